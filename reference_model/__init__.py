@@ -1,0 +1,46 @@
+"""GPT-2 and its relatives in plain PyTorch: functions with the weights as arguments, to be read beside the paper.
+
+Every public function has a file of its name; `from reference_model import gelu` gives the function.
+Nothing here knows anything else of the project: the folder can be lifted out whole.
+"""
+
+from reference_model.attention import attention
+from reference_model.block import block
+from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
+from reference_model.gelu import gelu
+from reference_model.gpt2 import gpt2, initialise
+from reference_model.layer_norm import layer_norm
+from reference_model.learned_positions import learned_positions
+from reference_model.linear import linear
+from reference_model.lora import lora, rslora
+from reference_model.mlp import mlp
+from reference_model.quantization import quantize_int8
+from reference_model.softmax import softmax
+from reference_model.token_embedding import token_embedding
+from reference_model.tokenizer import GPT2_PATTERN, gpt2_ranks, tokenizer
+
+__all__ = [
+    "GPT2_LARGE",
+    "GPT2_MEDIUM",
+    "GPT2_PATTERN",
+    "GPT2_SMALL",
+    "GPT2_XL",
+    "Config",
+    "attention",
+    "block",
+    "gelu",
+    "gpt2",
+    "gpt2_ranks",
+    "initialise",
+    "layer_norm",
+    "learned_positions",
+    "linear",
+    "lora",
+    "mlp",
+    "parameter_count",
+    "quantize_int8",
+    "rslora",
+    "softmax",
+    "token_embedding",
+    "tokenizer",
+]
