@@ -1,0 +1,18 @@
+"""Meaning: the numbers are the reference's, judged in float64, where every real mistake stands far above rounding."""
+
+from harness.claims import _spoil
+from harness.core.claim import Claim, Trial
+
+
+def agrees(trial: Trial) -> float:
+    exact, tolerance = trial.agreement()
+    return trial.close(trial.play().outputs, exact.outputs, tolerance.outputs, "out")
+
+
+CLAIM = Claim(
+    "agrees_with_the_reference",
+    "its numbers are the reference's",
+    agrees,
+    needs=lambda contract: contract.agrees,
+    sabotage=lambda call, method, arguments, request: _spoil.anything(call(arguments), lambda out: out * 1.0001 + 1e-6),
+)

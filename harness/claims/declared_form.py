@@ -1,0 +1,48 @@
+"""What comes back is what the contract declares: a plain tensor of the declared shape, dtype and device."""
+
+import torch
+
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.tree import dotted, leaves
+
+
+def declared_form(trial: Trial) -> None:
+    for dtype in dict.fromkeys((trial.dtype, torch.float32)):
+        expected, actual = trial.expect(dtype=dtype).value, trial.play(dtype=dtype).value
+        ours, theirs = dict(leaves(expected)), dict(leaves(actual))
+        if type(actual) is not type(expected) and not _interchangeable(actual, expected):
+            raise Violation(f"it returns {_described(actual)}, the contract asks for {_described(expected)}")
+        for path, leaf in ours.items():
+            if not torch.is_tensor(leaf):
+                continue
+            other, name = theirs.get(path), dotted(("out", *path))
+            if type(other) is not torch.Tensor:
+                raise Violation(f"{name} is {_described(other)}, the contract asks for {_described(leaf)}")
+            if not trial.contract.agrees:
+                continue
+            if (other.shape, other.dtype, other.device) != (leaf.shape, leaf.dtype, leaf.device):
+                raise Violation(f"{name} is {_described(other)}, the contract asks for {_described(leaf)}")
+
+
+def _interchangeable(actual: object, expected: object) -> bool:
+    return isinstance(actual, (list, tuple)) and isinstance(expected, (list, tuple)) and len(actual) == len(expected)
+
+
+def _described(value: object) -> str:
+    if torch.is_tensor(value):
+        kind = "" if type(value) is torch.Tensor else f" ({type(value).__name__})"
+        device = "" if value.device.type == "cpu" else f" on {value.device}"
+        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}{kind}{device}"
+    if value is None:
+        return "None (is a `return` missing?)"
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"
+
+
+CLAIM = Claim(
+    "declared_form",
+    "a plain tensor of the declared shape, dtype and device comes back",
+    declared_form,
+    sabotage=lambda call, method, arguments, request: {"out": call(arguments)},
+)

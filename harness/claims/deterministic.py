@@ -1,0 +1,26 @@
+"""The same call twice gives the same numbers (dropout left on, uninitialised memory and hidden randomness show here)."""
+
+import random
+
+from harness.claims import _spoil
+from harness.core.claim import Claim, Trial
+
+
+def deterministic(trial: Trial) -> float:
+    twice = trial.case.followed_by(*trial.case.calls)
+    answer = trial.play(twice, fresh=True)
+    half = len(trial.case.calls)
+    return trial.close(answer.outputs[half:], answer.outputs[:half], trial.spread(), "the second run's out")
+
+
+def adds_noise():
+    coin = random.Random(0)
+
+    def sabotage(call, method, arguments, request):
+        out = call(arguments)
+        return out if method == "build" or coin.random() < 0.5 else _spoil.anything(out, lambda t: t + coin.random())
+
+    return sabotage
+
+
+CLAIM = Claim("deterministic", "the same call twice gives the same numbers", deterministic, sabotage=adds_noise())

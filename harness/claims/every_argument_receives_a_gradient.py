@@ -1,0 +1,46 @@
+"""No argument is cut off: a ``detach``, ``.data`` or ``no_grad`` inside is found by the gradient that does not arrive."""
+
+from harness.core.case import is_float
+from harness.core.claim import Claim, Trial, Violation
+
+
+def every_argument_receives_a_gradient(trial: Trial) -> None:
+    expected = trial.expect(gradients=True).gradients
+    answer = trial.play(gradients=True)
+    cut_off = [name for name, value in expected.items() if value is not None and answer.gradients.get(name) is None]
+    surplus = [
+        n
+        for n, v in answer.gradients.items()
+        if v is not None and n in expected and expected[n] is None and bool((v != 0).any())
+    ]
+    if cut_off:
+        raise Violation(
+            f"no gradient reaches {', '.join(cut_off)}: it is cut off by a detach, .data, .item() or no_grad"
+        )
+    if surplus:
+        raise Violation(f"{', '.join(surplus)} receives a gradient and must not")
+
+
+def cuts_off(call, method, arguments, request):
+    names = [name for name, value in arguments.items() if is_float(value) and value.requires_grad]
+    if names:
+        return call({**arguments, names[0]: arguments[names[0]].detach()})
+    return call(
+        {
+            n: [b.detach() if is_float(b) else b for b in v]
+            if isinstance(v, list)
+            else {k: w.detach() if is_float(w) else w for k, w in v.items()}
+            if isinstance(v, dict)
+            else v
+            for n, v in arguments.items()
+        }
+    )
+
+
+CLAIM = Claim(
+    "every_argument_receives_a_gradient",
+    "every input and parameter that matters receives a gradient",
+    every_argument_receives_a_gradient,
+    needs=lambda contract: contract.differentiable,
+    sabotage=cuts_off,
+)

@@ -1,0 +1,41 @@
+"""Finite inputs give finite outputs and gradients wherever the reference's are finite."""
+
+from typing import Any
+
+import torch
+
+from harness.claims import _spoil
+from harness.core.case import is_float
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.tree import dotted, leaves
+
+
+def finite_on_finite(trial: Trial) -> None:
+    for dtype in dict.fromkeys((trial.dtype, torch.float32)):
+        options: dict[str, Any] = {"gradients": True} if trial.contract.differentiable else {}
+        expected, actual = trial.expect(dtype=dtype, **options), trial.play(dtype=dtype, **options)
+        places = [("out", expected.value, actual.value)]
+        places += [(f"the gradient of {n}", e, actual.gradients.get(n)) for n, e in expected.gradients.items()]
+        for name, right, theirs in places:
+            found = dict(leaves(theirs))
+            for path, leaf in leaves(right):
+                other = found.get(path)
+                if is_float(leaf) and is_float(other) and other.shape == leaf.shape:
+                    bad = torch.isfinite(leaf) & ~torch.isfinite(other)
+                    if bool(bad.any()):
+                        index = bad.nonzero()[0].tolist()
+                        raise Violation(
+                            f"{name}{dotted(path)}{index} is {float(other[tuple(index)])}",
+                            worst=f"expected {float(leaf[tuple(index)]):.6g}",
+                        )
+
+
+CLAIM = Claim(
+    "finite_on_finite",
+    "finite inputs give finite outputs and gradients",
+    finite_on_finite,
+    needs=lambda contract: contract.differentiable,
+    sabotage=lambda call, method, arguments, request: _spoil.floats(
+        call(arguments), lambda out: out / 0.0 if out.numel() else out
+    ),
+)

@@ -1,0 +1,61 @@
+"""A second opinion on gradients, of their own code alone: central differences of the forward pass."""
+
+import torch
+
+from harness.claims import _spoil
+from harness.core.case import is_float
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.tree import dotted
+from harness.numerics.gradients import directional_discrepancy
+
+
+def gradients_agree_with_differences(trial: Trial) -> float:
+    if trial.dtype != torch.float64:
+        raise NotOffered("it computes in float32, where differences are too coarse")
+    answer = trial.play(gradients=True)
+    arguments: dict[str, torch.Tensor] = {}
+    trial.case.mapped(
+        lambda path, leaf: (
+            arguments.__setitem__(dotted(path[1:]), leaf)
+            if is_float(leaf) and answer.gradients.get(dotted(path[1:])) is not None
+            else None
+        )
+    )
+    if not arguments or not torch.is_tensor(answer.value):
+        trial.not_applicable()
+    cotangent = trial.cotangent(answer.value)
+
+    def value_at(moved: dict[str, torch.Tensor]) -> float:
+        case = trial.case.mapped(lambda path, leaf: moved.get(dotted(path[1:]), leaf))
+        return float((trial.play(case, fresh=True).value.double() * cotangent).sum())
+
+    gradients = {name: answer.gradients[name] for name in arguments}
+    noise = float(cotangent.abs().sum()) * trial.agreement(gradients=True)[1].value
+    found = directional_discrepancy(value_at, arguments, gradients, trial.seed, noise=noise)
+    if found.ratio <= 1:
+        return found.ratio
+
+    def ratio_alone(name: str) -> float:  # one direction says where, the whole has said that
+        alone = directional_discrepancy(
+            value_at, arguments, gradients, trial.seed, noise=noise, only=(name,), directions=1
+        )
+        return alone.ratio
+
+    guilty = [name for name in arguments if ratio_alone(name) > 1]
+    raise Violation(
+        f"the gradient of {', '.join(guilty) or 'the arguments'} is not the slope of its own forward pass",
+        worst=f"slope along a random direction: {found.by_gradient:.8g} by the gradient, {found.by_difference:.8g} by differences",
+        error=found.ratio,
+    )
+
+
+CLAIM = Claim(
+    "gradients_agree_with_differences",
+    "its gradients are the slope of its own forward pass",
+    gradients_agree_with_differences,
+    needs=lambda contract: contract.differentiable and contract.is_function,
+    sabotage=lambda call, method, arguments, request: _spoil.floats(
+        call(arguments), lambda out: out + (out - out.detach()) * 0.01 if out.requires_grad else out
+    ),
+    max_cases=6,
+)

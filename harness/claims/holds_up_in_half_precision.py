@@ -1,0 +1,34 @@
+"""16 bit: not worse than four times the reference run in the same dtype. Code that refuses the dtype does not offer it."""
+
+import torch
+
+from harness.claims import _spoil
+from harness.core.claim import Claim, NotOffered, Trial
+
+
+def holds_up(trial: Trial) -> float:
+    worst, refused = 0.0, []
+    for dtype in (torch.bfloat16, torch.float16):
+        answer = trial.attempt(dtype=dtype)
+        if answer.crash is not None:
+            refused.append(f"{str(dtype).removeprefix('torch.')} ({answer.crash.error})")
+            continue
+        exact, tolerance = trial.agreement(dtype=dtype)
+        worst = max(worst, trial.close(answer.outputs, exact.outputs, tolerance.outputs, f"out in {dtype}"))
+    if len(refused) == 2:
+        raise NotOffered("it does not run in " + " or ".join(refused))
+    return worst
+
+
+def loses_more_digits(call, method, arguments, request):
+    return _spoil.floats(call(arguments), lambda out: out * 1.25 if out.dtype.itemsize == 2 else out)
+
+
+CLAIM = Claim(
+    "holds_up_in_half_precision",
+    "in bfloat16 and float16 it is at most 4 times less accurate than the reference",
+    holds_up,
+    needs=lambda contract: contract.agrees and contract.differentiable and contract.half_precision,
+    sabotage=loses_more_digits,
+    max_cases=25,
+)

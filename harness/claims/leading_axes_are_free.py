@@ -1,0 +1,52 @@
+"""Whatever stands in front of the feature axis is only carried along: flattened or with one axis more, the same numbers."""
+
+import torch
+
+from harness.claims import _spoil
+from harness.core.claim import Claim, Trial
+
+
+def leading_axes_are_free(trial: Trial) -> float:
+    worst, whole = 0.0, trial.play().value
+    if not torch.is_tensor(whole):
+        trial.not_applicable()
+    for name in trial.contract.leading_axes:
+        value = trial.case.arguments[name]
+        extra = trial.case.changed(**{name: value.unsqueeze(0)})
+        worst = max(
+            worst,
+            trial.close(
+                trial.play(extra).value, whole.unsqueeze(0), trial.spread_of_value(), "with one more leading axis, out"
+            ),
+        )
+        flat_value = value.reshape(-1, value.shape[-1]) if value.is_floating_point() else value.reshape(-1)
+        flat = trial.play(trial.case.changed(**{name: flat_value})).value
+        expected = whole.reshape(-1, whole.shape[-1])
+        worst = max(
+            worst,
+            trial.close(
+                flat.reshape(expected.shape) if flat.numel() == expected.numel() else flat,
+                expected,
+                trial.spread_of_value(),
+                "with flat leading axes, out",
+            ),
+        )
+    return worst
+
+
+def minds_the_rank():
+    def sabotage(call, method, arguments, request):
+        rank = max((v.dim() for v in arguments.values() if torch.is_tensor(v)), default=0)
+        return _spoil.floats(call(arguments), lambda out: out + 0.1 * rank)
+
+    return sabotage
+
+
+CLAIM = Claim(
+    "leading_axes_are_free",
+    "leading axes are only carried along",
+    leading_axes_are_free,
+    needs=lambda contract: bool(contract.leading_axes),
+    sabotage=minds_the_rank(),
+    max_cases=25,
+)

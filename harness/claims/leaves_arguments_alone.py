@@ -1,0 +1,42 @@
+"""Inputs, weights and the incoming gradient are as they were after the call, lists and dictionaries too."""
+
+import torch
+
+from harness.core.case import is_float
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.tree import leaves
+
+
+def leaves_arguments_alone(trial: Trial) -> None:
+    plays = [trial.play()]
+    if trial.contract.differentiable:
+        plays.append(trial.play(gradients=True))
+    for answer in plays:
+        changed = [effect for effect in answer.effects if "in place" in effect]
+        if changed:
+            raise Violation("; ".join(dict.fromkeys(changed)))
+
+
+def writes_in_place(call, method, arguments, request):
+    out = call(arguments)
+    with torch.no_grad():
+        for _, leaf in leaves(dict(arguments)):
+            if is_float(leaf) and leaf.numel():
+                leaf.add_(1.0)
+            elif torch.is_tensor(leaf) and leaf.numel() and leaf.dtype != torch.bool:
+                leaf.add_(1)
+    for value in arguments.values():
+        if isinstance(value, (dict, list)):
+            value.clear()
+    return out
+
+
+CLAIM = Claim(
+    "leaves_arguments_alone",
+    "inputs, weights and the incoming gradient are left as they were",
+    leaves_arguments_alone,
+    needs=lambda contract: any(
+        "[" in a.kind or "weights" in a.kind for s in contract.calls.values() for a in s.arguments
+    ),
+    sabotage=writes_in_place,
+)

@@ -1,0 +1,28 @@
+"""Random generators, default dtype, gradient mode and threads are as they were after the call."""
+
+import torch
+
+from harness.core.claim import Claim, Trial, Violation
+
+
+def leaves_global_state_alone(trial: Trial) -> None:
+    changed = [effect for effect in trial.play().effects if "in place" not in effect and "later call" not in effect]
+    if any(call.method == "build" for call in trial.case.calls):  # drawing initial weights is a build's business
+        changed = [effect for effect in changed if "generator" not in effect]
+    if changed:
+        raise Violation("; ".join(dict.fromkeys(changed)))
+
+
+def turns_a_switch(call, method, arguments, request):
+    out = call(arguments)
+    torch.set_default_dtype(torch.float16)
+    torch.rand(1, dtype=torch.float32)
+    return out
+
+
+CLAIM = Claim(
+    "leaves_global_state_alone",
+    "random state, default dtype, gradient mode and threads are left as they were",
+    leaves_global_state_alone,
+    sabotage=turns_a_switch,
+)

@@ -1,0 +1,51 @@
+"""A, then B, then A again: the second A is as if B had never been (caches keyed too coarsely, buffers used twice)."""
+
+from collections.abc import Iterator
+
+import torch
+
+from harness.claims import _spoil
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial
+
+
+def no_memory_of_earlier_calls(trial: Trial) -> float:
+    worst = 0.0
+    for other in _others(trial):
+        a, b = trial.case.calls, other.calls
+        outputs = trial.play(trial.case.followed_by(*b, *a), fresh=True).outputs
+        first, second, third = outputs[: len(a)], outputs[len(a) : len(a) + len(b)], outputs[len(a) + len(b) :]
+        worst = max(worst, trial.close(third, first, trial.spread(), "after another call, out"))
+        alone = trial.play(other, fresh=True).outputs
+        worst = max(worst, trial.close(second, alone, trial.spread(other), "after an earlier call, out"))
+    return worst
+
+
+def _others(trial: Trial) -> Iterator[Case]:
+    """Two other cases of the deck, and this one with its inputs in reverse: the same sizes with other numbers."""
+    yield from trial.companions
+    if trial.contract.is_function:
+        inputs = {a.name: trial.case.arguments.get(a.name) for a in trial.contract.arguments("input")}
+        yield trial.case.changed(
+            **{n: v.flatten().flip(0).reshape(v.shape) for n, v in inputs.items() if torch.is_tensor(v)}
+        )
+
+
+def remembers():
+    calls_so_far = 0
+
+    def sabotage(call, method, arguments, request):
+        nonlocal calls_so_far
+        out = call(arguments)
+        calls_so_far += method != "build"
+        return _spoil.anything(out, lambda tensor: tensor + calls_so_far) if calls_so_far % 3 == 0 else out
+
+    return sabotage
+
+
+CLAIM = Claim(
+    "no_memory_of_earlier_calls",
+    "an earlier call with other arguments changes nothing",
+    no_memory_of_earlier_calls,
+    sabotage=remembers(),
+)

@@ -1,0 +1,26 @@
+"""What the contract forbids ends in an error, not in a wrong number."""
+
+from harness.core.claim import Claim, Trial, Violation
+
+
+def refuses(trial: Trial) -> None:
+    answer = trial.attempt(fresh=True)
+    if answer.crash is None:
+        raise Violation(f"it accepts {trial.case.family} and returns a value; it must raise an error")
+
+
+def swallows_errors(call, method, arguments, request):
+    try:
+        return call(arguments)
+    except Exception:
+        return 0.0
+
+
+CLAIM = Claim(
+    "refuses_what_is_forbidden",
+    "what the contract forbids raises an error",
+    refuses,
+    needs=lambda contract: contract.invalid is not None,
+    sabotage=swallows_errors,
+    tags=frozenset({"invalid"}),
+)

@@ -1,0 +1,28 @@
+"""One row alone gives what it gives in its batch."""
+
+from harness.claims import _spoil
+from harness.core.claim import Claim, Trial
+
+
+def rows_of_a_batch_are_independent(trial: Trial) -> float:
+    rows = trial.contract.rows
+    batch = trial.case.arguments[rows[0]].shape[0]
+    if batch < 2:
+        trial.not_applicable()
+    whole, worst = trial.play().value, 0.0
+    for row in (0, batch - 1):
+        alone = trial.case.changed(**{name: trial.case.arguments[name][row : row + 1] for name in rows})
+        bound = trial.spread_of_value() + trial.spread_of_value(alone)
+        worst = max(worst, trial.close(trial.play(alone).value, whole[row : row + 1], bound, f"row {row} alone, out"))
+    return worst
+
+
+CLAIM = Claim(
+    "rows_of_a_batch_are_independent",
+    "one row alone gives what it gives in its batch",
+    rows_of_a_batch_are_independent,
+    needs=lambda contract: bool(contract.rows),
+    sabotage=lambda call, method, arguments, request: _spoil.floats(
+        call(arguments), lambda out: out + 0.1 * out.mean(0, keepdim=True) + 0.01 * out.shape[0]
+    ),
+)

@@ -1,0 +1,29 @@
+"""A deep copy, and a fresh object that loaded its ``state_dict``, compute what the original computes."""
+
+from harness.claims import _spoil
+from harness.core.claim import Claim, NotOffered, Trial
+
+
+def survives_copying(trial: Trial) -> float:
+    kind = trial.offer.kind
+    if kind == "function":
+        raise NotOffered("a function has no state to copy")
+    worst = 0.0
+    for context in ("deepcopied", "reloaded") if kind == "module" else ("deepcopied",):
+        answer = trial.play(context=context, fresh=True)
+        worst = max(worst, trial.close(answer.outputs, trial.play().outputs, trial.spread(), f"when {context}, out"))
+    return worst
+
+
+CLAIM = Claim(
+    "survives_copying",
+    "a deep copy and a state_dict round trip compute the same",
+    survives_copying,
+    sabotage=lambda call, method, arguments, request: (
+        _spoil.anything(call(arguments), lambda out: out * 2 + 1)
+        if request.context == "deepcopied"
+        else call(arguments)
+    ),
+    tags=frozenset({"stateful"}),
+    max_cases=10,
+)

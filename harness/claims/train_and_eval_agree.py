@@ -1,0 +1,23 @@
+"""Without dropout, training mode and evaluation mode compute the same."""
+
+from harness.claims import _spoil
+from harness.core.claim import Claim, NotOffered, Trial
+
+
+def train_and_eval_agree(trial: Trial) -> float:
+    if trial.offer.kind != "module":
+        raise NotOffered("a function has no modes")
+    return trial.close(trial.play(mode="train").outputs, trial.play().outputs, trial.spread(), "in training mode, out")
+
+
+CLAIM = Claim(
+    "train_and_eval_agree",
+    "without dropout, training and evaluation mode agree",
+    train_and_eval_agree,
+    needs=lambda contract: contract.is_function,
+    sabotage=lambda call, method, arguments, request: (
+        _spoil.anything(call(arguments), lambda out: out * 1.5 + 1) if request.mode == "train" else call(arguments)
+    ),
+    tags=frozenset({"module"}),
+    max_cases=15,
+)

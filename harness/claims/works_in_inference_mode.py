@@ -1,0 +1,31 @@
+"""Inside ``torch.inference_mode`` it computes the same, and a call there does not spoil a later one for training."""
+
+import torch
+
+from harness.claims import _spoil
+from harness.core.claim import Claim, Trial
+
+
+def works_in_inference_mode(trial: Trial) -> float:
+    inside = trial.play(context="inference", fresh=True)
+    worst = trial.close(inside.outputs, trial.play().outputs, trial.spread(), "in inference mode, out")
+    if trial.contract.differentiable:
+        again = trial.play(gradients=True, fresh=True)
+        worst = max(
+            worst, trial.close(again.outputs, trial.play().outputs, trial.spread(), "after inference mode, out")
+        )
+    return worst
+
+
+CLAIM = Claim(
+    "works_in_inference_mode",
+    "inference mode gives the same numbers and spoils nothing",
+    works_in_inference_mode,
+    needs=lambda contract: contract.differentiable,
+    sabotage=lambda call, method, arguments, request: (
+        _spoil.floats(call(arguments), lambda out: out * 2 + 1)
+        if torch.is_inference_mode_enabled()
+        else call(arguments)
+    ),
+    max_cases=15,
+)

@@ -1,0 +1,1 @@
+"""The nouns everything else is made of. Imports nothing of the project outside this folder."""

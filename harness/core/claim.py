@@ -1,0 +1,115 @@
+"""A claim: one statement that must hold, in a sentence, and the function that tests it on one case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from harness.core.case import Case
+from harness.core.subject import Answer
+
+
+class Violation(Exception):
+    """The claim does not hold on this case. ``error`` is in units of the tolerance (inf where there is none)."""
+
+    def __init__(self, message: str, *, worst: str = "", error: float = float("inf")) -> None:
+        super().__init__(message)
+        self.message, self.worst, self.error = message, worst, error
+
+
+class NotApplicable(Exception):
+    """This case says nothing about the claim (the harness's own decision, counted)."""
+
+
+class NotOffered(Exception):
+    """The subject does not offer what the claim is about; the text says what."""
+
+
+class Crashed(Exception):
+    """Their code raised where it must not; carries the Crash."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.crash.message if answer.crash else "")
+        self.crash = answer.crash
+
+
+class ToDo(Exception):
+    """Their code says that it is not written yet (NotImplementedError)."""
+
+
+class Trial(Protocol):
+    """What a claim may use: one case, the two doors, and the numerics bound to that case.
+
+    Options of the plays: ``dtype`` (the case is cast to it first; the working precision if not given), ``gradients``
+    (also return gradients for a random cotangent), ``mode``, ``context``, ``fresh`` and ``output_part`` as in Request.
+    """
+
+    case: Case
+    contract: Any
+    offer: Any
+    dtype: torch.dtype
+    """The working precision: float64, or float32 where that is all the subject computes in."""
+    seed: int
+
+    @property
+    def companions(self) -> tuple[Case, ...]:
+        """Other cases to play in between."""
+
+    def play(self, case: Case | None = None, **options: Any) -> Answer:
+        """The subject's answer; raises Crashed, ToDo or NotOffered where there is none."""
+
+    def attempt(self, case: Case | None = None, **options: Any) -> Answer:
+        """The subject's answer, a crash included (for claims about what must raise)."""
+
+    def expect(self, case: Case | None = None, **options: Any) -> Answer:
+        """The reference's answer under the same options."""
+
+    def agreement(
+        self, case: Case | None = None, *, dtype: torch.dtype | None = None, gradients: bool = False
+    ) -> tuple[Answer, Answer]:
+        """The exact answer (float64), and the tolerance of every output and gradient in the dtype asked for."""
+
+    def spread(self, case: Case | None = None) -> Any:
+        """Tolerances of the outputs for comparing two runs of the subject with each other."""
+
+    def spread_of_value(self, case: Case | None = None) -> Any:
+        """The last of them."""
+
+    def close(self, actual: Any, expected: Any, tolerance: Any, what: str) -> float:
+        """Largest error in units of the tolerance; raises Violation naming the worst element where it exceeds 1."""
+
+    def cotangent(self, value: torch.Tensor) -> torch.Tensor:
+        """The random cotangent that gradients are taken with, in float64."""
+
+    def random(self) -> torch.Generator:
+        """A generator seeded by the run, the claim and the case."""
+
+    def not_applicable(self) -> None:
+        """Raises NotApplicable: this case says nothing about the claim."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One promise.
+
+    ``test(trial)`` returns the largest error in units of its tolerance (None where there is no number) and raises
+    :class:`Violation` otherwise. ``needs(contract)`` says whether the claim fits a component. A generic claim carries a
+    ``sabotage`` (a way to call a right component that breaks this claim); a component's own claim names in
+    ``broken_by`` the known mistake that breaks it. ``cases`` is a strategy of its own, where the component's cases do
+    not reach what the claim is about. ``false_alarm`` and ``power`` are stated by random claims.
+    """
+
+    name: str
+    sentence: str
+    test: Callable[[Trial], float | None]
+    needs: Callable[[Any], bool] = lambda contract: True
+    sabotage: Callable[..., Any] | None = None
+    broken_by: str = ""
+    cases: Callable[[], Any] | None = None
+    max_cases: int | None = None
+    false_alarm: float = 0.0
+    power: float | None = None
+    tags: frozenset[str] = field(default_factory=frozenset)

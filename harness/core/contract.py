@@ -1,0 +1,96 @@
+"""A contract: everything promised about one component."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.core.claim import Claim
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a call.
+
+    ``kind`` reads like ``float[batch, time, width]``, ``int[batch, time]``, ``integer``, ``number`` or ``text``.
+    ``role``: "input" (data), "parameter" (learned) or "setting" (a plain number or flag).
+    ``aliases``: how published modules name this parameter, as dotted suffixes, for plugging in modules.
+    ``slices``: names of the equal parts this parameter is stacked from along its first axis, where modules keep them
+    apart, each with its own aliases. ``fields``: what a dictionary of weights, or a record of settings, holds; kind
+    ``list[layers]`` says that the fields repeat per layer. ``default``: what leaving an optional argument out means.
+    """
+
+    name: str
+    kind: str
+    role: str = "input"
+    optional: bool = False
+    aliases: tuple[str, ...] = ()
+    slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fields: tuple[Argument, ...] = ()
+    default: Any = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arguments of one call, in order, and what it returns."""
+
+    arguments: tuple[Argument, ...]
+    result: str
+
+    def __str__(self) -> str:
+        inner = ", ".join(f"{a.name}: {a.kind}" + (" or None" if a.optional else "") for a in self.arguments)
+        return f"({inner}) -> {self.result}"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A legal other form of a component, accepted when declared as ``component=name``.
+
+    ``edits`` turn the reference into it; undeclared, it is recognised and named with how to declare it.
+    """
+
+    name: str
+    sentence: str
+    edits: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything promised about one component.
+
+    ``calls`` maps method names to signatures: ``{"call": ...}`` for a function, ``{"build": ..., "encode": ...}`` for a
+    component with a state. ``cases`` makes the Hypothesis strategy of its valid cases, ``invalid`` that of calls that
+    must be refused. ``rows``: arguments whose first axis is a batch of independent rows. ``leading_axes``: arguments
+    whose leading axes are free. ``differentiable``: whether gradients are promised. ``agrees``: whether its numbers must
+    be the reference's (a quantizer's codes need not be). ``optional_methods``: calls a subject may leave out.
+    ``parts``: the components it is made of.
+    """
+
+    name: str
+    meaning: str
+    calls: Mapping[str, Signature]
+    reference: Callable[..., Any]
+    cases: Callable[[], Any]
+    invalid: Callable[[], Any] | None = None
+    parts: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    leading_axes: tuple[str, ...] = ()
+    differentiable: bool = True
+    half_precision: bool = True
+    agrees: bool = True
+    order: int = 100
+    headline: bool = False
+    optional_methods: frozenset[str] = frozenset()
+    variants: tuple[Variant, ...] = ()
+    sources: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    deck_size: int = 50
+
+    @property
+    def is_function(self) -> bool:
+        return "build" not in self.calls
+
+    def arguments(self, role: str) -> list[Argument]:
+        """Every argument with this role, over all calls."""
+        return [a for signature in self.calls.values() for a in signature.arguments if a.role == role]

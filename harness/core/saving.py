@@ -1,0 +1,92 @@
+"""A case as JSON and back: numbers exactly (shortest decimal that reads back the same), bytes and tensors marked."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import torch
+
+from harness.core.case import Call, Case, Earlier, Resource, Settings
+
+
+def to_json(case: Case) -> dict[str, Any]:
+    """Plain values that ``json.dumps`` takes (infinities and nan as JSON's usual extensions)."""
+    calls = [{"method": c.method, "arguments": {k: _packed(v) for k, v in c.arguments.items()}} for c in case.calls]
+    return {"calls": calls, "dimensions": dict(case.dimensions), "family": case.family}
+
+
+def from_json(values: dict[str, Any]) -> Case:
+    """The case that was saved. Raises KeyError or ValueError where the file is not such a case."""
+    calls = tuple(Call(c["method"], {k: _unpacked(v) for k, v in c["arguments"].items()}) for c in values["calls"])
+    return Case(calls, values["dimensions"], values["family"])
+
+
+def _packed(value: Any) -> Any:
+    if torch.is_tensor(value):
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        numbers = flat.double().tolist() if flat.is_floating_point() else flat.tolist()
+        dense = value.is_contiguous()
+        return {
+            "tensor": str(value.dtype).removeprefix("torch."), "shape": list(value.shape), "values": numbers,
+            **({} if dense else {"stride": list(value.stride())}),
+        }  # fmt: skip
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, str):
+        try:
+            value.encode()
+            return value
+        except UnicodeEncodeError:  # lone surrogates are no valid UTF-8
+            return {"code points": [ord(character) for character in value]}
+    if isinstance(value, Settings):
+        return {"settings": value.as_dict()}
+    if isinstance(value, Resource):
+        return {"resource": value.where}
+    if isinstance(value, Earlier):
+        return {"earlier": [value.method, value.entry, value.back]}
+    if isinstance(value, dict):
+        return {"entries": [[_packed(k), _packed(v)] for k, v in value.items()]}
+    if isinstance(value, tuple):
+        return {"tuple": [_packed(v) for v in value]}
+    if isinstance(value, (set, frozenset)):
+        return {"set": [_packed(v) for v in sorted(value)]}
+    if isinstance(value, list):
+        return [_packed(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    raise TypeError(f"cannot save {value!r} of type {type(value).__name__} in a case")
+
+
+def _unpacked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unpacked(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if "tensor" in value:
+        dtype = getattr(torch, value["tensor"])
+        base = torch.float64 if dtype.is_floating_point else dtype
+        flat = torch.tensor(value["values"], dtype=base).to(dtype).reshape(value["shape"])
+        stride = value.get("stride")
+        if stride is None:
+            return flat
+        if 0 in stride:
+            narrow = flat
+            for axis, step in enumerate(stride):
+                narrow = narrow.narrow(axis, 0, 1) if step == 0 else narrow
+            return narrow.clone().expand(value["shape"])
+        return torch.empty_strided(value["shape"], stride, dtype=dtype).copy_(flat)
+    kind, inner = next(iter(value.items()))
+    makers = {
+        "bytes": lambda: base64.b64decode(inner),
+        "code points": lambda: "".join(map(chr, inner)),
+        "settings": lambda: Settings(**inner),
+        "resource": lambda: Resource(inner),
+        "earlier": lambda: Earlier(*inner),
+        "entries": lambda: {_unpacked(k): _unpacked(v) for k, v in inner},
+        "tuple": lambda: tuple(_unpacked(v) for v in inner),
+        "set": lambda: frozenset(_unpacked(v) for v in inner),
+    }
+    if kind not in makers:
+        raise ValueError(f"a saved case holds an unknown kind of value: {kind!r}")
+    return makers[kind]()

@@ -1,0 +1,32 @@
+"""The folder is the registry: one object per file, and a file without its object is an error that names the file."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import Any
+
+
+class EmptySeat(Exception):
+    """A file of a registry folder does not hold the object that it must."""
+
+
+def scan(package: ModuleType, attribute: str, kind: type) -> dict[str, Any]:
+    """Every module of a package folder (those that start with ``_`` are helpers) -> its ``attribute``, by module name.
+
+    Raises EmptySeat naming the file where the attribute is absent or of another type.
+    """
+    found = {}
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        if info.name.startswith("_") or info.ispkg:
+            continue
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        value = getattr(module, attribute, None)
+        if not isinstance(value, kind):
+            raise EmptySeat(
+                f"{module.__file__} must define {attribute} (a {kind.__name__}); "
+                + (f"it has {value!r}" if value is not None else "it does not. Helpers start with an underscore.")
+            )
+        found[info.name] = value
+    return found

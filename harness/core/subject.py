@@ -1,0 +1,106 @@
+"""The narrow door to somebody's implementation: a request goes in, an answer comes out, and nothing else passes.
+
+Requests and answers hold tensors, strings and numbers only, so that a subject may live in another process without any
+claim noticing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from harness.core.case import Case
+
+
+@dataclass(frozen=True)
+class Request:
+    """Play this case of this component.
+
+    ``gradients``: seed of the random cotangent, or None for the forward pass alone.
+    ``mode``: "eval" or "train" for whatever has such a switch.
+    ``context``: "plain", "inference" (inside torch.inference_mode), "deepcopied" or "reloaded" (state_dict round trip).
+    ``fresh``: never answer from memory (repeatability and state are being judged).
+    ``output_part``: (axis, start, stop): gradients of this part of the output alone; the cotangent is 0 outside it.
+    """
+
+    component: str
+    case: Case
+    gradients: int | None = None
+    mode: str = "eval"
+    context: str = "plain"
+    fresh: bool = False
+    output_part: tuple[int, int, int] | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.component, self.case.key, self.gradients, self.mode, self.context, self.output_part)
+
+    def of(self, case: Case) -> Request:
+        """The same request for another case."""
+        return replace(self, case=case)
+
+
+@dataclass(frozen=True)
+class Crash:
+    """What their code raised. ``kind``: "raised", "timed out", "to do" (NotImplementedError), "not offered"."""
+
+    kind: str
+    error: str
+    message: str
+    frames: tuple[str, ...] = ()
+    phase: str = "forward"
+    call: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What a call returned, together with facts about the object that computed it."""
+
+    value: Any
+    facts: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came back: one output per call, gradients by dotted argument name, and what was touched on the way.
+
+    ``facts``: numbers known of the object that computed it, where there is one ("parameters": how many it trains).
+    """
+
+    outputs: tuple[Any, ...] = ()
+    gradients: dict[str, Any] = field(default_factory=dict)
+    effects: tuple[str, ...] = ()
+    crash: Crash | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def value(self) -> Any:
+        """The output of the last call."""
+        return self.outputs[-1]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a subject says of a component: where it is defined, and what a person should know about how it is plugged."""
+
+    component: str
+    where: str = ""
+    line: int = 0
+    kind: str = "function"
+    absent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Subject(Protocol):
+    """Somebody's implementation."""
+
+    name: str
+    components: tuple[str, ...]
+    """What it says it has, at no cost; ``offers`` looks closer."""
+
+    def offers(self, component: str) -> Offer | None:
+        """How it offers a component, or None when it does not."""
+
+    def play(self, request: Request) -> Answer:
+        """Play a request. Never raises for what their code does; see :class:`Crash`."""

@@ -1,0 +1,1 @@
+"""Hypothesis strategies for valid inputs that shrink to small readable cases."""

@@ -1,0 +1,23 @@
+"""Sizes. No two sizes coincide by accident: many published bugs live exactly where a test used equal numbers."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+
+@st.composite
+def distinct_sizes(draw: st.DrawFn, **limits: tuple[int, int]) -> dict[str, int]:
+    """One integer per name within its ``(least, most)``, all those above one different from each other.
+
+    Built, never filtered: each size is drawn from what the earlier ones left over. Raises ValueError where nothing is
+    left, which is a mistake of the contract sheet.
+    """
+    taken: set[int] = set()
+    sizes = {}
+    for name, (least, most) in limits.items():
+        free = [n for n in range(least, most + 1) if n == 1 or n not in taken]
+        if not free:
+            raise ValueError(f"no size is left for {name} in {least}..{most}: {sorted(taken)} are taken")
+        sizes[name] = draw(st.sampled_from(free))
+        taken.add(sizes[name])
+    return sizes

@@ -1,0 +1,338 @@
+"""One subject beside the reference, with the whole catalogue: what the plug-in and the command line both stand on."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+import harness.claims
+from harness.adapters.discover import WrongUse, discover
+from harness.adapters.door import Door
+from harness.adapters.memory import Remembering
+from harness.adapters.players import ClassAdapter, FunctionAdapter
+from harness.core.bug import Bug, Edit, applied
+from harness.core.case import is_float
+from harness.core.claim import Claim
+from harness.core.contract import Contract, Variant
+from harness.core.saving import from_json, to_json
+from harness.core.scan import EmptySeat, scan
+from harness.core.subject import Answer, Offer, Request, Subject
+from harness.core.tree import leaves
+from harness.core.verdict import TIMED_OUT, Verdict
+from harness.diagnosis import Diagnostician, Finding, Observation, edits_of, is_wrong, variants_as_bugs
+from harness.numerics.tolerance import magnitude
+from harness.run import COTANGENT_SEED, Bench, Evidence
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything in the folders: contracts in reading order, generic claims, known mistakes by component."""
+
+    contracts: Mapping[str, Contract]
+    claims: Mapping[str, Claim]
+    bugs: Mapping[str, tuple[Bug, ...]]
+
+    def claims_of(self, component: str) -> list[Claim]:
+        """The generic claims that fit a component, then its own."""
+        contract = self.contracts[component]
+        return [claim for claim in self.claims.values() if claim.needs(contract)] + list(contract.claims)
+
+    def bug(self, full_name: str) -> Bug:
+        """The known mistake ``component.name``; or legal variant ``component.variant=name``; KeyError with near names otherwise."""
+        for bug in self.all_bugs():
+            if bug.full_name == full_name:
+                return bug
+        names = [bug.full_name for bug in self.all_bugs()]
+        for contract in self.contracts.values():
+            for bug in variants_as_bugs(contract):
+                if bug.full_name == full_name:
+                    return bug
+        near = difflib.get_close_matches(full_name, names, 3, 0.4)
+        raise KeyError(
+            f"no known mistake {full_name!r}; "
+            + (f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}: see `plumbline list --bugs`")
+        )
+
+    def all_bugs(self) -> list[Bug]:
+        return [bug for group in self.bugs.values() for bug in group]
+
+
+def catalogue(specs: ModuleType, bugs: ModuleType) -> Catalogue:
+    """Read the folders. Raises EmptySeat naming a file without its object, or a sheet whose name is not its file's."""
+    contracts = scan(specs, "CONTRACT", Contract)
+    for name, contract in contracts.items():
+        if contract.name != name:
+            raise EmptySeat(
+                f"specs/{name}.py holds the contract of {contract.name!r}; file and component share one name"
+            )
+    found = scan(bugs, "BUGS", tuple)
+    placed = {name: tuple(bug.within(name) for bug in group) for name, group in found.items()}
+    for name in placed:
+        if name not in contracts:
+            raise EmptySeat(f"specs/bugs/{name}.py holds mistakes of {name!r}, which has no sheet in specs/")
+    ordered = dict(sorted(contracts.items(), key=lambda item: (item[1].order, item[0])))
+    return Catalogue(ordered, scan(harness.claims, "CLAIM", Claim), placed)
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """The catalogue of this project: the one place where the machine finds the sheets, by name, at run time."""
+    return catalogue(importlib.import_module("specs"), importlib.import_module("specs.bugs"))
+
+
+def reference_door(contracts: Mapping[str, Contract], edits: tuple[Any, ...] = (), **options: Any) -> Door:
+    """The reference as a subject, with edits in force during every play."""
+    adapters = {
+        name: FunctionAdapter(contract.reference) if contract.is_function else ClassAdapter(contract.reference)
+        for name, contract in contracts.items()
+    }
+    around = partial(applied, edits)
+    return Door(options.pop("name", "the reference"), adapters, contracts, around=around, **options)
+
+
+@dataclass
+class Inspection:
+    """Judges a subject claim by claim and explains what it finds.
+
+    ``variants``: declared legal forms by component. ``like``: an inspection of another subject with the same seed and
+    variants, whose drawn cases, reference answers and tolerances are shared.
+    """
+
+    catalogue: Catalogue
+    subject: Subject
+    seed: int = 0
+    cases: int | None = None
+    variants: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
+    notes: Sequence[str] = ()
+    like: Inspection | None = None
+    bench: Bench = field(init=False)
+    findings: dict[str, Finding | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        contracts = self.catalogue.contracts
+        self.edits = tuple(edit for c, v in self.variants.items() for edit in variant_of(contracts, c, v).edits)
+        if self.like is None:
+            reference: Subject = Remembering(reference_door(contracts, self.edits, time_limit=0.0, trusted=True))
+        else:
+            same = (self.seed, self.cases, dict(self.variants)) == (
+                self.like.seed,
+                self.like.cases,
+                dict(self.like.variants),
+            )
+            if not same:
+                raise ValueError("inspections that share the reference's work need the same seed, cases and variants")
+            reference = self.like.bench.reference
+        self.bench = Bench(
+            contracts, Remembering(self.subject), reference,
+            seed=self.seed, cases=self.cases, like=self.like.bench if self.like else None,
+        )  # fmt: skip
+        undeclared = {
+            name: replace(contract, variants=()) if name in self.variants else contract
+            for name, contract in contracts.items()
+        }
+
+        def door(edits: tuple[Edit, ...], trusted: bool = False) -> Door:
+            return reference_door(contracts, (*self.edits, *edits), time_limit=10.0, trusted=trusted)
+
+        self.diagnostician = Diagnostician(undeclared, self.catalogue.bugs, door, partial(door, trusted=True))
+        self.by_result = Diagnostician(undeclared, self.catalogue.bugs, lambda edits: _ResultAlone(door(edits)))
+        self._told: set[tuple[str, Any]] = set()
+        self._deck_evidence: dict[str, list[Observation]] = {}
+
+    def judge(self, component: str, claim: Claim) -> Verdict:
+        """One claim, with its finding where a known mistake explains the violation."""
+        contract = self.catalogue.contracts[component]
+        verdict, evidence = self.bench.judge(contract, claim, shrink=False)
+        if not verdict.failing:
+            return verdict
+        finding = self.explain(component, evidence) if verdict.status != TIMED_OUT else None
+        if finding is not None:
+            verdict = replace(verdict, finding=finding.names, or_else=tuple(b.full_name for b in finding.or_else))
+        told = (component, verdict.finding or verdict.message)
+        if told in self._told:  # it will be counted beneath the first one that says the same
+            return verdict
+        self._told.add(told)
+        return self.bench.smaller(contract, claim, verdict)
+
+    def judge_case(self, component: str, claim: Claim, case: Any) -> Verdict:
+        """One claim on one given case, with its finding (a replay)."""
+        contract = self.catalogue.contracts[component]
+        verdict, evidence = self.bench.judge(contract, claim, shrink=False, only=(case,))
+        finding = self.explain(component, evidence) if verdict.failing else None
+        return replace(verdict, finding=finding.names) if finding else verdict
+
+    def explain(self, component: str, evidence: Sequence[Evidence] = ()) -> Finding | None:
+        """What explains the component's deck and this evidence. Parts are explained first."""
+        deck = self._deck(component)
+        if evidence and any(is_wrong(o) for o in deck) and self.finding_of(component) is None:
+            return None  # what explains a deck and more would explain the deck
+        observations = [*deck, *(self._observed(item) for item in evidence)]
+        first = self._first(component)
+        if not self.catalogue.contracts[component].agrees:  # what is handed on inside is nobody's business but theirs
+            results = [_result_alone(o) for o in observations]
+            if any(is_wrong(o) for o in results):
+                return self.by_result.explain(component, results, first)
+        return self.diagnostician.explain(component, observations, first)
+
+    def known(self) -> dict[str, Bug]:
+        """Every known mistake and undeclared legal variant by its full name."""
+        contracts = self.diagnostician.contracts.values()
+        return {
+            b.full_name: b for b in [*self.catalogue.all_bugs(), *(b for c in contracts for b in variants_as_bugs(c))]
+        }
+
+    def finding_of(self, component: str) -> Finding | None:
+        """What explains the component's deck alone (None too where it is right)."""
+        if component not in self.findings:
+            self.findings[component] = None
+            if self.bench.subject.offers(component) is not None:
+                self.findings[component] = self.explain(component)
+        return self.findings[component]
+
+    def _first(self, component: str) -> list[tuple[Bug, ...]]:
+        below = [f for part in self.catalogue.contracts[component].parts if (f := self.finding_of(part))]
+        union = tuple(dict.fromkeys(bug for finding in below for bug in finding.bugs))
+        own = self.findings.get(component)
+        return [bugs for bugs in (own.bugs if own else (), union) if bugs]
+
+    def _deck(self, component: str) -> list[Observation]:
+        if component not in self._deck_evidence:
+            contract, seen = self.catalogue.contracts[component], []
+            dtype = self.bench.precision(contract)
+            for index, case in enumerate(self.bench.deck(contract)):
+                case = case.cast(dtype)
+                for gradients in (None, COTANGENT_SEED) if contract.differentiable and index < 12 else (None,):
+                    request = Request(component, case, gradients=gradients)
+                    seen.append(self._observed(Evidence(request, self.bench.subject.play(request))))
+            self._deck_evidence[component] = seen if contract.agrees else []
+        return self._deck_evidence[component]
+
+    def _observed(self, item: Evidence) -> Observation:
+        request = item.request
+        reference = self.bench.reference.play(replace(request, fresh=False))
+        floats = [leaf.dtype for _, leaf in request.case.tensors() if leaf.is_floating_point()]
+        dtype = floats[0] if floats else torch.float64
+        _, tolerance = self.bench.agreement(request.component, request.case, dtype, request.gradients is not None)
+        return Observation(
+            request, item.answer, reference, tolerance if tolerance.crash is None else Answer(), item.effects
+        )
+
+
+class _ResultAlone:
+    """A subject of whose script only the last result is seen."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject, self.name, self.components = subject, subject.name, subject.components
+
+    def offers(self, component: str) -> Offer | None:
+        return self.subject.offers(component)
+
+    def play(self, request: Request) -> Answer:
+        return _last(self.subject.play(request))
+
+
+def _result_alone(o: Observation) -> Observation:
+    """The last results of a script, to be compared as closely as float32 allows, or as their own dtype, if coarser."""
+    answer, reference = _last(o.answer), _last(o.reference)
+    floats = [leaf.dtype for _, leaf in leaves(list(answer.outputs)) if is_float(leaf)]
+    coarsest = max(torch.finfo(dtype).eps for dtype in (torch.float32, *floats))
+    bound = 8 * coarsest * magnitude(list(reference.outputs))
+    return replace(o, answer=answer, reference=reference, tolerance=Answer((bound,)))
+
+
+def _last(answer: Answer) -> Answer:
+    return replace(answer, outputs=answer.outputs[-1:])
+
+
+def variant_of(contracts: Mapping[str, Contract], component: str, name: str) -> Variant:
+    """The declared variant; KeyError that lists the legal ones otherwise."""
+    if component not in contracts:
+        raise KeyError(
+            f"a variant is declared for {component!r}, which is no component; there are: {', '.join(contracts)}"
+        )
+    for variant in contracts[component].variants:
+        if variant.name == name:
+            return variant
+    legal = ", ".join(v.name for v in contracts[component].variants) or "none"
+    raise KeyError(f"{component} has no variant {name!r}; legal variants: {legal}")
+
+
+def inspect_subject(
+    impl: str,
+    *,
+    seed: int = 0,
+    cases: int | None = None,
+    time_limit: float = 60.0,
+    variants: str | Mapping[str, str] = "",
+) -> Inspection:
+    """An inspection of what ``--impl`` names. Raises WrongUse with a complete text where it cannot be had."""
+    torch.set_num_threads(1)  # the tensors are small: a second thread only waits, and two processes wait for each other
+    known = load_catalogue()
+    declared = parse_variants(variants) if isinstance(variants, str) else dict(variants)
+    if impl.startswith("bug:"):
+        try:
+            bugs = [known.bug(name.strip()) for name in impl.removeprefix("bug:").split("+")]
+        except KeyError as error:
+            raise WrongUse(str(error.args[0])) from None
+        _declared(known, declared)
+        edits = tuple(edit for c, v in declared.items() for edit in variant_of(known.contracts, c, v).edits)
+        door = reference_door(known.contracts, (*edits, *edits_of(bugs)), name=impl, time_limit=time_limit)
+        return Inspection(known, door, seed, cases, declared, "the reference with this mistake")
+    found = discover(impl, known.contracts)
+    declared = {**found.variants, **declared}
+    _declared(known, declared)
+    door = Door(found.name, found.adapters, known.contracts, time_limit=time_limit)
+    return Inspection(known, door, seed, cases, declared, found.where, tuple(found.notes))
+
+
+def parse_variants(text: str) -> dict[str, str]:
+    """``gelu=erf, block=post_norm`` as a dictionary. Raises WrongUse naming the piece that is no such pair."""
+    pairs = {}
+    for piece in filter(None, (p.strip() for p in text.split(","))):
+        component, equals, name = (p.strip() for p in piece.partition("="))
+        if not (component and equals and name):
+            raise WrongUse(
+                f"--impl-variant takes component=variant, separated by commas, not {piece!r} (example: gelu=erf)"
+            )
+        pairs[component] = name
+    return pairs
+
+
+def _declared(known: Catalogue, variants: Mapping[str, str]) -> None:
+    for component, name in variants.items():
+        try:
+            variant_of(known.contracts, component, name)
+        except KeyError as error:
+            raise WrongUse(str(error.args[0])) from None
+
+
+def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Mapping[str, str]) -> None:
+    """Keep a violating case for ``plumbline replay``. A folder that cannot be written to loses the file, not the run."""
+    body = {
+        "version": 1, "component": verdict.component, "claim": verdict.claim, "impl": options.get("impl", ""),
+        "variants": options.get("impl_variant", ""), "seed": seed, "message": verdict.message, "case": to_json(case),
+    }  # fmt: skip
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{verdict.case_id}.json").write_text(json.dumps(body), encoding="utf-8")
+    except (OSError, TypeError):
+        return
+
+
+def load_case(path: Path) -> tuple[dict[str, Any], Any]:
+    """A kept case with what is known of it. Raises WrongUse naming the file where it is not one."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        return body, from_json(body["case"])
+    except (OSError, KeyError, ValueError) as error:
+        raise WrongUse(f"{path} is not a kept case: {error}") from None

@@ -1,0 +1,1 @@
+"""Tolerances, gradients and statistics. Each bound states why it holds."""

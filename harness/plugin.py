@@ -1,0 +1,340 @@
+"""pytest hooks and nothing else: one node per component, one item per claim."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest._code.code import ExceptionInfo, ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
+
+from harness.adapters.discover import WrongUse
+from harness.core.claim import Claim
+from harness.core.verdict import FAILING, MISSING, NOT_OFFERED, Card, Record, Verdict
+from harness.inspection import Inspection, inspect_subject, save_case
+from harness.reports import json_file, text
+
+CATEGORY = "also explained"
+SAVE_EVERY = 0.5
+"""Seconds between two writings of the record; what fails is written at once."""
+
+
+class ComponentMismatch(AssertionError):
+    """A claim does not hold; carries the verdict."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.message)
+        self.verdict = verdict
+
+
+class Plugin:
+    """One run: what was asked for, the inspection, and the record that the reports read."""
+
+    def __init__(self, config: pytest.Config, options: dict[str, str]) -> None:
+        self.config, self.options, self.started, self.saved = config, options, time.time(), 0.0
+        self.worker = hasattr(config, "workerinput")
+        try:
+            self.inspection: Inspection = inspect_subject(
+                options["impl"],
+                seed=_number("--impl-seed", options["impl_seed"]),
+                cases=_number("--impl-cases", options["impl_cases"]) if options["impl_cases"] else None,
+                time_limit=_number("--impl-timeout", options["impl_timeout"]),
+                variants=options["impl_variant"],
+            )
+            self.required = self._required(options["impl_require"])
+        except WrongUse as wrong:
+            raise pytest.UsageError(str(wrong)) from None
+        for name in self.catalogue.contracts:
+            config.addinivalue_line("markers", f"{name}: Plumbline's checks of {name}")
+        self._take_arguments()
+        self.folder = Path(config.invocation_params.dir)
+        contracts = self.catalogue.contracts
+        self.record = Record(
+            impl=options["impl"],
+            seed=self.inspection.seed,
+            planned={},
+            order=tuple(contracts),
+            parts={name: c.parts for name, c in contracts.items()},
+            meanings={name: c.meaning for name, c in contracts.items()},
+            verdicts=[],
+            cards={},
+            missing=tuple(n for n in contracts if n not in self.inspection.subject.components),
+            variants=dict(self.inspection.variants),
+            notes=tuple(self.inspection.notes),
+        )
+
+    @property
+    def catalogue(self) -> Any:
+        return self.inspection.catalogue
+
+    def _required(self, text: str) -> frozenset[str]:
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if names == ["all"]:
+            return frozenset(self.catalogue.contracts)
+        for name in names:
+            if name not in self.catalogue.contracts:
+                raise WrongUse(
+                    f"--impl-require names {name!r}, which is no component; there are: {', '.join(self.catalogue.contracts)}, or 'all'"
+                )
+        return frozenset(names)
+
+    def _take_arguments(self) -> None:
+        """Arguments that name a component or a check (``layer_norm::deterministic``) are ours; paths stay pytest's."""
+        chosen = list(self.config.option.impl_select or [])
+        given = self.config.args_source is pytest.Config.ArgsSource.ARGS
+        others = []
+        for argument in self.config.args if given else []:
+            component = argument.partition("::")[0].rpartition("/")[2]
+            if component in self.catalogue.contracts and not Path(argument.partition("::")[0]).exists():
+                chosen.append(argument.rpartition("/")[2])
+            else:
+                others.append(argument)
+        self.config.args[:] = others
+        self.config.args_source = pytest.Config.ArgsSource.ARGS
+        self.config.option.impl_select = chosen
+        self.chosen = chosen
+
+    # collection ------------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
+        report = yield
+        if isinstance(collector, pytest.Session) and report.passed:
+            nodes = [
+                Component.from_parent(collector, name=name, nodeid=name, plugin=self)
+                for name in self.catalogue.contracts
+            ]
+            report.result = [*nodes, *report.result]
+        return report
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for item in session.items:
+            if isinstance(item, Check):
+                self.record.planned[item.component] = self.record.planned.get(item.component, 0) + 1
+        if not self.worker:
+            self.save()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """Under xdist the workers collect, all the same; the controller counts what one of them found."""
+        if self.record.planned:
+            return
+        for identity in ids:
+            component, _, claim = identity.partition("::")
+            if component in self.catalogue.contracts and claim:
+                self.record.planned[component] = self.record.planned.get(component, 0) + 1
+
+    def wants(self, component: str, claim: str) -> bool:
+        if not self.chosen:
+            return True
+        return any(c in (component, f"{component}::{claim}") for c in self.chosen)
+
+    # running ---------------------------------------------------------------------------------------------------------
+
+    def judge(self, component: str, claim: Claim) -> Verdict:
+        verdict = self.inspection.judge(component, claim)
+        if verdict.status == MISSING and component in self.required:
+            verdict = replace(
+                verdict,
+                status="violated",
+                message=f"{component} is required (--impl-require) and is to do: {verdict.message}",
+            )
+        case = self.inspection.bench.smallest.get(verdict.case_id)
+        if case is not None:
+            save_case(self.folder / ".plumbline" / "failures", verdict, case, self.inspection.seed, self.options)
+        return verdict
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        report = yield
+        verdict = getattr(item, "verdict", None)
+        if verdict is not None and call.when == "call":
+            report.plumbline = verdict.as_dict()
+            report.plumbline_cards = {c.name: vars(c) for c in self.cards(verdict)}
+        return report
+
+    def cards(self, verdict: Verdict) -> list[Card]:
+        """What the reports show of the known mistakes that a verdict names."""
+        known = self.inspection.known()
+        return [
+            Card(b.full_name, b.component, b.sentence, b.diff(), b.seen_in)
+            for name in (*verdict.finding, *verdict.or_else)
+            if (b := known.get(name)) is not None
+        ]
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        values = getattr(report, "plumbline", None)
+        if values is None or self.worker:
+            return
+        self.record.verdicts.append(Verdict.from_dict(values))
+        for name, card in report.plumbline_cards.items():
+            self.record.cards[name] = Card(**{**card, "seen_in": tuple(card["seen_in"])})
+        if values["status"] in FAILING or time.time() - self.saved > SAVE_EVERY:
+            self.save()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
+        status = getattr(report, "plumbline", {}).get("status")
+        if status == MISSING and report.skipped:
+            return "to do", "-", ("TO DO", {"yellow": True})
+        if status == NOT_OFFERED and report.skipped:
+            return "not offered", "o", ("NOT OFFERED", {"light": True})
+        return None
+
+    # reporting -------------------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """The JSON record, as far as the run has come. A folder that cannot be written to is said once, not fatal."""
+        self.saved = time.time()
+        self.record.seconds = self.saved - self.started
+        path = self.folder / self.options["impl_report"]
+        try:
+            json_file.write(self.record, path)
+        except OSError as error:
+            if not any("record" in note for note in self.record.notes):
+                self.record.notes = (*self.record.notes, f"the record {path} could not be written: {error}")
+
+    def pytest_report_header(self) -> str:
+        here = [n for n in self.catalogue.contracts if n not in self.record.missing]
+        where = self.inspection.where
+        return (
+            f"plumbline: impl={self.options['impl']}"
+            + (f" ({where})" if where else "")
+            + f", {len(here)} of {len(self.catalogue.contracts)} components, seed={self.inspection.seed}"
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """With the whole run known, each finding is told once; what it explains elsewhere is counted beside it."""
+        if self.worker:
+            return
+        self.record.finished = True
+        self.save()
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        failed = reporter.stats.get("failed", []) if reporter else []
+        ours = {(r.plumbline["component"], r.plumbline["claim"]): r for r in failed if hasattr(r, "plumbline")}
+        if not ours:
+            return
+        told = []
+        for group in text.groups(self.record):
+            report = ours.get((group.head.component, group.head.claim))
+            if report is None:
+                continue
+            if report in told:  # one check that shows two findings
+                report = _copied(report, group.names)
+            self._tell(report, group)
+            told.append(report)
+        others = [r for r in failed if not hasattr(r, "plumbline")]
+        silent = [r for r in ours.values() if r not in told]
+        reporter.stats["failed"] = told + others
+        if silent:
+            reporter.stats[CATEGORY] = silent
+
+    def _tell(self, report: Any, group: text.Group) -> None:
+        if self.config.getoption("tbstyle") == "long":
+            return
+        again = f'pytest --impl={self.options["impl"]} -k "{group.head.component} and {group.head.claim}"'
+        report.longrepr = _as_longrepr(
+            text.failure(self.record, group, again), text.headline(self.record, group), group.head
+        )
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.worker or not self.record.planned or self.config.option.collectonly:
+            return
+        lines = text.table(self.record)
+        terminalreporter.section("components", sep="=")
+        for line in lines:
+            wrong = "WRONG" in line or "CRASHED" in line
+            terminalreporter.write_line(
+                line, **({"red": True} if wrong else {"yellow": True} if line.endswith("to do") else {})
+            )
+        terminalreporter.write_line("")
+        for note in text.notes(self.record):
+            terminalreporter.write_line(f"note: {note}")
+        step = text.next_step(self.record)
+        if step:
+            terminalreporter.write_line(step, bold=True)
+        for line in text.trust(self.record):
+            terminalreporter.write_line(line)
+        terminalreporter.write_line(f"record: {self.options['impl_report']}")
+
+
+class Component(pytest.Collector):
+    """A component: its checks are its claims. It lives in no file, so that it runs from any directory."""
+
+    def __init__(self, *, plugin: Plugin, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plugin = plugin
+        self.add_marker(self.name)
+
+    def collect(self) -> Iterator[pytest.Item]:
+        for claim in self.plugin.catalogue.claims_of(self.name):
+            if self.plugin.wants(self.name, claim.name):
+                yield Check.from_parent(self, name=claim.name, claim=claim)
+
+
+class Check(pytest.Item):
+    """One claim on one component."""
+
+    def __init__(self, *, claim: Claim, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.claim, self.component = claim, self.parent.name  # type: ignore[union-attr]
+        self.verdict: Verdict | None = None
+
+    def runtest(self) -> None:
+        plugin: Plugin = self.parent.plugin  # type: ignore[union-attr]
+        verdict = self.verdict = plugin.judge(self.component, self.claim)
+        self.user_properties += [("component", self.component), ("claim", self.claim.name), ("status", verdict.status)]
+        if verdict.error is not None:
+            self.user_properties.append(("error_over_tolerance", f"{verdict.error:.6g}"))
+        if verdict.finding:
+            self.user_properties.append(("finding", ", ".join(verdict.finding)))
+        if verdict.status in FAILING:
+            raise ComponentMismatch(verdict)
+        if verdict.status in (MISSING, NOT_OFFERED):
+            raise pytest.skip.Exception(f"{verdict.status}: {verdict.message}", _use_item_location=True)
+
+    def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if not isinstance(excinfo.value, ComponentMismatch) or self.config.getoption("tbstyle") == "long":
+            return super().repr_failure(excinfo)
+        plugin: Plugin = self.parent.plugin  # type: ignore[union-attr]
+        verdict = excinfo.value.verdict
+        record = replace(plugin.record, verdicts=[verdict], cards={c.name: c for c in plugin.cards(verdict)})
+        groups = text.groups(record)
+        body = "\n\n".join(text.failure(record, group) for group in groups)
+        return _as_longrepr(body, text.headline(record, groups[0]), verdict)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        offer = self.parent.plugin.inspection.subject.offers(self.component)  # type: ignore[union-attr]
+        where = Path(offer.where) if offer and offer.where else self.path
+        line = max(offer.line - 1, 0) if offer and offer.where else 0
+        return where, line, f"{self.component}::{self.claim.name}"
+
+
+def _as_longrepr(body: str, message: str, verdict: Verdict) -> ReprExceptionInfo:
+    """In the shape that survives the way from a worker process, with the diagnosis as the one-line message."""
+    crash = ReprFileLocation(verdict.where or verdict.component, verdict.line, message)
+    return ReprExceptionInfo(
+        reprcrash=crash, reprtraceback=ReprTraceback([ReprEntryNative([body + "\n"])], None, "native")
+    )
+
+
+def _copied(report: Any, names: tuple[str, ...]) -> Any:
+    import copy
+
+    twin = copy.copy(report)
+    twin.nodeid = f"{report.nodeid} ({', '.join(names)})"
+    return twin
+
+
+def _number(option: str, given: str) -> int:
+    try:
+        number = int(given)
+    except ValueError:
+        raise WrongUse(f"{option} takes a whole number, not {given!r}") from None
+    if number < 0:
+        raise WrongUse(f"{option} takes a number from 0 on, not {given}")
+    return number

@@ -1,0 +1,32 @@
+"""The run as one JSON file, rewritten atomically as the run goes, so that an interrupted run keeps what it found."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.core.verdict import Card, Record, Verdict
+
+
+def write(record: Record, path: Path) -> None:
+    """Write beside the file, then rename: readers see the old or the new record, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(json.dumps(asdict(record), indent=1, allow_nan=True, default=str), encoding="utf-8")
+    os.replace(beside, path)
+
+
+def read(path: Path) -> Record:
+    """The record of a run. Raises ValueError naming the file where it is none, or of another version."""
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if values.get("version") != 1:
+        raise ValueError(f"{path} is not a run record of version 1 (its version: {values.get('version')!r})")
+    values["verdicts"] = [Verdict.from_dict(v) for v in values["verdicts"]]
+    values["cards"] = {k: Card(**{**c, "seen_in": tuple(c["seen_in"])}) for k, c in values["cards"].items()}
+    values["parts"] = {k: tuple(v) for k, v in values["parts"].items()}
+    for name in ("order", "missing", "notes"):
+        values[name] = tuple(values[name])
+    return Record(**values)

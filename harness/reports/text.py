@@ -1,0 +1,253 @@
+"""What a person reads in the terminal: a failure with the finding first, one table, and the trust line."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Record, Verdict
+
+WIDTH = 108
+NUMBERS = ("agrees_with_the_reference", "rounds_like", "gradients_agree", "holds_up_in_half_precision")
+"""Claims that fail together where the numbers are others: without an explanation they are told as one."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Failing verdicts that say one thing: the one to read (``head``), the rest, and the components it also explains."""
+
+    head: Verdict
+    rest: tuple[Verdict, ...]
+    names: tuple[str, ...]
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """Other components among the rest, in order."""
+        return tuple(dict.fromkeys(v.component for v in self.rest if v.component != self.head.component))
+
+
+def groups(record: Record) -> list[Group]:
+    """The failures in order of dependence: each finding once, with everything it explains beneath it.
+
+    Parts stand before composites. A composite whose mistakes are all known from its parts adds nothing of its own; a
+    crash that repeats in several claims is one. Where a part fails without an explanation, so may its composites.
+    """
+    ranked = [v for name in record.order for v in record.of(name) if v.failing]
+    by_finding: dict[str, list[Verdict]] = {}
+    loose: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in ranked:
+        if verdict.finding:
+            for name in verdict.finding:
+                by_finding.setdefault(name, []).append(verdict)
+        else:
+            key = verdict.message if verdict.status != "violated" else f"{verdict.claim}: {verdict.message}"
+            if verdict.claim.startswith(NUMBERS) and verdict.status == "violated":
+                key = "other numbers than the reference's"
+            loose.setdefault((verdict.component, key), []).append(verdict)
+    found = []
+    for name, verdicts in by_finding.items():
+        home = record.cards[name].component if name in record.cards else name.partition(".")[0]
+        alone = [v for v in verdicts if v.finding == (name,)]
+        at_home = [v for v in alone if v.component == home]
+        candidates = at_home or alone or verdicts
+        head = next((v for v in candidates if v.claim.startswith("agrees_with")), candidates[0])
+        found.append(Group(head, tuple(v for v in verdicts if v is not head), (name,)))
+    found += [Group(verdicts[0], tuple(verdicts[1:]), ()) for verdicts in loose.values()]
+    return sorted(
+        found,
+        key=lambda g: (not g.names, record.order.index(_home(record, g)) if _home(record, g) in record.order else 99),
+    )
+
+
+def _home(record: Record, group: Group) -> str:
+    return (
+        record.cards[group.names[0]].component
+        if group.names and group.names[0] in record.cards
+        else group.head.component
+    )
+
+
+def failure(record: Record, group: Group, again: str = "") -> str:
+    """One failure, finding first, then the evidence."""
+    verdict = group.head
+    lines: list[str] = []
+    card = record.cards.get(group.names[0]) if group.names else None
+    if card is not None:
+        lines += [*_opening(verdict, card), "", textwrap.indent(card.diff, "    "), "", *_wrapped(card.sentence, "  ")]
+    elif verdict.status == CRASHED:
+        lines += [f"{verdict.component} raised an error ({_of(verdict)}):", "", f"    {verdict.message}"]
+        lines += ["", *textwrap.indent("\n".join(verdict.frames), "    ").splitlines()] if verdict.frames else []
+    elif verdict.status == TIMED_OUT:
+        lines += [f"{verdict.component} did not come to an end: {verdict.message}"]
+    else:
+        lines += [
+            f"{verdict.component}: it must hold that {verdict.sentence}; {_of(verdict)} say no.",
+            "",
+            *_wrapped(verdict.message, "    "),
+        ]
+    lines += _facts(record, group, card, again)
+    return "\n".join(lines)
+
+
+def _opening(verdict: Verdict, card: Card) -> list[str]:
+    subject = verdict.component
+    if card.component != verdict.component:
+        return [f"{subject} disagrees with the reference on {_of(verdict)}. Its {card.component} computes:"]
+    if verdict.claim.startswith(("agrees_with", "rounds_like", "gradients_agree", "holds_up")):
+        return [f"{subject} disagrees with the reference on {_of(verdict)}. It computes:"]
+    return [f"{subject}: it must hold that {verdict.sentence}; {_of(verdict)} say no. It computes:"]
+
+
+def _of(verdict: Verdict) -> str:
+    return f"{verdict.violated} of {verdict.cases} cases" if verdict.cases != 1 else "the one case tried"
+
+
+def _facts(record: Record, group: Group, card: Card | None, again: str) -> list[str]:
+    verdict, facts = group.head, []
+    if verdict.smallest:
+        facts.append(("smallest case", verdict.smallest))
+    if verdict.worst:
+        excess = f"     {verdict.excess:.2g} x the tolerance" if verdict.excess else ""
+        facts.append(("worst element", verdict.worst + excess))
+    if verdict.or_else and len(group.names) <= 1:
+        facts.append(("or else", f"the same numbers follow from {', '.join(verdict.or_else)}"))
+    others = [name for name in verdict.finding if name not in group.names]
+    if others:
+        facts.append(("together with", ", ".join(others)))
+    claims = [v.claim for v in group.rest if v.component == verdict.component and v.claim != verdict.claim]
+    if claims:
+        facts.append(("also broken", ", ".join(dict.fromkeys(claims))))
+    if group.also:
+        facts.append(("also explains", ", ".join(group.also)))
+    if not group.names:
+        sick = [name for name in record.below(verdict.component) if any(v.failing for v in record.of(name))]
+        if sick:
+            facts.append(("made of", f"{', '.join(sick)}, wrong too: mend that first"))
+    if verdict.where:
+        facts.append(("your code", f"{verdict.where}:{verdict.line}"))
+    if card is not None and card.seen_in:
+        facts.append(("seen in", ", ".join(card.seen_in)))
+    if card is not None:
+        facts.append(("more", f"plumbline explain {card.name}"))
+    if verdict.case_id:
+        facts.append(("again", f"plumbline replay {verdict.case_id}" + (f"     {again}" if again else "")))
+    lines = [""]
+    for label, value in facts:
+        wrapped = textwrap.wrap(value, WIDTH - 18, break_long_words=False, break_on_hyphens=False) or [""]
+        lines.append(f"  {label:<16}{wrapped[0]}")
+        lines += [f"  {'':<16}{more}" for more in wrapped[1:]]
+    return lines
+
+
+def headline(record: Record, group: Group) -> str:
+    """One line for summaries: the diagnosis where there is one, the broken claim in words otherwise."""
+    card = record.cards.get(group.names[0]) if group.names else None
+    if card:
+        return card.sentence
+    if group.head.status in (CRASHED, TIMED_OUT):
+        return group.head.message
+    return f"it does not hold that {group.head.sentence}: {group.head.worst or group.head.message}"
+
+
+def table(record: Record) -> list[str]:
+    """One line per component that was judged: claims held, worst error of 1, gradients, verdict."""
+    rows = [("component", "claims held", "worst error", "gradients", "verdict")]
+    for name in record.order:
+        verdicts = record.of(name)
+        judged = [v for v in verdicts if v.status == HOLDS or v.failing]
+        if not judged:
+            if verdicts or name in record.missing:
+                rows.append((name, "-", "-", "-", "to do"))
+            continue
+        held = [v for v in judged if v.status == HOLDS]
+        errors = [v.error for v in held if v.error is not None]
+        worst = f"{max(errors):.2g} of 1" if errors else "exact" if held else "-"
+        rows.append(
+            (name, f"{len(held)} of {len(judged)}", worst, _gradients(verdicts), _verdict(record, name, judged))
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)), row[4]]).rstrip()
+        for row in rows
+    ]
+
+
+def _gradients(verdicts: Sequence[Verdict]) -> str:
+    about = [v for v in verdicts if "gradient" in v.claim]
+    if not about:
+        return "-"
+    if any(v.failing for v in about):
+        return "WRONG"
+    held = [v for v in about if v.status == HOLDS]
+    return "right" if held else "-"
+
+
+def _verdict(record: Record, name: str, judged: Sequence[Verdict]) -> str:
+    failing = [v for v in judged if v.failing]
+    if not failing:
+        return "holds"
+    names = list(dict.fromkeys(n for v in failing for n in v.finding))
+    own = [n for n in names if record.cards.get(n) is None or record.cards[n].component == name]
+    unexplained = [v for v in failing if not v.finding]
+    if names and not own and not unexplained:
+        return "WRONG, explained by " + ", ".join(names)
+    if names:
+        more = f" and {len(unexplained)} more" if unexplained else ""
+        return "WRONG: " + ", ".join(names) + more
+    if all(v.status in (CRASHED, TIMED_OUT) for v in failing):
+        return f"CRASHED: {failing[0].message}"[:80]
+    return (
+        "WRONG: "
+        + ", ".join(v.claim for v in failing[:3])
+        + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
+    )
+
+
+def trust(record: Record) -> list[str]:
+    """What was and was not looked at: so that green means something."""
+    planned = sum(record.planned.values())
+    ran = [v for v in record.verdicts if v.status == HOLDS or v.status in FAILING]
+    to_do = sum(v.status == MISSING for v in record.verdicts)
+    not_offered = sum(v.status == NOT_OFFERED for v in record.verdicts)
+    not_run = planned - len(record.verdicts)
+    counts = f"{planned} checks planned: {len(ran)} run, {to_do} to do, {not_offered} not offered"
+    counts += f", {not_run} not reached" if not_run > 0 else ""
+    passing = [v for v in ran if v.status == HOLDS and v.error is not None]
+    worst = max(passing, key=lambda v: v.error or 0.0, default=None)
+    margin = (
+        f"largest error among passing checks {worst.error:.2g} of 1 ({worst.component}::{worst.claim})"
+        if worst
+        else "no error measured"
+    )
+    alarm = sum(v.false_alarm for v in ran)
+    chance = f"false-alarm probability of the random checks at most {alarm:.1g}" if alarm else "no random check"
+    return [counts, f"{sum(v.cases for v in ran)} cases judged; {margin}; {chance}; seed {record.seed}"]
+
+
+def next_step(record: Record) -> str:
+    """What to write next: the first component in course order that is to do and whose parts stand."""
+    state = {name: record.of(name) for name in record.order}
+    done = {n for n, vs in state.items() if any(v.status == HOLDS for v in vs) and not any(v.failing for v in vs)}
+    started = {n for n, vs in state.items() if any(v.status == HOLDS or v.failing for v in vs)}
+    for name in record.order:
+        waiting = name not in started and (name in record.missing or any(v.status == MISSING for v in state[name]))
+        if waiting and all(
+            part in done or part in record.missing or part not in state for part in record.parts.get(name, ())
+        ):
+            parts = [p for p in record.parts.get(name, ()) if p in done]
+            why = f"it stands on {', '.join(parts)}, which hold" if parts else "it needs nothing else"
+            return f"next: {name}. {record.meanings[name]} ({why})"
+    return ""
+
+
+def notes(record: Record) -> Iterable[str]:
+    """What a person should know that is no failure, once per component."""
+    seen = dict.fromkeys((v.component, note) for v in record.verdicts for note in v.notes)
+    return [f"{component}: {note}" for component, note in seen] + list(record.notes)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False) or [
+        indent
+    ]

@@ -1,0 +1,645 @@
+"""judge(contract, claim) -> Verdict: the only place where exceptions become verdicts.
+
+A deck of cases is drawn once per component from the run's seed; every claim is judged over it. Only where a claim is
+violated is Hypothesis asked again, with the same seed and the full shrink phase, for that one claim.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import seed as hypothesis_seed
+
+from harness.core.case import Call, Case, is_float
+from harness.core.claim import Claim, Crashed, NotApplicable, NotOffered, ToDo, Violation
+from harness.core.contract import Argument, Contract
+from harness.core.subject import Answer, Crash, Offer, Request, Subject
+from harness.core.tree import leaves
+from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Verdict
+from harness.numerics.tolerance import compare, is_rounding_noise, tolerances
+
+COTANGENT_SEED = 20_191_114
+SHRINK_SECONDS = 6.0
+"""A smaller case is worth this long; the smallest found by then is shown."""
+SMOOTH_SHARE = 0.25
+"""Of the cases where code is off by a float32 rounding, the share that need not look like noise: one third in float32 is
+off by the same amount whatever stands near it. A mistake looks smooth in every case."""
+USUAL_CASES = 50
+"""Cases of a deck where its contract says nothing else."""
+EVIDENCE_CASES = 6
+"""Violating cases of a claim whose plays are kept for the diagnosis."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the subject answered to one request, kept for the diagnosis. ``effects``: whether side effects matter."""
+
+    request: Request
+    answer: Answer
+    effects: bool = False
+
+
+@dataclass
+class _Tally:
+    """What came of a claim over the cases tried."""
+
+    cases: int = 0
+    skipped: int = 0
+    worst: float | None = None
+    not_offered: str = ""
+    broken: list[tuple[Case, Exception]] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+
+
+class Bench:
+    """One subject beside the reference: decks, working precision and the trials of every claim.
+
+    ``subject`` and ``reference`` should remember (harness.adapters.memory). ``cases``: how many to draw per component
+    (None: what the contract says). ``like``: a bench with the same seed and reference, whose work is shared.
+    """
+
+    def __init__(
+        self,
+        contracts: Mapping[str, Contract],
+        subject: Subject,
+        reference: Subject,
+        *,
+        seed: int = 0,
+        cases: int | None = None,
+        like: Bench | None = None,
+    ) -> None:
+        self.contracts, self.subject, self.reference = contracts, subject, reference
+        self.seed, self.cases = seed, cases
+        # The reference's part of the work depends on the seed alone: benches of several subjects share it.
+        self._drawn: dict[tuple[str, str, int], tuple[Case, ...]] = like._drawn if like else {}
+        self._decks: dict[tuple[str, str], tuple[Case, ...]] = {}
+        self._agreements: dict[Any, tuple[Answer, Answer]] = like._agreements if like else {}
+        self._precision: dict[str, torch.dtype] = {}
+        self._shared: set[str] = set()
+        self.bare_refused: set[str] = set()
+        """Components whose optional parameters must all be there: GPT-2 has them, and a bias-less form is not owed."""
+        self.notes: dict[str, list[str]] = {}
+        self.smallest: dict[str, Case] = {}
+        """The smallest violating case of each verdict, by its id."""
+
+    # decks -----------------------------------------------------------------------------------------------------------
+
+    def deck(self, contract: Contract, claim: Claim | None = None) -> tuple[Case, ...]:
+        """The cases a claim is judged over: its own where it brings some, the component's otherwise."""
+        strategy, own = self._strategy(contract, claim)
+        key = (contract.name, claim.name if own and claim else "")
+        if key not in self._decks:
+            most = self._size(contract)
+            if key[1] and claim and claim.max_cases:
+                most = min(most, claim.max_cases)
+            if (*key, most) not in self._drawn:
+                self._drawn[(*key, most)] = tuple(draw(strategy(), self.seed, most))
+            drawn = tuple(self.restricted(contract, case) for case in self._drawn[(*key, most)])
+            self._decks[key] = self._offered(contract, drawn)
+            if not key[1]:
+                self._shared |= {case.key for case in self._decks[key]}
+        deck = self._decks[key]
+        return deck[: claim.max_cases] if claim and claim.max_cases else deck
+
+    def _offered(self, contract: Contract, deck: tuple[Case, ...]) -> tuple[Case, ...]:
+        """Without the cases that the subject does not take (an option it has not); all of them where it takes none."""
+        taken: list[tuple[Case, Crash | None]] = []
+        for case in deck:
+            crash = self.subject.play(Request(contract.name, case)).crash
+            if crash is not None and crash.kind in ("timed out", "to do"):
+                return deck
+            if crash is None or crash.kind != "not offered":
+                taken.append((case, crash))
+        if not any(crash for case, crash in taken if not _is_bare(contract, case)):
+            refused = [crash for case, crash in taken if crash and _is_bare(contract, case)]
+            if refused and len(refused) < len(taken):
+                self.bare_refused.add(contract.name)
+                self.note(
+                    contract, f"it does not take None for an optional parameter ({refused[0].error}); judged without"
+                )
+        if contract.name in self.bare_refused:
+            taken = [(case, crash) for case, crash in taken if not (crash and _is_bare(contract, case))]
+        return tuple(case for case, _ in taken) or deck
+
+    def _size(self, contract: Contract) -> int:
+        """As many as asked for; of components that are dear, and have smaller decks, more in proportion only."""
+        usual = contract.deck_size
+        if not self.cases:
+            return usual
+        return self.cases if self.cases <= usual else max(usual, usual * self.cases // USUAL_CASES)
+
+    def _strategy(self, contract: Contract, claim: Claim | None) -> tuple[Callable[[], Any], bool]:
+        if claim is not None and "invalid" in claim.tags and claim.cases is None:
+            return contract.invalid, True  # type: ignore[return-value]
+        if claim is not None and claim.cases is not None:
+            return claim.cases, True
+        return contract.cases, False
+
+    def restricted(self, contract: Contract, case: Case) -> Case:
+        """The case without the optional parameters that the subject does not have (a bias-less model, say)."""
+        offer = self.subject.offers(contract.name)
+        if offer is None or not offer.absent:
+            return case
+        absent = set(offer.absent)
+
+        def without(value: Any, name: str) -> Any:
+            if name in absent:
+                return None
+            if isinstance(value, dict):
+                return {k: without(v, k) for k, v in value.items()}
+            if isinstance(value, list):
+                return [without(v, "") for v in value]
+            return value
+
+        calls = tuple(Call(c.method, {k: without(v, k) for k, v in c.arguments.items()}) for c in case.calls)
+        return replace(case, calls=calls)
+
+    # precision -------------------------------------------------------------------------------------------------------
+
+    def precision(self, contract: Contract) -> torch.dtype:
+        """What the subject computes this component in: float64, or float32 where float64 is refused or not reached.
+
+        Code that computes in float32 inside on purpose misses the rule of meaning and meets the rule of rounding, and
+        its error is noise: that is a note, not a failure.
+        """
+        if contract.name not in self._precision:
+            self._precision[contract.name] = torch.float64  # while probing
+            self._precision[contract.name] = self._probed(contract)
+        return self._precision[contract.name]
+
+    def _probed(self, contract: Contract) -> torch.dtype:
+        if not any(is_float(leaf) for case in self.deck(contract)[:3] for _, leaf in case.tensors()):
+            return torch.float64
+        trials = [self.trial(contract, case, i) for i, case in enumerate(self.deck(contract))]
+        trials = [trial for trial in trials if _is_offered(trial)]
+        answers = [trial.attempt() for trial in trials[:5]]
+        if answers and all(a.crash and a.crash.kind == "raised" for a in answers):
+            again = [trial.attempt(dtype=torch.float32) for trial in trials[:5]]
+            if not any(a.crash for a in again):
+                crash = answers[0].crash
+                self.note(contract, f"float64 is refused ({crash.error if crash else ''}); judged in float32")
+                return torch.float32
+        if not contract.agrees:
+            results = [leaf.dtype for a in answers if a.crash is None for _, leaf in leaves(a.value) if is_float(leaf)]
+            if results and all(dtype == torch.float32 for dtype in results):
+                self.note(contract, "float64 comes back as float32; judged in float32")
+                return torch.float32
+            return torch.float64
+        noise = smooth = 0
+        for trial in trials:
+            answer = trial.attempt()
+            exact, tolerance = trial.agreement()
+            if answer.crash or exact.crash or compare(answer.outputs, exact.outputs, tolerance.outputs).fine:
+                continue
+            if not self._is_right_in_float32(trial):
+                return torch.float64
+            if self._is_float32_inside(trial):
+                noise += 1
+            else:
+                smooth += 1
+                if smooth > SMOOTH_SHARE * len(trials):
+                    return torch.float64
+        if noise and smooth <= SMOOTH_SHARE * (noise + smooth):
+            self.note(
+                contract,
+                f"computes in float32 inside ({noise + smooth} of {len(trials)} cases show it); judged in float32",
+            )
+            return torch.float32
+        return torch.float64
+
+    def _is_right_in_float32(self, trial: BenchTrial) -> bool:
+        exact, _ = trial.agreement()
+        _, rounding = trial.agreement(dtype=torch.float32)
+        return compare(trial.attempt().outputs, exact.outputs, rounding.outputs).fine
+
+    def _is_float32_inside(self, trial: BenchTrial) -> bool:
+        single = trial.case.cast(torch.float32)  # the same numbers in both precisions
+        wide, narrow = trial.attempt(single.cast(torch.float64)), trial.attempt(single, dtype=torch.float32)
+        if not narrow.crash and not wide.crash and _is_the_same_in_float32(wide.value, narrow.value):
+            return True
+
+        def error(case: Case) -> Any:
+            theirs, ours = trial.attempt(case), trial.expect(case)
+            if theirs.crash or ours.crash or not is_float(theirs.value) or theirs.value.shape != ours.value.shape:
+                return None
+            return theirs.value.double() - ours.value.double()
+
+        return is_rounding_noise(error, trial.case)
+
+    def note(self, contract: Contract, text: str) -> None:
+        """Something a person should know that is no failure."""
+        known = self.notes.setdefault(contract.name, [])
+        if text not in known:
+            known.append(text)
+
+    # trials ----------------------------------------------------------------------------------------------------------
+
+    def trial(self, contract: Contract, case: Case, index: int = 0) -> BenchTrial:
+        """One case, ready for a claim."""
+        return BenchTrial(self, contract, case, index)
+
+    def agreement(self, component: str, case: Case, dtype: torch.dtype, gradients: bool) -> tuple[Answer, Answer]:
+        """Exact answer and tolerances, computed once per case.
+
+        Cases of the deck are asked for their gradients sooner or later; theirs come along at once.
+        """
+        shared = dtype in (torch.float64, torch.float32) and case.key in self._shared
+        gradients = gradients or (shared and self.contracts[component].differentiable)
+        key = (component, case.key, dtype, gradients)
+        if key not in self._agreements:
+            seed = COTANGENT_SEED if gradients else None
+
+            def play(changed: Case, fresh: bool = False) -> Answer:
+                return self.reference.play(Request(component, changed, gradients=seed, fresh=fresh))
+
+            self._agreements[key] = tolerances(play, case, dtype, partial(play, fresh=True))
+        return self._agreements[key]
+
+    # verdicts --------------------------------------------------------------------------------------------------------
+
+    def judge(
+        self, contract: Contract, claim: Claim, *, shrink: bool = True, only: tuple[Case, ...] = ()
+    ) -> tuple[Verdict, list[Evidence]]:
+        """One claim over its deck (or ``only`` these cases). The evidence: what the subject answered where it fails."""
+        started = time.perf_counter()
+        offer = self.subject.offers(contract.name)
+        base = Verdict(contract.name, claim.name, claim.sentence, HOLDS, false_alarm=claim.false_alarm)
+        if offer is None:
+            return replace(base, status=MISSING, message=f"{self.subject.name} has no {contract.name} yet"), []
+        base = replace(base, where=offer.where, line=offer.line)
+        try:
+            tally = self._tally(contract, claim, only or self.deck(contract, claim))
+        except ToDo as todo:
+            return replace(base, status=MISSING, message=str(todo), seconds=time.perf_counter() - started), []
+        except _Stopped as stopped:
+            crash = stopped.crash
+            verdict = replace(base, status=TIMED_OUT, message=crash.message, frames=crash.frames, violated=1)
+            return replace(verdict, seconds=time.perf_counter() - started), []
+        notes = tuple(self.notes.get(contract.name, ()))
+        base = replace(base, cases=tally.cases, error=tally.worst, notes=notes)
+        if tally.broken:
+            verdict = self._broken(base, tally)
+        elif tally.cases == 0:
+            reason = tally.not_offered or "no case that was drawn says anything about it"
+            verdict = replace(base, status=NOT_OFFERED, message=reason, error=None)
+        else:
+            verdict = base
+        verdict = replace(verdict, seconds=time.perf_counter() - started)
+        return (self.smaller(contract, claim, verdict) if shrink else verdict), tally.evidence
+
+    def _tally(self, contract: Contract, claim: Claim, deck: Iterable[Case]) -> _Tally:
+        tally = _Tally()
+        for index, case in enumerate(deck):
+            trial = self.trial(contract, case, index)
+            outcome = _tested(claim, trial)
+            if isinstance(outcome, NotApplicable):
+                tally.skipped += 1
+            elif isinstance(outcome, NotOffered):
+                tally.not_offered = str(outcome)
+                if not tally.cases and index >= 4:
+                    break
+            elif isinstance(outcome, Exception):
+                tally.cases += 1
+                tally.broken.append((case, outcome))
+                if len(tally.broken) <= EVIDENCE_CASES:
+                    tally.evidence += trial.log
+            else:
+                tally.cases += 1
+                if outcome is not None:
+                    tally.worst = max(tally.worst or 0.0, outcome)
+        return tally
+
+    def smaller(self, contract: Contract, claim: Claim, verdict: Verdict) -> Verdict:
+        """The same verdict with a smaller case, where Hypothesis finds one in time. (Only what is told needs that.)"""
+        started = time.perf_counter()
+        kinds = {VIOLATED: Violation, CRASHED: Crashed}
+        case = self.smallest.get(verdict.case_id)
+        if verdict.status not in kinds or case is None:
+            return verdict
+        found = self._smallest(contract, claim, kinds[verdict.status])
+        if found is not None and _weight(found[0]) <= _weight(case):
+            verdict = self._shown(verdict, *found)
+        return replace(verdict, seconds=verdict.seconds + time.perf_counter() - started)
+
+    def _broken(self, base: Verdict, tally: _Tally) -> Verdict:
+        largest = max((p.error for _, p in tally.broken if isinstance(p, Violation)), default=math.inf)
+        excess = largest if math.isfinite(largest) else None
+        case, problem = min(tally.broken, key=lambda pair: _weight(pair[0]))
+        return replace(self._shown(base, case, problem), excess=excess, violated=len(tally.broken))
+
+    def _shown(self, verdict: Verdict, case: Case, problem: Exception) -> Verdict:
+        """The verdict with this violating case in it; the case is kept for a replay."""
+        self.smallest[case.key[:8]] = case
+        message, worst, status = str(problem), "", VIOLATED
+        frames: tuple[str, ...] = ()
+        if isinstance(problem, Violation):
+            message, worst = problem.message, problem.worst
+        elif isinstance(problem, Crashed) and problem.crash is not None:
+            status, frames = CRASHED, problem.crash.frames
+            message = f"{problem.crash.error}: {problem.crash.message}"
+        return replace(
+            verdict,
+            status=status,
+            message=message,
+            worst=worst,
+            frames=frames,
+            case_id=case.key[:8],
+            smallest=describe(case, contract=self.contracts[verdict.component]),
+        )
+
+    def _smallest(self, contract: Contract, claim: Claim, like: type[Exception]) -> tuple[Case, Exception] | None:
+        strategy, _ = self._strategy(contract, claim)
+        found: list[tuple[Case, Exception]] = []
+
+        def violates(case: Case) -> bool:
+            if contract.name in self.bare_refused and _is_bare(contract, case):
+                return False
+            trial = self.trial(contract, self.restricted(contract, case))
+            outcome = _tested(claim, trial)
+            wrong = isinstance(outcome, like)
+            if wrong:
+                found.append((trial.case, outcome))
+            return wrong
+
+        shrunk(strategy(), self.seed, self._size(contract), violates, SHRINK_SECONDS)
+        return min(found, key=lambda pair: _weight(pair[0])) if found else None
+
+
+class BenchTrial:
+    """The Trial of harness.core.claim: one case at the two doors."""
+
+    def __init__(self, bench: Bench, contract: Contract, case: Case, index: int) -> None:
+        self.bench, self.contract, self.case, self.index = bench, contract, case, index
+        self.offer = bench.subject.offers(contract.name) or Offer(contract.name)
+        self.dtype = bench.precision(contract)
+        self.seed = bench.seed * 1_000_003 + index
+        self.log: list[Evidence] = []
+
+    @property
+    def companions(self) -> tuple[Case, ...]:
+        deck = self.bench.deck(self.contract)
+        return tuple(deck[(self.index + step) % len(deck)] for step in (1, len(deck) // 2))
+
+    def _request(self, case: Case | None, options: dict[str, Any]) -> Request:
+        dtype = options.pop("dtype", None) or self.dtype
+        gradients = COTANGENT_SEED if options.pop("gradients", False) else None
+        return Request(self.contract.name, (case or self.case).cast(dtype), gradients=gradients, **options)
+
+    def attempt(self, case: Case | None = None, **options: Any) -> Answer:
+        request = self._request(case, options)
+        answer = self.bench.subject.play(request)
+        self.log.append(Evidence(request, answer))
+        if answer.crash is not None:
+            if answer.crash.kind == "to do":
+                raise ToDo(answer.crash.message)
+            if answer.crash.kind == "not offered":
+                raise NotOffered(answer.crash.message)
+            if answer.crash.kind == "timed out":
+                raise _Stopped(answer.crash)
+        return answer
+
+    def play(self, case: Case | None = None, **options: Any) -> Answer:
+        answer = self.attempt(case, **options)
+        if answer.crash is not None:
+            raise Crashed(answer)
+        return answer
+
+    def expect(self, case: Case | None = None, **options: Any) -> Answer:
+        return self.bench.reference.play(self._request(case, options))
+
+    def agreement(
+        self, case: Case | None = None, *, dtype: torch.dtype | None = None, gradients: bool = False
+    ) -> tuple[Answer, Answer]:
+        return self.bench.agreement(self.contract.name, case or self.case, dtype or self.dtype, gradients)
+
+    def spread(self, case: Case | None = None) -> Any:
+        return tuple(_doubled(bound) for bound in self.agreement(case)[1].outputs)
+
+    def spread_of_value(self, case: Case | None = None) -> Any:
+        return self.spread(case)[-1]
+
+    def close(self, actual: Any, expected: Any, tolerance: Any, what: str) -> float:
+        if isinstance(expected, tuple) and isinstance(actual, tuple) and len(actual) == len(expected) == 1:
+            (actual,), (expected,), (tolerance,) = actual, expected, tolerance
+        calls = self.case.calls
+        if isinstance(expected, tuple) and isinstance(actual, tuple) and len(expected) == len(actual) == len(calls) > 1:
+            name = f"{what} of " if what != "out" else ""  # a script: say which of its calls
+            bounds = tolerance if isinstance(tolerance, (list, tuple)) else [tolerance] * len(calls)
+            each = zip(calls, actual, expected, bounds, strict=True)
+            parts = [compare(a, e, bound, f"{name}{call.method}()") for call, a, e, bound in each]
+            found = max(parts, key=lambda part: part.ratio)
+        else:
+            found = compare(actual, expected, tolerance, what)
+        if found.fine:
+            return found.ratio
+        raise Violation(f"{what} is not what it must be", worst=found.where, error=found.ratio)
+
+    def cotangent(self, value: torch.Tensor) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(COTANGENT_SEED)
+        return torch.randn(value.shape, generator=generator, dtype=torch.float32).double()
+
+    def random(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed % 2**31)
+
+    def not_applicable(self) -> None:
+        raise NotApplicable
+
+
+class _Stopped(Exception):
+    """Their code ran out of time: no further case of this claim is tried."""
+
+    def __init__(self, crash: Crash) -> None:
+        super().__init__(crash.message)
+        self.crash = crash
+
+
+def _is_offered(trial: BenchTrial) -> bool:
+    """Whether the subject plays this case at all (an option it does not take is no failure)."""
+    try:
+        trial.attempt()
+    except NotOffered:
+        return False
+    return True
+
+
+def _tested(claim: Claim, trial: BenchTrial) -> Any:
+    """The claim's number, or the exception it ended with (those that end the whole claim are raised)."""
+    try:
+        return claim.test(trial)
+    except Violation as violation:
+        matter = any(effect in violation.message for item in trial.log for effect in item.answer.effects)
+        trial.log = [replace(item, effects=matter) for item in trial.log]
+        return violation
+    except (NotApplicable, NotOffered, Crashed) as outcome:
+        return outcome
+
+
+def _is_the_same_in_float32(wide: Any, narrow: Any) -> bool:
+    """Whether a float64 answer holds exactly the numbers of the float32 answer: it was computed in float32."""
+    if not (is_float(wide) and is_float(narrow)):
+        return False
+    return wide.shape == narrow.shape and bool(torch.equal(wide.float(), narrow.float()))
+
+
+def _is_bare(contract: Contract, case: Case) -> bool:
+    """Whether an optional parameter is None in a case."""
+    optional = {name for argument in contract.arguments("parameter") for name in _optional_names(argument)}
+    found = (path for call in case.calls for path, leaf in leaves(dict(call.arguments)) if leaf is None and path)
+    return any(path[-1] in optional for path in found)
+
+
+def _optional_names(argument: Argument) -> list[str]:
+    below = [name for inner in argument.fields for name in _optional_names(inner)]
+    return [argument.name, *below] if argument.optional else below
+
+
+def _doubled(bound: Any) -> Any:
+    if isinstance(bound, (list, tuple)):
+        return type(bound)(_doubled(b) for b in bound)
+    if isinstance(bound, dict):
+        return {k: _doubled(b) for k, b in bound.items()}
+    return None if bound is None else 2 * bound
+
+
+# drawing -------------------------------------------------------------------------------------------------------------
+
+
+class _Enough(KeyboardInterrupt):
+    """Time for shrinking is up. (Hypothesis lets interrupts pass.)"""
+
+
+_COMMON: dict[str, Any] = {
+    "database": None,
+    "deadline": None,
+    "derandomize": False,
+    "suppress_health_check": list(HealthCheck),
+    "verbosity": Verbosity.quiet,
+    "print_blob": False,
+}
+
+
+HAND = 10
+"""Cases drawn at once. From the eleventh valid example on, Hypothesis copies parts of one example over others, five such
+mutants for every fresh one: of a deck of 50 drawn in one go, 43 had a batch of 1 and half of them one family."""
+
+
+def draw(strategy: Any, seed: int, count: int) -> Iterable[Case]:
+    """The deck: the same cases for the same seed, drawn hand by hand."""
+    found: dict[str, Case] = {}
+    for hand_seed in _hands(seed, count):
+
+        @hypothesis_seed(hand_seed)
+        @settings(max_examples=HAND, phases=[Phase.generate], **_COMMON)
+        @given(strategy)
+        def collect(case: Case) -> None:
+            found.setdefault(case.key, case)
+
+        collect()
+        if len(found) >= count:
+            break
+    return list(found.values())[:count]
+
+
+def _hands(seed: int, count: int) -> Iterable[int]:
+    """A seed for each hand of a deck, and for as many again: some cases are drawn twice and count once."""
+    return (seed * 1_000 + hand for hand in range(2 * -(-count // HAND) + 1))
+
+
+def shrunk(strategy: Any, seed: int, count: int, violates: Callable[[Case], bool], seconds: float) -> None:
+    """Let Hypothesis look for smaller and smaller violating cases, hand by hand; ``violates`` sees them all."""
+    deadline = time.perf_counter() + seconds
+    for hand_seed in _hands(seed, count):
+
+        @hypothesis_seed(hand_seed)
+        @settings(max_examples=HAND, phases=[Phase.generate, Phase.shrink], report_multiple_bugs=False, **_COMMON)
+        @given(strategy)
+        def search(case: Case) -> None:
+            if time.perf_counter() > deadline:
+                raise _Enough
+            assert not violates(case)
+
+        try:
+            search()
+        except (AssertionError, _Enough):
+            return
+        except Exception as error:
+            if type(error).__module__.startswith(
+                "hypothesis"
+            ):  # flaky or unsatisfiable: what was found by then is kept
+                return
+            raise
+
+
+def _weight(case: Case) -> tuple[int, int]:
+    """How much there is to read in a case: elements first, then those that are not small integers or plain letters."""
+    elements = interesting = 0
+    for call in case.calls:
+        for path, leaf in leaves(dict(call.arguments)):
+            if torch.is_tensor(leaf):
+                elements += leaf.numel()
+                values = leaf.double()
+                interesting += int(((values != values.round()) | (values.abs() > 9)).sum())
+            elif isinstance(leaf, (str, bytes)):
+                elements += len(leaf)
+                interesting += sum(not 32 <= (ord(c) if isinstance(c, str) else c) < 127 for c in leaf)
+            elif path[1:]:  # an id in a list, a token of a vocabulary
+                elements += 1
+    return elements, interesting
+
+
+# printing ------------------------------------------------------------------------------------------------------------
+
+
+SHOWN_ENTRIES = 6
+"""Entries of a dictionary that are printed: the last, where those stand that were added to what is always there."""
+
+
+def describe(case: Case, limit: int = 600, contract: Contract | None = None) -> str:
+    """The case in words: ``x: float64[1, 2] = [[0., 1.]], eps = 1e-05``; a script line by line.
+
+    With its contract, arguments of a script that are what leaving them out means are left out.
+    """
+    lines = []
+    for call in case.calls:
+        signature = contract.calls.get(call.method) if contract and len(case.calls) > 1 else None
+        usual = {a.name: a.default for a in signature.arguments if a.optional} if signature else {}
+        given = {n: v for n, v in call.arguments.items() if n not in usual or not _is_usual(v, usual[n])}
+        inner = ", ".join(_described(name, value) for name, value in given.items())
+        lines.append(inner if len(case.calls) == 1 else f"{call.method}({inner})")
+    text = "; ".join(lines)
+    return text if len(text) <= limit else text[: limit - 4] + " ..."
+
+
+def _is_usual(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and not torch.is_tensor(value) and value is not None and value == default
+
+
+def _described(name: str, value: Any) -> str:
+    if torch.is_tensor(value):
+        kind = f"{str(value.dtype).removeprefix('torch.')}[{', '.join(map(str, value.shape))}]"
+        if value.numel() > 24:
+            return f"{name}: {kind}"
+        return f"{name}: {kind} = {_numbers(value.tolist())}"
+    if isinstance(value, (dict, list)) and any(torch.is_tensor(leaf) for _, leaf in leaves(value)):
+        tensors = [leaf for _, leaf in leaves(value) if torch.is_tensor(leaf)]
+        return f"{name} = {len(tensors)} tensors, {sum(t.numel() for t in tensors)} numbers"
+    if isinstance(value, dict) and len(value) > SHOWN_ENTRIES:
+        last = ", ".join(f"{key!r}: {entry!r}" for key, entry in list(value.items())[-SHOWN_ENTRIES:])
+        return f"{name} = {{{len(value) - SHOWN_ENTRIES} entries, {last}}}"
+    text = repr(value)
+    return f"{name} = {text if len(text) <= 160 else text[:156] + ' ...'}"
+
+
+def _numbers(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_numbers(v) for v in value) + "]"
+    if isinstance(value, float):
+        return f"{value:.6g}." if value == round(value) and abs(value) < 1e5 else f"{value:.6g}"
+    return str(value)

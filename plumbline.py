@@ -1,0 +1,108 @@
+"""Plumbline: checks a GPT-2 written from scratch, part by part, and says which line is wrong.
+
+The front door. It adds pytest's options, ``python -m plumbline`` and the public names, and imports nothing else of the
+project until it is asked to: `harness` and `specs` are everyday names, and somebody's own packages must not be disturbed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["implements", "main"]
+
+OPTIONS = (
+    ("impl", "the implementation to check: a module (mymodel), a file (./student.py), an object (pkg.module:thing), "
+     "or a known mistake (bug:layer_norm.unbiased_variance)", ""),
+    ("impl-require", "components that must be there, or 'all': what is to do counts as a failure", ""),
+    ("impl-variant", "legal variants you mean, as component=variant, separated by commas (gelu=erf)", ""),
+    ("impl-seed", "seed that every case is drawn from", "0"),
+    ("impl-cases", "cases drawn per component (default: what its contract says, mostly 50)", ""),
+    ("impl-timeout", "seconds that one case may take", "60"),
+    ("impl-report", "where the run's JSON record is written", ".plumbline/run.json"),
+)  # fmt: skip
+
+
+def implements(*arguments: Any, **options: Any) -> Any:
+    """Decorator: this factory builds the component of that name. See ``harness.adapters.implements.implements``."""
+    from harness.adapters.implements import implements as decorate
+
+    return decorate(*arguments, **options)
+
+
+def pytest_addoption(parser: Any) -> None:
+    """Options start with ``--impl``; each has a twin in the ini file."""
+    group = parser.getgroup("plumbline", "Plumbline: check an implementation of GPT-2's components")
+    for name, text, _default in OPTIONS:
+        group.addoption(
+            f"--{name}", dest=name.replace("-", "_"), default=None, metavar=name.rpartition("-")[2].upper(), help=text
+        )
+        parser.addini(name.replace("-", "_"), text + f" (twin of --{name})", default=None)
+    group.addoption("--impl-select", dest="impl_select", action="append", default=None, help="used between processes")
+
+
+def pytest_configure(config: Any) -> None:
+    """Load the machine only when there is something to check."""
+    if not _chosen(config, "impl"):
+        return
+    hidden = hidden_packages()
+    if hidden:
+        import pytest
+
+        raise pytest.UsageError(hidden)
+    from harness.plugin import Plugin
+
+    config.pluginmanager.register(
+        Plugin(config, {name.replace("-", "_"): _chosen(config, name) for name, _, _ in OPTIONS}), "plumbline-run"
+    )
+
+
+def _chosen(config: Any, name: str) -> str:
+    """Command line before ini file before default."""
+    key = name.replace("-", "_")
+    default = next(default for option, _, default in OPTIONS if option == name)
+    given = config.getoption(key)
+    if given is None:
+        try:
+            given = config.getini(key)
+        except (KeyError, ValueError):
+            given = None
+    return str(given) if given else default
+
+
+def hidden_packages() -> str:
+    """A message naming the file that hides one of our packages, or an empty text where all are the ones beside us."""
+    here = Path(__file__).resolve().parent
+    for name in ("harness", "specs", "reference_model"):
+        loaded = sys.modules.get(name)
+        spec = loaded.__spec__ if loaded is not None else importlib.util.find_spec(name)
+        places = [Path(p).resolve() for p in (spec.submodule_search_locations or [])] if spec else []
+        if not places and spec is not None and spec.origin:
+            places = [Path(spec.origin).resolve()]
+        if here / name not in places:
+            found = places[0] if places else "nothing"
+            return (
+                f"plumbline needs its own package {name!r} (at {here / name}), but {found} stands in front of it. "
+                f"Run from another directory, or use `pytest` instead of `python -m pytest` so that the current directory is not searched first."
+            )
+    return ""
+
+
+def main() -> int:
+    """The command line: ``plumbline list | explain | doctor | replay | matrix``."""
+    if str(Path(__file__).resolve().parent) not in sys.path:
+        sys.path.append(str(Path(__file__).resolve().parent))
+    hidden = hidden_packages()
+    if hidden:
+        print(hidden, file=sys.stderr)
+        return 4
+    from harness.cli import main as run
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
