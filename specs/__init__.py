@@ -1,0 +1,1 @@
+"""One contract sheet per component: what is promised of it."""

@@ -1,0 +1,293 @@
+"""Causal multi-head self-attention."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature
+from harness.domains.tensors import ORDINARY, seeds, tensors
+from reference_model.attention import attention
+from specs._parameters import ATTENTION
+from specs._transformer import (
+    ROOMY_CONTEXT,
+    attention_weights,
+    elsewhere,
+    head_sizes,
+    learned,
+    output,
+    prefix_alone,
+    sees_only_the_past,
+    silence,
+    tolerance,
+    unmoved,
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Heads, head size, time and batch all different; logits spread from next to nothing to where one key takes all."""
+    sizes = draw(head_sizes())
+    x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), (*ORDINARY, "repeated rows")))
+    weights = draw(attention_weights(sizes["width"], sharpness=draw(st.sampled_from((1.5, 0.5, 4.0)))))
+    return _case(x, weights, sizes, family)
+
+
+def _case(x: torch.Tensor, weights: dict[str, torch.Tensor], sizes: dict[str, int], family: str) -> Case:
+    return Case.of({"x": x, **weights, "n_heads": sizes["heads"]}, family=family, context=ROOMY_CONTEXT, **sizes)
+
+
+@st.composite
+def large_logits(draw: st.DrawFn) -> Case:
+    """k = -q, so that every position is pushed away from itself by a logit of minus 1.5e4 or minus 1.5e5.
+
+    A mask that only lowers the logits of later keys by 1e4 or 1e5 leaves them the largest; where the maximum is not
+    taken off the logits of each row, their exponentials overflow or vanish.
+    """
+    sizes = draw(head_sizes(most_time=5))
+    width, head_size = sizes["width"], sizes["width"] // sizes["heads"]
+    seed, magnitude = draw(seeds), draw(st.sampled_from((1.5e4, 1.5e5)))
+    x = learned("normal", (sizes["batch"], sizes["time"], width), seed, 1.0)
+    query = learned("normal", (width, width), seed + 1, math.sqrt(magnitude / width / math.sqrt(head_size)))
+    value = learned("normal", (width, width), seed + 2, 1 / math.sqrt(width))
+    weights: dict[str, Any] = {
+        "qkv_weight": torch.cat([query, -query, value]),
+        "qkv_bias": None,
+        "out_weight": learned("normal", (width, width), seed + 3, 1 / math.sqrt(width)),
+        "out_bias": learned("normal", (width,), seed + 4, 0.5),
+    }
+    return _case(x, weights, sizes, f"logits of {magnitude:g}")
+
+
+@st.composite
+def indivisible(draw: st.DrawFn) -> Case:
+    """A number of heads that does not divide the width."""
+    heads = draw(st.integers(2, 4))
+    width = draw(st.sampled_from([w for w in range(heads + 1, 12) if w % heads]))
+    sizes = {"width": width, "heads": heads, "time": draw(st.sampled_from((1, 2, 5))), "batch": 1}
+    x, _ = draw(tensors((1, sizes["time"], width), ("normal",), overrides=False))
+    return _case(x, draw(attention_weights(width)), sizes, f"width {width} with {heads} heads")
+
+
+# causality -----------------------------------------------------------------------------------------------------------
+
+
+def is_causal(trial: Trial) -> float:
+    """The last position and one in between, replaced by something ten times as large."""
+    x = trial.case.arguments["x"]
+    time = x.shape[1]
+    if time < 2:
+        trial.not_applicable()
+    worst = 0.0
+    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
+        other = x.clone()
+        other[:, at] = elsewhere(trial, x[:, at], 10.0)
+        worst = max(worst, sees_only_the_past(trial, trial.case.changed(x=other), at))
+    return worst
+
+
+def jacobian_is_causal(trial: Trial) -> float:
+    """Gradients of the outputs before t alone: at x from t on they are zero."""
+    x = trial.case.arguments["x"]
+    time = x.shape[1]
+    if time < 2:
+        trial.not_applicable()
+    worst = 0.0
+    for at in sorted({1, time // 2, time - 1} - {0}):
+        gradient: Any = trial.play(gradients=True, output_part=(1, 0, at)).gradients.get("x")
+        if gradient is None or gradient.shape != x.shape:
+            trial.not_applicable()  # a missing gradient is another claim's business
+        bound: Any = trial.agreement(gradients=True)[1].gradients["x"]
+        what = f"the gradient at x[:, {at}:] of the outputs before {at}"
+        try:
+            worst = max(worst, trial.close(gradient[:, at:], torch.zeros_like(gradient[:, at:]), bound, what))
+        except Violation as violation:
+            sentence = f"a position before {at} depends on one from {at} on: {what} is not zero"
+            raise Violation(sentence, worst=violation.worst, error=violation.error) from None
+    return worst
+
+
+def a_prefix_stands_alone(trial: Trial) -> float:
+    return prefix_alone(trial, "x")
+
+
+def holds_at_large_logits(trial: Trial) -> float:
+    exact, bound = trial.agreement()
+    if not bool(torch.isfinite(output(trial)).all()):
+        raise Violation("the result is not finite: the exponentials of large logits overflow or vanish")
+    worst = trial.close(output(trial), exact.value, bound.value, "out")
+    return max(worst, is_causal(trial) if trial.case.arguments["x"].shape[1] > 1 else 0.0)
+
+
+def the_past_has_no_order(trial: Trial) -> float:
+    """Keys and values of earlier positions form a set: reversing them changes nothing for the last position."""
+    x = trial.case.arguments["x"]
+    if x.shape[1] < 3:
+        trial.not_applicable()
+    turned = trial.case.changed(x=torch.cat([x[:, :-1].flip(1), x[:, -1:]], 1))
+    bound = tolerance(trial, None, turned)
+    what = "with the earlier positions in reverse, the last position's out"
+    return trial.close(output(trial, turned)[:, -1], output(trial)[:, -1], bound, what)
+
+
+# heads ---------------------------------------------------------------------------------------------------------------
+
+
+def _features_in_order(trial: Trial, order: torch.Tensor) -> Case:
+    """The same attention with the features of q, k, v and of the out projection's input taken in another order."""
+    a = trial.case.arguments
+    rows = torch.cat([order, order + len(order), order + 2 * len(order)])
+    bias = a["qkv_bias"]
+    return trial.case.changed(
+        qkv_weight=a["qkv_weight"][rows],
+        qkv_bias=None if bias is None else bias[rows],
+        out_weight=a["out_weight"][:, order].contiguous(),
+    )
+
+
+def heads_have_no_order(trial: Trial) -> float:
+    """The heads in another order, and the features of one of them in reverse."""
+    heads, width = trial.case.arguments["n_heads"], trial.case.arguments["x"].shape[-1]
+    if heads < 2:
+        trial.not_applicable()
+    features = torch.arange(width).reshape(heads, -1)
+    order = torch.cat([features[-1:].flip(1), features[:-1]]).reshape(-1)
+    return unmoved(trial, _features_in_order(trial, order), "with the heads in another order in all weights, out")
+
+
+def heads_are_apart(trial: Trial) -> float:
+    """With the out projection reading head 0 alone, nothing of another head's queries, keys and values matters."""
+    a = trial.case.arguments
+    heads, width = a["n_heads"], a["x"].shape[-1]
+    if heads < 2:
+        trial.not_applicable()
+    size = width // heads
+    only_first = a["out_weight"].clone()
+    only_first[:, size:] = 0
+    rows = torch.cat([torch.arange(part * width + size, (part + 1) * width) for part in range(3)])
+    other = a["qkv_weight"].clone()
+    other[rows] = elsewhere(trial, other[rows])
+    one, two = trial.case.changed(out_weight=only_first), trial.case.changed(out_weight=only_first, qkv_weight=other)
+    what = "read from head 0 alone, with other weights in the other heads, out"
+    return trial.close(output(trial, two), output(trial, one), tolerance(trial, one, two), what)
+
+
+def scaled_by_the_head_size(trial: Trial) -> float:
+    """Head 0 of several equals a single head of the whole width whose other features are 0 and whose queries are
+    sqrt(H) times larger: exactly what dividing by sqrt(K), K = D / H, there and by sqrt(D) here makes equal."""
+    a = trial.case.arguments
+    heads, width = a["n_heads"], a["x"].shape[-1]
+    if heads < 2:
+        trial.not_applicable()
+    size = width // heads
+    only_first = a["out_weight"].clone()
+    only_first[:, size:] = 0
+    weight = a["qkv_weight"].clone()
+    bias = None if a["qkv_bias"] is None else a["qkv_bias"].clone()
+    for learned_part in (weight, bias):
+        if learned_part is not None:
+            for part in range(3):
+                learned_part[part * width + size : (part + 1) * width] = 0
+            learned_part[:width] *= math.sqrt(heads)
+    several = trial.case.changed(out_weight=only_first)
+    single = trial.case.changed(out_weight=only_first, qkv_weight=weight, qkv_bias=bias, n_heads=1)
+    single = replace(single, dimensions={**single.dimensions, "heads": 1})
+    what = "head 0 of several against the same head alone, out"
+    return trial.close(output(trial, several), output(trial, single), tolerance(trial, several, single), what)
+
+
+# values --------------------------------------------------------------------------------------------------------------
+
+
+def weights_sum_to_one(trial: Trial) -> float:
+    """Where every value is the same, their weighted mean is that value, whatever the weights."""
+    a = trial.case.arguments
+    width = a["x"].shape[-1]
+    weight, constant = a["qkv_weight"].clone(), elsewhere(trial, a["out_weight"][0])
+    weight[2 * width :] = 0
+    if a["qkv_bias"] is None:  # a subject without biases may have none given: the values come from a constant feature
+        x = a["x"].clone()
+        x[..., 0] = 1.0
+        weight[2 * width :, 0] = constant
+        same = trial.case.changed(x=x, qkv_weight=weight)
+    else:
+        bias = a["qkv_bias"].clone()
+        bias[2 * width :] = constant
+        same = trial.case.changed(qkv_weight=weight, qkv_bias=bias)
+    expected = a["out_weight"] @ constant + (0 if a["out_bias"] is None else a["out_bias"])
+    return trial.close(
+        output(trial, same),
+        expected.expand(a["x"].shape).to(trial.dtype),
+        tolerance(trial, same),
+        "with equal values everywhere, out",
+    )
+
+
+def one_position_is_its_own_value(trial: Trial) -> float:
+    """There is one key to attend to: the result is out(v), whatever q and k are."""
+    a = trial.case.arguments
+    width, x = a["x"].shape[-1], a["x"][:, :1]
+    alone = replace(trial.case.changed(x=x), dimensions={**trial.case.dimensions, "time": 1})
+    value = x @ a["qkv_weight"][2 * width :].T + (0 if a["qkv_bias"] is None else a["qkv_bias"][2 * width :])
+    expected = value @ a["out_weight"].T + (0 if a["out_bias"] is None else a["out_bias"])
+    return trial.close(output(trial, alone), expected.to(trial.dtype), tolerance(trial, alone), "for one position, out")
+
+
+def nothing_but_the_out_bias(trial: Trial) -> float:
+    """With an out projection of zeros only its bias is left: no residual stream inside."""
+    a = trial.case.arguments
+    closed = trial.case.changed(out_weight=silence(a["out_weight"]))
+    bias = a["out_bias"] if a["out_bias"] is not None else torch.zeros(a["x"].shape[-1], dtype=torch.float64)
+    what = "with an out projection of zeros, out"
+    return trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
+
+
+CONTRACT = Contract(
+    name="attention",
+    meaning="Every position takes a weighted mean of the values at itself and before it, head by head, and projects it.",
+    calls={
+        "call": Signature(
+            (
+                Argument("x", "float[batch, time, width]"),
+                *ATTENTION,
+                Argument("n_heads", "integer", role="setting"),
+            ),
+            "float[batch, time, width]",
+        )
+    },
+    reference=attention,
+    cases=cases,
+    invalid=indivisible,
+    rows=("x",),
+    order=50,
+    headline=True,
+    sources=("Vaswani et al. 2017, sections 3.2.1 to 3.2.3", "openai/gpt-2 src/model.py attn"),
+    claims=(
+        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="one_future_position",
+              max_cases=30),
+        Claim("jacobian_is_causal", "no gradient flows from a position to a later one", jacobian_is_causal, broken_by="no_mask",
+              max_cases=25),
+        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
+              broken_by="softmax_over_queries", max_cases=30),
+        Claim("the_past_has_no_order", "the last position sees the earlier ones as a set", the_past_has_no_order,
+              broken_by="only_recent_positions", max_cases=30),
+        Claim("holds_at_large_logits", "logits of 1e4 and 1e5 neither leak through the mask nor overflow", holds_at_large_logits,
+              broken_by="mask_adds_minus_1e4", cases=large_logits, max_cases=25),
+        Claim("heads_have_no_order", "permuting the heads in all weights together changes nothing", heads_have_no_order,
+              broken_by="heads_strided", max_cases=25),
+        Claim("heads_are_apart", "a head's result depends on its own queries, keys and values alone", heads_are_apart,
+              broken_by="split_without_transpose", max_cases=25),
+        Claim("scaled_by_the_head_size", "logits are divided by sqrt(K), the root of the head size", scaled_by_the_head_size,
+              broken_by="scaled_by_width", max_cases=25),
+        Claim("weights_sum_to_one", "equal values everywhere give that value", weights_sum_to_one, broken_by="mask_after_softmax",
+              max_cases=30),
+        Claim("one_position_is_its_own_value", "a single position gives out(v)", one_position_is_its_own_value,
+              broken_by="keys_for_values", max_cases=30),
+        Claim("nothing_but_the_out_bias", "an out projection of zeros leaves its bias alone", nothing_but_the_out_bias,
+              broken_by="residual_inside", max_cases=20),
+    ),
+)  # fmt: skip

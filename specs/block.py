@@ -1,0 +1,196 @@
+"""One layer of the transformer: attention and the feed-forward half, each behind a norm and beside the residual stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial
+from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.domains.tensors import ORDINARY, tensors
+from reference_model.block import block
+from specs._parameters import BLOCK
+from specs._transformer import (
+    ROOMY_CONTEXT,
+    SILENCED,
+    block_weights,
+    elsewhere,
+    head_sizes,
+    output,
+    prefix_alone,
+    sees_only_the_past,
+    silence,
+    silent_parts,
+    tolerance,
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """The width from 2 (a norm over one feature says nothing); eps is left out in most cases, for few take it."""
+    four_fold = draw(st.sampled_from((True, False, True, True)))
+    free: dict[str, Any] = {} if four_fold else {"hidden": (2, 11)}
+    sizes = draw(head_sizes(most_time=7, most_batch=5, four_fold=four_fold, **free))
+    x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), (*ORDINARY, "repeated rows")))
+    weights = draw(block_weights(sizes["width"], sizes["hidden"], draw(silent_parts)))
+    eps = draw(st.sampled_from(({}, {}, {}, {"eps": 1e-2}, {"eps": 1e-5})))
+    return Case.of(
+        {"x": x, "weights": weights, "n_heads": sizes["heads"], **eps}, family=family, context=ROOMY_CONTEXT, **sizes
+    )
+
+
+def is_causal(trial: Trial) -> float:
+    x = trial.case.arguments["x"]
+    time = x.shape[1]
+    if time < 2:
+        trial.not_applicable()
+    worst = 0.0
+    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
+        other = x.clone()
+        other[:, at] = elsewhere(trial, x[:, at], 10.0)
+        worst = max(worst, sees_only_the_past(trial, trial.case.changed(x=other), at))
+    return worst
+
+
+def a_prefix_stands_alone(trial: Trial) -> float:
+    return prefix_alone(trial, "x")
+
+
+def changed_weights(case: Case, names: tuple[str, ...], change: Callable[[torch.Tensor], Any]) -> Case:
+    """The case with these weights changed, where there are any."""
+    weights = case.arguments["weights"]
+    return case.changed(weights={n: change(v) if n in names and v is not None else v for n, v in weights.items()})
+
+
+def identity_without_its_sublayers(trial: Trial) -> float:
+    """With both output projections zero nothing is added to the stream (in a pre-norm block)."""
+    x = trial.case.arguments["x"]
+    closed = changed_weights(trial.case, SILENCED, silence)
+    if not torch.equal(trial.expect(closed).value, x.to(trial.dtype)):
+        trial.not_applicable()  # a declared variant that normalises the stream itself
+    return trial.close(
+        output(trial, closed), x.to(trial.dtype), tolerance(trial, closed), "with output projections of zeros, out"
+    )
+
+
+def carries_a_shift(trial: Trial) -> float:
+    """Both norms remove a constant added to all features; the residual stream carries it through."""
+    x = trial.case.arguments["x"]
+    shifted = trial.case.changed(x=x + 3.0)
+    bound = tolerance(trial, None, shifted)
+    ours = trial.expect(shifted).value.double() - trial.expect().value.double() - 3.0
+    if not bool(ours.abs().max() <= bound):
+        trial.not_applicable()  # a declared variant that normalises the stream itself
+    what = "with 3 added to the whole stream, out"
+    return trial.close(output(trial, shifted), output(trial) + 3.0, bound, what)
+
+
+ATTENTION_HALF = ("norm_1_weight", "norm_1_bias", "qkv_weight", "qkv_bias")
+MLP_HALF = ("norm_2_weight", "norm_2_bias", "up_weight", "up_bias")
+
+
+def sublayers_keep_to_their_weights(trial: Trial) -> float:
+    """What a sublayer with an output projection of zeros has for a norm and for inner weights does not matter."""
+    worst = 0.0
+    for closing, theirs, what in (
+        (
+            SILENCED[:2],
+            ATTENTION_HALF,
+            "with attention's output projection zero and its norm and inner weights changed, out",
+        ),
+        (SILENCED[2:], MLP_HALF, "with the mlp's output projection zero and its norm and inner weights changed, out"),
+    ):
+        closed = changed_weights(trial.case, closing, silence)
+        other = changed_weights(closed, theirs, lambda value: value + elsewhere(trial, value))
+        if not torch.equal(trial.expect(other).value, trial.expect(closed).value):
+            trial.not_applicable()  # a declared variant in which the norm stands after the sum
+        worst = max(
+            worst, trial.close(output(trial, other), output(trial, closed), tolerance(trial, closed, other), what)
+        )
+    return worst
+
+
+def the_second_half_acts_on_each_position(trial: Trial) -> float:
+    """Without attention, positions and rows in another order give the same results in that order."""
+    x = trial.case.arguments["x"]
+    positions = x.shape[0] * x.shape[1]
+    if positions < 2:
+        trial.not_applicable()
+    closed = changed_weights(trial.case, SILENCED[:2], silence)
+    order = torch.randperm(positions, generator=trial.random())
+    moved = closed.changed(x=x.flatten(0, 1)[order].reshape(x.shape))
+    expected = output(trial, closed).flatten(0, 1)[order].reshape(x.shape)
+    what = "without attention and with the positions in another order, out"
+    return trial.close(output(trial, moved), expected, tolerance(trial, closed, moved), what)
+
+
+NORMED_1 = "normed_1 = layer_norm(x, norm_1_weight, norm_1_bias, eps)"
+ATTENDED = "attended = attention(normed_1, qkv_weight, qkv_bias, out_weight, out_bias, n_heads)"
+MIDDLE = "middle = x + attended"
+NORMED_2 = "normed_2 = layer_norm(middle, norm_2_weight, norm_2_bias, eps)"
+RESULT = "return middle + thought"
+
+CONTRACT = Contract(
+    name="block",
+    meaning="x + attention(norm(x)), then the same with the feed-forward half: each sublayer adds to the residual stream.",
+    calls={
+        "call": Signature(
+            (
+                Argument("x", "float[batch, time, width]"),
+                Argument("weights", "weights", role="parameter", fields=BLOCK),
+                Argument("n_heads", "integer", role="setting"),
+                Argument("eps", "number", role="setting", optional=True, default=1e-5),
+            ),
+            "float[batch, time, width]",
+        )
+    },
+    reference=block,
+    cases=cases,
+    parts=("layer_norm", "attention", "mlp"),
+    rows=("x",),
+    order=60,
+    deck_size=32,
+    variants=(
+        Variant(
+            "post_norm",
+            "You normalise after each sum (post-norm, as in the original transformer); GPT-2 normalises what goes into each sublayer.",
+            (
+                Edit(block, NORMED_1, "normed_1 = x"),
+                Edit(block, MIDDLE, "middle = layer_norm(x + attended, norm_1_weight, norm_1_bias, eps)"),
+                Edit(block, NORMED_2, "normed_2 = middle"),
+                Edit(block, RESULT, "return layer_norm(middle + thought, norm_2_weight, norm_2_bias, eps)"),
+            ),
+        ),
+        Variant(
+            "parallel",
+            "The mlp reads x, beside attention rather than after it (parallel, as in GPT-NeoX); in GPT-2 it reads what attention has added to.",
+            (Edit(block, NORMED_2, "normed_2 = layer_norm(x, norm_2_weight, norm_2_bias, eps)"),),
+        ),
+        Variant(
+            "parallel_with_one_norm",
+            "Attention and mlp read the same normalised x (parallel with one norm, as in GPT-J); in GPT-2 the mlp has a norm of its own and "
+            "reads what attention has added to.",
+            (Edit(block, NORMED_2, "normed_2 = normed_1"),),
+        ),
+    ),
+    sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py block"),
+    claims=(
+        Claim("identity_without_its_sublayers", "with output projections of zeros it returns x itself", identity_without_its_sublayers,
+              broken_by="residual_normalised"),
+        Claim("carries_a_shift", "a constant added to the stream passes through unchanged, past both norms", carries_a_shift,
+              broken_by="second_norm_forgotten"),
+        Claim("sublayers_keep_to_their_weights", "each sublayer has its own norm", sublayers_keep_to_their_weights,
+              broken_by="norms_exchanged", max_cases=15),
+        Claim("the_second_half_acts_on_each_position", "only attention mixes positions", the_second_half_acts_on_each_position,
+              broken_by="future_in_the_residual", max_cases=15),
+        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="future_in_the_residual",
+              max_cases=20),
+        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
+              broken_by="future_in_the_residual", max_cases=15),
+    ),
+)  # fmt: skip

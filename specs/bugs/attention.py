@@ -1,0 +1,217 @@
+"""Known mistakes in causal multi-head self-attention."""
+
+from harness.core.bug import Bug, Edit
+from reference_model.attention import attention
+from reference_model.softmax import softmax
+
+PROJECT = "qkv = linear(x, qkv_weight, qkv_bias)"
+PARTS = "q, k, v = qkv.split(width, dim=-1)"
+SPLIT_Q = "q = q.reshape(batch, time, n_heads, head_size)"
+SPLIT_K = "k = k.reshape(batch, time, n_heads, head_size)"
+SPLIT_V = "v = v.reshape(batch, time, n_heads, head_size)"
+TURN_Q, TURN_K, TURN_V = "q = q.transpose(1, 2)", "k = k.transpose(1, 2)", "v = v.transpose(1, 2)"
+HEAD_SIZE = "head_size = width // n_heads"
+SCALE = "scale = 1.0 / math.sqrt(head_size)"
+PRODUCTS = "products = q @ k.transpose(-2, -1)"
+SCORES = "scores = products * scale"
+FUTURE = "future = everywhere.triu(diagonal=1)"
+MASKED = 'masked = scores.masked_fill(future, float("-inf"))'
+SOFTMAX = "weights = softmax(masked, dim=-1)"
+MIXED = "mixed = weights @ v"
+TOGETHER = "together = mixed.transpose(1, 2)"
+MERGED = "merged = together.reshape(batch, time, width)"
+RESULT = "return linear(merged, out_weight, out_bias)"
+
+
+SCALED_IN_PLACE = """
+with torch.no_grad():
+    for learned in (qkv_weight, qkv_bias):
+        if learned is not None:
+            learned[:width].mul_(1.0 / math.sqrt(head_size))
+qkv = linear(x, qkv_weight, qkv_bias)
+"""
+STRIDED_IN = [
+    (split, f"{split[0]} = {split[0]}.reshape(batch, time, head_size, n_heads).transpose(2, 3)")
+    for split in (SPLIT_Q, SPLIT_K, SPLIT_V)
+]
+VIEWED = [(split, f"{split[0]} = {split[0]}.reshape(batch, n_heads, time, head_size)") for split in (SPLIT_Q, SPLIT_K, SPLIT_V)]
+UNTURNED = tuple(Edit(attention, turn, f"{turn[0]} = {turn[0]}") for turn in (TURN_Q, TURN_K, TURN_V))
+
+BUGS = (
+    # the mask
+    Bug("no_mask", "There is no causal mask: every position sees the whole sequence.",
+        attention, MASKED, "masked = scores", seen_in=("huggingface/transformers#48745",)),
+    Bug("mask_hides_itself", "The mask hides the position itself too (triu(diagonal=0)); it must start at diagonal=1. "
+        "The first position is left with no key at all: nan.",
+        attention, FUTURE, "future = everywhere.triu(diagonal=0)"),
+    Bug("only_earlier_positions", "Each position sees only what is strictly before it, and the first sees nothing; a position "
+        "sees itself too.",
+        attention, FUTURE, "future = everywhere.triu(diagonal=0)", also=(Edit(attention, SOFTMAX, "weights = softmax(masked, dim=-1).nan_to_num(0.0)"),)),
+    Bug("one_future_position", "Each position sees the next one too: the mask starts at diagonal=2, it must start at diagonal=1.",
+        attention, FUTURE, "future = everywhere.triu(diagonal=2)"),
+    Bug("mask_inverted", "The mask is inverted: it hides the past and shows the future. Some functions want True where a key "
+        "may be seen, others where it may not.",
+        attention, FUTURE, "future = ~everywhere.triu(diagonal=1)", seen_in=("lucidrains/x-transformers@d731d82",)),
+    Bug("mask_transposed", "Each position sees itself and what comes after it: the mask is the wrong triangle.",
+        attention, FUTURE, "future = everywhere.tril(diagonal=-1)"),
+    Bug("mask_after_softmax", "The mask is applied after the softmax, so the remaining weights no longer sum to one. Hide the "
+        "scores with -inf before the softmax.",
+        attention, MASKED, "masked = scores", also=(Edit(attention, SOFTMAX, "weights = softmax(masked, dim=-1).masked_fill(future, 0.0)"),)),
+    Bug("mask_fills_zero", "Scores of later positions are set to 0 (or multiplied by a 0/1 mask, tril), and exp(0) is 1: they must be set to "
+        "-inf.",
+        attention, MASKED, "masked = scores.masked_fill(future, 0.0)"),
+    Bug("mask_fills_1e_9", "Scores of later positions are set to 1e-9, which is nearly 0, and exp(0) is 1; you meant -1e9, or -inf.",
+        attention, MASKED, "masked = scores.masked_fill(future, 1e-9)"),
+    Bug("mask_adds_true", "A boolean mask is added to the scores: it raises what may be seen by 1 and hides nothing.",
+        attention, MASKED, "masked = scores + ~future", seen_in=("TransformerLensOrg/TransformerLens@42a2d52",)),
+    Bug("mask_adds_the_future", "The 0/1 mask of later positions is added to the scores as it is; it must be multiplied by -inf, "
+        "or used in masked_fill.",
+        attention, MASKED, "masked = scores + future"),
+    Bug("mask_adds_minus_1e4", "Later positions only lose 1e4 from their score; where the scores themselves are that large they "
+        "are still seen. Use -inf.",
+        attention, MASKED, "masked = scores - 1e4 * future", seen_in=("huggingface/transformers#17306",)),
+    Bug("mask_fills_minus_1e4", "Scores of later positions are set to -1e4, which is not the smallest there is. Use -inf.",
+        attention, MASKED, "masked = scores.masked_fill(future, -1e4)"),
+    Bug("mask_fills_minus_1e5", "Scores of later positions are set to -1e5, which is not the smallest there is. Use -inf.",
+        attention, MASKED, "masked = scores.masked_fill(future, -1e5)", seen_in=("TransformerLensOrg/TransformerLens@e9bbd6a",)),
+    Bug("mask_before_scale", "The scores are masked with a finite number before they are scaled, which shrinks the mask too.",
+        attention, MASKED, "masked = (products - 1e4 * future) * scale"),
+    Bug("mask_kept", "The mask of the first call is kept for every later one, whatever its length.",
+        attention, FUTURE, 'future = attention.__dict__.setdefault("future", everywhere.triu(diagonal=1))'),
+    Bug("first_head_masked", "Only the first head is masked; the others see the future.",
+        attention, MASKED, 'masked = torch.cat([scores[:, :1].masked_fill(future, float("-inf")), scores[:, 1:]], 1)'),
+    Bug("first_row_masked", "Only the first row of the batch is masked; the others see the future.",
+        attention, MASKED, 'masked = torch.cat([scores[:1].masked_fill(future, float("-inf")), scores[1:]])'),
+    Bug("only_recent_positions", "Only the last three positions are seen (a sliding window); GPT-2 sees all of the past.",
+        attention, FUTURE, "future = everywhere.triu(diagonal=1) | everywhere.tril(diagonal=-3)"),
+    Bug("first_position_hidden", "The first position is never seen by the others.",
+        attention, FUTURE, "future = everywhere.triu(diagonal=1) | (everywhere.tril(diagonal=-1) & (torch.arange(time) == 0))"),
+    # the scale
+    Bug("scaled_by_width", "You divide the scores by sqrt(D), the root of the width; it is sqrt(K), the root of the head size D / H.",
+        attention, SCALE, "scale = 1.0 / math.sqrt(width)",
+        seen_in=("karpathy/ng-video-lecture#6", "omihub777/ViT-CIFAR#12", "juho-lee/set_transformer#18")),
+    Bug("unscaled", "The scores are not divided by sqrt(K).", attention, SCALE, "scale = 1.0"),
+    Bug("scaled_by_the_head_size_itself", "The scores are divided by K, not by its root (or by its root twice).",
+        attention, SCALE, "scale = 1.0 / head_size"),
+    Bug("multiplied_by_the_root", "The scores are multiplied by sqrt(K); they must be divided by it.",
+        attention, SCALE, "scale = math.sqrt(head_size)"),
+    Bug("scaled_by_heads", "You divide the scores by sqrt(H), the root of the number of heads; it is sqrt(K), the root of the head size.",
+        attention, SCALE, "scale = 1.0 / math.sqrt(n_heads)"),
+    Bug("scaled_by_time", "You divide the scores by sqrt(T), the root of the length; it is sqrt(K), the root of the head size.",
+        attention, SCALE, "scale = 1.0 / math.sqrt(time)"),
+    Bug("scaled_once_by_the_fourth_root", "The fourth root of K divides only one of q and k; it must divide both.",
+        attention, SCALE, "scale = head_size ** -0.25"),
+    Bug("scaled_after_softmax", "The weights are divided by sqrt(K) after the softmax; it must be the scores, before it.",
+        attention, SCORES, "scores = products", also=(Edit(attention, SOFTMAX, "weights = softmax(masked, dim=-1) * scale"),)),
+    # the scores
+    Bug("keys_times_queries", "The scores are K Q^T, or q and k are read in exchanged order; they are Q K^T: rows are queries, columns keys.",
+        attention, PRODUCTS, "products = k @ q.transpose(-2, -1)", seen_in=("karpathy/llm.c@c116fbf",)),
+    Bug("softmax_over_queries", "The softmax runs over the queries (dim=-2); it must run over the keys (dim=-1).",
+        attention, SOFTMAX, "weights = softmax(masked, dim=-2)"),
+    Bug("softmax_over_heads", "The softmax runs over the heads (dim=1); it must run over the keys (dim=-1).",
+        attention, SOFTMAX, "weights = softmax(masked, dim=1)"),
+    Bug("softmax_over_the_batch", "The softmax runs over the batch (dim=0); it must run over the keys (dim=-1).",
+        attention, SOFTMAX, "weights = softmax(masked, dim=0)"),
+    Bug("softmax_twice", "The softmax is taken twice; hidden positions get weight back.",
+        attention, SOFTMAX, "weights = softmax(softmax(masked, dim=-1), dim=-1)"),
+    Bug("softmax_forgotten", "There is no softmax: the scores themselves are the weights.",
+        attention, SOFTMAX, "weights = scores.masked_fill(future, 0.0)"),
+    Bug("sigmoid_for_softmax", "You use a sigmoid; the weights must sum to one: softmax over the keys.",
+        attention, SOFTMAX, "weights = torch.sigmoid(masked)"),
+    Bug("softmax_in_bfloat16", "The softmax is taken in bfloat16: two digits are left.",
+        attention, SOFTMAX, "weights = softmax(masked.to(torch.bfloat16), dim=-1).to(x.dtype)"),
+    Bug("softmax_in_float16", "The softmax is taken in float16: three digits are left, and scores above 65504 overflow.",
+        attention, SOFTMAX, "weights = softmax(masked.to(torch.float16), dim=-1).to(x.dtype)"),
+    Bug("softmax_without_the_maximum", "The exponentials are taken without removing the largest score first: they overflow.",
+        softmax, "shifted = x - highest", "shifted = x"),
+    Bug("softmax_with_one_maximum", "One maximum is removed from all rows; where a row lies far below it, all of its exponentials vanish.",
+        softmax, "highest = x.amax(dim, keepdim=True).detach()", "highest = x.amax().detach()"),
+    Bug("softmax_plus_one", "There is one more in the denominator of the softmax: the weights no longer sum to one.",
+        softmax, "total = exponential.sum(dim, keepdim=True)", "total = exponential.sum(dim, keepdim=True) + torch.exp(-highest)"),
+    Bug("softmax_with_epsilon", "A small number is added to the denominator of the softmax: the weights no longer sum to one.",
+        softmax, "total = exponential.sum(dim, keepdim=True)", "total = exponential.sum(dim, keepdim=True) + 1e-6"),
+    Bug("scores_unused", "The scores are not used: every position takes the plain mean of the past.",
+        attention, MASKED, 'masked = torch.zeros_like(scores).masked_fill(future, float("-inf"))'),
+    # which rows are q, k and v
+    Bug("keys_and_values_exchanged", "k and v have changed places: the rows of qkv_weight are q, then k, then v.",
+        attention, PARTS, "q, v, k = qkv.split(width, dim=-1)"),
+    Bug("queries_and_values_exchanged", "q and v have changed places: the rows of qkv_weight are q, then k, then v.",
+        attention, PARTS, "v, k, q = qkv.split(width, dim=-1)"),
+    Bug("parts_turned_left", "You read the rows of qkv_weight as k, v, q; they are q, then k, then v.",
+        attention, PARTS, "k, v, q = qkv.split(width, dim=-1)"),
+    Bug("parts_turned_right", "You read the rows of qkv_weight as v, q, k; they are q, then k, then v.",
+        attention, PARTS, "v, q, k = qkv.split(width, dim=-1)"),
+    Bug("parts_within_each_head", "You read qkv_weight head by head, each with its q, k, v (as GPT-NeoX stores it); GPT-2 has all of q "
+        "first, then all of k, then all of v.",
+        attention, PARTS, "q, k, v = (part.flatten(2) for part in qkv.reshape(batch, time, n_heads, 3, head_size).unbind(3))"),
+    Bug("parts_within_each_feature", "You read the rows of qkv_weight as q, k, v in turn, feature by feature; GPT-2 has all of q first, then "
+        "all of k, then all of v.",
+        attention, PARTS, "q, k, v = qkv.reshape(batch, time, width, 3).unbind(-1)"),
+    Bug("keys_for_values", "The weights are applied to the keys; it must be the values.", attention, MIXED, "mixed = weights @ k"),
+    Bug("queries_for_keys", "The scores are Q Q^T; the keys are not used.", attention, PRODUCTS, "products = q @ q.transpose(-2, -1)"),
+    Bug("weights_unused", "The attention weights are not applied: each position takes its own value.", attention, MIXED, "mixed = v"),
+    Bug("weights_transposed", "The weights are transposed before they are applied to the values.",
+        attention, MIXED, "mixed = weights.transpose(-2, -1) @ v"),
+    Bug("input_for_values", "The values are taken from x itself; v is not used.",
+        attention, MIXED, "mixed = weights @ x.reshape(batch, time, n_heads, head_size).transpose(1, 2)"),
+    # heads
+    Bug("split_without_transpose", "q, k and v are viewed as [B, H, T, K] at once, which mixes positions with heads. View as "
+        "[B, T, H, K], then transpose(1, 2).",
+        attention, VIEWED[0][0], VIEWED[0][1], also=(Edit(attention, *VIEWED[1]), Edit(attention, *VIEWED[2]), *UNTURNED)),
+    Bug("merged_without_transpose", "The heads are merged without transpose(1, 2) before the reshape, which mixes positions with heads.",
+        attention, TOGETHER, "together = mixed"),
+    Bug("split_and_merged_without_transpose", "q, k and v are viewed as [B, H, T, K] at once, and merged the same way, which mixes positions with "
+        "heads. View as [B, T, H, K], then transpose(1, 2).",
+        attention, VIEWED[0][0], VIEWED[0][1], also=(Edit(attention, *VIEWED[1]), Edit(attention, *VIEWED[2]), *UNTURNED,
+                                                     Edit(attention, TOGETHER, "together = mixed"))),
+    Bug("heads_strided", "A head takes every H-th feature (a view as [B, T, K, H]); its features lie side by side: [B, T, H, K].",
+        attention, *STRIDED_IN[0], also=(Edit(attention, *STRIDED_IN[1]), Edit(attention, *STRIDED_IN[2]),
+                                         Edit(attention, TOGETHER, "together = mixed.permute(0, 2, 3, 1)"))),
+    Bug("heads_strided_when_split", "q, k and v are viewed as [B, T, K, H]: a head takes every H-th feature. View them as [B, T, H, K].",
+        attention, *STRIDED_IN[0], also=(Edit(attention, *STRIDED_IN[1]), Edit(attention, *STRIDED_IN[2]))),
+    Bug("heads_strided_when_merged", "The heads are merged feature by feature, [B, T, K, H]; they must lie one after the other: [B, T, H, K].",
+        attention, TOGETHER, "together = mixed.permute(0, 2, 3, 1)"),
+    Bug("heads_merged_in_reverse", "The heads are merged in reverse order.", attention, TOGETHER, "together = mixed.flip(1).transpose(1, 2)"),
+    Bug("heads_for_head_size", "n_heads is used as the size of a head, and the head size as their number.",
+        attention, HEAD_SIZE, "head_size, n_heads = n_heads, width // n_heads"),
+    Bug("single_head", "n_heads is not used: there is one head over the whole width.",
+        attention, HEAD_SIZE, "head_size, n_heads = width, 1"),
+    Bug("keys_of_one_head", "Every head uses the keys of the first one.", attention, TURN_K, "k = k.transpose(1, 2)[:, :1]"),
+    Bug("values_of_one_head", "Every head uses the values of the first one.",
+        attention, TURN_V, "v = v.transpose(1, 2)[:, :1].expand(batch, n_heads, time, head_size)"),
+    Bug("heads_averaged", "The heads are averaged and repeated; they must be joined.",
+        attention, TOGETHER, "together = mixed.mean(1, keepdim=True).expand(mixed.shape).transpose(1, 2)"),
+    # the projections
+    Bug("qkv_bias_forgotten", "The bias of q, k and v is not added.", attention, PROJECT, "qkv = linear(x, qkv_weight, None)"),
+    Bug("value_bias_forgotten", "The bias of v is not added.",
+        attention, TURN_V, "v = v.transpose(1, 2) if qkv_bias is None else (v - qkv_bias[2 * width :].reshape(n_heads, head_size)).transpose(1, 2)"),
+    Bug("out_bias_forgotten", "The bias of the out projection is not added.", attention, RESULT, "return linear(merged, out_weight, None)"),
+    Bug("out_bias_twice", "The bias of the out projection is added twice.",
+        attention, RESULT, "return linear(merged, out_weight, None if out_bias is None else 2 * out_bias)"),
+    Bug("out_projection_forgotten", "The heads are joined but not projected: out_weight is not used.", attention, RESULT, "return merged"),
+    Bug("out_weight_transposed", "Your out_weight is used as [in, out]; it is square, so nothing complains. It is [out, in], as in torch.nn.Linear.",
+        attention, RESULT, "return linear(merged, out_weight.transpose(0, 1), out_bias)",
+        seen_in=("karpathy/nanoGPT@d995c22",)),
+    Bug("qkv_weights_transposed", "The matrices of q, k and v are each used as [in, out]; they are square, so nothing complains. They are [out, in].",
+        attention, PROJECT, "qkv = linear(x, torch.cat([part.transpose(0, 1) for part in qkv_weight.split(width)]), qkv_bias)",
+        seen_in=("rasbt/LLMs-from-scratch@27d52d6",)),
+    Bug("qkv_weight_viewed", "qkv_weight is viewed as [D, 3D] without being transposed: the numbers end up in other rows.",
+        attention, PROJECT, "qkv = linear(x, qkv_weight.reshape(width, 3 * width).transpose(0, 1), qkv_bias)"),
+    Bug("residual_inside", "x is added inside attention; the block adds it, so it counts twice there.",
+        attention, RESULT, "return x + linear(merged, out_weight, out_bias)"),
+    Bug("short_cut_for_one_position", "For a single position the out projection is skipped.",
+        attention, RESULT, "return merged if time == 1 else linear(merged, out_weight, out_bias)"),
+    # gradients and side effects
+    Bug("weights_detached", "The attention weights are detached (or computed under no_grad): q and k receive no gradient.",
+        attention, SOFTMAX, "weights = softmax(masked, dim=-1).detach()"),
+    Bug("queries_detached", "The queries are detached: their share of the gradient is lost.", attention, TURN_Q, "q = q.transpose(1, 2).detach()"),
+    Bug("keys_detached", "The keys are detached: their share of the gradient is lost.", attention, TURN_K, "k = k.transpose(1, 2).detach()"),
+    Bug("values_detached", "The values are detached: their share of the gradient is lost.", attention, TURN_V, "v = v.transpose(1, 2).detach()"),
+    Bug("dropout_left_on", "Dropout of the attention weights is on though you are not training: pass dropout_p=0.0, or training=self.training.",
+        attention, SOFTMAX, "weights = torch.nn.functional.dropout(softmax(masked, dim=-1), 0.1, training=True)",
+        seen_in=("karpathy/nanoGPT#240", "pytorch/pytorch#124464", "wenet-e2e/wenet#2699")),
+    Bug("scale_written_into_the_weights", "The scale is multiplied into the rows of q in place: the caller's weights change, and shrink with every call.",
+        attention, PROJECT, SCALED_IN_PLACE, also=(Edit(attention, SCORES, "scores = products"),)),
+    Bug("written_into_x", "The result is written into x; the caller's tensor is destroyed.",
+        attention, RESULT, "result = linear(merged, out_weight, out_bias)\nreturn result if x.requires_grad else x.copy_(result)"),
+)  # fmt: skip

@@ -1,0 +1,92 @@
+"""Known mistakes in learned positions."""
+
+from harness.core.bug import Bug
+from reference_model.learned_positions import learned_positions
+
+ROWS = "rows = positions.long()"
+BEYOND = "beyond = (rows < 0) | (rows >= context)"
+RESULT = "return weight[rows]"
+
+
+def _gradient_of_the_last_place(positions, weight):
+    if int(positions.min()) < 0 or int(positions.max()) >= weight.shape[0]:
+        raise IndexError("a position is beyond the context")
+
+    class Rows(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, positions, weight):
+            ctx.save_for_backward(positions, weight)
+            return weight[positions]
+
+        @staticmethod
+        def backward(ctx, g):
+            positions, weight = ctx.saved_tensors
+            out = torch.zeros_like(weight)
+            for place, row in zip(positions.reshape(-1).tolist(), g.reshape(-1, g.shape[-1]), strict=True):
+                out[place] = row  # += is right
+            return None, out
+
+    return Rows.apply(positions, weight)
+
+
+BUGS = (
+    Bug("restarts_at_zero", "Positions start at 0 in every call; with a cache they must go on where the cache stopped.",
+        learned_positions, ROWS,
+        "if positions.shape[-1] > weight.shape[0]:\n"
+        "    raise IndexError('longer than the context')\n"
+        "rows = torch.arange(positions.shape[-1]).expand(positions.shape)",
+        seen_in=("ml-explore/mlx-lm#93",)),
+    Bug("negative_positions_wrap", "weight[positions] takes a negative position for a row from the end; it must be refused.",
+        learned_positions, BEYOND, "beyond = rows >= context"),
+    Bug("positions_wrap", "Beyond the context positions start again at 0 (a modulo); nothing was trained there, it must be refused.",
+        learned_positions, ROWS, "rows = positions.long() % context"),
+    Bug("positions_clamped", "Beyond the context every position gets the last row (a clamp); it must be refused.",
+        learned_positions, ROWS, "rows = positions.long().clamp(0, context - 1)"),
+    Bug("zeros_beyond_the_context", "A position beyond the context gets a row of zeros, as if it had no place; it must be refused.",
+        learned_positions, BEYOND, "return (rows.unsqueeze(-1) == torch.arange(context)).to(weight.dtype) @ weight"),
+    Bug("cut_off_at_the_context", "Positions beyond the context are dropped and fewer rows come back; they must be refused.",
+        learned_positions, ROWS, "rows = positions.long()\nrows = rows[..., (rows.reshape(-1, rows.shape[-1]) < context).all(0)]"),
+    Bug("positions_from_one", "Positions are counted from 1; the first row of the table is position 0.",
+        learned_positions, RESULT, "return weight[(rows + 1) % context]"),
+    Bug("row_before", "Row position - 1 is read; position 0 gets the last row.",
+        learned_positions, RESULT, "return weight[rows - 1]"),
+    Bug("two_rows_kept_for_padding", "Row position + 2 is read, as in OPT, whose table is two rows longer; GPT-2 has no such offset.",
+        learned_positions, RESULT, "return weight[(rows + 2) % context]"),
+    Bug("last_row_unreachable", "The last position gets the row before it: the limit is context - 1, not context - 2.",
+        learned_positions, RESULT, "return weight[rows.clamp(max=context - 2)]"),
+    Bug("from_the_end", "Positions are counted from the end of the table.",
+        learned_positions, RESULT, "return weight.flip(0)[rows]"),
+    Bug("reversed_in_time", "The rows come back in reverse order of time.",
+        learned_positions, RESULT, "return weight[rows.flip(-1)]"),
+    Bug("last_rows_of_the_table", "The last rows of the table are taken for the sequence, whatever its positions.",
+        learned_positions, RESULT, "return weight[torch.arange(context - rows.shape[-1], context).expand(rows.shape)]"),
+    Bug("batch_axis", "Positions are counted along the batch: every token of a row has the same. They run along time.",
+        learned_positions, RESULT,
+        "rows = torch.arange(rows.shape[0]).reshape(-1, *[1] * (rows.dim() - 1)).expand(rows.shape)\nreturn weight[rows]"),
+    Bug("positions_of_the_first_row", "The positions of the first row are used for the whole batch.",
+        learned_positions, RESULT, "return weight[rows[:1].expand(rows.shape) if rows.dim() > 1 else rows]"),
+    Bug("skipped_for_one_token", "A single token gets no position at all; a cached step is such a call.",
+        learned_positions, RESULT, "return weight[rows] if rows.shape[-1] > 1 else weight[rows] * 0",
+        seen_in=("ml-explore/mlx-lm#93",)),
+    Bug("padding_position_of_zeros", "padding_idx was passed to the table: position 0 is zero and never learns.",
+        learned_positions, RESULT, "return weight[rows] * (rows != 0).unsqueeze(-1)"),
+    Bug("padding_position_without_gradient", "padding_idx was passed to the table: one position never learns.",
+        learned_positions, RESULT, "return torch.nn.functional.embedding(rows, weight, padding_idx=1)",
+        seen_in=("huggingface/transformers#10200",)),
+    Bug("transposed_table", "The table is read as [width, context]; it is [context, width] (two sizes changed places in the constructor).",
+        learned_positions, "context = weight.shape[0]", "weight = weight.T\ncontext = weight.shape[0]",
+        seen_in=("lucidrains/x-transformers@8e8200d9b60b066a1c84a04565a7bc1f982c2096",)),
+    Bug("table_detached", "The table is a buffer or detached: positions never learn.",
+        learned_positions, RESULT, "return weight.detach()[rows]"),
+    Bug("gradient_of_the_last_row_only", "Your backward assigns where it must add: of rows that share a position only one counts.",
+        learned_positions, instead=_gradient_of_the_last_place),
+    Bug("gradient_averaged_over_the_batch", "scale_grad_by_freq divides a row's gradient by how often its position occurs; it must be the sum.",
+        learned_positions, RESULT, "return torch.nn.functional.embedding(rows, weight, scale_grad_by_freq=True)"),
+    Bug("scaled_by_the_root_of_the_width", "The rows are multiplied by sqrt(width); GPT-2 does not scale positions.",
+        learned_positions, RESULT, "return weight[rows] * weight.shape[1] ** 0.5"),
+    Bug("max_norm", "max_norm=1 shortens long rows, and does so in the table itself: the weights change in the forward pass.",
+        learned_positions, RESULT, "return torch.nn.functional.embedding(rows, weight, max_norm=1.0)"),
+    Bug("rows_kept_by_length", "The rows of the first call of a length are kept for later calls of that length, whatever their positions.",
+        learned_positions, RESULT,
+        "return weight[learned_positions.__dict__.setdefault((rows.shape, context), rows)]"),
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""GELU, the activation of GPT-2."""
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial
+from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import FAMILIES, tensors
+from reference_model.gelu import gelu
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """x of one to three axes. |x| up to 6 and beyond: a derivative cut off at 4 shows only there."""
+    sizes = draw(distinct_sizes(batch=(1, 3), time=(1, 5), width=(1, 8)))
+    axes = draw(st.integers(1, 3))
+    x, family = draw(tensors(tuple(sizes.values())[-axes:], [f for f in FAMILIES if f != "large offset"]))
+    return Case.of({"x": x}, family=family, **sizes)
+
+
+@st.composite
+def far_out(draw: st.DrawFn) -> Case:
+    """The tails: values up to 1e4 on both sides, where a cube overflows half precision and a product turns into NaN."""
+    size = 10.0 ** draw(st.sampled_from((0, 1, 2, 3, 4)))
+    width = draw(st.integers(1, 7))
+    return Case.of({"x": torch.linspace(-size, size, width, dtype=torch.float64)}, family="tails", width=width)
+
+
+def odd_part_is_half_x(trial: Trial) -> float:
+    """gelu(x) - gelu(-x) = x, for the tanh and the erf form alike, so gelu(x) - x/2 is even."""
+    x = trial.case.arguments["x"]
+    here, mirrored = trial.play().value, trial.play(trial.case.changed(x=-x)).value
+    bound = trial.spread_of_value() + trial.spread_of_value(trial.case.changed(x=-x))
+    return trial.close(here - mirrored, x.to(here.dtype), bound, "gelu(x) - gelu(-x)")
+
+
+def tails_are_right(trial: Trial) -> float:
+    exact, tolerance = trial.agreement(gradients=True)
+    answer = trial.play(gradients=True)
+    worst = trial.close(answer.value, exact.value, tolerance.value, "out")
+    return max(
+        worst, trial.close(answer.gradients["x"], exact.gradients["x"], tolerance.gradients["x"], "the gradient of x")
+    )
+
+
+CONTRACT = Contract(
+    name="gelu",
+    meaning="The activation: x times the probability that a standard normal is below x, in the tanh form of GPT-2.",
+    calls={"call": Signature((Argument("x", "float[...]"),), "float[...]")},
+    reference=gelu,
+    cases=cases,
+    order=10,
+    variants=(
+        Variant(
+            "erf",
+            "You compute the exact erf GELU (torch's default); GPT-2 uses the tanh form, up to 4.7e-4 away.",
+            (Edit(gelu, "gate = 0.5 * (1.0 + torch.tanh(inner))", "gate = 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0)))"),),
+        ),
+    ),
+    sources=("Hendrycks & Gimpel 2016, section 2", "openai/gpt-2 src/model.py gelu"),
+    claims=(
+        Claim("odd_part_is_half_x", "gelu(x) - gelu(-x) is x", odd_part_is_half_x, broken_by="square_for_cube"),
+        Claim("tails_are_right", "values and slopes are right and finite up to 1e4 on both sides", tails_are_right,
+              broken_by="derivative_cut_off", cases=far_out),
+    ),
+)  # fmt: skip

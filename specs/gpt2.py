@@ -1,0 +1,225 @@
+"""The whole model: ids in, logits of the next id out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case, Settings
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature
+from harness.core.subject import Told
+from harness.domains.tensors import seeds, token_ids
+from reference_model.config import Config, parameter_count
+from reference_model.gpt2 import gpt2
+from specs._parameters import GPT2
+from specs._transformer import (
+    block_weights,
+    elsewhere,
+    head_sizes,
+    learned,
+    output,
+    prefix_alone,
+    sees_only_the_past,
+    silent_parts,
+    tolerance,
+    unmoved,
+    with_time,
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn, most_time: int = 6, full: bool = False, surplus: int = 0) -> Case:
+    """All sizes different; ids repeat; one to three layers, each with weights of its own.
+
+    ``full``: as many positions as the context holds. ``surplus``: that many more, which must be refused.
+    """
+    sizes = draw(head_sizes(most_time=most_time, most_batch=5, four_fold=True, context=(7, 11), vocab_size=(6, 13)))
+    layers = draw(st.sampled_from((1, 2, 3)))
+    config = Settings(
+        vocab_size=sizes["vocab_size"],
+        context=sizes["time"] if full or surplus else sizes["context"],
+        width=sizes["width"],
+        heads=sizes["heads"],
+        layers=layers,
+        norm_eps=draw(st.sampled_from((1e-5, 1e-5, 1e-5, 1e-3))),
+    )
+    seed, silent = draw(seeds), draw(silent_parts)
+    shift = learned("normal", (config.width,), seed + 3, 0.4) if draw(st.integers(0, 5)) else None
+    weights = {
+        "token_embedding": learned("normal", (config.vocab_size, config.width), seed, 1.0),
+        "position_embedding": learned("normal", (config.context, config.width), seed + 1, 0.7),
+        "blocks": [draw(block_weights(config.width, sizes["hidden"], silent)) for _ in range(layers)],
+        "final_norm_weight": learned("normal", (config.width,), seed + 2, 0.4, around=1.2),
+        "final_norm_bias": shift,
+    }
+    ids = draw(token_ids((sizes["batch"], sizes["time"] + surplus), config.vocab_size))
+    sizes = {**sizes, "time": sizes["time"] + surplus, "context": config.context, "layers": layers}
+    family = f"{layers} layers" + (
+        ", without " + " and ".join(sorted({name.split("_")[0] for name in silent})) if silent else ""
+    )
+    return Case.of({"ids": ids, "weights": weights, "config": config}, family=family, **sizes)
+
+
+@st.composite
+def refused(draw: st.DrawFn) -> Case:
+    """More ids than the context holds, or an id outside the vocabulary on either side."""
+    kind = draw(st.sampled_from(("long", "high", "negative")))
+    if kind == "long":
+        surplus = draw(st.sampled_from((1, 2)))
+        case = draw(cases(surplus=surplus))
+        return replace(case, family=f"{case.dimensions['time']} ids with a context of {case.dimensions['context']}")
+    case = draw(cases())
+    ids = case.arguments["ids"].clone()
+    wrong = case.dimensions["vocab_size"] if kind == "high" else -1
+    ids.reshape(-1)[draw(st.integers(0, ids.numel() - 1))] = wrong
+    return replace(case.changed(ids=ids), family=f"the id {wrong} with a vocabulary of {case.dimensions['vocab_size']}")
+
+
+def another_id(case: Case, at: int) -> Case:
+    """Every row's id at one position replaced by the next one in the vocabulary."""
+    ids = case.arguments["ids"].clone()
+    ids[:, at] = (ids[:, at] + 1) % case.dimensions["vocab_size"]
+    return case.changed(ids=ids)
+
+
+def is_causal(trial: Trial) -> float:
+    time = trial.case.arguments["ids"].shape[1]
+    if time < 2:
+        trial.not_applicable()
+    worst = 0.0
+    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
+        worst = max(worst, sees_only_the_past(trial, another_id(trial.case, at), at))
+    return worst
+
+
+def a_prefix_stands_alone(trial: Trial) -> float:
+    return prefix_alone(trial, "ids")
+
+
+def holds_at_the_full_context(trial: Trial) -> float:
+    exact, bound = trial.agreement()
+    worst = trial.close(output(trial), exact.value, bound.value, "with as many ids as the context holds, out")
+    one = with_time(trial.case.changed(ids=trial.case.arguments["ids"][:, :1]), 1)
+    exact, bound = trial.agreement(one)
+    return max(worst, trial.close(output(trial, one), exact.value, bound.value, "for one id, out"))
+
+
+def with_weights(case: Case, **weights: object) -> Case:
+    """The case with some of the model's weights replaced."""
+    return case.changed(weights={**case.arguments["weights"], **weights})
+
+
+def unused_positions_do_not_matter(trial: Trial) -> float:
+    """The first T rows of the position table are read, the others are not."""
+    time, table = trial.case.arguments["ids"].shape[1], trial.case.arguments["weights"]["position_embedding"]
+    if time >= len(table):
+        trial.not_applicable()
+    other = torch.cat([table[:time], table[time:] + elsewhere(trial, table[time:])])
+    return unmoved(
+        trial,
+        with_weights(trial.case, position_embedding=other),
+        "with other rows of the position table from T on, out",
+    )
+
+
+def each_logit_has_its_own_row(trial: Trial) -> float:
+    """The row of an id that does not occur matters for the logit of that id alone: the head is the embedding, row by row."""
+    a = trial.case.arguments
+    table = a["weights"]["token_embedding"]
+    unseen = sorted(set(range(len(table))) - set(a["ids"].reshape(-1).tolist()))
+    if not unseen:
+        trial.not_applicable()
+    row = unseen[0]
+    other = table.clone()
+    other[row] += elsewhere(trial, table[row])
+    changed = with_weights(trial.case, token_embedding=other)
+    rest = [column for column in range(len(table)) if column != row]
+    what = f"the logits of other ids, with another embedding of the absent id {row}, out"
+    return trial.close(
+        output(trial, changed)[..., rest], output(trial)[..., rest], tolerance(trial, None, changed), what
+    )
+
+
+def linear_in_the_final_norm(trial: Trial) -> float:
+    """Twice the gain and the shift of the final norm give twice the logits: it is there, and nothing follows but the head."""
+    weights = trial.case.arguments["weights"]
+    gain, shift = weights["final_norm_weight"], weights["final_norm_bias"]
+    twice = with_weights(trial.case, final_norm_weight=2 * gain, final_norm_bias=None if shift is None else 2 * shift)
+    what = "with twice the gain and shift of the final norm, out"
+    return trial.close(output(trial, twice), 2 * output(trial), tolerance(trial, None, None, twice), what)
+
+
+def parameter_count_by_formula(trial: Trial) -> None:
+    """Weights are drawn once per size, so this is about what the module has, the tied head counted once."""
+    counted, config = trial.play().facts.get("parameters"), trial.case.arguments["config"]
+    if counted is None:
+        raise NotOffered("a function has no parameters of its own")
+    width, layers = config.width, config.layers
+    biases = {
+        "norm_1_bias": width,
+        "qkv_bias": 3 * width,
+        "out_bias": width,
+        "norm_2_bias": width,
+        "up_bias": 4 * width,
+        "down_bias": width,
+    }
+    without = sum(layers * size for name, size in biases.items() if name in trial.offer.absent)
+    without += width if "final_norm_bias" in trial.offer.absent else 0
+    expected = parameter_count(Config(**config.as_dict())) - without
+    if counted != expected:
+        tied = counted - expected == config.vocab_size * width
+        why = ": its head is a tensor of its own; GPT-2's is the token embedding" if tied else ""
+        raise Violation(f"it trains {counted:,.0f} numbers where a GPT-2 of these sizes has {expected:,}{why}")
+
+
+def miscounts(call: Any, method: str, arguments: Any, request: Any) -> Told:
+    return Told(call(arguments), {"parameters": 1.0})
+
+
+CONFIG = (
+    *(Argument(name, "integer", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")),
+    Argument("norm_eps", "number", role="setting", optional=True, default=1e-5),
+)
+"""What a record of sizes holds."""
+
+CONTRACT = Contract(
+    name="gpt2",
+    meaning="Embeddings of ids and positions, the blocks one after the other, the final norm, and the embedding again as head.",
+    calls={
+        "call": Signature(
+            (
+                Argument("ids", "int[batch, time]"),
+                Argument("weights", "weights", role="parameter", fields=GPT2),
+                Argument("config", "config", role="setting", fields=CONFIG),
+            ),
+            "float[batch, time, vocab_size]",
+        )
+    },
+    reference=gpt2,
+    cases=cases,
+    invalid=refused,
+    parts=("block", "layer_norm", "token_embedding", "learned_positions"),
+    rows=("ids",),
+    order=70,
+    deck_size=25,
+    sources=("Radford et al. 2018, section 3.1", "Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py model"),
+    claims=(
+        Claim("is_causal", "an id changes nothing before its position", is_causal, broken_by="shifted_by_one"),
+        Claim("a_prefix_stands_alone", "the first ids alone give what they give in the whole", a_prefix_stands_alone,
+              broken_by="positions_stretched", max_cases=15),
+        Claim("holds_at_the_full_context", "it works with as many ids as the context holds, and with one",
+              holds_at_the_full_context, broken_by="full_context_refused", cases=lambda: cases(most_time=8, full=True), max_cases=15),
+        Claim("unused_positions_do_not_matter", "the first T rows of the position table are read", unused_positions_do_not_matter,
+              broken_by="positions_stretched"),
+        Claim("each_logit_has_its_own_row", "the head is the token embedding, row by row", each_logit_has_its_own_row,
+              broken_by="probabilities_returned"),
+        Claim("linear_in_the_final_norm", "the final norm is the last thing before the head", linear_in_the_final_norm,
+              broken_by="final_norm_forgotten"),
+        Claim("parameter_count", "it has as many parameters as the formula says, V D + C D + L (12 D^2 + 13 D) + 2 D",
+              parameter_count_by_formula, sabotage=miscounts, tags=frozenset({"module"}), max_cases=10),
+    ),
+)  # fmt: skip

@@ -1,0 +1,125 @@
+"""Layer normalisation."""
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import parameters, tensors
+from reference_model.layer_norm import layer_norm
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Width from 2: small widths tell the biased variance apart. Large eps tells whether it stands inside the root."""
+    sizes = draw(distinct_sizes(batch=(1, 4), time=(1, 6), width=(2, 9)))
+    x, family = draw(tensors(tuple(sizes.values())))
+    eps = draw(st.sampled_from((1e-5, 1e-5, 1e-6, 1e-3, 0.1)))
+    bias = draw(parameters((sizes["width"],), 0.5)) if draw(st.integers(0, 4)) else None
+    weight = draw(parameters((sizes["width"],), 0.5, around=1.5))
+    return Case.of({"x": x, "weight": weight, "bias": bias, "eps": eps}, family=family, **sizes)
+
+
+@st.composite
+def offset_cases(draw: st.DrawFn) -> Case:
+    """mean / spread from 1 to 1e4, and rows that are constant."""
+    sizes = draw(distinct_sizes(batch=(1, 2), time=(1, 3), width=(2, 9)))
+    x, _ = draw(tensors(tuple(sizes.values()), ("normal",), overrides=False))
+    mean = 10.0 ** draw(st.integers(0, 4))
+    spread = draw(st.sampled_from((1.0, 1.0, 0.0)))
+    x = mean + spread * x
+    weight, bias = draw(parameters((sizes["width"],), 0.5, around=1.5)), draw(parameters((sizes["width"],), 0.5))
+    return Case.of(
+        {"x": x, "weight": weight, "bias": bias, "eps": 1e-5}, family=f"mean {mean:g}, spread {spread:g}", **sizes
+    )
+
+
+def unchanged_by_a_shift(trial: Trial) -> float:
+    x = trial.case.arguments["x"]
+    shifted = trial.case.changed(x=x + 3.0)
+    bound = trial.spread_of_value() + trial.spread_of_value(shifted)
+    return trial.close(trial.play(shifted).value, trial.play().value, bound, "after adding 3 to every x, out")
+
+
+def unchanged_by_a_scale(trial: Trial) -> float:
+    """Up to eps: scaling x by s is the same as dividing eps by s squared."""
+    x, eps = trial.case.arguments["x"], trial.case.arguments["eps"]
+    scaled, eased = trial.case.changed(x=x * 4.0), trial.case.changed(eps=eps / 16.0)
+    bound = trial.spread_of_value(scaled) + trial.spread_of_value(eased)
+    return trial.close(trial.play(scaled).value, trial.play(eased).value, bound, "with x times 4 against eps / 16, out")
+
+
+def over_the_last_axis_only(trial: Trial) -> float:
+    """Each position alone gives what it gives among the others."""
+    x, whole = trial.case.arguments["x"], trial.play().value
+    if x.shape[:-1].numel() < 2:
+        trial.not_applicable()
+    alone = trial.case.changed(x=x[-1:, -1:])
+    bound = trial.spread_of_value() + trial.spread_of_value(alone)
+    return trial.close(trial.play(alone).value, whole[-1:, -1:], bound, "the last position alone, out")
+
+
+def stable_at_a_large_mean(trial: Trial) -> float:
+    exact, tolerance = trial.agreement(dtype=torch.float32)
+    return trial.close(trial.play(dtype=torch.float32).value, exact.value, tolerance.value, "in float32, out")
+
+
+def half_precision_statistics_in_float32(trial: Trial) -> float:
+    """At a mean of 16 to 64 times the spread, a mean rounded to bfloat16 alone costs more than all the rest."""
+    exact, tolerance = trial.agreement(dtype=torch.bfloat16)
+    answer = trial.attempt(dtype=torch.bfloat16)
+    if answer.crash is not None:
+        trial.not_applicable()
+    found = trial.close(answer.value, exact.value, tolerance.value, "in bfloat16, out")
+    if not bool(torch.isfinite(answer.value).all()):
+        raise Violation("in bfloat16 the result is not finite")
+    return found
+
+
+@st.composite
+def wide_rows(draw: st.DrawFn) -> Case:
+    """Long rows with a large mean: 8 bits of mantissa hold neither their sum nor their mean."""
+    width = draw(st.sampled_from((64, 300, 1000)))
+    x, _ = draw(tensors((3, width), ("normal",), overrides=False))
+    x = x + draw(st.sampled_from((16.0, 32.0, 64.0)))
+    weight = draw(parameters((width,), 0.1, around=1.5))
+    return Case.of(
+        {"x": x, "weight": weight, "bias": torch.zeros(width, dtype=torch.float64), "eps": 1e-5},
+        family="wide rows",
+        width=width,
+    )
+
+
+CONTRACT = Contract(
+    name="layer_norm",
+    meaning="Each position is brought to mean 0 and variance 1 over its features, then gained and shifted per feature.",
+    calls={
+        "call": Signature(
+            (
+                Argument("x", "float[..., width]"),
+                Argument("weight", "float[width]", role="parameter", aliases=("weight", "scale", "gamma", "gain", "g", "w", "a_2")),
+                Argument("bias", "float[width]", role="parameter", optional=True, aliases=("bias", "shift", "beta", "b", "b_2")),
+                Argument("eps", "number", role="setting", optional=True, default=1e-5),
+            ),
+            "float[..., width]",
+        )
+    },
+    reference=layer_norm,
+    cases=cases,
+    rows=("x",),
+    leading_axes=("x",),
+    order=20,
+    headline=True,
+    sources=("Ba et al. 2016, equations 3 and 4", "openai/gpt-2 src/model.py norm"),
+    claims=(
+        Claim("unchanged_by_a_shift", "adding a constant to x changes nothing", unchanged_by_a_shift, broken_by="root_mean_square"),
+        Claim("unchanged_by_a_scale", "scaling x changes nothing, up to eps", unchanged_by_a_scale, broken_by="eps_outside_the_root"),
+        Claim("over_the_last_axis_only", "each position is normalised alone", over_the_last_axis_only, broken_by="over_the_time_axis"),
+        Claim("stable_at_a_large_mean", "a mean 1e4 times the spread, or a constant row, costs no digits", stable_at_a_large_mean,
+              broken_by="one_pass_variance", cases=offset_cases),
+        Claim("half_precision_statistics", "half-precision inputs do their statistics in float32", half_precision_statistics_in_float32,
+              broken_by="half_precision_statistics", cases=wide_rows, max_cases=15),
+    ),
+)  # fmt: skip

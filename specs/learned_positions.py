@@ -1,0 +1,122 @@
+"""Learned positions."""
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial
+from harness.core.contract import Argument, Contract, Signature
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import ORDINARY, seeds, tensors
+from reference_model.learned_positions import learned_positions
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Positions of one sequence [time], or of every row of a batch [batch, time]: from 0, from where a cache stopped,
+    the whole table, or each row by itself (padding on the left)."""
+    sizes = draw(distinct_sizes(batch=(1, 3), time=(1, 6), width=(1, 8), context=(4, 12)))
+    time, context = sizes["time"], sizes["context"]
+    kind = draw(st.sampled_from(("from 0", "from an offset", "the whole table", "rows of their own", "any order")))
+    if kind == "the whole table":
+        time = sizes["time"] = context
+    time = sizes["time"] = min(time, context)
+    room = context - time
+    start = draw(st.integers(0, room)) if kind != "from 0" else 0
+    positions = torch.arange(start, start + time)
+    if kind == "any order":
+        positions = torch.randint(0, context, (time,), generator=torch.Generator().manual_seed(draw(seeds)))
+    if kind == "rows of their own":
+        starts = [draw(st.integers(0, room)) for _ in range(sizes["batch"])]
+        positions = torch.stack([torch.arange(first, first + time) for first in starts])
+    elif draw(st.booleans()):
+        positions = positions.expand(sizes["batch"], time).contiguous()
+    weight, family = draw(tensors((context, sizes["width"]), ("counting", *ORDINARY)))
+    return Case.of({"positions": positions, "weight": weight}, family=f"{kind}, {family}", **sizes)
+
+
+@st.composite
+def invalid(draw: st.DrawFn) -> Case:
+    """Positions that run out of the table, at either end."""
+    sizes = draw(distinct_sizes(time=(1, 4), width=(1, 5), context=(6, 9)))
+    time, context = sizes["time"], sizes["context"]
+    family, start = draw(
+        st.sampled_from(
+            (
+                ("a position equal to the context", context + 1 - time),
+                ("a negative position", -1),
+                ("positions beyond the context", context + 2),
+            )
+        )
+    )
+    positions = torch.arange(start, start + time)
+    if draw(st.booleans()):
+        positions = positions.unsqueeze(0)
+    weight, _ = draw(tensors((context, sizes["width"]), ("normal",), overrides=False))
+    return Case.of({"positions": positions, "weight": weight}, family=family, **sizes)
+
+
+def equals_rows(trial: Trial) -> float:
+    """Every position alone, by a product with a one-hot row."""
+    positions, weight = trial.case.arguments["positions"], trial.case.arguments["weight"]
+    one_hot = (positions.unsqueeze(-1) == torch.arange(weight.shape[0])).double()
+    rows = (one_hot @ weight.to(trial.dtype).double()).to(trial.dtype)
+    _, tolerance = trial.agreement()
+    return trial.close(trial.play().value, rows, tolerance.value, "against row weight[position], out")
+
+
+def offset_continues(trial: Trial) -> float:
+    """In two parts, as with a cache: the second part starts where the first stopped, at every cut."""
+    positions, whole, worst = trial.case.arguments["positions"], trial.play().value, 0.0
+    time = positions.shape[-1]
+    if time < 2:
+        trial.not_applicable()
+    for cut in range(1, time):
+        rest = trial.case.changed(positions=positions[..., cut:].contiguous())
+        bound = trial.spread_of_value() + trial.spread_of_value(rest)
+        what = f"positions {cut} to {time - 1} of {time} on their own, out"
+        worst = max(worst, trial.close(trial.play(rest).value, whole[..., cut:, :], bound, what))
+    return worst
+
+
+def every_row_has_its_own(trial: Trial) -> float:
+    """[batch, time] is the same as its rows [time] one by one."""
+    positions, whole, worst = trial.case.arguments["positions"], trial.play().value, 0.0
+    if positions.dim() < 2:
+        trial.not_applicable()
+    for row in range(positions.shape[0]):
+        alone = trial.case.changed(positions=positions[row].clone())
+        bound = trial.spread_of_value() + trial.spread_of_value(alone)
+        what = f"row {row} as a sequence [time], out"
+        worst = max(worst, trial.close(trial.play(alone).value, whole[row], bound, what))
+    return worst
+
+
+CONTRACT = Contract(
+    name="learned_positions",
+    meaning="Every position becomes its row of a learned table, and there is nothing beyond the table's end.",
+    calls={
+        "call": Signature(
+            (
+                Argument("positions", "int[..., time]"),
+                Argument("weight", "float[context, width]", role="parameter",
+                         aliases=("wpe.weight", "pos_emb.weight", "position_embedding.weight", "embedding.weight",
+                                  "weight")),
+            ),
+            "float[..., time, width]",
+        )
+    },
+    reference=learned_positions,
+    cases=cases,
+    invalid=invalid,
+    rows=("positions",),
+    order=14,
+    sources=("Radford et al. 2018, section 3.1, equation 2", "openai/gpt-2 src/model.py wpe, positions_for"),
+    claims=(
+        Claim("equals_rows", "position p gives row p of the table", equals_rows, broken_by="positions_from_one"),
+        Claim("offset_continues", "the second part of a sequence continues where the first stopped", offset_continues,
+              broken_by="restarts_at_zero"),
+        Claim("every_row_has_its_own", "every row of the batch has positions of its own", every_row_has_its_own,
+              broken_by="positions_of_the_first_row"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,23 @@
+"""Low-rank adaptation (LoRA) beside a frozen linear layer."""
+
+from harness.core.contract import Contract
+from reference_model.lora import lora
+from specs._low_rank import CALLS, OPTIONAL_METHODS, cases, claims, invalid_cases
+
+CONTRACT = Contract(
+    name="lora",
+    meaning="A frozen linear layer plus a trained product of two narrow matrices: W x + bias + alpha / r B A x.",
+    calls=CALLS,
+    reference=lora,
+    cases=cases,
+    invalid=invalid_cases,
+    rows=("x",),
+    leading_axes=("x",),
+    half_precision=False,  # judged by a claim of its own, which allows for keeping the sum of both weights
+    order=80,
+    headline=True,
+    optional_methods=OPTIONAL_METHODS,
+    deck_size=32,
+    sources=("Hu et al. 2021, section 4.1, equation 3", "microsoft/LoRA loralib/layers.py Linear"),
+    claims=claims(lambda alpha, rank: alpha / rank, "alpha / r", broken_by="alpha_over_root_of_rank"),
+)

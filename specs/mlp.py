@@ -1,0 +1,143 @@
+"""The feed-forward half of a block."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Claim, Crashed, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import ORDINARY, tensors
+from reference_model.mlp import mlp
+from specs._parameters import MLP
+from specs._transformer import mlp_weights, output, silence, tolerance
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Hidden and width differ in four of five cases: most wrong weights are refused there. In the fifth they are equal
+    on purpose, for that is where a transposed weight passes unnoticed. In two of five hidden is four times the width, as
+    in GPT-2: many modules have no other."""
+    sizes = draw(distinct_sizes(width=(2, 6), hidden=(2, 11), batch=(1, 4), time=(1, 5)))
+    times = draw(st.sampled_from((4, 0, 4, 0, 1)))
+    if times:
+        sizes["hidden"] = times * sizes["width"]
+    x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), (*ORDINARY, "repeated rows", "one-hot")))
+    weights = draw(mlp_weights(sizes["width"], sizes["hidden"]))
+    return Case.of(
+        {"x": x, **weights}, family=family + (", hidden = width" if sizes["hidden"] == sizes["width"] else ""), **sizes
+    )
+
+
+def each_position_alone(trial: Trial) -> float:
+    """Positions and rows in another order give the same results in that order."""
+    x = trial.case.arguments["x"]
+    positions = x.shape[0] * x.shape[1]
+    if positions < 2:
+        trial.not_applicable()
+    order = torch.randperm(positions, generator=trial.random())
+    moved = trial.case.changed(x=x.flatten(0, 1)[order].reshape(x.shape))
+    expected = output(trial).flatten(0, 1)[order].reshape(x.shape)
+    return trial.close(
+        output(trial, moved), expected, tolerance(trial, None, moved), "with the positions in another order, out"
+    )
+
+
+def weights_are_out_in(trial: Trial) -> None:
+    """One number of up_weight at [f, d] and one of x at d: what comes out must be a multiple of column f of down_weight.
+
+    Looked for in the other orientations too, so that what is wrong can be said by name, whether their code computes
+    something else there (F = D) or raises (F != D).
+    """
+    if _passes_one_feature(trial, up_turned=False, down_turned=False, exchanged=False):
+        return
+    for exchanged in (False, True):
+        for up_turned, down_turned in ((True, True), (True, False), (False, True)):
+            if _passes_one_feature(trial, up_turned=up_turned, down_turned=down_turned, exchanged=exchanged):
+                names = ["up_weight"] * up_turned + ["down_weight"] * down_turned
+                sentence = f"your {' and '.join(names)} {'are' if len(names) > 1 else 'is'} [in, out]; it must be [out, in], as in torch.nn.Linear"
+                raise Violation(sentence + ("; and the two have changed places" if exchanged else ""))
+    answer = trial.attempt(_one_feature(trial, False, False, False)[0])
+    if answer.crash is not None:
+        raise Crashed(answer)
+    raise Violation("one number in up_weight[f, d] does not carry x[d] to column f of down_weight")
+
+
+def _one_feature(trial: Trial, up_turned: bool, down_turned: bool, exchanged: bool) -> tuple[Case, Case, torch.Tensor]:
+    """Cases with and without the one number of x, laid out as asked for, and the column that must come out."""
+    a = trial.case.arguments
+    hidden = a["up_weight"].shape[0]
+    f, d = 1 % hidden, 0
+    x = torch.zeros_like(a["x"])
+    x[..., d] = 2.0
+    up = torch.zeros_like(a["up_weight"])
+    up[f, d] = 1.5
+    down = torch.randn(a["down_weight"].shape, generator=trial.random(), dtype=torch.float64)
+    given = [up.T.contiguous() if up_turned else up, down.T.contiguous() if down_turned else down]
+    if exchanged:
+        given.reverse()
+    case = trial.case.changed(
+        x=x, up_weight=given[0], down_weight=given[1], up_bias=silence(a["up_bias"]), down_bias=silence(a["down_bias"])
+    )
+    return case, case.changed(x=torch.zeros_like(x)), down[:, f]
+
+
+def _passes_one_feature(trial: Trial, up_turned: bool, down_turned: bool, exchanged: bool) -> bool:
+    case, base, column = _one_feature(trial, up_turned, down_turned, exchanged)
+    with_it, without = trial.attempt(case), trial.attempt(base)
+    if with_it.crash is not None or without.crash is not None:
+        return False
+    if (
+        not (torch.is_tensor(with_it.value) and torch.is_tensor(without.value))
+        or with_it.value.shape != case.arguments["x"].shape
+    ):
+        return False
+    change = (with_it.value.double() - without.value.double()).reshape(-1, len(column))
+    share = (change @ column) / (column @ column)  # how much of the column, position by position
+    rest = change - share[:, None] * column
+    return bool((share.abs() > 1e-3).all() and (rest.abs().amax() <= 1e-3 * change.abs().amax()))
+
+
+def a_zero_down_weight_leaves_the_bias(trial: Trial) -> float:
+    """No activation after it, and no residual stream inside."""
+    a = trial.case.arguments
+    closed = trial.case.changed(down_weight=silence(a["down_weight"]))
+    bias = a["down_bias"] if a["down_bias"] is not None else torch.zeros(a["x"].shape[-1], dtype=torch.float64)
+    what = "with a down_weight of zeros, out"
+    return trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
+
+
+def linear_in_the_down_projection(trial: Trial) -> float:
+    """Twice the down projection and its bias give twice the result."""
+    a = trial.case.arguments
+    twice = trial.case.changed(
+        down_weight=2 * a["down_weight"], down_bias=None if a["down_bias"] is None else 2 * a["down_bias"]
+    )
+    what = "with twice the down projection, out"
+    return trial.close(output(trial, twice), 2 * output(trial), tolerance(trial, None, None, twice), what)
+
+
+CONTRACT = Contract(
+    name="mlp",
+    meaning="Each position on its own: up to the hidden width, through the activation, and down again.",
+    calls={"call": Signature((Argument("x", "float[..., width]"), *MLP), "float[..., width]")},
+    reference=mlp,
+    cases=cases,
+    parts=("gelu",),
+    rows=("x",),
+    leading_axes=("x",),
+    order=40,
+    headline=True,
+    sources=("Vaswani et al. 2017, section 3.3, equation 2", "openai/gpt-2 src/model.py mlp"),
+    claims=(
+        Claim("each_position_alone", "it acts on each position alone", each_position_alone, broken_by="positions_for_features"),
+        Claim("weights_are_out_in", "both weights are [out, in], each in its place", weights_are_out_in,
+              broken_by="both_weights_transposed"),
+        Claim("a_zero_down_weight_leaves_the_bias", "a down_weight of zeros leaves its bias alone", a_zero_down_weight_leaves_the_bias,
+              broken_by="residual_inside", max_cases=30),
+        Claim("linear_in_the_down_projection", "nothing comes after the down projection", linear_in_the_down_projection,
+              broken_by="activation_after_down", max_cases=30),
+    ),
+)  # fmt: skip

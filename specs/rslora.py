@@ -1,0 +1,25 @@
+"""Rank-stabilised LoRA: the same adapter with another scale."""
+
+import math
+
+from harness.core.contract import Contract
+from reference_model.lora import rslora
+from specs._low_rank import CALLS, OPTIONAL_METHODS, cases, claims, invalid_cases
+
+CONTRACT = Contract(
+    name="rslora",
+    meaning="LoRA whose update does not shrink as the rank grows: W x + bias + alpha / sqrt(r) B A x.",
+    calls=CALLS,
+    reference=rslora,
+    cases=cases,
+    invalid=invalid_cases,
+    rows=("x",),
+    leading_axes=("x",),
+    half_precision=False,  # judged by a claim of its own, which allows for keeping the sum of both weights
+    order=82,
+    headline=True,
+    optional_methods=OPTIONAL_METHODS,
+    deck_size=32,
+    sources=("Kalajdzievski 2023, section 3, theorem 3.2", "huggingface/peft, LoraConfig(use_rslora=True)"),
+    claims=claims(lambda alpha, rank: alpha / math.sqrt(rank), "alpha / sqrt(r)", broken_by="alpha_over_rank"),
+)
