@@ -1,0 +1,100 @@
+"""What a person reads: findings once and in order, tables, the trust line, the next step."""
+
+from harness.core.verdict import Card, Record, Verdict
+from harness.reports import text
+
+
+def record(*verdicts: Verdict, **changes) -> Record:
+    cards = {
+        "part.slip": Card("part.slip", "part", "You slipped.", "-    right\n+    wrong", ("a/b#1",)),
+        "other.slip": Card("other.slip", "other", "You slipped again.", "-    right\n+    left"),
+    }
+    values = {
+        "impl": "mine", "seed": 3, "planned": {v.component: 2 for v in verdicts}, "order": ("part", "other", "whole"),
+        "parts": {"whole": ("part", "other")}, "meanings": {"part": "A part.", "other": "Another.", "whole": "All."},
+        "verdicts": list(verdicts), "cards": cards,
+    }  # fmt: skip
+    return Record(**{**values, **changes})
+
+
+def verdict(component: str, claim: str, status: str = "holds", **values) -> Verdict:
+    return Verdict(component, claim, "it is right", status, **{"cases": 5, **values})
+
+
+def wrong(component: str, claim: str, *finding: str) -> Verdict:
+    return verdict(component, claim, "violated", violated=5, finding=finding, message="out is wrong", case_id="abcd")
+
+
+def test_each_finding_is_told_once_with_all_it_explains() -> None:
+    """Parts before composites; the composite that only carries them is listed, not told."""
+    run = record(
+        wrong("whole", "agrees", "part.slip", "other.slip"), wrong("other", "agrees", "other.slip"),
+        wrong("part", "agrees", "part.slip"), wrong("part", "smooth", "part.slip"),
+    )  # fmt: skip
+    groups = text.groups(run)
+    assert [g.names for g in groups] == [("part.slip",), ("other.slip",)]
+    assert groups[0].head.component == "part" and groups[0].also == ("whole",)
+    told = text.failure(run, groups[0])
+    assert (
+        "-    right" in told
+        and "You slipped." in told
+        and "also explains   whole" in told
+        and "also broken     smooth" in told
+    )
+
+
+def test_a_whole_model_alone_shows_every_line() -> None:
+    """With no part plugged in, two mistakes in the whole give two findings that name their parts."""
+    run = record(wrong("whole", "agrees", "part.slip", "other.slip"))
+    told = [text.failure(run, g) for g in text.groups(run)]
+    assert len(told) == 2 and "Its part computes:" in told[0] and "Its other computes:" in told[1]
+
+
+def test_without_a_finding_the_broken_claim_comes_first() -> None:
+    """The claim in words, the message, and that a part is wrong too."""
+    run = record(
+        verdict("part", "agrees", "violated", violated=1),
+        verdict("whole", "agrees", "violated", message="it leaks", violated=2),
+    )
+    told = text.failure(run, next(g for g in text.groups(run) if g.head.component == "whole"))
+    assert (
+        told.startswith("whole: it must hold that it is right")
+        and "it leaks" in told
+        and "part, wrong too: mend that first" in told
+    )
+
+
+def test_a_crash_in_many_claims_is_one_failure() -> None:
+    """The same error in several claims is told once."""
+    run = record(
+        *(
+            verdict("part", f"claim_{i}", "crashed", message="TypeError: no", frames=("mine.py:3",), violated=5)
+            for i in range(4)
+        )
+    )
+    (group,) = text.groups(run)
+    assert "mine.py:3" in text.failure(run, group) and len(group.rest) == 3
+
+
+def test_the_table_and_the_trust_line_count_everything() -> None:
+    """Held, wrong, to do and not offered are four things."""
+    run = record(
+        verdict("part", "agrees", error=0.25), verdict("part", "grows", "not offered"),
+        wrong("other", "gradients_agree", "other.slip"), verdict("whole", "agrees", "to do"),
+        planned={"part": 2, "other": 1, "whole": 2},
+    )  # fmt: skip
+    lines = text.table(run)
+    assert (
+        "1 of 1" in lines[1] and "holds" in lines[1] and "WRONG: other.slip" in lines[2] and lines[3].endswith("to do")
+    )
+    counts, margins = text.trust(run)
+    assert counts == "5 checks planned: 2 run, 1 to do, 1 not offered, 1 not reached"
+    assert "0.25 of 1 (part::agrees)" in margins and "seed 3" in margins
+
+
+def test_the_next_step_waits_for_its_parts() -> None:
+    """A composite is proposed only when what it is made of stands."""
+    begun = record(verdict("part", "agrees"), missing=("other", "whole"))
+    assert text.next_step(begun).startswith("next: other.")
+    ready = record(verdict("part", "agrees"), verdict("other", "agrees"), missing=("whole",))
+    assert "it stands on part, other, which hold" in text.next_step(ready)

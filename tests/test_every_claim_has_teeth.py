@@ -1,0 +1,90 @@
+"""Every claim has been seen to hold and to be violated: a claim that never looks cannot stay."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+from harness.adapters.players import ClassAdapter, FunctionAdapter
+from harness.core.claim import Claim
+from harness.core.verdict import HOLDS, NOT_OFFERED
+from harness.inspection import Inspection, load_catalogue, reference_door
+
+KNOWN = load_catalogue()
+PAIRS = [(name, claim) for name in KNOWN.contracts for claim in KNOWN.claims_of(name)]
+CASES = 20
+
+
+def inspection(component: str, **options) -> Inspection:
+    return Inspection(KNOWN, reference_door(KNOWN.contracts, **options), seed=3, cases=CASES)
+
+
+def module_inspection(component: str, middleware=None) -> Inspection | None:
+    """The same component as a torch module, for the claims that are about modules."""
+    support = importlib.import_module("support_modules") if "support_modules" in sys.modules else None
+    if support is None:
+        from pathlib import Path
+
+        path = Path(__file__).parent / "support_modules.py"
+        spec = importlib.util.spec_from_file_location("support_modules", path)
+        support = importlib.util.module_from_spec(spec)
+        sys.modules["support_modules"] = support
+        spec.loader.exec_module(support)
+    door = support.module_door(KNOWN.contracts, middleware=middleware)
+    return Inspection(KNOWN, door, seed=3, cases=8) if door.offers(component) else None
+
+
+def fresh(claim: Claim):
+    """Sabotages keep counters; a new one for every test."""
+    module = sys.modules.get(claim.test.__module__)
+    if module is None or claim.sabotage is None or not hasattr(module, "CLAIM"):
+        return claim.sabotage
+    return importlib.reload(module).CLAIM.sabotage
+
+
+@pytest.mark.parametrize(("component", "claim"), PAIRS, ids=lambda v: v if isinstance(v, str) else v.name)
+def test_it_holds_for_the_reference_and_breaks_when_broken(component: str, claim: Claim) -> None:
+    """The reference keeps every claim, and the claim's own sabotage or known mistake violates it."""
+    right = inspection(component)
+    verdict, _ = right.bench.judge(KNOWN.contracts[component], claim, shrink=False)
+    if verdict.status == NOT_OFFERED and claim.tags & {"module", "stateful"}:
+        right = module_inspection(component)
+        if right is None:
+            pytest.skip(f"no module of {component} to try a claim about modules on")
+        verdict, _ = right.bench.judge(KNOWN.contracts[component], claim, shrink=False)
+    assert verdict.status == HOLDS, verdict.message
+    assert verdict.cases > 0, "no case says anything about it"
+
+    if claim.broken_by:
+        bug = KNOWN.bug(f"{component}.{claim.broken_by}")
+        broken = Inspection(KNOWN, reference_door(KNOWN.contracts, bug.edits), seed=3)
+    elif type(right.subject.adapters[component]) in (FunctionAdapter, ClassAdapter):
+        broken = inspection(component, middleware=fresh(claim))
+    else:
+        broken = module_inspection(component, middleware=fresh(claim))
+    verdict, _ = broken.bench.judge(KNOWN.contracts[component], claim, shrink=False)
+    assert verdict.failing, f"{claim.broken_by or 'its sabotage'} does not break it: {verdict.status}"
+
+
+def test_every_claim_says_what_breaks_it() -> None:
+    """A generic claim has a sabotage; a component's own claim names a known mistake or has a sabotage."""
+    idle = [f"{name}::{claim.name}" for name, claim in PAIRS if not claim.broken_by and claim.sabotage is None]
+    assert not idle
+
+
+def test_claims_are_sentences_and_names_are_unique() -> None:
+    """What a person reads is a sentence in lower case without a full stop, and no component has two claims of a name."""
+    for name in KNOWN.contracts:
+        names = [claim.name for claim in KNOWN.claims_of(name)]
+        assert len(names) == len(set(names)), name
+    assert all(claim.sentence and not claim.sentence.endswith(".") for _, claim in PAIRS)
+
+
+def test_random_claims_state_their_odds_and_the_sum_is_small() -> None:
+    """Each random claim rejects correct code with probability at most 1e-9, all together at most 1e-6; power 0.999."""
+    odds = [claim for _, claim in PAIRS if claim.false_alarm]
+    assert all(claim.false_alarm <= 1e-9 for claim in odds)
+    assert sum(claim.false_alarm for claim in odds) <= 1e-6
+    assert all(claim.power is not None and claim.power >= 0.999 for claim in odds)

@@ -1,0 +1,328 @@
+"""The plug-in from outside: somebody's folder, somebody's commands, what they see and the exit code they get."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+INSTALLED = any(e.name == "plumbline" for e in entry_points(group="pytest11"))
+QUICK = "--impl-cases=5"
+
+TWO_PARTS = '''
+import torch
+
+def layer_norm(x, weight, bias, eps):
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, eps)
+
+def gelu(x):
+    raise NotImplementedError
+'''
+
+TWO_WRONG = '''
+import torch
+
+def layer_norm(x, weight, bias, eps):
+    wide = x.float() if x.dtype.itemsize == 2 else x
+    y = (wide - wide.mean(-1, keepdim=True)) / torch.sqrt(wide.var(-1, keepdim=True) + eps) * weight
+    return (y if bias is None else y + bias).to(x.dtype)
+
+def gelu(x):
+    return x * torch.sigmoid(1.702 * x)
+'''
+
+
+def run(
+    folder: Path, *arguments: str, path: str = "", command: tuple[str, ...] = ("-m", "pytest")
+) -> subprocess.CompletedProcess:
+    """pytest in this folder, as a person would start it.
+
+    What the outer run was started by stays outside: with ``TOX_ENV_DIR`` set, for one, pytest keeps the cache of every
+    folder in one place, and ``--lf`` would rerun what failed in another test's folder.
+    """
+    outer = ("PYTHONPATH", "CI", "GITHUB_ACTIONS")
+    environment = {k: v for k, v in os.environ.items() if k not in outer and not k.startswith(("PYTEST_", "TOX_"))}
+    environment["COLUMNS"] = "120"
+    if path or not INSTALLED:
+        environment["PYTHONPATH"] = path or str(ROOT)
+    plug = () if INSTALLED or path or command[-1] != "pytest" else ("-p", "plumbline")
+    done = subprocess.run(
+        [sys.executable, *command, *plug, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "INTERNALERROR" not in done.stdout + done.stderr, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder of a user with two implementations in it."""
+    (tmp_path / "mymodel.py").write_text(TWO_PARTS)
+    (tmp_path / "wrong.py").write_text(TWO_WRONG)
+    return tmp_path
+
+
+def outcome(done: subprocess.CompletedProcess) -> str:
+    """The last line of the run."""
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_a_half_done_file_is_green_and_says_what_is_next(folder: Path) -> None:
+    """One component is judged, what raises NotImplementedError is to do, the exit code is 0 and the next step is named."""
+    done = run(folder, "--impl=mymodel", QUICK)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"layer_norm +\d+ of \d+ .*holds", done.stdout)
+    assert re.search(r"gelu .*to do", done.stdout)
+    assert re.search(r"^next: \w+\. ", done.stdout, re.M)
+    assert re.search(r"\d+ checks planned: \d+ run, \d+ to do, \d+ not offered", done.stdout)
+    assert "seed 0" in done.stdout
+
+
+def test_the_failure_names_the_line_first(folder: Path) -> None:
+    """Two mistakes give two findings, each with its two-line diff, in order; nothing else is told as a failure."""
+    done = run(folder, "--impl=wrong", QUICK)
+    assert done.returncode == 1
+    assert done.stdout.count("It computes:") == 2
+    assert "-    variance = (centred ** 2).mean(-1, keepdim=True)" in done.stdout
+    assert "+    variance = (centred ** 2).sum(-1, keepdim=True) / (x.shape[-1] - 1)" in done.stdout
+    assert "You divide the variance by N-1" in done.stdout
+    assert "+    gate = torch.sigmoid(1.702 * x)" in done.stdout
+    assert "2 failed" in outcome(done)
+    assert "Traceback" not in done.stdout
+
+
+def test_the_record_is_written_and_says_the_same(folder: Path) -> None:
+    """The JSON record holds every verdict, the findings' cards, and that the run came to its end."""
+    run(folder, "--impl=wrong", QUICK)
+    record = json.loads((folder / ".plumbline" / "run.json").read_text())
+    assert record["version"] == 1 and record["finished"] is True
+    assert len(record["verdicts"]) == sum(record["planned"].values())
+    assert "layer_norm.unbiased_variance" in record["cards"]
+    assert {v["status"] for v in record["verdicts"]} <= {
+        "holds",
+        "violated",
+        "crashed",
+        "timed out",
+        "to do",
+        "not offered",
+    }
+
+
+def test_a_kept_failure_replays_until_it_is_fixed(folder: Path) -> None:
+    """`plumbline replay ID` says FAILED while the mistake is there and FIXED once it is gone."""
+    done = run(folder, "--impl=wrong", QUICK)
+    case = re.findall(r"plumbline replay (\w+)", done.stdout)[-1]
+    again = run(folder, "replay", case, command=("-m", "plumbline"))
+    assert again.returncode == 1 and "FAILED" in again.stdout, again.stdout + again.stderr
+    (folder / "wrong.py").write_text(
+        TWO_PARTS.replace("    raise NotImplementedError", "    return torch.nn.functional.gelu(x, approximate='tanh')")
+    )
+    again = run(folder, "replay", case, command=("-m", "plumbline"))
+    assert again.returncode == 0 and "FIXED" in again.stdout, again.stdout + again.stderr
+
+
+def test_selecting_checks_works_as_in_any_pytest_run(folder: Path) -> None:
+    """-k, -m, node ids, --co, -x and --lf select among the checks."""
+    listed = run(folder, "--impl=mymodel", "--co", "-q", "-k", "layer_norm and shift")
+    assert listed.stdout.splitlines()[0] == "layer_norm::unchanged_by_a_shift"
+    marked = run(folder, "--impl=mymodel", "--co", "-q", "-m", "gelu")
+    names = [line for line in marked.stdout.splitlines() if "::" in line]
+    assert names and all(name.startswith("gelu::") for name in names)
+    one = run(folder, "--impl=mymodel", QUICK, "layer_norm::deterministic")
+    assert "1 passed" in outcome(one), one.stdout
+    first = run(folder, "--impl=wrong", QUICK, "-x", "-k", "gelu or layer_norm")
+    assert "1 failed" in outcome(first)
+    last = run(folder, "--impl=wrong", QUICK, "--lf")
+    assert last.returncode == 1 and "run-last-failure: rerun previous 1 failure" in last.stdout, last.stdout
+
+
+def test_two_processes_see_what_one_sees(folder: Path) -> None:
+    """With -n 2 the findings, the table and the exit code are those of a run in one process."""
+    pytest.importorskip("xdist")
+    one = run(folder, "--impl=wrong", QUICK, "-k", "gelu or layer_norm")
+    two = run(folder, "--impl=wrong", QUICK, "-n", "2", "-k", "gelu or layer_norm")
+    assert two.returncode == one.returncode == 1
+
+    def findings(done: subprocess.CompletedProcess) -> list[str]:
+        return sorted(set(re.findall(r"^    [-+]    .*$", done.stdout, re.M)))
+
+    def rows(done: subprocess.CompletedProcess) -> list[str]:
+        return re.findall(r"^(?:gelu|layer_norm) .* WRONG.*$", done.stdout, re.M)
+
+    assert findings(one) == findings(two) and len(findings(one)) == 4
+    assert rows(one) == rows(two) and len(rows(one)) == 2
+
+
+def test_junit_carries_the_numbers(folder: Path) -> None:
+    """The JUnit file has one suite entry per check, with component, claim and error as properties."""
+    run(folder, "--impl=wrong", QUICK, "--junitxml=out.xml", "-k", "layer_norm")
+    tree = ElementTree.parse(folder / "out.xml")
+    cases = tree.findall(".//testcase")
+    properties = {p.get("name"): p.get("value") for p in cases[0].iter("property")}
+    assert cases[0].get("classname") == "layer_norm"
+    assert properties["component"] == "layer_norm" and properties["finding"] == "layer_norm.unbiased_variance"
+    failure = tree.find(".//failure")
+    assert failure is not None and "N-1" in failure.get("message", "")
+
+
+def test_nothing_there_yet_is_no_failure(tmp_path: Path) -> None:
+    """A file in which everything raises NotImplementedError: nothing fails, everything is to do."""
+    (tmp_path / "empty.py").write_text(
+        "def gelu(x):\n    raise NotImplementedError\ndef layer_norm(x, weight, bias, eps):\n    raise NotImplementedError\n"
+    )
+    done = run(tmp_path, "--impl=empty", QUICK)
+    assert done.returncode == 0 and "passed" not in outcome(done) and "to do" in outcome(done)
+    required = run(tmp_path, "--impl=empty", QUICK, "--impl-require=layer_norm", "-k", "layer_norm")
+    assert required.returncode == 1 and "layer_norm is required" in required.stdout
+
+
+def test_their_error_is_shown_with_their_frames(tmp_path: Path) -> None:
+    """Where their code raises, they see their own lines and none of ours."""
+    (tmp_path / "broken.py").write_text("def gelu(x):\n    return helper(x)\n\ndef helper(x):\n    return x.nosuch()\n")
+    done = run(tmp_path, "--impl=broken", QUICK, "-k", "gelu")
+    assert done.returncode == 1
+    assert "has no attribute 'nosuch'" in done.stdout
+    assert "broken.py:5, in helper" in done.stdout and "broken.py:2, in gelu" in done.stdout
+    assert "harness/" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("--impl=mymodle", "mymodel"),
+        ("--impl=./mymodle.py", "mymodel.py"),
+        ("--impl=mymodel:nothing", "nothing"),
+        ("--impl=bug:layer_norm.unbiased", "layer_norm.unbiased_variance"),
+        ("--impl=json", "component"),
+        ("--impl-seed=x --impl=mymodel", "--impl-seed takes a whole number"),
+        ("--impl-require=attentoin --impl=mymodel", "attentoin"),
+        ("--impl-variant=gelu=relu --impl=mymodel", "legal variants"),
+        ("--impl-variant=gelu --impl=mymodel", "component=variant"),
+    ],
+)
+def test_wrong_use_ends_in_a_sentence(folder: Path, argument: str, told: str) -> None:
+    """Exit code 4, no traceback, and what to do instead."""
+    done = run(folder, *argument.split())
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert told in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_file_that_does_not_import_shows_their_traceback(tmp_path: Path) -> None:
+    """Their traceback from their first frame, and that no check was run."""
+    (tmp_path / "bad.py").write_text("import torch\nvalue = 1 / 0\n")
+    done = run(tmp_path, "--impl=bad")
+    assert done.returncode == 4
+    text = done.stderr + done.stdout
+    assert "ZeroDivisionError" in text and 'bad.py", line 2' in text and "no check was run" in text.lower()
+    assert "importlib" not in text
+
+
+def test_a_clone_works_without_being_installed(tmp_path: Path) -> None:
+    """In a copy of the project, `python -m pytest --impl=...` uses the copy."""
+    for name in ("harness", "specs", "reference_model", "examples"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("plumbline.py", "conftest.py", "tox.ini"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    done = run(tmp_path, "--impl=reference_model", QUICK, "-k", "gelu", path=str(tmp_path))
+    assert done.returncode == 0 and str(tmp_path / "reference_model") in done.stdout.replace("\n", "")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project built as a wheel and unpacked into a folder of its own."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    shutil.copytree(
+        ROOT,
+        source,
+        ignore=shutil.ignore_patterns(
+            ".git", ".tox", "__pycache__", "*.egg-info", "build", ".plumbline", ".hypothesis"
+        ),
+    )
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(folder), str(source)], check=True, timeout=300)
+    (built,) = folder.glob("plumbline-*.whl")
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--target", str(folder / "site"), str(built)], check=True, timeout=300
+    )
+    return folder / "site"
+
+
+def test_the_wheel_runs_from_a_foreign_directory(wheel: Path, folder: Path) -> None:
+    """Installed from the wheel, in a folder with nothing but their file: the vocabulary and the sheets are all there."""
+    done = run(folder, "--impl=mymodel", QUICK, "-k", "layer_norm", path=str(wheel))
+    assert done.returncode == 0 and re.search(r"layer_norm +\d+ of \d+ .*holds", done.stdout), done.stdout + done.stderr
+    assert list((wheel / "reference_model" / "data").glob("gpt2.tiktoken*"))
+
+
+def test_their_own_harness_package_is_left_alone(wheel: Path, tmp_path: Path) -> None:
+    """Installed beside packages called harness and specs: their suite runs untouched, and --impl says what hides ours."""
+    for name in ("harness", "specs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("MINE = True\n")
+    (tmp_path / "test_theirs.py").write_text(
+        "import harness, specs\ndef test_mine():\n    assert harness.MINE and specs.MINE\n"
+    )
+    (tmp_path / "mymodel.py").write_text(TWO_PARTS)
+    theirs = run(tmp_path, path=str(wheel))
+    assert theirs.returncode == 0 and "1 passed" in outcome(theirs), theirs.stdout + theirs.stderr
+    hidden = run(tmp_path, "--impl=mymodel", path=str(wheel))
+    assert hidden.returncode == 4 and str(tmp_path / "harness") in (hidden.stderr + hidden.stdout)
+
+
+def test_a_known_mistake_as_the_subject(tmp_path: Path) -> None:
+    """--impl=bug:NAME shows what the mistake looks like; two at once with a plus sign."""
+    done = run(tmp_path, "--impl=bug:layer_norm.eps_outside_the_root+gelu.relu", QUICK, "-k", "layer_norm or gelu")
+    assert done.returncode == 1
+    assert "deviation = torch.sqrt(variance) + eps" in done.stdout and "return torch.relu(x)" in done.stdout
+
+
+def test_a_declared_variant_is_accepted_and_an_undeclared_one_named(tmp_path: Path) -> None:
+    """The erf GELU fails with how to declare it, and is green once declared."""
+    (tmp_path / "erf.py").write_text("import torch\ndef gelu(x):\n    return torch.nn.functional.gelu(x)\n")
+    undeclared = run(tmp_path, "--impl=erf", QUICK, "-k", "gelu")
+    assert undeclared.returncode == 1 and "--impl-variant=gelu=erf" in undeclared.stdout.replace("\n", " ")
+    declared = run(tmp_path, "--impl=erf", QUICK, "-k", "gelu", "--impl-variant=gelu=erf")
+    assert declared.returncode == 0, declared.stdout
+
+
+def test_an_endless_loop_is_stopped(tmp_path: Path) -> None:
+    """A case that takes longer than --impl-timeout is a failure with their frame, not a hang."""
+    (tmp_path / "loop.py").write_text("def gelu(x):\n    while True:\n        pass\n")
+    done = run(tmp_path, "--impl=loop", QUICK, "--impl-timeout=1", "-k", "gelu and agrees")
+    assert done.returncode == 1 and "did not come to an end" in done.stdout, done.stdout
+
+
+def test_an_interrupted_run_keeps_what_it_found(folder: Path) -> None:
+    """After -x the record on disk is valid, holds the failure, and says that the run stopped early."""
+    run(folder, "--impl=wrong", QUICK, "-x", "-k", "gelu or layer_norm")
+    record = json.loads((folder / ".plumbline" / "run.json").read_text())
+    assert any(v["status"] == "violated" for v in record["verdicts"])
+    assert len(record["verdicts"]) < sum(record["planned"].values())
+
+
+def test_their_own_names_in_our_order_will_do(tmp_path: Path) -> None:
+    """gamma for weight, no eps, and a bias that must be there: judged all the same, with a note on what was left out."""
+    (tmp_path / "own.py").write_text(
+        "import torch\n"
+        "def layer_norm(x, gamma, beta):\n"
+        "    y = (x - x.mean(-1, keepdim=True)) * torch.rsqrt(x.var(-1, keepdim=True, unbiased=False) + 1e-5)\n"
+        "    return y * gamma + beta\n"
+    )
+    done = run(tmp_path, "--impl=own", QUICK, "-k", "layer_norm and (agrees or gradients)")
+    assert done.returncode == 0, done.stdout
+    assert "note: layer_norm: it does not take None for an optional parameter" in done.stdout, done.stdout
