@@ -92,7 +92,7 @@ def hidden_packages() -> str:
 
 
 def main() -> int:
-    """The command line: ``plumbline list | explain | doctor | replay | matrix``."""
+    """The command line: ``plumbline COMMAND ...``."""
     if str(Path(__file__).resolve().parent) not in sys.path:
         sys.path.append(str(Path(__file__).resolve().parent))
     hidden = hidden_packages()

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness.cli import try_bug
+from harness.commands.matrix import try_bug
 from harness.core.bug import EditDoesNotFit, applied, fits
 from harness.inspection import Inspection, load_catalogue, reference_door
 

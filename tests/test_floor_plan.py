@@ -9,7 +9,8 @@ ROOT = Path(__file__).resolve().parents[1]
 OURS = ("harness", "specs", "reference_model", "plumbline", "tests")
 
 FLOORS = (
-    (("harness/plugin.py", "harness/cli.py"), 6),
+    (("harness/plugin.py", "harness/cli.py"), 7),
+    (("harness/commands/",), 6),
     (("harness/inspection.py",), 5),
     (("harness/run.py", "harness/diagnosis.py", "harness/benchmark.py"), 4),
     (("harness/claims/", "harness/adapters/", "harness/reports/"), 3),

@@ -1,0 +1,36 @@
+"""``plumbline list``: components, their claims and known mistakes."""
+
+from __future__ import annotations
+
+import argparse
+
+from harness.commands._command import Command, component_of
+from harness.inspection import load_catalogue
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("component", nargs="*", help="only these components, with their claims")
+    parser.add_argument("--bugs", action="store_true", help="the known mistakes")
+
+
+def run(options: argparse.Namespace) -> int:
+    known = load_catalogue()
+    names = [component_of(known, name) for name in options.component] or list(known.contracts)
+    for name in names:
+        contract = known.contracts[name]
+        bugs = known.bugs.get(name, ())
+        if options.bugs:
+            for bug in bugs:
+                print(f"{bug.full_name:<46}  {bug.sentence}")
+            continue
+        print(f"{name:<18} {len(known.claims_of(name)):>3} claims {len(bugs):>4} known mistakes   {contract.meaning}")
+        if options.component:
+            for claim in known.claims_of(name):
+                print(f"    {claim.name:<40} {claim.sentence}")
+    if not options.component:
+        claims = sum(len(known.claims_of(name)) for name in names)
+        print(f"{len(names)} components, {claims} claims, {len(known.all_bugs())} known mistakes")
+    return 0
+
+
+COMMAND = Command("components, their claims and known mistakes", arguments, run)

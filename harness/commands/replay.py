@@ -1,0 +1,72 @@
+"""``plumbline replay``: kept failures are judged again."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from pathlib import Path
+
+from harness.adapters.wrong_use import WrongUse
+from harness.commands._command import Command, component_of
+from harness.commands.explain import explain_bug
+from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING
+from harness.inspection import inspect_subject, load_case
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", nargs="?", help="the id a failure printed, or a file; all kept failures without it")
+    parser.add_argument("--impl", help="another implementation than the one that failed")
+
+
+def run(options: argparse.Namespace) -> int:
+    folder = Path(".plumbline") / "failures"
+    if options.case is None:
+        paths = sorted(folder.glob("*.json"))
+        if not paths:
+            print(f"no kept failures in {folder}")
+            return 0
+    else:
+        given = Path(options.case)
+        paths = [given] if given.suffix == ".json" else sorted(folder.glob(f"{options.case}*.json"))
+        if not paths:
+            kept = ", ".join(path.stem for path in sorted(folder.glob("*.json"))) or "none"
+            raise WrongUse(f"no kept failure {options.case!r} in {folder.resolve()}; there are: {kept}")
+    still = 0
+    for path in paths:
+        still += _replay_one(path, options.impl)
+    return 1 if still else 0
+
+
+def _replay_one(path: Path, impl: str | None) -> int:
+    body, case = load_case(path)
+    inspection = inspect_subject(impl or body["impl"], seed=body["seed"], variants=body["variants"])
+    component = component_of(inspection.catalogue, body["component"])
+    claims = {c.name: c for c in inspection.catalogue.claims_of(component)}
+    if body["claim"] not in claims:
+        raise WrongUse(f"{path} is about the claim {body['claim']!r}, which {component} no longer has")
+    verdict = inspection.judge_case(component, claims[body["claim"]], case)
+    title = f"{path.stem}  {component}::{verdict.claim}"
+    if verdict.status == HOLDS:
+        print(f"FIXED   {title}")
+        return 0
+    if verdict.status not in FAILING:
+        print(f"{verdict.status.upper():<7} {title}  {verdict.message}")
+        return int(verdict.status == MISSING)
+    print(f"{'ERROR' if verdict.status == CRASHED else 'FAILED':<7} {title}")
+    print(f"        {verdict.message}" + (f"  ({verdict.worst})" if verdict.worst else ""))
+    print(f"        {verdict.smallest}")
+    for name in verdict.finding:
+        print(
+            textwrap.indent(
+                explain_bug(inspection.catalogue, name)
+                if name in {b.full_name for b in inspection.catalogue.all_bugs()}
+                else name,
+                "        ",
+            )
+        )
+    for frame in verdict.frames:
+        print(textwrap.indent(frame, "        "))
+    return 1
+
+
+COMMAND = Command("judge a kept failure again: FIXED, or what is still wrong", arguments, run)
