@@ -13,6 +13,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.tensors import ORDINARY, seeds, tensors
 from reference_model.attention import attention
 from specs._parameters import ATTENTION
+from specs._sizes import SIZES
 from specs._transformer import (
     ROOMY_CONTEXT,
     attention_weights,
@@ -264,6 +265,9 @@ CONTRACT = Contract(
     invalid=indivisible,
     rows=("x",),
     order=50,
+    classes=("attention", "selfattention", "causalselfattention", "multiheadattention", "multiheadedattention", "mha",
+             "multiheadselfattention", "causalattention", "maskedmultiheadattention"),
+    size_names=SIZES,
     headline=True,
     sources=("Vaswani et al. 2017, sections 3.2.1 to 3.2.3", "openai/gpt-2 src/model.py attn"),
     claims=(

@@ -15,6 +15,7 @@ from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.domains.tensors import ORDINARY, tensors
 from reference_model.block import block
 from specs._parameters import BLOCK
+from specs._sizes import SIZES
 from specs._transformer import (
     ROOMY_CONTEXT,
     SILENCED,
@@ -154,6 +155,14 @@ CONTRACT = Contract(
     parts=("layer_norm", "attention", "mlp"),
     rows=("x",),
     order=60,
+    classes=("block", "transformerblock", "decoderblock", "gptblock", "decoderlayer", "transformerlayer", "layer",
+             "transformerdecoderblock", "residualblock"),
+    size_names=SIZES,
+    inside={
+        "layer_norm": {"weight": "norm_1_weight", "bias": "norm_1_bias"},
+        "attention": {name: name for name in ("qkv_weight", "qkv_bias", "out_weight", "out_bias")},
+        "mlp": {name: name for name in ("up_weight", "up_bias", "down_weight", "down_bias")},
+    },
     deck_size=32,
     variants=(
         Variant(

@@ -53,6 +53,7 @@ CONTRACT = Contract(
     reference=gelu,
     cases=cases,
     order=10,
+    classes=("gelu", "newgelu", "newgeluactivation", "gelutanh", "fastgelu", "geluactivation"),
     variants=(
         Variant(
             "erf",

@@ -16,6 +16,7 @@ from harness.domains.tensors import seeds, token_ids
 from reference_model.config import Config, parameter_count
 from reference_model.gpt2 import gpt2
 from specs._parameters import GPT2
+from specs._sizes import SIZES
 from specs._transformer import (
     block_weights,
     elsewhere,
@@ -205,6 +206,16 @@ CONTRACT = Contract(
     parts=("block", "layer_norm", "token_embedding", "learned_positions"),
     rows=("ids",),
     order=70,
+    classes=("gpt2", "gpt", "gptmodel", "gpt2model", "lmheadmodel", "gptlanguagemodel", "languagemodel", "transformer",
+             "transformerlm", "transformerlanguagemodel", "gptlm", "demotransformer", "decoderonlytransformer", "minigpt",
+             "nanogpt", "transformermodel", "model", "hookedtransformer"),
+    size_names=SIZES,
+    inside={
+        "block": {"weights": "blocks"},
+        "layer_norm": {"weight": "final_norm_weight", "bias": "final_norm_bias"},
+        "token_embedding": {"weight": "token_embedding"},
+        "learned_positions": {"weight": "position_embedding"},
+    },
     deck_size=25,
     sources=("Radford et al. 2018, section 3.1", "Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py model"),
     claims=(

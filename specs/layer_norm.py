@@ -9,6 +9,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import parameters, tensors
 from reference_model.layer_norm import layer_norm
+from specs._sizes import SIZES
 
 
 @st.composite
@@ -111,6 +112,8 @@ CONTRACT = Contract(
     rows=("x",),
     leading_axes=("x",),
     order=20,
+    classes=("layernorm", "norm", "ln", "layernormalization"),
+    size_names=SIZES,
     headline=True,
     sources=("Ba et al. 2016, equations 3 and 4", "openai/gpt-2 src/model.py norm"),
     claims=(

@@ -9,6 +9,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import ORDINARY, seeds, tensors
 from reference_model.learned_positions import learned_positions
+from specs._sizes import SIZES
 
 
 @st.composite
@@ -111,6 +112,8 @@ CONTRACT = Contract(
     invalid=invalid,
     rows=("positions",),
     order=14,
+    classes=("positionalembedding", "positionembedding", "learnedpositions", "learnedpositionalembedding", "wpe"),
+    size_names=SIZES,
     sources=("Radford et al. 2018, section 3.1, equation 2", "openai/gpt-2 src/model.py wpe, positions_for"),
     claims=(
         Claim("equals_rows", "position p gives row p of the table", equals_rows, broken_by="positions_from_one"),

@@ -12,6 +12,7 @@ from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import ORDINARY, tensors
 from reference_model.mlp import mlp
 from specs._parameters import MLP
+from specs._sizes import SIZES
 from specs._transformer import mlp_weights, output, silence, tolerance
 
 
@@ -129,6 +130,10 @@ CONTRACT = Contract(
     rows=("x",),
     leading_axes=("x",),
     order=40,
+    classes=("mlp", "feedforward", "feedfoward", "ffn", "positionwisefeedforward", "feedforwardnetwork", "ff", "ffwd",
+             "transformermlp"),
+    size_names=SIZES,
+    inside={"gelu": {}},
     headline=True,
     sources=("Vaswani et al. 2017, section 3.3, equation 2", "openai/gpt-2 src/model.py mlp"),
     claims=(

@@ -9,6 +9,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import ORDINARY, tensors, token_ids
 from reference_model.token_embedding import token_embedding
+from specs._sizes import SIZES
 
 
 @st.composite
@@ -111,6 +112,8 @@ CONTRACT = Contract(
     invalid=invalid,
     rows=("ids",),
     order=12,
+    classes=("tokenembedding", "embedding", "embed", "tokenembeddings", "tokenembed", "inputembedding", "wte"),
+    size_names=SIZES,
     sources=("Radford et al. 2018, section 3.1, equation 2", "openai/gpt-2 src/model.py wte"),
     claims=(
         Claim("equals_a_one_hot_product", "it is one_hot(ids) @ weight", equals_a_one_hot_product,

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from harness.adapters.classes import automatic
 from harness.adapters.implements import Declaration, declared_in
 from harness.adapters.locate import Place, load, locate
 from harness.adapters.modules import ModuleAdapter
@@ -63,6 +64,12 @@ class _Search:
                 if adapter is not None:
                     adapters[name] = adapter
         self._declared_variants(declared)
+        classes = self._own_classes()
+        if classes:
+            search = automatic(classes, self.contracts, adapters)
+            adapters = {n: found for n in self.contracts if (found := adapters.get(n) or search.adapters.get(n))}
+            self.notes = [note for note in self.notes if not any(note.startswith(f"{n} is") for n in search.adapters)]
+            self.notes += search.notes
         if not self._is_one_thing():
             self._near_misses(adapters)
         if not adapters:
@@ -219,6 +226,17 @@ class _Search:
                         f"the module class {value.__name__} is not checked. "
                         f"{self._decorated(self.contracts[component], value)}"
                     )
+
+    def _own_classes(self) -> list[type]:
+        """The module classes that are theirs: of their file, of a package's files, or the one that was named."""
+        if isinstance(self.thing, torch.nn.Module):
+            return [type(self.thing)]
+        if self._is_one_thing():
+            return [self.thing] if inspect.isclass(self.thing) and issubclass(self.thing, torch.nn.Module) else []
+        home = self.module.__name__
+        kinds = [v for _, v in self._members() if inspect.isclass(v) and issubclass(v, torch.nn.Module)]
+        own = [k for k in kinds if k.__module__ == home or k.__module__.startswith(f"{home}.")]
+        return list(dict.fromkeys(own))
 
     def _module_classes(self) -> list[tuple[str, type]]:
         return [

@@ -66,7 +66,7 @@ class Door:
         if adapter is None:
             return None
         if component not in self.places:  # finding a class in its file takes 10 ms
-            self.places[component] = _location(adapter.source)
+            self.places[component] = getattr(adapter, "place", None) or _location(adapter.source)
         where, line = self.places[component]
         return Offer(component, where, line, adapter.kind, adapter.absent, adapter.notes)
 

@@ -125,6 +125,10 @@ class Plan:
     contract: str = ""
     unplaced: tuple[Slot, ...] = ()
     """Absent ones whose shape a parameter has that matches nothing."""
+    kept: tuple[str, ...] = ()
+    """Parameters beside the contract's: biases are zero, others stay as they were built."""
+    lacking: tuple[Slot, ...] = ()
+    """Tensors of the contract that a module which is judged all the same does not have."""
 
     @property
     def fine(self) -> bool:
@@ -140,6 +144,8 @@ class Plan:
             Row(slot.label, "?", _shape(slot.shape), "", "optional; not found in the module") for slot in self.unplaced
         ]
         found += [Row(slot.label, "?", _shape(slot.shape), "", "not found in the module") for slot in self.missing]
+        found += [Row(slot.label, "-", _shape(slot.shape), "", "the module has none; judged as it is") for slot in self.lacking]
+        found += [Row("-", name, "", "", "no part of the component; biases are zero, others as built") for name in self.kept]
         found += [Row("?", theirs.pattern, _shape(theirs.shape), "", "matches nothing") for theirs in self.surplus]
         return found
 
@@ -703,6 +709,11 @@ def values_for(plan_: Plan, module: nn.Module, arguments: Mapping[str, Any]) -> 
             for name, piece in zip(names, new if match.theirs.stacked else [new], strict=True):
                 given[name] = piece
                 done.add(id(live[name]))
+    for name in plan_.kept:
+        if name in live and id(live[name]) not in done:
+            done.add(id(live[name]))
+            if name.rpartition(".")[2] in ("bias", "b"):
+                given[name] = torch.zeros_like(live[name])
     left = [name for name, tensor in live.items() if id(tensor) not in done and not _is_like_a_buffer([name])]
     if left:
         raise CannotMatch(

@@ -18,6 +18,7 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis.errors import HypothesisSideeffectWarning
 from torch import nn
 
+from harness.adapters.calling import Calling, calling, result_of
 from harness.adapters.implements import Declaration
 from harness.adapters.mapping import CannotMatch, OtherSize, Plan, Row, plan, sizes, slots, values_for
 from harness.adapters.players import Watched, invoke, untaken
@@ -50,6 +51,7 @@ class ModuleAdapter:
         self._probed = False
         self._is_module = True
         self._remarks: list[str] = []
+        self.calling = Calling()
 
     @property
     def kind(self) -> str:
@@ -129,6 +131,8 @@ class ModuleAdapter:
         with _nothing_disturbed():
             made = self.declaration.factory(config)
             if isinstance(made, nn.Module):
+                for whole in made.__dict__.get("_plumbline_whole", ()):  # of which this is a part
+                    whole.to(device=device, dtype=dtype)
                 return _Holder(made.to(device=device, dtype=dtype), self.declaration.call)
         if callable(made):
             return made
@@ -167,7 +171,20 @@ class ModuleAdapter:
             if self._plan is None or found.fine:
                 self._plan = found
             if found.fine:
+                self._how(made, case)
                 return
+
+    def _how(self, made: _Holder, case: Case) -> None:
+        """See how it wants to be called, where nobody said."""
+        if self.declaration.output is not None:
+            return
+        inputs = tuple(case.arguments[a.name] for a in self.contract.arguments("input") if a.name in case.arguments)
+        expected = self.contract.reference(**case.arguments)
+        if torch.is_tensor(expected):
+            with _nothing_disturbed():
+                self.calling = calling(made.inner, made, inputs, expected.shape)
+            if self.calling.note:
+                self.remark(self.calling.note)
 
 
 class _Holder(nn.Module):
@@ -177,8 +194,8 @@ class _Holder(nn.Module):
         super().__init__()
         self.inner, self.how = inner, how
 
-    def forward(self, *inputs: Any) -> Any:
-        return self.inner(*inputs) if self.how is None else self.how(self.inner, *inputs)
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        return self.inner(*inputs, **options) if self.how is None else self.how(self.inner, *inputs, **options)
 
 
 class ModulePlayer:
@@ -204,15 +221,19 @@ class ModulePlayer:
         inputs = [call.arguments.get(a.name) for a in signature.arguments if a.role == "input"]
         while inputs and inputs[-1] is None:
             inputs.pop()
+        options = dict.fromkeys(self.adapter.calling.options, inputs[0]) if inputs else {}
         if self.request.context in ("deepcopied", "reloaded") and self.request.gradients is None:
             other = self._copied(made, values, call.arguments)
             other.train(self.request.mode == "train")
-            result = other(*inputs)
+            result = other(*inputs, **options)
         else:
             made.train(self.request.mode == "train")
             named = {f"inner.{name}": value for name, value in values.items()}
-            result = torch.func.functional_call(made, named, tuple(inputs))
-        return Told(self._tensor(result), {"parameters": _count(made.inner)})
+            result = torch.func.functional_call(made, named, tuple(inputs), options)
+        value = self._tensor(result)
+        if self.adapter.calling.flat and torch.is_tensor(value) and value.dim() == 2:
+            value = value.reshape(*inputs[0].shape, -1)
+        return Told(value, {"parameters": _count(made.inner)})
 
     def parameters(self) -> Mapping[str, Any]:
         return {}
@@ -237,17 +258,10 @@ class ModulePlayer:
             if isinstance(output, str):
                 return getattr(result, output)
             return result[output] if isinstance(output, int) else output(result)
-        if torch.is_tensor(result):
-            return result
-        for name in ("logits", "last_hidden_state"):
-            found = getattr(result, name, None)
-            if torch.is_tensor(found):
-                self.adapter.remark(f"its output is taken from .{name} of the {type(result).__name__} it returns")
-                return found
-        if isinstance(result, tuple) and result and torch.is_tensor(result[0]):
-            self.adapter.remark(f"its output is taken as the first of the {len(result)} things it returns")
-            return result[0]
-        return result
+        value, where = result_of(result)
+        if where:
+            self.adapter.remark(where)
+        return value
 
 
 def mapping_table(adapter: Any, contract: Contract) -> list[Row]:
@@ -255,8 +269,20 @@ def mapping_table(adapter: Any, contract: Contract) -> list[Row]:
     return adapter.rows() if isinstance(adapter, ModuleAdapter) else []
 
 
+_TELLING: dict[int, tuple[Contract, list[Case]]] = {}
+
+
 def telling_cases(contract: Contract) -> list[Case]:
-    """Some cases, first those whose sizes tell the parameters apart: all there, none of size 1, few of them equal."""
+    """Some cases, first those whose sizes tell the parameters apart: all there, none of size 1, few of them equal.
+
+    Drawn once per contract: every adapter of it asks.
+    """
+    if id(contract) not in _TELLING:
+        _TELLING[id(contract)] = contract, _telling_cases(contract)
+    return _TELLING[id(contract)][1]
+
+
+def _telling_cases(contract: Contract) -> list[Case]:
     drawn: list[Case] = []
     for hand in range(PROBES // HAND):
 

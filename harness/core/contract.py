@@ -62,7 +62,9 @@ class Contract:
     ``calls`` maps method names to signatures: ``{"call": ...}`` for a function, ``{"build": ..., "encode": ...}`` for a
     component with a state. ``cases`` makes the Hypothesis strategy of its valid cases, ``invalid`` that of calls that
     must be refused. ``rows``: arguments whose first axis is a batch of independent rows. ``leading_axes``: arguments
-    whose leading axes are free. ``differentiable``: whether gradients are promised. ``agrees``: whether its numbers must
+    whose leading axes are free. ``classes``: names of published module classes of it. ``size_names``: how published
+    constructors and configurations name its sizes. ``inside``: for each part, where its parameters stand among this
+    contract's own (``{"norm": {"weight": "norm_1_weight"}}``), so that a module can be taken apart. ``differentiable``: whether gradients are promised. ``agrees``: whether its numbers must
     be the reference's (a quantizer's codes need not be). ``optional_methods``: calls a subject may leave out.
     ``parts``: the components it is made of.
     """
@@ -86,6 +88,9 @@ class Contract:
     sources: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
     deck_size: int = 50
+    classes: tuple[str, ...] = ()
+    size_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def is_function(self) -> bool:
