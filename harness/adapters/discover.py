@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from harness.adapters.arrays import declared_frameworks, fitted
 from harness.adapters.classes import automatic
 from harness.adapters.implements import Declaration, declared_in
 from harness.adapters.locate import Place, load, locate
@@ -18,7 +19,7 @@ from harness.adapters.players import Adapter, ClassAdapter, FunctionAdapter
 from harness.adapters.wrong_use import ImportFailed, WrongUse, did_you_mean, near, plain
 from harness.core.contract import Argument, Contract
 
-SWITCHES = ("variants",)
+SWITCHES = ("variants", "framework")
 """What a module's PLUMBLINE dictionary may hold."""
 
 
@@ -76,6 +77,8 @@ class _Search:
             raise WrongUse(self._nothing_here())
         whole = ":".join(filter(None, (self.place.name, ".".join(self.place.attributes))))
         where = str(self.place.path) if self.place.path else getattr(self.module, "__file__", None) or ""
+        frameworks = declared_frameworks(self._switches().get("framework", {}), self.contracts, f"--impl={self.place.text}")
+        adapters = fitted(adapters, self.contracts, self._member, frameworks)
         return Found(whole, where, adapters, self.variants, tuple(self.notes))
 
     # factories -------------------------------------------------------------------------------------------------------
@@ -184,14 +187,18 @@ class _Search:
 
     # variants --------------------------------------------------------------------------------------------------------
 
-    def _declared_variants(self, declared: Mapping[str, Declaration]) -> None:
+    def _switches(self) -> Mapping[str, Any]:
+        """What their module says in PLUMBLINE."""
         switches = getattr(self.module, "PLUMBLINE", {})
         if not isinstance(switches, Mapping) or any(key not in SWITCHES for key in switches):
             raise WrongUse(
                 f"--impl={self.place.text}: PLUMBLINE must be a dictionary like "
-                f'{{"variants": {{COMPONENT: VARIANT}}}}, not {switches!r}'
+                f'{{"variants": {{COMPONENT: VARIANT}}, "framework": "numpy"}}, not {switches!r}'
             )
-        pairs = dict(switches.get("variants", {}))
+        return switches
+
+    def _declared_variants(self, declared: Mapping[str, Declaration]) -> None:
+        pairs = dict(self._switches().get("variants", {}))
         pairs.update({name: d.variant for name, d in declared.items() if d.variant is not None})
         for name, variant in pairs.items():
             if name not in self.contracts:

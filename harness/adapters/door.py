@@ -68,7 +68,11 @@ class Door:
         if component not in self.places:  # finding a class in its file takes 10 ms
             self.places[component] = getattr(adapter, "place", None) or _location(adapter.source)
         where, line = self.places[component]
-        return Offer(component, where, line, adapter.kind, adapter.absent, adapter.notes)
+        backward = getattr(adapter, "backward", None)
+        if backward is None:
+            return Offer(component, where, line, adapter.kind, adapter.absent, adapter.notes)
+        by_hand = (backward.name, *_location(backward.function))
+        return Offer(component, where, line, adapter.kind, adapter.absent, adapter.notes, by_hand)
 
     def play(self, request: Request) -> Answer:
         adapter = self.adapters.get(request.component)
@@ -92,6 +96,8 @@ class _Script:
         self.facts: dict[str, float] = {}
         self.lent: list[tuple[str, torch.Tensor, torch.Tensor]] = []
         self.phase, self.at = "forward", 0
+        self.labels: dict[tuple[Any, ...], str] = {}
+        self.kept: list[Any] = []
 
     def run(self, adapter: Adapter) -> Answer:
         gradients: dict[str, Any] = {}
@@ -143,6 +149,7 @@ class _Script:
             elif self.at + 1 < len(self.request.case.calls):
                 self.lent.append((f"{label}, given to {call.method}(),", passed, original))
         return output
+        self.kept = kept
 
     def _heard(self, output: Any) -> Any:
         """What was returned; facts that came with it are kept apart."""
@@ -167,7 +174,8 @@ class _Script:
             # The clone handed over is not a leaf: a write in place then shows as a changed argument, with its
             # gradient still right, rather than as autograd's refusal to write to a leaf.
             start = passed.requires_grad_()
-            self.leaves[label if label not in self.leaves else f"{label}@{self.at}"] = start
+            self.labels[(self.at, *path)] = name = label if label not in self.leaves else f"{label}@{self.at}"
+            self.leaves[name] = start
             passed = _view_clone(start)
         kept.append((label, leaf, passed))
         return passed
@@ -183,26 +191,35 @@ class _Script:
         return value[earlier.entry]
 
     def _backward(self, player: Player) -> dict[str, Any]:
-        live = {name: value for name, value in player.parameters().items() if torch.is_tensor(value)}
-        for value in live.values():
-            if value.requires_grad and value.is_leaf:
-                value.grad = None
-        targets, cotangents = [], []
+        drawn = self._cotangents()
+        before = [cotangent.clone() for _, cotangent in drawn]
+        own = getattr(player, "gradients", None)
+        found = self._by_autograd(player, drawn) if own is None else self._by_their_own(own, drawn)
+        if any(not _same(a, b) for (_, a), b in zip(drawn, before, strict=True)):
+            self.effects.append("the incoming gradient was changed in place")
+        return found
+
+    def _cotangents(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Every floating-point tensor of the last result, with its incoming gradient."""
+        drawn = []
         generator = torch.Generator().manual_seed(self.request.gradients or 0)
         for _, leaf in leaves(self.outputs[-1]):
             if is_float(leaf):
                 random_values = torch.randn(leaf.shape, generator=generator, dtype=torch.float32)
                 if self.request.output_part is not None:
                     random_values = _only(random_values, *self.request.output_part)
-                if leaf.requires_grad:
-                    targets.append(leaf)
-                    cotangents.append(random_values.to(leaf.dtype).to(leaf.device))
+                drawn.append((leaf, random_values.to(leaf.dtype).to(leaf.device)))
+        return drawn
+
+    def _by_autograd(self, player: Player, drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Any]:
+        live = {name: value for name, value in player.parameters().items() if torch.is_tensor(value)}
+        for value in live.values():
+            if value.requires_grad and value.is_leaf:
+                value.grad = None
         found: dict[str, Any] = dict.fromkeys((*self.leaves, *live))
-        if targets:
-            before = [c.clone() for c in cotangents]
-            torch.autograd.backward(targets, cotangents)
-            if any(not _same(a, b) for a, b in zip(cotangents, before, strict=True)):
-                self.effects.append("the incoming gradient was changed in place")
+        drawn = [(leaf, cotangent) for leaf, cotangent in drawn if leaf.requires_grad]
+        if drawn:
+            torch.autograd.backward([leaf for leaf, _ in drawn], [cotangent for _, cotangent in drawn])
             for name, leaf in (*self.leaves.items(), *live.items()):
                 gradient = _gradient_of(leaf)
                 if (
@@ -221,6 +238,14 @@ class _Script:
 
 def _clone(tensor: torch.Tensor) -> torch.Tensor:
     """A copy with the same strides (an expanded or transposed argument stays one)."""
+    def _by_their_own(self, own: Callable[..., Any], drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Any]:
+        """Gradients that the player gives without autograd: another library's, or a hand-written function's."""
+        found = {**dict.fromkeys(self.leaves), **own([cotangent for _, cotangent in drawn], self.labels)}
+        changed = [label for label, original, passed in self.kept if not _unchanged(passed, original)]
+        written = [f"{label} was changed in place by its backward function" for label in changed]
+        self.effects += [text for text in written if not any(e.startswith(text.partition(" by ")[0]) for e in self.effects)]
+        return found
+
     if tensor.is_contiguous():
         return tensor.detach().clone()
     if 0 in tensor.stride():  # expanded: copy the memory behind it, expand again

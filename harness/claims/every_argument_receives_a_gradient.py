@@ -14,9 +14,9 @@ def every_argument_receives_a_gradient(trial: Trial) -> None:
         if v is not None and n in expected and expected[n] is None and bool((v != 0).any())
     ]
     if cut_off:
-        raise Violation(
-            f"no gradient reaches {', '.join(cut_off)}: it is cut off by a detach, .data, .item() or no_grad"
-        )
+        by_hand = trial.offer.by_hand
+        why = f"{by_hand[0]} returns none" if by_hand else "it is cut off by a detach, .data, .item() or no_grad"
+        raise Violation(f"no gradient reaches {', '.join(cut_off)}: {why}")
     if surplus:
         raise Violation(f"{', '.join(surplus)} receives a gradient and must not")
 

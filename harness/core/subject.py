@@ -82,7 +82,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a subject says of a component: where it is defined, and what a person should know about how it is plugged."""
+    """What a subject says of a component: where it is defined, and what a person should know about how it is plugged.
+
+    ``by_hand``: name, file and line of the hand-written backward function that gives its gradients, where there is one.
+    """
 
     component: str
     where: str = ""
@@ -90,6 +93,9 @@ class Offer:
     kind: str = "function"
     absent: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    by_hand: tuple[str, str, int] | None = None
+    to_do: str = ""
+    """Why it is not written yet, as far as can be told without calling it."""
 
 
 class Subject(Protocol):
