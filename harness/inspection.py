@@ -149,6 +149,12 @@ class Inspection:
         self._told: set[tuple[str, Any]] = set()
         self._deck_evidence: dict[str, list[Observation]] = {}
 
+    @property
+    def begun(self) -> tuple[str, ...]:
+        """The components that are there, as far as can be told without calling anything; the rest is to do."""
+        unfinished = self.subject.to_do if isinstance(self.subject, Door) else lambda name: ""
+        return tuple(name for name in self.subject.components if not unfinished(name))
+
     def judge(self, component: str, claim: Claim) -> Verdict:
         """One claim, with its finding where a known mistake explains the violation."""
         contract = self.catalogue.contracts[component]
@@ -195,7 +201,8 @@ class Inspection:
         """What explains the component's deck alone (None too where it is right)."""
         if component not in self.findings:
             self.findings[component] = None
-            if self.bench.subject.offers(component) is not None:
+            offer = self.bench.subject.offers(component)
+            if offer is not None and not offer.to_do:
                 self.findings[component] = self.explain(component)
         return self.findings[component]
 

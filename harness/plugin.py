@@ -13,9 +13,11 @@ from _pytest._code.code import ExceptionInfo, ReprEntryNative, ReprExceptionInfo
 
 from harness.adapters.discover import WrongUse
 from harness.core.claim import Claim
+from harness.core.signatures import in_one_line
 from harness.core.verdict import FAILING, MISSING, NOT_OFFERED, Card, Record, Verdict
 from harness.inspection import Inspection, inspect_subject, save_case
 from harness.reports import json_file, text
+from harness.reports.next_step import next_step
 
 CATEGORY = "also explained"
 SAVE_EVERY = 0.5
@@ -61,7 +63,8 @@ class Plugin:
             meanings={name: c.meaning for name, c in contracts.items()},
             verdicts=[],
             cards={},
-            missing=tuple(n for n in contracts if n not in self.inspection.subject.components),
+            missing=tuple(n for n in contracts if n not in self.inspection.begun),
+            signatures={name: in_one_line(c) for name, c in contracts.items()},
             variants=dict(self.inspection.variants),
             notes=tuple(self.inspection.notes),
         )
@@ -249,14 +252,13 @@ class Plugin:
         for line in lines:
             wrong = "WRONG" in line or "CRASHED" in line
             terminalreporter.write_line(
-                line, **({"red": True} if wrong else {"yellow": True} if line.endswith("to do") else {})
+                line, **({"red": True} if wrong else {"yellow": True} if "  to do" in line else {})
             )
         terminalreporter.write_line("")
         for note in text.notes(self.record):
             terminalreporter.write_line(f"note: {note}")
-        step = text.next_step(self.record)
-        if step:
-            terminalreporter.write_line(step, bold=True)
+        for line in next_step(self.record):
+            terminalreporter.write_line(line, bold=True)
         for line in text.trust(self.record):
             terminalreporter.write_line(line)
         terminalreporter.write_line(f"record: {self.options['impl_report']}")

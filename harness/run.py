@@ -20,6 +20,7 @@ from hypothesis import seed as hypothesis_seed
 from harness.core.case import Call, Case, is_float
 from harness.core.claim import Claim, Crashed, NotApplicable, NotOffered, ToDo, Violation
 from harness.core.contract import Argument, Contract
+from harness.core.kinds import other_kind
 from harness.core.subject import Answer, Crash, Offer, Request, Subject
 from harness.core.tree import leaves
 from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Verdict
@@ -274,6 +275,8 @@ class Bench:
         if offer is None:
             return replace(base, status=MISSING, message=f"{self.subject.name} has no {contract.name} yet"), []
         base = replace(base, where=offer.where, line=offer.line)
+        if offer.to_do:
+            return replace(base, status=MISSING, message=offer.to_do), []
         try:
             tally = self._tally(contract, claim, only or self.deck(contract, claim))
         except ToDo as todo:
@@ -409,6 +412,9 @@ class BenchTrial:
         answer = self.attempt(case, **options)
         if answer.crash is not None:
             raise Crashed(answer)
+        odd = other_kind(self.contract, (case or self.case).calls, answer.outputs)
+        if odd:
+            raise Violation(odd)
         return answer
 
     def expect(self, case: Case | None = None, **options: Any) -> Answer:
@@ -474,6 +480,10 @@ def _tested(claim: Claim, trial: BenchTrial) -> Any:
     try:
         return claim.test(trial)
     except Violation as violation:
+        answers = [(item.request.case.calls, item.answer) for item in trial.log if item.answer.crash is None]
+        odd = next((o for calls, a in answers if (o := other_kind(trial.contract, calls, a.outputs))), "")
+        if odd:  # whatever the claim says of it
+            return Violation(odd)
         matter = any(effect in violation.message for item in trial.log for effect in item.answer.effects)
         trial.log = [replace(item, effects=matter) for item in trial.log]
         return violation

@@ -20,6 +20,8 @@ from typing import Any
 import numpy
 import torch
 
+from harness.adapters import waiting
+from harness.adapters.mapping import CannotMatch
 from harness.adapters.players import Adapter, Player, invoke
 from harness.core.case import CALL, Call, Case, Earlier, Resource, is_float
 from harness.core.claim import NotOffered
@@ -60,6 +62,7 @@ class Door:
         self.around, self.middleware, self.time_limit = around, middleware, time_limit
         self.components = tuple(self.adapters)
         self.places: dict[str, tuple[str, int]] = {}
+        self._unfinished: dict[str, str] = dict.fromkeys(self.adapters, "") if trusted else {}
 
     def offers(self, component: str) -> Offer | None:
         adapter = self.adapters.get(component)
@@ -68,16 +71,27 @@ class Door:
         if component not in self.places:  # finding a class in its file takes 10 ms
             self.places[component] = getattr(adapter, "place", None) or _location(adapter.source)
         where, line = self.places[component]
+        if why := self.to_do(component):  # nothing of it is built or called
+            return Offer(component, where, line, to_do=why)
         backward = getattr(adapter, "backward", None)
         if backward is None:
             return Offer(component, where, line, adapter.kind, adapter.absent, adapter.notes)
         by_hand = (backward.name, *_location(backward.function))
         return Offer(component, where, line, adapter.kind, adapter.absent, adapter.notes, by_hand)
 
+    def to_do(self, component: str) -> str:
+        """Why a component that is there is not written yet, told without calling it; an empty text where it is."""
+        if component not in self._unfinished:
+            adapter = self.adapters[component]
+            self._unfinished[component] = waiting.as_a_whole(adapter.source, self.contracts[component])
+        return self._unfinished[component]
+
     def play(self, request: Request) -> Answer:
         adapter = self.adapters.get(request.component)
         if adapter is None:
             return Answer(crash=Crash("to do", "", f"{self.name} has no {request.component}"))
+        if why := self.to_do(request.component):
+            return Answer(crash=Crash("to do", "", why))
         contract = self.contracts[request.component]
         with self.around(), self.watched(request) as effects, _limited(self.time_limit):
             script = _Script(contract, request, self.middleware)
@@ -111,6 +125,8 @@ class _Script:
             if self.request.gradients is not None:
                 self.phase = "backward"
                 gradients = self._backward(player)
+            if _lacks_something(self.outputs) and (part := waiting.beneath(adapter.source)):
+                return self._crash("to do", NotImplementedError(part))
             outputs = tuple(map_leaves(self.outputs, lambda _, leaf: _detached(leaf)))
             return Answer(outputs, gradients, tuple(self.effects), None, self.facts)
         except NotOffered as error:
@@ -122,7 +138,10 @@ class _Script:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # an exit, a pytest.skip of theirs, a panic in an extension written in Rust
-            return self._crash("raised", error)
+            part = waiting.behind(error)
+            if not part and isinstance(error, CannotMatch):
+                part = waiting.beneath(adapter.source, modules=True)
+            return self._crash("to do", NotImplementedError(part)) if part else self._crash("raised", error)
 
     def _one(self, player: Player, call: Call) -> Any:
         signature = self.contract.calls.get(call.method)
@@ -275,6 +294,12 @@ def _gradient_of(tensor: torch.Tensor) -> torch.Tensor | None:
         return gradient.clone()
     alike = torch.empty_strided(base.shape, base.stride(), dtype=gradient.dtype, device=gradient.device).copy_(gradient)
     return alike.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset() - base.storage_offset()).clone()
+
+
+def _lacks_something(outputs: list[Any]) -> bool:
+    """Whether the last call returned None, or None among other things."""
+    last = outputs[-1] if outputs else ()
+    return last is None or (isinstance(last, tuple) and any(entry is None for entry in last))
 
 
 def _is_flat(value: Any) -> bool:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Protocol
 
+from harness.adapters.half_done import unfinished
 from harness.core.case import CALL, Call, Case, Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Contract, Signature
@@ -128,6 +129,9 @@ class _ObjectPlayer:
         signature = self.contract.calls[call.method]
         if call.method == "build":
             self.built = invoke(self.build, signature, call.arguments, extra=self.extra)
+            if self.built is None:
+                name = getattr(self.build, "__name__", "what builds it")
+                raise TypeError(f"{name}() returned None, not what it builds: is a `return` missing?")
             if self.request.context == "deepcopied":
                 self.built = copy.deepcopy(self.built)
             return None
@@ -139,6 +143,8 @@ class _ObjectPlayer:
                 method = self.built
             else:
                 raise NotImplementedError(f"{type(self.built).__name__} has no method {call.method}() yet")
+        if why := unfinished(method):
+            raise NotImplementedError(f"{call.method}() is to do: {why}")
         result = invoke(method, signature, call.arguments)
         return self._named(result) if call.method == "parameters" else result
 

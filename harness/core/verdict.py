@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 HOLDS = "holds"
@@ -73,7 +73,8 @@ class Record:
     """A whole run in plain values: the only thing that reports read.
 
     ``planned``: component -> number of checks collected. ``order``: components in reading order, parts before composites;
-    ``parts``: what each is made of. ``missing``: components that the subject does not have at all.
+    ``parts``: what each is made of. ``missing``: components that the subject does not have, or has not begun.
+    ``signatures``: how each is written, in one line.
     """
 
     impl: str
@@ -87,6 +88,7 @@ class Record:
     missing: tuple[str, ...] = ()
     variants: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
+    signatures: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     finished: bool = False
     version: int = 1

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.core.kinds import RETURNED
 from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Record, Verdict
 
 WIDTH = 108
@@ -42,7 +43,9 @@ def groups(record: Record) -> list[Group]:
                 by_finding.setdefault(name, []).append(verdict)
         else:
             key = verdict.message if verdict.status != "violated" else f"{verdict.claim}: {verdict.message}"
-            if verdict.claim.startswith(NUMBERS) and verdict.status == "violated":
+            if verdict.message.startswith(RETURNED):
+                key = verdict.message
+            elif verdict.claim.startswith(NUMBERS) and verdict.status == "violated":
                 key = "other numbers than the reference's"
             loose.setdefault((verdict.component, key), []).append(verdict)
     found = []
@@ -78,6 +81,8 @@ def failure(record: Record, group: Group, again: str = "") -> str:
     elif verdict.status == CRASHED:
         lines += [f"{verdict.component} raised an error ({_of(verdict)}):", "", f"    {verdict.message}"]
         lines += ["", *textwrap.indent("\n".join(verdict.frames), "    ").splitlines()] if verdict.frames else []
+    elif verdict.message.startswith(RETURNED):
+        lines += _wrapped(f"{verdict.component}: {verdict.message}", "")
     elif verdict.status == TIMED_OUT:
         lines += [f"{verdict.component} did not come to an end: {verdict.message}"]
     else:
@@ -145,7 +150,7 @@ def headline(record: Record, group: Group) -> str:
     card = record.cards.get(group.names[0]) if group.names else None
     if card:
         return card.sentence
-    if group.head.status in (CRASHED, TIMED_OUT):
+    if group.head.status in (CRASHED, TIMED_OUT) or group.head.message.startswith(RETURNED):
         return group.head.message
     return f"it does not hold that {group.head.sentence}: {group.head.worst or group.head.message}"
 
@@ -158,7 +163,7 @@ def table(record: Record) -> list[str]:
         judged = [v for v in verdicts if v.status == HOLDS or v.failing]
         if not judged:
             if verdicts or name in record.missing:
-                rows.append((name, "-", "-", "-", "to do"))
+                rows.append((name, "-", "-", "-", _to_do(verdicts)))
             continue
         held = [v for v in judged if v.status == HOLDS]
         errors = [v.error for v in held if v.error is not None]
@@ -171,6 +176,12 @@ def table(record: Record) -> list[str]:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)), row[4]]).rstrip()
         for row in rows
     ]
+
+
+def _to_do(verdicts: Sequence[Verdict]) -> str:
+    """That it is to do, and why, where something of it is there."""
+    whys = [v.message for v in verdicts if v.status == MISSING and v.where]
+    return f"to do: {whys[0]}"[:100] if whys else "to do"
 
 
 def _gradients(verdicts: Sequence[Verdict]) -> str:
@@ -195,6 +206,9 @@ def _verdict(record: Record, name: str, judged: Sequence[Verdict]) -> str:
     if names:
         more = f" and {len(unexplained)} more" if unexplained else ""
         return "WRONG: " + ", ".join(names) + more
+    returned = [v.message for v in failing if v.message.startswith(RETURNED)]
+    if returned:
+        return f"WRONG: {returned[0].partition(' where ')[0]}"
     if all(v.status in (CRASHED, TIMED_OUT) for v in failing):
         return f"CRASHED: {failing[0].message}"[:80]
     return (
@@ -223,22 +237,6 @@ def trust(record: Record) -> list[str]:
     alarm = sum(v.false_alarm for v in ran)
     chance = f"false-alarm probability of the random checks at most {alarm:.1g}" if alarm else "no random check"
     return [counts, f"{sum(v.cases for v in ran)} cases judged; {margin}; {chance}; seed {record.seed}"]
-
-
-def next_step(record: Record) -> str:
-    """What to write next: the first component in course order that is to do and whose parts stand."""
-    state = {name: record.of(name) for name in record.order}
-    done = {n for n, vs in state.items() if any(v.status == HOLDS for v in vs) and not any(v.failing for v in vs)}
-    started = {n for n, vs in state.items() if any(v.status == HOLDS or v.failing for v in vs)}
-    for name in record.order:
-        waiting = name not in started and (name in record.missing or any(v.status == MISSING for v in state[name]))
-        if waiting and all(
-            part in done or part in record.missing or part not in state for part in record.parts.get(name, ())
-        ):
-            parts = [p for p in record.parts.get(name, ()) if p in done]
-            why = f"it stands on {', '.join(parts)}, which hold" if parts else "it needs nothing else"
-            return f"next: {name}. {record.meanings[name]} ({why})"
-    return ""
 
 
 def notes(record: Record) -> Iterable[str]:

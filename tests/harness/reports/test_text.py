@@ -90,11 +90,3 @@ def test_the_table_and_the_trust_line_count_everything() -> None:
     counts, margins = text.trust(run)
     assert counts == "5 checks planned: 2 run, 1 to do, 1 not offered, 1 not reached"
     assert "0.25 of 1 (part::agrees)" in margins and "seed 3" in margins
-
-
-def test_the_next_step_waits_for_its_parts() -> None:
-    """A composite is proposed only when what it is made of stands."""
-    begun = record(verdict("part", "agrees"), missing=("other", "whole"))
-    assert text.next_step(begun).startswith("next: other.")
-    ready = record(verdict("part", "agrees"), verdict("other", "agrees"), missing=("whole",))
-    assert "it stands on part, other, which hold" in text.next_step(ready)

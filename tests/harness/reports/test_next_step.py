@@ -1,0 +1,74 @@
+"""What to do next: what is wrong first, then what is begun, then what stands on what is done."""
+
+from harness.core.verdict import Card, Record, Verdict
+from harness.reports.next_step import next_step
+
+PARTS = {"mlp": ("gelu",), "block": ("norm", "mlp"), "model": ("block", "norm", "table")}
+ORDER = ("words", "gelu", "table", "norm", "mlp", "block", "model")
+
+
+def record(*, message: str = "", **states: str) -> Record:
+    """A run in which these components have these states, and all others are not there."""
+    verdicts = [
+        Verdict(name, "agrees", "it is right", state.partition(" by ")[0], cases=5, where="mine.py", line=3,
+                message=message, finding=tuple(state.partition(" by ")[2].split()))
+        for name, state in states.items()
+    ]  # fmt: skip
+    return Record(
+        impl="mine", seed=0, planned=dict.fromkeys(ORDER, 1), order=ORDER, parts=PARTS,
+        meanings={"norm": "Each position is normalised."}, verdicts=verdicts,
+        cards={"norm.slip": Card("norm.slip", "norm", "You slipped.", ""), "mlp.slip": Card("mlp.slip", "mlp", "Again.", "")},
+        missing=tuple(name for name in ORDER if name not in states), signatures={"norm": "def norm(x, eps)"},
+    )  # fmt: skip
+
+
+def told(**states: str) -> str:
+    return " ".join(" ".join(next_step(record(**states))).split())
+
+
+def test_what_is_begun_is_continued() -> None:
+    """With the feed-forward half done the block needs its norm, which needs nothing: not the first of the course."""
+    text = told(mlp="holds", gelu="holds")
+    assert text.startswith("next: norm. mlp is done, block needs it, it needs nothing else; write `def norm(x, eps)`")
+
+
+def test_a_composite_waits_for_its_parts() -> None:
+    """The block is proposed only when what it is made of stands; before that, the part of the part."""
+    assert told(norm="holds").startswith("next: gelu. norm is done, block, through mlp, needs it")
+    assert "next: block. model needs it, it stands on norm and mlp, done" in told(
+        norm="holds", mlp="holds", gelu="holds"
+    )
+
+
+def test_the_beginning_and_the_end() -> None:
+    """Nothing there: the first of the course. A stub: that one, and why it is not judged. All there: nothing."""
+    assert told().startswith("next: words. it comes first")
+    stub = " ".join(next_step(record(gelu="to do", message="only `pass`")))
+    assert "next: gelu." in stub and "so far only `pass`" in stub
+    assert "next: nothing: all 7 components hold" in told(**dict.fromkeys(ORDER, "holds"))
+
+
+def test_what_is_wrong_comes_first_and_the_deepest_that_explains_most_before_all() -> None:
+    """Two mistakes: the one that two composites carry is named, with where it is; the other follows."""
+    text = told(
+        gelu="holds", mlp="violated by mlp.slip", norm="violated by norm.slip", block="violated by norm.slip mlp.slip",
+        model="violated by norm.slip",
+    )  # fmt: skip
+    assert text == "next: mend norm first (mine.py:3), slip: it explains block and model too; then mlp"
+
+
+def test_a_mistake_found_in_a_whole_names_the_part() -> None:
+    """Only the model is there: the part that is wrong is named, and where it is seen."""
+    assert told(model="violated by norm.slip").startswith("next: mend norm, in model, first (mine.py:3), slip")
+
+
+def test_an_unexplained_composite_waits_for_its_parts() -> None:
+    """A crash in a part is mended before the composite that stands on it."""
+    assert told(block="crashed", norm="crashed").startswith("next: mend norm first (mine.py:3): block stands on it")
+
+
+def test_what_is_half_there_is_finished() -> None:
+    """Some checks hold, others wait for a method."""
+    half = record(words="holds")
+    half.verdicts.append(Verdict("words", "back", "it comes back", "to do", message="decode() is to do: only `pass`"))
+    assert " ".join(next_step(half)).startswith("next: finish words. 1 of its 2 checks wait: decode() is to do")
