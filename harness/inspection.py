@@ -27,9 +27,10 @@ from harness.core.saving import from_json, to_json
 from harness.core.scan import EmptySeat, scan
 from harness.core.subject import Answer, Offer, Request, Subject
 from harness.core.tree import leaves
-from harness.core.verdict import TIMED_OUT, Verdict
+from harness.core.verdict import TIMED_OUT, VIOLATED, Verdict
 from harness.diagnosis import Diagnostician, Finding, Observation, edits_of, is_wrong, variants_as_bugs
 from harness.numerics.tolerance import magnitude
+from harness.numerics.wrong_gradients import Played, in_words
 from harness.run import COTANGENT_SEED, Bench, Evidence
 
 
@@ -168,7 +169,10 @@ class Inspection:
         if told in self._told:  # it will be counted beneath the first one that says the same
             return verdict
         self._told.add(told)
-        return self.bench.smaller(contract, claim, verdict)
+        verdict = self.bench.smaller(contract, claim, verdict)
+        if verdict.status == VIOLATED and not verdict.finding and claim.name.startswith("gradients_agree"):
+            verdict = replace(verdict, message=self._gradients_in_words(component) or verdict.message)
+        return verdict
 
     def judge_case(self, component: str, claim: Claim, case: Any) -> Verdict:
         """One claim on one given case, with its finding (a replay)."""
@@ -178,9 +182,17 @@ class Inspection:
         return replace(verdict, finding=finding.names) if finding else verdict
 
     def explain(self, component: str, evidence: Sequence[Evidence] = ()) -> Finding | None:
-        """What explains the component's deck and this evidence. Parts are explained first."""
-        deck = self._deck(component)
-        if evidence and any(is_wrong(o) for o in deck) and self.finding_of(component) is None:
+        """What explains the component's deck and this evidence. Parts are explained first.
+
+        A hand-written backward function may be right where its component is wrong: what is computed forwards is then
+        explained alone.
+        """
+        deck, evidence = self._deck(component), [item for item in evidence if _is_offered(item.answer)]
+        apart = self._is_by_hand(component)
+        backwards = apart and any(item.request.gradients is not None for item in evidence)
+        if apart and not backwards:
+            deck = [o for o in deck if o.request.gradients is None]
+        if evidence and not backwards and any(is_wrong(o) for o in deck) and self.finding_of(component) is None:
             return None  # what explains a deck and more would explain the deck
         observations = [*deck, *(self._observed(item) for item in evidence)]
         first = self._first(component)
@@ -207,6 +219,18 @@ class Inspection:
         return self.findings[component]
 
     def _first(self, component: str) -> list[tuple[Bug, ...]]:
+    def _gradients_in_words(self, component: str) -> str:
+        """Which gradients of the deck are wrong, and how; nothing where what is computed forwards is wrong already."""
+        deck = self._deck(component)
+        if any(is_wrong(o) for o in deck if o.request.gradients is None) and not self._is_by_hand(component):
+            return ""
+        plays = [Played(o.request, o.answer, o.reference, o.tolerance) for o in deck if o.request.gradients is not None]
+        return in_words(self.catalogue.contracts[component], plays, self.bench.reference.play)
+
+    def _is_by_hand(self, component: str) -> bool:
+        offer = self.bench.subject.offers(component)
+        return offer is not None and offer.by_hand is not None
+
         below = [f for part in self.catalogue.contracts[component].parts if (f := self.finding_of(part))]
         union = tuple(dict.fromkeys(bug for finding in below for bug in finding.bugs))
         own = self.findings.get(component)
@@ -220,7 +244,9 @@ class Inspection:
                 case = case.cast(dtype)
                 for gradients in (None, COTANGENT_SEED) if contract.differentiable and index < 12 else (None,):
                     request = Request(component, case, gradients=gradients)
-                    seen.append(self._observed(Evidence(request, self.bench.subject.play(request))))
+                    answer = self.bench.subject.play(request)
+                    if _is_offered(answer):
+                        seen.append(self._observed(Evidence(request, answer)))
             self._deck_evidence[component] = seen if contract.agrees else []
         return self._deck_evidence[component]
 
@@ -236,6 +262,11 @@ class Inspection:
 
 
 class _ResultAlone:
+def _is_offered(answer: Answer) -> bool:
+    """Whether it says anything of what their code computes."""
+    return answer.crash is None or answer.crash.kind != "not offered"
+
+
     """A subject of whose script only the last result is seen."""
 
     def __init__(self, subject: Subject) -> None:

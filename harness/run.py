@@ -326,6 +326,8 @@ class Bench:
         case = self.smallest.get(verdict.case_id)
         if verdict.status not in kinds or case is None:
             return verdict
+            if offer.by_hand and _is_about_gradients(tally):
+                base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
         found = self._smallest(contract, claim, kinds[verdict.status])
         if found is not None and _weight(found[0]) <= _weight(case):
             verdict = self._shown(verdict, *found)
@@ -533,6 +535,15 @@ _COMMON: dict[str, Any] = {
     "verbosity": Verbosity.quiet,
     "print_blob": False,
 }
+def _is_about_gradients(tally: _Tally) -> bool:
+    """Whether what is broken is the way back: in words, in what crashed, or because nothing else was asked for."""
+    for _, problem in tally.broken:
+        crash = problem.crash if isinstance(problem, Crashed) else None
+        if not (crash.phase == "backward" if crash else "gradient" in str(problem) or "backward" in str(problem)):
+            return bool(tally.evidence) and all(item.request.gradients is not None for item in tally.evidence)
+    return True
+
+
 
 
 HAND = 10

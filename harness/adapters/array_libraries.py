@@ -105,8 +105,13 @@ class Jax(Numpy):
 
         def noted(name: str) -> Callable[[Any], Any]:
             """The identity, which notes that a gradient came back through it."""
-            same = self.jax.custom_vjp(lambda value: value)
-            same.defvjp(lambda value: (value, None), lambda _, gradient: (reached.add(name), (gradient,))[1])
+
+            def back(_: None, gradient: Any) -> tuple[Any]:
+                reached.add(name)
+                return (gradient,)
+
+            same: Any = self.jax.custom_vjp(lambda value: value)
+            same.defvjp(lambda value: (value, None), back)
             return same  # type: ignore[no-any-return]
 
         outputs, back = self.jax.vjp(lambda given: forward({n: noted(n)(v) for n, v in given.items()}), values)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.adapters.half_done import unfinished
 from harness.core.contract import Argument, Contract
 from harness.core.tree import Path, dotted
 
@@ -42,7 +43,7 @@ class ByHand:
 
     def fits(self) -> bool:
         """Whether it can be called from the component's arguments and result alone (no cache is kept in torch)."""
-        method = next(m for m in reversed(self.contract.calls) if m != "build")
+        method = [name for name in self.contract.calls if name != "build"][-1]
         given = {a.name: None for a in self.contract.calls[method].arguments}
         try:
             self._bound(self.contract.calls[method].arguments, given, None, (), None)
@@ -64,6 +65,8 @@ class ByHand:
 
         Raises TypeError that says what was expected where it cannot be called, or where its result cannot be read.
         """
+        if why := unfinished(self.function):
+            raise NotImplementedError(f"{self.name} is to do: {why}")
         arguments = self.contract.calls[method].arguments
         out, kept = self.apart(returned, method)
         args, keywords = self._bound(arguments, given, out, kept, incoming[0] if len(incoming) == 1 else tuple(incoming))

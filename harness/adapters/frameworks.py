@@ -45,7 +45,8 @@ def framework_of(source: Callable[..., Any], siblings: Iterable[Callable[..., An
 def referred(source: Callable[..., Any]) -> set[str]:
     """The libraries that the code of a function or class refers to, in functions of theirs that it calls too."""
     found: set[str] = set()
-    waiting, seen = [source], set()
+    seen: set[int] = set()
+    waiting: list[Any] = [source]
     while waiting:
         thing = _inner(waiting.pop())
         if id(thing) in seen or len(seen) > 500:
