@@ -99,7 +99,7 @@ def _write(record: Record) -> str:
     needs = f"it stands on {_and(standing)}, done" if standing else "it needs nothing else"
     written = record.signatures.get(chosen)
     so_far = next((v.message for v in record.of(chosen) if v.status == MISSING and v.where), "")
-    if so_far:
+    if so_far and not so_far.endswith("NotImplementedError"):
         how = f"so far {so_far}" if not so_far.startswith("its ") else so_far
     else:
         how = f"write `{written}`" if written else ""

@@ -1,0 +1,69 @@
+"""``plumbline init``: a file to begin with, in which every component is to do."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import keyword
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.adapters.wrong_use import WrongUse
+from harness.commands._command import Command, component_of
+from harness.commands._skeleton import STYLES, skeleton
+from harness.core.contract import Contract
+from harness.inspection import load_catalogue
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", default="mymodel.py", help="the file to write (default: mymodel.py)")
+    parser.add_argument("component", nargs="*", help="only these components, and what they are made of")
+    parser.add_argument(
+        "--style", default=STYLES[0], help="functions on tensors (default), modules (nn.Module), or numpy with backward"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite the file")
+
+
+def run(options: argparse.Namespace) -> int:
+    known = load_catalogue()
+    file, names = options.file, list(options.component)
+    if file in known.contracts:  # plumbline init layer_norm
+        file, names = "mymodel.py", [file, *names]
+    if options.style not in STYLES:
+        raise WrongUse(f"there is no style {options.style!r}; --style is one of {', '.join(STYLES)}")
+    path = Path(file if file.endswith(".py") else f"{file}.py")
+    if not path.stem.isidentifier() or keyword.iskeyword(path.stem):
+        raise WrongUse(
+            f"{path.name} cannot be imported: take a name of letters, digits and underscores, like mymodel.py"
+        )
+    hidden = importlib.util.find_spec(path.stem) if path.parent == Path() else None
+    if hidden is not None and not path.exists() and hidden.origin != str(path.resolve()):
+        raise WrongUse(
+            f"{path.name} would hide the module {path.stem!r} ({hidden.origin or 'installed'}); take another name, like mymodel.py"
+        )
+    if path.exists() and not options.force:
+        raise WrongUse(f"{path} exists and is left as it is. Take another name (plumbline init other.py), or --force")
+    chosen = {component_of(known, name) for name in names}
+    chosen |= {part for name in chosen for part in _below(known.contracts, name)}
+    contracts = [c for c in known.contracts.values() if not chosen or c.name in chosen]
+    try:
+        path.write_text(skeleton(contracts, options.style, path.name), encoding="utf-8")
+    except OSError as error:
+        raise WrongUse(f"{path} cannot be written: {error.strerror}") from None
+    impl = path.stem if path.parent == Path() else str(path)
+    what = f"{len(contracts)} components, all to do" if len(contracts) > 1 else f"{contracts[0].name}, to do"
+    print(f"{path}: {what}. Fill in one, in any order, then")
+    print(f"    pytest --impl={impl}")
+    print("or let it run at every save:")
+    print(f"    plumbline watch {impl}")
+    return 0
+
+
+def _below(contracts: Mapping[str, Contract], name: str) -> set[str]:
+    parts = set(contracts[name].parts)
+    return parts | {deep for part in parts for deep in _below(contracts, part)}
+
+
+COMMAND = Command(
+    "write a file to begin with: every component with its signature and shapes, all to do", arguments, run
+)

@@ -1,0 +1,110 @@
+"""A file to begin with: written from the contracts, importable, all of it to do, and judged as it is filled in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.commands._skeleton import STYLES
+from harness.core.verdict import HOLDS, MISSING
+from harness.inspection import inspect_subject, load_catalogue
+
+ROOT = Path(__file__).resolve().parents[3]
+STUB = "    raise NotImplementedError"
+LAYER_NORM = "    return torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, eps)"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def filled(text: str, head: str, body: str) -> str:
+    """The file with the first stub after this line replaced."""
+    before, found, after = text.partition(head)
+    assert found
+    return before + found + after.replace(STUB, body, 1)
+
+
+def pytest_run(*arguments: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-p", "plumbline", "--impl-cases=5", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_every_style_is_all_to_do(style: str, folder: Path, capsys: pytest.CaptureFixture) -> None:
+    """It imports, every component is found, none is begun, and each says that it is to do."""
+    assert main(["init", f"begin_{style}", "--style", style]) == 0
+    assert f"pytest --impl=begin_{style}" in capsys.readouterr().out
+    inspection = inspect_subject(str(folder / f"begin_{style}.py"), cases=3)
+    assert set(inspection.subject.components) == set(load_catalogue().contracts) and inspection.begun == ()
+    for name in inspection.catalogue.contracts:
+        assert inspection.judge(name, inspection.catalogue.claims_of(name)[0]).status == MISSING, name
+
+
+def test_one_component_filled_in_is_judged_alone(folder: Path) -> None:
+    """layer_norm holds, the rest is to do and no failure; with --impl-require=all it is one."""
+    assert main(["init"]) == 0
+    file = folder / "mymodel.py"
+    file.write_text(filled(file.read_text(), "def layer_norm(", LAYER_NORM))
+    done = pytest_run("--impl=mymodel")
+    assert done.returncode == 0, done.stdout
+    table = done.stdout.partition("= components =")[2].partition("\nnext:")[0].strip().splitlines()
+    judged = [line for line in table if "holds" in line]
+    assert len(judged) == 1 and judged[0].startswith("layer_norm")
+    assert sum(line.endswith("to do") for line in table) == len(load_catalogue().contracts) - 1
+    required = pytest_run("--impl=mymodel", "--impl-require=all", "-k", "layer_norm or gelu")
+    assert required.returncode == 1 and "gelu is required" in required.stdout
+
+
+def test_modules_and_backward_functions_are_found_where_they_are_written(folder: Path) -> None:
+    """A module through its factory, a function on arrays with its own backward; one without is to do backwards."""
+    main(["init", "mods.py", "layer_norm", "--style", "modules"])
+    text = (folder / "mods.py").read_text()
+    text = text.replace(
+        "        # parameters", "        self.norm = nn.LayerNorm(width, eps=eps)\n        # parameters", 1
+    )
+    (folder / "mods.py").write_text(text.replace(f"    {STUB}", "        return self.norm(x)", 1))
+    assert holds("mods.py", "layer_norm", "agrees_with_the_reference") == HOLDS
+    main(["init", "arrays.py", "gelu", "--style", "numpy"])
+    body = "    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))"
+    (folder / "arrays.py").write_text(filled((folder / "arrays.py").read_text(), "def gelu(", body))
+    assert holds("arrays.py", "gelu", "agrees_with_the_reference") == HOLDS
+    assert holds("arrays.py", "gelu", "gradients_agree") == MISSING
+
+
+def holds(file: str, component: str, claim: str) -> str:
+    inspection = inspect_subject(f"./{file}", cases=5)
+    (found,) = (c for c in inspection.catalogue.claims_of(component) if c.name == claim)
+    return inspection.judge(component, found).status
+
+
+def test_some_components_bring_what_they_are_made_of(folder: Path) -> None:
+    """And the file may be left out."""
+    assert main(["init", "mlp"]) == 0
+    text = (folder / "mymodel.py").read_text()
+    assert "def mlp(" in text and "def gelu(" in text and "def block(" not in text
+
+
+def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    """An existing file, a name that hides a module, a name that cannot be imported, an unknown style or component."""
+    (folder / "mine.py").write_text("precious = 1\n")
+    for arguments, told in (
+        (["mine"], "--force"),
+        (["torch.py"], "would hide the module"),
+        (["my-model.py"], "cannot be imported"),
+        (["new.py", "--style", "jax"], "functions, modules, numpy"),
+        (["new.py", "layernorm"], "did you mean layer_norm"),
+        (["nowhere/new.py"], "cannot be written"),
+    ):
+        assert main(["init", *arguments]) == 4, arguments
+        assert told in capsys.readouterr().err, arguments
+    assert (folder / "mine.py").read_text() == "precious = 1\n"
+    assert main(["init", "mine", "--force"]) == 0 and "def gelu" in (folder / "mine.py").read_text()
