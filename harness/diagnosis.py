@@ -253,6 +253,8 @@ def variants_as_bugs(contract: Contract) -> list[Bug]:
     """The legal variants of a component as mistakes, named ``component.variant=name``, to be recognised undeclared."""
     found = []
     for variant in contract.variants:
+        if not variant.edits:
+            continue
         head, *rest = variant.edits
         sentence = f"{variant.sentence} If you mean it, declare it: --impl-variant={contract.name}={variant.name}."
         bug = Bug(f"variant={variant.name}", sentence, head.of, head.right, head.wrong, head.instead, tuple(rest))

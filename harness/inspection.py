@@ -133,10 +133,6 @@ class Inspection:
             if not same:
                 raise ValueError("inspections that share the reference's work need the same seed, cases and variants")
             reference = self.like.bench.reference
-        self.bench = Bench(
-            contracts, Remembering(self.subject), reference,
-            seed=self.seed, cases=self.cases, like=self.like.bench if self.like else None,
-        )  # fmt: skip
         undeclared = {
             name: replace(contract, variants=()) if name in self.variants else contract
             for name, contract in contracts.items()
@@ -145,6 +141,11 @@ class Inspection:
         def door(edits: tuple[Edit, ...], trusted: bool = False) -> Door:
             return reference_door(contracts, (*self.edits, *edits), time_limit=10.0, trusted=trusted)
 
+        self.bench = Bench(
+            contracts, Remembering(self.subject), reference,
+            seed=self.seed, cases=self.cases, like=self.like.bench if self.like else None,
+            edited=partial(door, trusted=True), variants=self.variants,
+        )  # fmt: skip
         self.diagnostician = Diagnostician(undeclared, self.catalogue.bugs, door, partial(door, trusted=True))
         self.by_result = Diagnostician(undeclared, self.catalogue.bugs, lambda edits: _ResultAlone(door(edits)))
         self._told: set[tuple[str, Any]] = set()
@@ -218,7 +219,6 @@ class Inspection:
                 self.findings[component] = self.explain(component)
         return self.findings[component]
 
-    def _first(self, component: str) -> list[tuple[Bug, ...]]:
     def _gradients_in_words(self, component: str) -> str:
         """Which gradients of the deck are wrong, and how; nothing where what is computed forwards is wrong already."""
         deck = self._deck(component)
@@ -231,6 +231,7 @@ class Inspection:
         offer = self.bench.subject.offers(component)
         return offer is not None and offer.by_hand is not None
 
+    def _first(self, component: str) -> list[tuple[Bug, ...]]:
         below = [f for part in self.catalogue.contracts[component].parts if (f := self.finding_of(part))]
         union = tuple(dict.fromkeys(bug for finding in below for bug in finding.bugs))
         own = self.findings.get(component)
@@ -261,12 +262,12 @@ class Inspection:
         )
 
 
-class _ResultAlone:
 def _is_offered(answer: Answer) -> bool:
     """Whether it says anything of what their code computes."""
     return answer.crash is None or answer.crash.kind != "not offered"
 
 
+class _ResultAlone:
     """A subject of whose script only the last result is seen."""
 
     def __init__(self, subject: Subject) -> None:

@@ -24,6 +24,7 @@ from harness.core.kinds import other_kind
 from harness.core.subject import Answer, Crash, Offer, Request, Subject
 from harness.core.tree import leaves
 from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Verdict
+from harness.numerics.constants import explained_by_constants
 from harness.numerics.tolerance import compare, is_rounding_noise, tolerances
 
 COTANGENT_SEED = 20_191_114
@@ -63,7 +64,8 @@ class Bench:
     """One subject beside the reference: decks, working precision and the trials of every claim.
 
     ``subject`` and ``reference`` should remember (harness.adapters.memory). ``cases``: how many to draw per component
-    (None: what the contract says). ``like``: a bench with the same seed and reference, whose work is shared.
+    (None: what the contract says). ``edited``: the reference with edits in force. ``variants``: legal forms
+    that were declared, by component. ``like``: a bench with the same seed and reference, whose work is shared.
     """
 
     def __init__(
@@ -75,14 +77,19 @@ class Bench:
         seed: int = 0,
         cases: int | None = None,
         like: Bench | None = None,
+        edited: Callable[[tuple[Any, ...]], Subject] | None = None,
+        variants: Mapping[str, str] | None = None,
     ) -> None:
-        self.contracts, self.subject, self.reference = contracts, subject, reference
+        self.variants = dict(variants or {})
+        self.contracts, self.subject, self.reference, self.edited = contracts, subject, reference, edited
         self.seed, self.cases = seed, cases
         # The reference's part of the work depends on the seed alone: benches of several subjects share it.
         self._drawn: dict[tuple[str, str, int], tuple[Case, ...]] = like._drawn if like else {}
         self._decks: dict[tuple[str, str], tuple[Case, ...]] = {}
         self._agreements: dict[Any, tuple[Answer, Answer]] = like._agreements if like else {}
         self._precision: dict[str, torch.dtype] = {}
+        self._misses: set[str] = set()
+        """Components that are wrong in float64 somewhere."""
         self._shared: set[str] = set()
         self.bare_refused: set[str] = set()
         """Components whose optional parameters must all be there: GPT-2 has them, and a bias-less form is not owed."""
@@ -172,7 +179,14 @@ class Bench:
         """
         if contract.name not in self._precision:
             self._precision[contract.name] = torch.float64  # while probing
-            self._precision[contract.name] = self._probed(contract)
+            dtype = self._probed(contract)
+            if dtype == torch.float64 and contract.name in self._misses:
+                # Wrong, and made of parts that are right in float32 alone: what is wrong can be told in float32 only.
+                parts = [self.contracts[name] for name in contract.parts if name in self.contracts]
+                if any(self.precision(p) == torch.float32 for p in parts if self.subject.offers(p.name) is not None):
+                    dtype = torch.float32
+                    self.note(contract, "judged in float32, as its parts are")
+            self._precision[contract.name] = dtype
         return self._precision[contract.name]
 
     def _probed(self, contract: Contract) -> torch.dtype:
@@ -193,27 +207,51 @@ class Bench:
                 self.note(contract, "float64 comes back as float32; judged in float32")
                 return torch.float32
             return torch.float64
-        noise = smooth = 0
+        noise, smooth = 0, list[BenchTrial]()
         for trial in trials:
             answer = trial.attempt()
             exact, tolerance = trial.agreement()
             if answer.crash or exact.crash or compare(answer.outputs, exact.outputs, tolerance.outputs).fine:
                 continue
+            self._misses.add(contract.name)
             if not self._is_right_in_float32(trial):
                 return torch.float64
             if self._is_float32_inside(trial):
                 noise += 1
             else:
-                smooth += 1
-                if smooth > SMOOTH_SHARE * len(trials):
-                    return torch.float64
-        if noise and smooth <= SMOOTH_SHARE * (noise + smooth):
+                smooth.append(trial)
+        shown = noise + len(smooth)
+        if noise and len(smooth) <= SMOOTH_SHARE * shown:
+            self.note(contract, f"computes in float32 inside ({shown} of {len(trials)} cases show it); judged in float32")
+            return torch.float32
+        if smooth and self._keeps_constants_in_float32(contract, smooth):
             self.note(
-                contract,
-                f"computes in float32 inside ({noise + smooth} of {len(trials)} cases show it); judged in float32",
+                contract, f"keeps a constant in float32 ({shown} of {len(trials)} cases show it); judged in float32"
             )
             return torch.float32
         return torch.float64
+
+    def _keeps_constants_in_float32(self, contract: Contract, trials: list[BenchTrial]) -> bool:
+        """Whether every smooth miss is what constants of the contract, or of its parts, rounded to float32 would give."""
+        edits = self._roundings(contract.name)
+        if self.edited is None or not edits:
+            return False
+        for trial in trials:
+            theirs, (exact, tolerance) = trial.attempt(), trial.agreement()
+            value, ours = theirs.value, exact.value
+            if not is_float(value) or not is_float(ours) or value.shape != ours.shape:
+                return False
+            request = Request(contract.name, trial.case)
+            moved = [self.edited((edit,)).play(request) for edit in edits]
+            directions = [answer.value - ours for answer in moved if answer.crash is None]
+            if not explained_by_constants(value - ours, directions, tolerance.value):
+                return False
+        return True
+
+    def _roundings(self, component: str) -> list[Any]:
+        contract = self.contracts[component]
+        below = [edit for part in contract.parts if part in self.contracts for edit in self._roundings(part)]
+        return [*contract.roundings, *below]
 
     def _is_right_in_float32(self, trial: BenchTrial) -> bool:
         exact, _ = trial.agreement()
@@ -288,6 +326,8 @@ class Bench:
         notes = tuple(self.notes.get(contract.name, ()))
         base = replace(base, cases=tally.cases, error=tally.worst, notes=notes)
         if tally.broken:
+            if offer.by_hand and _is_about_gradients(tally):
+                base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
             verdict = self._broken(base, tally)
         elif tally.cases == 0:
             reason = tally.not_offered or "no case that was drawn says anything about it"
@@ -326,8 +366,6 @@ class Bench:
         case = self.smallest.get(verdict.case_id)
         if verdict.status not in kinds or case is None:
             return verdict
-            if offer.by_hand and _is_about_gradients(tally):
-                base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
         found = self._smallest(contract, claim, kinds[verdict.status])
         if found is not None and _weight(found[0]) <= _weight(case):
             verdict = self._shown(verdict, *found)
@@ -386,6 +424,10 @@ class BenchTrial:
         self.dtype = bench.precision(contract)
         self.seed = bench.seed * 1_000_003 + index
         self.log: list[Evidence] = []
+
+    @property
+    def variant(self) -> str | None:
+        return self.bench.variants.get(self.contract.name)
 
     @property
     def companions(self) -> tuple[Case, ...]:
@@ -493,6 +535,15 @@ def _tested(claim: Claim, trial: BenchTrial) -> Any:
         return outcome
 
 
+def _is_about_gradients(tally: _Tally) -> bool:
+    """Whether what is broken is the way back: in words, in what crashed, or because nothing else was asked for."""
+    for _, problem in tally.broken:
+        crash = problem.crash if isinstance(problem, Crashed) else None
+        if not (crash.phase == "backward" if crash else "gradient" in str(problem) or "backward" in str(problem)):
+            return bool(tally.evidence) and all(item.request.gradients is not None for item in tally.evidence)
+    return True
+
+
 def _is_the_same_in_float32(wide: Any, narrow: Any) -> bool:
     """Whether a float64 answer holds exactly the numbers of the float32 answer: it was computed in float32."""
     if not (is_float(wide) and is_float(narrow)):
@@ -535,15 +586,6 @@ _COMMON: dict[str, Any] = {
     "verbosity": Verbosity.quiet,
     "print_blob": False,
 }
-def _is_about_gradients(tally: _Tally) -> bool:
-    """Whether what is broken is the way back: in words, in what crashed, or because nothing else was asked for."""
-    for _, problem in tally.broken:
-        crash = problem.crash if isinstance(problem, Crashed) else None
-        if not (crash.phase == "backward" if crash else "gradient" in str(problem) or "backward" in str(problem)):
-            return bool(tally.evidence) and all(item.request.gradients is not None for item in tally.evidence)
-    return True
-
-
 
 
 HAND = 10

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
+from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
@@ -265,6 +266,9 @@ CONTRACT = Contract(
     invalid=indivisible,
     rows=("x",),
     order=50,
+    roundings=(
+        Edit(attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),
+    ),
     classes=("attention", "selfattention", "causalselfattention", "multiheadattention", "multiheadedattention", "mha",
              "multiheadselfattention", "causalattention", "maskedmultiheadattention"),
     size_names=SIZES,

@@ -53,6 +53,12 @@ CONTRACT = Contract(
     reference=gelu,
     cases=cases,
     order=10,
+    roundings=(
+        Edit(gelu, "inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)",
+             "inner = (1.0 + 2.0**-24) * math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)"),
+        Edit(gelu, "inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)",
+             "inner = math.sqrt(2.0 / math.pi) * (x + (1.0 + 2.0**-24) * 0.044715 * cube)"),
+    ),
     classes=("gelu", "newgelu", "newgeluactivation", "gelutanh", "fastgelu", "geluactivation"),
     variants=(
         Variant(

@@ -135,14 +135,13 @@ def _take_apart(
             continue
         path = _owner(matches, part_contract, seen, inputs, module)
         within = path if path is not None else _common([m.theirs.names[0].rpartition(".")[0] for m in matches])
-        handed = Plan(matches=[_local(m, within) for m in matches], absent=absent, contract=name)
+        inside = [m for m in matches if any(n.startswith(f"{within}.") for n in (m.theirs.names[0], *m.theirs.others))]
+        handed = Plan(matches=[_local(m, within) for m in inside], absent=absent, contract=name)
         if path and path != scope and name not in found:
             found[name] = _part(name, path, handed, module, seen)
         if part_contract.inside:
             # The plan stays in names of the whole, so that parts of parts are found from the root.
-            _take_apart(
-                part_contract, replace(handed, matches=matches), within, module, seen, inputs, contracts, found
-            )
+            _take_apart(part_contract, replace(handed, matches=matches), within, module, seen, inputs, contracts, found)
 
 
 def _handed_down(plan: Plan, renamed: Mapping[str, str]) -> tuple[list[Match], tuple[str, ...]]:

@@ -36,7 +36,7 @@ def result_of(returned: Any) -> tuple[Any, str]:
         found = returned.get(name) if isinstance(returned, Mapping) else getattr(returned, name, None)
         if torch.is_tensor(found):
             return found, f"its output is taken from .{name} of the {type(returned).__name__} it returns"
-    if isinstance(returned, (tuple, list)):
+    if isinstance(returned, tuple):
         for i, value in enumerate(returned):
             if torch.is_tensor(value) and (value.dim() or len(returned) == 1):
                 which = ("first", "second", "third")[i] if i < 3 else f"{i + 1}th"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -41,7 +40,10 @@ class Sizes:
     """
 
     def __init__(
-        self, values: Mapping[str, Any], usual: Mapping[str, Iterable[str]], read: Callable[[str], None] = lambda _: None
+        self,
+        values: Mapping[str, Any],
+        usual: Mapping[str, Iterable[str]],
+        read: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.values, self.read = dict(values), read
         self.usual: dict[str, list[str]] = {}
@@ -100,12 +102,11 @@ def switch(name: str) -> Any:
 LAST_RESORTS: Mapping[str, Any] = {
     **dict.fromkeys(("layeridx", "layerid", "layerindex", "idx", "index", "layernumber", "blockidx", "blockindex"), 0),
     **dict.fromkeys(("device", "dtype", "generator", "rng"), None),
-    **dict.fromkeys(("debug", "verbose", "flash", "useflash", "return_attention"), False),
+    **dict.fromkeys(("debug", "verbose", "flash", "useflash"), False),
     **dict.fromkeys(("initrange", "initializerrange", "initstd", "std", "initscale"), 0.02),
     **dict.fromkeys(("act", "actfn", "activation", "activationfunction", "hiddenact", "activationfn"), "gelu_new"),
     **dict.fromkeys(("normalizationtype", "normtype"), "LN"),
     **dict.fromkeys(("batchfirst", "normfirst", "prenorm"), True),
-    "nctxs": None,
 }
 """What an argument without a default gets whose value does not matter for what is computed."""
 
@@ -270,8 +271,10 @@ def configuration(
         return _filled(maker(), sizes)
     if p.default is not p.empty and _sizes_in(p.default, sizes):
         return _filled(copy.deepcopy(p.default), sizes)
-    classes = [v for n, v in namespace.items() if inspect.isclass(v) and plain(n).endswith(KINDS) and _is_filled_by(v, sizes)]
-    for found in sorted(classes, key=lambda c: -len(os.path.commonprefix([plain(c.__name__), plain(owner)]))):
+    classes = [
+        v for n, v in namespace.items() if inspect.isclass(v) and plain(n).endswith(KINDS) and _is_filled_by(v, sizes)
+    ]
+    for found in sorted(classes, key=lambda c: -_alike(plain(c.__name__), plain(owner))):
         made = _record(found, sizes, namespace)
         if made is not None:
             return made
@@ -279,6 +282,11 @@ def configuration(
     if values:
         return _filled(copy.deepcopy(values[0]), sizes)
     return Namespace(sizes)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many letters two names begin with together."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _is_filled_by(kind: type, sizes: Sizes) -> bool:
@@ -318,9 +326,11 @@ def _sizes_in(value: Any, sizes: Sizes) -> list[str]:
         held = {**(vars(type(value)) if not inspect.isclass(value) else {}), **vars(value)}
     else:
         return []
-    if inspect.ismodule(value) or callable(value) and not inspect.isclass(value):
+    if inspect.ismodule(value) or (callable(value) and not inspect.isclass(value)):
         return []
-    return [n for n, v in held.items() if isinstance(n, str) and n in sizes and (v is None or isinstance(v, (int, float)))]
+    return [
+        n for n, v in held.items() if isinstance(n, str) and n in sizes and (v is None or isinstance(v, (int, float)))
+    ]
 
 
 def _filled(record: Any, sizes: Sizes) -> Any:

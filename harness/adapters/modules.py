@@ -232,7 +232,7 @@ class ModulePlayer:
             result = torch.func.functional_call(made, named, tuple(inputs), options)
         value = self._tensor(result)
         if self.adapter.calling.flat and torch.is_tensor(value) and value.dim() == 2:
-            value = value.reshape(*inputs[0].shape, -1)
+            value = value.reshape(*call.arguments[signature.arguments[0].name].shape, -1)
         return Told(value, {"parameters": _count(made.inner)})
 
     def parameters(self) -> Mapping[str, Any]:

@@ -55,6 +55,10 @@ class Trial(Protocol):
     seed: int
 
     @property
+    def variant(self) -> str | None:
+        """The legal variant that was declared for this component."""
+
+    @property
     def companions(self) -> tuple[Case, ...]:
         """Other cases to play in between."""
 

@@ -47,7 +47,8 @@ class Signature:
 class Variant:
     """A legal other form of a component, accepted when declared as ``component=name``.
 
-    ``edits`` turn the reference into it; undeclared, it is recognised and named with how to declare it.
+    ``edits`` turn the reference into it; undeclared, it is recognised and named with how to declare it. Without edits it is
+    a form whose numbers are the same, which only the sheet's own claims tell apart.
     """
 
     name: str
@@ -62,11 +63,13 @@ class Contract:
     ``calls`` maps method names to signatures: ``{"call": ...}`` for a function, ``{"build": ..., "encode": ...}`` for a
     component with a state. ``cases`` makes the Hypothesis strategy of its valid cases, ``invalid`` that of calls that
     must be refused. ``rows``: arguments whose first axis is a batch of independent rows. ``leading_axes``: arguments
-    whose leading axes are free. ``classes``: names of published module classes of it. ``size_names``: how published
-    constructors and configurations name its sizes. ``inside``: for each part, where its parameters stand among this
-    contract's own (``{"norm": {"weight": "norm_1_weight"}}``), so that a module can be taken apart. ``differentiable``: whether gradients are promised. ``agrees``: whether its numbers must
+    whose leading axes are free. ``differentiable``: whether gradients are promised. ``agrees``: whether its numbers must
     be the reference's (a quantizer's codes need not be). ``optional_methods``: calls a subject may leave out.
-    ``parts``: the components it is made of.
+    ``parts``: the components it is made of. ``inside``: for each part, where its parameters stand among this contract's
+    own (``{"norm": {"weight": "norm_1_weight"}}``), so that a module can be taken apart. ``classes``: names of published
+    module classes of it. ``size_names``: how published constructors and configurations name its sizes.
+    ``roundings``: edits of the reference, each of which moves one of its constants by one float32 unit: code that keeps
+    such a constant in float32 is right.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Contract:
     classes: tuple[str, ...] = ()
     size_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    roundings: tuple[Any, ...] = ()
 
     @property
     def is_function(self) -> bool:

@@ -148,6 +148,16 @@ BUGS = (
         "all of k, then all of v.",
         attention, PARTS, "q, k, v = qkv.reshape(batch, time, width, 3).unbind(-1)"),
     Bug("keys_for_values", "The weights are applied to the keys; it must be the values.", attention, MIXED, "mixed = weights @ k"),
+    Bug("key_weight_for_values", "The values are made with the weight of the keys; they have one of their own.",
+        attention, PARTS, """
+        q, k, v = qkv.split(width, dim=-1)
+        v = k + (0 if qkv_bias is None else qkv_bias[2 * width :] - qkv_bias[width : 2 * width])
+        """),
+    Bug("query_weight_for_keys", "The keys are made with the weight of the queries; they have one of their own.",
+        attention, PARTS, """
+        q, k, v = qkv.split(width, dim=-1)
+        k = q + (0 if qkv_bias is None else qkv_bias[width : 2 * width] - qkv_bias[:width])
+        """),
     Bug("queries_for_keys", "The scores are Q Q^T; the keys are not used.", attention, PRODUCTS, "products = q @ q.transpose(-2, -1)"),
     Bug("weights_unused", "The attention weights are not applied: each position takes its own value.", attention, MIXED, "mixed = v"),
     Bug("weights_transposed", "The weights are transposed before they are applied to the values.",

@@ -1,0 +1,194 @@
+"""Module classes that were found rather than declared: how they are built, what they may lack, how they are called."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness.adapters.apart import WHOLE
+from harness.adapters.constructors import Sizes, construct, global_sizes, globals_set
+from harness.adapters.implements import Declaration
+from harness.adapters.mapping import Plan
+from harness.adapters.modules import ROOM, ModuleAdapter
+from harness.adapters.players import Watched
+from harness.core.case import Settings
+from harness.core.claim import NotOffered
+from harness.core.contract import Contract
+
+GLOBALS = "_plumbline_globals"
+LEAST = 0.6
+"""Of the tensors that a component must have, the share that a class must have to be taken for it."""
+MOST_SURPLUS = 3
+"""Parameters that a class may have beside, which are left as they were built."""
+SMALL = {"width": 4, "heads": 1, "layers": 1, "vocab_size": 7, "context": ROOM, "eps": 1e-5}
+"""Sizes of a whole that is built for the sake of one part, where the part does not say."""
+
+
+class Factory:
+    """Builds a class of theirs at the sizes of a case, by the names that its constructor uses."""
+
+    def __init__(self, kind: type, contract: Contract) -> None:
+        self.kind, self.contract = kind, contract
+        self.__name__ = kind.__name__
+        self.__module__ = kind.__module__
+
+    def __call__(self, config: Settings) -> nn.Module:
+        known = config.known() if isinstance(config, Watched) else config.as_dict()
+        read = config.read.update if isinstance(config, Watched) else (lambda _: None)
+        values, comes_from = sizes_for(known)
+        sizes = Sizes(values, self.contract.size_names, lambda size: read(comes_from.get(size, (size,))))
+        namespace = vars(sys.modules[self.kind.__module__])
+        names = global_sizes(self.kind, sizes)
+        given = {name: sizes.value(name, names) for name in names}
+        with globals_set(self.kind.__module__, given):
+            made: nn.Module = construct(self.kind, sizes, namespace)
+        if given:
+            made.__dict__[GLOBALS] = (self.kind.__module__, given)
+        return made
+
+
+def sizes_for(known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+    """All sizes that a constructor may ask for, and which settings of the case each comes from."""
+    values = {**SMALL, **{name: known[name] for name in SMALL if known.get(name) is not None}}
+    values["heads"] = known.get("heads", known.get("n_heads", values["heads"]))
+    values["eps"] = known.get("eps", known.get("norm_eps", values["eps"]))
+    values["hidden"] = known.get("hidden", 4 * values["width"])
+    values["head_size"] = max(values["width"] // values["heads"], 1)
+    comes_from = {"heads": ("heads", "n_heads"), "eps": ("eps", "norm_eps"), "head_size": ("width", "heads", "n_heads")}
+    if values["hidden"] % values["width"] == 0:
+        values["ratio"] = values["hidden"] // values["width"]
+        comes_from["ratio"] = ("hidden", "width")
+    else:
+        values["ratio"] = 4
+        comes_from["ratio"] = ()
+    return values, comes_from
+
+
+class PartFactory:
+    """Builds the whole and hands out one module inside it."""
+
+    def __init__(self, whole: Factory, path: str) -> None:
+        self.whole, self.path = whole, path
+        self.__name__ = f"{whole.__name__}(...).{path}"
+        self.__module__ = whole.__module__
+
+    def __call__(self, config: Settings) -> nn.Module:
+        model = self.whole(config)
+        part = model.get_submodule(self.path)
+        part.__dict__[WHOLE] = [model]
+        if GLOBALS in model.__dict__:
+            part.__dict__[GLOBALS] = model.__dict__[GLOBALS]
+        return part
+
+
+class FoundModule(ModuleAdapter):
+    """A module class, or a module inside one, that was found rather than declared.
+
+    ``found``: in words, where. A class may lack a few tensors of the contract, or have a few more: then it is judged as
+    it is, and a note says so.
+    """
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        contract: Contract,
+        kind: type,
+        found: str,
+        plan: Plan | None = None,
+        place: tuple[str, int] | None = None,
+    ) -> None:
+        super().__init__(declaration, contract)
+        self.source, self.found = kind, found
+        self.place = place or location(kind)
+        self._remarks.append(found)
+        if plan is not None:
+            self._plan, self._probed = plan, True
+
+    def _planned(self, module: nn.Module, arguments: Mapping[str, Any]) -> Plan:
+        return judged_as_it_is(super()._planned(module, arguments))
+
+
+def judged_as_it_is(plan: Plan) -> Plan:
+    """The plan of a module that is nearly the component: what it lacks and what it has beside is noted."""
+    if plan.fine or plan.problems or plan.unplaced:
+        return plan
+    ours = {m.slot.path for m in plan.matches if not m.slot.optional}
+    lacking = list(dict.fromkeys(slot.label for slot in plan.missing))
+    share = len(ours) / max(len(ours) + len(lacking), 1)
+    if share < LEAST or len(plan.surplus) > MOST_SURPLUS or (lacking and plan.surplus):
+        return plan
+    notes = [f"it has no {', '.join(lacking)}, which {plan.contract} has; judged as it is"] if lacking else []
+    if plan.surplus:
+        beside = ", ".join(t.pattern for t in plan.surplus)
+        notes.append(f"it has {beside}, which {plan.contract} does not have; biases are set to zero, others as built")
+    kept = tuple(name for t in plan.surplus for name in t.names)
+    return replace(plan, missing=(), surplus=(), kept=kept, lacking=plan.missing, notes=(*plan.notes, *notes))
+
+
+def called(rank: int | None, inner: Any = None) -> Any:
+    """How a module that was found is called: with the sizes that are globals set, and no other rank asked of it."""
+
+    def call(module: nn.Module, *inputs: Any, **options: Any) -> Any:
+        home, values = module.__dict__.get(GLOBALS, ("", {}))
+        with globals_set(home, values):
+            try:
+                return module(*inputs, **options) if inner is None else inner(module, *inputs, **options)
+            except NotOffered:
+                raise
+            except Exception as error:
+                if rank is not None and torch.is_tensor(inputs[0]) and inputs[0].dim() != rank:
+                    raise NotOffered(f"it takes {rank} axes alone ({type(error).__name__})") from error
+                raise
+
+    return call
+
+
+class InsideOnly:
+    """A component that is no module of its own: it is judged with the whole it is written into."""
+
+    kind, absent = "inside", ()
+
+    def __init__(self, component: str, whole: FoundModule) -> None:
+        self.component, self.source, self.place = component, whole.source, whole.place
+        self.notes = (f"no module of its own; judged inside {whole.contract.name}",)
+
+    def player(self, contract: Contract, request: Any) -> Any:
+        raise NotOffered(self.notes[0])
+
+
+def location(kind: type) -> tuple[str, int]:
+    """File and line of a class; nothing where there is no source."""
+    try:
+        return inspect.getsourcefile(kind) or "", inspect.getsourcelines(kind)[1]
+    except (TypeError, OSError):
+        return "", 0
+
+
+def assigned(owner: type, path: str) -> tuple[str, int]:
+    """Where a class makes the module at this path: the line of ``self.NAME = ...``, or of the class itself."""
+    file, start = location(owner)
+    try:
+        tree = ast.parse(textwrap.dedent("".join(inspect.getsourcelines(owner)[0])))
+    except (TypeError, OSError, SyntaxError):
+        return file, start
+    for name in reversed([step for step in path.split(".") if not step.isdigit()]):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and any(
+                isinstance(t, ast.Attribute) and t.attr == name for t in node.targets
+            ):
+                return file, start + node.lineno - 1
+            if isinstance(node, ast.keyword) and node.arg == name:
+                return file, start + node.value.lineno - 1
+            if isinstance(node, ast.Dict):
+                for key in node.keys:
+                    if isinstance(key, ast.Constant) and key.value == name:
+                        return file, start + key.lineno - 1
+    return file, start

@@ -1,0 +1,123 @@
+"""Published ways to write a GPT-2, with no adapter: found, mapped, judged; a mistake in them is named, never mapped away.
+
+Each file in ``tests/styles`` is written in the style of a published project. ``MISTAKES`` are edits of its text, one at
+a time, each with the known mistakes that may be named for it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness.core.verdict import MISSING
+from harness.inspection import Inspection, inspect_subject
+
+STYLES = Path(__file__).with_name("styles")
+CASES = 12
+
+HALF = {"half_precision_statistics", "holds_up_in_half_precision"}
+"""Statistics of half-precision inputs, summed in half precision."""
+RIGHT: dict[str, dict[str, set[str]]] = {
+    # style -> component -> claims that it breaks as published, for a reason given in the style's file or here
+    "nano": {},
+    "mini": {"gpt2": {"parameter_count"}},  # its head is a tensor of its own: a legal variant, to be declared
+    "book": {"layer_norm": HALF, "gpt2": {"parameter_count", "holds_up_in_half_precision"}},
+    "lens": {"layer_norm": HALF, "gpt2": {"parameter_count", "holds_up_in_half_precision"}},
+    "lecture": {"gpt2": {"parameter_count"}},
+}
+PARTS = ("gelu", "token_embedding", "learned_positions", "layer_norm", "mlp", "attention", "block", "gpt2")
+
+MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
+    "nano": [
+        ("self.bias, 1e-5)", "self.bias, 1e-3)", {"layer_norm.eps_fixed_at_1e_3"}),
+        ('approximate="tanh"', 'approximate="none"', {"gelu.variant=erf"}),
+        ("q, k, v = self.c_attn(x)", "q, v, k = self.c_attn(x)", {"attention.keys_and_values_exchanged"}),
+        ("scale = 1.0 / math.sqrt(k.size(-1))", "scale = 1.0 / math.sqrt(C)", {"attention.scaled_by_width"}),
+        ("self.c_proj(y))", "y @ self.c_proj.weight + self.c_proj.bias)", {"attention.out_weight_transposed"}),
+        ("x = self.transformer.ln_f(x)", "pass", {"gpt2.final_norm_forgotten"}),
+        (".tril()", ".tril(1)", {"attention.one_future_position"}),
+        ("y.transpose(1, 2).contiguous().view(B, T, C)", "y.contiguous().view(B, T, C)",
+         {"attention.merged_without_transpose"}),
+    ],
+    "mini": [
+        ("torch.pow(x, 3.0)", "torch.pow(x, 2.0)", {"gelu.square_for_cube"}),
+        ("self.bias[:, :, :T, :T] == 0", "self.bias[:, :, :T, :T] == 1", {"attention.mask_inverted"}),
+        ("nn.LayerNorm(config.n_embd)", "nn.LayerNorm(config.n_embd, eps=1e-6)", {"layer_norm.eps_fixed_at_1e_6"}),
+        ("x = x + self.attn(self.ln_1(x))", "x = self.ln_1(x + self.attn(x))", {"block.first_half_post_norm"}),
+        ("x = x + self.mlpf(self.ln_2(x))", "x = self.mlpf(self.ln_2(x))", {"block.second_residual_forgotten"}),
+        ("self.transformer.wte(idx) + self.transformer.wpe(pos)", "self.transformer.wte(idx)", {"gpt2.positions_forgotten"}),
+    ],
+    "book": [
+        ("unbiased=False", "unbiased=True", {"layer_norm.unbiased_variance"}),
+        ("torch.sqrt(var + self.eps)", "(torch.sqrt(var) + self.eps)", {"layer_norm.eps_outside_the_root"}),
+        ("values = self.W_value(x)", "values = self.W_key(x)", {"attention.keys_for_values"}),
+        ("attn_scores / keys.shape[-1] ** 0.5", "attn_scores", {"attention.unscaled"}),
+        ("x = self.norm2(x)\n        x = self.ff(x)", "x = self.ff(x)", {"block.second_norm_forgotten"}),
+        ("x = self.final_norm(x)", "", {"gpt2.final_norm_forgotten"}),
+    ],
+    "lens": [
+        ("diagonal=1", "diagonal=0", {"attention.mask_hides_itself"}),
+        ("math.sqrt(self.cfg.d_head)", "self.cfg.d_head", {"attention.scaled_by_the_head_size_itself"}),
+        ('"bpd,ndh->bpnh", normalized_resid_pre, self.W_V', '"bpd,ndh->bpnh", normalized_resid_pre, self.W_K', {"attention.key_weight_for_values"}),
+        ("attn_pattern = self.apply_causal_mask(attn_scores).softmax(-1)",
+         "attn_pattern = self.apply_causal_mask(attn_scores).softmax(-2)", {"attention.softmax_over_queries"}),
+        ("self.ln_final(residual)", "residual", {"gpt2.final_norm_forgotten"}),
+        ("post = gelu_new(pre)", "post = torch.relu(pre)", {"gelu.relu"}),
+    ],
+    "lecture": [
+        ("k.shape[-1] ** -0.5", "n_embd ** -0.5", {"attention.scaled_by_width"}),
+        ("torch.cat([h(x) for h in self.heads], dim=-1)", "torch.stack([h(x) for h in self.heads], -1).flatten(-2)",
+         {"attention.heads_strided_when_merged"}),
+        ('nn.GELU(approximate="tanh")', "nn.ReLU()", {"gelu.relu"}),
+        ("x = x + self.sa(self.ln1(x))", "x = self.ln1(x)\n        x = x + self.sa(x)", {"block.residual_normalised"}),
+        ("wei = F.softmax(wei, dim=-1)", "wei = F.softmax(wei, dim=1)", {"attention.softmax_over_queries"}),
+    ],
+}  # fmt: skip
+
+
+@cache
+def reference() -> Inspection:
+    """Shared by all: decks, exact answers and tolerances."""
+    return inspect_subject(str(STYLES / "nano.py"), cases=CASES)
+
+
+def inspection(path: Path) -> Inspection:
+    judged = inspect_subject(str(path), cases=CASES)
+    return Inspection(
+        judged.catalogue, judged.subject, judged.seed, CASES, judged.variants, judged.where, judged.notes, like=reference()
+    )
+
+
+def broken(judged: Inspection, component: str) -> set[str]:
+    contract = judged.catalogue.contracts[component]
+    verdicts = [judged.bench.judge(contract, c, shrink=False)[0] for c in judged.catalogue.claims_of(component)]
+    assert not any(v.status == MISSING for v in verdicts), f"{component} is to do"
+    return {v.claim for v in verdicts if v.failing}
+
+
+@pytest.mark.parametrize("style", RIGHT)
+def test_a_published_style_is_found_and_judged_with_nothing_written(style: str) -> None:
+    """Every part is there, and what fails is what the style is known for."""
+    judged = inspection(STYLES / f"{style}.py")
+    found = {name: broken(judged, name) for name in PARTS}
+    assert {name: claims for name, claims in found.items() if claims} == RIGHT[style]
+
+
+@pytest.mark.parametrize(
+    ("style", "right", "wrong", "names"), [(s, *m) for s, ms in MISTAKES.items() for m in ms],
+    ids=[f"{s}-{i}" for s, ms in MISTAKES.items() for i in range(len(ms))],
+)  # fmt: skip
+def test_a_mistake_is_named_and_not_mapped_away(
+    style: str, right: str, wrong: str, names: set[str], tmp_path: Path
+) -> None:
+    """One edit of a right file; the diagnosis of the first part that is wrong."""
+    text = (STYLES / f"{style}.py").read_text(encoding="utf-8")
+    assert text.count(right) >= 1, f"{style}.py has no {right!r}"
+    path = tmp_path / f"{style}.py"
+    path.write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    judged = inspection(path)
+    found = next((f for name in PARTS if (f := judged.finding_of(name)) is not None), None)
+    assert found is not None, "nothing was named"
+    assert set(found.names) == names
