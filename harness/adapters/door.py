@@ -105,13 +105,13 @@ class _Script:
     def __init__(self, contract: Contract, request: Request, middleware: Middleware | None) -> None:
         self.contract, self.request, self.middleware = contract, request, middleware
         self.leaves: dict[str, torch.Tensor] = {}
+        self.labels: dict[tuple[Any, ...], str] = {}
+        self.kept: list[Any] = []
         self.outputs: list[Any] = []
         self.effects: list[str] = []
         self.facts: dict[str, float] = {}
         self.lent: list[tuple[str, torch.Tensor, torch.Tensor]] = []
         self.phase, self.at = "forward", 0
-        self.labels: dict[tuple[Any, ...], str] = {}
-        self.kept: list[Any] = []
 
     def run(self, adapter: Adapter) -> Answer:
         gradients: dict[str, Any] = {}
@@ -158,6 +158,7 @@ class _Script:
             for name, value in call.arguments.items()
             if _is_flat(value) and given[name] != value
         ]
+        self.kept = kept
         for label, original, passed in kept:
             if not _unchanged(passed, original):
                 self.effects.append(
@@ -168,7 +169,6 @@ class _Script:
             elif self.at + 1 < len(self.request.case.calls):
                 self.lent.append((f"{label}, given to {call.method}(),", passed, original))
         return output
-        self.kept = kept
 
     def _heard(self, output: Any) -> Any:
         """What was returned; facts that came with it are kept apart."""
@@ -247,6 +247,14 @@ class _Script:
                     found[name] = gradient
         return found
 
+    def _by_their_own(self, own: Callable[..., Any], drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Any]:
+        """Gradients that the player gives without autograd: another library's, or a hand-written function's."""
+        found = {**dict.fromkeys(self.leaves), **own([cotangent for _, cotangent in drawn], self.labels)}
+        changed = [label for label, original, passed in self.kept if not _unchanged(passed, original)]
+        written = [f"{label} was changed in place by its backward function" for label in changed]
+        self.effects += [text for text in written if not any(e.startswith(text.partition(" by ")[0]) for e in self.effects)]
+        return found
+
     def _crash(self, kind: str, error: BaseException) -> Answer:
         limit = f"{type(error).__name__}"
         message = str(error) or limit
@@ -257,14 +265,6 @@ class _Script:
 
 def _clone(tensor: torch.Tensor) -> torch.Tensor:
     """A copy with the same strides (an expanded or transposed argument stays one)."""
-    def _by_their_own(self, own: Callable[..., Any], drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Any]:
-        """Gradients that the player gives without autograd: another library's, or a hand-written function's."""
-        found = {**dict.fromkeys(self.leaves), **own([cotangent for _, cotangent in drawn], self.labels)}
-        changed = [label for label, original, passed in self.kept if not _unchanged(passed, original)]
-        written = [f"{label} was changed in place by its backward function" for label in changed]
-        self.effects += [text for text in written if not any(e.startswith(text.partition(" by ")[0]) for e in self.effects)]
-        return found
-
     if tensor.is_contiguous():
         return tensor.detach().clone()
     if 0 in tensor.stride():  # expanded: copy the memory behind it, expand again

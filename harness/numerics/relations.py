@@ -18,6 +18,8 @@ from harness.core.case import is_float
 
 LEAST = 12
 """Numbers that a relation must give, over all cases: one free constant fits one number, and these are a dozen."""
+CLEAR = 1e3
+"""A factor is read from a gradient that is this many tolerances large: of one that must vanish, only rounding is left."""
 SLACK = 4.0
 """Of the tolerance, for a gradient that is computed from another one."""
 POWERS = {
@@ -69,10 +71,18 @@ def _as_a_whole(sightings: Sequence[Sighting]) -> str:
     if any(s.actual.shape != s.expected.shape for s in sightings):
         return _of_another_shape(sightings)
     for words, predicted in _predictions(sightings):
-        pairs = [(predicted(s), s) for s in sightings]
-        if all(p is not None and _alike(s.actual, p, s) for p, s in pairs):
+        pairs = [(p, s) for s in sightings if (p := predicted(s)) is not None]
+        if all(_alike(s.actual, p, s) for p, s in pairs) and _says_enough(pairs, sightings):
             return words
     return _of_repeated_rows(sightings) or _off_along_the_rows(sightings)
+
+
+def _says_enough(pairs: Sequence[tuple[torch.Tensor, Sighting]], sightings: Sequence[Sighting]) -> bool:
+    """Whether a relation speaks of all cases, or, where it cannot (an argument left out), of two wrong ones and most."""
+    if len(pairs) == len(sightings):
+        return True
+    wrong = sum(not s.fine for _, s in pairs)
+    return wrong >= 2 and 2 * wrong >= sum(not s.fine for s in sightings)
 
 
 def _predictions(sightings: Sequence[Sighting]) -> Iterator[tuple[str, Callable[[Sighting], Any]]]:
@@ -83,10 +93,13 @@ def _predictions(sightings: Sequence[Sighting]) -> Iterator[tuple[str, Callable[
     if factor is not None and factor != 0:
         yield f"is {factor:.6g} x what it must be", lambda s: factor * s.expected
     names = sorted({name for s in sightings for name in s.sizes})
-    for count in (1, 2):
-        for chosen in itertools.combinations(names, count):
-            for power, words in POWERS.items():
-                yield f"is {words.format(' x '.join(chosen))}", lambda s, c=chosen, p=power: _scaled(s, c, p)  # type: ignore[misc]
+    products = [" x ".join(pair) for pair in itertools.combinations(names, 2)]
+    quotients = [" / ".join(pair) for pair in itertools.permutations(names, 2)]
+    for size in (*names, *products, *quotients):
+        for power, words in POWERS.items():
+            if power < 0 and size in quotients:
+                continue
+            yield f"is {words.format(size)}", lambda s, t=size, p=power: _scaled(s, t, p)  # type: ignore[misc]
     yield "is transposed", lambda s: s.expected.mT if s.expected.dim() >= 2 and s.expected.mT.shape == s.expected.shape else None
     for other in dict.fromkeys(words for s in sightings for words in s.others):
         yield other, lambda s, o=other: s.others.get(o)  # type: ignore[misc]
@@ -96,17 +109,21 @@ def _factor(s: Sighting) -> float | None:
     """The factor between both, by least squares, rounded where it is nearly a short number."""
     a, e = s.actual.double(), s.expected.double()
     power = float((e * e).sum())
-    if not power or not math.isfinite(power):
+    if not math.isfinite(power) or float(e.abs().max()) <= CLEAR * s.tolerance:
         return None
     factor = float((a * e).sum()) / power
     short = float(f"{factor:.4g}")
     return short if abs(short - factor) <= 1e-6 * abs(factor) else factor
 
 
-def _scaled(s: Sighting, names: tuple[str, ...], power: float) -> torch.Tensor | None:
-    if any(name not in s.sizes for name in names):
+def _scaled(s: Sighting, size: str, power: float) -> torch.Tensor | None:
+    """The right gradient times a power of a size: ``batch``, ``batch x time`` or ``width / heads``."""
+    names = size.replace(" / ", " x ").split(" x ")
+    if any(s.sizes.get(name, 0) < 1 for name in names):
         return None
-    return s.expected * math.prod(s.sizes[name] for name in names) ** power
+    first, *rest = (float(s.sizes[name]) for name in names)
+    value = first / math.prod(rest) if " / " in size else first * math.prod(rest)
+    return s.expected * value**power
 
 
 def _of_another_shape(sightings: Sequence[Sighting]) -> str:
