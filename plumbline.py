@@ -18,7 +18,8 @@ OPTIONS = (
     ("impl", "the implementation to check: a module (mymodel), a file (./student.py), an object (pkg.module:thing), "
      "or a known mistake (bug:layer_norm.unbiased_variance)", ""),
     ("impl-require", "components that must be there, or 'all': what is to do counts as a failure", ""),
-    ("impl-variant", "legal variants you mean, as component=variant, separated by commas (gelu=erf)", ""),
+    ("impl-variant", "legal variants you mean, as component=variant, separated by commas (gelu=erf); "
+     "eps=1e-6 where your norms have a fixed epsilon", ""),
     ("impl-seed", "seed that every case is drawn from", "0"),
     ("impl-cases", "cases drawn per component (default: what its contract says, mostly 50)", ""),
     ("impl-timeout", "seconds that one case may take", "60"),
@@ -46,22 +47,73 @@ def pytest_addoption(parser: Any) -> None:
 
 def pytest_configure(config: Any) -> None:
     """Load the machine only when there is something to check."""
-    if not _chosen(config, "impl"):
+    import pytest
+
+    try:
+        table, file = _project(Path(config.invocation_params.dir))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    options = {name.replace("-", "_"): _chosen(config, name, table) for name, _, _ in OPTIONS}
+    if not options["impl"]:
+        if wrong := _misspelt(table, file):
+            raise pytest.UsageError(wrong)
         return
     hidden = hidden_packages()
     if hidden:
-        import pytest
-
         raise pytest.UsageError(hidden)
     from harness.plugin import Plugin
 
-    config.pluginmanager.register(
-        Plugin(config, {name.replace("-", "_"): _chosen(config, name) for name, _, _ in OPTIONS}), "plumbline-run"
-    )
+    config.pluginmanager.register(Plugin(config, options, (table, file)), "plumbline-run")
 
 
-def _chosen(config: Any, name: str) -> str:
-    """Command line before ini file before default."""
+def _project(folder: Path) -> tuple[dict[str, Any], str]:
+    """``[tool.plumbline]`` of the nearest pyproject.toml from this folder upwards that has it, and that file.
+
+    Raises ValueError naming a file that is no TOML.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:  # pytest brings it along
+        import tomli as tomllib
+    for place in (folder.resolve(), *folder.resolve().parents):
+        file = place / "pyproject.toml"
+        if not file.is_file():
+            continue
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("plumbline")
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{file} cannot be read: {error}") from None
+        if isinstance(table, dict):
+            return _at_home(table, place), str(file)
+    return {}, ""
+
+
+def _at_home(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """An implementation is named from where pyproject.toml stands, wherever the run starts."""
+    impl = table.get("impl")
+    if not isinstance(impl, str) or impl.startswith("bug:"):
+        return table
+    if impl.partition(":")[0].endswith(".py") or "/" in impl:
+        return {**table, "impl": str(folder / impl)}
+    if str(folder) not in sys.path and folder != Path.cwd():
+        sys.path.append(str(folder))
+    return table
+
+
+def _misspelt(table: dict[str, Any], file: str) -> str:
+    """What is wrong with a table that names no implementation although it seems to; an empty text otherwise."""
+    import difflib
+
+    keys = [name.removeprefix("impl-") for name, _, _ in OPTIONS if name != "impl-variant"]
+    for key in table:
+        near = difflib.get_close_matches(key, keys, 1, 0.6)
+        if near and key not in keys:
+            return f"{file}, [tool.plumbline]: there is no key {key!r}; did you mean {near[0]}?"
+    return ""
+
+
+def _chosen(config: Any, name: str, table: dict[str, Any]) -> str:
+    """Command line before ini file before pyproject.toml before default."""
     key = name.replace("-", "_")
     default = next(default for option, _, default in OPTIONS if option == name)
     given = config.getoption(key)
@@ -70,7 +122,10 @@ def _chosen(config: Any, name: str) -> str:
             given = config.getini(key)
         except (KeyError, ValueError):
             given = None
-    return str(given) if given else default
+    if not given and name != "impl-variant":
+        given = table.get(name.removeprefix("impl-"))
+        given = ",".join(map(str, given)) if isinstance(given, list) else given
+    return str(given) if given not in (None, "") else default
 
 
 def hidden_packages() -> str:
@@ -101,7 +156,12 @@ def main() -> int:
         return 4
     from harness.cli import main as run
 
-    return run(sys.argv[1:])
+    try:
+        project = _project(Path.cwd())
+    except ValueError as error:
+        print(f"plumbline: {error}", file=sys.stderr)
+        return 4
+    return run(sys.argv[1:], project)
 
 
 if __name__ == "__main__":

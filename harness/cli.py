@@ -11,13 +11,17 @@ import harness.commands
 from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command
 from harness.core.scan import scan
+from harness.declared import Project
 
 USAGE_ERROR = 4
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one subcommand; 0 fine, 1 something is wrong with the subject, 4 wrong use (as pytest's)."""
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str], project: tuple[dict[str, Any], str] = ({}, "")) -> int:
+    """Run one subcommand; 0 fine, 1 something is wrong with the subject, 4 wrong use (as pytest's).
+
+    ``project``: the table ``[tool.plumbline]`` and its file; the commands find them as ``options.project``.
+    """
+    options = _parser().parse_args(arguments, argparse.Namespace(project=Project(*project)))
     try:
         return int(options.run(options) or 0)
     except WrongUse as wrong:

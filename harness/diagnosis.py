@@ -256,8 +256,7 @@ def variants_as_bugs(contract: Contract) -> list[Bug]:
         if not variant.edits:
             continue
         head, *rest = variant.edits
-        sentence = f"{variant.sentence} If you mean it, declare it: --impl-variant={contract.name}={variant.name}."
-        bug = Bug(f"variant={variant.name}", sentence, head.of, head.right, head.wrong, head.instead, tuple(rest))
+        bug = Bug(f"variant={variant.name}", variant.sentence, head.of, head.right, head.wrong, head.instead, tuple(rest))
         found.append(bug.within(contract.name))
     return found
 

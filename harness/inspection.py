@@ -23,15 +23,20 @@ from harness.core.bug import Bug, Edit, applied
 from harness.core.case import is_float
 from harness.core.claim import Claim
 from harness.core.contract import Contract, Variant
+from harness.core.defaults import with_eps
 from harness.core.saving import from_json, to_json
 from harness.core.scan import EmptySeat, scan
 from harness.core.subject import Answer, Offer, Request, Subject
 from harness.core.tree import leaves
 from harness.core.verdict import TIMED_OUT, VIOLATED, Verdict
+from harness.declared import Declared, Project, in_one_line, in_project
 from harness.diagnosis import Diagnostician, Finding, Observation, edits_of, is_wrong, variants_as_bugs
 from harness.numerics.tolerance import magnitude
 from harness.numerics.wrong_gradients import Played, in_words
 from harness.run import COTANGENT_SEED, Bench, Evidence
+
+
+NO_PROJECT = Project()
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,7 @@ class Inspection:
     where: str = ""
     notes: Sequence[str] = ()
     like: Inspection | None = None
+    eps: float | None = None
     bench: Bench = field(init=False)
     findings: dict[str, Finding | None] = field(default_factory=dict)
 
@@ -150,6 +156,11 @@ class Inspection:
         self.by_result = Diagnostician(undeclared, self.catalogue.bugs, lambda edits: _ResultAlone(door(edits)))
         self._told: set[tuple[str, Any]] = set()
         self._deck_evidence: dict[str, list[Observation]] = {}
+
+    @property
+    def declared(self) -> Declared:
+        """What was declared of the subject, wherever."""
+        return Declared(dict(self.variants), self.eps)
 
     @property
     def begun(self) -> tuple[str, ...]:
@@ -313,38 +324,45 @@ def inspect_subject(
     cases: int | None = None,
     time_limit: float = 60.0,
     variants: str | Mapping[str, str] = "",
+    project: Project = NO_PROJECT,
 ) -> Inspection:
-    """An inspection of what ``--impl`` names. Raises WrongUse with a complete text where it cannot be had."""
+    """An inspection of what ``--impl`` names. Raises WrongUse with a complete text where it cannot be had.
+
+    What is declared in ``variants`` (the command line) goes before what their own file declares, and that before what
+    the project's table does.
+    """
     torch.set_num_threads(1)  # the tensors are small: a second thread only waits, and two processes wait for each other
     known = load_catalogue()
-    declared = parse_variants(variants) if isinstance(variants, str) else dict(variants)
+    in_file = in_project(project, known.contracts)
+    given = in_one_line(variants) if isinstance(variants, str) else Declared(dict(variants))
     if impl.startswith("bug:"):
         try:
             bugs = [known.bug(name.strip()) for name in impl.removeprefix("bug:").split("+")]
         except KeyError as error:
             raise WrongUse(str(error.args[0])) from None
-        _declared(known, declared)
-        edits = tuple(edit for c, v in declared.items() for edit in variant_of(known.contracts, c, v).edits)
+        known, declared = _with(known, given.over(in_file))
+        edits = tuple(e for c, v in declared.variants.items() for e in variant_of(known.contracts, c, v).edits)
         door = reference_door(known.contracts, (*edits, *edits_of(bugs)), name=impl, time_limit=time_limit)
-        return Inspection(known, door, seed, cases, declared, "the reference with this mistake")
-    found = discover(impl, known.contracts)
-    declared = {**found.variants, **declared}
-    _declared(known, declared)
+        return Inspection(known, door, seed, cases, declared.variants, "the reference with this mistake", eps=declared.eps)
+    eps = given.eps if given.eps is not None else in_file.eps
+    found = discover(impl, _with(known, Declared({}, eps))[0].contracts)
+    known, declared = _with(known, given.over(Declared(found.variants, found.eps)).over(in_file))
+    if declared.eps != eps:  # their own file said it
+        for name, adapter in found.adapters.items():
+            if hasattr(adapter, "contract"):
+                adapter.contract = known.contracts[name]
     door = Door(found.name, found.adapters, known.contracts, time_limit=time_limit)
-    return Inspection(known, door, seed, cases, declared, found.where, tuple(found.notes))
+    notes = tuple(found.notes)
+    return Inspection(known, door, seed, cases, declared.variants, found.where, notes, eps=declared.eps)
 
 
-def parse_variants(text: str) -> dict[str, str]:
-    """``gelu=erf, block=post_norm`` as a dictionary. Raises WrongUse naming the piece that is no such pair."""
-    pairs = {}
-    for piece in filter(None, (p.strip() for p in text.split(","))):
-        component, equals, name = (p.strip() for p in piece.partition("="))
-        if not (component and equals and name):
-            raise WrongUse(
-                f"--impl-variant takes component=variant, separated by commas, not {piece!r} (example: gelu=erf)"
-            )
-        pairs[component] = name
-    return pairs
+def _with(known: Catalogue, declared: Declared) -> tuple[Catalogue, Declared]:
+    """The catalogue as it is for what is declared. Raises WrongUse where a variant is none."""
+    _declared(known, declared.variants)
+    if declared.eps is None:
+        return known, declared
+    contracts = {name: with_eps(contract, declared.eps) for name, contract in known.contracts.items()}
+    return replace(known, contracts=contracts), declared
 
 
 def _declared(known: Catalogue, variants: Mapping[str, str]) -> None:

@@ -12,9 +12,11 @@ import pytest
 from _pytest._code.code import ExceptionInfo, ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
 from harness.adapters.discover import WrongUse
+from harness.core.bug import Bug
 from harness.core.claim import Claim
 from harness.core.signatures import in_one_line
 from harness.core.verdict import FAILING, MISSING, NOT_OFFERED, Card, Record, Verdict
+from harness.declared import Project, how_to_declare
 from harness.inspection import Inspection, inspect_subject, save_case
 from harness.reports import json_file, text
 from harness.reports.next_step import next_step
@@ -35,7 +37,9 @@ class ComponentMismatch(AssertionError):
 class Plugin:
     """One run: what was asked for, the inspection, and the record that the reports read."""
 
-    def __init__(self, config: pytest.Config, options: dict[str, str]) -> None:
+    def __init__(
+        self, config: pytest.Config, options: dict[str, str], project: tuple[dict[str, Any], str] = ({}, "")
+    ) -> None:
         self.config, self.options, self.started, self.saved = config, options, time.time(), 0.0
         self.worker = hasattr(config, "workerinput")
         try:
@@ -45,6 +49,7 @@ class Plugin:
                 cases=_number("--impl-cases", options["impl_cases"]) if options["impl_cases"] else None,
                 time_limit=_number("--impl-timeout", options["impl_timeout"]),
                 variants=options["impl_variant"],
+                project=Project(*project),
             )
             self.required = self._required(options["impl_require"])
         except WrongUse as wrong:
@@ -147,7 +152,8 @@ class Plugin:
             )
         case = self.inspection.bench.smallest.get(verdict.case_id)
         if case is not None:
-            save_case(self.folder / ".plumbline" / "failures", verdict, case, self.inspection.seed, self.options)
+            options = {**self.options, "impl_variant": str(self.inspection.declared)}
+            save_case(self.folder / ".plumbline" / "failures", verdict, case, self.inspection.seed, options)
         return verdict
 
     @pytest.hookimpl(wrapper=True)
@@ -163,10 +169,13 @@ class Plugin:
         """What the reports show of the known mistakes that a verdict names."""
         known = self.inspection.known()
         return [
-            Card(b.full_name, b.component, b.sentence, b.diff(), b.seen_in)
+            Card(b.full_name, b.component, self._sentence(b), b.diff(), b.seen_in)
             for name in (*verdict.finding, *verdict.or_else)
             if (b := known.get(name)) is not None
         ]
+
+    def _sentence(self, bug: Bug) -> str:
+        return f"{bug.sentence} {how_to_declare(bug, self.inspection.eps)}".strip()
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         values = getattr(report, "plumbline", None)

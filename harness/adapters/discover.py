@@ -12,6 +12,7 @@ import torch
 
 from harness.adapters.arrays import declared_frameworks, fitted
 from harness.adapters.classes import automatic
+from harness.adapters.epsilon import EPS, epsilon
 from harness.adapters.implements import Declaration, declared_in
 from harness.adapters.locate import Place, load, locate
 from harness.adapters.modules import ModuleAdapter
@@ -19,7 +20,7 @@ from harness.adapters.players import Adapter, ClassAdapter, FunctionAdapter
 from harness.adapters.wrong_use import ImportFailed, WrongUse, did_you_mean, near, plain
 from harness.core.contract import Argument, Contract
 
-SWITCHES = ("variants", "framework")
+SWITCHES = ("variants", "framework", *EPS)
 """What a module's PLUMBLINE dictionary may hold."""
 
 
@@ -32,6 +33,7 @@ class Found:
     adapters: Mapping[str, Adapter]
     variants: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    eps: float | None = None
 
 
 def discover(text: str, contracts: Mapping[str, Contract]) -> Found:
@@ -79,7 +81,9 @@ class _Search:
         where = str(self.place.path) if self.place.path else getattr(self.module, "__file__", None) or ""
         frameworks = declared_frameworks(self._switches().get("framework", {}), self.contracts, f"--impl={self.place.text}")
         adapters = fitted(adapters, self.contracts, self._member, frameworks)
-        return Found(whole, where, adapters, self.variants, tuple(self.notes))
+        fixed = [self._switches()[name] for name in EPS if name in self._switches()]
+        eps = epsilon(fixed[0], f"--impl={self.place.text}: PLUMBLINE") if fixed else None
+        return Found(whole, where, adapters, self.variants, tuple(self.notes), eps)
 
     # factories -------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    inspection = inspect_subject(options.impl)
+    inspection = inspect_subject(options.impl, project=options.project)
     print(f"{options.impl}: {inspection.where}")
     door: Any = inspection.subject
     for name, contract in inspection.catalogue.contracts.items():

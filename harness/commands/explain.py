@@ -8,6 +8,7 @@ import textwrap
 
 from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command, component_of, nearest
+from harness.declared import how_to_declare
 from harness.inspection import Catalogue, load_catalogue
 
 
@@ -43,7 +44,8 @@ def _explaincomponent_of(known: Catalogue, name: str) -> str:
         lines += [
             "",
             f"legal variant {variant.name}: {variant.sentence}",
-            f"    declare it: --impl-variant={name}={variant.name}",
+            f'    declare it: {name} = "{variant.name}" under [tool.plumbline] in pyproject.toml, '
+            f"or --impl-variant={name}={variant.name}",
         ]
     lines += ["", "claims:"]
     lines += [f"    {claim.name:<40} {claim.sentence}" for claim in known.claims_of(name)]
@@ -82,6 +84,8 @@ def explain_bug(known: Catalogue, name: str) -> str:
         lines.append(f"same numbers as: {', '.join(bug.looks_like)}")
     if bug.unnamed_because:
         lines.append(f"the diagnosis cannot name it: {bug.unnamed_because}")
+    if how := how_to_declare(bug):
+        lines += textwrap.wrap(how, 108, break_on_hyphens=False)
     lines.append(f"see it caught: pytest --impl=bug:{bug.full_name}")
     return "\n".join(lines)
 

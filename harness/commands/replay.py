@@ -10,6 +10,7 @@ from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command, component_of
 from harness.commands.explain import explain_bug
 from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING
+from harness.declared import Project
 from harness.inspection import inspect_subject, load_case
 
 
@@ -33,13 +34,13 @@ def run(options: argparse.Namespace) -> int:
             raise WrongUse(f"no kept failure {options.case!r} in {folder.resolve()}; there are: {kept}")
     still = 0
     for path in paths:
-        still += _replay_one(path, options.impl)
+        still += _replay_one(path, options.impl, options.project)
     return 1 if still else 0
 
 
-def _replay_one(path: Path, impl: str | None) -> int:
+def _replay_one(path: Path, impl: str | None, project: Project) -> int:
     body, case = load_case(path)
-    inspection = inspect_subject(impl or body["impl"], seed=body["seed"], variants=body["variants"])
+    inspection = inspect_subject(impl or body["impl"], seed=body["seed"], variants=body["variants"], project=project)
     component = component_of(inspection.catalogue, body["component"])
     claims = {c.name: c for c in inspection.catalogue.claims_of(component)}
     if body["claim"] not in claims:
