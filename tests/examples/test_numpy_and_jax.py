@@ -1,0 +1,98 @@
+"""GPT-2 in NumPy with hand-written backward functions, and in JAX: right as they are, and a wrong backward is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.inspection import Inspection, inspect_subject
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NUMPY = (
+    "gelu", "token_embedding", "learned_positions", "linear", "softmax", "layer_norm", "mlp", "attention", "block", "gpt2",
+)  # fmt: skip
+JAX = (*(c for c in NUMPY if c not in ("linear", "softmax")), "lora", "rslora", "quantize_int8")
+SOME = {
+    "agrees_with_the_reference", "declared_form", "every_argument_receives_a_gradient", "gradients_agree", "round_trip",
+    "base_is_frozen", "both_matrices_train", "reconstruction_is_within_half_a_step",
+}  # fmt: skip
+"""Of JAX, which compiles every operation for every shape anew: what numbers and gradients are judged by."""
+
+
+def judged(inspection: Inspection, component: str, some: set[str] | None = None) -> dict[str, str]:
+    """The status of each claim; what does not hold says why."""
+    found = {}
+    for claim in inspection.catalogue.claims_of(component):
+        if some is None or claim.name in some:
+            verdict, _ = inspection.bench.judge(inspection.catalogue.contracts[component], claim, shrink=False)
+            assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
+            found[claim.name] = verdict.status
+    return found
+
+
+@pytest.mark.parametrize("component", NUMPY)
+def test_numpy_keeps_every_claim(component: str) -> None:
+    """Gradients included: those that were written by hand."""
+    inspection = inspect_subject(str(EXAMPLES / "numpy_backward.py"), cases=4)
+    if component not in inspection.catalogue.contracts:
+        pytest.skip(f"no sheet of {component}")
+    found = judged(inspection, component)
+    assert found["gradients_agree"] == found["gradients_agree_with_differences"] == "holds"
+
+
+@pytest.mark.parametrize("component", JAX)
+def test_jax_keeps_the_claims_about_numbers_and_gradients(component: str) -> None:
+    """By ``jax.vjp``."""
+    found = judged(inspect_subject(str(EXAMPLES / "jax_gpt2.py"), cases=2), component, SOME)
+    assert found.get("gradients_agree", "holds") == "holds" and "holds" in found.values()
+
+
+WRONG = {
+    # (component, right text, wrong text): what is said of it
+    ("gelu", "return grad_out * (", "return 0.5 * grad_out * ("): "the gradient of x is 0.5 x what it must be",
+    ("gelu", "return grad_out * (", "return -grad_out * ("): "the gradient of x has the wrong sign",
+    ("gelu", "1.0 + 3.0 * 0.044715 * x**2", "1.0 + 0.044715 * x**2"): "the gradient of x is not what it must be",
+    ("token_embedding", "np.add.at(grad_weight, ids, grad_out)", "grad_weight[ids] += grad_out"): "the gradient of weight",
+    ("linear", "grad_rows.T @ rows", "rows.T @ grad_rows"): "the gradient of weight is transposed; those of x, bias are right",
+    ("linear", "is None else grad_rows.sum(0)", "is None else grad_out"): "the gradient of bias lacks the sum over its leading axes",
+    ("linear", "return grad_out @ weight,", "return 0 * x,"): "the gradient of x is zero",
+    ("layer_norm", "inner - mean - normed * along", "inner - mean"): "the gradient of x",
+    ("layer_norm", "(grad_out * normed).sum(leading), None", "grad_out.sum(leading), None"):
+        "the gradient of weight is the gradient of bias; those of x, bias are right",
+    ("layer_norm", "else grad_out.sum(leading)", "else grad_out.mean(leading)"): "the gradient of bias",
+    ("attention", "weights, -1) / math.sqrt(width // n_heads)\n    grad_q", "weights, -1)\n    grad_q"):
+        "part query and key, which is multiplied by the root of width / heads",
+    ("mlp", "return grad_x, grad_up, grad_up_bias", "return grad_x, 2 * grad_up, grad_up_bias"):
+        "the gradient of up_weight is 2 x what it must be; those of x, down_weight, up_bias, down_bias are right",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("component", "right", "wrong"), WRONG, ids=lambda text: text[:24])
+def test_a_wrong_backward_is_named(tmp_path: Path, component: str, right: str, wrong: str) -> None:
+    """By its argument, how it is wrong where that is plain, and the line of the backward function."""
+    source = (EXAMPLES / "numpy_backward.py").read_text()
+    assert source.count(right) == 1
+    (tmp_path / "somebody.py").write_text(source.replace(right, wrong))
+    inspection = inspect_subject(str(tmp_path / "somebody.py"), cases=12)
+    if component not in inspection.catalogue.contracts:
+        pytest.skip(f"no sheet of {component}")
+    inspection.diagnostician.seconds = 2.0  # pairs of known mistakes are another test's business
+    claims = {claim.name: claim for claim in inspection.catalogue.claims_of(component)}
+    assert inspection.judge(component, claims["agrees_with_the_reference"]).status == "holds"
+    verdict = inspection.judge(component, claims["gradients_agree"])
+    said = f"{verdict.message}; {verdict.worst}"
+    assert verdict.status == "violated" and WRONG[component, right, wrong] in said
+    line = next(n for n, text in enumerate(source.splitlines(), 1) if text.startswith(f"def {component}_backward"))
+    assert verdict.line == line
+
+
+def test_a_wrong_component_is_diagnosed_though_its_backward_is_right(tmp_path: Path) -> None:
+    """What is computed forwards is explained alone."""
+    source = (EXAMPLES / "numpy_backward.py").read_text()
+    (tmp_path / "somebody.py").write_text(source.replace("(x + 0.044715 * x**3)))", "(x + 0.44715 * x**3)))"))
+    inspection = inspect_subject(str(tmp_path / "somebody.py"), cases=8)
+    claims = {claim.name: claim for claim in inspection.catalogue.claims_of("gelu")}
+    verdict = inspection.judge("gelu", claims["agrees_with_the_reference"])
+    assert verdict.status == "violated" and verdict.finding
+    assert inspection.judge("gelu", claims["gradients_agree"]).status == "holds"
