@@ -13,6 +13,7 @@ from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
 from harness.domains.tensors import ORDINARY, seeds, tensors
 from reference_model.attention import attention
+from specs._dialects import CS336_HEADS, PICO_HEADS
 from specs._parameters import ATTENTION
 from specs._sizes import SIZES
 from specs._transformer import (
@@ -265,6 +266,7 @@ CONTRACT = Contract(
     cases=cases,
     invalid=indivisible,
     rows=("x",),
+    dialects=(CS336_HEADS, PICO_HEADS,),
     order=50,
     roundings=(
         Edit(attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),

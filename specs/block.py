@@ -14,6 +14,7 @@ from harness.core.claim import Claim, Trial
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.domains.tensors import ORDINARY, tensors
 from reference_model.block import block
+from specs._dialects import PICO_BLOCK
 from specs._parameters import BLOCK
 from specs._sizes import SIZES
 from specs._transformer import (
@@ -154,6 +155,7 @@ CONTRACT = Contract(
     cases=cases,
     parts=("layer_norm", "attention", "mlp"),
     rows=("x",),
+    dialects=(PICO_BLOCK,),
     order=60,
     classes=("block", "transformerblock", "decoderblock", "gptblock", "decoderlayer", "transformerlayer", "layer",
              "transformerdecoderblock", "residualblock"),

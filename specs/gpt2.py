@@ -15,6 +15,7 @@ from harness.core.subject import Told
 from harness.domains.tensors import seeds, token_ids
 from reference_model.config import Config, parameter_count
 from reference_model.gpt2 import gpt2
+from specs._dialects import PICO_MODEL
 from specs._parameters import GPT2
 from specs._sizes import SIZES
 from specs._transformer import (
@@ -211,6 +212,7 @@ CONTRACT = Contract(
     invalid=refused,
     parts=("block", "layer_norm", "token_embedding", "learned_positions"),
     rows=("ids",),
+    dialects=(PICO_MODEL,),
     order=70,
     classes=("gpt2", "gpt", "gptmodel", "gpt2model", "lmheadmodel", "gptlanguagemodel", "languagemodel", "transformer",
              "transformerlm", "transformerlanguagemodel", "gptlm", "demotransformer", "decoderonlytransformer", "minigpt",

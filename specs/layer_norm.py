@@ -9,6 +9,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import parameters, tensors
 from reference_model.layer_norm import layer_norm
+from specs._dialects import PICO_NORM
 from specs._sizes import SIZES
 
 
@@ -111,6 +112,7 @@ CONTRACT = Contract(
     cases=cases,
     rows=("x",),
     leading_axes=("x",),
+    dialects=(PICO_NORM,),
     order=20,
     classes=("layernorm", "norm", "ln", "layernormalization"),
     size_names=SIZES,

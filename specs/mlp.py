@@ -11,6 +11,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import ORDINARY, tensors
 from reference_model.mlp import mlp
+from specs._dialects import PICO_MLP
 from specs._parameters import MLP
 from specs._sizes import SIZES
 from specs._transformer import mlp_weights, output, silence, tolerance
@@ -129,6 +130,7 @@ CONTRACT = Contract(
     parts=("gelu",),
     rows=("x",),
     leading_axes=("x",),
+    dialects=(PICO_MLP,),
     order=40,
     classes=("mlp", "feedforward", "feedfoward", "ffn", "positionwisefeedforward", "feedforwardnetwork", "ff", "ffwd",
              "transformermlp"),

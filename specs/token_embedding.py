@@ -9,6 +9,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import ORDINARY, tensors, token_ids
 from reference_model.token_embedding import token_embedding
+from specs._dialects import CS336_EMBEDDING
 from specs._sizes import SIZES
 
 
@@ -111,6 +112,7 @@ CONTRACT = Contract(
     cases=cases,
     invalid=invalid,
     rows=("ids",),
+    dialects=(CS336_EMBEDDING,),
     order=12,
     classes=("tokenembedding", "embedding", "embed", "tokenembeddings", "tokenembed", "inputembedding", "wte"),
     size_names=SIZES,

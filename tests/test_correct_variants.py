@@ -68,7 +68,14 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("seed", "name"), [(seed, name) for seed in range(SEEDS) for name in VARIANTS])
+FORMER_ALARMS = [(14, "model: gpt2 upcast"), (16, "attention: attention softmax in float32")]
+"""Seeds beyond the usual ones where these once failed: a tolerance from three perturbations alone, one smooth case of three."""
+
+
+@pytest.mark.parametrize(
+    ("seed", "name"),
+    [*((seed, name) for seed in range(SEEDS) for name in VARIANTS), *(a for a in FORMER_ALARMS if a[0] >= SEEDS)],
+)
 def test_it_keeps_every_claim(seed: int, name: str) -> None:
     """No claim of a component that the variant offers fails, and some are judged (what it lacks it may say)."""
     judged = inspection(name, seed)

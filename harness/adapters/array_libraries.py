@@ -38,7 +38,7 @@ class Torch:
 
 
 class Numpy(Torch):
-    """numpy arrays that share memory with the tensors, both ways: a write of theirs shows as it would in torch."""
+    """NumPy arrays that share memory with the tensors, both ways: a write of theirs shows as it would in torch."""
 
     name, title = "numpy", "NumPy"
 

@@ -88,6 +88,7 @@ class ArrayAdapter:
     def __init__(self, inner: Adapter, framework: str, backward: ByHand | None = None) -> None:
         self.inner, self.framework, self.backward = inner, framework, backward
         self.source = inner.source
+        self.widens = False
 
     @property
     def place(self) -> tuple[str, int] | None:
@@ -112,6 +113,8 @@ class ArrayAdapter:
             said.append(f"its gradients are those of {self.backward.name}, written by hand")
         elif kind.how:
             said.append(f"its gradients are taken by {kind.how}")
+        if self.widens:
+            said.append("it returns float64 for float32 (a NumPy scalar, as np.sqrt(2.0) is one, widens what it meets)")
         return tuple(said)
 
     def player(self, contract: Contract, request: Request) -> ArrayPlayer:
@@ -125,7 +128,9 @@ class ArrayPlayer:
         self.adapter, self.contract, self.request = adapter, contract, request
         self.arrays = KINDS[adapter.framework]()
         self.inner: Player = adapter.inner.player(contract, request)
-        self.wide = any(is_float(t) and t.dtype == torch.float64 for _, t in request.case.tensors())
+        dtypes = {t.dtype for _, t in request.case.tensors() if is_float(t)}
+        self.wide, self.narrow = torch.float64 in dtypes, dtypes == {torch.float32}
+        self.half = bool(dtypes & {torch.bfloat16, torch.float16})
         self.played: list[tuple[Call, dict[str, Any], Any]] = []
         """Each call with its tensors, the arrays made of them, and what came back."""
 
@@ -138,6 +143,8 @@ class ArrayPlayer:
         return self.adapter.backward
 
     def call(self, call: Call) -> Any:
+        if self.adapter.framework == "numpy" and self.half:
+            raise NotOffered("NumPy code computes in float32 and float64: bfloat16 and float16 are not judged")
         with self.arrays.scope(self.wide):
             given = self._taken(call.arguments)
             returned = self.inner.call(Call(call.method, given))
@@ -146,8 +153,15 @@ class ArrayPlayer:
             self.played.append((call, given, returned))
             if self.backward is not None and self.contract.differentiable:
                 returned, _ = self.backward.apart(returned, call.method)
-            value = map_leaves(returned, lambda _, leaf: self.arrays.give(leaf))
+            value = map_leaves(returned, lambda _, leaf: self._narrowed(self.arrays.give(leaf)))
         return value if facts is None else Told(value, facts)
+
+    def _narrowed(self, value: Any) -> Any:
+        """What NumPy's scalars have widened to float64 on the way, in float32 again: that is no mistake there."""
+        if self.adapter.framework != "numpy" or not self.narrow or not is_float(value) or value.dtype != torch.float64:
+            return value
+        self.adapter.widens = True
+        return value.float()
 
     def parameters(self) -> Mapping[str, Any]:
         """Nothing for the door to watch: what an object has learned is differentiated here."""
@@ -163,7 +177,7 @@ class ArrayPlayer:
             return {label: self._given_back(label, value) for label, value in found.items()}
 
     def _given_back(self, label: str, value: Any) -> Any:
-        tensor = self.arrays.give(value)
+        tensor = self._narrowed(self.arrays.give(value))
         if tensor is None or type(tensor) is torch.Tensor:
             return tensor if tensor is None else tensor.detach().clone()
         who = self.backward.name if self.backward is not None else "it"

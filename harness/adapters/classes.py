@@ -82,7 +82,9 @@ class _Search:
         refused: list[str] = []
         for kind in ranked:
             named = resemblance(kind, contract)
-            if not named and (not every or any(resemblance(kind, c) for c in self.contracts.values())):
+            if any(resemblance(kind, other) > named for other in self.contracts.values()):
+                continue  # RMSNorm ends in norm, but there is a better name for it
+            if not named and not every:
                 continue
             adapter, why = self._tried(kind, contract)
             if adapter is not None:

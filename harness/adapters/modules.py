@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import inspect
-import random
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy
 import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as hypothesis_seed
@@ -21,7 +19,7 @@ from torch import nn
 from harness.adapters.calling import Calling, calling, result_of
 from harness.adapters.implements import Declaration
 from harness.adapters.mapping import CannotMatch, OtherSize, Plan, Row, plan, sizes, slots, values_for
-from harness.adapters.players import Watched, invoke, untaken
+from harness.adapters.players import Watched, invoke, nothing_disturbed, untaken
 from harness.core.case import CALL, Call, Case, Settings, is_float
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
@@ -340,15 +338,9 @@ def _kind_of_numbers(arguments: Mapping[str, Any]) -> tuple[torch.dtype, torch.d
 
 @contextmanager
 def _nothing_disturbed() -> Iterator[None]:
-    """Building draws random weights, which is its business: generators are put back. Never inside inference mode."""
-    before = (torch.get_rng_state(), numpy.random.get_state(), random.getstate())
-    try:
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-    finally:
-        torch.set_rng_state(before[0])
-        numpy.random.set_state(before[1])
-        random.setstate(before[2])
+    """For building a module: generators are put back, and it never happens inside inference mode."""
+    with nothing_disturbed(), torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def _count(module: nn.Module) -> float:

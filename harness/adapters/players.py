@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Container, Iterable, Mapping
+import random
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
+
+import numpy
+import torch
 
 from harness.adapters.half_done import unfinished
 from harness.core.case import CALL, Call, Case, Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.subject import Request
+
+
+@contextmanager
+def nothing_disturbed() -> Iterator[None]:
+    """Building draws random weights, which is its business: generators are put back."""
+    before = (torch.get_rng_state(), numpy.random.get_state(), random.getstate())
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        numpy.random.set_state(before[1])
+        random.setstate(before[2])
 
 
 class Player(Protocol):
@@ -198,6 +215,9 @@ def invoke(
     named = {n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     more = {k: v for k, v in (extra or {}).items() if k in named or takes_any}
+    needs = [n for n, p in parameters.items() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if len(needs) > len(names) + len(more):
+        raise _cannot_be_called(function, signature, f"give {', '.join(needs[len(names):])} a default, or do without")
     if takes_any or all(name in named for name in names):
         return function(**{name: arguments[name] for name in names}, **more)
     by_name = {a.name: a for a in signature.arguments}
@@ -222,10 +242,14 @@ def invoke(
     needed = [n for n in names if n not in settings_left]
     if settings_left and (set(settings_left) == set(unknown) or len(positional) == len(needed)):
         raise NotOffered(f"it takes no {', '.join(settings_left)}")
+    raise _cannot_be_called(function, signature, "by these names or in this order")
+
+
+def _cannot_be_called(function: Callable[..., Any], signature: Signature, how: str) -> TypeError:
     ours = ", ".join(a.name for a in signature.arguments)
-    raise TypeError(
+    return TypeError(
         f"{getattr(function, '__name__', function)}{inspect.signature(function)} cannot be called as the contract says: "
-        f"it must take ({ours}), by these names or in this order"
+        f"it must take ({ours}), {how}"
     )
 
 

@@ -57,6 +57,25 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Dialect:
+    """How a published project spells a component: a function of another name, with other arguments.
+
+    ``takes``: names of its arguments, by which it is recognised. ``arguments``: from the contract's arguments to its own.
+    They may be torch tensors, NumPy or JAX arrays. ``absent``: optional parameters that it has no place for.
+    ``one_by_one``: arguments whose first axis is a batch, for functions that take one sequence at a time.
+    ``result``: from what it returns to what the contract says.
+    """
+
+    project: str
+    function: str
+    takes: tuple[str, ...]
+    arguments: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    absent: tuple[str, ...] = ()
+    one_by_one: tuple[str, ...] = ()
+    result: Callable[[Any], Any] = lambda value: value
+
+
+@dataclass(frozen=True)
 class Contract:
     """Everything promised about one component.
 
@@ -69,7 +88,7 @@ class Contract:
     own (``{"norm": {"weight": "norm_1_weight"}}``), so that a module can be taken apart. ``classes``: names of published
     module classes of it. ``size_names``: how published constructors and configurations name its sizes.
     ``roundings``: edits of the reference, each of which moves one of its constants by one float32 unit: code that keeps
-    such a constant in float32 is right.
+    such a constant in float32 is right. ``dialects``: how published projects spell it.
     """
 
     name: str
@@ -95,6 +114,7 @@ class Contract:
     size_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     roundings: tuple[Any, ...] = ()
+    dialects: tuple[Dialect, ...] = ()
 
     @property
     def is_function(self) -> bool:

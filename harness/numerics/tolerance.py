@@ -77,14 +77,18 @@ def difference(one: Any, other: Any) -> float:
 
 
 def tolerances(
-    play: Callable[[Case], Answer], case: Case, dtype: torch.dtype, anew: Callable[[Case], Answer] | None = None
+    play: Callable[[Case], Answer],
+    case: Case,
+    dtype: torch.dtype,
+    anew: Callable[[Case], Answer] | None = None,
+    perturbations: int = PERTURBATIONS,
 ) -> tuple[Answer, Answer]:
     """The expected answer in float64, and the tolerance for each of its outputs and gradients.
 
     ``play`` runs the reference; ``anew`` does so without answering from memory (``play`` where none is given).
     ``dtype`` is what the subject computes in: float64 is judged by the rule of meaning,
     float32 and 16 bit by the reference's own rounding on this very case. Arguments are first rounded to ``dtype``, so
-    both sides start from the same numbers.
+    both sides start from the same numbers. ``perturbations``: how often the reference is moved by a rounding.
     """
     given = case.cast(dtype)
     exact_case = given.cast(torch.float64)
@@ -95,10 +99,10 @@ def tolerances(
         return exact, Answer((None,) * len(exact.outputs))
     epsilon = EPSILON[dtype]
     low = dtype in (torch.bfloat16, torch.float16)
-    moved = [] if low else [_moved(anew or play, exact_case, epsilon, seed) for seed in range(1, PERTURBATIONS + 1)]
+    moved = [] if low else [_moved(anew or play, exact_case, epsilon, seed) for seed in range(1, perturbations + 1)]
     rounded = [] if dtype == torch.float64 else [(1.0, play(given))]
     if low:  # what one small case happens to lose says little; moved by whole units, twice what rounding does at most
-        rounded += [(0.5, _moved(anew or play, given, None, seed)) for seed in range(1, PERTURBATIONS + 1)]
+        rounded += [(0.5, _moved(anew or play, given, None, seed)) for seed in range(1, perturbations + 1)]
     rounded = [(share, answer) for share, answer in rounded if answer.crash is None]
     biggest_input = magnitude([dict(call.arguments) for call in case.calls])
     biggest_gradient = magnitude(exact.gradients)

@@ -108,6 +108,13 @@ def both_scaled_by_a_fourth_root(q, k, v):
 
 
 @_between_projections
+def scaled_by_a_float32_tensor(q, k, v):
+    """The root of the head size is a float32 number, whatever it divides. Once a false alarm."""
+    scores = q @ k.mT / torch.sqrt(torch.tensor(q.shape[-1]))
+    return scores.masked_fill(_future(q.shape[-2]), -math.inf).softmax(-1) @ v
+
+
+@_between_projections
 def softmax_in_float32(q, k, v):
     """The weights are taken in float32 and cast back, whatever comes in."""
     scores = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(_future(q.shape[-2]), -math.inf)
@@ -312,7 +319,8 @@ def of_float32_only(x, qkv_weight, qkv_bias, out_weight, out_bias, n_heads):
 ATTENTIONS = (
     fused_and_causal, fused_with_a_bool_mask, fused_with_an_additive_mask, masked_with_the_least_finite_number,
     masked_by_adding_the_least_finite_number, masked_by_subtracting_1e10, masked_by_where, masked_after_the_exponential,
-    by_log_sum_exp, query_scaled_first, both_scaled_by_a_fourth_root, softmax_in_float32, by_einsum,
+    by_log_sum_exp, query_scaled_first, both_scaled_by_a_fourth_root, softmax_in_float32,
+    scaled_by_a_float32_tensor, by_einsum,
     heads_folded_into_the_batch, by_baddbmm, keys_first, query_by_query, in_blocks_of_keys, with_its_own_backward,
     mapped_over_heads, with_dropout_of_zero, three_projections, one_view_of_three_heads_and_size, head_by_head,
     heads_in_the_einsum, with_weights_stored_in_out, time_first, of_torch, checkpointed, upcast, of_float32_only,

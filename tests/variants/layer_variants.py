@@ -31,6 +31,21 @@ def gelu_by_pow(x):
     return 0.5 * x * (1.0 + torch.tanh(ROOT * (x + CUBIC * torch.pow(x, 3.0))))
 
 
+def gelu_with_constants_in_float32(x):
+    """As a widely read book writes it: the root is a float32 tensor, which stays one beside float64. Once a false alarm."""
+    return 0.5 * x * (1.0 + torch.tanh(torch.sqrt(torch.tensor(2.0 / torch.pi)) * (x + 0.044715 * torch.pow(x, 3))))
+
+
+def gelu_with_both_constants_in_float32(x):
+    root, cubic = torch.tensor([2.0 / math.pi]).sqrt(), torch.tensor([CUBIC])
+    return 0.5 * x * (1.0 + torch.tanh(root * (x + cubic * x * x * x)))
+
+
+def mlp_with_constants_in_float32(x, up_weight, up_bias, down_weight, down_bias):
+    hidden = gelu_with_constants_in_float32(functional.linear(x, up_weight, up_bias))
+    return functional.linear(hidden, down_weight, down_bias)
+
+
 def gelu_factored(x):
     """x + a x^3 as x (1 + a x^2), constants multiplied first."""
     square = x * x
@@ -387,7 +402,8 @@ def mlp_with_its_own_backward(x, up_weight, up_bias, down_weight, down_bias):
 # the list ------------------------------------------------------------------------------------------------------------
 
 _GELUS = (
-    gelu_of_torch, gelu_module, gelu_by_sigmoid, gelu_by_pow, gelu_factored, gelu_in_two_halves, gelu_in_place_on_its_own,
+    gelu_of_torch, gelu_module, gelu_by_sigmoid, gelu_by_pow, gelu_with_constants_in_float32,
+    gelu_with_both_constants_in_float32, gelu_factored, gelu_in_two_halves, gelu_in_place_on_its_own,
     gelu_by_exp, gelu_by_logsigmoid, gelu_upcast, gelu_upcast_to_double, gelu_of_float32_only, gelu_with_its_own_backward,
 )  # fmt: skip
 _NORMS = (
@@ -397,6 +413,7 @@ _NORMS = (
     norm_with_a_diagonal_weight, norm_by_group_norm, norm_row_by_row, norm_with_its_own_backward,
 )  # fmt: skip
 _MLPS = (
+    mlp_with_constants_in_float32,
     mlp_of_torch, mlp_as_modules, mlp_by_addmm, mlp_by_einsum, mlp_in_chunks_of_the_hidden_axis, mlp_position_by_position,
     mlp_checkpointed, mlp_by_convolution, mlp_with_biases_as_weights, mlp_upcast, mlp_of_float32_only,
     mlp_with_its_own_backward,

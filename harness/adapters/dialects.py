@@ -1,0 +1,138 @@
+"""Functions of published projects under their own names and arguments: ``run_linear(d_in, d_out, weights, in_features)``.
+
+Which there are stands in the contract sheets; here is only how one is recognised and called.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from harness.adapters.players import Player, nothing_disturbed, untaken
+from harness.core.case import CALL, Call, Settings
+from harness.core.claim import NotOffered
+from harness.core.contract import Contract, Dialect
+from harness.core.subject import Request
+
+
+def spoken(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter | None:
+    """The adapter of a function that is this component in a known dialect. ``member`` finds a name in their module."""
+    for dialect in contract.dialects:
+        found = member(dialect.function)
+        if not inspect.isroutine(found):
+            continue
+        theirs, ours = set(_names(found)), {a.name for a in contract.calls[CALL].arguments}
+        if set(dialect.takes) <= theirs and not (theirs - set(dialect.takes)) & ours:
+            return DialectAdapter(found, dialect, contract)
+    return None
+
+
+def _names(function: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+class DialectAdapter:
+    """A function that is called as its own project does."""
+
+    kind = "function"
+
+    def __init__(self, function: Callable[..., Any], dialect: Dialect, contract: Contract) -> None:
+        self.source, self.dialect, self.contract = function, dialect, contract
+        self.absent = dialect.absent
+        self.notes = (f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes)})",)
+
+    def player(self, contract: Contract, request: Request) -> Player:
+        return _Speaking(self)
+
+
+class _Speaking:
+    def __init__(self, adapter: DialectAdapter) -> None:
+        self.adapter, self.dialect = adapter, adapter.dialect
+
+    def call(self, call: Call) -> Any:
+        signature = self.adapter.contract.calls[CALL]
+        read = _Read(call.arguments)
+        rows = self.dialect.one_by_one
+        if not rows:
+            result = self._once(read)
+        else:
+            batch = [name for name in rows if name in call.arguments]
+            many = len(call.arguments[batch[0]])
+            result = _stacked(
+                [self._once(read.replaced({n: call.arguments[n][i] for n in batch})) for i in range(many)]
+            )
+        left = untaken([a for a in signature.arguments if a.role == "setting"], call.arguments, read.names)
+        for a in signature.arguments:
+            record = call.arguments.get(a.name)
+            if isinstance(record, Settings):
+                left += untaken(a.fields, record.as_dict(), read.names)
+        if left:
+            raise NotOffered(f"{self.dialect.function} takes no {', '.join(left)}")
+        return result
+
+    def _once(self, arguments: Mapping[str, Any]) -> Any:
+        given = self.dialect.arguments(arguments)
+        with nothing_disturbed():  # such functions build a module each time, which draws weights that are then replaced
+            return self.dialect.result(self.adapter.source(**given))
+
+    def parameters(self) -> Mapping[str, Any]:
+        return {}
+
+    def after_backward(self, found: Mapping[str, Any]) -> None:
+        """Weights that are copied into a module inside receive no gradient, which is how such a function is meant."""
+        learned = {a.name for a in self.adapter.contract.arguments("parameter")}
+        theirs = {name: value for name, value in found.items() if name.partition(".")[0] in learned}
+        if theirs and all(value is None for value in theirs.values()):
+            raise NotOffered(f"{self.dialect.function} copies its weights into a module: no gradient reaches them")
+
+
+class _Read(Mapping[str, Any]):
+    """Arguments that know which of them were read."""
+
+    def __init__(self, values: Mapping[str, Any], names: set[str] | None = None) -> None:
+        self.values_, self.names = dict(values), names if names is not None else set()
+
+    def replaced(self, new: Mapping[str, Any]) -> _Read:
+        return _Read({**self.values_, **new}, self.names)
+
+    def __getitem__(self, name: str) -> Any:
+        self.names.add(name)
+        value = self.values_[name]
+        if isinstance(value, Settings):
+            return _Fields(value, self.names)
+        return value
+
+    def __iter__(self) -> Any:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+class _Fields:
+    """A record of settings whose reading is noted."""
+
+    def __init__(self, record: Settings, names: set[str]) -> None:
+        self._record, self._names = record, names
+
+    def __getattr__(self, name: str) -> Any:
+        self._names.add(name)
+        return getattr(self._record, name)
+
+
+def _stacked(rows: list[Any]) -> Any:
+    """Results of one sequence each, as a batch, in their own library."""
+    first = rows[0]
+    if torch.is_tensor(first):
+        return torch.stack(rows)
+    if hasattr(first, "__array_namespace__"):
+        return first.__array_namespace__().stack(rows)
+    import numpy
+
+    return numpy.stack(rows)

@@ -1,0 +1,134 @@
+"""How published projects spell the components as functions.
+
+CS336: the adapters file of Stanford's CS336, assignment 1 (tests/adapters.py): weights as arguments, no biases, sizes beside.
+picoGPT: jaymody/picoGPT gpt2.py: dictionaries of weights kept [in, out], one sequence at a time.
+
+The arguments may be arrays of any library: plain slicing and ``.T`` is all that is done to them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.core.claim import NotOffered
+from harness.core.contract import Dialect
+
+CS336 = "Stanford's CS336 assignment 1"
+PICO = "picoGPT"
+Arguments = Mapping[str, Any]
+
+
+def thirds(weight: Any) -> tuple[Any, Any, Any]:
+    """The rows of q, of k and of v."""
+    width = weight.shape[0] // 3
+    return weight[:width], weight[width : 2 * width], weight[2 * width :]
+
+
+# CS336 ---------------------------------------------------------------------------------------------------------------
+
+
+def cs336_heads(a: Arguments) -> dict[str, Any]:
+    q, k, v = thirds(a["qkv_weight"])
+    return {
+        "d_model": a["x"].shape[-1], "num_heads": a["n_heads"], "q_proj_weight": q, "k_proj_weight": k,
+        "v_proj_weight": v, "o_proj_weight": a["out_weight"], "in_features": a["x"],
+    }  # fmt: skip
+
+
+CS336_LINEAR = Dialect(
+    CS336, "run_linear", ("d_in", "d_out", "weights", "in_features"),
+    lambda a: {"d_in": a["weight"].shape[1], "d_out": a["weight"].shape[0], "weights": a["weight"], "in_features": a["x"]},
+    absent=("bias",),
+)  # fmt: skip
+CS336_EMBEDDING = Dialect(
+    CS336, "run_embedding", ("vocab_size", "d_model", "weights", "token_ids"),
+    lambda a: {"vocab_size": a["weight"].shape[0], "d_model": a["weight"].shape[1], "weights": a["weight"],
+               "token_ids": a["ids"]},
+)  # fmt: skip
+CS336_SWIGLU = Dialect(
+    CS336, "run_swiglu", ("d_model", "d_ff", "w1_weight", "w2_weight", "w3_weight", "in_features"),
+    lambda a: {"d_model": a["x"].shape[-1], "d_ff": a["up_weight"].shape[0], "w1_weight": a["gate_weight"],
+               "w2_weight": a["down_weight"], "w3_weight": a["up_weight"], "in_features": a["x"]},
+)  # fmt: skip
+CS336_ATTEND = Dialect(
+    CS336, "run_scaled_dot_product_attention", ("Q", "K", "V", "mask"),
+    lambda a: {"Q": a["q"], "K": a["k"], "V": a["v"], "mask": a["mask"]},
+)  # fmt: skip
+CS336_HEADS = Dialect(
+    CS336, "run_multihead_self_attention",
+    ("d_model", "num_heads", "q_proj_weight", "k_proj_weight", "v_proj_weight", "o_proj_weight", "in_features"),
+    cs336_heads, absent=("qkv_bias", "out_bias"),
+)  # fmt: skip
+CS336_RMS_NORM = Dialect(
+    CS336, "run_rmsnorm", ("d_model", "eps", "weights", "in_features"),
+    lambda a: {"d_model": a["x"].shape[-1], "eps": a["eps"], "weights": a["weight"], "in_features": a["x"]},
+)  # fmt: skip
+CS336_SOFTMAX = Dialect(
+    CS336, "run_softmax", ("in_features", "dim"), lambda a: {"in_features": a["x"], "dim": a["dim"]},
+)  # fmt: skip
+
+
+# picoGPT -------------------------------------------------------------------------------------------------------------
+
+
+def pico_linear(weight: Any, bias: Any) -> dict[str, Any]:
+    """{"w": [in, out], "b": [out]}; zeros where there is no bias."""
+    return {"w": weight.T, "b": bias if bias is not None else 0 * weight[:, 0]}
+
+
+def pico_norm(gain: Any, shift: Any) -> dict[str, Any]:
+    return {"g": gain, "b": shift if shift is not None else 0 * gain}
+
+
+def pico_mlp(w: Arguments) -> dict[str, Any]:
+    return {"c_fc": pico_linear(w["up_weight"], w["up_bias"]), "c_proj": pico_linear(w["down_weight"], w["down_bias"])}
+
+
+def pico_heads(w: Arguments) -> dict[str, Any]:
+    return {"c_attn": pico_linear(w["qkv_weight"], w["qkv_bias"]), "c_proj": pico_linear(w["out_weight"], w["out_bias"])}
+
+
+def pico_block(w: Arguments) -> dict[str, Any]:
+    return {
+        "mlp": pico_mlp(w), "attn": pico_heads(w), "ln_1": pico_norm(w["norm_1_weight"], w["norm_1_bias"]),
+        "ln_2": pico_norm(w["norm_2_weight"], w["norm_2_bias"]),
+    }  # fmt: skip
+
+
+def pico_model(a: Arguments) -> dict[str, Any]:
+    w, config = a["weights"], a["config"]
+    return {
+        "inputs": [int(i) for i in a["ids"]], "wte": w["token_embedding"], "wpe": w["position_embedding"],
+        "blocks": [pico_block(layer) for layer in w["blocks"]],
+        "ln_f": pico_norm(w["final_norm_weight"], w["final_norm_bias"]), "n_head": config.heads,
+    }  # fmt: skip
+
+
+def last_axis(a: Arguments) -> dict[str, Any]:
+    """The softmax that has no axis to choose."""
+    if a["dim"] not in (-1, len(a["x"].shape) - 1):
+        raise NotOffered("it is over the last axis alone")
+    return {"x": a["x"]}
+
+
+PICO_SOFTMAX = Dialect(PICO, "softmax", ("x",), last_axis)
+PICO_NORM = Dialect(
+    PICO, "layer_norm", ("x", "g", "b", "eps"),
+    lambda a: {"x": a["x"], "g": a["weight"], "b": pico_norm(a["weight"], a["bias"])["b"], "eps": a["eps"]},
+)  # fmt: skip
+PICO_LINEAR = Dialect(
+    PICO, "linear", ("x", "w", "b"), lambda a: {"x": a["x"], **pico_linear(a["weight"], a["bias"])},
+)  # fmt: skip
+PICO_MLP = Dialect(PICO, "ffn", ("x", "c_fc", "c_proj"), lambda a: {"x": a["x"], **pico_mlp(a)})
+PICO_HEADS = Dialect(
+    PICO, "mha", ("x", "c_attn", "c_proj", "n_head"),
+    lambda a: {"x": a["x"], **pico_heads(a), "n_head": a["n_heads"]}, one_by_one=("x",),
+)  # fmt: skip
+PICO_BLOCK = Dialect(
+    PICO, "transformer_block", ("x", "mlp", "attn", "ln_1", "ln_2", "n_head"),
+    lambda a: {"x": a["x"], **pico_block(a["weights"]), "n_head": a["n_heads"]}, one_by_one=("x",),
+)  # fmt: skip
+PICO_MODEL = Dialect(
+    PICO, "gpt2", ("inputs", "wte", "wpe", "blocks", "ln_f", "n_head"), pico_model, one_by_one=("ids",),
+)  # fmt: skip
