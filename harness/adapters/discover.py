@@ -12,6 +12,7 @@ import torch
 
 from harness.adapters.arrays import declared_frameworks, fitted
 from harness.adapters.classes import automatic
+from harness.adapters.dialects import spoken
 from harness.adapters.epsilon import EPS, epsilon
 from harness.adapters.implements import Declaration, declared_in
 from harness.adapters.locate import Place, load, locate
@@ -36,7 +37,7 @@ class Found:
     eps: float | None = None
 
 
-def discover(text: str, contracts: Mapping[str, Contract]) -> Found:
+def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = 0.0) -> Found:
     """Everything that a module, a file or an object offers of these components.
 
     A component is a function (or a class, where its contract has a ``build``) of its name, defined there or merely
@@ -44,7 +45,7 @@ def discover(text: str, contracts: Mapping[str, Contract]) -> Found:
     to check; ImportFailed, one of these, where their module fails while it is imported.
     """
     place = locate(text)
-    module, thing = load(place)
+    module, thing = load(place, time_limit)
     return _Search(place, module, thing, contracts).found()
 
 
@@ -63,7 +64,7 @@ class _Search:
             if name in declared:
                 adapters[name] = self._by_factory(declared[name], contract)
             else:
-                adapter = self._by_name(name, contract)
+                adapter = spoken(contract, self._member) or self._by_name(name, contract)
                 if adapter is not None:
                     adapters[name] = adapter
         self._declared_variants(declared)
@@ -153,7 +154,7 @@ class _Search:
             if not any(True for _ in thing.parameters()):
                 return ModuleAdapter(Declaration(name, lambda config: thing), contract)
             self.notes.append(
-                f"{name} is one module of one size; every case has another size. {self._decorated(contract)}"
+                f"{name} is one module of one size; every case has another size. {self._decorated(contract, type(thing))}"
             )
         elif inspect.isclass(thing):
             if issubclass(thing, torch.nn.Module):
@@ -228,6 +229,7 @@ class _Search:
             if inspect.isclass(value) and issubclass(value, torch.nn.Module):
                 continue
             match = missing.get(plain(name)) or next((missing[m] for m in near(plain(name), missing, 0.8)), None)
+            match = match or next((missing[m] for m in missing if sorted(m) == sorted(plain(name))), None)  # gleu
             if match:
                 self.notes.append(f"{name} is not checked; if it is meant as {match}, it must have that name")
         if missing:
@@ -287,6 +289,7 @@ class _Search:
                 "",
                 f"    def {first.name}{_parameters(first)}: ...",
                 "",
+                "`plumbline init` writes a file with all of them to fill in.",
             ]
         if self._files_of_components():
             lines.append(f"Its package holds {self._files_of_components()}; import their functions in __init__.py.")

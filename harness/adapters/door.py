@@ -21,6 +21,7 @@ import numpy
 import torch
 
 from harness.adapters import waiting
+from harness.adapters.hints import hint
 from harness.adapters.mapping import CannotMatch
 from harness.adapters.players import Adapter, Player, invoke
 from harness.core.case import CALL, Call, Case, Earlier, Resource, is_float
@@ -245,6 +246,9 @@ class _Script:
                     gradient is not None
                 ):  # of an argument and a live tensor of one name, the one that was reached counts
                     found[name] = gradient
+        after = getattr(player, "after_backward", None)
+        if after is not None:
+            after(found)
         return found
 
     def _by_their_own(self, own: Callable[..., Any], drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Any]:
@@ -258,6 +262,8 @@ class _Script:
     def _crash(self, kind: str, error: BaseException) -> Answer:
         limit = f"{type(error).__name__}"
         message = str(error) or limit
+        if kind == "raised" and (advice := hint(message)):
+            message = f"{message} ({advice})"
         crash = Crash(kind, limit, message, _frames(error), self.phase, self.at)
         outputs = tuple(map_leaves(self.outputs, lambda _, leaf: _detached(leaf)))
         return Answer(outputs, {}, tuple(self.effects), crash)
@@ -414,7 +420,9 @@ def _limited(seconds: float) -> Iterator[None]:
         return
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise TimedOut(f"longer than {seconds:g} s for one case")
+        raise TimedOut(
+            f"longer than {seconds:g} s for one case. Is there a loop without an end? If it is merely slow: --impl-timeout=SECONDS"
+        )
 
     previous = signal.signal(signal.SIGALRM, stop)
     outer = signal.setitimer(signal.ITIMER_REAL, seconds)
