@@ -31,10 +31,12 @@ def fitted(
     contracts: Mapping[str, Contract],
     member: Callable[[str], Any],
     declared: Mapping[str, str],
-) -> dict[str, Adapter]:
+) -> tuple[dict[str, Adapter], list[str]]:
     """The same adapters; those whose code takes another library's arrays, or has a ``COMPONENT_backward`` beside it, are
     wrapped. ``member`` finds a name beside the components, ``declared`` holds the libraries that a module declares.
+    And what a person should know of it: that in torch autograd is not asked, or why it is.
     """
+    notes: list[str] = []
     fitting: dict[str, Adapter] = {}
     sources = [adapter.source for adapter in adapters.values()]
     for name, adapter in adapters.items():
@@ -44,11 +46,15 @@ def fitted(
             built = getattr(adapter, "declaration", None) is not None  # a factory may import its module from elsewhere
             framework = declared.get(name) or framework_of(adapter.source, () if built else sources, imports=not built)
         backward = _backward_of(adapter, contract, member)
-        if backward is not None and framework == "torch" and not backward.fits():
-            backward = None
+        if backward is not None and framework == "torch":
+            if backward.fits():
+                notes.append(f"{name}: {backward.name} is judged as its gradient, autograd is not asked")
+            else:
+                notes.append(f"{name}: {backward.name} is not judged, it takes more than {name}'s arguments; autograd is")
+                backward = None
         fits = framework == "torch" and backward is None
         fitting[name] = adapter if fits else ArrayAdapter(adapter, framework, backward)
-    return fitting
+    return fitting, notes
 
 
 def declared_frameworks(said: Any, contracts: Iterable[str], where: str) -> dict[str, str]:

@@ -81,7 +81,8 @@ class _Search:
         whole = ":".join(filter(None, (self.place.name, ".".join(self.place.attributes))))
         where = str(self.place.path) if self.place.path else getattr(self.module, "__file__", None) or ""
         frameworks = declared_frameworks(self._switches().get("framework", {}), self.contracts, f"--impl={self.place.text}")
-        adapters = fitted(adapters, self.contracts, self._member, frameworks)
+        adapters, noted = fitted(adapters, self.contracts, self._member, frameworks)
+        self.notes += noted
         fixed = [self._switches()[name] for name in EPS if name in self._switches()]
         eps = epsilon(fixed[0], f"--impl={self.place.text}: PLUMBLINE") if fixed else None
         return Found(whole, where, adapters, self.variants, tuple(self.notes), eps)
