@@ -42,11 +42,13 @@ class ByHand:
         return returned, ()
 
     def fits(self) -> bool:
-        """Whether it can be called from the component's arguments and result alone (no cache is kept in torch)."""
+        """Whether it must be meant: it takes the incoming gradient and the component's arguments or result, by their names
+        or all of them. (In torch there is autograd to ask, and a helper that takes other things is nobody's gradient.)
+        """
         method = [name for name in self.contract.calls if name != "build"][-1]
         given = {a.name: None for a in self.contract.calls[method].arguments}
         try:
-            self._bound(self.contract.calls[method].arguments, given, None, (), None)
+            self._bound(self.contract.calls[method].arguments, given, None, (), None, strict=True)
         except (TypeError, ValueError):
             return False
         return True
@@ -77,7 +79,13 @@ class ByHand:
     # calling ---------------------------------------------------------------------------------------------------------
 
     def _bound(
-        self, arguments: Sequence[Argument], given: Mapping[str, Any], out: Any, kept: tuple[Any, ...], incoming: Any
+        self,
+        arguments: Sequence[Argument],
+        given: Mapping[str, Any],
+        out: Any,
+        kept: tuple[Any, ...],
+        incoming: Any,
+        strict: bool = False,
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         signature = inspect.signature(self.function)
         parameters = [p for p in signature.parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
@@ -111,6 +119,9 @@ class ByHand:
                         f"let {self.contract.name} return (out, {name}), or take the arguments again: {self._example(arguments)}"
                     )
                 values[name] = kept[0] if len(kept) == 1 else kept
+        by_order = [p.name for p in parameters if p.name not in values and p.default is p.empty]
+        if strict and by_order and len(by_order) not in (len(left), sum(a.role != "setting" for a in left)):
+            raise self._cannot_be_called(arguments, by_order[0])
         for p in parameters:
             if p.name not in values and p.default is p.empty:
                 if not left:

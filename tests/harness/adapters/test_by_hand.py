@@ -121,4 +121,6 @@ def test_what_does_not_fit_says_what_was_expected(function: Callable[..., Any], 
 def test_helpers_of_an_autograd_function_do_not_fit() -> None:
     """In torch nothing is kept: ``norm_backward(ctx, grad)`` is somebody's own business, autograd judges it."""
     assert not ByHand(lambda ctx, grad: None, CONTRACT).fits()
+    assert not ByHand(lambda grad, q, k: None, CONTRACT).fits()
     assert ByHand(lambda grad, x: None, CONTRACT).fits()
+    assert ByHand(lambda grad, a, b, c: None, CONTRACT).fits()
