@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from harness.adapters.mapping import LAYER, Match, Plan
+from harness.adapters.wrong_use import WrongUse, did_you_mean
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 
@@ -62,6 +63,32 @@ class Part:
     swapped: bool = False
     rank: int | None = None
     notes: tuple[str, ...] = field(default=())
+
+
+def told_parts(
+    parts: Sequence[Part], told: Mapping[str, Any], module: nn.Module, seen: Mapping[str, Seen]
+) -> list[Part]:
+    """The parts, each at the place that a person says; and those that only a person knows of.
+
+    ``told``: component -> what is said of it, with ``inside``. Raises WrongUse where nothing that is called is there.
+    """
+    found = {part.component: part for part in parts}
+    for name, said in told.items():
+        if not said.inside or (name in found and found[name].path == said.inside):
+            continue
+        if said.inside not in seen:
+            hint = did_you_mean(said.inside, seen, 0.5) or f"called are: {', '.join(list(seen)[:12])}"
+            raise WrongUse(
+                f"plumbline.map.toml: {name} is said to stand at {said.inside!r}, where no module is called; {hint}"
+            )
+        whole = nn.Module.get_submodule(module, said.inside)
+        theirs = [n for n, _ in whole.named_parameters()]
+        if theirs and not said.names:
+            raise WrongUse(
+                f"plumbline.map.toml: {name} is said to stand at {said.inside!r}: say its names too ({', '.join(theirs[:6])})"
+            )
+        found[name] = _part(name, said.inside, Plan(contract=name), module, seen)
+    return list(found.values())
 
 
 class _Stop(Exception):
@@ -134,6 +161,7 @@ def _take_apart(
         if not matches:
             continue
         path = _owner(matches, part_contract, seen, inputs, module)
+        path = _widened(path, scope, module, seen) if path else path
         within = path if path is not None else _common([m.theirs.names[0].rpartition(".")[0] for m in matches])
         inside = [m for m in matches if any(n.startswith(f"{within}.") for n in (m.theirs.names[0], *m.theirs.others))]
         handed = Plan(matches=[_local(m, within) for m in inside], absent=absent, contract=name)
@@ -179,6 +207,21 @@ def _owner(
     else:
         candidates = [_common([_first_name(m).rpartition(".")[0] for m in matches])]
     return next((path for path in candidates if path and _is_given(wanted, path, seen, inputs)), None)
+
+
+def _widened(path: str, scope: str, module: nn.Module, seen: Mapping[str, Seen]) -> str:
+    """A class of theirs around the part that adds nothing to learn is the part: FeedForward, not the Sequential in it."""
+    inner = {id(p) for p in module.get_submodule(path).parameters()}
+    outer = path.rpartition(".")[0]
+    while outer and outer != scope and outer.startswith(scope):
+        around, call = module.get_submodule(outer), seen.get(outer)
+        same = {id(p) for p in around.parameters()} == inner
+        if not same or call is None or call.first is None or not torch.is_tensor(call.output):
+            break
+        if not type(around).__module__.startswith("torch."):
+            path = outer
+        outer = outer.rpartition(".")[0]
+    return path
 
 
 def _is_given(wanted: Any, path: str, seen: Mapping[str, Seen], inputs: Mapping[str, Any]) -> bool:

@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
-from harness.adapters.apart import BATCH, TIME, Part, call_in_place, parts_of, watched
+from harness.adapters.apart import BATCH, TIME, Part, call_in_place, parts_of, told_parts, watched
 from harness.adapters.constructors import CannotBuild
 from harness.adapters.found import Factory, FoundModule, InsideOnly, PartFactory, assigned, called
 from harness.adapters.implements import Declaration
+from harness.adapters.map_file import FILE, Told, names_of
 from harness.adapters.mapping import Plan
 from harness.adapters.modules import ModuleAdapter, telling_cases
-from harness.adapters.wrong_use import plain
+from harness.adapters.wrong_use import WrongUse, did_you_mean, plain
 from harness.core.case import Case
 from harness.core.contract import Contract
 
@@ -33,9 +34,17 @@ class Automatic:
     unused: tuple[type, ...] = ()
 
 
-def automatic(classes: Sequence[type], contracts: Mapping[str, Contract], taken: Iterable[str]) -> Automatic:
-    """Finds components among these classes. ``taken``: components that are found already."""
-    search = _Search(classes, contracts, set(taken))
+def automatic(
+    classes: Sequence[type],
+    contracts: Mapping[str, Contract],
+    taken: Iterable[str],
+    told: Mapping[str, Told] | None = None,
+) -> Automatic:
+    """Finds components among these classes. ``taken``: components that are found already. ``told``: what a person says.
+
+    Raises WrongUse where a person names a class or a place that is not there.
+    """
+    search = _Search(classes, contracts, set(taken), dict(told or {}))
     search.wholes()
     search.singles()
     search.written_inside()
@@ -44,10 +53,13 @@ def automatic(classes: Sequence[type], contracts: Mapping[str, Contract], taken:
 
 
 class _Search:
-    def __init__(self, classes: Sequence[type], contracts: Mapping[str, Contract], taken: set[str]) -> None:
-        self.classes, self.contracts, self.taken = list(classes), contracts, taken
+    def __init__(
+        self, classes: Sequence[type], contracts: Mapping[str, Contract], taken: set[str], told: dict[str, Told]
+    ) -> None:
+        self.classes, self.contracts, self.told = list(classes), contracts, told
+        self.taken = taken | {name for name, said in told.items() if said.skip}
+        self.notes: list[str] = [f"{name} is skipped, as {FILE} says" for name, said in told.items() if said.skip]
         self.adapters: dict[str, Any] = {}
-        self.notes: list[str] = []
         self.used: set[type] = set()
 
     def wholes(self) -> None:
@@ -78,26 +90,54 @@ class _Search:
 
     def _single(self, contract: Contract, every: bool = False) -> None:
         """The best-named class that can be built and whose parameters fit. ``every``: nameless ones too."""
+        said = self._said(contract)
         ranked = sorted(self.classes, key=lambda kind: -resemblance(kind, contract))
+        if said is not None:
+            ranked = [said]
         refused: list[str] = []
         for kind in ranked:
             named = resemblance(kind, contract)
-            if any(resemblance(kind, other) > named for other in self.contracts.values()):
+            if said is None and any(resemblance(kind, other) > named for other in self.contracts.values()):
                 continue  # RMSNorm ends in norm, but there is a better name for it
-            if not named and not every:
+            if not named and not every and said is None:
                 continue
             adapter, why = self._tried(kind, contract)
             if adapter is not None:
                 self.adapters[contract.name] = adapter
                 self.used.add(kind)
                 return
-            if named:
+            if named or said is not None:
                 refused.append(f"the class {kind.__name__} looks like {contract.name}, but {why}")
         self.notes += refused[:1]
 
+    def _said(self, contract: Contract) -> type | None:
+        """The class that a person names for a component that is no part of another."""
+        told = self.told.get(contract.name)
+        if told is None or not told.kind or told.inside:
+            return None
+        for kind in self.classes:
+            if kind.__name__ == told.kind:
+                return kind
+        names = [kind.__name__ for kind in self.classes]
+        hint = did_you_mean(told.kind, names) or f"there are: {', '.join(names)}"
+        raise WrongUse(f"{FILE}: {contract.name} is said to be the class {told.kind!r}, which is not there; {hint}")
+
     def _tried(self, kind: type, contract: Contract) -> tuple[FoundModule | None, str]:
-        factory = Factory(kind, contract)
-        declaration = Declaration(contract.name, factory, call=called(None))
+        """The class as this component, or why not. What a person says of names counts where it differs from what is found."""
+        told = self.told.get(contract.name, Told())
+        adapter, why = self._as(kind, contract, told.layout, {})
+        known = names_of(adapter._plan) if adapter is not None and adapter._plan is not None else None
+        if not told.names or known == dict(told.names):
+            return adapter, why
+        adapter, why = self._as(kind, contract, told.layout, told.names)
+        if adapter is None:
+            raise WrongUse(f"{FILE}: with the names that it gives for {contract.name}, {why}")
+        return adapter, why
+
+    def _as(
+        self, kind: type, contract: Contract, layout: str | None, names: Mapping[str, Any]
+    ) -> tuple[FoundModule | None, str]:
+        declaration = Declaration(contract.name, Factory(kind, contract), None, layout, names, call=called(None))
         adapter = FoundModule(declaration, contract, kind, f"found as the class {kind.__name__}")
         learned = bool(contract.arguments("parameter"))
         why = ""
@@ -113,6 +153,7 @@ class _Search:
                 return (adapter, "") if not any(True for _ in made.inner.parameters()) else (None, "it has parameters")
             plan = adapter._planned(made.inner, case.arguments)
             if plan.fine and plan.matches:
+                adapter._probe()
                 return adapter, ""
             why = f"its parameters do not fit: {_misfit(plan)}"
         return None, why
@@ -135,7 +176,8 @@ class _Search:
         if not seen:
             return
         factory = adapter.declaration.factory
-        for part in parts_of(contract, adapter._plan, made.inner, seen, inputs, self.contracts):
+        parts = parts_of(contract, adapter._plan, made.inner, seen, inputs, self.contracts)
+        for part in told_parts(parts, self.told, made.inner, seen):
             if part.component in self.taken or part.component in self.adapters:
                 continue
             self.adapters[part.component] = self._part(part, factory, contract)
@@ -144,7 +186,13 @@ class _Search:
     def _part(self, part: Part, whole: Factory, contract: Contract) -> FoundModule:
         ids = next(a for s in contract.calls.values() for a in s.arguments).kind.startswith("int")
         how = call_in_place(part.path, part.swapped, ids) if part.in_place else None
-        declaration = Declaration(part.component, PartFactory(whole, part.path), call=called(part.rank, how))
+        told = self.told.get(part.component, Told())
+        same = not told.names or dict(told.names) == names_of(part.plan)
+        how = called(part.rank, how)
+        factory = PartFactory(whole, part.path)
+        names = {} if same else told.names
+        declaration = Declaration(part.component, factory, None, told.layout, names, call=how)
+        plan = None if names else part.plan
         theirs = not part.kind.__module__.startswith("torch.")
         source = part.kind if theirs else part.owner
         place = None if theirs else assigned(part.owner, part.path)
@@ -153,7 +201,7 @@ class _Search:
             found += ", and called as it calls it"
         if part.swapped:
             found += ", time before batch"
-        return FoundModule(declaration, self.contracts[part.component], source, found, part.plan, place)
+        return FoundModule(declaration, self.contracts[part.component], source, found, plan, place)
 
 
 def _builds(adapter: ModuleAdapter, case: Case) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 
+from harness.adapters import map_file
 from harness.adapters.arrays import declared_frameworks, fitted
 from harness.adapters.classes import automatic
 from harness.adapters.dialects import spoken
@@ -49,6 +51,11 @@ def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = 0
     return _Search(place, module, thing, contracts).found()
 
 
+def map_folder(place: Place) -> Path:
+    """Where ``plumbline.map.toml`` of an implementation stands: beside its file, or where a module is named from."""
+    return place.path.parent if place.path is not None and place.is_file else Path.cwd()
+
+
 class _Search:
     """One look through one module or object."""
 
@@ -70,7 +77,8 @@ class _Search:
         self._declared_variants(declared)
         classes = self._own_classes()
         if classes:
-            search = automatic(classes, self.contracts, adapters)
+            told = map_file.read(map_folder(self.place), self.place.name, self.contracts)
+            search = automatic(classes, self.contracts, adapters, told)
             adapters = {n: found for n in self.contracts if (found := adapters.get(n) or search.adapters.get(n))}
             self.notes = [note for note in self.notes if not any(note.startswith(f"{n} is") for n in search.adapters)]
             self.notes += search.notes

@@ -96,6 +96,15 @@ class Match:
     note: str = ""
 
     @property
+    def confidence(self) -> str:
+        """How sure it is: told by the person, sure by name and shape, likely by shape or neighbour, guessed."""
+        if "taken as" in self.note:
+            return "guessed"
+        if "shape alone" in self.note or "beside" in self.note:
+            return "likely"
+        return "told" if self.note.startswith(("as you said", "as declared")) else "sure"
+
+    @property
     def layout(self) -> str:
         if len(self.slot.shape) < 2 or isinstance(self.theirs.owner, nn.Embedding):
             return ""
@@ -110,6 +119,7 @@ class Row(NamedTuple):
     shape: str
     layout: str
     note: str
+    confidence: str = ""
 
 
 @dataclass
@@ -136,7 +146,10 @@ class Plan:
 
     def rows(self) -> list[Row]:
         """What was matched, then what was not."""
-        found = [Row(m.slot.label, m.theirs.pattern, _shape(m.theirs.shape), m.layout, m.note) for m in self.matches]
+        found = [
+            Row(m.slot.label, m.theirs.pattern, _shape(m.theirs.shape), m.layout, m.note, m.confidence)
+            for m in self.matches
+        ]
         doubtful = {slot.name for slot in self.unplaced}
         without = [name for name in self.absent if name not in doubtful]
         found += [Row(name, "-", "", "", "the module has none; judged without it") for name in without]

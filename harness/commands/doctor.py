@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
+from harness.adapters import map_file
+from harness.adapters.discover import map_folder
+from harness.adapters.locate import locate
+from harness.adapters.mapping import Row
 from harness.adapters.modules import mapping_table
 from harness.commands._command import Command
 from harness.inspection import inspect_subject
@@ -12,6 +17,7 @@ from harness.inspection import inspect_subject
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("impl")
+    parser.add_argument("--anew", action="store_true", help=f"write this implementation's part of {map_file.FILE} anew")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,15 +40,37 @@ def run(options: argparse.Namespace) -> int:
         if offer.absent:
             print(f"    it has no {', '.join(offer.absent)}; cases are judged without")
         if offer.kind == "module":
-            rows = mapping_table(door.adapters[name], contract)
-            widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))] if rows else []
-            for row in rows:
-                print(
-                    "    " + "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-                )
+            for line in _table(mapping_table(door.adapters[name], contract)):
+                print(f"    {line}")
     for note in inspection.notes:
         print(f"\nnote: {note}")
+    _keep(options, door.adapters)
     return 0
+
+
+def _table(rows: list[Row]) -> list[str]:
+    """Parameter by parameter: ours, theirs, shape, layout, how sure it is, and why."""
+    if not rows:
+        return []
+    head = ("ours", "yours", "shape", "layout", "", "")
+    cells = [head, *((r.canonical, r.theirs, r.shape, r.layout, r.confidence, r.note) for r in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(5)]
+    return ["  ".join([*(row[i].ljust(widths[i]) for i in range(5)), row[5]]).rstrip() for row in cells]
+
+
+def _keep(options: argparse.Namespace, adapters: Any) -> None:
+    """What was found among module classes goes to a file that a person may correct and commit."""
+    place = locate(options.impl)
+    try:
+        kept = map_file.write(map_folder(place), place.name, adapters, options.anew)
+    except OSError as error:
+        print(f"\n{map_file.FILE} could not be written: {error}")
+        return
+    if kept is not None:
+        path, written = kept
+        shown = os.path.relpath(path)
+        told = "written to" if written else "already in"
+        print(f"\n{told} {shown}; correct there what is wrong" + ("" if written else " (--anew writes it anew)"))
 
 
 COMMAND = Command("how an implementation is plugged in: what was found, and which tensor goes where", arguments, run)
