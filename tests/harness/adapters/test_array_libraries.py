@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
 import jax
 import numpy
 import pytest
 import torch
 
-from harness.adapters.array_libraries import Jax, Numpy
+from harness.adapters.array_libraries import Jax, Numpy, _keep_compiled
 from harness.core.claim import NotOffered
 
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.int64, torch.int32, torch.int8, torch.uint8, torch.bool)
@@ -76,3 +80,25 @@ def test_what_no_gradient_can_reach_has_none() -> None:
     found = Jax().slopes(lambda given: [inner(given)], values, [jax.numpy.full(3, 2.0)])
     assert found["stopped"] is None and found["unused"] is None
     assert found["x"].tolist() == [2.0] * 3 and found["times_zero"].tolist() == [0.0] * 3
+
+
+def test_what_is_compiled_is_kept_where_nobody_else_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where the person keeps it already, and not in a folder that others may write to, or that is a link."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+
+    def kept(before: str | None = None) -> dict[str, object]:
+        said: dict[str, object] = {}
+        config = SimpleNamespace(jax_compilation_cache_dir=before, update=said.__setitem__)
+        _keep_compiled.__wrapped__(SimpleNamespace(config=config))
+        return said
+
+    assert kept("/somewhere") == {} and not list(tmp_path.iterdir())
+    assert str(kept()["jax_compilation_cache_dir"]).startswith(str(tmp_path))
+    (folder,) = tmp_path.iterdir()
+    assert folder.stat().st_mode & 0o077 == 0
+    folder.chmod(0o777)
+    assert kept() == {}
+    folder.rmdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert kept() == {}
