@@ -37,6 +37,8 @@ from harness.run import COTANGENT_SEED, Bench, Evidence
 
 
 NO_PROJECT = Project()
+IMPORT_LIMIT = 2.0
+"""How many times longer than one case an import may take: libraries are large, a training loop has no end."""
 
 
 @dataclass(frozen=True)
@@ -345,7 +347,7 @@ def inspect_subject(
         door = reference_door(known.contracts, (*edits, *edits_of(bugs)), name=impl, time_limit=time_limit)
         return Inspection(known, door, seed, cases, declared.variants, "the reference with this mistake", eps=declared.eps)
     eps = given.eps if given.eps is not None else in_file.eps
-    found = discover(impl, _with(known, Declared({}, eps))[0].contracts)
+    found = discover(impl, _with(known, Declared({}, eps))[0].contracts, max(IMPORT_LIMIT * time_limit, 5.0))
     known, declared = _with(known, given.over(Declared(found.variants, found.eps)).over(in_file))
     if declared.eps != eps:  # their own file said it
         for name, adapter in found.adapters.items():

@@ -12,6 +12,7 @@ import pytest
 from _pytest._code.code import ExceptionInfo, ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
 from harness.adapters.discover import WrongUse
+from harness.adapters.wrong_use import did_you_mean
 from harness.core.bug import Bug
 from harness.core.claim import Claim
 from harness.core.signatures import in_one_line
@@ -79,13 +80,15 @@ class Plugin:
         return self.inspection.catalogue
 
     def _required(self, text: str) -> frozenset[str]:
+        contracts = self.catalogue.contracts
         names = [name.strip() for name in text.split(",") if name.strip()]
         if names == ["all"]:
             return frozenset(self.catalogue.contracts)
         for name in names:
             if name not in self.catalogue.contracts:
                 raise WrongUse(
-                    f"--impl-require names {name!r}, which is no component; there are: {', '.join(self.catalogue.contracts)}, or 'all'"
+                    f"--impl-require names {name!r}, which is no component; "
+                    f"{did_you_mean(name, contracts) or 'there are: ' + ', '.join(contracts)} (or 'all')"
                 )
         return frozenset(names)
 
@@ -97,13 +100,30 @@ class Plugin:
         for argument in self.config.args if given else []:
             component = argument.partition("::")[0].rpartition("/")[2]
             if component in self.catalogue.contracts and not Path(argument.partition("::")[0]).exists():
-                chosen.append(argument.rpartition("/")[2])
+                chosen.append(self._known(argument.rpartition("/")[2]))
             else:
+                self._is_no_slip(argument)
                 others.append(argument)
         self.config.args[:] = others
         self.config.args_source = pytest.Config.ArgsSource.ARGS
         self.config.option.impl_select = chosen
         self.chosen = chosen
+
+    def _known(self, chosen: str) -> str:
+        """The component, or ``component::check``, if there is such a check."""
+        component, _, name = chosen.partition("::")
+        names = [claim.name for claim in self.catalogue.claims_of(component)]
+        if name and name not in names:
+            hint = did_you_mean(name, names) or f"there are: {', '.join(names)}"
+            raise pytest.UsageError(f"{component} has no check {name!r}; {hint}")
+        return chosen
+
+    def _is_no_slip(self, argument: str) -> None:
+        """A path that is none, and nearly the name of a component, is meant as that."""
+        head = argument.partition("::")[0]
+        hint = did_you_mean(head, self.catalogue.contracts, 0.7)
+        if hint and "/" not in head and not Path(head).exists():
+            raise pytest.UsageError(f"there is no component {head!r}; {hint}")
 
     # collection ------------------------------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ def _body_unfinished(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
         return ""
     returns = [node for statement in body for node in ast.walk(statement) if isinstance(node, ast.Return)]
     nothing = _names_of_nothing(body)
-    if any(not _is_nothing(node.value, nothing) for node in returns):
+    if any(not _is_nothing(node.value, nothing) or (node.value and not _only_looks(node.value)) for node in returns):
         return ""
     if returns and returns[-1].value is not None:
         shown = ast.unparse(returns[-1].value)
@@ -130,7 +130,8 @@ def _is_placeholder(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Raise):
         return True  # a skeleton may refuse an unknown mode
     if isinstance(statement, ast.Expr):
-        return isinstance(statement.value, ast.Constant) or _is_call_of(statement.value, {"print"})
+        printed = statement.value.args if _is_call_of(statement.value, {"print"}) else None  # type: ignore[attr-defined]
+        return isinstance(statement.value, ast.Constant) or (printed is not None and all(map(_only_looks, printed)))
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         if not all(_is_name(target) for target in targets):  # something is kept, or written to

@@ -8,12 +8,16 @@ import importlib.util
 import os
 import pkgutil
 import re
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from harness.adapters.implements import forget
@@ -55,9 +59,11 @@ def locate(text: str) -> Place:
     return _module(head, attributes, text)
 
 
-def load(place: Place) -> tuple[ModuleType, Any]:
-    """The module and the object in it. Raises ImportFailed where their code fails, WrongUse where there is none."""
-    module = _imported(place)
+def load(place: Place, time_limit: float = 0.0) -> tuple[ModuleType, Any]:
+    """The module and the object in it. Raises ImportFailed where their code fails or is not through after
+    ``time_limit`` seconds (0: no limit), WrongUse where there is none."""
+    with _not_forever(time_limit):
+        module = _imported(place)
     found: Any = module
     for i, name in enumerate(place.attributes):
         try:
@@ -188,6 +194,9 @@ def _is_of(spec: ModuleSpec, local: Path) -> bool:
 
 def _nearest_modules(name: str) -> str:
     here = [info.name for info in pkgutil.iter_modules([os.getcwd()])]
+    beside = _elsewhere(name)
+    if beside:
+        return f" in the current directory, but there is {beside}: --impl={beside}"
     found = near(name, here)
     if found:
         return f"; did you mean {' or '.join(found)}?"
@@ -197,6 +206,15 @@ def _nearest_modules(name: str) -> str:
     if here:
         return f". In the current directory there is {_cut(', '.join(sorted(here)))}"
     return ", and no Python file in the current directory"
+
+
+def _elsewhere(name: str) -> str:
+    """A file of this name in a folder above or right below the current one."""
+    here = Path.cwd()
+    places = [Path(*[".."] * up) for up in range(1, min(4, len(here.parts)))]
+    places += sorted(p.relative_to(here) for p in here.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))[:50]
+    found = next((place / f"{name}.py" for place in places if (place / f"{name}.py").is_file()), None)
+    return str(found) if found else ""
 
 
 def _searched_first(folder: str) -> None:
@@ -216,6 +234,30 @@ def _imported(place: Place) -> ModuleType:
         raise
     except BaseException as error:  # SystemExit, and what test frameworks raise to stop a module
         raise ImportFailed(_import_failure(place, error)) from None
+
+
+class _Endless(BaseException):
+    """The import takes too long. (Not an Exception, so that a broad ``except`` of theirs does not eat it.)"""
+
+
+@contextmanager
+def _not_forever(seconds: float) -> Iterator[None]:
+    """Stop an import that takes longer (main thread of POSIX systems only; else no limit)."""
+    usable = seconds > 0 and hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not usable:
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _Endless(f"{seconds:g} s")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    outer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *outer)
+        signal.signal(signal.SIGALRM, previous)
 
 
 def _run_file(place: Place) -> ModuleType:
@@ -239,9 +281,15 @@ def _import_failure(place: Place, error: BaseException) -> str:
     if isinstance(error, SystemExit):
         put = 'put such lines under `if __name__ == "__main__":`'
         reason = f"{what} ends the program while it is imported (sys.exit or exit); {put}"
+    elif isinstance(error, _Endless):
+        put = 'Put training and tests under `if __name__ == "__main__":`; if it is merely slow: --impl-timeout=SECONDS'
+        reason = f"{what} was not imported after {error}. {put}"
     else:
         reason = f"{what} fails while it is imported"
-    lines = [f"--impl={place.text}: {reason}. No check was run.", "", their_traceback(error).rstrip()]
+    shown = their_traceback(error).rstrip()
+    if isinstance(error, _Endless):
+        shown = shown.rpartition("\n")[0]
+    lines = [f"--impl={place.text}: {reason}. No check was run.", "", shown]
     if isinstance(error, ModuleNotFoundError) and error.name:
         top = error.name.partition(".")[0]
         lines += [

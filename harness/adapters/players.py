@@ -217,7 +217,7 @@ def invoke(
     more = {k: v for k, v in (extra or {}).items() if k in named or takes_any}
     needs = [n for n, p in parameters.items() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if len(needs) > len(names) + len(more):
-        raise _cannot_be_called(function, signature, f"give {', '.join(needs[len(names):])} a default, or do without")
+        raise _cannot_be_called(function, signature, f"; give {', '.join(needs[len(names):])} a default")
     if takes_any or all(name in named for name in names):
         return function(**{name: arguments[name] for name in names}, **more)
     by_name = {a.name: a for a in signature.arguments}
@@ -242,14 +242,14 @@ def invoke(
     needed = [n for n in names if n not in settings_left]
     if settings_left and (set(settings_left) == set(unknown) or len(positional) == len(needed)):
         raise NotOffered(f"it takes no {', '.join(settings_left)}")
-    raise _cannot_be_called(function, signature, "by these names or in this order")
+    raise _cannot_be_called(function, signature, ", by these names or in this order")
 
 
 def _cannot_be_called(function: Callable[..., Any], signature: Signature, how: str) -> TypeError:
     ours = ", ".join(a.name for a in signature.arguments)
     return TypeError(
         f"{getattr(function, '__name__', function)}{inspect.signature(function)} cannot be called as the contract says: "
-        f"it must take ({ours}), {how}"
+        f"it must take ({ours}){how}"
     )
 
 

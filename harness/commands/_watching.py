@@ -18,11 +18,15 @@ class Unfinished(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """The top-level names of an implementation: what each is (a digest), what it refers to, and what it builds."""
+    """The top-level names of an implementation: what each is (a digest), what it refers to, and what it builds.
+
+    ``lively``: those that run while the file is imported (all but functions).
+    """
 
     digests: Mapping[str, str] = field(default_factory=dict)
     refers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     builds: Mapping[str, str] = field(default_factory=dict)
+    lively: frozenset[str] = frozenset()
 
 
 def files_of(path: Path) -> list[Path]:
@@ -75,6 +79,7 @@ def read(files: Iterable[Path]) -> Source:
     digests: dict[str, str] = {}
     refers: dict[str, frozenset[str]] = {}
     builds: dict[str, str] = {}
+    lively: set[str] = set()
     for file in files:
         try:
             tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -87,6 +92,8 @@ def read(files: Iterable[Path]) -> Source:
             names = _defined(node)
             if not names:
                 rest.append(ast.dump(node))
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                lively.update(names)
             for name in names:
                 digests[name] = _digest(digests.get(name, "") + ast.dump(node))
                 used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
@@ -95,7 +102,7 @@ def read(files: Iterable[Path]) -> Source:
                 for component in _implemented(node):
                     builds[name] = component
         digests[f"{WHOLE}{file}"] = _digest("\n".join(rest))
-    return Source(digests, refers, builds)
+    return Source(digests, refers, builds, frozenset(lively))
 
 
 def _defined(node: ast.stmt) -> list[str]:
@@ -130,10 +137,13 @@ def touched(before: Source, after: Source, components: Iterable[str], parts: Map
     every = set(components)
     if any(name not in after.refers and name not in before.refers for name in changed):
         return every if changed else set()
+    at_once = changed & (before.lively | after.lively)
     while more := {n for n, used in after.refers.items() if n not in changed and used & changed}:
         changed |= more
     roots = {name: {name, *(f for f, built in after.builds.items() if built == name)} for name in every}
     found = {name for name, names in roots.items() if names & changed}
+    if at_once and not found:  # nobody refers to it, and still it may stop the import
+        return every
     if changed:
         found |= {name for name, names in roots.items() if not names & (set(after.refers) | set(before.refers))}
     while more := {n for n in every if n not in found and set(parts.get(n, ())) & found}:

@@ -47,6 +47,8 @@ def _hint(value: Any) -> str:
     if isinstance(value, (list, tuple)) and value and torch.is_tensor(value[0]):
         first = "return the first of them alone" if isinstance(value, tuple) else "torch.stack makes one of them"
         return f": {first}"
+    if hasattr(value, "__array__"):
+        return ": .numpy() and numpy functions lose the gradients; stay with torch from beginning to end"
     if isinstance(value, (list, tuple, float, int)):
         return ": torch.tensor makes one of it, but without gradients; compute with tensors throughout"
     return ""

@@ -110,13 +110,22 @@ def raises_sometimes(x):
     return 2 * x
 
 
+def returns_none_beside(x):
+    return math.sqrt(x), None
+
+
+def prints_instead(x):
+    print(x * 2)
+
+
 def refuses(x):
     raise ValueError("x must be positive")
 
 
 TO_DO = (only_docstring, only_pass, only_dots, returns_none, bare_return, placeholder, skeleton, annotated, raises,
          raises_otherwise, asserts)  # fmt: skip
-WRITTEN = (forgets_to_return, in_place, identity, keeps, assigned_after_all, returns_the_wrong_name, raises_sometimes,
+WRITTEN = (forgets_to_return, in_place, identity, keeps, assigned_after_all, returns_the_wrong_name, raises_sometimes, returns_none_beside,
+           prints_instead,
            refuses, print, math.sqrt)  # fmt: skip
 
 
