@@ -16,10 +16,12 @@ from harness.adapters.arrays import declared_frameworks, fitted
 from harness.adapters.classes import automatic
 from harness.adapters.dialects import spoken
 from harness.adapters.epsilon import EPS, epsilon
+from harness.adapters.half_done import module_unfinished
 from harness.adapters.implements import Declaration, declared_in
 from harness.adapters.locate import Place, load, locate
 from harness.adapters.modules import ModuleAdapter
 from harness.adapters.players import Adapter, ClassAdapter, FunctionAdapter
+from harness.adapters.waiting import Unwritten, beneath
 from harness.adapters.wrong_use import ImportFailed, WrongUse, did_you_mean, near, plain
 from harness.core.contract import Argument, Contract
 
@@ -82,6 +84,7 @@ class _Search:
             adapters = {n: found for n in self.contracts if (found := adapters.get(n) or search.adapters.get(n))}
             self.notes = [note for note in self.notes if not any(note.startswith(f"{n} is") for n in search.adapters)]
             self.notes += search.notes
+            adapters |= self._unwritten(classes, adapters)
         if not self._is_one_thing():
             self._near_misses(adapters)
         if not adapters:
@@ -259,6 +262,17 @@ class _Search:
         kinds = [v for _, v in self._members() if inspect.isclass(v) and issubclass(v, torch.nn.Module)]
         own = [k for k in kinds if k.__module__ == home or k.__module__.startswith(f"{home}.")]
         return list(dict.fromkeys(own))
+
+    def _unwritten(self, classes: Iterable[type], adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
+        """Module classes that are named like a component and are to do, or wait for one that is."""
+        found: dict[str, Adapter] = {}
+        for thing in classes:
+            name = next((n for n, c in self.contracts.items() if plain(thing.__name__) in (*c.classes, plain(n))), None)
+            why = module_unfinished(thing, init=True) or beneath(thing, modules=True)
+            if name is not None and name not in adapters and name not in found and why:
+                found[name] = Unwritten(thing, why)
+                self.notes = [note for note in self.notes if not note.startswith(f"the class {thing.__name__} ")]
+        return found
 
     def _module_classes(self) -> list[tuple[str, type]]:
         return [

@@ -14,12 +14,27 @@ from torch import nn
 
 from harness.adapters.half_done import code_of, module_unfinished, reason, unfinished
 from harness.core.contract import Contract
+from harness.core.subject import Request
 
 HERE = str(Path(__file__).resolve().parents[1])
 NOT_THEIRS = (HERE, sys.prefix, sys.base_prefix, "<frozen")
 """Where files lie that nobody was asked to write: ours, Python's and installed packages'."""
 MOST = 60
 """Functions and classes that are looked through for one that is to do."""
+
+
+class Unwritten:
+    """The adapter of a class that is to do, with the reason: it is never built."""
+
+    kind = "module"
+    absent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, source: type, to_do: str) -> None:
+        self.source, self.to_do = source, to_do
+
+    def player(self, contract: Contract, request: Request) -> Any:
+        raise NotImplementedError(self.to_do)
 
 
 def as_a_whole(source: Any, contract: Contract) -> str:

@@ -104,3 +104,24 @@ def test_a_factory_of_an_unfinished_class_is_to_do(theirs: ModuleType) -> None:
     )
     assert "Half.forward() is to do" in waiting.as_a_whole(theirs.build, contract)
     assert waiting.as_a_whole(theirs.mlp, contract) == ""
+
+
+def test_module_classes_that_are_to_do_are_found_by_their_names(tmp_path: Path) -> None:
+    """With their reasons, and those that wait for them; what is written beside them is judged."""
+    from harness.inspection import inspect_subject
+
+    (tmp_path / "begun.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class LayerNorm(nn.Module):\n    def __init__(self, width):\n        super().__init__()\n"
+        "    def forward(self, x):\n        pass\n"
+        "class Block(nn.Module):\n    def __init__(self, width):\n        super().__init__()\n"
+        "        self.ln_1 = LayerNorm(width)\n"
+        "    def forward(self, x):\n        return x + self.ln_1(x)\n"
+        "class GELU(nn.Module):\n    def forward(self, x):\n"
+        "        return torch.nn.functional.gelu(x, approximate='tanh')\n"
+    )
+    inspection = inspect_subject(str(tmp_path / "begun.py"))
+    assert inspection.begun == ("gelu",)
+    offers = {name: inspection.subject.offers(name) for name in ("layer_norm", "block")}
+    assert offers["layer_norm"].to_do == "LayerNorm.forward() is to do: only `pass`"
+    assert "its LayerNorm is to do" in offers["block"].to_do and "write that first" in offers["block"].to_do
