@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import PurePath
 
 from harness.core.verdict import HOLDS, MISSING, Record
 from harness.reports.text import WIDTH, Group, groups
@@ -42,7 +43,7 @@ def _mend(record: Record) -> str:
 
     first = min(found, key=rank)
     home, component = _home(record, first), first.head.component
-    at = f" ({first.head.where}:{first.head.line})" if first.head.where else ""
+    at = f" ({PurePath(first.head.where).name}:{first.head.line})" if first.head.where else ""
     what = f"mend {home}{'' if home == component else f', in {component},'} first{at}"
     if first.names:
         what += f", {first.names[0].partition('.')[2] or first.names[0]}"
