@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def softmax(x: Tensor, dim: int) -> Tensor:
+def softmax(x: Tensor, dim: int = -1) -> Tensor:
     """exp(x_i) / sum_j exp(x_j) along `dim`, computed from x - max(x).  [...] -> [...]
 
     The shift changes nothing (softmax is shift invariant) and keeps exp from overflowing.  The gradient does not go

@@ -1,0 +1,174 @@
+"""Softmax: scores become weights."""
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import tensors
+from reference_model.softmax import softmax
+from specs._dialects import CS336_SOFTMAX, PICO_SOFTMAX
+from specs._transformer import elsewhere, output, tolerance
+
+ORDERLY = ("small integers", "normal", "wide", "tiny spread", "one-hot")
+"""Scores from nearly equal to where one takes all. Far from zero, 16 bit tell scores hardly apart: only elsewhere."""
+FAR_OUT = ("counting", "large offset", "heavy tails", "mixed scales")
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """One to four axes, all of different sizes, and any of them to sum over, counted from either end."""
+    sizes = draw(distinct_sizes(batch=(1, 4), heads=(1, 5), time=(1, 6), keys=(2, 7)))
+    axes = draw(st.sampled_from((3, 2, 4, 1, 3)))
+    x, family = draw(tensors(tuple(sizes.values())[-axes:], ORDERLY))
+    return Case.of({"x": x, "dim": draw(st.sampled_from(_dims(axes)))}, family=family, **sizes)
+
+
+def _dims(axes: int) -> list[int]:
+    """Every axis by both of its names, the last one first."""
+    return [*range(-1, -axes - 1, -1), *range(axes)]
+
+
+@st.composite
+def large_scores(draw: st.DrawFn) -> Case:
+    """Scores of up to 1e4 on both sides; slices 2e4 apart, of which each has its own largest score."""
+    sizes = draw(distinct_sizes(time=(2, 4), keys=(2, 6)))
+    shape = tuple(sizes.values())
+    size = draw(st.sampled_from((1e4, 1e2, 1e3, 0.0)))
+    spread = draw(st.sampled_from((1.0, size / 4)))
+    levels = torch.tensor([[size], [-size], [0.0], [size]], dtype=torch.float64)[: sizes["time"]]
+    normal, _ = draw(tensors(shape, ("normal", "small integers"), overrides=False))
+    far, family = draw(tensors(shape, FAR_OUT, overrides=False))
+    x = levels + spread * normal if size else far
+    case = Case.of({"x": x, "dim": 1}, family=f"scores of {size:g}" if size else family, **sizes)
+    return case if draw(st.booleans()) else case.changed(x=x.T, dim=0)
+
+
+@st.composite
+def no_such_axis(draw: st.DrawFn) -> Case:
+    """A dim that x does not have."""
+    axes = draw(st.integers(1, 3))
+    x, _ = draw(tensors((2, 3, 4)[:axes], ("normal",), overrides=False))
+    dim = draw(st.sampled_from((axes, -axes - 1, axes + 2)))
+    return Case.of({"x": x, "dim": dim}, family=f"dim {dim} of {axes} axes")
+
+
+def sums_to_one(trial: Trial) -> float:
+    x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
+    total = output(trial).sum(dim)
+    bound = x.shape[dim] * tolerance(trial, None)
+    return trial.close(total, torch.ones_like(total), bound, f"the sum along dim {dim}")
+
+
+def unchanged_by_a_shift(trial: Trial) -> float:
+    """A constant of its own added to every slice. Adding itself rounds, by eps of the sum."""
+    x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
+    shifted = trial.case.changed(x=x + elsewhere(trial, x.narrow(dim, 0, 1), 4.0))
+    slack = 4 * torch.finfo(trial.dtype).eps * float(shifted.arguments["x"].abs().max())
+    bound = tolerance(trial, None, shifted) + slack
+    return trial.close(output(trial, shifted), output(trial), bound, "with another constant added to every slice, out")
+
+
+def each_slice_alone(trial: Trial) -> float:
+    """The first half of another axis gives what it gives beside the rest."""
+    x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
+    others = [axis for axis in range(x.dim()) if axis != dim % x.dim() and x.shape[axis] > 1]
+    if not others:
+        trial.not_applicable()
+    worst = 0.0
+    for axis in others:
+        part = trial.case.changed(x=x.narrow(axis, 0, 1))
+        what = f"the first slice of axis {axis} alone, out"
+        bound = tolerance(trial, None, part)
+        worst = max(worst, trial.close(output(trial, part), output(trial).narrow(axis, 0, 1), bound, what))
+    return worst
+
+
+def entries_have_no_order(trial: Trial) -> float:
+    x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
+    order = torch.randperm(x.shape[dim], generator=trial.random())
+    moved = trial.case.changed(x=x.index_select(dim, order))
+    expected = output(trial).index_select(dim, order)
+    return trial.close(output(trial, moved), expected, tolerance(trial, None, moved), "with the entries moved, out")
+
+
+def holds_at_large_scores(trial: Trial) -> float:
+    """exp(x - logsumexp(x)) is right too: it loses what rounding a sum as large as x loses, eps |x| of every weight."""
+    largest, worst = float(trial.case.arguments["x"].abs().max()), 0.0
+    for dtype in dict.fromkeys((trial.dtype, torch.float32)):
+        exact, bound = trial.agreement(dtype=dtype, gradients=True)
+        answer = trial.play(dtype=dtype, gradients=True)
+        slack = 8 * torch.finfo(dtype).eps * largest
+        worst = max(worst, trial.close(answer.value, exact.value, bound.value + slack, f"in {dtype}, out"))
+        ours, theirs = exact.gradients["x"], answer.gradients.get("x")
+        if theirs is not None:  # whether one arrives at all is a claim of its own
+            most = bound.gradients["x"] + 4 * slack
+            worst = max(worst, trial.close(theirs, ours, most, f"in {dtype}, the gradient of x"))
+    return worst
+
+
+def minus_infinity_weighs_nothing(trial: Trial) -> float:
+    """The scores below their slice's mean become -inf: keys that may not be attended to. One is left in every slice."""
+    x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
+    hidden = x < x.mean(dim, keepdim=True)
+    if not bool(hidden.any()):
+        trial.not_applicable()
+    masked = trial.case.changed(x=x.masked_fill(hidden, float("-inf")))
+    exact, bound = trial.agreement(masked)
+    out = output(trial, masked)
+    if bool((out[hidden] != 0).any()):
+        raise Violation("a score of -inf has a weight; it must be exactly 0")
+    return trial.close(out, exact.value, bound.value, "with some scores of -inf, out")
+
+
+def nothing_but_minus_infinity(trial: Trial) -> float:
+    """There is nothing to choose from: nan as in torch.softmax, or zeros; never weights. The other slices are as ever."""
+    x, dim = trial.case.arguments["x"].clone(), trial.case.arguments["dim"]
+    slices = x.movedim(dim, -1)
+    if slices.dim() < 2 or slices.shape[:-1].numel() < 2:
+        trial.not_applicable()
+    empty = torch.zeros(slices.shape[:-1], dtype=torch.bool)
+    empty.view(-1)[0] = True
+    slices[empty] = float("-inf")
+    answer = trial.attempt(trial.case.changed(x=x))
+    if answer.crash is not None:
+        raise NotOffered(f"it raises {answer.crash.error} where every score of a slice is -inf")
+    out = answer.value
+    if not torch.is_tensor(out) or out.shape != x.shape:
+        raise Violation("with one slice of nothing but -inf, out has another shape")
+    theirs = out.movedim(dim, -1)
+    if not bool(theirs[empty].isnan().all() or (theirs[empty] == 0).all()):
+        raise Violation("a slice of nothing but -inf is given weights; it must be nan, as in torch.softmax, or zeros")
+    expected, bound = trial.agreement()
+    ours = expected.value.movedim(dim, -1)[~empty]
+    return trial.close(theirs[~empty], ours, bound.value, "beside a slice of nothing but -inf, out")
+
+
+CONTRACT = Contract(
+    name="softmax",
+    meaning="Scores become weights along one axis: exponentials over their sum.",
+    calls={"call": Signature((Argument("x", "float[...]"), Argument("dim", "integer", role="setting", optional=True, default=-1)), "float[...]")},
+    reference=softmax,
+    cases=cases,
+    invalid=no_such_axis,
+    dialects=(CS336_SOFTMAX, PICO_SOFTMAX),
+    order=18,
+    deck_size=26,
+    sources=("Bridle 1990", "Goodfellow et al. 2016, section 4.1", "openai/gpt-2 src/model.py softmax"),
+    claims=(
+        Claim("sums_to_one", "the weights along dim sum to one", sums_to_one, broken_by="over_the_last_axis"),
+        Claim("unchanged_by_a_shift", "adding a constant to all scores of a slice changes nothing", unchanged_by_a_shift,
+              broken_by="softmax_plus_one"),
+        Claim("each_slice_alone", "the slices along dim know nothing of each other", each_slice_alone, broken_by="sum_over_everything"),
+        Claim("entries_have_no_order", "exchanging two scores exchanges their weights", entries_have_no_order,
+              broken_by="cumulative_sum", max_cases=15),
+        Claim("holds_at_large_scores", "scores of up to 1e4 neither overflow nor vanish", holds_at_large_scores,
+              broken_by="without_the_maximum", cases=large_scores, max_cases=14),
+        Claim("minus_infinity_weighs_nothing", "a score of -inf weighs exactly nothing", minus_infinity_weighs_nothing,
+              broken_by="clamped_from_below", max_cases=14),
+        Claim("nothing_but_minus_infinity", "a slice of nothing but -inf has no weights, and spoils no other",
+              nothing_but_minus_infinity, broken_by="minus_infinity_replaced", max_cases=14),
+    ),
+)  # fmt: skip
