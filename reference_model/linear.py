@@ -3,7 +3,7 @@
 from torch import Tensor
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x weight^T + bias over the last axis.  x [..., in], weight [out, in], bias [out] or None -> [..., out]
 
     The weight lies as in torch.nn.Linear; GPT-2's own `conv1d` (openai/gpt-2 src/model.py) keeps it as [in, out].
