@@ -15,6 +15,7 @@ from reference_model.linear import linear
 from reference_model.lora import lora, rslora
 from reference_model.mlp import mlp
 from reference_model.quantization import quantize_int8
+from reference_model.rms_norm import rms_norm
 from reference_model.softmax import softmax
 from reference_model.token_embedding import token_embedding
 from reference_model.tokenizer import GPT2_PATTERN, gpt2_ranks, tokenizer
@@ -39,6 +40,7 @@ __all__ = [
     "mlp",
     "parameter_count",
     "quantize_int8",
+    "rms_norm",
     "rslora",
     "softmax",
     "token_embedding",

@@ -1,0 +1,128 @@
+"""Root mean square normalisation."""
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import parameters, tensors
+from reference_model.rms_norm import rms_norm
+from specs._dialects import CS336_RMS_NORM
+from specs._parameters import GAINS
+from specs._sizes import SIZES
+from specs._transformer import output, tolerance
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Small widths tell the norm of a row from its root mean square. Large eps tells whether it stands inside the root."""
+    sizes = draw(distinct_sizes(batch=(1, 4), time=(1, 6), width=(2, 9)))
+    x, family = draw(tensors(tuple(sizes.values())))
+    eps = draw(st.sampled_from((1e-5, 1e-5, 1e-6, 1e-3, 0.1)))
+    weight = draw(parameters((sizes["width"],), 0.5, around=1.5))
+    return Case.of({"x": x, "weight": weight, "eps": eps}, family=family, **sizes)
+
+
+@st.composite
+def wide_rows(draw: st.DrawFn) -> Case:
+    """Long rows: 8 bits of mantissa do not hold the sum of their squares. Large ones: 11 bits and 5 of exponent
+    overflow where |x| reaches 256."""
+    width = draw(st.sampled_from((64, 300, 1000)))
+    x, _ = draw(tensors((3, width), ("normal",), overrides=False))
+    size = draw(st.sampled_from((1.0, 100.0, 1e-3, 1000.0)))
+    weight = draw(parameters((width,), 0.1, around=1.5))
+    return Case.of({"x": size * x, "weight": weight, "eps": 1e-5}, family=f"wide rows of size {size:g}", width=width)
+
+
+def unchanged_by_a_scale(trial: Trial) -> float:
+    """Up to eps: scaling x by s is the same as dividing eps by s squared."""
+    x, eps = trial.case.arguments["x"], trial.case.arguments["eps"]
+    scaled, eased = trial.case.changed(x=x * 4.0), trial.case.changed(eps=eps / 16.0)
+    bound = tolerance(trial, scaled, eased)
+    return trial.close(output(trial, scaled), output(trial, eased), bound, "with x times 4 against eps / 16, out")
+
+
+def turns_with_the_sign(trial: Trial) -> float:
+    """Nothing is added: -x gives -out."""
+    mirrored = trial.case.changed(x=-trial.case.arguments["x"])
+    return trial.close(output(trial, mirrored), -output(trial), tolerance(trial, None, mirrored), "for -x, out")
+
+
+def keeps_the_mean(trial: Trial) -> float:
+    """A constant row is its mean and nothing else: it stays, at size 1 times the gain, where layer_norm gives zeros."""
+    a = trial.case.arguments
+    constant = trial.case.changed(x=torch.full_like(a["x"], 3.0))
+    exact, bound = trial.agreement(constant)
+    out = output(trial, constant)
+    if bool(out.abs().max() <= 0.1 * exact.value.abs().max()):
+        raise Violation("a constant row vanishes: the mean is removed, as in layer_norm; rms_norm keeps it")
+    return trial.close(out, exact.value, bound.value, "for rows of 3, out")
+
+
+def over_the_last_axis_only(trial: Trial) -> float:
+    """Each position alone gives what it gives among the others."""
+    x = trial.case.arguments["x"]
+    if x.shape[:-1].numel() < 2:
+        trial.not_applicable()
+    alone = trial.case.changed(x=x[-1:, -1:])
+    bound = tolerance(trial, None, alone)
+    return trial.close(output(trial, alone), output(trial)[-1:, -1:], bound, "the last position alone, out")
+
+
+def half_precision_statistics_in_float32(trial: Trial) -> float:
+    worst, refused = 0.0, 0
+    for dtype in (torch.bfloat16, torch.float16):
+        answer = trial.attempt(dtype=dtype)
+        if answer.crash is not None:
+            refused += 1
+            continue
+        exact, bound = trial.agreement(dtype=dtype)
+        worst = max(worst, trial.close(answer.value, exact.value, bound.value, f"in {dtype}, out"))
+    if refused == 2:
+        trial.not_applicable()
+    return worst
+
+
+CONTRACT = Contract(
+    name="rms_norm",
+    meaning="Each position is brought to a root mean square of 1 over its features, then gained per feature; its mean stays.",
+    calls={
+        "call": Signature(
+            (
+                Argument("x", "float[..., width]"),
+                Argument("weight", "float[width]", role="parameter", aliases=GAINS),
+                Argument("eps", "number", role="setting", optional=True, default=1e-5),
+            ),
+            "float[..., width]",
+        )
+    },
+    reference=rms_norm,
+    cases=cases,
+    rows=("x",),
+    leading_axes=("x",),
+    classes=("rmsnorm", "rootmeansquarenorm", "rmsnormalization"),
+    size_names=SIZES,
+    dialects=(CS336_RMS_NORM,),
+    order=22,
+    deck_size=26,
+    variants=(
+        Variant(
+            "unit_offset",
+            "The gain is used as 1 + weight, as Gemma stores it; elsewhere the weight is the gain itself.",
+            (Edit(rms_norm, "scaled = normalised * weight", "scaled = normalised * (1 + weight)"),),
+        ),
+    ),
+    sources=("Zhang & Sennrich 2019, section 3, equation 4", "meta-llama/llama llama/model.py RMSNorm"),
+    claims=(
+        Claim("unchanged_by_a_scale", "scaling x changes nothing, up to eps", unchanged_by_a_scale, broken_by="eps_outside_the_root"),
+        Claim("turns_with_the_sign", "-x gives -out: nothing is added", turns_with_the_sign, broken_by="absolute_values"),
+        Claim("keeps_the_mean", "a shift of x is not removed: a constant row stays", keeps_the_mean, broken_by="mean_removed",
+              max_cases=14),
+        Claim("over_the_last_axis_only", "each position is normalised alone", over_the_last_axis_only, broken_by="over_the_time_axis"),
+        Claim("half_precision_statistics", "half-precision inputs do their statistics in float32", half_precision_statistics_in_float32,
+              broken_by="half_precision_statistics", cases=wide_rows, max_cases=12),
+    ),
+)  # fmt: skip
