@@ -17,6 +17,7 @@ from reference_model.mlp import mlp
 from reference_model.quantization import quantize_int8
 from reference_model.rms_norm import rms_norm
 from reference_model.softmax import softmax
+from reference_model.swiglu import swiglu
 from reference_model.token_embedding import token_embedding
 from reference_model.tokenizer import GPT2_PATTERN, gpt2_ranks, tokenizer
 
@@ -43,6 +44,7 @@ __all__ = [
     "rms_norm",
     "rslora",
     "softmax",
+    "swiglu",
     "token_embedding",
     "tokenizer",
 ]

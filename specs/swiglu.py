@@ -1,0 +1,204 @@
+"""The gated feed-forward half of a block."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Claim, Crashed, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import ORDINARY, seeds, tensors
+from reference_model.swiglu import swiglu
+from specs._dialects import CS336_SWIGLU
+from specs._parameters import WEIGHTS, named
+from specs._transformer import elsewhere, learned, output, silence, tolerance
+
+NAMES = ("gate_weight", "up_weight", "down_weight")
+GATE = ("w1", "gate_proj", "w_gate", "gate", "fc_1", "W1", "gate_linear", "linear_gate", "wi_0", "w_1", "Wg")
+UP = ("w3", "up_proj", "w_up", "up", "fc_2", "W3", "up_linear", "linear_up", "wi_1", "w_3", "value_proj")
+DOWN = (
+    "w2",
+    "down_proj",
+    "w_down",
+    "down",
+    "proj",
+    "c_proj",
+    "W2",
+    "down_linear",
+    "linear_down",
+    "wo",
+    "w_2",
+    "out_proj",
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Hidden and width differ in four of five cases. In the fifth they are equal on purpose, for that is where a
+    transposed weight, or one in another's place, passes unnoticed."""
+    sizes = draw(distinct_sizes(width=(2, 6), hidden=(2, 11), batch=(1, 4), time=(1, 5)))
+    if draw(st.integers(0, 4)) == 1:
+        sizes["hidden"] = sizes["width"]
+    width, hidden = sizes["width"], sizes["hidden"]
+    x, family = draw(tensors((sizes["batch"], sizes["time"], width), (*ORDINARY, "repeated rows", "one-hot")))
+    weights, seed = draw(st.sampled_from(("normal", "small integers"))), draw(seeds)
+    return Case.of(
+        {
+            "x": x,
+            "gate_weight": learned(weights, (hidden, width), seed, 1.5 / math.sqrt(width)),
+            "up_weight": learned(weights, (hidden, width), seed + 1, 1.5 / math.sqrt(width)),
+            "down_weight": learned(weights, (width, hidden), seed + 2, 1 / math.sqrt(hidden)),
+        },
+        family=family + (", hidden = width" if hidden == width else ""),
+        **sizes,
+    )
+
+
+def each_position_alone(trial: Trial) -> float:
+    """Positions and rows in another order give the same results in that order."""
+    x = trial.case.arguments["x"]
+    positions = x.shape[0] * x.shape[1]
+    if positions < 2:
+        trial.not_applicable()
+    order = torch.randperm(positions, generator=trial.random())
+    moved = trial.case.changed(x=x.flatten(0, 1)[order].reshape(x.shape))
+    expected = output(trial).flatten(0, 1)[order].reshape(x.shape)
+    bound = tolerance(trial, None, moved)
+    return trial.close(output(trial, moved), expected, bound, "with the positions in another order, out")
+
+
+def linear_in_up_and_down(trial: Trial) -> float:
+    """up_weight and down_weight enter once each and nothing bends what they give: three times either is three times out.
+
+    (So does the sum of two up_weights: the half that is not bent is the one that up_weight makes.)
+    """
+    a, worst = trial.case.arguments, 0.0
+    for name in ("up_weight", "down_weight"):
+        scaled = trial.case.changed(**{name: -3 * a[name]})
+        bound = 3 * tolerance(trial, None) + tolerance(trial, scaled)
+        what = f"with {name} times -3, out"
+        worst = max(worst, trial.close(output(trial, scaled), -3 * output(trial), bound, what))
+    return worst
+
+
+def bent_by_the_gate(trial: Trial) -> float:
+    """silu(a) - silu(-a) = a: with gate_weight and with its negative, the two results differ by down(gate(x) * up(x))."""
+    a = trial.case.arguments
+    mirrored = trial.case.changed(gate_weight=-a["gate_weight"])
+    x, gate, up, down = (a[name].double() for name in ("x", *NAMES))
+    expected = ((x @ gate.T) * (x @ up.T)) @ down.T
+    bound = tolerance(trial, None, mirrored)
+    what = "out less what the negative gate_weight gives"
+    return trial.close(
+        output(trial) + output(trial, mirrored.changed(up_weight=-a["up_weight"])), expected, bound, what
+    )
+
+
+def closed_without_up_or_gate(trial: Trial) -> float:
+    """Zeros for any one of the three weights give zeros: no bias, no residual stream inside."""
+    worst = 0.0
+    for name in NAMES:
+        closed = trial.case.changed(**{name: silence(trial.case.arguments[name])})
+        expected = torch.zeros_like(trial.case.arguments["x"], dtype=trial.dtype)
+        worst = max(
+            worst, trial.close(output(trial, closed), expected, tolerance(trial, closed), f"with {name} zero, out")
+        )
+    return worst
+
+
+def weights_are_out_in(trial: Trial) -> None:
+    """One number of gate_weight and up_weight at [f, d] and one of x at d: what comes out must be silu(gate) up times
+    column f of down_weight. Looked for in other orientations and places too, so that what is wrong can be named."""
+    if _passes_one_feature(trial, (0, 1, 2), (False, False, False)):
+        return
+    orders = sorted(itertools.permutations(range(3)), key=lambda order: order != (0, 1, 2))
+    for order in orders:
+        for turned in itertools.product((False, True), repeat=3):
+            if _passes_one_feature(trial, order, turned):
+                raise Violation(_misplaced(order, turned))
+    answer = trial.attempt(_one_feature(trial, (0, 1, 2), (False, False, False))[0])
+    if answer.crash is not None:
+        raise Crashed(answer)
+    raise Violation(
+        "one number each in gate_weight[f, d] and up_weight[f, d] does not carry x[d] to column f of down_weight"
+    )
+
+
+def _misplaced(order: tuple[int, ...], turned: tuple[bool, ...]) -> str:
+    names = [name for name, is_turned in zip(NAMES, turned, strict=True) if is_turned]
+    told = []
+    if names:
+        told.append(f"your {' and '.join(names)} must be [out, in], as in torch.nn.Linear; you use [in, out]")
+    if order != (0, 1, 2):
+        taken = ", ".join(
+            f"{NAMES[given]} where {NAMES[place]} belongs" for place, given in enumerate(order) if given != place
+        )
+        told.append(f"the weights have changed places: you use {taken}")
+    return "; and ".join(told)
+
+
+def _one_feature(trial: Trial, order: tuple[int, ...], turned: tuple[bool, ...]) -> tuple[Case, torch.Tensor]:
+    """The case with one number in each of x, gate and up, laid out as asked for, and what must come out.
+
+    ``order[place]``: which argument their code takes for the weight of this place.
+    """
+    a = trial.case.arguments
+    hidden = a["gate_weight"].shape[0]
+    f, d = 1 % hidden, 0
+    x, gate, up = torch.zeros_like(a["x"]), torch.zeros_like(a["gate_weight"]), torch.zeros_like(a["up_weight"])
+    x[..., d], gate[f, d], up[f, d] = 2.0, 1.5, -0.75
+    down = elsewhere(trial, a["down_weight"])
+    meant = [w.T.contiguous() if t else w for w, t in zip((gate, up, down), turned, strict=True)]
+    given = {NAMES[argument]: meant[place] for place, argument in enumerate(order)}
+    value = 3.0 / (1.0 + math.exp(-3.0)) * -1.5
+    return trial.case.changed(x=x, **given), (value * down[:, f]).expand(x.shape)
+
+
+def _passes_one_feature(trial: Trial, order: tuple[int, ...], turned: tuple[bool, ...]) -> bool:
+    case, expected = _one_feature(trial, order, turned)
+    answer = trial.attempt(case)
+    if answer.crash is not None or not torch.is_tensor(answer.value) or answer.value.shape != expected.shape:
+        return False
+    return bool((answer.value.double() - expected).abs().max() <= 1e-3 * expected.abs().max())
+
+
+CONTRACT = Contract(
+    name="swiglu",
+    meaning="The gated feed-forward half: what goes up is multiplied by the activation of a gate, and comes down again.",
+    calls={
+        "call": Signature(
+            (
+                Argument("x", "float[..., width]"),
+                Argument("gate_weight", "float[hidden, width]", "parameter", aliases=(*named(GATE, WEIGHTS), "gate_weight")),
+                Argument("up_weight", "float[hidden, width]", "parameter", aliases=(*named(UP, WEIGHTS), "up_weight")),
+                Argument("down_weight", "float[width, hidden]", "parameter", aliases=(*named(DOWN, WEIGHTS), "down_weight")),
+            ),
+            "float[..., width]",
+        )
+    },
+    reference=swiglu,
+    cases=cases,
+    rows=("x",),
+    leading_axes=("x",),
+    dialects=(CS336_SWIGLU,),
+    order=42,
+    deck_size=26,
+    sources=("Shazeer 2020, section 2, equation 6", "meta-llama/llama llama/model.py FeedForward"),
+    claims=(
+        Claim("each_position_alone", "it acts on each position alone", each_position_alone, broken_by="positions_for_features",
+              max_cases=15),
+        Claim("weights_are_out_in", "the three weights are [out, in], each in its place", weights_are_out_in,
+              broken_by="gate_and_up_exchanged"),
+        Claim("linear_in_up_and_down", "up and down projection are not bent", linear_in_up_and_down, broken_by="silu_of_the_product",
+              max_cases=15),
+        Claim("bent_by_the_gate", "silu(gate) for gate and for -gate differ by the gate itself", bent_by_the_gate,
+              broken_by="sigmoid_for_silu", max_cases=15),
+        Claim("closed_without_up_or_gate", "zeros for any one weight give zeros", closed_without_up_or_gate,
+              broken_by="residual_inside", max_cases=15),
+    ),
+)  # fmt: skip
