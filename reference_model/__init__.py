@@ -16,6 +16,7 @@ from reference_model.lora import lora, rslora
 from reference_model.mlp import mlp
 from reference_model.quantization import quantize_int8
 from reference_model.rms_norm import rms_norm
+from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
 from reference_model.softmax import softmax
 from reference_model.swiglu import swiglu
 from reference_model.token_embedding import token_embedding
@@ -43,6 +44,7 @@ __all__ = [
     "quantize_int8",
     "rms_norm",
     "rslora",
+    "scaled_dot_product_attention",
     "softmax",
     "swiglu",
     "token_embedding",

@@ -1,0 +1,270 @@
+"""Attention of given queries to given keys."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import make, seeds
+from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
+from specs._dialects import CS336_ATTEND
+from specs._transformer import elsewhere, output, tolerance, unmoved
+
+HEAVY = 0.4
+"""Share of the keys that a drawn mask hides; every query keeps one that it may attend to."""
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Batch, heads, queries, keys, their size and that of the values all differ. No mask in one of four cases, one for
+    all rows in another; two leading axes in most, one in some. Products are never all zero or next to it: a softmax taken
+    in float32, as many are, would be off by one and the same rounding whatever stands near, which looks like meaning."""
+    sizes = draw(
+        distinct_sizes(keys=(2, 7), queries=(1, 6), size=(2, 6), value_size=(1, 7), heads=(1, 3), batch=(1, 4))
+    )
+    leading = (sizes["batch"], sizes["heads"]) if draw(st.integers(0, 3)) else (sizes["batch"],)
+    family, seed = draw(st.sampled_from(("normal", "small integers", "normal", "wide"))), draw(seeds)
+    sharpness = draw(st.sampled_from((1.0, 0.5, 2.0))) * (0.3 if family == "wide" else 1.0)
+    q, k = (
+        sharpness * (make(family, (*leading, sizes[n], sizes["size"]), seed + i) + 0.1)
+        for i, n in enumerate(("queries", "keys"))
+    )
+    v = make(family, (*leading, sizes["keys"], sizes["value_size"]), seed + 2)
+    kind = draw(st.sampled_from(("one of its own for each", "none", "one of its own for each", "one for all")))
+    mask = None
+    if kind != "none":
+        of = leading if kind == "one of its own for each" else ()
+        mask = _mask((*of, sizes["queries"], sizes["keys"]), seed + 3, draw(st.sampled_from((HEAVY, 0.2, 0.8))))
+    return _case(q, k, v, mask, sizes, f"{family}, mask: {kind}")
+
+
+def _mask(shape: tuple[int, ...], seed: int, share: float) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(shape, generator=generator) >= share
+    kept = torch.randint(0, shape[-1], (*shape[:-1], 1), generator=generator)
+    return mask.scatter(-1, kept, True)
+
+
+def _case(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: Any, sizes: dict[str, int], family: str) -> Case:
+    return Case.of({"q": q, "k": k, "v": v, "mask": mask}, family=family, **sizes)
+
+
+@st.composite
+def large_logits(draw: st.DrawFn) -> Case:
+    """Allowed keys push their query away, hidden ones pull it: a mask that only lowers logits by 1e4 or 1e5 leaves the
+    hidden ones the largest, and where no maximum is removed exponentials overflow or vanish. Every query at a logit of
+    its own, so that one mask of that kind is told from another."""
+    sizes = draw(
+        distinct_sizes(keys=(2, 6), queries=(1, 5), size=(3, 5), value_size=(1, 6), heads=(1, 3), batch=(1, 2))
+    )
+    leading, seed, size = (sizes["batch"], sizes["heads"]), draw(seeds), sizes["size"]
+    magnitude = draw(st.sampled_from((1.5e4, 1.5e5)))
+    levels = torch.tensor([magnitude, 1.5e4, 3.1e3, magnitude, 3.1e3], dtype=torch.float64)[: sizes["queries"], None]
+    towards = make("normal", (*leading, 1, size), seed)
+    towards = towards / towards.norm(dim=-1, keepdim=True)
+    row = _mask((*leading, 1, sizes["keys"]), seed + 1, HEAVY)
+    sign = torch.where(row, -1.0, 1.0).double().transpose(-1, -2)
+    k = towards * sign * (1 + 1e-5 * make("normal", (*leading, sizes["keys"], 1), seed + 2))
+    v = make("normal", (*leading, sizes["keys"], sizes["value_size"]), seed + 3)
+    mask = row.expand(*leading, sizes["queries"], sizes["keys"]).clone() if draw(st.integers(0, 2)) else None
+    return _case(towards * levels * math.sqrt(size), k, v, mask, sizes, f"logits of {magnitude:g}")
+
+
+def weights_sum_to_one(trial: Trial) -> float:
+    """Where every value is 1, their weighted mean is 1, whatever the weights."""
+    same = trial.case.changed(v=torch.ones_like(trial.case.arguments["v"]))
+    out = output(trial, same)
+    return trial.close(out, torch.ones_like(out), tolerance(trial, same), "with values of 1 everywhere, out")
+
+
+def keys_have_no_order(trial: Trial) -> float:
+    """Keys, their values and their columns of the mask, permuted together."""
+    a = trial.case.arguments
+    order = torch.randperm(a["k"].shape[-2], generator=trial.random())
+    mask = None if a["mask"] is None else a["mask"][..., order]
+    moved = trial.case.changed(k=a["k"][..., order, :], v=a["v"][..., order, :], mask=mask)
+    return unmoved(trial, moved, "with keys and values in another order, out")
+
+
+def hidden_keys_do_not_matter(trial: Trial) -> float:
+    """The keys that the first query may not attend to, and their values, are replaced by something ten times as large."""
+    a = trial.case.arguments
+    if a["mask"] is None or not bool((~a["mask"][..., :1, :]).any()):
+        trial.not_applicable()
+    hidden = ~a["mask"][..., 0, :].unsqueeze(-1)
+    k = torch.where(hidden, elsewhere(trial, a["k"], 10.0), a["k"])
+    v = torch.where(hidden, elsewhere(trial, a["v"], 10.0), a["v"])
+    other = trial.case.changed(k=k, v=v)
+    bound = tolerance(trial, None, other)
+    what = "the first query's out, with other keys and values where it may not attend,"
+    return trial.close(output(trial, other)[..., 0, :], output(trial)[..., 0, :], bound, what)
+
+
+def hidden_keys_might_as_well_be_absent(trial: Trial) -> float:
+    """With the last key hidden from all, out is that of the other keys alone; and a mask that hides nothing is none."""
+    a = trial.case.arguments
+    queries, keys = a["q"].shape[-2], a["k"].shape[-2]
+    mask = torch.ones(queries, keys, dtype=torch.bool)
+    worst = 0.0
+    none, all_seen = trial.case.changed(mask=None), trial.case.changed(mask=mask)
+    bound = tolerance(trial, none, all_seen)
+    worst = max(
+        worst, trial.close(output(trial, all_seen), output(trial, none), bound, "with a mask that hides nothing, out")
+    )
+    mask[:, -1] = False
+    hidden = trial.case.changed(mask=mask)
+    absent = trial.case.changed(k=a["k"][..., :-1, :], v=a["v"][..., :-1, :], mask=None)
+    bound = tolerance(trial, hidden, absent)
+    return max(worst, trial.close(output(trial, hidden), output(trial, absent), bound, "with the last key hidden, out"))
+
+
+def scaled_by_the_root_of_the_size(trial: Trial) -> float:
+    """Three more features of zeros change no product: with them the queries must be sqrt((K + 3) / K) times larger."""
+    a = trial.case.arguments
+    size = a["q"].shape[-1]
+    longer = [torch.cat([a[name], torch.zeros((*a[name].shape[:-1], 3), dtype=torch.float64)], -1) for name in "qk"]
+    wide = trial.case.changed(q=longer[0] * math.sqrt((size + 3) / size), k=longer[1])
+    return unmoved(trial, wide, "with three features of zeros more, out")
+
+
+def leading_axes_stand_apart(trial: Trial) -> float:
+    """Flattened into one, with one more, and the first row alone: the same numbers."""
+    a = trial.case.arguments
+    leading, whole = a["q"].shape[:-2], output(trial)
+    own = a["mask"] is not None and a["mask"].dim() > 2
+
+    def with_each(change: Any) -> Case:
+        changed = {name: change(a[name]) for name in "qkv"}
+        return trial.case.changed(**changed, mask=change(a["mask"]) if own else a["mask"])
+
+    changes: list[tuple[str, Any]] = [
+        ("with flat leading axes", lambda t: t.reshape(-1, *t.shape[-2:])),
+        ("with one more leading axis", lambda t: t.unsqueeze(0)),
+        ("the first row alone", lambda t: t[:1]),
+    ]
+    worst = 0.0
+    for what, change in changes[: 2 if leading[0] < 2 else 3]:
+        case = with_each(change)
+        bound = tolerance(trial, None, case)
+        worst = max(worst, trial.close(output(trial, case), change(whole), bound, f"{what}, out"))
+    return worst
+
+
+def one_key_gives_its_value(trial: Trial) -> float:
+    a = trial.case.arguments
+    single = trial.case.changed(k=a["k"][..., :1, :], v=a["v"][..., :1, :], mask=None)
+    expected = a["v"][..., :1, :].expand(*a["q"].shape[:-1], -1).to(trial.dtype)
+    return trial.close(output(trial, single), expected, tolerance(trial, single), "for a single key, out")
+
+
+def holds_at_large_logits(trial: Trial) -> float:
+    """To what a logit is known to, one unit of rounding of its size, the weights and so the mean of the values are known."""
+    a = trial.case.arguments
+    exact, bound = trial.agreement()
+    out = output(trial)
+    if not bool(torch.isfinite(out).all()):
+        raise Violation("the result is not finite: the exponentials of large logits overflow or vanish")
+    logits = float((a["q"] @ a["k"].mT).abs().max()) / math.sqrt(a["q"].shape[-1])
+    slack = 16 * torch.finfo(trial.dtype).eps * logits * float(a["v"].abs().max())
+    return trial.close(out, exact.value, bound.value + slack, "out")
+
+
+def nothing_to_attend_to(trial: Trial) -> float:
+    """A query that may attend to nothing takes nothing of what is hidden: zeros, as in torch. Others are as ever.
+
+    Steep logits (of 1e7) besides ordinary ones: -1e4, -1e5 and -1e9 in the place of -inf differ there. nan, where a row
+    of -inf goes through a plain softmax, leaves such queries undefined: that is not offered, as a crash is.
+    """
+    a = trial.case.arguments
+    if a["mask"] is None or a["mask"].shape[:-1].numel() < 2:
+        trial.not_applicable()
+    mask = a["mask"].clone()
+    mask[..., 0, :] = False
+    idle = trial.case.changed(mask=mask)
+    answer = trial.attempt(idle)
+    if answer.crash is not None:
+        raise NotOffered(f"it raises {answer.crash.error} for a query that may attend to nothing")
+    out, whole = output(trial, idle), output(trial)
+    bound, worst = tolerance(trial, None, idle), 0.0
+    if out.shape[-2] > 1:
+        worst = trial.close(out[..., 1:, :], whole[..., 1:, :], bound, "beside a query that may attend to nothing, out")
+    if bool(out[..., 0, :].isnan().all()):
+        raise NotOffered("a query that may attend to nothing gets nan, and every gradient with it")
+    steep = idle.changed(q=a["q"] * 1e7 / max(float((a["q"] @ a["k"].mT).abs().max()), 1e-3))
+    found = [(case, output(trial, case), trial.expect(case).value, tolerance(trial, case)) for case in (steep, idle)]
+    for _, theirs, ours, bound in found:
+        what = "for a query that may attend to nothing, out"
+        worst = max(worst, trial.close(theirs[..., 0, :], ours[..., 0, :], bound, what))
+    return worst
+
+
+def masks_are_not_remembered(trial: Trial) -> float:
+    """A second call with the mask in reverse gives what it gives alone."""
+    if trial.case.arguments["mask"] is None:
+        trial.not_applicable()
+    other = trial.case.changed(mask=trial.case.arguments["mask"].flip(-1))
+    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    alone = trial.play(other, fresh=True).value
+    return trial.close(second, alone, trial.spread_of_value(other), "after a call with another mask, out")
+
+
+USED = "used = weights.masked_fill(idle, 0.0)"
+
+CONTRACT = Contract(
+    name="scaled_dot_product_attention",
+    meaning="Every query takes the mean of the values, weighted by the softmax of its products with the keys that it may see.",
+    calls={
+        "call": Signature(
+            (
+                Argument("q", "float[..., queries, size]"),
+                Argument("k", "float[..., keys, size]"),
+                Argument("v", "float[..., keys, value_size]"),
+                Argument("mask", "bool[..., queries, keys]", role="setting", optional=True),
+            ),
+            "float[..., queries, value_size]",
+        )
+    },
+    reference=scaled_dot_product_attention,
+    cases=cases,
+    dialects=(CS336_ATTEND,),
+    order=45,
+    deck_size=26,
+    variants=(
+        Variant(
+            "mean_of_hidden",
+            "A query that may attend to nothing gets the mean of all values, as where hidden scores are set to -1e9; in torch it "
+            "gets zeros.",
+            (Edit(scaled_dot_product_attention, USED, "used = weights"),),
+        ),
+    ),
+    sources=("Vaswani et al. 2017, section 3.2.1, equation 1", "torch.nn.functional.scaled_dot_product_attention"),
+    claims=(
+        Claim("weights_sum_to_one", "values of 1 everywhere give 1", weights_sum_to_one, broken_by="mask_after_softmax", max_cases=18),
+        Claim("keys_have_no_order", "permuting keys, values and mask together changes nothing", keys_have_no_order,
+              broken_by="is_causal_always", max_cases=15),
+        Claim("hidden_keys_do_not_matter", "what a query may not attend to changes nothing for it", hidden_keys_do_not_matter,
+              broken_by="mask_adds_true", max_cases=18),
+        Claim("hidden_keys_might_as_well_be_absent", "a key hidden from all is as if it were not there, and a mask that hides nothing is none",
+              hidden_keys_might_as_well_be_absent, broken_by="mask_inverted", max_cases=15),
+        Claim("scaled_by_the_root_of_the_size", "products are divided by sqrt(K), the root of the size of a key",
+              scaled_by_the_root_of_the_size, broken_by="unscaled", max_cases=15),
+        Claim("leading_axes_stand_apart", "leading axes are only carried along, and rows of a batch are independent",
+              leading_axes_stand_apart, broken_by="softmax_over_the_batch", max_cases=15),
+        Claim("one_key_gives_its_value", "a single key gives its value, whatever the query", one_key_gives_its_value,
+              broken_by="softmax_plus_one", max_cases=14),
+        Claim("holds_at_large_logits", "logits of 1e4 and 1e5 neither leak through the mask nor overflow", holds_at_large_logits,
+              broken_by="mask_adds_minus_1e4", cases=large_logits, max_cases=14),
+        Claim("nothing_to_attend_to", "a query that may attend to nothing takes nothing, and spoils no other", nothing_to_attend_to,
+              broken_by="mask_fills_minus_1e9", max_cases=15),
+        Claim("masks_are_not_remembered", "an earlier call with another mask changes nothing", masks_are_not_remembered,
+              broken_by="mask_kept", max_cases=15),
+    ),
+)  # fmt: skip
