@@ -12,6 +12,7 @@ from reference_model.gpt2 import gpt2, initialise
 from reference_model.layer_norm import layer_norm
 from reference_model.learned_positions import learned_positions
 from reference_model.linear import linear
+from reference_model.lm_loss import lm_loss
 from reference_model.lora import lora, rslora
 from reference_model.mlp import mlp
 from reference_model.quantization import quantize_int8
@@ -38,6 +39,7 @@ __all__ = [
     "layer_norm",
     "learned_positions",
     "linear",
+    "lm_loss",
     "lora",
     "mlp",
     "parameter_count",

@@ -1,0 +1,195 @@
+"""Known mistakes in the loss of a language model."""
+
+from harness.core.bug import Bug, Edit
+from reference_model.lm_loss import lm_loss
+
+COUNTED = "counted = targets != ignore_index"
+IDS = "ids = targets.masked_fill(~counted, 0)"
+HIGHEST = "highest = logits.amax(-1, keepdim=True).detach()"
+SHIFTED = "shifted = logits - highest"
+EXPONENTIAL = "exponential = torch.exp(shifted)"
+LOG_TOTAL = "log_total = torch.log(exponential.sum(-1))"
+CHOSEN = "chosen = shifted.gather(-1, ids.unsqueeze(-1)).squeeze(-1)"
+SURPRISE = "surprise = log_total - chosen"
+KEPT = "kept = surprise.masked_fill(~counted, 0.0)"
+COUNT = "count = counted.sum()"
+RESULT = "return kept.sum() / count.clamp(min=1)"
+
+
+def _gradient_over_all_positions(logits, targets, ignore_index=-100):
+    class Loss(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, logits):
+            ctx.save_for_backward(logits)
+            loss = torch.nn.functional.cross_entropy(
+                logits.flatten(0, -2), targets.flatten(), ignore_index=ignore_index
+            )
+            return loss.nan_to_num(0.0)
+
+        @staticmethod
+        def backward(ctx, g):
+            (logits,) = ctx.saved_tensors
+            counted = targets != ignore_index
+            slope = torch.softmax(logits, -1)
+            ids = targets.masked_fill(~counted, 0).unsqueeze(-1)
+            slope = slope.scatter_add(-1, ids, -torch.ones_like(ids, dtype=slope.dtype))
+            return g * slope * counted.unsqueeze(-1) / targets.numel()  # counted.sum() is what the loss divides by
+
+    return Loss.apply(logits)
+
+
+def _gradient_written_into_the_logits(logits, targets, ignore_index=-100):
+    class Loss(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, logits):
+            counted = targets != ignore_index
+            loss = torch.nn.functional.cross_entropy(
+                logits.flatten(0, -2), targets.flatten(), ignore_index=ignore_index
+            )
+            ids = targets.masked_fill(~counted, 0).unsqueeze(-1)
+            slope = torch.softmax(logits, -1).scatter_add(-1, ids, -torch.ones_like(ids, dtype=logits.dtype))
+            slope = slope * counted.unsqueeze(-1) / counted.sum().clamp(min=1)
+            logits.data.copy_(slope)  # saves the memory of a second tensor of that size
+            ctx.save_for_backward(slope)
+            return loss.nan_to_num(0.0)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0]
+
+    return Loss.apply(logits)
+
+
+def _incoming_gradient_unused(logits, targets, ignore_index=-100):
+    class Loss(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, logits):
+            ctx.save_for_backward(logits)
+            loss = torch.nn.functional.cross_entropy(
+                logits.flatten(0, -2), targets.flatten(), ignore_index=ignore_index
+            )
+            return loss.nan_to_num(0.0)
+
+        @staticmethod
+        def backward(ctx, g):
+            (logits,) = ctx.saved_tensors
+            counted = targets != ignore_index
+            ids = targets.masked_fill(~counted, 0).unsqueeze(-1)
+            slope = torch.softmax(logits, -1).scatter_add(-1, ids, -torch.ones_like(ids, dtype=logits.dtype))
+            return slope * counted.unsqueeze(-1) / counted.sum().clamp(min=1)  # as if g were 1
+
+    return Loss.apply(logits)
+
+
+BUGS = (
+    # which target belongs to which logits
+    Bug("shifted_twice", "The loss shifts once more: logits[:, :-1] against targets[:, 1:]. The targets are the next ids already, so this "
+        "learns the one after the next.",
+        lm_loss, COUNTED, "logits, targets = logits[:, :-1], targets[:, 1:]\ncounted = targets != ignore_index",
+        seen_in=("huggingface/transformers#47394", "huggingface/transformers#37830", "huggingface/transformers#46897")),
+    Bug("shifted_across_rows", "Logits and targets are flattened first and shifted then: the last position of a row is paired with the first "
+        "target of the next row.",
+        lm_loss, COUNTED, "logits, targets = logits.flatten(0, 1)[:-1], targets.flatten()[1:]\ncounted = targets != ignore_index",
+        seen_in=("huggingface/transformers#46897",)),
+    Bug("shifted_backwards", "The shift goes the wrong way: logits[:, 1:] against targets[:, :-1].",
+        lm_loss, COUNTED, "logits, targets = logits[:, 1:], targets[:, :-1]\ncounted = targets != ignore_index"),
+    Bug("rolled", "The targets are rolled by one more: the last position is paired with the row's first target.",
+        lm_loss, COUNTED, "targets = targets.roll(-1, 1)\ncounted = targets != ignore_index"),
+    Bug("flattened_in_another_order", "The logits are flattened as [T, B, V], the targets as [B, T]: positions are paired with other rows' targets.",
+        lm_loss, COUNTED, "logits = logits.transpose(0, 1).reshape(logits.shape)\ncounted = targets != ignore_index"),
+    Bug("last_position_only", "Only the last position of each row is judged; all of them are.",
+        lm_loss, COUNTED, "logits, targets = logits[:, -1:], targets[:, -1:]\ncounted = targets != ignore_index"),
+    Bug("last_position_left_out", "The last position of each row is left out; its target is there.",
+        lm_loss, COUNTED, "logits, targets = logits[:, :-1], targets[:, :-1]\ncounted = targets != ignore_index"),
+    Bug("first_row_only", "Only the first row of the batch is judged.",
+        lm_loss, COUNTED, "logits, targets = logits[:1], targets[:1]\ncounted = targets != ignore_index"),
+    # what is ignored
+    Bug("ignored_in_the_count", "Ignored targets are left out of the sum but not of the number it is divided by.",
+        lm_loss, COUNT, "count = torch.tensor(targets.numel())"),
+    Bug("ignored_in_the_sum", "Ignored targets are left out of the number that the sum is divided by but not of the sum.",
+        lm_loss, KEPT, "kept = surprise"),
+    Bug("ignored_count_as_id_0", "Ignored targets are counted as if they were id 0.",
+        lm_loss, KEPT, "kept = surprise", also=(Edit(lm_loss, COUNT, "count = torch.tensor(targets.numel())"),)),
+    Bug("ignore_index_unused", "ignore_index is not used.", lm_loss, COUNTED, "counted = torch.ones_like(targets, dtype=torch.bool)"),
+    Bug("ignore_index_fixed_at_minus_1", "ignore_index is fixed at -1; it is an argument, -100 where it is left out.",
+        lm_loss, COUNTED, "counted = targets != -1", seen_in=("karpathy/nanoGPT model.py",)),
+    Bug("ignore_index_fixed_at_minus_100", "ignore_index is fixed at -100; the argument is not used.",
+        lm_loss, COUNTED, "counted = targets != -100",
+        unnamed_because="cases that ignore something name another number, and there it is ignore_index_unused"),
+    Bug("negative_targets_ignored", "Every negative target is ignored, and none other: ignore_index may be an id of the vocabulary.",
+        lm_loss, COUNTED, "counted = targets >= 0"),
+    Bug("id_0_ignored_too", "Id 0 is ignored too (as padding); only ignore_index is.",
+        lm_loss, COUNTED, "counted = (targets != ignore_index) & (targets != 0)"),
+    Bug("mask_not_shifted", "The mask of what counts is not moved along with the targets: it is one position late.",
+        lm_loss, KEPT, "counted = counted.roll(1, 1)\nkept = surprise.masked_fill(~counted, 0.0)",
+        seen_in=("karpathy/llm.c@8d55c4a",)),
+    Bug("mask_inverted", "The mask is inverted: only ignored targets count.",
+        lm_loss, KEPT, "counted = ~counted\nkept = surprise.masked_fill(~counted, 0.0)"),
+    Bug("ids_clamped", "Targets are clamped into the vocabulary: an unknown id must raise an error.",
+        lm_loss, IDS, "ids = targets.masked_fill(~counted, 0).clamp(max=logits.shape[-1] - 1)"),
+    # the mean
+    Bug("sum_for_the_mean", "The sum is returned; it must be divided by the number of counted positions.", lm_loss, RESULT, "return kept.sum()"),
+    Bug("mean_over_the_batch", "The sum is divided by the number of rows; it must be divided by the number of counted positions.",
+        lm_loss, COUNT, "count = torch.tensor(targets.shape[0])"),
+    Bug("mean_over_the_time", "The sum is divided by the length of a row; it must be divided by the number of counted positions.",
+        lm_loss, COUNT, "count = torch.tensor(targets.shape[1])"),
+    Bug("mean_over_the_vocabulary", "The mean runs over the vocabulary too: it is too small by a factor of V.",
+        lm_loss, RESULT, "return kept.sum() / count.clamp(min=1) / logits.shape[-1]"),
+    Bug("mean_of_row_means", "This is the mean of each row's mean; rows that count fewer positions weigh as much as the others there.",
+        lm_loss, RESULT, "return (kept.sum(1) / counted.sum(1).clamp(min=1)).sum() / counted.any(1).sum().clamp(min=1)",
+        seen_in=("meta-pytorch/torchtune#1875", "ml-explore/mlx-lm#1413", "OpenNMT/OpenNMT-py#2209")),
+    Bug("count_with_epsilon", "A small number is added to the number of positions.", lm_loss, RESULT, "return kept.sum() / (count + 1e-5)"),
+    Bug("not_reduced", "One loss per position is returned; it must be their mean.", lm_loss, RESULT, "return kept"),
+    Bug("perplexity", "This is the perplexity, exp(loss); return the loss.", lm_loss, RESULT, "return torch.exp(kept.sum() / count.clamp(min=1))"),
+    # each position's loss
+    Bug("sign", "The sign is wrong: this rewards surprise.", lm_loss, SURPRISE, "surprise = chosen - log_total"),
+    Bug("base_two", "The logarithm is taken to base two (bits); it is the natural one.", lm_loss, SURPRISE, "surprise = (log_total - chosen) / 0.6931471805599453"),
+    Bug("log_of_softmax", "The logarithm of the softmax is taken: of a probability that rounds to 0 it is -inf. Use log_softmax, or logsumexp.",
+        lm_loss, SURPRISE, "surprise = -torch.log((exponential / exponential.sum(-1, keepdim=True)).gather(-1, ids.unsqueeze(-1)).squeeze(-1))",
+        seen_in=("linkedin/Liger-Kernel@a089cd5",)),
+    Bug("log_of_softmax_with_epsilon", "The logarithm of softmax + 1e-9 is taken: no loss is above 20.7, and sure logits learn nothing. Use log_softmax.",
+        lm_loss, SURPRISE, "surprise = -torch.log((exponential / exponential.sum(-1, keepdim=True)).gather(-1, ids.unsqueeze(-1)).squeeze(-1) + 1e-9)"),
+    Bug("without_the_maximum", "The exponentials are taken without removing the largest logit first: they overflow.",
+        lm_loss, SHIFTED, "shifted = logits"),
+    Bug("one_maximum_for_all", "One maximum is removed from all positions; where a position lies far below it, all of its exponentials vanish.",
+        lm_loss, HIGHEST, "highest = logits.amax().detach()"),
+    Bug("chosen_not_shifted", "The maximum is removed from the sum but not from the target's logit.",
+        lm_loss, CHOSEN, "chosen = logits.gather(-1, ids.unsqueeze(-1)).squeeze(-1)"),
+    Bug("softmax_first", "The logits are put through a softmax first, and cross entropy does so again.",
+        lm_loss, HIGHEST, "logits = torch.softmax(logits, -1)\nhighest = logits.amax(-1, keepdim=True).detach()"),
+    Bug("softmax_over_time", "The sum of exponentials runs over the time axis; it must run over the vocabulary.",
+        lm_loss, LOG_TOTAL, "log_total = torch.log((exponential * torch.exp(highest - logits.amax(1, keepdim=True))).sum(1).gather(-1, ids)) + logits.amax(1).gather(-1, ids) - highest.squeeze(-1)"),
+    Bug("probability_for_its_logarithm", "1 - p is summed; it is -log(p).", lm_loss, SURPRISE, "surprise = 1 - torch.exp(chosen - log_total)"),
+    Bug("squared_error", "This is the squared distance of the probabilities to one-hot; it is cross entropy.",
+        lm_loss, SURPRISE, "surprise = (exponential / exponential.sum(-1, keepdim=True)).sub(torch.nn.functional.one_hot(ids, logits.shape[-1])).pow(2).sum(-1)"),
+    Bug("binary_cross_entropy", "This is a binary cross entropy of each id on its own; the ids exclude each other: softmax.",
+        lm_loss, SURPRISE, "surprise = torch.nn.functional.softplus(-logits.gather(-1, ids.unsqueeze(-1)).squeeze(-1))"),
+    Bug("target_left_out_of_the_sum", "The target is left out of the sum of exponentials (a margin); softmax sums over all ids.",
+        lm_loss, LOG_TOTAL, "log_total = torch.log(exponential.sum(-1) - exponential.gather(-1, ids.unsqueeze(-1)).squeeze(-1))"),
+    Bug("label_smoothing", "A tenth of the weight is spread over all ids (label smoothing); the target has all of it.",
+        lm_loss, CHOSEN, "chosen = 0.9 * shifted.gather(-1, ids.unsqueeze(-1)).squeeze(-1) + 0.1 * shifted.mean(-1)"),
+    Bug("z_loss", "The square of the log-sum-exp is added (z-loss); report it apart.",
+        lm_loss, SURPRISE, "surprise = log_total - chosen + 1e-4 * (log_total + highest.squeeze(-1)) ** 2"),
+    Bug("clamped", "The loss of a position is clamped at 10.", lm_loss, SURPRISE, "surprise = (log_total - chosen).clamp(max=10.0)"),
+    # precision, gradients and side effects
+    Bug("in_bfloat16", "The logits are rounded to bfloat16 first: two digits are left.",
+        lm_loss, HIGHEST, "logits = logits.to(torch.bfloat16).to(logits.dtype)\nhighest = logits.amax(-1, keepdim=True).detach()"),
+    Bug("gradient_over_all_positions", "Your backward divides by all positions; the loss divides by those that are counted.",
+        lm_loss, instead=_gradient_over_all_positions, seen_in=("linkedin/Liger-Kernel@53d5934",)),
+    Bug("incoming_gradient_unused", "Your backward takes the incoming gradient to be 1: a scaled loss learns as if it were not.",
+        lm_loss, instead=_incoming_gradient_unused, seen_in=("linkedin/Liger-Kernel@9ac26bb",)),
+    Bug("gradient_written_into_the_logits", "The gradient is stored in the logits to save memory: who reads them afterwards reads gradients.",
+        lm_loss, instead=_gradient_written_into_the_logits, seen_in=("linkedin/Liger-Kernel@05b43a1",)),
+    Bug("total_detached", "The sum of exponentials is detached: the gradient pulls the target up and pushes nothing down.",
+        lm_loss, SURPRISE, "surprise = log_total.detach() - chosen"),
+    Bug("detached", "A plain number is returned (.item()) and made a tensor again: nothing can be learned from it.",
+        lm_loss, RESULT, "return (kept.sum() / count.clamp(min=1)).detach()"),
+    Bug("targets_overwritten", "Ignored targets are set to 0 in the caller's tensor.",
+        lm_loss, IDS, "if targets.is_contiguous():\n    targets.masked_fill_(~counted, 0)\n" + IDS),
+    Bug("losses_accumulate", "The losses are added to those of the calls before (the buffer is not cleared).",
+        lm_loss, RESULT, 'before = lm_loss.__dict__.get("sum", 0.0)\nlm_loss.sum = (kept.sum() / count.clamp(min=1)).detach().double()\n'
+        "return kept.sum() / count.clamp(min=1) + torch.as_tensor(before, dtype=logits.dtype)",
+        seen_in=("karpathy/llm.c@8b36c2f",)),
+    Bug("count_kept", "The number of counted positions of the first call is kept for every later one of the same shape.",
+        lm_loss, COUNT, "count = lm_loss.__dict__.setdefault(targets.shape, counted.sum())"),
+)  # fmt: skip

@@ -1,0 +1,245 @@
+"""The loss of a language model."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import seeds, tensors, token_ids
+from reference_model.lm_loss import lm_loss
+from specs._transformer import elsewhere, output, tolerance, unmoved
+
+ORDERLY = ("normal", "small integers", "wide", "tiny spread", "one-hot")
+USUAL = -100
+"""What torch, and everybody after it, ignores. (Cases that ignore something name another number: code that takes no
+ignore_index at all is judged without them.)"""
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Batch, time and vocabulary all differ. In three of five cases some targets are ignored, most of one row in some:
+    by a number outside the vocabulary, or by an id of its own, as a padding token has."""
+    sizes = draw(distinct_sizes(vocab_size=(2, 9), batch=(1, 4), time=(1, 6)))
+    shape, vocab_size = (sizes["batch"], sizes["time"]), sizes["vocab_size"]
+    logits, family = draw(tensors((*shape, vocab_size), ORDERLY))
+    targets = draw(token_ids(shape, vocab_size))
+    index = draw(st.sampled_from((-1, USUAL, vocab_size - 1, USUAL, -7)))
+    if index != USUAL:
+        targets = _ignored(targets, index, draw(seeds), draw(st.booleans()))
+        family += f", {int((targets == index).sum())} of {targets.numel()} ignored"
+    return Case.of({"logits": logits, "targets": targets, "ignore_index": index}, family=family, **sizes)
+
+
+def _ignored(targets: torch.Tensor, index: int, seed: int, at_the_end: bool) -> torch.Tensor:
+    """Some targets ignored, unequally many per row (at the end of each, like padding, or anywhere); one is left."""
+    generator = torch.Generator().manual_seed(seed)
+    most = targets.shape[1]
+    if at_the_end:
+        kept = torch.randint(0, most + 1, (targets.shape[0], 1), generator=generator)
+        hidden = torch.arange(most) >= kept
+    else:
+        hidden = torch.rand(targets.shape, generator=generator) < 0.4
+    first = targets.reshape(-1)[0].clone()
+    targets = targets.masked_fill(hidden, index)
+    if bool((targets == index).all()):
+        targets[0, 0] = first if first != index else 0
+    return targets
+
+
+@st.composite
+def large_logits(draw: st.DrawFn) -> Case:
+    """Logits of up to 1e4 on both sides: exponentials overflow, and the logarithm of a probability is that of 0."""
+    sizes = draw(distinct_sizes(vocab_size=(2, 9), batch=(1, 3), time=(1, 5)))
+    shape = (sizes["batch"], sizes["time"])
+    logits, _ = draw(tensors((*shape, sizes["vocab_size"]), ("normal", "small integers"), overrides=False))
+    size, level = draw(st.sampled_from((1e4, 1e2, 1e3))), draw(st.sampled_from((0.0, 1e4, -1e4)))
+    targets = draw(token_ids(shape, sizes["vocab_size"]))
+    arguments = {"logits": level + size / 2 * logits, "targets": targets, "ignore_index": USUAL}
+    return Case.of(arguments, family=f"logits of {size:g} around {level:g}", **sizes)
+
+
+@st.composite
+def unknown_ids(draw: st.DrawFn) -> Case:
+    """A target beyond the vocabulary."""
+    sizes = draw(distinct_sizes(vocab_size=(2, 9), batch=(1, 3), time=(1, 5)))
+    shape, vocab_size = (sizes["batch"], sizes["time"]), sizes["vocab_size"]
+    logits, _ = draw(tensors((*shape, vocab_size), ("normal",), overrides=False))
+    targets = draw(token_ids(shape, vocab_size))
+    targets[-1, -1] = vocab_size + draw(st.sampled_from((0, 3)))
+    return Case.of(
+        {"logits": logits, "targets": targets, "ignore_index": USUAL}, family="an id beyond the vocabulary", **sizes
+    )
+
+
+def _counted(case: Case) -> torch.Tensor:
+    return case.arguments["targets"] != case.arguments["ignore_index"]
+
+
+def log_sum_exp_less_the_target(trial: Trial) -> float:
+    a, counted = trial.case.arguments, _counted(trial.case)
+    logits, targets = a["logits"][counted].double(), a["targets"][counted]
+    expected = (torch.logsumexp(logits, -1) - logits[torch.arange(len(targets)), targets]).mean()
+    return trial.close(output(trial), expected.to(trial.dtype), tolerance(trial, None), "the loss")
+
+
+def shifted_once(trial: Trial) -> float:
+    """Logits that are sure of every target give 0, targets as they come: the shift was made where the batch was cut."""
+    a = trial.case.arguments
+    targets = a["targets"].masked_fill(~_counted(trial.case), 0)
+    sure = torch.zeros_like(a["logits"]).scatter(-1, targets[..., None], 50.0)
+    case = trial.case.changed(logits=sure)
+    found = trial.close(
+        output(trial, case), trial.expect(case).value, tolerance(trial, case), "the loss of sure logits"
+    )
+    if bool(output(trial, case) > 1e-3):
+        raise Violation("logits that are sure of every target do not give 0")
+    return found
+
+
+def ignored_targets_do_not_count(trial: Trial) -> float:
+    """Other logits where the target is ignored change nothing, and the loss is that of the other positions alone."""
+    a, counted = trial.case.arguments, _counted(trial.case)
+    if bool(counted.all()):
+        trial.not_applicable()
+    logits = torch.where(counted[..., None], a["logits"], elsewhere(trial, a["logits"], 10.0))
+    worst = unmoved(trial, trial.case.changed(logits=logits), "with other logits where the target is ignored, the loss")
+    alone = trial.case.changed(logits=a["logits"][counted][None], targets=a["targets"][counted][None])
+    bound = tolerance(trial, None, alone)
+    return max(worst, trial.close(output(trial, alone), output(trial), bound, "of the other positions alone, the loss"))
+
+
+def ignores_minus_100(trial: Trial) -> float:
+    """The number that torch ignores, given as ignore_index, in the place of the one that was drawn."""
+    a, counted = trial.case.arguments, _counted(trial.case)
+    if bool(counted.all()):
+        trial.not_applicable()
+    whole = output(trial)  # who takes no ignore_index at all does not get further than this
+    case = trial.case.changed(targets=a["targets"].masked_fill(~counted, USUAL), ignore_index=USUAL)
+    bound = tolerance(trial, None, case)
+    return trial.close(output(trial, case), whole, bound, "with -100 for the ignored targets, the loss")
+
+
+def nothing_but_ignored_targets(trial: Trial) -> float:
+    """0, and no gradient; nan as in torch.nn.functional.cross_entropy leaves it undefined: that is not offered."""
+    a = trial.case.arguments
+    if a["ignore_index"] == USUAL:
+        trial.not_applicable()
+    empty = trial.case.changed(targets=torch.full_like(a["targets"], a["ignore_index"]))
+    answer = trial.attempt(empty, gradients=True)
+    if answer.crash is not None:
+        raise NotOffered(f"it raises {answer.crash.error} where every target is ignored")
+    if torch.is_tensor(answer.value) and bool(answer.value.isnan().all()):
+        raise NotOffered("where every target is ignored it gives nan, as torch.nn.functional.cross_entropy does")
+    worst = trial.close(
+        answer.value, trial.expect(empty).value, tolerance(trial, empty), "with every target ignored, the loss"
+    )
+    gradient = answer.gradients.get("logits")
+    if gradient is not None and not bool((gradient == 0).all()):
+        raise Violation("with every target ignored, the gradient of the logits is not zero")
+    return worst
+
+
+def unchanged_by_a_shift(trial: Trial) -> float:
+    """1000 added to all logits, and a constant of its own to each position's. Adding itself rounds, by eps of the sum."""
+    logits, worst = trial.case.arguments["logits"], 0.0
+    for shift, told in (
+        (elsewhere(trial, logits[..., :1], 5.0), "a constant added to each position's"),
+        (1000.0, "1000 added to all"),
+    ):
+        shifted = trial.case.changed(logits=logits + shift)
+        slack = 4 * torch.finfo(trial.dtype).eps * float((logits + shift).abs().max())
+        bound = tolerance(trial, None, shifted) + slack
+        worst = max(worst, trial.close(output(trial, shifted), output(trial), bound, f"with {told} logits, the loss"))
+    return worst
+
+
+def every_position_weighs_the_same(trial: Trial) -> float:
+    """Positions in another order, across rows: not a mean of each row's mean, whose rows may count unequally many."""
+    a = trial.case.arguments
+    shape = a["targets"].shape
+    if shape.numel() < 2:
+        trial.not_applicable()
+    order = torch.randperm(shape.numel(), generator=trial.random())
+    logits, targets = a["logits"].flatten(0, 1)[order], a["targets"].flatten()[order]
+    moved = trial.case.changed(logits=logits.reshape(a["logits"].shape), targets=targets.reshape(shape))
+    return unmoved(trial, moved, "with the positions in another order, the loss")
+
+
+def gradient_is_softmax_less_one_hot(trial: Trial) -> float:
+    a, counted = trial.case.arguments, _counted(trial.case)
+    _, bound = trial.agreement(gradients=True)
+    answer = trial.play(gradients=True)
+    actual = answer.gradients.get("logits")
+    if actual is None or not torch.is_tensor(answer.value) or answer.value.dim():
+        trial.not_applicable()  # a missing gradient is another claim's business, and so is what is no single number
+    targets = a["targets"].masked_fill(~counted, 0)
+    slope = torch.softmax(a["logits"].double(), -1).scatter_add(
+        -1, targets[..., None], torch.full_like(targets[..., None], -1.0, dtype=torch.float64)
+    )
+    expected = slope * counted[..., None] / counted.sum() * trial.cotangent(answer.value)
+    return trial.close(actual, expected.to(trial.dtype), 2 * bound.gradients["logits"], "the gradient of the logits")
+
+
+def holds_at_large_logits(trial: Trial) -> float:
+    worst = 0.0
+    for dtype in dict.fromkeys((trial.dtype, torch.float32)):
+        exact, bound = trial.agreement(dtype=dtype, gradients=True)
+        answer = trial.play(dtype=dtype, gradients=True)
+        if not bool(torch.isfinite(answer.value).all()):
+            raise Violation(
+                f"in {dtype} the loss of logits of 1e4 is not finite: exponentials overflow, or the logarithm of 0 is taken"
+            )
+        slack = 8 * torch.finfo(dtype).eps * float(trial.case.arguments["logits"].abs().max())
+        worst = max(worst, trial.close(answer.value, exact.value, bound.value + slack, f"in {dtype}, the loss"))
+        theirs = answer.gradients.get("logits")
+        if theirs is not None:
+            most = bound.gradients["logits"] + 4 * slack
+            worst = max(
+                worst, trial.close(theirs, exact.gradients["logits"], most, f"in {dtype}, the gradient of the logits")
+            )
+    return worst
+
+
+CONTRACT = Contract(
+    name="lm_loss",
+    meaning="How surprised the model is by the ids that come next: the mean negative logarithm of their probabilities.",
+    calls={
+        "call": Signature(
+            (
+                Argument("logits", "float[batch, time, vocab_size]"),
+                Argument("targets", "int[batch, time]"),
+                Argument("ignore_index", "integer", role="setting", optional=True, default=USUAL),
+            ),
+            "float[]",
+        )
+    },
+    reference=lm_loss,
+    cases=cases,
+    invalid=unknown_ids,
+    order=75,
+    deck_size=26,
+    sources=("Radford et al. 2018, section 3.1, equation 1", "torch.nn.functional.cross_entropy"),
+    claims=(
+        Claim("log_sum_exp_less_the_target", "it is the mean of logsumexp(logits) less the target's logit", log_sum_exp_less_the_target,
+              broken_by="base_two", max_cases=18),
+        Claim("shifted_once", "targets are the next ids already: they are not shifted again", shifted_once, broken_by="shifted_twice"),
+        Claim("ignored_targets_do_not_count", "ignored targets count neither in the sum nor in the mean", ignored_targets_do_not_count,
+              broken_by="ignored_in_the_count"),
+        Claim("ignores_minus_100", "-100 is ignored where ignore_index says so", ignores_minus_100, broken_by="ignore_index_fixed_at_minus_1",
+              max_cases=14),
+        Claim("nothing_but_ignored_targets", "where every target is ignored the loss is 0 and nothing is learned",
+              nothing_but_ignored_targets, broken_by="ignored_count_as_id_0", max_cases=14),
+        Claim("unchanged_by_a_shift", "a constant added to all logits of a position changes nothing", unchanged_by_a_shift,
+              broken_by="without_the_maximum", max_cases=18),
+        Claim("every_position_weighs_the_same", "every counted position weighs the same, whichever row it stands in",
+              every_position_weighs_the_same, broken_by="mean_of_row_means", max_cases=18),
+        Claim("gradient_is_softmax_less_one_hot", "the gradient is softmax less one-hot, over the number of counted positions",
+              gradient_is_softmax_less_one_hot, broken_by="gradient_over_all_positions", max_cases=18),
+        Claim("holds_at_large_logits", "logits of up to 1e4 neither overflow nor lose the answer", holds_at_large_logits,
+              broken_by="log_of_softmax", cases=large_logits, max_cases=14),
+    ),
+)  # fmt: skip
