@@ -35,7 +35,6 @@ from harness.numerics.tolerance import magnitude
 from harness.numerics.wrong_gradients import Played, in_words
 from harness.run import COTANGENT_SEED, Bench, Evidence
 
-
 NO_PROJECT = Project()
 IMPORT_LIMIT = 2.0
 """How many times longer than one case an import may take: libraries are large, a training loop has no end."""
@@ -157,7 +156,7 @@ class Inspection:
         self.diagnostician = Diagnostician(undeclared, self.catalogue.bugs, door, partial(door, trusted=True))
         self.by_result = Diagnostician(undeclared, self.catalogue.bugs, lambda edits: _ResultAlone(door(edits)))
         self._told: set[tuple[str, Any]] = set()
-        self._deck_evidence: dict[str, list[Observation]] = {}
+        self._deck_evidence: dict[tuple[str, bool], list[Observation]] = {}
 
     @property
     def declared(self) -> Declared:
@@ -214,7 +213,8 @@ class Inspection:
             results = [_result_alone(o) for o in observations]
             if any(is_wrong(o) for o in results):
                 return self.by_result.explain(component, results, first)
-        return self.diagnostician.explain(component, observations, first)
+        found = self.diagnostician.explain(component, observations, first)
+        return found or self._in_float32(component, deck, first)
 
     def known(self) -> dict[str, Bug]:
         """Every known mistake and undeclared legal variant by its full name."""
@@ -250,10 +250,12 @@ class Inspection:
         own = self.findings.get(component)
         return [bugs for bugs in (own.bugs if own else (), union) if bugs]
 
-    def _deck(self, component: str) -> list[Observation]:
-        if component not in self._deck_evidence:
+    def _deck(self, component: str, single: bool = False) -> list[Observation]:
+        """What it answers over its deck, in its working precision or in float32."""
+        key = (component, single)
+        if key not in self._deck_evidence:
             contract, seen = self.catalogue.contracts[component], []
-            dtype = self.bench.precision(contract)
+            dtype = torch.float32 if single else self.bench.precision(contract)
             for index, case in enumerate(self.bench.deck(contract)):
                 case = case.cast(dtype)
                 for gradients in (None, COTANGENT_SEED) if contract.differentiable and index < 12 else (None,):
@@ -261,8 +263,17 @@ class Inspection:
                     answer = self.bench.subject.play(request)
                     if _is_offered(answer):
                         seen.append(self._observed(Evidence(request, answer)))
-            self._deck_evidence[component] = seen if contract.agrees else []
-        return self._deck_evidence[component]
+            self._deck_evidence[key] = seen if contract.agrees else []
+        return self._deck_evidence[key]
+
+    def _in_float32(self, component: str, deck: Sequence[Observation], first: Any) -> Finding | None:
+        """What explains it in float32, where nothing does in float64: wrong code that also computes in float32 inside."""
+        contract = self.catalogue.contracts[component]
+        if self.bench.precision(contract) != torch.float64 or not any(is_wrong(o) for o in deck):
+            return None
+        crashed = any(o.answer.crash is not None for o in deck)
+        exact = any(o.request.case.tensors() for o in deck)
+        return None if crashed or not exact else self.diagnostician.explain(component, self._deck(component, True), first)
 
     def _observed(self, item: Evidence) -> Observation:
         request = item.request

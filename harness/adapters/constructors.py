@@ -49,7 +49,9 @@ class Sizes:
         self.usual: dict[str, list[str]] = {}
         for size, names in usual.items():
             for name in names:
-                self.usual.setdefault(plain(name), []).append(size)
+                known = self.usual.setdefault(plain(name), [])
+                if size not in known:
+                    known.append(size)
 
     def size(self, name: str, beside: Iterable[str] = ()) -> str | None:
         """Which size a name stands for. A name of two sizes is the first, unless another name ``beside`` it is that."""

@@ -153,11 +153,6 @@ BUGS = (
         q, k, v = qkv.split(width, dim=-1)
         v = k + (0 if qkv_bias is None else qkv_bias[2 * width :] - qkv_bias[width : 2 * width])
         """),
-    Bug("query_weight_for_keys", "The keys are made with the weight of the queries; they have one of their own.",
-        attention, PARTS, """
-        q, k, v = qkv.split(width, dim=-1)
-        k = q + (0 if qkv_bias is None else qkv_bias[width : 2 * width] - qkv_bias[:width])
-        """),
     Bug("queries_for_keys", "The scores are Q Q^T; the keys are not used.", attention, PRODUCTS, "products = q @ q.transpose(-2, -1)"),
     Bug("weights_unused", "The attention weights are not applied: each position takes its own value.", attention, MIXED, "mixed = v"),
     Bug("weights_transposed", "The weights are transposed before they are applied to the values.",

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -17,7 +16,7 @@ class Config:
     n_head: int = 32
     n_embd: int = 4096
     bias: bool = True
-    intermediate_size: Optional[int] = None
+    intermediate_size: int | None = None
     norm_eps: float = 1e-5
 
     def __post_init__(self):
@@ -43,7 +42,7 @@ class GPT(nn.Module):
 
     def forward(self, idx: torch.Tensor) -> torch.Tensor:
         T = idx.size(1)
-        if T > self.config.block_size:
+        if self.config.block_size < T:
             raise ValueError(f"{T} tokens do not fit into {self.config.block_size}")
         mask = torch.ones(T, T, dtype=torch.bool, device=idx.device).tril()
         x = self.transformer.wte(idx) + self.transformer.wpe(torch.arange(T, device=idx.device))
