@@ -38,10 +38,10 @@ def pytest_addoption(parser: Any) -> None:
     """Options start with ``--impl``; each has a twin in the ini file."""
     group = parser.getgroup("plumbline", "Plumbline: check an implementation of GPT-2's components")
     for name, text, _default in OPTIONS:
-        empty = {"nargs": "?", "const": " "} if name == "impl" else {}  # what it takes is said, rather than argparse's error
-        group.addoption(
-            f"--{name}", dest=name.replace("-", "_"), default=None, metavar=name.rpartition("-")[2].upper(), help=text, **empty
-        )
+        key, shown = name.replace("-", "_"), name.rpartition("-")[2].upper()
+        # Without a value it is said what it takes, rather than argparse's error.
+        empty = {"nargs": "?", "const": " "} if name == "impl" else {}
+        group.addoption(f"--{name}", dest=key, default=None, metavar=shown, help=text, **empty)
         parser.addini(name.replace("-", "_"), text + f" (twin of --{name})", default=None)
     group.addoption("--impl-select", dest="impl_select", action="append", default=None, help="used between processes")
 

@@ -32,6 +32,9 @@ def run(options: argparse.Namespace) -> int:
                 spelled = {"call": f"def {name}", "build": f"class {name} / __init__"}.get(method, f"    def {method}")
                 print(f"    {spelled}{signature}")
             continue
+        if offer.to_do:
+            print(f"\n{name:<18} to do at {offer.where}:{offer.line}: {offer.to_do}")
+            continue
         print(f"\n{name:<18} {offer.kind} at {offer.where}:{offer.line}")
         if name in inspection.variants:
             print(f"    declared variant: {inspection.variants[name]}")

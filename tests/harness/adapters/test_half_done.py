@@ -218,3 +218,26 @@ def test_modules() -> None:
             return x * 2
 
     assert "no forward()" in reason(Bare) and "forward() is to do" in reason(Begun) and reason(Activation) == ""
+
+
+def test_a_method_that_may_be_empty_is_written() -> None:
+    """train() of a layer without dropout has nothing to do; a forward() of nothing is to do."""
+    from harness.adapters.players import ClassAdapter
+    from harness.core.case import Call, Case
+    from harness.core.subject import Request
+
+    class Layer:
+        def train(self):
+            pass
+
+        def forward(self, x):
+            pass
+
+    calls = {"build": Signature((), "it"), "train": Signature((), "nothing")}
+    calls["forward"] = Signature((Argument("x", "text"),), "text")
+    contract = Contract("thing", "A thing.", calls, print, print, optional_methods=frozenset({"train"}))
+    player = ClassAdapter(Layer).player(contract, Request("thing", Case(())))
+    player.call(Call("build", {}))
+    assert player.call(Call("train", {})) is None
+    with pytest.raises(NotImplementedError, match="only `pass`"):
+        player.call(Call("forward", {"x": "a"}))
