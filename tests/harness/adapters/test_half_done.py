@@ -118,6 +118,11 @@ def prints_instead(x):
     print(x * 2)
 
 
+def checks(x):
+    if x.dim() != 2:
+        raise ValueError("x must have two axes")
+
+
 def refuses(x):
     raise ValueError("x must be positive")
 
@@ -126,6 +131,7 @@ TO_DO = (only_docstring, only_pass, only_dots, returns_none, bare_return, placeh
          raises_otherwise, asserts)  # fmt: skip
 WRITTEN = (forgets_to_return, in_place, identity, keeps, assigned_after_all, returns_the_wrong_name, raises_sometimes, returns_none_beside,
            prints_instead,
+    checks,
            refuses, print, math.sqrt)  # fmt: skip
 
 
