@@ -96,8 +96,6 @@ class Offer:
     by_hand: tuple[str, str, int] | None = None
     to_do: str = ""
     """Why it is not written yet, as far as can be told without calling it."""
-    to_do: str = ""
-    """Why it is not written yet, as far as can be told without calling it."""
 
 
 class Subject(Protocol):
