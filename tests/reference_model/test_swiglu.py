@@ -16,7 +16,7 @@ def draw(width=5, hidden=7, leading=(2, 3)):
 def test_equals_llama():
     """LlamaMLP with the same weights: gate_proj, up_proj, down_proj in this order. Values and gradients."""
     llama = pytest.importorskip("transformers.models.llama.modeling_llama")
-    config = pytest.importorskip("transformers").LlamaConfig(hidden_size=5, intermediate_size=7, num_attention_heads=1)
+    config = pytest.importorskip("transformers").LlamaConfig(hidden_size=5, intermediate_size=7, num_attention_heads=5)
     module = llama.LlamaMLP(config).double()
     ours = [tensor.clone().requires_grad_() for tensor in draw()]
     theirs = [tensor.clone().requires_grad_() for tensor in draw()]
