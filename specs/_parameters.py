@@ -47,12 +47,13 @@ NORM_2 = ("ln_2", "ln2", "norm2", "norm_2", "layer_norm_2", "layernorm2", "layer
 FINAL_NORM = ("ln_f", "lnf", "final_norm", "ln_final", "final_layer_norm", "norm_f", "final_layernorm", "ln_out",
               "final_ln", "attn_layers.final_norm", "norm", "ln")  # fmt: skip
 TOKENS = ("wte", "tok_emb", "token_embedding", "token_embedding_table", "token_embeddings", "tok_embeddings",
-          "embed_tokens", "token_emb.emb", "token_emb", "tok_embed", "token_embed", "word_embeddings", "embedding",
+          "embed_tokens", "tokens_embed", "token_emb.emb", "token_emb", "tok_embed", "token_embed", "word_embeddings", "embedding",
           "embeddings", "tok_embedding", "embed", "emb")  # fmt: skip
 TIED_HEADS = ("lm_head", "out_head", "head", "unembed", "output", "to_logits", "output_projection", "output_head",
               "output_proj", "logits")  # fmt: skip
 PLACES = ("wpe", "pos_emb", "position_embedding", "position_embedding_table", "pos_embedding", "position_embeddings",
-          "pos_embeddings", "positional_embedding", "pos_emb.emb", "pos_embed", "embed_positions", "positional_embeddings")  # fmt: skip
+          "pos_embeddings", "positional_embedding", "pos_emb.emb", "pos_embed", "embed_positions", "positions_embed",
+          "positional_embeddings")  # fmt: skip
 
 
 def named(owners: Iterable[str], leaves: Iterable[str]) -> tuple[str, ...]:

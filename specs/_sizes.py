@@ -22,7 +22,7 @@ SIZES: Mapping[str, tuple[str, ...]] = {
                 "max_length", "n_context", "ctx_size", "max_context", "window_size", "max_positions", "seq_length",
                 "max_sequence_length", "num_positions", "ctx", "T"),
     "vocab_size": ("vocab_size", "d_vocab", "n_vocab", "vocab", "num_embeddings", "vocabulary_size", "num_tokens",
-                   "n_tokens", "vocab_len", "d_vocab_out", "padded_vocab_size", "V"),
+                   "n_tokens", "vocab_len", "d_vocab_out", "padded_vocab_size", "vocab_size_or_config_json_file", "V"),
     "hidden": ("d_mlp", "d_ff", "n_inner", "intermediate_size", "ff_dim", "dim_feedforward", "mlp_dim", "ffn_dim",
                "d_hidden", "inner_dim", "ff_hidden", "hidden_features", "n_hidden", "ffn_hidden", "mlp_hidden",
                "ff_size", "d_inner", "feedforward_dim", "ffn_hidden_size", "mlp_size", "hidden_size", "hidden_dim",

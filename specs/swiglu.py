@@ -16,6 +16,7 @@ from harness.domains.tensors import ORDINARY, seeds, tensors
 from reference_model.swiglu import swiglu
 from specs._dialects import CS336_SWIGLU
 from specs._parameters import WEIGHTS, named
+from specs._sizes import SIZES
 from specs._transformer import elsewhere, learned, output, silence, tolerance
 
 NAMES = ("gate_weight", "up_weight", "down_weight")
@@ -185,6 +186,8 @@ CONTRACT = Contract(
     cases=cases,
     rows=("x",),
     leading_axes=("x",),
+    classes=("swiglu", "feedforward", "mlp", "ffn", "gatedmlp", "gatedfeedforward", "feedforwardswiglu"),
+    size_names=SIZES,
     dialects=(CS336_SWIGLU,),
     order=42,
     deck_size=26,

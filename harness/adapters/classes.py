@@ -22,6 +22,7 @@ from harness.adapters.mapping import Plan
 from harness.adapters.modules import ModuleAdapter, telling_cases
 from harness.adapters.wrong_use import WrongUse, did_you_mean, plain
 from harness.core.case import Case
+from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 
 
@@ -61,6 +62,7 @@ class _Search:
         self.notes: list[str] = [f"{name} is skipped, as {FILE} says" for name, said in told.items() if said.skip]
         self.adapters: dict[str, Any] = {}
         self.used: set[type] = set()
+        self.tried: set[str] = set()
 
     def wholes(self) -> None:
         """What has parts, the largest first; then its parts."""
@@ -75,7 +77,7 @@ class _Search:
     def singles(self) -> None:
         """Classes that stand alone, each by its name."""
         for contract in self.contracts.values():
-            known = contract.name in self.adapters or contract.name in self.taken
+            known = contract.name in self.adapters or contract.name in self.taken or contract.name in self.tried
             if contract.is_function and contract.classes and not known:
                 self._single(contract)
 
@@ -90,6 +92,7 @@ class _Search:
 
     def _single(self, contract: Contract, every: bool = False) -> None:
         """The best-named class that can be built and whose parameters fit. ``every``: nameless ones too."""
+        self.tried.add(contract.name)
         said = self._said(contract)
         ranked = sorted(self.classes, key=lambda kind: -resemblance(kind, contract))
         if said is not None:
@@ -144,6 +147,9 @@ class _Search:
         for case in telling_cases(contract)[:4]:
             try:
                 made = adapter.built(case.arguments)
+            except NotOffered as error:  # sizes that it does not take say nothing of the others
+                why = why or str(error)
+                continue
             except Exception as error:
                 why = _why(kind, error)
                 if unfinished(error):

@@ -108,9 +108,14 @@ LAST_RESORTS: Mapping[str, Any] = {
     **dict.fromkeys(("initrange", "initializerrange", "initstd", "std", "initscale"), 0.02),
     **dict.fromkeys(("act", "actfn", "activation", "activationfunction", "hiddenact", "activationfn"), "gelu_new"),
     **dict.fromkeys(("normalizationtype", "normtype"), "LN"),
+    **dict.fromkeys(("ropebase", "ropetheta", "theta", "base", "rotarybase"), 10000.0),
     **dict.fromkeys(("batchfirst", "normfirst", "prenorm"), True),
 }
 """What an argument without a default gets whose value does not matter for what is computed."""
+
+
+SCALED = ("scale", "scaled", "usescale", "scaleattn", "doscale")
+"""Switches that divide the scores by the root of the head size, which some classes have off by default."""
 
 
 class Namespace:
@@ -206,6 +211,8 @@ def _arguments(
             given[p.name] = configuration(kind, p, hint, sizes, namespace, preset)
         elif sizes.known(p.name, names) and _fits(sizes, p, hint, names):
             given[p.name] = sizes.value(p.name, names)
+        elif p.default is False and plain(p.name) in SCALED:
+            given[p.name] = True
         elif p.default is not p.empty:
             continue
         elif plain(p.name) in LAST_RESORTS:

@@ -245,7 +245,10 @@ class _Search:
             if match:
                 self.notes.append(f"{name} is not checked; if it is meant as {match}, it must have that name")
         if missing:
+            said = " ".join(self.notes)
             for _, value in self._module_classes():
+                if f"class {value.__name__} " in said:
+                    continue
                 for component in self._resembled(value, missing.values()):
                     self.notes.append(
                         f"the module class {value.__name__} is not checked. "

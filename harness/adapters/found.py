@@ -16,7 +16,7 @@ from torch import nn
 from harness.adapters.apart import WHOLE
 from harness.adapters.constructors import Sizes, construct, global_sizes, globals_set
 from harness.adapters.implements import Declaration
-from harness.adapters.mapping import Plan
+from harness.adapters.mapping import CannotMatch, Plan
 from harness.adapters.modules import ROOM, ModuleAdapter
 from harness.adapters.players import Watched
 from harness.core.case import Settings
@@ -112,6 +112,17 @@ class FoundModule(ModuleAdapter):
         if plan is not None:
             self._plan, self._probed = plan, True
 
+    def built(self, arguments: Mapping[str, Any]) -> Any:
+        """As any factory's; sizes that a class refuses once it is known to be buildable are not offered."""
+        try:
+            return super().built(arguments)
+        except (NotImplementedError, NotOffered, CannotMatch):
+            raise
+        except Exception as error:
+            if self._plan is None:
+                raise
+            raise NotOffered(f"it cannot be built at these sizes ({type(error).__name__}: {error})") from error
+
     def _planned(self, module: nn.Module, arguments: Mapping[str, Any]) -> Plan:
         return judged_as_it_is(super()._planned(module, arguments))
 
@@ -123,7 +134,8 @@ def judged_as_it_is(plan: Plan) -> Plan:
     ours = {m.slot.path for m in plan.matches if not m.slot.optional}
     lacking = list(dict.fromkeys(slot.label for slot in plan.missing))
     share = len(ours) / max(len(ours) + len(lacking), 1)
-    if share < LEAST or len(plan.surplus) > MOST_SURPLUS or (lacking and plan.surplus):
+    matrices = any(len(t.shape) > 1 for t in plan.surplus)  # another way to compute, not a bias more
+    if share < LEAST or matrices or len(plan.surplus) > MOST_SURPLUS or (lacking and plan.surplus):
         return plan
     notes = [f"it has no {', '.join(lacking)}, which {plan.contract} has; judged as it is"] if lacking else []
     if plan.surplus:

@@ -258,19 +258,19 @@ def _method_state(thing: type, name: str) -> str:
     if method is None:
         takes_calls = name in ("forward", "call") and callable(getattr(thing, "__call__", None))  # noqa: B004
         return "" if takes_calls and thing.__call__ is not type.__call__ else "absent"
-    if issubclass(thing, nn.Module) and name == "forward" and _has_no_forward(thing):
+    if issubclass(thing, nn.Module) and name == "forward" and has_no_forward(thing):
         return "absent"
     return unfinished(method)
 
 
-def _has_no_forward(thing: type) -> bool:
+def has_no_forward(thing: type) -> bool:
     """Whether nobody wrote a forward: torch's own stands there and raises."""
     return getattr(getattr(thing, "forward", None), "__name__", "") == "_forward_unimplemented"
 
 
 def module_unfinished(thing: type, *, init: bool = False) -> str:
     """Why a module class is to do. ``init``: parameters are missing, so an ``__init__`` that makes none counts."""
-    if _has_no_forward(thing):
+    if has_no_forward(thing):
         return f"{thing.__name__} has no forward()" if thing is not nn.Module else ""
     if why := unfinished(thing.forward):  # type: ignore[attr-defined]
         return f"{thing.__name__}.forward() is to do: {why}"

@@ -179,7 +179,10 @@ def table(record: Record) -> list[str]:
 
 
 def _to_do(verdicts: Sequence[Verdict]) -> str:
-    """That it is to do, and why, where something of it is there."""
+    """That it is to do, and why, where something of it is there; or why none of its checks is offered."""
+    if verdicts and all(v.status == NOT_OFFERED for v in verdicts):
+        reasons = [v.message for v in verdicts]
+        return max(reasons, key=reasons.count)
     whys = [v.message for v in verdicts if v.status == MISSING and v.where]
     whys = [why for why in whys if not why.endswith("NotImplementedError")]  # they said so themselves
     return f"to do: {whys[0]}"[:100] if whys else "to do"

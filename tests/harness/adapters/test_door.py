@@ -257,7 +257,8 @@ def test_a_missing_method_is_to_do():
     assert script(Counter, ("step", {"by": 1}), ("back", {})).crash.kind == "not offered"
 
     class Half:
-        def __init__(self, start): ...
+        def __init__(self, start):
+            self.value = start
 
     crash = script(Half, ("step", {"by": 1})).crash
     assert crash.kind == "to do" and "step()" in crash.message
