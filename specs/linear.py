@@ -102,6 +102,15 @@ def each_position_alone(trial: Trial) -> float:
     return trial.close(output(trial, moved), expected, bound, "with the positions in another order, out")
 
 
+def weights_are_not_remembered(trial: Trial) -> float:
+    """A second call with another weight and another x of the same shapes gives what it gives alone."""
+    a = trial.case.arguments
+    other = trial.case.changed(weight=elsewhere(trial, a["weight"]), x=elsewhere(trial, a["x"], 2.0))
+    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    alone = trial.play(other, fresh=True).value
+    return trial.close(second, alone, trial.spread_of_value(other), "after a call with another weight, out")
+
+
 CONTRACT = Contract(
     name="linear",
     meaning="The affine map of the last axis: x times the transposed weight, plus a bias where there is one.",
@@ -132,5 +141,7 @@ CONTRACT = Contract(
               max_cases=18),
         Claim("each_position_alone", "it acts on each position alone", each_position_alone, broken_by="positions_for_features",
               max_cases=18),
+        Claim("weights_are_not_remembered", "an earlier call with another weight changes nothing", weights_are_not_remembered,
+              broken_by="weight_kept", max_cases=5),
     ),
 )  # fmt: skip

@@ -204,6 +204,19 @@ def holds_at_large_logits(trial: Trial) -> float:
     return worst
 
 
+def counts_are_not_remembered(trial: Trial) -> float:
+    """A second call with one more target ignored gives what it gives alone."""
+    a, counted = trial.case.arguments, _counted(trial.case)
+    if a["ignore_index"] == USUAL or int(counted.sum()) < 2:
+        trial.not_applicable()
+    targets = a["targets"].clone()
+    targets[tuple(counted.nonzero()[0].tolist())] = a["ignore_index"]
+    other = trial.case.changed(targets=targets)
+    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    alone = trial.play(other, fresh=True).value
+    return trial.close(second, alone, trial.spread_of_value(other), "after a call that ignored fewer targets, the loss")
+
+
 CONTRACT = Contract(
     name="lm_loss",
     meaning="How surprised the model is by the ids that come next: the mean negative logarithm of their probabilities.",
@@ -237,6 +250,8 @@ CONTRACT = Contract(
               broken_by="without_the_maximum", max_cases=18),
         Claim("every_position_weighs_the_same", "every counted position weighs the same, whichever row it stands in",
               every_position_weighs_the_same, broken_by="mean_of_row_means", max_cases=18),
+        Claim("counts_are_not_remembered", "an earlier call that ignored other targets changes nothing", counts_are_not_remembered,
+              broken_by="count_kept", max_cases=12),
         Claim("gradient_is_softmax_less_one_hot", "the gradient is softmax less one-hot, over the number of counted positions",
               gradient_is_softmax_less_one_hot, broken_by="gradient_over_all_positions", max_cases=18),
         Claim("holds_at_large_logits", "logits of up to 1e4 neither overflow nor lose the answer", holds_at_large_logits,
