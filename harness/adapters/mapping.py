@@ -98,7 +98,7 @@ class Match:
     @property
     def confidence(self) -> str:
         """How sure it is: told by the person, sure by name and shape, likely by shape or neighbour, guessed."""
-        if "taken as" in self.note:
+        if "taken as" in self.note or "its place among" in self.note:
             return "guessed"
         if "shape alone" in self.note or "beside" in self.note:
             return "likely"
@@ -137,6 +137,8 @@ class Plan:
     """Absent ones whose shape a parameter has that matches nothing."""
     kept: tuple[str, ...] = ()
     """Parameters beside the contract's: biases are zero, others stay as they were built."""
+    ordered: tuple[tuple[tuple[str, str], ...], ...] = ()
+    """Groups of (our name, theirs) that were told apart by their order alone."""
     lacking: tuple[Slot, ...] = ()
     """Tensors of the contract that a module which is judged all the same does not have."""
 
@@ -418,11 +420,15 @@ def plan(
     arguments: Mapping[str, Any],
     names: Mapping[str, Any] | None = None,
     layout: str | None = None,
+    by_order: bool = False,
 ) -> Plan:
-    """Match the module's parameters with the contract's, as they are in this call."""
+    """Match the module's parameters with the contract's, as they are in this call.
+
+    ``by_order``: where neither names nor shapes tell, the order in which they were made may; see ``Plan.ordered``.
+    """
     ours = slots(contract, arguments)
     layers = _layers(contract, arguments)
-    return _Matcher(contract, ours, theirs_of(module, layers), names or {}, layout).plan()
+    return _Matcher(contract, ours, theirs_of(module, layers), names or {}, layout).plan(by_order)
 
 
 def _layers(contract: Contract, arguments: Mapping[str, Any]) -> int | None:
@@ -450,8 +456,9 @@ class _Matcher:
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.guessed: list[str] = []
+        self.ordered: list[tuple[tuple[str, str], ...]] = []
 
-    def plan(self) -> Plan:
+    def plan(self, by_order: bool = False) -> Plan:
         self._as_told()
         self._by_name(self._free())
         stacked = _stacks(self._free())
@@ -459,6 +466,9 @@ class _Matcher:
         self._beside()
         self._by_shape()
         self._beside()
+        if by_order:
+            self._by_order()
+            self._beside()
         missing, absent = self._not_found()
         matches = self._laid_out()
         self._of_another_size()
@@ -477,6 +487,7 @@ class _Matcher:
             notes=tuple(self.notes),
             contract=self.contract.name,
             unplaced=tuple(unplaced),
+            ordered=tuple(self.ordered),
         )
 
     def _free(self) -> list[Theirs]:
@@ -579,6 +590,65 @@ class _Matcher:
             if not sure:
                 return
             self.matches.append((*sure[0], "by its shape alone"))
+
+    def _by_order(self) -> None:
+        """What names do not tell: as many of one shape as there are tensors of it, in the order in which they were made.
+
+        torch's own layers keep [out, in], so that a wide matrix is told from a tall one.
+        """
+        groups: dict[tuple[bool, tuple[int, ...]], list[Slot]] = {}
+        for slot in self._in_one_piece_or_parts():
+            groups.setdefault((slot.layered, slot.shape), []).append(slot)
+        for (layered, _), wanted in groups.items():
+            fitting = [t for t in self._mains() if t.layered == layered and self._can_be(wanted[0], t)]
+            if len(fitting) != len(wanted):
+                continue
+            if len(wanted) > 1:
+                self.ordered.append(tuple((slot.name, theirs.pattern) for slot, theirs in zip(wanted, fitting, strict=True)))
+            for slot, theirs in zip(wanted, fitting, strict=True):
+                note = f"by its shape and its place among {len(wanted)}" if len(wanted) > 1 else "by its shape alone"
+                self.matches.append((slot, theirs, note))
+        for slot in self._open():  # the second of two in one module belongs to the first
+            for other, theirs, _ in list(self.matches):
+                pair = slot.name.endswith("bias") and other.name == slot.name[: -len("bias")] + "weight"
+                if pair and (other.path[:-1], other.part) == (slot.path[:-1], slot.part):
+                    home = theirs.pattern.rpartition(".")[0]
+                    rest = [t for t in self._free() if t.pattern.rpartition(".")[0] == home and ways(slot, t.shape)]
+                    if len(rest) == 1:
+                        self.matches.append((slot, rest[0], "beside its weight"))
+
+    def _in_one_piece_or_parts(self) -> list[Slot]:
+        """Required tensors that are not found; of one that is kept in parts, the parts where nothing has its whole shape."""
+        found, open_slots = [], [s for s in self._open() if not s.optional]
+        for slot in open_slots:
+            parted = any(s.path == slot.path and s.part is not None for s in self.ours)
+            whole = next(s for s in self.ours if s.path == slot.path and s.part is None)
+            in_one = any(self._can_be(whole, t) and t.layered == whole.layered for t in self._mains())
+            if not parted or (slot.part is None) == in_one:
+                found.append(slot)
+        return found
+
+    def _mains(self) -> list[Theirs]:
+        """Free parameters that are no bias: matrices, and the first of those modules that hold no matrix."""
+        deep = {t.pattern.rpartition(".")[0] for t in self.theirs if len(t.shape) > 1}
+        mains, seen = [], set[str]()
+        for t in self._free():
+            home = t.pattern.rpartition(".")[0]
+            if len(t.shape) > 1:
+                mains.append(t)
+            elif home not in deep and home not in seen:
+                seen.add(home)
+                mains.append(t)
+        return mains
+
+    def _can_be(self, slot: Slot, theirs: Theirs) -> bool:
+        kinds = {way.kind for way in ways(slot, theirs.shape)}
+        if len(slot.shape) == 2 and len(theirs.shape) == 2 and not isinstance(theirs.owner, nn.Embedding):
+            if type(theirs.owner).__name__ == "Conv1D":
+                kinds -= {"as is"} if slot.shape[0] != slot.shape[1] else set()
+            elif _is_a_layer_of_torch(theirs.owner):
+                kinds -= {"turned"}
+        return bool(kinds)
 
     def _not_found(self) -> tuple[list[Slot], list[str]]:
         missing, absent = [], []

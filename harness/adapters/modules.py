@@ -105,7 +105,7 @@ class ModuleAdapter:
             if len(self._built) > KEPT:
                 self._built.popitem(last=False)
         made, read = self._built[key]
-        if isinstance(made, _Holder):
+        if isinstance(made, Holder):
             settings_ = self.contract.arguments("setting")
             unread = untaken(settings_, arguments, read)
             for a in settings_:
@@ -131,7 +131,7 @@ class ModuleAdapter:
             if isinstance(made, nn.Module):
                 for whole in made.__dict__.get("_plumbline_whole", ()):  # of which this is a part
                     whole.to(device=device, dtype=dtype)
-                return _Holder(made.to(device=device, dtype=dtype), self.declaration.call)
+                return Holder(made.to(device=device, dtype=dtype), self.declaration.call)
         if callable(made):
             return made
         hint = "; is a `return` missing?" if made is None else ""
@@ -162,7 +162,7 @@ class ModuleAdapter:
                 made = self.built(case.arguments)
             except Exception:  # told when a case is played, with their frames
                 continue
-            self._is_module = isinstance(made, _Holder)
+            self._is_module = isinstance(made, Holder)
             if not self._is_module:
                 return
             found = self._planned(made.inner, case.arguments)
@@ -172,7 +172,7 @@ class ModuleAdapter:
                 self._how(made, case)
                 return
 
-    def _how(self, made: _Holder, case: Case) -> None:
+    def _how(self, made: Holder, case: Case) -> None:
         """See how it wants to be called, where nobody said."""
         if self.declaration.output is not None:
             return
@@ -185,7 +185,7 @@ class ModuleAdapter:
                 self.remark(self.calling.note)
 
 
-class _Holder(nn.Module):
+class Holder(nn.Module):
     """Somebody's module, and how it is called."""
 
     def __init__(self, inner: nn.Module, how: Callable[..., Any] | None) -> None:
@@ -205,7 +205,7 @@ class ModulePlayer:
     def call(self, call: Call) -> Any:
         made = self.adapter.built(call.arguments)
         signature = self.adapter.contract.calls[CALL]
-        if not isinstance(made, _Holder):
+        if not isinstance(made, Holder):
             function = copy.deepcopy(made) if self.request.context == "deepcopied" else made
             return invoke(function, signature, call.arguments)
         matched = self.adapter.plan_for(made.inner, call.arguments)
@@ -236,16 +236,16 @@ class ModulePlayer:
     def parameters(self) -> Mapping[str, Any]:
         return {}
 
-    def _copied(self, made: _Holder, values: Mapping[str, torch.Tensor], arguments: Mapping[str, Any]) -> _Holder:
+    def _copied(self, made: Holder, values: Mapping[str, torch.Tensor], arguments: Mapping[str, Any]) -> Holder:
         """A module that holds these numbers as its own, then a deep copy of it, or a new one that loaded its state."""
-        first: _Holder = self.adapter.fresh(arguments)
+        first: Holder = self.adapter.fresh(arguments)
         live = dict(first.inner.named_parameters(remove_duplicate=False))
         with torch.no_grad():
             for name, value in values.items():
                 live[name].copy_(value)
         if self.request.context == "deepcopied":
             return copy.deepcopy(first)
-        second: _Holder = self.adapter.fresh(arguments)
+        second: Holder = self.adapter.fresh(arguments)
         second.inner.load_state_dict(first.inner.state_dict())
         return second
 

@@ -154,3 +154,95 @@ def test_parts_alone_are_built_by_their_own_constructors(tmp_path):
 def test_a_function_of_a_components_name_goes_before_a_class(tmp_path):
     text = (STYLES / "nano.py").read_text(encoding="utf-8") + "\n\ndef gelu(x):\n    return x\n"
     assert found(tmp_path, text).adapters["gelu"].kind == "function"
+
+
+# names that tell nothing ---------------------------------------------------------------------------------------------
+
+NAMELESS = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Mixer(nn.Module):
+    def __init__(self, d, h):
+        super().__init__()
+        self.h, self.l1, self.l2 = h, nn.Linear(d, d), nn.Linear(d, d)
+        self.l3, self.l4 = nn.Linear(d, d), nn.Linear(d, d)
+    def forward(self, x):
+        B, T, C = x.shape
+        q, k, v = (l(x).view(B, T, self.h, -1).transpose(1, 2) for l in (self.l1, self.l2, self.l3))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.l4(y.transpose(1, 2).reshape(B, T, C))
+
+class Block(nn.Module):
+    def __init__(self, d, h):
+        super().__init__()
+        self.a, self.x1, self.x2 = Mixer(d, h), nn.LayerNorm(d), nn.LayerNorm(d)
+        self.m1, self.m2 = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+    def forward(self, x):
+        x = x + self.a(self.x1(x))
+        return x + self.m2(F.gelu(self.m1(self.x2(x)), approximate="tanh"))
+
+class Net(nn.Module):
+    def __init__(self, vocab_size, d_model, n_heads, n_layers, max_len):
+        super().__init__()
+        self.e1, self.e2 = nn.Embedding(vocab_size, d_model), nn.Embedding(max_len, d_model)
+        self.bs = nn.Sequential(*[Block(d_model, n_heads) for _ in range(n_layers)])
+        self.f = nn.LayerNorm(d_model)
+    def forward(self, ids):
+        x = self.e1(ids) + self.e2(torch.arange(ids.shape[1]))
+        return self.f(self.bs(x)) @ self.e1.weight.T
+"""
+
+
+def layout_of(subject) -> dict[str, tuple[str, str]]:
+    return {row.canonical: (row.theirs, row.confidence) for row in subject.adapters["attention"].rows()}
+
+
+def test_names_that_tell_nothing_are_matched_by_shape_and_order(tmp_path):
+    """Wide and tall matrices by shape; q, k, v, out and the norms by the order in which they are made."""
+    subject = found(tmp_path, NAMELESS)
+    rows = layout_of(subject)
+    assert [rows[f"qkv_weight ({n})"][0] for n in ("query", "key", "value")] == ["l1.weight", "l2.weight", "l3.weight"]
+    assert rows["out_weight"][0] == "l4.weight" and all(agrees(subject, n) for n in ("attention", "block", "gpt2"))
+
+
+def test_another_order_is_settled_by_what_it_computes(tmp_path):
+    """Several mappings fit by shape: the one that gives the reference is meant."""
+    text = NAMELESS.replace("(self.l1, self.l2, self.l3)", "(self.l2, self.l4, self.l1)").replace(
+        "self.l4(y", "self.l3(y"
+    )
+    subject = found(tmp_path, text)
+    rows = layout_of(subject)
+    assert [rows[f"qkv_weight ({n})"][0] for n in ("query", "key", "value")] == ["l2.weight", "l4.weight", "l1.weight"]
+    assert rows["out_weight"] == ("l3.weight", "sure") and agrees(subject, "gpt2")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("y.transpose(1, 2).reshape", "y.reshape"),
+        ("is_causal=True", "is_causal=False"),
+        ("x + self.a(self.x1(x))", "x + self.a(x)"),
+    ],
+)
+def test_a_wrong_model_keeps_its_order_and_stays_wrong(tmp_path, right, wrong):
+    """None of the mappings gives the reference, so none is chosen for it."""
+    assert right in NAMELESS
+    subject = found(tmp_path, NAMELESS.replace(right, wrong))
+    assert layout_of(subject)["out_weight"] == ("l4.weight", "guessed")
+    assert not agrees(subject, "gpt2")
+
+
+def test_dropout_that_is_no_argument_is_off(tmp_path):
+    """In training too: contracts are about what is computed without."""
+    text = NAMELESS.replace("return self.l4(", "return nn.Dropout(0.5)(self.l4(").replace(
+        "reshape(B, T, C))", "reshape(B, T, C)))"
+    )
+    kept = text.replace("self.l3, self.l4 =", "self.drop = nn.Dropout(0.5)\n        self.l3, self.l4 =").replace(
+        "nn.Dropout(0.5)(self.l4", "self.drop(self.l4"
+    )
+    subject = found(tmp_path, kept)
+    door, case = Door("theirs", subject.adapters, KNOWN), draw(KNOWN["attention"].cases(), 3, 1)[0]
+    one, other = (door.play(Request("attention", case, mode=mode)) for mode in ("train", "eval"))
+    assert torch.equal(one.value, other.value)
