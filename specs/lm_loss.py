@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from hypothesis import strategies as st
 
+from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
@@ -233,6 +234,9 @@ CONTRACT = Contract(
     reference=lm_loss,
     cases=cases,
     invalid=unknown_ids,
+    roundings=(
+        Edit(lm_loss, "return kept.sum() / count.clamp(min=1)", "return (1.0 + 2.0**-24) * kept.sum() / count.clamp(min=1)"),
+    ),
     order=75,
     deck_size=26,
     sources=("Radford et al. 2018, section 3.1, equation 1", "torch.nn.functional.cross_entropy"),

@@ -235,6 +235,10 @@ CONTRACT = Contract(
     reference=scaled_dot_product_attention,
     cases=cases,
     dialects=(CS336_ATTEND,),
+    roundings=(
+        Edit(scaled_dot_product_attention, "scale = 1.0 / math.sqrt(q.shape[-1])",
+             "scale = (1.0 + 2.0**-24) / math.sqrt(q.shape[-1])"),
+    ),
     order=45,
     deck_size=26,
     variants=(

@@ -6,6 +6,7 @@ a time, each with the known mistakes that may be named for it.
 
 from __future__ import annotations
 
+import importlib.util
 from functools import cache
 from pathlib import Path
 
@@ -128,6 +129,19 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
 }  # fmt: skip
 
 
+# Hugging Face's GPT-2 as installed, its text edited in memory: nothing of it is kept here.
+GPT2_OF_TRANSFORMERS: list[tuple[str, str, set[str]]] = [
+    ("self.scaling = self.head_dim**-0.5", "self.scaling = self.embed_dim**-0.5", {"attention.scaled_by_width"}),
+    ("query_states, key_states, value_states = self.c_attn(hidden_states)",
+     "query_states, value_states, key_states = self.c_attn(hidden_states)", {"attention.keys_and_values_exchanged"}),
+    ("hidden_states = self.ln_f(hidden_states)", "pass", {"gpt2.final_norm_forgotten"}),
+    ("        hidden_states = attn_output + residual", "        hidden_states = attn_output", {"block.first_residual_forgotten"}),
+    ("ACT2FN[config.activation_function]", 'ACT2FN["gelu"]', {"gelu.variant=erf"}),
+    ("self.ln_1 = nn.LayerNorm(hidden_size, eps=config.layer_norm_epsilon)",
+     "self.ln_1 = nn.LayerNorm(hidden_size, eps=1e-3)", {"layer_norm.eps_fixed_at_1e_3"}),
+]  # fmt: skip
+
+
 @cache
 def reference() -> Inspection:
     """Shared by all: decks, exact answers and tolerances."""
@@ -179,3 +193,25 @@ def test_a_mistake_is_named_and_not_mapped_away(
     found = next((f for name in FUNCTIONS.get(style, PARTS) if (f := judged.finding_of(name)) is not None), None)
     assert found is not None, "nothing was named"
     assert set(found.names) == names
+
+
+@pytest.mark.parametrize(("right", "wrong", "names"), GPT2_OF_TRANSFORMERS)
+def test_a_mistake_in_a_real_library_is_named(right: str, wrong: str, names: set[str], tmp_path: Path) -> None:
+    """The library's own text with one line edited, no adapter."""
+    source = Path(importlib.util.find_spec("transformers.models.gpt2.modeling_gpt2").origin).read_text(encoding="utf-8")  # type: ignore[union-attr,arg-type]
+    text = source.replace("from ...", "from transformers.").replace("from .conf", "from transformers.models.gpt2.conf")
+    text = text.replace("from transformers. import", "from transformers import")
+    assert right in text
+    path = tmp_path / "edited_gpt2.py"
+    path.write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    judged = inspection(path)
+    found = next((f for name in PARTS if (f := judged.finding_of(name)) is not None), None)
+    assert found is not None, "nothing was named"
+    assert set(found.names) == names
+
+
+def test_a_real_library_is_judged_with_nothing_written() -> None:
+    """Its model class, named on the command line; every part is there, and every claim holds."""
+    judged = inspect_subject("transformers:GPT2LMHeadModel", cases=CASES)
+    judged = Inspection(judged.catalogue, judged.subject, judged.seed, CASES, where=judged.where, like=reference())
+    assert {name: claims for name in PARTS if (claims := broken(judged, name))} == {}

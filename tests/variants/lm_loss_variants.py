@@ -81,6 +81,13 @@ def loss_weighted_by_positions(logits, targets, ignore_index=-100):
     return each.sum() / (targets != ignore_index).sum()
 
 
+def loss_by_shares(logits, targets, ignore_index=-100):
+    """Each position's share of the mean first: a quotient of whole numbers, which is float32 whatever it multiplies."""
+    each = functional.cross_entropy(logits.transpose(1, 2), targets, ignore_index=ignore_index, reduction="none")
+    counted = (targets != ignore_index).long()
+    return (each * (counted / counted.sum())).sum()
+
+
 def loss_upcast(logits, targets, ignore_index=-100):
     """In float32 whatever comes in, and float32 comes out."""
     return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
@@ -120,7 +127,7 @@ def loss_with_its_own_backward(logits, targets, ignore_index=-100):
 _ALL = (
     loss_of_torch, loss_of_torch_reshaped, loss_of_torch_with_the_classes_second, loss_module, loss_by_nll, loss_without_ignore_index,
     loss_by_logsumexp, loss_of_what_counts_alone, loss_by_one_hot, loss_by_einsum, loss_row_by_row, loss_weighted_by_positions,
-    loss_upcast, loss_upcast_and_back, loss_of_float32_only, loss_with_its_own_backward,
+    loss_by_shares, loss_upcast, loss_upcast_and_back, loss_of_float32_only, loss_with_its_own_backward,
 )  # fmt: skip
 
 VARIANTS = {function.__name__.replace("_", " "): {"lm_loss": function} for function in _ALL}

@@ -144,8 +144,16 @@ def sdpa_with_its_own_backward(q, k, v, mask=None):
     return _Attention.apply(q, k, v, mask)
 
 
+def sdpa_scaled_by_a_float32_tensor(q, k, v, mask=None):
+    """The root of the head size as a float32 tensor."""
+    scores = q @ k.transpose(-1, -2) / torch.sqrt(torch.tensor(q.shape[-1]))
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return scores.softmax(-1) @ v
+
+
 _ALL = (
-    sdpa_of_torch, sdpa_of_torch_in_plain_steps, sdpa_by_masked_fill, sdpa_by_einsum, sdpa_with_an_additive_mask,
+    sdpa_scaled_by_a_float32_tensor, sdpa_of_torch, sdpa_of_torch_in_plain_steps, sdpa_by_masked_fill, sdpa_by_einsum, sdpa_with_an_additive_mask,
     sdpa_both_scaled_by_the_fourth_root, sdpa_divided_at_the_end, sdpa_online, sdpa_row_by_row, sdpa_by_bmm, sdpa_without_a_mask,
     sdpa_softmax_in_float32, sdpa_upcast, sdpa_of_float32_only, sdpa_with_its_own_backward,
 )  # fmt: skip
