@@ -8,11 +8,13 @@ The arguments may be arrays of any library: plain slicing and ``.T`` is all that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.core.claim import NotOffered
 from harness.core.contract import Dialect
+from harness.domains.scripts import merged
+from reference_model.tokenizer import GPT2_PATTERN
 
 CS336 = "Stanford's CS336 assignment 1"
 PICO = "picoGPT"
@@ -36,6 +38,72 @@ def cs336_heads(a: Arguments) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_MERGES: dict[int, list[tuple[bytes, bytes]]] = {}
+
+
+def merges_of(ranks: Mapping[bytes, int]) -> list[tuple[bytes, bytes]]:
+    """The pair that each longer token is joined from, in the order of their ranks, as files of merges list them.
+
+    Raises NotOffered where a token is no join of two lower ones.
+    """
+    key = hash(frozenset(ranks.items()))
+    if key not in _MERGES:
+        found = []
+        for token, rank in sorted(ranks.items(), key=lambda pair: pair[1]):
+            if len(token) > 1:
+                parts = merged(token, Below(ranks, rank))
+                if len(parts) != 2:
+                    raise NotOffered(f"{token!r} is no join of two tokens of lower rank, as merges need it")
+                found.append((parts[0], parts[1]))
+        _MERGES[key] = found
+    return _MERGES[key]
+
+
+class Below(Mapping[bytes, int]):
+    """Those of some ranks that are lower than one."""
+
+    def __init__(self, ranks: Mapping[bytes, int], limit: int) -> None:
+        self.ranks, self.limit = ranks, limit
+
+    def __contains__(self, token: object) -> bool:
+        return self.ranks.get(token, self.limit) < self.limit  # type: ignore[call-overload, no-any-return]
+
+    def __getitem__(self, token: bytes) -> int:
+        return self.ranks[token]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (token for token in self.ranks if token in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def cs336_tokenizer(get_tokenizer: Callable[..., Any]) -> type:
+    """``get_tokenizer(vocab, merges, special_tokens)``: every special token in a text counts as one, GPT-2's pattern."""
+
+    class Tokenizer:
+        def __init__(self, ranks: Mapping[bytes, int], pattern: str, special_tokens: Mapping[str, int]) -> None:
+            if pattern != GPT2_PATTERN:
+                raise NotOffered("it takes no pattern")
+            self.special = dict(special_tokens)
+            vocab = {rank: token for token, rank in ranks.items()}
+            vocab.update({i: name.encode() for name, i in self.special.items()})
+            self.inner = get_tokenizer(vocab, list(merges_of(ranks)), list(self.special) or None)
+
+        def encode(self, text: str, allowed_special: Sequence[str] = ()) -> Any:
+            if any(name in text and name not in allowed_special for name in self.special):
+                raise NotOffered("it takes every special token in a text for one")
+            return self.inner.encode(text)
+
+        def decode(self, ids: list[int]) -> Any:
+            return self.inner.decode(ids)
+
+    return Tokenizer
+
+
+CS336_TOKENIZER = Dialect(
+    CS336, "get_tokenizer", ("vocab", "merges", "special_tokens"), lambda a: a, made=cs336_tokenizer,
+)  # fmt: skip
 CS336_LINEAR = Dialect(
     CS336, "run_linear", ("d_in", "d_out", "weights", "in_features"),
     lambda a: {"d_in": a["weight"].shape[1], "d_out": a["weight"].shape[0], "weights": a["weight"], "in_features": a["x"]},

@@ -11,6 +11,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.scripts import byte_vocabularies, cuts, merged, numbered_names
 from harness.domains.text import PROSE, charts, is_settled, joints, medleys, shown, texts, where_texts_part, words
 from reference_model.tokenizer import GPT2_PATTERN, tokenizer
+from specs._dialects import CS336_TOKENIZER
 
 END = "<|endoftext|>"
 SPECIAL = (END, "<|pad|>", "[SEP]", "<s>", "</s>", "(.+)")
@@ -457,6 +458,7 @@ CONTRACT = Contract(
     cases=cases,
     differentiable=False,
     half_precision=False,
+    dialects=(CS336_TOKENIZER,),
     order=5,
     headline=True,
     optional_methods=frozenset({"decode_bytes"}),

@@ -36,6 +36,7 @@ RIGHT: dict[str, dict[str, set[str]]] = {
 FUNCTIONS = {
     "pico": ("gelu", "linear", "softmax", "layer_norm", "mlp", "attention", "block", "gpt2"),
     "cs336": (
+        "tokenizer",
         "token_embedding",
         "linear",
         "softmax",
@@ -119,11 +120,12 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
     ],
     "cs336": [
         ("+ self.eps)", ") + self.eps", {"rms_norm.eps_outside_the_root"}),
-        ("e / e.sum(dim, keepdim=True)", "e", {"softmax.not_divided"}),
+        ("e / e.sum(dim, keepdim=True)", "e / e.mean(dim, keepdim=True)", {"softmax.mean_for_the_sum"}),
         ("math.sqrt(Q.shape[-1])", "Q.shape[-1]", {"scaled_dot_product_attention.scaled_by_the_size_itself"}),
         ("gate * torch.sigmoid(gate)", "torch.sigmoid(gate)", {"swiglu.sigmoid_for_silu"}),
         ("masked_fill(~mask", "masked_fill(mask", {"attention.mask_inverted"}),
         ("heads(q_proj_weight), heads(k_proj_weight)", "heads(k_proj_weight), heads(q_proj_weight)", {"attention.keys_times_queries"}),
+        ("for word in PATTERN.findall(text):", "for word in [text]:", {"tokenizer.not_cut"}),
         ("mixed @ o_proj_weight.T", "mixed @ o_proj_weight", {"attention.out_weight_transposed"}),
     ],
 }  # fmt: skip

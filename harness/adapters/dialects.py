@@ -11,22 +11,23 @@ from typing import Any
 
 import torch
 
-from harness.adapters.players import Player, nothing_disturbed, untaken
+from harness.adapters.players import ClassAdapter, Player, nothing_disturbed, untaken
 from harness.core.case import CALL, Call, Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract, Dialect
 from harness.core.subject import Request
 
 
-def spoken(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter | None:
+def spoken(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter | SpokenClass | None:
     """The adapter of a function that is this component in a known dialect. ``member`` finds a name in their module."""
     for dialect in contract.dialects:
         found = member(dialect.function)
         if not inspect.isroutine(found):
             continue
-        theirs, ours = set(_names(found)), {a.name for a in contract.calls[CALL].arguments}
+        theirs = set(_names(found))
+        ours = {a.name for a in next(iter(contract.calls.values())).arguments}
         if set(dialect.takes) <= theirs and not (theirs - set(dialect.takes)) & ours:
-            return DialectAdapter(found, dialect, contract)
+            return DialectAdapter(found, dialect, contract) if dialect.made is None else SpokenClass(found, dialect)
     return None
 
 
@@ -35,6 +36,19 @@ def _names(function: Callable[..., Any]) -> list[str]:
         return list(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return []
+
+
+class SpokenClass(ClassAdapter):
+    """A function that builds a component with a state, as its own project does."""
+
+    def __init__(self, function: Callable[..., Any], dialect: Dialect) -> None:
+        assert dialect.made is not None
+        super().__init__(dialect.made(function))
+        self.made, self.source = self.source, function
+        self.notes = (f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes)})",)
+
+    def player(self, contract: Contract, request: Request) -> Player:
+        return ClassAdapter(self.made).player(contract, request)
 
 
 class DialectAdapter:

@@ -84,6 +84,12 @@ class _Search:
             adapters = {n: found for n in self.contracts if (found := adapters.get(n) or search.adapters.get(n))}
             self.notes = [note for note in self.notes if not any(note.startswith(f"{n} is") for n in search.adapters)]
             self.notes += search.notes
+            if search.adapters:
+                names = ", ".join(n for n in self.contracts if n in search.adapters)
+                self.notes.append(
+                    f"found in the module classes, with nothing written for it: {names}; "
+                    f"`plumbline doctor {self.place.text}` shows how, and where to correct it"
+                )
             adapters |= self._unwritten(classes, adapters)
         if not self._is_one_thing():
             self._near_misses(adapters)

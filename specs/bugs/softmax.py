@@ -48,7 +48,7 @@ BUGS = (
         softmax, HIGHEST, "dim = -1\nhighest = x.amax(dim, keepdim=True).detach()"),
     Bug("over_the_first_axis", "The softmax always runs over axis 0 (the batch); it must run over dim.",
         softmax, HIGHEST, "dim = 0\nhighest = x.amax(dim, keepdim=True).detach()"),
-    Bug("over_axis_one", "The softmax always runs over axis 1; it must run over dim. (torch's old implicit dim does so.)",
+    Bug("over_axis_one", "The softmax always runs over axis 1; it must run over dim, unlike torch's old implicit one.",
         softmax, HIGHEST, "dim = 1 if x.dim() in (2, 4) else 0\nhighest = x.amax(dim, keepdim=True).detach()",
         seen_in=("pytorch/pytorch torch/nn/functional.py _get_softmax_dim",)),
     Bug("counted_from_the_front", "A negative dim loses its sign: -1 becomes axis 1.",

@@ -2,6 +2,7 @@
 
 import math
 
+import regex
 import torch
 from torch import nn
 
@@ -103,3 +104,42 @@ def run_silu(in_features):
 
 def run_softmax(in_features, dim):
     return softmax(in_features, dim)
+
+
+PATTERN = regex.compile(r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+""")
+
+
+class Tokenizer:
+    def __init__(self, vocab, merges, special_tokens=None):
+        self.vocab, self.ids = dict(vocab), {token: i for i, token in vocab.items()}
+        self.order = {pair: i for i, pair in enumerate(merges)}
+        self.special = sorted(special_tokens or [], key=len, reverse=True)
+
+    def encode(self, text):
+        if not self.special:
+            return self._ordinary(text)
+        ids = []
+        for part in regex.split("(" + "|".join(map(regex.escape, self.special)) + ")", text):
+            ids += [self.ids[part.encode()]] if part in self.special else self._ordinary(part)
+        return ids
+
+    def _ordinary(self, text):
+        ids = []
+        for word in PATTERN.findall(text):
+            parts = [bytes([b]) for b in word.encode("utf-8")]
+            while len(parts) > 1:
+                pairs = list(zip(parts, parts[1:]))
+                best = min(pairs, key=lambda pair: self.order.get(pair, float("inf")))
+                if best not in self.order:
+                    break
+                at = pairs.index(best)
+                parts[at : at + 2] = [best[0] + best[1]]
+            ids += [self.ids[part] for part in parts]
+        return ids
+
+    def decode(self, ids):
+        return b"".join(self.vocab[i] for i in ids).decode("utf-8", errors="replace")
+
+
+def get_tokenizer(vocab, merges, special_tokens=None):
+    return Tokenizer(vocab, merges, special_tokens)

@@ -96,9 +96,11 @@ def test_half_typed_and_broken_files_are_told_and_survived(file: Path, capsys: p
 def started(folder: Path, *arguments: str) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "plumbline", "watch", *arguments]
+    # A job in the background of a shell is started with Ctrl-C ignored, and so are its children: not what is tested.
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 def test_it_watches_until_ctrl_c(tmp_path: Path) -> None:
