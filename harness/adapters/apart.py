@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.adapters.mapping import LAYER, Match, Plan
+from harness.adapters.plans import Match, Plan
+from harness.adapters.slots import LAYER
 from harness.adapters.wrong_use import WrongUse, did_you_mean
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract

@@ -18,8 +18,8 @@ from harness.adapters.constructors import CannotBuild
 from harness.adapters.found import Factory, FoundModule, InsideOnly, PartFactory, assigned, called
 from harness.adapters.implements import Declaration
 from harness.adapters.map_file import FILE, Told, names_of
-from harness.adapters.mapping import Plan
 from harness.adapters.modules import ModuleAdapter, telling_cases
+from harness.adapters.plans import Plan
 from harness.adapters.wrong_use import WrongUse, did_you_mean, plain
 from harness.core.case import Case
 from harness.core.claim import NotOffered

@@ -22,7 +22,7 @@ import torch
 
 from harness.adapters import waiting
 from harness.adapters.hints import hint
-from harness.adapters.mapping import CannotMatch
+from harness.adapters.plans import CannotMatch
 from harness.adapters.players import Adapter, Player, invoke
 from harness.core.case import CALL, Call, Case, Earlier, Resource, is_float
 from harness.core.claim import NotOffered

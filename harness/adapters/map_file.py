@@ -15,7 +15,8 @@ from typing import Any
 
 from harness.adapters.found import FoundModule, PartFactory
 from harness.adapters.implements import LAYOUTS
-from harness.adapters.mapping import LAYER, Plan
+from harness.adapters.plans import Plan
+from harness.adapters.slots import LAYER
 from harness.adapters.wrong_use import WrongUse, did_you_mean
 
 FILE = "plumbline.map.toml"

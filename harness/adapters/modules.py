@@ -18,8 +18,10 @@ from torch import nn
 
 from harness.adapters.calling import Calling, calling, result_of
 from harness.adapters.implements import Declaration
-from harness.adapters.mapping import CannotMatch, OtherSize, Plan, Row, plan, sizes, slots, values_for
+from harness.adapters.mapping import plan
+from harness.adapters.plans import CannotMatch, OtherSize, Plan, Row, values_for
 from harness.adapters.players import Watched, invoke, nothing_disturbed, untaken
+from harness.adapters.slots import sizes, slots
 from harness.core.case import CALL, Call, Case, Settings, is_float
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract

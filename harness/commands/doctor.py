@@ -9,8 +9,8 @@ from typing import Any
 from harness.adapters import map_file
 from harness.adapters.discover import map_folder
 from harness.adapters.locate import locate
-from harness.adapters.mapping import Row
 from harness.adapters.modules import mapping_table
+from harness.adapters.plans import Row
 from harness.commands._command import Command
 from harness.inspection import inspect_subject
 

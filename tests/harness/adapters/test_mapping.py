@@ -7,7 +7,10 @@ import torch
 from hypothesis import strategies as st
 from torch import nn
 
-from harness.adapters.mapping import laid_out, plan, shape_of, sizes, slots, values_for, ways
+from harness.adapters.layouts import laid_out, ways
+from harness.adapters.mapping import plan
+from harness.adapters.plans import values_for
+from harness.adapters.slots import shape_of, sizes, slots
 from harness.core.case import Case
 from harness.core.contract import Argument, Contract, Signature
 

@@ -1,0 +1,119 @@
+"""The contract's side of a mapping: every learned tensor with its names and its shape in one call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.core.contract import Argument, Contract
+
+LAYER, STACKED = "*", "#"
+"""In a pattern: the index of the layer, and the index of one of several equal pieces (a head, say)."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One tensor of the contract, or one of the equal parts that it is stacked from. ``layered``: one per layer.
+
+    ``sizes``: the names of the sizes in its shape.
+    """
+
+    path: tuple[str, ...]
+    aliases: tuple[str, ...]
+    shape: tuple[int, ...]
+    optional: bool
+    sizes: tuple[str, ...] = ()
+    layered: bool = False
+    part: int | None = None
+    parts: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.path[-1]
+
+    @property
+    def label(self) -> str:
+        whole = ".".join(self.path)
+        return whole if self.part is None else f"{whole} ({self.parts[self.part]})"
+
+
+def slots(contract: Contract, arguments: Mapping[str, Any]) -> list[Slot]:
+    """Every learned tensor of a contract with its shape in one call; layers are represented by their first."""
+    return list(_slots(contract.arguments("parameter"), arguments, sizes(contract, arguments), (), False))
+
+
+def _slots(
+    arguments: Iterable[Argument], values: Any, dimensions: Mapping[str, int], path: tuple[str, ...], layered: bool
+) -> Iterator[Slot]:
+    for a in arguments:
+        value = values.get(a.name) if isinstance(values, Mapping) else None
+        if a.kind.startswith("list["):
+            first = value[0] if isinstance(value, (list, tuple)) and value else None
+            yield from _slots(a.fields, first, dimensions, (*path, a.name, LAYER), True)
+        elif a.fields:
+            yield from _slots(a.fields, value, dimensions, (*path, a.name), layered)
+        else:
+            shape = tuple(value.shape) if torch.is_tensor(value) else shape_of(a.kind, dimensions)
+            if shape is None:
+                continue
+            named = tuple(dict.fromkeys(re.findall(r"[A-Za-z_]\w*", a.kind.partition("[")[2])))
+            yield Slot((*path, a.name), a.aliases, shape, a.optional, named, layered)
+            for i, aliases in enumerate(a.slices.values()):
+                one = (shape[0] // len(a.slices), *shape[1:])
+                yield Slot((*path, a.name), aliases, one, a.optional, named, layered, i, tuple(a.slices))
+
+
+def sizes(contract: Contract, arguments: Mapping[str, Any]) -> dict[str, int]:
+    """The named sizes of one call, read off its own tensors: all those of its parameters, and of inputs the last axis.
+
+    (How many rows and positions an input has is no property of what computes on it.)
+    """
+    found: dict[str, int] = {}
+    for signature in contract.calls.values():
+        for a in signature.arguments:
+            value = arguments.get(a.name)
+            if a.role == "parameter":
+                _read_sizes(a, value, found)
+            elif a.role == "input" and torch.is_tensor(value) and value.dim() and value.is_floating_point():
+                last = _axes(a.kind)[-1:]
+                if last and last[0].isidentifier():
+                    found.setdefault(last[0], value.shape[-1])
+    return found
+
+
+def _read_sizes(a: Argument, value: Any, found: dict[str, int]) -> None:
+    if a.fields:
+        if isinstance(value, (list, tuple)):
+            inner = _axes(a.kind)
+            if inner and inner[0].isidentifier():
+                found[inner[0]] = len(value)
+            value = value[0] if value else None
+        for one in a.fields:
+            _read_sizes(one, value.get(one.name) if isinstance(value, Mapping) else None, found)
+    elif torch.is_tensor(value):
+        axes = _axes(a.kind)
+        if len(axes) == value.dim():
+            found.update({axis: size for axis, size in zip(axes, value.shape, strict=True) if axis.isidentifier()})
+
+
+def _axes(kind: str) -> list[str]:
+    inner = kind.partition("[")[2].rpartition("]")[0]
+    return [axis.strip() for axis in inner.split(",") if axis.strip()]
+
+
+def shape_of(kind: str, dimensions: Mapping[str, int]) -> tuple[int, ...] | None:
+    """``float[3*width, width]`` with ``width = 4`` is (12, 4); None where a size is not known."""
+    found = []
+    for axis in _axes(kind):
+        size = 1
+        for factor in axis.split("*"):
+            number = int(factor) if factor.strip().isdigit() else dimensions.get(factor.strip())
+            if number is None:
+                return None
+            size *= number
+        found.append(size)
+    return tuple(found)
