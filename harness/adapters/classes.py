@@ -100,6 +100,8 @@ class _Search:
         refused: list[str] = []
         for kind in ranked:
             named = resemblance(kind, contract)
+            if said is None and kind in self.used:
+                continue  # it is another component already
             if said is None and any(resemblance(kind, other) > named for other in self.contracts.values()):
                 continue  # RMSNorm ends in norm, but there is a better name for it
             if not named and not every and said is None:
