@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -325,8 +326,26 @@ class _Search:
             ]
         if self._files_of_components():
             lines.append(f"Its package holds {self._files_of_components()}; import their functions in __init__.py.")
+        for file, names in self._files_with_modules():
+            listed = ", ".join(names[:4]) + (" and more" if len(names) > 4 else "")
+            lines.append(f"Its {file}.py has the module classes {listed}: --impl={self.module.__name__}.{file}")
         lines.append(f"The components are: {', '.join(self.contracts)}.")
         return "\n".join(lines)
+
+    def _files_with_modules(self) -> list[tuple[str, list[str]]]:
+        """Files of a package that define module classes, as far as their text tells; nothing of them is run."""
+        found = []
+        for folder in [] if self.place.attributes else list(getattr(self.module, "__path__", ())):
+            for path in sorted(Path(folder).glob("*.py")):
+                try:
+                    tree = ast.parse(path.read_text(encoding="utf-8"))
+                except (OSError, SyntaxError, ValueError):
+                    continue
+                classes = [n for n in tree.body if isinstance(n, ast.ClassDef)]
+                names = [n.name for n in classes if any(ast.unparse(b).endswith("Module") for b in n.bases)]
+                if names and path.stem != "__init__":
+                    found.append((path.stem, names))
+        return found[:8]
 
     def _files_of_components(self) -> str:
         if not hasattr(self.module, "__path__") or self.place.attributes:

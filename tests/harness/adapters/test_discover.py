@@ -253,6 +253,15 @@ def test_an_undecorated_factory_is_refused_with_how_to_declare_it(find):
     assert '@implements("COMPONENT")' in refusal(find, "def build(config): ...\n", "build")
 
 
+def test_a_package_whose_files_hold_module_classes_is_told_which(here):
+    """Their text is read; nothing of them is run."""
+    (here / "llm").mkdir()
+    (here / "llm" / "__init__.py").write_text("")
+    (here / "llm" / "model.py").write_text("raise SystemExit\nclass GPT(nn.Module): ...\nclass Other: ...\n")
+    with pytest.raises(WrongUse, match=r"model.py has the module classes GPT: --impl=llm.model"):
+        discover("llm", CONTRACTS)
+
+
 def test_a_package_that_keeps_components_in_unimported_files_is_told_so(here):
     """Its __init__ is empty."""
     (here / "shelf").mkdir()
