@@ -279,7 +279,7 @@ class Inspection:
         request = item.request
         reference = self.bench.reference.play(replace(request, fresh=False))
         floats = [leaf.dtype for _, leaf in request.case.tensors() if leaf.is_floating_point()]
-        dtype = floats[0] if floats else torch.float64
+        dtype = floats[0] if floats else self.bench.precision(self.catalogue.contracts[request.component])
         _, tolerance = self.bench.agreement(request.component, request.case, dtype, request.gradients is not None)
         return Observation(
             request, item.answer, reference, tolerance if tolerance.crash is None else Answer(), item.effects

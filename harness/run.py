@@ -197,7 +197,7 @@ class Bench:
 
     def _probed(self, contract: Contract) -> torch.dtype:
         if not any(is_float(leaf) for case in self.deck(contract)[:3] for _, leaf in case.tensors()):
-            return torch.float64
+            return self._of_the_result(contract)
         trials = [self.trial(contract, case, i) for i, case in enumerate(self.deck(contract))]
         trials = [trial for trial in trials if _is_offered(trial)]
         answers = [trial.attempt() for trial in trials[:5]]
@@ -237,6 +237,12 @@ class Bench:
             )
             return torch.float32
         return torch.float64
+
+    def _of_the_result(self, contract: Contract) -> torch.dtype:
+        """Where no argument has a floating-point dtype: the one in which the contract's results come, which no case can widen."""
+        answers = [self.reference.play(Request(contract.name, case)) for case in self.deck(contract)[:1]]
+        floats = [leaf.dtype for answer in answers for _, leaf in leaves(list(answer.outputs)) if is_float(leaf)]
+        return torch.float32 if floats and all(dtype == torch.float32 for dtype in floats) else torch.float64
 
     def _keeps_constants_in_float32(self, contract: Contract, trials: list[BenchTrial]) -> bool:
         """Whether every smooth miss is what constants of the contract, or of its parts, rounded to float32 would give."""

@@ -18,6 +18,7 @@ from reference_model.mlp import mlp
 from reference_model.quantization import quantize_int8
 from reference_model.rms_norm import rms_norm
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
+from reference_model.sinusoidal_positions import sinusoidal_positions
 from reference_model.softmax import softmax
 from reference_model.swiglu import swiglu
 from reference_model.token_embedding import token_embedding
@@ -47,6 +48,7 @@ __all__ = [
     "rms_norm",
     "rslora",
     "scaled_dot_product_attention",
+    "sinusoidal_positions",
     "softmax",
     "swiglu",
     "token_embedding",
