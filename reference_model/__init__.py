@@ -6,6 +6,7 @@ Nothing here knows anything else of the project: the folder can be lifted out wh
 
 from reference_model.attention import attention
 from reference_model.block import block
+from reference_model.clip_grad_norm import clip_grad_norm
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
 from reference_model.gelu import gelu
 from reference_model.gpt2 import gpt2, initialise
@@ -33,6 +34,7 @@ __all__ = [
     "Config",
     "attention",
     "block",
+    "clip_grad_norm",
     "gelu",
     "gpt2",
     "gpt2_ranks",

@@ -93,7 +93,10 @@ class _Speaking:
     def _once(self, arguments: Mapping[str, Any]) -> Any:
         given = self.dialect.arguments(arguments)
         with nothing_disturbed():  # such functions build a module each time, which draws weights that are then replaced
-            return self.dialect.result(self.adapter.source(**given))
+            value = self.adapter.source(**given)
+        if self.dialect.written is not None:
+            return self.dialect.written(given, value)
+        return self.dialect.result(value)
 
     def parameters(self) -> Mapping[str, Any]:
         return {}

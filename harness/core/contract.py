@@ -63,7 +63,8 @@ class Dialect:
     ``takes``: names of its arguments, by which it is recognised. ``arguments``: from the contract's arguments to its own.
     They may be torch tensors, NumPy or JAX arrays. ``absent``: optional parameters that it has no place for.
     ``one_by_one``: arguments whose first axis is a batch, for functions that take one sequence at a time.
-    ``result``: from what it returns to what the contract says. ``made``: for a component with a state, from their function
+    ``result``: from what it returns to what the contract says. ``written``: for functions that write into what they are given,
+    from its own arguments as they are afterwards, and what it returned. ``made``: for a component with a state, from their function
     to a class with the contract's methods.
     """
 
@@ -74,6 +75,7 @@ class Dialect:
     absent: tuple[str, ...] = ()
     one_by_one: tuple[str, ...] = ()
     result: Callable[[Any], Any] = lambda value: value
+    written: Callable[[Mapping[str, Any], Any], Any] | None = None
     made: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 
 

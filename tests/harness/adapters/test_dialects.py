@@ -13,6 +13,7 @@ from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from harness.core.subject import Request
 from harness.domains.tensors import tensors
+from harness.inspection import inspect_subject
 
 
 def scaled(x, weight, power=1):
@@ -109,3 +110,62 @@ def test_a_dialect_may_decline_a_case():
     refusing = Dialect("a course", "run_scale", ("gain", "inputs"), only_small)
     crash = played(lambda gain, inputs: inputs, refusing).crash
     assert crash is not None and crash.kind == "not offered"
+
+
+def test_a_function_that_writes_into_what_it_is_given():
+    """Its result is what it left there; our own tensor stays as it was."""
+
+    def run_scale(gain, inputs):
+        inputs.mul_(gain)
+
+    kept = Dialect(
+        "a course", "run_scale", ("gain", "inputs"),
+        lambda a: {"gain": a["weight"], "inputs": a["x"].clone()}, written=lambda given, value: given["inputs"],
+    )  # fmt: skip
+    answer = played(run_scale, kept)
+    assert torch.equal(answer.value, X * GAIN) and answer.effects == ()
+
+
+SOUND_CLIP = """
+import torch
+def FUNCTION(PARAMETERS, LIMIT):
+    present = [p for p in PARAMETERS if p.grad is not None]
+    norm = torch.sqrt(sum((p.grad ** 2).sum() for p in present) + torch.zeros(()))
+    if norm > LIMIT:
+        for p in present:
+            p.grad.mul_(LIMIT / (norm + 1e-6))
+    RETURN
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "edit", "named"),
+    [
+        (("run_gradient_clipping", "parameters", "max_l2_norm", "pass"), None, None),
+        (("clip_grad_norm_", "parameters", "max_norm", "return norm"), None, None),
+        (("clip_grad_norm", "params", "max_norm", "return float(norm)"), None, None),
+        (("gradient_clipping", "params", "max_l2_norm", "pass"), None, None),
+        (("clip_grad_norm_", "parameters", "max_norm", "pass"), None, "norm_not_returned"),
+        (("run_gradient_clipping", "parameters", "max_l2_norm", "pass"), ("torch.sqrt(", "("), "root_forgotten"),
+        (("clip_grad_norm", "parameters", "max_norm", "return norm"), ("in present:", "in parameters:"), "never_clipped"),
+        (("clip_grad_norm", "parameters", "max_norm", "return norm"), ("norm > max_norm", "norm < max_norm"), "lengthened_only"),
+    ],
+)  # fmt: skip
+def test_clipping_in_place(tmp_path, names, edit, named):
+    """As torch and CS336 have it: parameters from a generator, their gradients changed, the norm returned or not."""
+    text = SOUND_CLIP
+    for old, new in zip(("FUNCTION", "PARAMETERS", "LIMIT", "RETURN"), names, strict=True):
+        text = text.replace(old, new)
+    if edit is not None:
+        assert edit[0] in text
+        text = text.replace(*edit)
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    judged = inspect_subject(str(file), cases=12)
+    contract, found = judged.catalogue.contracts["clip_grad_norm"], []
+    for claim in judged.catalogue.claims_of("clip_grad_norm"):
+        verdict, evidence = judged.bench.judge(contract, claim, shrink=False)
+        if verdict.failing:
+            finding = judged.explain("clip_grad_norm", evidence)
+            found += finding.names if finding else ["?"]
+    assert f"clip_grad_norm.{named}" in found if named else not found

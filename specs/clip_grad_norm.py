@@ -1,0 +1,322 @@
+"""Clipping by the norm of all gradients together.
+
+Whether 1e-6 is added to the norm before it divides (torch, CS336) or nothing is (Pascanu et al.), is nobody's mistake: the
+claims below say everything that is promised, and allow for it. What code in place leaves in ``.grad`` is judged alike
+(specs/_dialects.py).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.domains.tensors import make, seeds
+from reference_model.clip_grad_norm import clip_grad_norm
+from specs._dialects import CLIPS
+
+EPSILON = 2e-6
+"""What may be added to the norm before it divides: torch adds 1e-6, Pascanu et al. nothing; as much again for float32."""
+ROUNDING = 32.0
+"""Units of rounding between two ways to the same number: a square, a sum of 60, a root, a quotient and a product lose
+8 at most in any order; times four."""
+Gradients = list["torch.Tensor | None"]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """One to four tensors of up to three axes, of many sizes; the limit above, below and far below their norm."""
+    shapes = draw(st.sampled_from((((3, 4), (5,)), ((2, 3), (3,), (4, 2)), ((7,),), ((2, 3, 2), (6, 2), (), (4,)))))
+    sizes = draw(st.sampled_from(((1.0, 1.0, 1.0, 1.0), (1.0, 5.0, 0.3, 2.0), (20.0, 1.0, 4.0, 0.1))))
+    seed, family = draw(seeds), draw(st.sampled_from(("normal", "wide", "small integers", "normal")))
+    grads: Gradients = [
+        s * make(family, shape, seed + i) for i, (shape, s) in enumerate(zip(shapes, sizes, strict=False))
+    ]
+    first = grads[0]
+    assert first is not None
+    first.reshape(-1)[0] += 2.0 * sizes[0]  # never nothing but zeros
+    times = draw(st.sampled_from((0.5, 2.0, 0.1, 0.9, 1.5, 0.01)))
+    return Case.of(
+        {"grads": grads, "max_norm": times * norm_of(grads)}, family=f"{family}, limit {times:g} times the norm"
+    )
+
+
+@st.composite
+def missing_cases(draw: st.DrawFn) -> Case:
+    """Some parameters have no gradient, the first or the last among them."""
+    case = draw(cases())
+    grads = list(case.arguments["grads"])
+    for place in draw(st.sampled_from(((0,), (len(grads),), (0, 1), (1,)))):
+        grads.insert(place, None)
+    return case.changed(grads=grads)
+
+
+@st.composite
+def zero_cases(draw: st.DrawFn) -> Case:
+    """Nothing but zeros: what a first step with a zeroed head has."""
+    shapes = draw(st.sampled_from((((3, 4), (5,)), ((2,),), ((2, 2), (3,), (1,)))))
+    grads = [torch.zeros(shape, dtype=torch.float64) for shape in shapes]
+    return Case.of({"grads": grads, "max_norm": draw(st.sampled_from((1.0, 0.5)))}, family="zeros")
+
+
+@st.composite
+def empty_cases(draw: st.DrawFn) -> Case:
+    """No gradient at all."""
+    return Case.of({"grads": [], "max_norm": draw(st.sampled_from((1.0, 0.5, 2.0)))}, family="no gradients")
+
+
+@st.composite
+def spoiled_cases(draw: st.DrawFn) -> Case:
+    """A nan or an infinite number in one of the tensors."""
+    case = draw(cases())
+    grads = [grad.clone() for grad in case.arguments["grads"]]
+    which = draw(st.integers(0, len(grads) - 1))
+    grads[which].reshape(-1)[-1] = draw(st.sampled_from((math.nan, math.inf, -math.inf)))
+    return case.changed(grads=grads)
+
+
+# what came back ------------------------------------------------------------------------------------------------------
+
+
+def norm_of(grads: Gradients) -> float:
+    return math.sqrt(sum(float(grad.double().pow(2).sum()) for grad in grads if grad is not None))
+
+
+def given(trial: Trial, case: Case | None = None) -> Gradients:
+    """The gradients as they were handed over, in the working precision."""
+    return (case or trial.case).cast(trial.dtype).arguments["grads"]
+
+
+def returned(trial: Trial, case: Case | None = None) -> tuple[Gradients, torch.Tensor]:
+    """(clipped, norm), checked to be of the promised kind, shape by shape."""
+    value: Any = trial.play(case).value
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise Violation("it must return the clipped gradients and the norm: (list, number)")
+    clipped, norm = value
+    if not torch.is_tensor(norm) or norm.shape != ():
+        raise Violation("the norm before clipping must be returned, one number as a tensor []")
+    if not isinstance(clipped, (list, tuple)):
+        raise Violation("the clipped gradients it returns, first, must be a list")
+    asked = given(trial, case)
+    if len(clipped) != len(asked):
+        raise Violation(f"{len(asked)} gradients went in and {len(clipped)} came back")
+    for i, (ours, theirs) in enumerate(zip(asked, clipped, strict=True)):
+        if (ours is None) != (theirs is None):
+            raise Violation(f"grads[{i}] was {'None' if ours is None else 'a tensor'}, and is no longer")
+        if ours is not None and (
+            not torch.is_tensor(theirs) or (theirs.shape, theirs.dtype) != (ours.shape, ours.dtype)
+        ):
+            raise Violation(f"grads[{i}] comes back in another shape or dtype")
+    return list(clipped), norm
+
+
+def offers_the_norm(trial: Trial) -> None:
+    if "norm" in trial.offer.absent:
+        raise NotOffered("it returns no norm")
+
+
+def expected(trial: Trial, case: Case | None = None) -> tuple[Gradients, float, float]:
+    """What the gradients must be, their norm before, and by how much of itself each of them may be off."""
+    grads, limit = given(trial, case), (case or trial.case).arguments["max_norm"]
+    norm = norm_of(grads)
+    share = min(1.0, limit / norm) if norm else 1.0
+    off = ROUNDING * torch.finfo(trial.dtype).eps + (EPSILON / norm if norm and limit < norm + EPSILON else 0.0)
+    return [None if grad is None else grad.double() * share for grad in grads], norm, off
+
+
+def largest(grads: Gradients) -> float:
+    return max((float(grad.abs().max()) for grad in grads if grad is not None and grad.numel()), default=0.0)
+
+
+def clipped_as_expected(trial: Trial, what: str, case: Case | None = None) -> float:
+    """Every tensor of the answer against what it must be."""
+    clipped, _ = returned(trial, case)
+    wanted, _, off = expected(trial, case)
+    worst = 0.0
+    for i, (theirs, ours) in enumerate(zip(clipped, wanted, strict=True)):
+        if ours is not None:
+            worst = max(worst, trial.close(theirs, ours, off * largest(wanted), f"{what}, grads[{i}]"))
+    return worst
+
+
+# claims --------------------------------------------------------------------------------------------------------------
+
+
+def every_gradient_comes_back(trial: Trial) -> None:
+    returned(trial)
+
+
+def norm_of_all_before_clipping(trial: Trial) -> float:
+    """In a case above the limit the norm after would be the limit."""
+    offers_the_norm(trial)
+    _, norm = returned(trial)
+    _, wanted, _ = expected(trial)
+    if bool(norm.isnan()):
+        raise Violation("the norm is nan, or nothing was returned: return the norm before clipping")
+    bound = ROUNDING * torch.finfo(trial.dtype).eps * wanted
+    return trial.close(norm, torch.tensor(wanted, dtype=norm.dtype), bound, "the norm")
+
+
+def one_share_for_all(trial: Trial) -> float:
+    """The direction of all gradients together is kept: each tensor is the same multiple of what it was."""
+    clipped, _ = returned(trial)
+    grads, after, before = given(trial), norm_of(clipped), norm_of(given(trial))
+    if not after:
+        raise Violation("nothing is left of the gradients")
+    worst, off = 0.0, ROUNDING * torch.finfo(trial.dtype).eps
+    for i, (theirs, ours) in enumerate(zip(clipped, grads, strict=True)):
+        if theirs is not None and ours is not None:
+            bound = off * largest(grads) / before
+            worst = max(
+                worst,
+                trial.close(theirs.double() / after, ours.double() / before, bound, f"the direction of grads[{i}]"),
+            )
+    return worst
+
+
+def as_long_as_the_limit(trial: Trial) -> float:
+    limit, norm = trial.case.arguments["max_norm"], norm_of(given(trial))
+    if norm <= limit:
+        trial.not_applicable()
+    trial.play(
+        trial.case.changed(max_norm=2 * norm)
+    )  # judged by another claim: what it answers tells two mistakes apart
+    clipped_norm = torch.tensor(norm_of(returned(trial)[0]), dtype=torch.float64)
+    bound = expected(trial)[2] * limit
+    return trial.close(clipped_norm, torch.full_like(clipped_norm, limit), bound, "the norm of what comes back")
+
+
+def each_is_scaled(trial: Trial) -> float:
+    limit, norm = trial.case.arguments["max_norm"], norm_of(given(trial))
+    if norm > limit:
+        trial.play(trial.case.changed(max_norm=2 * norm))  # as above
+    return clipped_as_expected(trial, "above the limit" if norm > limit else "below the limit")
+
+
+def unchanged_below_the_limit(trial: Trial) -> float:
+    """The same gradients under a limit of twice their norm, and of infinity, which measures only."""
+    worst, norm = 0.0, norm_of(trial.case.arguments["grads"])
+    for limit in (2.0 * norm, math.inf):
+        case = trial.case.changed(max_norm=limit)
+        worst = max(worst, clipped_as_expected(trial, f"under a limit of {limit:g}", case))
+    return worst
+
+
+def cuts_do_not_matter(trial: Trial) -> float:
+    """The numbers of all tensors in a single one: the same norm, and the same numbers come back."""
+    grads, limit = trial.case.arguments["grads"], trial.case.arguments["max_norm"]
+    together = torch.cat([grad.reshape(-1) for grad in grads])
+    case = Case.of({"grads": [together], "max_norm": limit}, family=trial.case.family)
+    (whole,), norm = returned(trial, case)
+    clipped, norm_of_pieces = returned(trial)
+    assert whole is not None
+    bound = 2 * ROUNDING * torch.finfo(trial.dtype).eps
+    pieces = torch.cat([piece.reshape(-1) for piece in clipped if piece is not None])
+    worst = trial.close(
+        norm_of_pieces, norm, bound * float(norm), "the norm, against that of all numbers in one tensor,"
+    )
+    return max(worst, trial.close(pieces, whole, bound * largest([whole]), "out, against all numbers in one tensor,"))
+
+
+def missing_gradients_count_for_nothing(trial: Trial) -> float:
+    _, norm = returned(trial)
+    _, wanted, off = expected(trial)
+    worst = trial.close(
+        norm, torch.tensor(wanted, dtype=norm.dtype), off * wanted, "beside a missing gradient, the norm"
+    )
+    return max(worst, clipped_as_expected(trial, "beside a missing gradient"))
+
+
+def zeros_stay_zeros(trial: Trial) -> None:
+    clipped, norm = returned(trial)
+    if any(bool((grad != 0).any()) for grad in clipped if grad is not None):
+        raise Violation("gradients of nothing but zeros come back as something else")
+    if float(norm) != 0:
+        raise Violation(f"the norm of nothing but zeros is {float(norm):g}")
+
+
+def nothing_has_norm_zero(trial: Trial) -> None:
+    answer = trial.attempt()
+    if answer.crash is not None:
+        raise NotOffered(f"it raises {answer.crash.error} where there is no gradient at all")
+    clipped, norm = returned(trial)
+    if clipped or float(norm) != 0:
+        raise Violation(f"no gradients at all have norm 0; it is {float(norm):g}")
+
+
+def what_is_not_finite_shows(trial: Trial) -> None:
+    """The norm tells whoever logs it, or skips the step. What becomes of the gradients is not promised."""
+    answer = trial.attempt()
+    if answer.crash is not None:
+        raise NotOffered(f"it raises {answer.crash.error} for gradients that are not finite")
+    offers_the_norm(trial)
+    _, norm = returned(trial)
+    if math.isfinite(float(norm)):
+        raise Violation(f"a gradient is nan or inf, and the norm is {float(norm):g} as if it were not")
+
+
+CONTRACT = Contract(
+    name="clip_grad_norm",
+    meaning="Gradients that together are longer than a limit are shortened to it, all by the same share.",
+    calls={
+        "call": Signature(
+            (Argument("grads", "list[float[...] or None]"), Argument("max_norm", "number", role="setting")),
+            "(list[float[...] or None], norm float[])",
+        )
+    },
+    reference=clip_grad_norm,
+    cases=cases,
+    differentiable=False,
+    agrees=False,
+    dialects=CLIPS,
+    variants=(
+        Variant(
+            "without_epsilon",
+            "You divide by the norm alone; torch adds 1e-6 to it. Both are right, and need no declaration.",
+            (Edit(clip_grad_norm, "scale = max_norm / (norm + 1e-6)", "scale = max_norm / norm"),),
+        ),
+        Variant(
+            "no_norm",
+            "You return no norm, which needs no declaration: the gradients are judged.",
+            (
+                Edit(
+                    clip_grad_norm,
+                    "return clipped, norm",
+                    "return clipped, torch.sqrt(sum([g.pow(2).sum() for g in grads if g is not None], torch.zeros(())))",
+                ),
+            ),
+        ),
+    ),
+    order=77,
+    deck_size=24,
+    sources=("Pascanu et al. 2013, section 3.2, algorithm 1", "torch.nn.utils.clip_grad_norm_"),
+    claims=(
+        Claim("every_gradient_comes_back", "as many gradients come back as went in, each in its shape and dtype",
+              every_gradient_comes_back, broken_by="generator_consumed"),
+        Claim("norm_of_all_before_clipping", "the norm is that of all gradients together, before they were clipped",
+              norm_of_all_before_clipping, broken_by="norm_after_clipping"),
+        Claim("one_share_for_all", "the direction is kept: every tensor is scaled by the same share", one_share_for_all,
+              broken_by="each_tensor_alone"),
+        Claim("as_long_as_the_limit", "what was longer than the limit comes back as long as the limit", as_long_as_the_limit,
+              broken_by="never_clipped"),
+        Claim("each_is_scaled", "each gradient is min(1, max_norm / norm) times what it was", each_is_scaled,
+              broken_by="sign_lost"),
+        Claim("unchanged_below_the_limit", "below the limit nothing changes", unchanged_below_the_limit, broken_by="always_scaled"),
+        Claim("cuts_do_not_matter", "how the numbers are cut into tensors changes nothing", cuts_do_not_matter,
+              broken_by="norms_summed", max_cases=16),
+        Claim("missing_gradients_count_for_nothing", "a parameter without a gradient is passed over",
+              missing_gradients_count_for_nothing, broken_by="missing_gradient_read", cases=missing_cases, max_cases=12),
+        Claim("zeros_stay_zeros", "zeros have norm 0 and stay zeros", zeros_stay_zeros, broken_by="divided_before_the_limit",
+              cases=zero_cases, max_cases=8),
+        Claim("nothing_has_norm_zero", "no gradients at all have norm 0", nothing_has_norm_zero, broken_by="nothing_has_norm_nan",
+              cases=empty_cases, max_cases=4),
+        Claim("what_is_not_finite_shows", "a nan or inf among the gradients shows in the norm", what_is_not_finite_shows,
+              broken_by="nan_hidden", cases=spoiled_cases, max_cases=10),
+    ),
+)  # fmt: skip
