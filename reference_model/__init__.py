@@ -15,6 +15,7 @@ from reference_model.learned_positions import learned_positions
 from reference_model.linear import linear
 from reference_model.lm_loss import lm_loss
 from reference_model.lora import lora, rslora
+from reference_model.lr_schedule import lr_schedule
 from reference_model.mlp import mlp
 from reference_model.quantization import quantize_int8
 from reference_model.rms_norm import rms_norm
@@ -44,6 +45,7 @@ __all__ = [
     "linear",
     "lm_loss",
     "lora",
+    "lr_schedule",
     "mlp",
     "parameter_count",
     "quantize_int8",

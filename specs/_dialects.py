@@ -139,6 +139,16 @@ CS336_SOFTMAX = Dialect(
 )  # fmt: skip
 
 
+CS336_SCHEDULES = tuple(
+    Dialect(
+        CS336, function, ("it", "max_learning_rate", "min_learning_rate", "warmup_iters", "cosine_cycle_iters"),
+        lambda a: {"it": a["step"], "max_learning_rate": a["peak"], "min_learning_rate": a["floor"], "warmup_iters": a["warmup"],
+                   "cosine_cycle_iters": a["total"]},
+    )
+    for function in ("run_get_lr_cosine_schedule", "get_lr_cosine_schedule")
+)  # fmt: skip
+
+
 # clipping in place, as torch does --------------------------------------------------------------------------------------
 
 

@@ -150,7 +150,12 @@ class _Script:
         roles = {a.name: a.role for a in signature.arguments} if signature else {}
         kept: list[Any] = []
         given = map_leaves(dict(call.arguments), lambda path, leaf: self._given(path, leaf, roles, kept))
-        through = lambda arguments: self._heard(player.call(Call(call.method, arguments)))  # noqa: E731
+        numbers = signature is not None and signature.result == "number"
+
+        def through(arguments: Mapping[str, Any]) -> Any:
+            heard = self._heard(player.call(Call(call.method, arguments)))
+            return _as_number(heard) if numbers else heard
+
         if self.middleware is None:
             output = through(given)
         else:
@@ -268,6 +273,15 @@ class _Script:
         crash = Crash(kind, limit, message, _frames(error), self.phase, self.at)
         outputs = tuple(map_leaves(self.outputs, lambda _, leaf: _detached(leaf)))
         return Answer(outputs, {}, tuple(self.effects), crash)
+
+
+def _as_number(output: Any) -> Any:
+    """A number as a tensor [] of float64, whether it is Python's, NumPy's or a tensor; what is none as it came."""
+    if isinstance(output, (int, float, numpy.integer, numpy.floating)) and not isinstance(output, bool):
+        return torch.tensor(float(output), dtype=torch.float64)
+    if torch.is_tensor(output) and output.numel() == 1 and not output.is_complex():
+        return output.detach().double().reshape(())
+    return output
 
 
 def _clone(tensor: torch.Tensor) -> torch.Tensor:

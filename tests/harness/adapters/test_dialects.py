@@ -159,13 +159,60 @@ def test_clipping_in_place(tmp_path, names, edit, named):
     if edit is not None:
         assert edit[0] in text
         text = text.replace(*edit)
+    found = judged_as("clip_grad_norm", text, tmp_path)
+    assert f"clip_grad_norm.{named}" in found if named else not found
+
+
+def judged_as(component: str, text: str, tmp_path) -> list[str]:
+    """The mistakes named in a file that offers one component."""
     file = tmp_path / "mine.py"
     file.write_text(text)
     judged = inspect_subject(str(file), cases=12)
-    contract, found = judged.catalogue.contracts["clip_grad_norm"], []
-    for claim in judged.catalogue.claims_of("clip_grad_norm"):
-        verdict, evidence = judged.bench.judge(contract, claim, shrink=False)
+    found = []
+    for claim in judged.catalogue.claims_of(component):
+        verdict, evidence = judged.bench.judge(judged.catalogue.contracts[component], claim, shrink=False)
         if verdict.failing:
-            finding = judged.explain("clip_grad_norm", evidence)
+            finding = judged.explain(component, evidence)
             found += finding.names if finding else ["?"]
-    assert f"clip_grad_norm.{named}" in found if named else not found
+    return found
+
+
+COSINE = """
+import math
+def run_get_lr_cosine_schedule(it, max_learning_rate, min_learning_rate, warmup_iters, cosine_cycle_iters):
+    if it < warmup_iters:
+        return it / warmup_iters * max_learning_rate
+    if it > cosine_cycle_iters:
+        return min_learning_rate
+    done = (it - warmup_iters) / max(1, cosine_cycle_iters - warmup_iters)
+    return min_learning_rate + 0.5 * (1 + math.cos(math.pi * done)) * (max_learning_rate - min_learning_rate)
+"""
+
+
+def test_the_schedule_of_cs336(tmp_path):
+    """Arguments in another order, under other names; a wrong line in it is named."""
+    assert not judged_as("lr_schedule", COSINE, tmp_path)
+    assert "lr_schedule.rises_again" in judged_as("lr_schedule", COSINE.replace("if it > ", "if 0 > "), tmp_path)
+
+
+NANO = """
+import math
+def lr_schedule(it, warmup_iters, lr_decay_iters, learning_rate, min_lr):
+    if it < warmup_iters:
+        return learning_rate * (it + 1) / (warmup_iters + 1)
+    if it > lr_decay_iters:
+        return min_lr
+    decay_ratio = (it - warmup_iters) / max(1, lr_decay_iters - warmup_iters)
+    return min_lr + 0.5 * (1.0 + math.cos(math.pi * decay_ratio)) * (learning_rate - min_lr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variant", "divisor"), [("first_step_counts", "(warmup_iters + 1)"), ("peak_one_step_earlier", "warmup_iters")]
+)
+def test_other_warm_ups_are_legal_when_declared(tmp_path, variant, divisor):
+    """Undeclared they are recognised."""
+    text = NANO.replace("(warmup_iters + 1)", divisor)
+    assert set(judged_as("lr_schedule", text, tmp_path)) == {f"lr_schedule.variant={variant}"}
+    declared = f"PLUMBLINE = {{'variants': {{'lr_schedule': '{variant}'}}}}\n"
+    assert not judged_as("lr_schedule", declared + text, tmp_path)

@@ -272,3 +272,18 @@ def test_a_deep_copy_takes_the_place_of_the_object():
             return Uncopied(100)
 
     assert script(Uncopied, ("step", {"by": 1}), context="deepcopied").value == 101
+
+
+@pytest.mark.parametrize(
+    "two", [2, 2.0, numpy.float32(2.0), numpy.array([2.0])[0], torch.tensor(2.0), torch.tensor([2])], ids=repr
+)
+def test_a_number_is_a_number_whatever_library_made_it(two):
+    """Declared as one, it is handed on as a tensor [] of float64; what is none is handed on as it came."""
+    number = Contract("two", "", {"call": Signature((), "number")}, lambda: 2.0, lambda: st.nothing())
+
+    def answer(value):
+        door = Door("theirs", {"two": FunctionAdapter(lambda: value)}, {"two": number})
+        return door.play(Request("two", Case.of({}))).value
+
+    assert torch.equal(answer(two), torch.tensor(2.0, dtype=torch.float64)) and answer(two).dtype == torch.float64
+    assert answer(True) is True and answer("2") == "2"

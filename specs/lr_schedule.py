@@ -1,0 +1,235 @@
+"""The learning rate over a training run: warm-up, half a cosine, the floor.
+
+Every claim looks at the same landmarks of a run, so that what one of them finds tells mistakes apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature, Variant
+from reference_model.lr_schedule import lr_schedule
+from specs._dialects import CS336_SCHEDULES
+
+PRECISION = 1e-6
+"""Of the peak. A schedule in float32 loses 4e-7 at most (a few roundings of numbers up to pi); every mistake tried is
+a thousand times larger."""
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """A warm-up of many steps or few, a floor or none, and any step of the run or after it."""
+    warmup = draw(st.sampled_from((4, 10, 7, 2, 25)))
+    total = warmup + draw(st.sampled_from((10, 21, 40, 6)))
+    step = draw(st.one_of(st.integers(0, total + 5), st.just(warmup), st.just(total)))
+    peak = draw(st.sampled_from((1.0, 6e-4, 0.3, 3e-3)))
+    floor = draw(st.sampled_from((0.1, 0.25, 0.0))) * peak
+    return run(step, warmup, total, peak, floor)
+
+
+@st.composite
+def without_warmup(draw: st.DrawFn) -> Case:
+    """The first step is the highest."""
+    peak = draw(st.sampled_from((1.0, 6e-4, 0.3)))
+    return run(0, 0, draw(st.sampled_from((10, 7, 30))), peak, draw(st.sampled_from((0.1, 0.0))) * peak)
+
+
+@st.composite
+def nothing_but_warmup(draw: st.DrawFn) -> Case:
+    """The decay has no step of its own."""
+    total, peak = draw(st.sampled_from((5, 10, 1))), draw(st.sampled_from((1.0, 6e-4, 0.3)))
+    return run(total, total, total, peak, draw(st.sampled_from((0.1, 0.0))) * peak)
+
+
+def run(step: int, warmup: int, total: int, peak: float, floor: float) -> Case:
+    arguments = {"step": step, "warmup": warmup, "total": total, "peak": peak, "floor": floor}
+    return Case.of(arguments, family=f"step {step} of {warmup} + {total - warmup}")
+
+
+# what came back ------------------------------------------------------------------------------------------------------
+
+
+class Rates:
+    """The rates of some steps of the case's run. ``at`` is asked for any of them; the landmarks are always played."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial, a = trial, trial.case.arguments
+        self.warmup, self.total, self.peak, self.floor = (a[name] for name in ("warmup", "total", "peak", "floor"))
+        w, t = self.warmup, self.total
+        self.marks = sorted({0, 1, w // 2, max(0, w - 1), w, w + 1, w + (t - w) // 3, w + 2 * (t - w) // 3, t - 1, t})
+        self.after = (t + 1, t + 2, t + (t - w), 2 * t + 1, 3 * t)
+        for step in (*self.marks, *self.after):
+            self.at(step)
+
+    def at(self, step: int) -> float:
+        rate = self.trial.play(self.trial.case.changed(step=step)).value
+        if not torch.is_tensor(rate) or rate.shape != ():
+            raise Violation("the rate of a step is one number")
+        return float(rate)
+
+    def expected(self, step: int) -> float:
+        return float(self.trial.expect(self.trial.case.changed(step=step)).value)
+
+    def is_close(self, actual: float, expected: float, what: str) -> float:
+        ours, theirs = torch.tensor(expected, dtype=torch.float64), torch.tensor(actual, dtype=torch.float64)
+        return self.trial.close(theirs, ours, PRECISION * self.peak, what)
+
+
+# claims --------------------------------------------------------------------------------------------------------------
+
+
+def warms_up_from_zero(trial: Trial) -> float:
+    rates = Rates(trial)
+    steps = [step for step in rates.marks if step < rates.warmup]
+    return max(rates.is_close(rates.at(s), rates.expected(s), f"the rate of step {s}, in warm-up,") for s in steps)
+
+
+def warms_up_evenly(trial: Trial) -> float:
+    """Each step of warm-up adds the same, the last one too."""
+    rates = Rates(trial)
+    if rates.warmup < 3:
+        trial.not_applicable()
+    first = rates.at(1) - rates.at(0)
+    later = [rates.at(step + 1) - rates.at(step) for step in range(1, rates.warmup - 1)]
+    return max(rates.is_close(more, first, "what a step of warm-up adds") for more in later)
+
+
+def reaches_the_peak(trial: Trial) -> float:
+    rates = Rates(trial)
+    highest = max(rates.at(step) for step in (*rates.marks, *rates.after))
+    worst = rates.is_close(rates.at(rates.warmup), rates.peak, f"the rate of step {rates.warmup}, where warm-up ends,")
+    return max(worst, rates.is_close(highest, rates.peak, "the highest rate"))
+
+
+def follows_the_cosine(trial: Trial) -> float:
+    rates = Rates(trial)
+    steps = [step for step in rates.marks if rates.warmup < step < rates.total]
+    return max(rates.is_close(rates.at(s), rates.expected(s), f"the rate of step {s}, in the decay,") for s in steps)
+
+
+def is_point_symmetric(trial: Trial) -> float:
+    """As far below the peak some steps after warm-up as above the floor as many steps before the end."""
+    rates, worst = Rates(trial), 0.0
+    for steps in range((rates.total - rates.warmup) // 2 + 1):
+        both = rates.at(rates.warmup + steps) + rates.at(rates.total - steps)
+        what = f"the rates {steps} steps after warm-up and before the end together"
+        worst = max(worst, rates.is_close(both, rates.peak + rates.floor, what))
+    return worst
+
+
+def ends_at_the_floor(trial: Trial) -> float:
+    rates = Rates(trial)
+    return rates.is_close(rates.at(rates.total), rates.floor, f"the rate of step {rates.total}, the last,")
+
+
+def stays_at_the_floor(trial: Trial) -> float:
+    rates = Rates(trial)
+    return max(rates.is_close(rates.at(s), rates.floor, f"the rate of step {s}, after the end,") for s in rates.after)
+
+
+def never_rises_after_warmup(trial: Trial) -> None:
+    rates = Rates(trial)
+    steps = [step for step in (*rates.marks, *rates.after) if step >= rates.warmup]
+    for before, after in itertools.pairwise(steps):
+        if rates.at(after) > rates.at(before) + PRECISION * rates.peak:
+            raise Violation(
+                f"the rate rises from {rates.at(before):g} at step {before} to {rates.at(after):g} at step {after}"
+            )
+
+
+def has_no_jumps(trial: Trial) -> None:
+    """No step changes the rate by more than warm-up does or the cosine at its steepest."""
+    rates = Rates(trial)
+    steepest = math.pi / 2 * (rates.peak - rates.floor) / (rates.total - rates.warmup)
+    most = max(rates.peak / rates.warmup, steepest) + PRECISION * rates.peak
+    for step in (0, rates.warmup - 1, rates.warmup, rates.total - 1, rates.total, rates.total + 1):
+        if abs(rates.at(step + 1) - rates.at(step)) > most:
+            raise Violation(
+                f"the rate jumps from {rates.at(step):g} at step {step} to {rates.at(step + 1):g} at the next"
+            )
+
+
+def begins_at_the_peak_without_warmup(trial: Trial) -> float:
+    rates = Rates(trial)
+    worst = rates.is_close(rates.at(0), rates.peak, "without warm-up, the rate of step 0")
+    steps = (*rates.marks, *rates.after)
+    return max(
+        worst,
+        *(rates.is_close(rates.at(s), rates.expected(s), f"without warm-up, the rate of step {s}") for s in steps),
+    )
+
+
+def warmup_may_be_all(trial: Trial) -> float:
+    """Step ``total`` ends both warm-up and decay: the peak and the floor are right."""
+    rates = Rates(trial)
+    steps = [step for step in (*rates.marks, *rates.after) if step < rates.total or step > rates.total + 1]
+    worst = max(
+        rates.is_close(rates.at(s), rates.expected(s), f"where warm-up is all, the rate of step {s}") for s in steps
+    )
+    last = rates.at(rates.total)
+    nearer = min((rates.peak, rates.floor), key=lambda end: abs(last - end))
+    return max(worst, rates.is_close(last, nearer, "where warm-up is all, the rate of its end"))
+
+
+CONTRACT = Contract(
+    name="lr_schedule",
+    meaning="The learning rate rises evenly to its peak and falls along half a cosine to its floor.",
+    calls={
+        "call": Signature(
+            (
+                Argument("step", "integer"),
+                Argument("warmup", "integer", role="setting"),
+                Argument("total", "integer", role="setting"),
+                Argument("peak", "number", role="setting"),
+                Argument("floor", "number", role="setting", optional=True, default=0.0),
+            ),
+            "number",
+        )
+    },
+    reference=lr_schedule,
+    cases=cases,
+    differentiable=False,
+    agrees=False,
+    dialects=CS336_SCHEDULES,
+    variants=(
+        Variant(
+            "first_step_counts",
+            "Your warm-up begins at peak / (warmup + 1) and not at 0, as nanoGPT's does.",
+            (Edit(lr_schedule, "return peak * step / warmup", "return peak * (step + 1) / (warmup + 1)"),),
+        ),
+        Variant(
+            "peak_one_step_earlier",
+            "Your warm-up begins at peak / warmup and is at the peak one step before its end, as in build-nanogpt and llm.c.",
+            (Edit(lr_schedule, "return peak * step / warmup", "return peak * (step + 1) / warmup"),),
+        ),
+    ),
+    order=78,
+    deck_size=10,
+    sources=("Loshchilov & Hutter 2017, equation 5", "Vaswani et al. 2017, section 5.3", "transformers get_cosine_schedule_with_warmup"),
+    claims=(
+        Claim("warms_up_from_zero", "in warm-up the rate is the peak's share of the steps done", warms_up_from_zero,
+              broken_by="warm_up_from_the_floor"),
+        Claim("warms_up_evenly", "each step of warm-up adds the same", warms_up_evenly, broken_by="warm_up_squared"),
+        Claim("reaches_the_peak", "where warm-up ends the rate is exactly the peak, and nowhere higher", reaches_the_peak,
+              broken_by="progress_from_zero"),
+        Claim("follows_the_cosine", "after warm-up the rate follows half a cosine", follows_the_cosine, broken_by="linear_decay"),
+        Claim("is_point_symmetric", "the decay is as slow at its beginning as at its end", is_point_symmetric,
+              broken_by="quarter_cosine"),
+        Claim("ends_at_the_floor", "the last step has the floor", ends_at_the_floor, broken_by="warm_up_left_in_the_length"),
+        Claim("stays_at_the_floor", "every step after the last has the floor", stays_at_the_floor, broken_by="rises_again"),
+        Claim("never_rises_after_warmup", "after warm-up the rate never rises", never_rises_after_warmup, broken_by="back_to_the_peak"),
+        Claim("has_no_jumps", "the rate does not jump where warm-up ends nor where the decay does", has_no_jumps,
+              broken_by="decays_to_zero"),
+        Claim("begins_at_the_peak_without_warmup", "without warm-up the first step has the peak", begins_at_the_peak_without_warmup,
+              broken_by="no_warm_up_divides_by_zero", cases=without_warmup, max_cases=6),
+        Claim("warmup_may_be_all", "warm-up may be the whole run", warmup_may_be_all, broken_by="no_decay_divides_by_zero",
+              cases=nothing_but_warmup, max_cases=6),
+    ),
+)  # fmt: skip
