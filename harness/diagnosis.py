@@ -74,13 +74,15 @@ class Observation:
 @dataclass
 class Diagnostician:
     """Finds the known mistakes behind observations. ``door(edits)`` makes the reference with edits in force;
-    ``quick(edits)`` does so without watching for side effects, for where they do not matter."""
+    ``quick(edits)`` does so without watching for side effects, for where they do not matter. ``always``: edits in force
+    beside them, of declared variants; a mistake of a line that one of them changed cannot be made."""
 
     contracts: Mapping[str, Contract]
     bugs: Mapping[str, Sequence[Bug]]
     door: Callable[[tuple[Edit, ...]], Subject]
     quick: Callable[[tuple[Edit, ...]], Subject] | None = None
     seconds: float = SECONDS
+    always: tuple[Edit, ...] = ()
     _reach: dict[str, tuple[Bug, ...]] = field(default_factory=dict)
 
     def candidates(self, component: str) -> tuple[Bug, ...]:
@@ -167,7 +169,7 @@ class Diagnostician:
         """Which of the wrongly answered requests make the sample."""
         scouts: dict[str, list[_Edited]] = {}
         for bug in singles:
-            if len(scouts.setdefault(bug.component, [])) < SCOUTS and fits(bug.edits):
+            if len(scouts.setdefault(bug.component, [])) < SCOUTS and fits((*self.always, *bug.edits)):
                 scouts[bug.component].append(self._edited(bug.edits))
         kinds: dict[tuple[bool, ...], int] = {}
         plain = [n for n, o in enumerate(wrong) if o.request.gradients is None] or list(range(len(wrong)))
@@ -190,7 +192,7 @@ class Diagnostician:
 
     def _marks(self, bug: Bug, sample: Sequence[Observation], calm: Sequence[Observation]) -> tuple[str, ...] | None:
         """What a mistake alone does on each request of the sample; None where it shows on a calm one or cannot be made."""
-        if not fits(bug.edits):
+        if not fits((*self.always, *bug.edits)):
             return None
         door = self._edited(bug.edits)
         for o in calm:
@@ -209,7 +211,7 @@ class Diagnostician:
         """How far from the subject's answers these mistakes together are at the worst, in units of the tolerance; None
         where they do not explain one of them, or cannot be made together."""
         edits = edits_of(bugs)
-        if not fits(edits):
+        if not fits((*self.always, *edits)):
             return None
         door, worst = self._edited(edits), 0.0
         for o in observations:

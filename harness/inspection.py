@@ -153,8 +153,9 @@ class Inspection:
             seed=self.seed, cases=self.cases, like=self.like.bench if self.like else None,
             edited=partial(door, trusted=True), variants=self.variants,
         )  # fmt: skip
-        self.diagnostician = Diagnostician(undeclared, self.catalogue.bugs, door, partial(door, trusted=True))
-        self.by_result = Diagnostician(undeclared, self.catalogue.bugs, lambda edits: _ResultAlone(door(edits)))
+        bugs, always = self.catalogue.bugs, self.edits
+        self.diagnostician = Diagnostician(undeclared, bugs, door, partial(door, trusted=True), always=always)
+        self.by_result = Diagnostician(undeclared, bugs, lambda edits: _ResultAlone(door(edits)), always=always)
         self._told: set[tuple[str, Any]] = set()
         self._deck_evidence: dict[tuple[str, bool], list[Observation]] = {}
 

@@ -231,6 +231,9 @@ class Bench:
         if noise and len(smooth) <= max(SMOOTH_SHARE * shown, 1 if noise > 1 else 0):
             self.note(contract, f"computes in float32 inside ({shown} of {len(trials)} cases show it); judged in float32")
             return torch.float32
+        if smooth and contract.tables_in_float32:
+            self.note(contract, f"keeps a table in float32 ({shown} of {len(trials)} cases show it); judged in float32")
+            return torch.float32
         if smooth and self._keeps_constants_in_float32(contract, smooth):
             self.note(
                 contract, f"keeps a constant in float32 ({shown} of {len(trials)} cases show it); judged in float32"

@@ -19,6 +19,7 @@ from reference_model.lr_schedule import lr_schedule
 from reference_model.mlp import mlp
 from reference_model.quantization import quantize_int8
 from reference_model.rms_norm import rms_norm
+from reference_model.rope import rope
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
 from reference_model.sinusoidal_positions import sinusoidal_positions
 from reference_model.softmax import softmax
@@ -50,6 +51,7 @@ __all__ = [
     "parameter_count",
     "quantize_int8",
     "rms_norm",
+    "rope",
     "rslora",
     "scaled_dot_product_attention",
     "sinusoidal_positions",

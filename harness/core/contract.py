@@ -92,7 +92,8 @@ class Contract:
     own (``{"norm": {"weight": "norm_1_weight"}}``), so that a module can be taken apart. ``classes``: names of published
     module classes of it. ``size_names``: how published constructors and configurations name its sizes.
     ``roundings``: edits of the reference, each of which moves one of its constants by one float32 unit: code that keeps
-    such a constant in float32 is right. ``dialects``: how published projects spell it.
+    such a constant in float32 is right. ``tables_in_float32``: code that keeps tables of angles in float32 is right too, which
+    is one constant per entry: where every miss is within float32 rounding, it is judged in float32. ``dialects``: how published projects spell it.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Contract:
     size_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     roundings: tuple[Any, ...] = ()
+    tables_in_float32: bool = False
     dialects: tuple[Dialect, ...] = ()
 
     @property

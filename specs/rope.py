@@ -1,0 +1,233 @@
+"""Rotary positions."""
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import ORDINARY, seeds, tensors
+from reference_model.rope import rope
+from specs._transformer import elsewhere, output, tolerance
+
+BASES = (10000.0, 10000.0, 50.0, 500000.0)
+NEAR = 60
+FAR = 4000
+"""Tables are often built for 4096 positions; nothing is asked for beyond."""
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Queries or keys [batch, heads, time, size] at positions [time] from 0, from where a cache stopped or in any order, or
+    [batch, time] with rows of their own. Some turn a part of the features only."""
+    sizes = draw(distinct_sizes(batch=(1, 3), heads=(1, 4), time=(1, 5)))
+    batch, time = sizes["batch"], sizes["time"]
+    sizes["size"] = draw(st.sampled_from((4, 6, 8, 2, 10)))
+    kind = draw(st.sampled_from(("from 0", "from an offset", "rows of their own", "any order")))
+    generator = torch.Generator().manual_seed(draw(seeds))
+    positions = torch.arange(time)
+    if kind == "from an offset":
+        positions = positions + draw(st.integers(1, NEAR))
+    elif kind == "rows of their own":
+        positions = positions + torch.randint(0, NEAR, (batch, 1), generator=generator)
+    elif kind == "any order":
+        positions = torch.randint(0, NEAR, (time,), generator=generator)
+    x, family = draw(tensors(tuple(sizes.values()), ORDINARY))
+    part = draw(st.sampled_from((None, None, None, 2))) if sizes["size"] > 2 else None
+    rotated = None if part is None else sizes["size"] - part
+    arguments = {"x": x, "positions": positions, "base": draw(st.sampled_from(BASES)), "rotated": rotated}
+    return Case.of(arguments, family=f"{kind}, {family}", **sizes)
+
+
+@st.composite
+def invalid(draw: st.DrawFn) -> Case:
+    """A head of an odd size has a feature without a partner; and there is one position for each place in time."""
+    odd = draw(st.booleans())
+    time, size = draw(st.sampled_from((4, 3, 5))), draw(st.sampled_from((5, 7) if odd else (8, 6)))
+    x, _ = draw(tensors((2, 2, time, size), ("normal",), overrides=False))
+    positions = torch.arange(time if odd else time - 1)
+    family = f"a head of {size} features" if odd else f"{time - 1} positions for {time} places in time"
+    return Case.of({"x": x, "positions": positions, "base": 10000.0, "rotated": None}, family=family)
+
+
+@st.composite
+def far_positions(draw: st.DrawFn) -> Case:
+    """Odd positions among the thousands: 16 bit hold neither them nor their angles."""
+    time, size = draw(st.integers(1, 4)), draw(st.sampled_from((4, 8)))
+    start = 2 * draw(st.integers(150, (FAR - 8) // 2)) + 1
+    x, _ = draw(tensors((1, 2, time, size), ("normal",), overrides=False))
+    positions = torch.arange(start, start + 2 * time, 2)
+    return Case.of({"x": x, "positions": positions, "base": 10000.0, "rotated": None}, family=f"from {start}")
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> Case:
+    """The first features are turned, two to four are not."""
+    time, rotated, left = draw(st.integers(1, 4)), draw(st.sampled_from((4, 2, 6))), draw(st.sampled_from((2, 4)))
+    x, family = draw(tensors((2, 3, time, rotated + left), ORDINARY))
+    positions = torch.arange(time) + draw(st.integers(1, NEAR))
+    return Case.of({"x": x, "positions": positions, "base": 10000.0, "rotated": rotated}, family=family)
+
+
+def bound_of_products(trial: Trial, *played: Case) -> float:
+    """Of sums of products of two vectors of a head, each off by the tolerances of what was played. A turn keeps lengths, so
+    that no feature is larger than sqrt(2) times the largest of its pair before."""
+    largest = max(float(case.arguments["x"].abs().max()) for case in played)
+    return 4 * trial.case.arguments["x"].shape[-1] * largest * tolerance(trial, *played)
+
+
+def keeps_the_norm(trial: Trial) -> float:
+    x = trial.case.arguments["x"].to(trial.dtype).double()
+    squares = (output(trial).double() ** 2).sum(-1)
+    return trial.close(squares, (x**2).sum(-1), bound_of_products(trial, trial.case), "the squared length of a vector")
+
+
+def position_0_is_the_identity(trial: Trial) -> float:
+    still = trial.case.changed(positions=torch.zeros_like(trial.case.arguments["positions"]))
+    expected = trial.case.arguments["x"].to(trial.dtype)
+    return trial.close(output(trial, still), expected, tolerance(trial, still), "at position 0, out")
+
+
+def only_the_difference_counts(trial: Trial) -> float:
+    """Products of queries with keys, and of the same with all positions further along."""
+    a, worst = trial.case.arguments, 0.0
+    keys = trial.case.changed(x=elsewhere(trial, a["x"]))
+    for shift in (1, 13):
+        there = [case.changed(positions=a["positions"] + shift) for case in (trial.case, keys)]
+        before = output(trial).double() @ output(trial, keys).double().mT
+        after = output(trial, there[0]).double() @ output(trial, there[1]).double().mT
+        bound = bound_of_products(trial, trial.case, keys, *there)
+        worst = max(worst, trial.close(after, before, bound, f"{shift} further along, the products of queries and keys"))
+    return worst
+
+
+def turns_add_up(trial: Trial) -> float:
+    """Turned by p and again by p + 3 is turned by 2 p + 3."""
+    positions = trial.case.arguments["positions"]
+    again = trial.case.changed(x=output(trial), positions=positions + 3)
+    at_once = trial.case.changed(positions=2 * positions + 3)
+    bound = 2 * tolerance(trial, None, again, at_once)
+    return trial.close(output(trial, again), output(trial, at_once), bound, "turned twice, out")
+
+
+def turned_back(trial: Trial) -> float:
+    """In a mirror a turn goes backwards, which is a turn by the negative position; tables have no negative positions, and
+    indexing would take them for rows from the end, so they are not asked for."""
+    a = trial.case.arguments
+    size = a["x"].shape[-1] if a["rotated"] is None else a["rotated"]
+    signs = torch.ones(a["x"].shape[-1], dtype=torch.float64)
+    signs[slice(size // 2, size) if trial.variant == "halves" else slice(1, size, 2)] = -1
+    mirrored = trial.case.changed(x=output(trial).double() * signs)
+    back = output(trial, mirrored).double() * signs
+    bound = 2 * tolerance(trial, None, mirrored)
+    return trial.close(back, a["x"].to(trial.dtype).double(), bound, "turned by its positions and back, out")
+
+
+def rows_have_positions_of_their_own(trial: Trial) -> float:
+    """[batch, time] is the same as its rows with positions [time] one by one."""
+    a, worst = trial.case.arguments, 0.0
+    x = torch.cat((a["x"], a["x"].flip(0)))
+    first = a["positions"][:1] if a["positions"].dim() > 1 else a["positions"].unsqueeze(0)
+    positions = first + 7 * torch.arange(x.shape[0]).unsqueeze(1)
+    together = trial.case.changed(x=x, positions=positions)
+    out = output(trial, together)
+    for row in range(x.shape[0]):
+        alone = trial.case.changed(x=x[row : row + 1], positions=positions[row])
+        what = f"row {row} alone at its positions, out"
+        worst = max(worst, trial.close(out[row : row + 1], output(trial, alone), tolerance(trial, together, alone), what))
+    return worst
+
+
+def angles_in_float32(trial: Trial) -> float:
+    """A table may end before; what is returned must be right, in 16 bit too."""
+    worst, refused = 0.0, 0
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        answer = trial.attempt(dtype=dtype)
+        if answer.crash is not None:
+            refused += 1
+            continue
+        exact, bound = trial.agreement(dtype=dtype)
+        worst = max(worst, trial.close(answer.value, exact.value, bound.value, f"far from the start, in {dtype}, out"))
+    if refused == 3:
+        raise NotOffered(f"it goes not as far as position {int(trial.case.arguments['positions'].max())}")
+    return worst
+
+
+def caches_do_not_show(trial: Trial) -> float:
+    """Short, then long and far, then short again, as a kept table grows; and after calls in other dtypes."""
+    a = trial.case.arguments
+    positions = a["positions"]
+    longer = trial.case.changed(x=torch.cat((a["x"], a["x"]), -2), positions=torch.cat((positions, positions + 90), -1))
+    script = trial.case.followed_by(*longer.calls, *trial.case.calls)
+    short, long, again = trial.play(script, fresh=True).outputs
+    expected, bound = trial.agreement(longer)
+    what = "after a shorter call, out"
+    worst = trial.close(long, expected.value, bound.value, what)
+    worst = max(worst, trial.close(again, short, tolerance(trial, None), "after a longer call, out"))
+    for dtype in (torch.bfloat16, torch.float16):
+        trial.attempt(longer, dtype=dtype, fresh=True)
+        retyped = trial.play(fresh=True).value
+        worst = max(worst, trial.close(retyped, short, tolerance(trial, None), f"after a call in {dtype}, out"))
+    return worst
+
+
+def rest_is_left_alone(trial: Trial) -> None:
+    rotated, x = trial.case.arguments["rotated"], trial.case.arguments["x"].to(trial.dtype)
+    if not torch.equal(output(trial)[..., rotated:], x[..., rotated:]):
+        raise Violation(f"features from {rotated} on are changed; only the first {rotated} are turned")
+
+
+CONTRACT = Contract(
+    name="rope",
+    meaning="Every pair of features of a query or key is turned by an angle that grows with its position, so that scores see distances.",
+    calls={
+        "call": Signature(
+            (
+                Argument("x", "float[batch, heads, time, size]"),
+                Argument("positions", "int[..., time]"),
+                Argument("base", "number", role="setting", optional=True, default=10000.0),
+                Argument("rotated", "integer", role="setting", optional=True),
+            ),
+            "float[batch, heads, time, size]",
+        )
+    },
+    reference=rope,
+    cases=cases,
+    invalid=invalid,
+    tables_in_float32=True,
+    order=42,
+    deck_size=18,
+    variants=(
+        Variant(
+            "halves",
+            "Feature i is turned with feature i + K/2, as in GPT-NeoX and Llama of transformers; in the paper with its neighbour. Weights "
+            "trained with one do not work with the other.",
+            (
+                Edit(rope, "first, second = turning[..., 0::2], turning[..., 1::2]", "first, second = turning.chunk(2, -1)"),
+                Edit(rope, "turned = torch.stack((turned_first, turned_second), -1).flatten(-2)",
+                     "turned = torch.cat((turned_first, turned_second), -1)"),
+            ),
+        ),
+    ),
+    sources=("Su et al. 2021, sections 3.2.2 and 3.4.2, equation 34",),
+    claims=(
+        Claim("keeps_the_norm", "no vector becomes longer or shorter", keeps_the_norm, broken_by="sine_sign_lost", max_cases=16),
+        Claim("position_0_is_the_identity", "at position 0 nothing is turned", position_0_is_the_identity,
+              broken_by="positions_from_one", max_cases=14),
+        Claim("only_the_difference_counts", "scores depend on the difference of positions only", only_the_difference_counts,
+              broken_by="pairs_in_halves_frequencies_side_by_side", max_cases=14),
+        Claim("turns_add_up", "two turns are one turn by the sum of their positions", turns_add_up,
+              broken_by="positions_from_one", max_cases=14),
+        Claim("turned_back", "a turn by the negative position undoes it", turned_back, broken_by="sine_sign_lost", max_cases=14),
+        Claim("rows_have_positions_of_their_own", "every row of the batch has positions of its own", rows_have_positions_of_their_own,
+              broken_by="positions_of_the_first_row", max_cases=12),
+        Claim("angles_in_float32", "angles of far positions are exact, for half-precision inputs too", angles_in_float32,
+              broken_by="angles_in_half_precision", cases=far_positions, max_cases=10),
+        Claim("caches_do_not_show", "a longer, a shorter or another dtype's call before changes nothing", caches_do_not_show,
+              broken_by="table_never_grows", max_cases=10),
+        Claim("rest_is_left_alone", "features beyond those to be turned are left alone", rest_is_left_alone,
+              broken_by="rest_turned_too", cases=parts, max_cases=10),
+    ),
+)  # fmt: skip
