@@ -111,7 +111,7 @@ LAST_RESORTS: Mapping[str, Any] = {
     **dict.fromkeys(("ropebase", "ropetheta", "theta", "base", "rotarybase"), 10000.0),
     **dict.fromkeys(("batchfirst", "normfirst", "prenorm"), True),
 }
-"""What an argument without a default gets whose value does not matter for what is computed."""
+"""What an argument without a default gets: what makes no difference here, or what GPT-2 (for a base, RoPE) has."""
 
 
 SCALED = ("scale", "scaled", "usescale", "scaleattn", "doscale")

@@ -53,8 +53,10 @@ def _mend(record: Record) -> str:
     elif above:
         why = f"{_and(sorted(above, key=record.order.index))} {_stand(above)} on it"
     else:
-        sound = [p for p in record.parts.get(component, ()) if p not in failing]
-        why = f"what it is made of ({_and(sound)}) holds" if sound else "it needs nothing else"
+        parts = [p for p in record.parts.get(component, ()) if p not in failing]
+        sound = [p for p in parts if any(v.status == HOLDS for v in record.of(p))]  # not what is to do, or not apart
+        why = "nothing that it is made of is wrong" if parts else "it needs nothing else"
+        why = f"what it is made of ({_and(sound)}) holds" if sound else why
     rest = dict.fromkeys(_home(record, g) for g in sorted(found, key=rank))
     for name in (home, component, *above):
         rest.pop(name, None)

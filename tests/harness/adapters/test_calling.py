@@ -82,5 +82,5 @@ def test_the_result_is_found_in_what_is_returned(returned, said):
 
 def test_what_is_no_known_form_stays():
     """It is for the claim about forms to tell."""
-    assert result_of([torch.ones(1)])[0] != torch.ones(1)
+    assert type(result_of([torch.ones(1)])[0]) is list
     assert result_of("text") == ("text", "")

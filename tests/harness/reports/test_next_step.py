@@ -67,6 +67,14 @@ def test_an_unexplained_composite_waits_for_its_parts() -> None:
     assert told(block="crashed", norm="crashed").startswith("next: mend norm first (mine.py:3): block stands on it")
 
 
+def test_a_part_that_was_not_judged_is_not_said_to_hold() -> None:
+    """It may be to do, or no module of its own; what was judged and holds is named."""
+    for state in ("not offered", "to do"):
+        text = told(mlp="violated", gelu=state)
+        assert "gelu" not in text and "nothing that it is made of is wrong" in text
+    assert "what it is made of (gelu) holds" in told(mlp="violated", gelu="holds")
+
+
 def test_what_is_half_there_is_finished() -> None:
     """Some checks hold, others wait for a method."""
     half = record(words="holds")
