@@ -20,6 +20,7 @@ from hypothesis import seed as hypothesis_seed
 from harness.core.case import Call, Case, is_float
 from harness.core.claim import Claim, Crashed, NotApplicable, NotOffered, ToDo, Violation
 from harness.core.contract import Argument, Contract
+from harness.core.fact import Fact, Measure
 from harness.core.kinds import other_kind
 from harness.core.subject import Answer, Crash, Offer, Request, Subject
 from harness.core.tree import leaves
@@ -377,6 +378,21 @@ class Bench:
                 if outcome is not None:
                     tally.worst = max(tally.worst or 0.0, outcome)
         return tally
+
+    def measure(self, contract: Contract, measure: Measure) -> Fact | None:
+        """The fact, named; None where the subject offers nothing to measure, or fails on the way (which claims tell)."""
+        offer = self.subject.offers(contract.name)
+        if offer is None or offer.to_do:
+            return None
+        key = (contract.name, measure.name, 1)
+        if measure.cases is not None and key not in self._drawn:
+            self._drawn[key] = tuple(draw(measure.cases(), self.seed, 1))
+        case = self.restricted(contract, self._drawn[key][0]) if measure.cases is not None else self.deck(contract)[0]
+        try:
+            fact = measure.take(self.trial(contract, case))
+        except (NotApplicable, NotOffered, Crashed, ToDo, Violation, _Stopped):
+            return None
+        return None if fact is None else replace(fact, component=contract.name, name=measure.name)
 
     def smaller(self, contract: Contract, claim: Claim, verdict: Verdict) -> Verdict:
         """The same verdict with a smaller case, where Hypothesis finds one in time. (Only what is told needs that.)"""

@@ -24,6 +24,7 @@ from harness.adapters import waiting
 from harness.adapters.hints import hint
 from harness.adapters.plans import CannotMatch
 from harness.adapters.players import Adapter, Player, invoke
+from harness.adapters.weighing import bytes_held
 from harness.core.case import CALL, Call, Case, Earlier, Resource, is_float
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
@@ -129,6 +130,8 @@ class _Script:
                 gradients = self._backward(player)
             if _lacks_something(self.outputs) and (part := waiting.beneath(adapter.source)):
                 return self._crash("to do", NotImplementedError(part))
+            if self.request.weigh and (built := getattr(player, "built", None)) is not None:
+                self.facts["bytes"] = float(bytes_held(built))
             outputs = tuple(map_leaves(self.outputs, lambda _, leaf: _detached(leaf)))
             return Answer(outputs, gradients, tuple(self.effects), None, self.facts)
         except NotOffered as error:

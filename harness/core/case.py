@@ -52,16 +52,21 @@ class Settings:
 
 @dataclass(frozen=True)
 class Resource:
-    """A large fixed argument by name, ``package.module:function``; the door loads it when it plays the script."""
+    """An argument by name, ``package.module:function``, that the door makes anew for every play of the script.
+
+    For what is large, and for what is no tensor or number, like a model to train: ``arguments`` are plain values that the
+    function is called with.
+    """
 
     where: str
+    arguments: tuple[Any, ...] = ()
 
     def load(self) -> Any:
         module, _, name = self.where.partition(":")
-        return getattr(importlib.import_module(module), name)()
+        return getattr(importlib.import_module(module), name)(*self.arguments)
 
     def __repr__(self) -> str:
-        return self.where.rpartition(":")[2] + "()"
+        return f"{self.where.rpartition(':')[2]}({', '.join(map(repr, self.arguments))})"
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ class Trial(Protocol):
     """What a claim may use: one case, the two doors, and the numerics bound to that case.
 
     Options of the plays: ``dtype`` (the case is cast to it first; the working precision if not given), ``gradients``
-    (also return gradients for a random cotangent), ``mode``, ``context``, ``fresh`` and ``output_part`` as in Request.
+    (also return gradients for a random cotangent), ``mode``, ``context``, ``fresh``, ``output_part`` and ``weigh`` as in
+    Request.
     """
 
     case: Case

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.core.claim import Claim
+from harness.core.fact import Measure
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Contract:
     ``roundings``: edits of the reference, each of which moves one of its constants by one float32 unit: code that keeps
     such a constant in float32 is right. ``tables_in_float32``: code that keeps tables of angles in float32 is right too, which
     is one constant per entry: where every miss is within float32 rounding, it is judged in float32. ``dialects``: how published projects spell it.
+    ``measures``: what is measured of it beyond right and wrong.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Contract:
     roundings: tuple[Any, ...] = ()
     tables_in_float32: bool = False
     dialects: tuple[Dialect, ...] = ()
+    measures: tuple[Measure, ...] = ()
 
     @property
     def is_function(self) -> bool:

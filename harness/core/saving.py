@@ -42,7 +42,7 @@ def _packed(value: Any) -> Any:
     if isinstance(value, Settings):
         return {"settings": value.as_dict()}
     if isinstance(value, Resource):
-        return {"resource": value.where}
+        return {"resource": [value.where, _packed(value.arguments)]}
     if isinstance(value, Earlier):
         return {"earlier": [value.method, value.entry, value.back]}
     if isinstance(value, dict):
@@ -81,7 +81,7 @@ def _unpacked(value: Any) -> Any:
         "bytes": lambda: base64.b64decode(inner),
         "code points": lambda: "".join(map(chr, inner)),
         "settings": lambda: Settings(**inner),
-        "resource": lambda: Resource(inner),
+        "resource": lambda: Resource(inner[0], _unpacked(inner[1])),
         "earlier": lambda: Earlier(*inner),
         "entries": lambda: {_unpacked(k): _unpacked(v) for k, v in inner},
         "tuple": lambda: tuple(_unpacked(v) for v in inner),

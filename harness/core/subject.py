@@ -22,6 +22,7 @@ class Request:
     ``context``: "plain", "inference" (inside torch.inference_mode), "deepcopied" or "reloaded" (state_dict round trip).
     ``fresh``: never answer from memory (repeatability and state are being judged).
     ``output_part``: (axis, start, stop): gradients of this part of the output alone; the cotangent is 0 outside it.
+    ``weigh``: also tell what the object that the script built holds in memory at its end (``facts["bytes"]``).
     """
 
     component: str
@@ -31,10 +32,11 @@ class Request:
     context: str = "plain"
     fresh: bool = False
     output_part: tuple[int, int, int] | None = None
+    weigh: bool = False
 
     @property
     def key(self) -> tuple[Any, ...]:
-        return (self.component, self.case.key, self.gradients, self.mode, self.context, self.output_part)
+        return (self.component, self.case.key, self.gradients, self.mode, self.context, self.output_part, self.weigh)
 
     def of(self, case: Case) -> Request:
         """The same request for another case."""
@@ -65,7 +67,8 @@ class Told:
 class Answer:
     """What came back: one output per call, gradients by dotted argument name, and what was touched on the way.
 
-    ``facts``: numbers known of the object that computed it, where there is one ("parameters": how many it trains).
+    ``facts``: numbers known of the object that computed it, where there is one ("parameters": how many it trains;
+    "bytes": what it holds in memory, where that was asked for).
     """
 
     outputs: tuple[Any, ...] = ()

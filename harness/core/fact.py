@@ -1,0 +1,44 @@
+"""A fact: a number measured of somebody's code, on which no verdict hangs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.core.claim import Trial
+
+
+@dataclass(frozen=True)
+class Fact:
+    """``sentence`` says it in words with its number; ``how`` tells how that was obtained, so that it can be obtained again.
+
+    ``value`` in ``unit`` is the one number to compare between runs. ``series``: more of them by label (per rank, per script,
+    per size), for a table or a plot. ``component`` and ``name`` are filled in from the measure that took it.
+    """
+
+    sentence: str
+    how: str
+    value: float | None = None
+    unit: str = ""
+    series: Mapping[str, float] = field(default_factory=dict)
+    component: str = ""
+    name: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a component is measured for, beyond right and wrong.
+
+    ``take(trial)`` is called with the first case of the component's deck (or of ``cases``, a strategy of its own) and
+    returns the fact, or None where there is none to tell; it may play any case, and ``trial.play(weigh=True)`` tells what an
+    object holds in memory (``facts["bytes"]``). It must not judge: what raises there is no failure.
+    """
+
+    name: str
+    sentence: str
+    take: Callable[[Trial], Fact | None]
+    cases: Callable[[], Any] | None = None
