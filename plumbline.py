@@ -21,6 +21,7 @@ OPTIONS = (
     ("impl-variant", "legal variants you mean, as component=variant, separated by commas (gelu=erf); "
      "eps=1e-6 where your norms have a fixed epsilon", ""),
     ("impl-seed", "seed that every case is drawn from", "0"),
+    ("impl-effort", "quick (a first look), default, or thorough (five times the cases)", "default"),
     ("impl-cases", "cases drawn per component (default: what its contract says, mostly 50)", ""),
     ("impl-timeout", "seconds that one case may take", "60"),
     ("impl-report", "where the run's JSON record is written", ".plumbline/run.json"),

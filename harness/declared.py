@@ -12,7 +12,7 @@ from harness.adapters.wrong_use import WrongUse, did_you_mean
 from harness.core.bug import Bug
 from harness.core.contract import Contract
 
-OPTIONS = ("impl", "require", "seed", "cases", "timeout", "report")
+OPTIONS = ("impl", "require", "seed", "effort", "cases", "timeout", "report")
 """Keys of ``[tool.plumbline]`` that are options of a run; the front door reads them."""
 
 

@@ -24,6 +24,7 @@ from harness.core.case import is_float
 from harness.core.claim import Claim
 from harness.core.contract import Contract, Variant
 from harness.core.defaults import with_eps
+from harness.core.fact import Fact
 from harness.core.saving import from_json, to_json
 from harness.core.scan import EmptySeat, scan
 from harness.core.subject import Answer, Offer, Request, Subject
@@ -86,8 +87,18 @@ def catalogue(specs: ModuleType, bugs: ModuleType) -> Catalogue:
     for name in placed:
         if name not in contracts:
             raise EmptySeat(f"specs/bugs/{name}.py holds mistakes of {name!r}, which has no sheet in specs/")
-    ordered = dict(sorted(contracts.items(), key=lambda item: (item[1].order, item[0])))
-    return Catalogue(ordered, scan(harness.claims, "CLAIM", Claim), placed)
+    return Catalogue(_in_reading_order(contracts), scan(harness.claims, "CLAIM", Claim), placed)
+
+
+def _in_reading_order(contracts: Mapping[str, Contract]) -> dict[str, Contract]:
+    """What the project is known for goes first, with all that it is made of; parts before composites in both halves."""
+
+    def made_of(name: str) -> set[str]:
+        parts = [part for part in contracts[name].parts if part in contracts]
+        return {name}.union(*(made_of(part) for part in parts))
+
+    first = set().union(*(made_of(name) for name, contract in contracts.items() if contract.headline))
+    return dict(sorted(contracts.items(), key=lambda item: (item[0] not in first, item[1].order, item[0])))
 
 
 @cache
@@ -123,6 +134,7 @@ class Inspection:
     notes: Sequence[str] = ()
     like: Inspection | None = None
     eps: float | None = None
+    effort: str = "default"
     bench: Bench = field(init=False)
     findings: dict[str, Finding | None] = field(default_factory=dict)
 
@@ -132,13 +144,8 @@ class Inspection:
         if self.like is None:
             reference: Subject = Remembering(reference_door(contracts, self.edits, time_limit=0.0, trusted=True))
         else:
-            same = (self.seed, self.cases, dict(self.variants)) == (
-                self.like.seed,
-                self.like.cases,
-                dict(self.like.variants),
-            )
-            if not same:
-                raise ValueError("inspections that share the reference's work need the same seed, cases and variants")
+            if self._drawn_by != self.like._drawn_by:
+                raise ValueError("inspections that share the reference's work need the same seed, cases, effort and variants")
             reference = self.like.bench.reference
         undeclared = {
             name: replace(contract, variants=()) if name in self.variants else contract
@@ -150,7 +157,7 @@ class Inspection:
 
         self.bench = Bench(
             contracts, Remembering(self.subject), reference,
-            seed=self.seed, cases=self.cases, like=self.like.bench if self.like else None,
+            seed=self.seed, cases=self.cases, effort=self.effort, like=self.like.bench if self.like else None,
             edited=partial(door, trusted=True), variants=self.variants,
         )  # fmt: skip
         bugs, always = self.catalogue.bugs, self.edits
@@ -158,6 +165,10 @@ class Inspection:
         self.by_result = Diagnostician(undeclared, bugs, lambda edits: _ResultAlone(door(edits)), always=always)
         self._told: set[tuple[str, Any]] = set()
         self._deck_evidence: dict[tuple[str, bool], list[Observation]] = {}
+
+    @property
+    def _drawn_by(self) -> tuple[Any, ...]:
+        return self.seed, self.cases, self.effort, dict(self.variants)
 
     @property
     def declared(self) -> Declared:
@@ -187,6 +198,11 @@ class Inspection:
         if verdict.status == VIOLATED and not verdict.finding and claim.name.startswith("gradients_agree"):
             verdict = replace(verdict, message=self._gradients_in_words(component) or verdict.message)
         return verdict
+
+    def facts(self, component: str) -> list[Fact]:
+        """What is measured of a component beyond right and wrong, as far as it is there."""
+        contract = self.catalogue.contracts[component]
+        return [fact for measure in contract.measures if (fact := self.bench.measure(contract, measure)) is not None]
 
     def judge_case(self, component: str, claim: Claim, case: Any) -> Verdict:
         """One claim on one given case, with its finding (a replay)."""
@@ -339,6 +355,7 @@ def inspect_subject(
     time_limit: float = 60.0,
     variants: str | Mapping[str, str] = "",
     project: Project = NO_PROJECT,
+    effort: str = "default",
 ) -> Inspection:
     """An inspection of what ``--impl`` names. Raises WrongUse with a complete text where it cannot be had.
 
@@ -357,7 +374,9 @@ def inspect_subject(
         known, declared = _with(known, given.over(in_file))
         edits = tuple(e for c, v in declared.variants.items() for e in variant_of(known.contracts, c, v).edits)
         door = reference_door(known.contracts, (*edits, *edits_of(bugs)), name=impl, time_limit=time_limit)
-        return Inspection(known, door, seed, cases, declared.variants, "the reference with this mistake", eps=declared.eps)
+        return Inspection(
+            known, door, seed, cases, declared.variants, "the reference with this mistake", eps=declared.eps, effort=effort
+        )
     eps = given.eps if given.eps is not None else in_file.eps
     found = discover(impl, _with(known, Declared({}, eps))[0].contracts, max(IMPORT_LIMIT * time_limit, 5.0))
     known, declared = _with(known, given.over(Declared(found.variants, found.eps)).over(in_file))
@@ -367,7 +386,7 @@ def inspect_subject(
                 adapter.contract = known.contracts[name]
     door = Door(found.name, found.adapters, known.contracts, time_limit=time_limit)
     notes = tuple(found.notes)
-    return Inspection(known, door, seed, cases, declared.variants, found.where, notes, eps=declared.eps)
+    return Inspection(known, door, seed, cases, declared.variants, found.where, notes, eps=declared.eps, effort=effort)
 
 
 def _with(known: Catalogue, declared: Declared) -> tuple[Catalogue, Declared]:

@@ -16,11 +16,12 @@ from harness.adapters.wrong_use import did_you_mean
 from harness.core.bug import Bug
 from harness.core.claim import Claim
 from harness.core.signatures import in_one_line
-from harness.core.verdict import FAILING, MISSING, NOT_OFFERED, Card, Record, Verdict
+from harness.core.verdict import FAILING, HOLDS, MISSING, NOT_OFFERED, Card, Record, Verdict
 from harness.declared import Project, how_to_declare
 from harness.inspection import Inspection, inspect_subject, save_case
 from harness.reports import json_file, text
 from harness.reports.next_step import next_step
+from harness.run import EFFORTS
 
 CATEGORY = "also explained"
 SAVE_EVERY = 0.5
@@ -51,6 +52,7 @@ class Plugin:
                 time_limit=_number("--impl-timeout", options["impl_timeout"]),
                 variants=options["impl_variant"],
                 project=Project(*project),
+                effort=_effort(options["impl_effort"]),
             )
             self.required = self._required(options["impl_require"])
         except WrongUse as wrong:
@@ -71,6 +73,7 @@ class Plugin:
             cards={},
             missing=tuple(n for n in contracts if n not in self.inspection.begun),
             signatures={name: in_one_line(c) for name, c in contracts.items()},
+            effort=self.inspection.effort,
             variants=dict(self.inspection.variants),
             notes=tuple(self.inspection.notes),
         )
@@ -236,13 +239,16 @@ class Plugin:
             f"plumbline: impl={self.options['impl']}"
             + (f" ({where})" if where else "")
             + f", {len(here)} of {len(self.catalogue.contracts)} components, seed={self.inspection.seed}"
+            + (f", effort={self.inspection.effort}" if self.inspection.effort != "default" else "")
         )
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """With the whole run known, each finding is told once; what it explains elsewhere is counted beside it."""
         if self.worker:
             return
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and self.inspection.effort != "quick":
+            self._measure()
         self.record.finished = True
         self.save()
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -265,6 +271,17 @@ class Plugin:
         if silent:
             reporter.stats[CATEGORY] = silent
 
+    def _measure(self) -> None:
+        """The facts of what was judged: all of it here, also where workers judged."""
+        judged = {v.component for v in self.record.verdicts if v.status == HOLDS or v.failing}
+        for name in self.catalogue.contracts:
+            if name in judged and not self.chosen_checks(name):
+                self.record.facts += self.inspection.facts(name)
+
+    def chosen_checks(self, component: str) -> bool:
+        """Whether single checks of a component were asked for, rather than all of it."""
+        return any("::" in c and c.partition("::")[0] == component for c in self.chosen)
+
     def _tell(self, report: Any, group: text.Group) -> None:
         if self.config.getoption("tbstyle") == "long":
             return
@@ -286,6 +303,8 @@ class Plugin:
         terminalreporter.write_line("")
         for note in text.notes(self.record):
             terminalreporter.write_line(f"note: {note}")
+        for line in text.facts(self.record):
+            terminalreporter.write_line(line)
         for line in next_step(self.record):
             terminalreporter.write_line(line, bold=True)
         for line in text.trust(self.record):
@@ -359,6 +378,13 @@ def _copied(report: Any, names: tuple[str, ...]) -> Any:
     twin = copy.copy(report)
     twin.nodeid = f"{report.nodeid} ({', '.join(names)})"
     return twin
+
+
+def _effort(given: str) -> str:
+    if given not in EFFORTS:
+        hint = did_you_mean(given, EFFORTS) or f"there are: {', '.join(EFFORTS)}"
+        raise WrongUse(f"--impl-effort takes how much is to be tried, not {given!r}; {hint}")
+    return given
 
 
 def _number(option: str, given: str) -> int:

@@ -14,28 +14,29 @@ from functools import partial
 from typing import Any
 
 import torch
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
-from hypothesis import seed as hypothesis_seed
 
 from harness.core.case import Call, Case, is_float
 from harness.core.claim import Claim, Crashed, NotApplicable, NotOffered, ToDo, Violation
 from harness.core.contract import Argument, Contract
 from harness.core.fact import Fact, Measure
 from harness.core.kinds import other_kind
+from harness.core.printing import describe, weight
 from harness.core.subject import Answer, Crash, Offer, Request, Subject
 from harness.core.tree import leaves
 from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Verdict
-from harness.numerics.constants import explained_by_constants
-from harness.numerics.tolerance import PERTURBATIONS, compare, is_rounding_noise, tolerances
+from harness.domains.drawing import draw, shrunk
+from harness.numerics.precision import working_precision
+from harness.numerics.tolerance import PERTURBATIONS, compare, tolerances
 
 COTANGENT_SEED = 20_191_114
 SHRINK_SECONDS = 6.0
 """A smaller case is worth this long; the smallest found by then is shown."""
-SMOOTH_SHARE = 0.25
-"""Of the cases where code is off by a float32 rounding, the share that need not look like noise: one third in float32 is
-off by the same amount whatever stands near it. A mistake looks smooth in every case."""
 USUAL_CASES = 50
 """Cases of a deck where its contract says nothing else."""
+EFFORTS = {"quick": 0.25, "default": 1.0, "thorough": 5.0}
+"""How many cases are judged, against what contracts and claims say: a first look, a run, a night."""
+FEW, FEWEST = 8, 2
+"""However quick: cases of a deck, and of a claim that asks for few."""
 NEARLY, PATIENT_PERTURBATIONS = 10.0, 24
 """An error of up to ten times the tolerance is looked at again with a tolerance from many more perturbations: where a
 gradient is a difference of large numbers, three of them may happen to move it little."""
@@ -68,7 +69,7 @@ class Bench:
     """One subject beside the reference: decks, working precision and the trials of every claim.
 
     ``subject`` and ``reference`` should remember (harness.adapters.memory). ``cases``: how many to draw per component
-    (None: what the contract says). ``edited``: the reference with edits in force. ``variants``: legal forms
+    (None: what the contract says, in the proportion of ``effort``). ``edited``: the reference with edits in force. ``variants``: legal forms
     that were declared, by component. ``like``: a bench with the same seed and reference, whose work is shared.
     """
 
@@ -80,13 +81,14 @@ class Bench:
         *,
         seed: int = 0,
         cases: int | None = None,
+        effort: str = "default",
         like: Bench | None = None,
         edited: Callable[[tuple[Any, ...]], Subject] | None = None,
         variants: Mapping[str, str] | None = None,
     ) -> None:
         self.variants = dict(variants or {})
         self.contracts, self.subject, self.reference, self.edited = contracts, subject, reference, edited
-        self.seed, self.cases = seed, cases
+        self.seed, self.cases, self.effort = seed, cases, effort
         # The reference's part of the work depends on the seed alone: benches of several subjects share it.
         self._drawn: dict[tuple[str, str, int], tuple[Case, ...]] = like._drawn if like else {}
         self._decks: dict[tuple[str, str], tuple[Case, ...]] = {}
@@ -110,7 +112,7 @@ class Bench:
         if key not in self._decks:
             most = self._size(contract)
             if key[1] and claim and claim.max_cases:
-                most = min(most, claim.max_cases)
+                most = min(most, self._most(claim))
             if (*key, most) not in self._drawn:
                 self._drawn[(*key, most)] = tuple(draw(strategy(), self.seed, most))
             drawn = tuple(self.restricted(contract, case) for case in self._drawn[(*key, most)])
@@ -118,7 +120,7 @@ class Bench:
             if not key[1]:
                 self._shared |= {case.key for case in self._decks[key]}
         deck = self._decks[key]
-        return deck[: claim.max_cases] if claim and claim.max_cases else deck
+        return deck[: self._most(claim)] if claim and claim.max_cases else deck
 
     def _offered(self, contract: Contract, deck: tuple[Case, ...], raises: bool = False) -> tuple[Case, ...]:
         """Without the cases that the subject does not take (an option it has not); all of them where it takes none.
@@ -147,8 +149,14 @@ class Bench:
         """As many as asked for; of components that are dear, and have smaller decks, more in proportion only."""
         usual = contract.deck_size
         if not self.cases:
-            return usual
+            return max(round(usual * EFFORTS[self.effort]), min(usual, FEW))
         return self.cases if self.cases <= usual else max(usual, usual * self.cases // USUAL_CASES)
+
+    def _most(self, claim: Claim) -> int:
+        """How many cases a claim is judged on at most; of a random claim never more, since each has odds of its own."""
+        most = claim.max_cases or 0
+        share = min(EFFORTS[self.effort], 1.0) if claim.false_alarm else EFFORTS[self.effort]
+        return max(round(most * share), min(most, FEWEST))
 
     def _strategy(self, contract: Contract, claim: Claim | None) -> tuple[Callable[[], Any], bool]:
         if claim is not None and "invalid" in claim.tags and claim.cases is None:
@@ -200,47 +208,12 @@ class Bench:
         if not any(is_float(leaf) for case in self.deck(contract)[:3] for _, leaf in case.tensors()):
             return self._of_the_result(contract)
         trials = [self.trial(contract, case, i) for i, case in enumerate(self.deck(contract))]
-        trials = [trial for trial in trials if _is_offered(trial)]
-        answers = [trial.attempt() for trial in trials[:5]]
-        if answers and all(a.crash and a.crash.kind == "raised" for a in answers):
-            again = [trial.attempt(dtype=torch.float32) for trial in trials[:5]]
-            if not any(a.crash for a in again):
-                crash = answers[0].crash
-                self.note(contract, f"float64 is refused ({crash.error if crash else ''}); judged in float32")
-                return torch.float32
-        if not contract.agrees:
-            results = [leaf.dtype for a in answers if a.crash is None for _, leaf in leaves(a.value) if is_float(leaf)]
-            if results and all(dtype == torch.float32 for dtype in results):
-                self.note(contract, "float64 comes back as float32; judged in float32")
-                return torch.float32
-            return torch.float64
-        noise, smooth = 0, list[BenchTrial]()
-        for trial in trials:
-            answer = trial.attempt()
-            exact, tolerance = trial.agreement()
-            if answer.crash or exact.crash or compare(answer.outputs, exact.outputs, tolerance.outputs).fine:
-                continue
+        found = working_precision([trial for trial in trials if _is_offered(trial)], contract, self._moved_by_roundings)
+        if found.misses:
             self._misses.add(contract.name)
-            if not self._is_right_in_float32(trial):
-                return torch.float64
-            if self._is_float32_inside(trial):
-                noise += 1
-            else:
-                smooth.append(trial)
-        shown = noise + len(smooth)
-        # One smooth case among several noisy ones may be chance; a mistake is smooth in all.
-        if noise and len(smooth) <= max(SMOOTH_SHARE * shown, 1 if noise > 1 else 0):
-            self.note(contract, f"computes in float32 inside ({shown} of {len(trials)} cases show it); judged in float32")
-            return torch.float32
-        if smooth and contract.tables_in_float32:
-            self.note(contract, f"keeps a table in float32 ({shown} of {len(trials)} cases show it); judged in float32")
-            return torch.float32
-        if smooth and self._keeps_constants_in_float32(contract, smooth):
-            self.note(
-                contract, f"keeps a constant in float32 ({shown} of {len(trials)} cases show it); judged in float32"
-            )
-            return torch.float32
-        return torch.float64
+        if found.note:
+            self.note(contract, found.note)
+        return found.dtype
 
     def _of_the_result(self, contract: Contract) -> torch.dtype:
         """Where no argument has a floating-point dtype: the one in which the contract's results come, which no case can widen."""
@@ -248,46 +221,15 @@ class Bench:
         floats = [leaf.dtype for answer in answers for _, leaf in leaves(list(answer.outputs)) if is_float(leaf)]
         return torch.float32 if floats and all(dtype == torch.float32 for dtype in floats) else torch.float64
 
-    def _keeps_constants_in_float32(self, contract: Contract, trials: list[BenchTrial]) -> bool:
-        """Whether every smooth miss is what constants of the contract, or of its parts, rounded to float32 would give."""
-        edits = self._roundings(contract.name)
-        if self.edited is None or not edits:
-            return False
-        for trial in trials:
-            theirs, (exact, tolerance) = trial.attempt(), trial.agreement()
-            value, ours = theirs.value, exact.value
-            if not is_float(value) or not is_float(ours) or value.shape != ours.shape:
-                return False
-            request = Request(contract.name, trial.case)
-            moved = [self.edited((edit,)).play(request) for edit in edits]
-            directions = [answer.value - ours for answer in moved if answer.crash is None]
-            if not explained_by_constants(value - ours, directions, tolerance.value):
-                return False
-        return True
+    def _moved_by_roundings(self, contract: Contract, case: Case) -> list[Answer]:
+        """What the reference answers with each constant of the contract, or of its parts, moved by one float32 unit."""
+        edits = self._roundings(contract.name) if self.edited is not None else []
+        return [self.edited((edit,)).play(Request(contract.name, case)) for edit in edits]  # type: ignore[misc]
 
     def _roundings(self, component: str) -> list[Any]:
         contract = self.contracts[component]
         below = [edit for part in contract.parts if part in self.contracts for edit in self._roundings(part)]
         return [*contract.roundings, *below]
-
-    def _is_right_in_float32(self, trial: BenchTrial) -> bool:
-        exact, _ = trial.agreement()
-        _, rounding = trial.agreement(dtype=torch.float32)
-        return compare(trial.attempt().outputs, exact.outputs, rounding.outputs).fine
-
-    def _is_float32_inside(self, trial: BenchTrial) -> bool:
-        single = trial.case.cast(torch.float32)  # the same numbers in both precisions
-        wide, narrow = trial.attempt(single.cast(torch.float64)), trial.attempt(single, dtype=torch.float32)
-        if not narrow.crash and not wide.crash and _is_the_same_in_float32(wide.value, narrow.value):
-            return True
-
-        def error(case: Case) -> Any:
-            theirs, ours = trial.attempt(case), trial.expect(case)
-            if theirs.crash or ours.crash or not is_float(theirs.value) or theirs.value.shape != ours.value.shape:
-                return None
-            return theirs.value.double() - ours.value.double()
-
-        return is_rounding_noise(error, trial.case)
 
     def note(self, contract: Contract, text: str) -> None:
         """Something a person should know that is no failure."""
@@ -402,14 +344,14 @@ class Bench:
         if verdict.status not in kinds or case is None:
             return verdict
         found = self._smallest(contract, claim, kinds[verdict.status])
-        if found is not None and _weight(found[0]) <= _weight(case):
+        if found is not None and weight(found[0]) <= weight(case):
             verdict = self._shown(verdict, *found)
         return replace(verdict, seconds=verdict.seconds + time.perf_counter() - started)
 
     def _broken(self, base: Verdict, tally: _Tally) -> Verdict:
         largest = max((p.error for _, p in tally.broken if isinstance(p, Violation)), default=math.inf)
         excess = largest if math.isfinite(largest) else None
-        case, problem = min(tally.broken, key=lambda pair: _weight(pair[0]))
+        case, problem = min(tally.broken, key=lambda pair: weight(pair[0]))
         return replace(self._shown(base, case, problem), excess=excess, violated=len(tally.broken))
 
     def _shown(self, verdict: Verdict, case: Case, problem: Exception) -> Verdict:
@@ -447,7 +389,7 @@ class Bench:
             return wrong
 
         shrunk(strategy(), self.seed, self._size(contract), violates, SHRINK_SECONDS)
-        return min(found, key=lambda pair: _weight(pair[0])) if found else None
+        return min(found, key=lambda pair: weight(pair[0])) if found else None
 
 
 class BenchTrial:
@@ -585,13 +527,6 @@ def _is_about_gradients(tally: _Tally) -> bool:
     return True
 
 
-def _is_the_same_in_float32(wide: Any, narrow: Any) -> bool:
-    """Whether a float64 answer holds exactly the numbers of the float32 answer: it was computed in float32."""
-    if not (is_float(wide) and is_float(narrow)):
-        return False
-    return wide.shape == narrow.shape and bool(torch.equal(wide.float(), narrow.float()))
-
-
 def _is_bare(contract: Contract, case: Case) -> bool:
     """Whether an optional parameter is None in a case."""
     optional = {name for argument in contract.arguments("parameter") for name in _optional_names(argument)}
@@ -610,140 +545,3 @@ def _doubled(bound: Any) -> Any:
     if isinstance(bound, dict):
         return {k: _doubled(b) for k, b in bound.items()}
     return None if bound is None else 2 * bound
-
-
-# drawing -------------------------------------------------------------------------------------------------------------
-
-
-class _Enough(KeyboardInterrupt):
-    """Time for shrinking is up. (Hypothesis lets interrupts pass.)"""
-
-
-_COMMON: dict[str, Any] = {
-    "database": None,
-    "deadline": None,
-    "derandomize": False,
-    "suppress_health_check": list(HealthCheck),
-    "verbosity": Verbosity.quiet,
-    "print_blob": False,
-}
-
-
-HAND = 10
-"""Cases drawn at once. From the eleventh valid example on, Hypothesis copies parts of one example over others, five such
-mutants for every fresh one: of a deck of 50 drawn in one go, 43 had a batch of 1 and half of them one family."""
-
-
-def draw(strategy: Any, seed: int, count: int) -> Iterable[Case]:
-    """The deck: the same cases for the same seed, drawn hand by hand."""
-    found: dict[str, Case] = {}
-    for hand_seed in _hands(seed, count):
-
-        @hypothesis_seed(hand_seed)
-        @settings(max_examples=HAND, phases=[Phase.generate], **_COMMON)
-        @given(strategy)
-        def collect(case: Case) -> None:
-            found.setdefault(case.key, case)
-
-        collect()
-        if len(found) >= count:
-            break
-    return list(found.values())[:count]
-
-
-def _hands(seed: int, count: int) -> Iterable[int]:
-    """A seed for each hand of a deck, and for as many again: some cases are drawn twice and count once."""
-    return (seed * 1_000 + hand for hand in range(2 * -(-count // HAND) + 1))
-
-
-def shrunk(strategy: Any, seed: int, count: int, violates: Callable[[Case], bool], seconds: float) -> None:
-    """Let Hypothesis look for smaller and smaller violating cases, hand by hand; ``violates`` sees them all."""
-    deadline = time.perf_counter() + seconds
-    for hand_seed in _hands(seed, count):
-
-        @hypothesis_seed(hand_seed)
-        @settings(max_examples=HAND, phases=[Phase.generate, Phase.shrink], report_multiple_bugs=False, **_COMMON)
-        @given(strategy)
-        def search(case: Case) -> None:
-            if time.perf_counter() > deadline:
-                raise _Enough
-            assert not violates(case)
-
-        try:
-            search()
-        except (AssertionError, _Enough):
-            return
-        except Exception as error:
-            if type(error).__module__.startswith(
-                "hypothesis"
-            ):  # flaky or unsatisfiable: what was found by then is kept
-                return
-            raise
-
-
-def _weight(case: Case) -> tuple[int, int]:
-    """How much there is to read in a case: elements first, then those that are not small integers or plain letters."""
-    elements = interesting = 0
-    for call in case.calls:
-        for path, leaf in leaves(dict(call.arguments)):
-            if torch.is_tensor(leaf):
-                elements += leaf.numel()
-                values = leaf.double()
-                interesting += int(((values != values.round()) | (values.abs() > 9)).sum())
-            elif isinstance(leaf, (str, bytes)):
-                elements += len(leaf)
-                interesting += sum(not 32 <= (ord(c) if isinstance(c, str) else c) < 127 for c in leaf)
-            elif path[1:]:  # an id in a list, a token of a vocabulary
-                elements += 1
-    return elements, interesting
-
-
-# printing ------------------------------------------------------------------------------------------------------------
-
-
-SHOWN_ENTRIES = 6
-"""Entries of a dictionary that are printed: the last, where those stand that were added to what is always there."""
-
-
-def describe(case: Case, limit: int = 600, contract: Contract | None = None) -> str:
-    """The case in words: ``x: float64[1, 2] = [[0., 1.]], eps = 1e-05``; a script line by line.
-
-    With its contract, arguments of a script that are what leaving them out means are left out.
-    """
-    lines = []
-    for call in case.calls:
-        signature = contract.calls.get(call.method) if contract and len(case.calls) > 1 else None
-        usual = {a.name: a.default for a in signature.arguments if a.optional} if signature else {}
-        given = {n: v for n, v in call.arguments.items() if n not in usual or not _is_usual(v, usual[n])}
-        inner = ", ".join(_described(name, value) for name, value in given.items())
-        lines.append(inner if len(case.calls) == 1 else f"{call.method}({inner})")
-    text = "; ".join(lines)
-    return text if len(text) <= limit else text[: limit - 4] + " ..."
-
-
-def _is_usual(value: Any, default: Any) -> bool:
-    return type(value) is type(default) and not torch.is_tensor(value) and value is not None and value == default
-
-
-def _described(name: str, value: Any) -> str:
-    if torch.is_tensor(value):
-        kind = f"{str(value.dtype).removeprefix('torch.')}[{', '.join(map(str, value.shape))}]"
-        if value.numel() > 24:
-            return f"{name}: {kind}"
-        return f"{name}: {kind} = {_numbers(value.tolist())}"
-    if isinstance(value, (dict, list)) and any(torch.is_tensor(leaf) for _, leaf in leaves(value)):
-        tensors = [leaf for _, leaf in leaves(value) if torch.is_tensor(leaf)]
-        return f"{name} = {len(tensors)} tensors, {sum(t.numel() for t in tensors)} numbers"
-    if isinstance(value, dict) and len(value) > SHOWN_ENTRIES:
-        last = ", ".join(f"{key!r}: {entry!r}" for key, entry in list(value.items())[-SHOWN_ENTRIES:])
-        return f"{name} = {{{len(value) - SHOWN_ENTRIES} entries, {last}}}"
-    text = repr(value)
-    return f"{name} = {text if len(text) <= 160 else text[:156] + ' ...'}"
-
-
-def _numbers(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(_numbers(v) for v in value) + "]"
-    if isinstance(value, float):
-        return f"{value:.6g}." if abs(value) < 1e5 and value == round(value) else f"{value:.6g}"  # inf and nan are not < 1e5
-    return str(value)

@@ -157,6 +157,7 @@ CONTRACT = Contract(
     rows=("x",),
     dialects=(PICO_BLOCK,),
     order=60,
+    headline=True,
     classes=("block", "transformerblock", "decoderblock", "gptblock", "decoderlayer", "transformerlayer", "layer",
              "transformerdecoderblock", "residualblock"),
     size_names=SIZES,

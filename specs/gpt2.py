@@ -214,6 +214,7 @@ CONTRACT = Contract(
     rows=("ids",),
     dialects=(PICO_MODEL,),
     order=70,
+    headline=True,
     classes=("gpt2", "gpt", "gptmodel", "gpt2model", "lmheadmodel", "gptlanguagemodel", "languagemodel", "transformer",
              "transformerlm", "transformerlanguagemodel", "gptlm", "demotransformer", "decoderonlytransformer", "minigpt",
              "nanogpt", "transformermodel", "model", "hookedtransformer"),

@@ -69,6 +69,7 @@ WRONG_USE = (
           command=("--impl=mine", "--impl-require=geluu")),
     Error("--impl-variant with a typo", 4, ("legal variants: erf",), command=("--impl=mine", "--impl-variant=gelu=erff")),
     Error("--impl-variant without a component", 4, ("component=variant", "gelu=erf"), command=("--impl=mine", "--impl-variant=erf")),
+    Error("an effort that is none", 4, ("--impl-effort takes how much", "did you mean quick?"), command=("--impl=mine", "--impl-effort=quik")),
     Error("a number that is none", 4, ("--impl-seed takes a whole number, not 'x'",), command=("--impl=mine", "--impl-seed=x")),
     Error("a misspelt component as argument", 4, ("there is no component 'layernorm'; did you mean layer_norm?",),
           command=("--impl=mine", "layernorm")),

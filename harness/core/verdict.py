@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from harness.core.fact import Fact
+
 HOLDS = "holds"
 VIOLATED = "violated"
 CRASHED = "crashed"
@@ -74,7 +76,7 @@ class Record:
 
     ``planned``: component -> number of checks collected. ``order``: components in reading order, parts before composites;
     ``parts``: what each is made of. ``missing``: components that the subject does not have, or has not begun.
-    ``signatures``: how each is written, in one line.
+    ``signatures``: how each is written, in one line. ``facts``: what was measured beyond right and wrong.
     """
 
     impl: str
@@ -89,6 +91,8 @@ class Record:
     variants: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
     signatures: dict[str, str] = field(default_factory=dict)
+    facts: list[Fact] = field(default_factory=list)
+    effort: str = "default"
     seconds: float = 0.0
     finished: bool = False
     version: int = 1

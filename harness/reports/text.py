@@ -10,6 +10,8 @@ from harness.core.kinds import RETURNED
 from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Record, Verdict
 
 WIDTH = 108
+MANY = 4
+"""So many components of which nothing is there are told in one line, not in a row each."""
 NUMBERS = ("agrees_with_the_reference", "rounds_like", "gradients_agree", "holds_up_in_half_precision")
 """Claims that fail together where the numbers are others: without an explanation they are told as one."""
 
@@ -158,7 +160,11 @@ def headline(record: Record, group: Group) -> str:
 def table(record: Record) -> list[str]:
     """One line per component that was judged: claims held, worst error of 1, gradients, verdict."""
     rows = [("component", "claims held", "worst error", "gradients", "verdict")]
+    absent = [n for n in record.order if _is_absent(record, n)]
+    absent = absent if len(absent) >= MANY else []
     for name in record.order:
+        if name in absent:
+            continue
         verdicts = record.of(name)
         judged = [v for v in verdicts if v.status == HOLDS or v.failing]
         if not judged:
@@ -172,10 +178,17 @@ def table(record: Record) -> list[str]:
             (name, f"{len(held)} of {len(judged)}", worst, _gradients(verdicts), _verdict(record, name, judged))
         )
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    return [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)), row[4]]).rstrip()
-        for row in rows
-    ]
+    lines = ["  ".join([*(c.ljust(w) for c, w in zip(row[:4], widths, strict=True)), row[4]]).rstrip() for row in rows]
+    lines = lines[1:] if absent and len(lines) == 1 else lines
+    told = f"{'also ' if len(rows) > 1 else ''}to do: {', '.join(absent)}"
+    return [*lines, *(textwrap.wrap(told, WIDTH + 12, subsequent_indent="    ") if absent else [])]
+
+
+def _is_absent(record: Record, name: str) -> bool:
+    """Whether nothing of a component is there, so that there is nothing to say of it."""
+    verdicts = record.of(name)
+    missing = bool(verdicts) and all(v.status == MISSING and not v.where for v in verdicts)
+    return missing or (not verdicts and name in record.missing)
 
 
 def _to_do(verdicts: Sequence[Verdict]) -> str:
@@ -247,6 +260,15 @@ def notes(record: Record) -> Iterable[str]:
     """What a person should know that is no failure, once per component."""
     seen = dict.fromkeys((v.component, note) for v in record.verdicts for note in v.notes)
     return [f"{component}: {note}" for component, note in seen] + list(record.notes)
+
+
+def facts(record: Record) -> list[str]:
+    """What was measured beyond right and wrong: each with its number and how it was obtained."""
+    lines = []
+    for fact in record.facts:
+        said = f"{fact.component}: {fact.sentence} ({fact.how})"
+        lines += textwrap.wrap(said, WIDTH + 12, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return ["facts:", *(f"  {line}" for line in lines), ""] if lines else []
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

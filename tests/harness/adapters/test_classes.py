@@ -12,8 +12,8 @@ from harness.adapters.door import Door
 from harness.adapters.modules import telling_cases
 from harness.adapters.wrong_use import WrongUse
 from harness.core.subject import Request
+from harness.domains.drawing import draw
 from harness.inspection import load_catalogue, reference_door
-from harness.run import draw
 
 KNOWN = load_catalogue().contracts
 STYLES = Path(__file__).parents[2] / "styles"

@@ -1,5 +1,6 @@
 """What a person reads: findings once and in order, tables, the trust line, the next step."""
 
+from harness.core.fact import Fact
 from harness.core.verdict import Card, Record, Verdict
 from harness.reports import text
 
@@ -90,3 +91,21 @@ def test_the_table_and_the_trust_line_count_everything() -> None:
     counts, margins = text.trust(run)
     assert counts == "5 checks planned: 2 run, 1 to do, 1 not offered, 1 not reached"
     assert "0.25 of 1 (part::agrees)" in margins and "seed 3" in margins
+
+
+def test_many_absent_components_are_told_in_one_line() -> None:
+    """What is not there at all needs no row of its own; what is begun keeps its row."""
+    names = ("part", "other", "whole", "one", "two", "three")
+    begun = verdict("other", "agrees", "to do", where="mine.py", message="only `pass`")
+    absent = [verdict(name, "agrees", "to do") for name in names if name not in ("part", "other")]
+    lines = text.table(record(verdict("part", "agrees", error=0.25), begun, *absent, order=names))
+    assert lines[2].endswith("to do: only `pass`")
+    assert lines[3:] == ["also to do: whole, one, two, three"]
+    assert text.table(record(*absent, order=names)) == ["to do: whole, one, two, three"]
+
+
+def test_facts_are_told_with_their_number_and_how_it_was_obtained() -> None:
+    """And nothing is said where nothing was measured."""
+    fact = Fact("holds 96 bytes", "counted after 3 steps", 96.0, "bytes", {"3": 96.0}, "part", "memory")
+    assert text.facts(record(facts=[fact])) == ["facts:", "  part: holds 96 bytes (counted after 3 steps)", ""]
+    assert text.facts(record()) == []

@@ -1,0 +1,69 @@
+"""How much is tried, and what is measured beyond right and wrong."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.core.claim import Claim, NotOffered
+from harness.core.fact import Fact, Measure
+from harness.core.verdict import Record
+from harness.inspection import Catalogue, Inspection, load_catalogue, reference_door
+from harness.reports import json_file
+from harness.run import EFFORTS, FEW, FEWEST
+
+KNOWN = load_catalogue()
+GELU = KNOWN.contracts["gelu"]
+
+
+def inspection(catalogue: Catalogue = KNOWN, **options) -> Inspection:
+    return Inspection(catalogue, reference_door(catalogue.contracts), seed=5, **options)
+
+
+def with_measures(*measures: Measure) -> Catalogue:
+    return replace(KNOWN, contracts={**KNOWN.contracts, "gelu": replace(GELU, measures=measures)})
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_decks_and_claims_grow_with_the_effort(effort: str) -> None:
+    """A few cases at least, however quick; --impl-cases says it exactly, whatever the effort."""
+    bench = inspection(effort=effort).bench
+    assert len(bench.deck(GELU)) == max(round(GELU.deck_size * EFFORTS[effort]), FEW)
+    ten = Claim("ten", "it is", lambda trial: None, max_cases=10)
+    assert len(bench.deck(GELU, ten)) == min(max(round(10 * EFFORTS[effort]), FEWEST), len(bench.deck(GELU)))
+    assert len(inspection(effort=effort, cases=6).bench.deck(GELU)) == 6
+
+
+def test_a_random_claim_is_never_tried_more_often_than_its_odds_say() -> None:
+    """Its false-alarm probability is stated for so many cases."""
+    chance = Claim("chance", "it is", lambda trial: None, max_cases=3, false_alarm=1e-9, power=0.999)
+    assert [len(inspection(effort=e).bench.deck(GELU, chance)) for e in ("quick", "default", "thorough")] == [2, 3, 3]
+
+
+def test_work_is_shared_between_equal_efforts_only() -> None:
+    """Decks of different sizes are different decks."""
+    with pytest.raises(ValueError, match="effort"):
+        inspection(effort="quick", like=inspection())
+
+
+def test_facts_carry_the_names_of_their_component_and_measure() -> None:
+    """What cannot be measured is left out; so is everything of a component that is not there."""
+
+    def offered(trial):
+        return Fact(f"{trial.play().value.numel()} numbers", "counted", 3.0, "numbers")
+
+    def refused(trial):
+        raise NotOffered("no such method")
+
+    known = with_measures(Measure("size", "how many", offered), Measure("none", "nothing", refused))
+    (fact,) = inspection(known).facts("gelu")
+    assert (fact.component, fact.name, fact.unit) == ("gelu", "size", "numbers") and fact.sentence.endswith("numbers")
+    absent = Inspection(known, reference_door({n: c for n, c in known.contracts.items() if n != "gelu"}), seed=5)
+    assert absent.facts("gelu") == []
+
+
+def test_a_fact_survives_the_record(tmp_path) -> None:
+    """Written and read back, it is the same."""
+    fact = Fact("holds 96 bytes", "counted", 96.0, "bytes", {"rank 4": 96.0}, "gelu", "memory")
+    record = Record("mine", 0, {}, ("gelu",), {}, {}, [], {}, facts=[fact])
+    json_file.write(record, tmp_path / "run.json")
+    assert json_file.read(tmp_path / "run.json").facts == [fact]
