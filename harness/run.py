@@ -122,6 +122,10 @@ class Bench:
         deck = self._decks[key]
         return deck[: self._most(claim)] if claim and claim.max_cases else deck
 
+    def drawn(self, contract: Contract) -> int:
+        """How many cases of a component have been drawn so far, over all decks."""
+        return sum(len(deck) for (name, _), deck in self._decks.items() if name == contract.name)
+
     def _offered(self, contract: Contract, deck: tuple[Case, ...], raises: bool = False) -> tuple[Case, ...]:
         """Without the cases that the subject does not take (an option it has not); all of them where it takes none.
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command, component_of
 from harness.core.bug import Bug
 from harness.inspection import Catalogue, Inspection, load_catalogue, reference_door
+
+MOST_DRAWN = 200
+"""A mistake that needs more drawn cases than this to be seen is one that a usual run may miss."""
+TOGETHER = 8
+"""Mistakes of one component that a process takes at a time."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,41 +28,74 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="also write the rows as JSON")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cases", type=int, default=None, help="cases drawn per component")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that share the work")
+    parser.add_argument("--first", action="store_true", help="stop at the first claim that catches and names a mistake")
     parser.add_argument(
         "--brief", action="store_true", help="print only rows that are missed or not named, and the sum"
     )
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.jobs < 1:
+        raise WrongUse(f"--jobs takes a number of processes from 1 on, not {options.jobs}")
+    started, known = time.perf_counter(), load_catalogue()
+    components = [component_of(known, name) for name in options.component] or list(known.contracts)
+    rows = []
+    for number, row in enumerate(_rows(known, components, options), 1):
+        rows.append(row)
+        if not options.brief or not row["caught_by"] or not row["named"] or row["drawn"] >= MOST_DRAWN:
+            print(_line(number, row), flush=True)
+    if options.json:
+        Path(options.json).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    caught, named = sum(bool(row["caught_by"]) for row in rows), sum(row["named"] for row in rows)
+    share = 100 * named / len(rows) if rows else 100.0
+    most = max((row["drawn"] for row in rows), default=0)
+    print(
+        f"{len(rows)} known mistakes of {len(components)} components: {caught} caught, {named} named ({share:.1f} %), "
+        f"{len(rows) - caught} missed; at most {most} cases drawn for one; {time.perf_counter() - started:.0f} s"
+    )
+    return 0 if caught == len(rows) and share >= 95 and most < MOST_DRAWN else 1
+
+
+def _rows(known: Catalogue, components: list[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for every known mistake, in order, from as many processes as were asked for."""
+    work = []
+    for component in components:
+        names = [bug.full_name for bug in known.bugs.get(component, ())]
+        work += [names[start : start + TOGETHER] for start in range(0, len(names), TOGETHER)]
+    how = (options.seed, options.cases, not options.first)
+    if options.jobs == 1:
+        for names in work:
+            yield from _tried(names, *how)
+        return
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
+        for done in [pool.submit(_tried, names, *how) for names in work]:
+            yield from done.result()
+
+
+def _tried(names: list[str], seed: int, cases: int | None, every_claim: bool) -> list[dict[str, Any]]:
     import torch
 
     torch.set_num_threads(1)
     known = load_catalogue()
-    components = [component_of(known, name) for name in options.component] or list(known.contracts)
-    bugs = [bug for name in components for bug in known.bugs.get(name, ())]
-    rows, right = [], Inspection(known, reference_door(known.contracts), options.seed, options.cases)
-    for number, bug in enumerate(bugs, 1):
-        row = try_bug(known, bug, options.seed, options.cases, like=right)
-        rows.append(row)
-        named = "named" if row["named"] else "named as " + " + ".join(row["finding"]) if row["finding"] else "not named"
-        claims = row["caught_by"]
-        shown = ", ".join(claims[:4]) + (f" and {len(claims) - 4} more" if len(claims) > 4 else "")
-        if not options.brief or not claims or not row["named"]:
-            why = f"  ({bug.unnamed_because})" if bug.unnamed_because and not row["named"] else ""
-            print(
-                f"{number:>4} {bug.full_name:<48} {'caught' if claims else 'MISSED':<7} {named:<12}{why} {row['seconds']:>6.1f} s  {shown}",
-                flush=True,
-            )
-    caught = sum(bool(row["caught_by"]) for row in rows)
-    named_count = sum(row["named"] for row in rows)
-    seconds = sum(row["seconds"] for row in rows)
-    if options.json:
-        Path(options.json).write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    share = 100 * named_count / len(rows) if rows else 100.0
-    print(
-        f"{len(rows)} known mistakes: {caught} caught, {named_count} named ({share:.1f} %), {len(rows) - caught} missed, {seconds:.0f} s"
-    )
-    return 0 if caught == len(rows) and share >= 95 else 1
+    like = _right(seed, cases)
+    return [try_bug(known, known.bug(name), seed, cases, every_claim=every_claim, like=like) for name in names]
+
+
+@cache
+def _right(seed: int, cases: int | None) -> Inspection:
+    """The reference beside itself, once per process: its cases, answers and tolerances are every mistake's."""
+    known = load_catalogue()
+    return Inspection(known, reference_door(known.contracts), seed, cases)
+
+
+def _line(number: int, row: dict[str, Any]) -> str:
+    finding, claims = row["finding"], row["caught_by"]
+    named = "named" if row["named"] else "named as " + " + ".join(finding) if finding else "not named"
+    why = f"  ({row['unnamed_because']})" if row["unnamed_because"] and not row["named"] else ""
+    shown = ", ".join(claims[:4]) + (f" and {len(claims) - 4} more" if len(claims) > 4 else "")
+    caught = "caught" if claims else "MISSED"
+    return f"{number:>4} {row['name']:<48} {caught:<7} {named:<12}{why} {row['drawn']:>4} cases {row['seconds']:>5.1f} s  {shown}"
 
 
 def try_bug(
@@ -67,15 +110,17 @@ def try_bug(
     """Switch one known mistake on, alone: which claims of its component catch it, and what the diagnosis says.
 
     ``named``: the first violated claim that was explained at all was explained by this mistake, or by one declared to
-    have the same numbers. ``every_claim=False`` stops there. ``like``: an inspection to share the reference's work with.
+    have the same numbers. ``drawn``: how many cases of the component had been drawn when it was first caught.
+    ``every_claim=False`` stops where it is caught and explained. ``like``: an inspection to share the reference's work with.
     """
     started = time.perf_counter()
     inspection = Inspection(known, reference_door(known.contracts, bug.edits), seed, cases, like=like)
     contract = known.contracts[bug.component]
-    caught_by, finding = [], None
+    caught_by, finding, drawn = [], None, 0
     for claim in known.claims_of(bug.component):
         verdict, evidence = inspection.bench.judge(contract, claim, shrink=False)
         if verdict.failing:
+            drawn = drawn or inspection.bench.drawn(contract)
             caught_by.append(claim.name)
             finding = finding or inspection.explain(bug.component, evidence)
             if finding and not every_claim:
@@ -83,8 +128,9 @@ def try_bug(
     names = finding.names if finding else ()
     alike = {bug.full_name, *bug.looks_like, *(f"{bug.component}.{name}" for name in bug.looks_like)}
     return {
-        "name": bug.full_name, "caught_by": caught_by, "finding": list(names),
-        "named": len(names) == 1 and names[0] in alike, "seconds": time.perf_counter() - started,
+        "name": bug.full_name, "caught_by": caught_by, "finding": list(names), "drawn": drawn,
+        "named": len(names) == 1 and names[0] in alike, "unnamed_because": bug.unnamed_because,
+        "seconds": time.perf_counter() - started,
     }  # fmt: skip
 
 

@@ -1,0 +1,62 @@
+"""The matrix of known mistakes, as a person and a gate read it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from harness.cli import main
+from harness.commands import matrix
+from harness.inspection import load_catalogue
+
+KNOWN = load_catalogue()
+
+
+def test_every_row_says_what_catches_it_and_the_sum_stands_last(tmp_path, capsys) -> None:
+    """One process or two give the same rows in the same order, all of them caught and named."""
+    file = tmp_path / "rows.json"
+    assert main(["matrix", "gelu", "--cases", "10", "--json", str(file)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    rows = json.loads(file.read_text())
+    bugs = KNOWN.bugs["gelu"]
+    assert [row["name"] for row in rows] == [bug.full_name for bug in bugs]
+    assert all(row["caught_by"] and row["named"] and 0 < row["drawn"] < 200 for row in rows)
+    assert len(told) == len(bugs) + 1 and all(f" {bug.full_name} " in line for bug, line in zip(bugs, told, strict=False))
+    assert told[-1].startswith(f"{len(bugs)} known mistakes of 1 components: {len(bugs)} caught, {len(bugs)} named (100.0 %)")
+    assert main(["matrix", "gelu", "--cases", "10", "--first", "--jobs", "2", "--json", str(file)]) == 0
+    quick = json.loads(file.read_text())
+    assert [row["name"] for row in quick] == [row["name"] for row in rows]
+    assert all(len(one["caught_by"]) <= len(other["caught_by"]) for one, other in zip(quick, rows, strict=True))
+
+
+def test_what_is_missed_not_named_or_seen_too_late_is_a_failure(monkeypatch, capsys) -> None:
+    """Exit code 1, and with --brief the row that is to blame is the one that is printed."""
+    good = {"name": "gelu.x", "caught_by": ["a"], "finding": ["gelu.x"], "named": True, "drawn": 50,
+            "unnamed_because": "", "seconds": 0.1}  # fmt: skip
+    spoiled = (
+        {"caught_by": [], "finding": [], "named": False},
+        {"finding": [], "named": False, "unnamed_because": "no reason"},
+        {"drawn": 200},
+    )
+    for changes in spoiled:
+        rows = [good, {**good, "name": "gelu.y", **changes}]
+        monkeypatch.setattr(matrix, "_rows", lambda *_, rows=rows: iter(rows))
+        assert main(["matrix", "gelu", "--brief"]) == 1
+        told = capsys.readouterr().out
+        assert "gelu.y" in told and "gelu.x" not in told
+    monkeypatch.setattr(matrix, "_rows", lambda *_: iter([good]))
+    assert main(["matrix", "gelu", "--brief"]) == 0
+
+
+def test_a_mistake_with_a_reason_not_to_be_named_says_it(monkeypatch) -> None:
+    """The row carries the reason of the record."""
+    bug = replace(KNOWN.bugs["gelu"][0], unnamed_because="it is a test")
+    row = matrix.try_bug(KNOWN, bug, cases=6, every_claim=False)
+    assert row["unnamed_because"] == "it is a test" and row["caught_by"]
+
+
+@pytest.mark.parametrize(("arguments", "told"), [(["nonsense"], "there is no component"), (["gelu", "--jobs", "0"], "--jobs")])
+def test_wrong_use_is_told(arguments, told, capsys) -> None:
+    """Exit code 4 and the value."""
+    assert main(["matrix", *arguments]) == 4
+    assert told in capsys.readouterr().err
