@@ -2,7 +2,9 @@
 
 from harness.core.contract import Contract
 from reference_model.lora import lora
-from specs._low_rank import CALLS, OPTIONAL_METHODS, cases, claims, invalid_cases
+from specs._low_rank import cases, claims, invalid_cases
+from specs._low_rank_script import CALLS, OPTIONAL_METHODS
+from specs._scaling_law import MEASURES
 
 CONTRACT = Contract(
     name="lora",
@@ -19,5 +21,6 @@ CONTRACT = Contract(
     optional_methods=OPTIONAL_METHODS,
     deck_size=32,
     sources=("Hu et al. 2021, section 4.1, equation 3", "microsoft/LoRA loralib/layers.py Linear"),
+    measures=MEASURES,
     claims=claims(lambda alpha, rank: alpha / rank, "alpha / r", broken_by="alpha_over_root_of_rank"),
 )

@@ -4,7 +4,9 @@ import math
 
 from harness.core.contract import Contract
 from reference_model.lora import rslora
-from specs._low_rank import CALLS, OPTIONAL_METHODS, cases, claims, invalid_cases
+from specs._low_rank import cases, claims, invalid_cases
+from specs._low_rank_script import CALLS, OPTIONAL_METHODS
+from specs._scaling_law import MEASURES
 
 CONTRACT = Contract(
     name="rslora",
@@ -21,5 +23,6 @@ CONTRACT = Contract(
     optional_methods=OPTIONAL_METHODS,
     deck_size=32,
     sources=("Kalajdzievski 2023, section 3, theorem 3.2", "huggingface/peft, LoraConfig(use_rslora=True)"),
+    measures=MEASURES,
     claims=claims(lambda alpha, rank: alpha / math.sqrt(rank), "alpha / sqrt(r)", broken_by="alpha_over_rank"),
 )

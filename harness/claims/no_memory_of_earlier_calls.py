@@ -48,4 +48,5 @@ CLAIM = Claim(
     "an earlier call with other arguments changes nothing",
     no_memory_of_earlier_calls,
     sabotage=remembers(),
+    max_cases=20,
 )
