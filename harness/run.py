@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from harness.core.case import Call, Case, is_float
+from harness.core.case import Case, is_float
 from harness.core.claim import Claim, Crashed, NotApplicable, NotOffered, ToDo, Violation
 from harness.core.contract import Argument, Contract
 from harness.core.fact import Fact, Measure
@@ -185,7 +185,7 @@ class Bench:
                 return [without(v, "") for v in value]
             return value
 
-        calls = tuple(Call(c.method, {k: without(v, k) for k, v in c.arguments.items()}) for c in case.calls)
+        calls = tuple(c.with_arguments({k: without(v, k) for k, v in c.arguments.items()}) for c in case.calls)
         return replace(case, calls=calls)
 
     # precision -------------------------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ class ArrayPlayer:
             raise NotOffered("NumPy code computes in float32 and float64: bfloat16 and float16 are not judged")
         with self.arrays.scope(self.wide):
             given = self._taken(call.arguments)
-            returned = self.inner.call(Call(call.method, given))
+            returned = self.inner.call(call.with_arguments(given))
             facts = returned.facts if isinstance(returned, Told) else None
             returned = returned.value if isinstance(returned, Told) else returned
             self.played.append((call, given, returned))
@@ -218,7 +218,7 @@ class ArrayPlayer:
                 if learned and at == len(self.played) - 1:
                     player.call(Call(self._loader(), {name: moved[name] for name in learned}))
                 swap = lambda path, leaf: moved[labels[path]] if path in labels else leaf  # noqa: E731
-                result = player.call(Call(call.method, map_leaves(given, swap, (at,))))
+                result = player.call(call.with_arguments(map_leaves(given, swap, (at,))))
             result = result.value if isinstance(result, Told) else result
             expected = leaves(self.played[-1][2])
             pairs = zip(leaves(result), expected, strict=True)

@@ -156,7 +156,7 @@ class _Script:
         numbers = signature is not None and signature.result == "number"
 
         def through(arguments: Mapping[str, Any]) -> Any:
-            heard = self._heard(player.call(Call(call.method, arguments)))
+            heard = self._heard(player.call(call.with_arguments(arguments)))
             return _as_number(heard) if numbers else heard
 
         if self.middleware is None:

@@ -141,9 +141,11 @@ class _ObjectPlayer:
     def __init__(self, build: Callable[..., Any], contract: Contract, request: Request, extra: dict[str, Any]) -> None:
         self.build, self.contract, self.request, self.extra = build, contract, request, extra
         self.built: Any = None
+        self.objects: dict[str, Any] = {}
 
     def call(self, call: Call) -> Any:
         signature = self.contract.calls[call.method]
+        self.built = self.objects.get(call.of)
         if call.method == "build":
             self.built = invoke(self.build, signature, call.arguments, extra=self.extra)
             if self.built is None:
@@ -151,6 +153,7 @@ class _ObjectPlayer:
                 raise TypeError(f"{name}() returned None, not what it builds: is a `return` missing?")
             if self.request.context == "deepcopied":
                 self.built = copy.deepcopy(self.built)
+            self.objects[call.of] = self.built
             return None
         method = getattr(self.built, call.method, None)
         if method is None:

@@ -86,10 +86,18 @@ class Earlier:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One line of a script: which method, with which arguments (``None`` stands for an optional one left out)."""
+    """One line of a script: which method, with which arguments (``None`` stands for an optional one left out).
+
+    ``of``: which of the objects that the script builds it is about, where several are in use at once.
+    """
 
     method: str
     arguments: Mapping[str, Any]
+    of: str = ""
+
+    def with_arguments(self, arguments: Mapping[str, Any]) -> Call:
+        """The same line with other arguments."""
+        return replace(self, arguments=arguments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +125,7 @@ class Case:
     def strided(self, **arguments: Any) -> Case:
         """As ``changed``, tensors as they lie in memory."""
         last = self.calls[-1]
-        return replace(self, calls=(*self.calls[:-1], Call(last.method, {**last.arguments, **arguments})))
+        return replace(self, calls=(*self.calls[:-1], last.with_arguments({**last.arguments, **arguments})))
 
     def followed_by(self, *calls: Call) -> Case:
         """The same script with more lines."""
@@ -128,7 +136,7 @@ class Case:
         return replace(
             self,
             calls=tuple(
-                Call(call.method, {k: map_leaves(v, change, (i, k)) for k, v in call.arguments.items()})
+                call.with_arguments({k: map_leaves(v, change, (i, k)) for k, v in call.arguments.items()})
                 for i, call in enumerate(self.calls)
             ),
         )
@@ -156,7 +164,7 @@ class Case:
         """A digest of the whole content: equal cases have equal keys in every process."""
         digest = hashlib.sha1(usedforsecurity=False)
         for call in self.calls:
-            digest.update(f"|{call.method}".encode())
+            digest.update(f"|{call.of}.{call.method}".encode() if call.of else f"|{call.method}".encode())
             for path, leaf in leaves(dict(call.arguments)):
                 digest.update(f"|{dotted(path)}:".encode())
                 if torch.is_tensor(leaf):

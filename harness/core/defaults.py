@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.core.case import Call, Case, Settings
+from harness.core.case import Case, Settings
 from harness.core.contract import Argument, Contract, Signature
 
 EPS = re.compile(r"(\w+_)?eps(ilon)?")
@@ -30,7 +30,7 @@ def with_eps(contract: Contract, eps: float) -> Contract:
         return contract
 
     def moved(case: Case) -> Case:
-        return replace(case, calls=tuple(Call(c.method, _moved(c.arguments, usual, eps)) for c in case.calls))
+        return replace(case, calls=tuple(c.with_arguments(_moved(c.arguments, usual, eps)) for c in case.calls))
 
     def mapped(cases: Callable[[], Any]) -> Callable[[], Any]:
         return lambda: cases().map(moved)

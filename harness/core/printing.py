@@ -25,7 +25,8 @@ def describe(case: Case, limit: int = 600, contract: Contract | None = None) -> 
         usual = {a.name: a.default for a in signature.arguments if a.optional} if signature else {}
         given = {n: v for n, v in call.arguments.items() if n not in usual or not _is_usual(v, usual[n])}
         inner = ", ".join(_described(name, value) for name, value in given.items())
-        lines.append(inner if len(case.calls) == 1 else f"{call.method}({inner})")
+        method = f"{call.of}.{call.method}" if call.of else call.method
+        lines.append(inner if len(case.calls) == 1 else f"{method}({inner})")
     text = "; ".join(lines)
     return text if len(text) <= limit else text[: limit - 4] + " ..."
 

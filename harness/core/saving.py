@@ -12,13 +12,18 @@ from harness.core.case import Call, Case, Earlier, Resource, Settings
 
 def to_json(case: Case) -> dict[str, Any]:
     """Plain values that ``json.dumps`` takes (infinities and nan as JSON's usual extensions)."""
-    calls = [{"method": c.method, "arguments": {k: _packed(v) for k, v in c.arguments.items()}} for c in case.calls]
+    calls = [
+        {"method": c.method, "arguments": {k: _packed(v) for k, v in c.arguments.items()}, **({"of": c.of} if c.of else {})}
+        for c in case.calls
+    ]
     return {"calls": calls, "dimensions": dict(case.dimensions), "family": case.family}
 
 
 def from_json(values: dict[str, Any]) -> Case:
     """The case that was saved. Raises KeyError or ValueError where the file is not such a case."""
-    calls = tuple(Call(c["method"], {k: _unpacked(v) for k, v in c["arguments"].items()}) for c in values["calls"])
+    calls = tuple(
+        Call(c["method"], {k: _unpacked(v) for k, v in c["arguments"].items()}, c.get("of", "")) for c in values["calls"]
+    )
     return Case(calls, values["dimensions"], values["family"])
 
 
