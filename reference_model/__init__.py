@@ -10,6 +10,7 @@ from reference_model.clip_grad_norm import clip_grad_norm
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
 from reference_model.gelu import gelu
 from reference_model.gpt2 import gpt2, initialise
+from reference_model.kv_cache import kv_cache
 from reference_model.layer_norm import layer_norm
 from reference_model.learned_positions import learned_positions
 from reference_model.linear import linear
@@ -41,6 +42,7 @@ __all__ = [
     "gpt2",
     "gpt2_ranks",
     "initialise",
+    "kv_cache",
     "layer_norm",
     "learned_positions",
     "linear",

@@ -1,0 +1,146 @@
+"""A cache of keys and values."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Call, Case
+from harness.core.claim import Claim, Crashed, NotOffered, Trial, Violation
+from harness.core.contract import Contract, Variant
+from harness.core.fact import Fact, Measure
+from harness.domains.tensors import make
+from reference_model.kv_cache import kv_cache
+from specs._caches import (
+    CALLS,
+    OPTIONAL_METHODS,
+    any_split_gives_the_whole,
+    bound,
+    bytes_after,
+    chunks_are_causal,
+    holds_up_in_half_precision,
+    joined,
+    length_is_what_was_given,
+    overflowing,
+    reset_forgets,
+    rounds_like_full_attention,
+    rows_are_independent,
+    scripts,
+    two_in_flight_do_not_mix,
+    unusable,
+)
+from specs._transformer import learned
+
+SLIDING = "sliding"
+HIDDEN = "hidden = everywhere.triu(diagonal=start + 1)"
+WINDOW = "hidden = everywhere.triu(diagonal=start + 1) | everywhere.tril(diagonal=start - self.context)"
+
+
+def overflow_is_refused_or_slid(trial: Trial) -> float | None:
+    """One position too many raises; where it is declared to slide, the oldest are forgotten.
+
+    A piece of several positions that does not fit may be refused where steps slide.
+    """
+    if trial.variant != SLIDING:
+        answer = trial.attempt()
+        if answer.crash is None:
+            raise Violation(f"it takes {trial.case.family} and returns a value; it must refuse them with an error, or slide")
+        if answer.crash.call <= trial.case.dimensions["fitting"]:
+            raise Crashed(answer)
+        return None
+    answer = trial.attempt()
+    if answer.crash is not None and trial.case.calls[-1].method == "extend":
+        raise NotOffered(f"it refuses a piece that does not fit ({answer.crash.error})")
+    exact, _ = trial.agreement()
+    out = joined(trial.case, trial.play().outputs)
+    return trial.close(out, joined(trial.case, exact.outputs), bound(trial, trial.case), f"with {trial.case.family}, out")
+
+
+MEASURED = {"batch": 2, "width": 24, "heads": 3, "time": 20, "context": 64}
+
+
+@st.composite
+def memory_cases(draw: st.DrawFn) -> Case:
+    """A prefill of 20 positions and three steps, in a context of 64."""
+    m, seed = MEASURED, draw(st.integers(0, 9))
+    weights = {
+        "qkv_weight": learned("normal", (3 * m["width"], m["width"]), seed, 0.3), "qkv_bias": None,
+        "out_weight": learned("normal", (m["width"], m["width"]), seed + 1, 0.3), "out_bias": None,
+    }  # fmt: skip
+    x = make("normal", (m["batch"], m["time"] + 3, m["width"]), seed + 2)
+    build = Call("build", {**weights, "n_heads": m["heads"], "context": m["context"]})
+    steps = (Call("step", {"x": x[:, at : at + 1].clone()}) for at in range(m["time"], m["time"] + 3))
+    return Case((build, Call("prefill", {"x": x[:, : m["time"]].clone()}), *steps), dict(m), "normal")
+
+
+def memory(trial: Trial) -> Fact:
+    """Bytes held beyond those of the empty cache, against 2 x batch x positions x width numbers."""
+    m, size = MEASURED, torch.finfo(trial.dtype).bits // 8
+    empty = bytes_after(trial, trial.case, 1, trial.dtype)
+    series = {}
+    for calls, positions in ((2, m["time"]), (len(trial.case.calls), m["time"] + 3)):
+        series[f"after {positions} positions"] = bytes_after(trial, trial.case, calls, trial.dtype) - empty
+    computed = {name: float(2 * m["batch"] * m["width"] * size * n) for name, n in
+                (("after 20 positions", 20), ("after 23 positions", 23), ("whole context", m["context"]))}  # fmt: skip
+    held = series["after 23 positions"]
+    grows = series["after 20 positions"] < held
+    per_position = held / (m["time"] + 3 if grows else m["context"]) / m["batch"]
+    right = computed["after 23 positions"] if grows or held == 0 else computed["whole context"]
+    how = "grows with the sequence" if grows else "is there for the whole context from the start"
+    ratio = held / right
+    told = f"its memory {how}: {held:g} bytes are held, {ratio:.3g} of the {right:g} that keys and values need"
+    return Fact(
+        told,
+        "bytes of every tensor it can reach, minus those after build(); keys and values need 2 x batch x positions x width numbers",
+        per_position,
+        "bytes per position and sequence",
+        series,
+    )
+
+
+CONTRACT = Contract(
+    name="kv_cache",
+    meaning="Attention over a sequence that comes piece by piece: keys and values of earlier positions are kept.",
+    calls=CALLS,
+    optional_methods=OPTIONAL_METHODS,
+    reference=kv_cache,
+    cases=scripts,
+    invalid=unusable,
+    differentiable=False,
+    order=72,
+    deck_size=18,
+    variants=(
+        Variant(
+            SLIDING,
+            "Where the context is full the oldest positions are forgotten: each position sees the last `context`, itself "
+            "included. By default what does not fit is refused.",
+            (Edit(kv_cache.extend, "if stop > self.context:", "if False:"), Edit(kv_cache.extend, HIDDEN, WINDOW)),
+        ),
+    ),
+    sources=("Shazeer 2019, section 2.2", "Pope et al. 2022, section 3.3", "openai/gpt-2 src/model.py past"),
+    measures=(
+        Measure("memory", "what the cache holds in memory, beside 2 x batch x positions x width numbers", memory, memory_cases),
+    ),
+    claims=(
+        Claim("any_split_gives_the_whole", "however the sequence is cut, the whole comes out", any_split_gives_the_whole,
+              broken_by="mask_rows_from_zero"),
+        Claim("chunks_are_causal", "several positions at once do not see later ones", chunks_are_causal,
+              broken_by="no_mask_in_later_pieces"),
+        Claim("two_in_flight_do_not_mix", "two caches in use at the same time do not see each other", two_in_flight_do_not_mix,
+              broken_by="shared_by_all_objects", max_cases=12),
+        Claim("rows_are_independent", "one row alone gives what it gives in its batch", rows_are_independent,
+              broken_by="first_row_for_all", max_cases=14),
+        Claim("overflow_is_refused_or_slid", "what goes beyond the context is refused, or slides where that is declared",
+              overflow_is_refused_or_slid, broken_by="grows_without_end", cases=overflowing, max_cases=14),
+        Claim("length_is_what_was_given", "length() is the number of positions given", length_is_what_was_given,
+              broken_by="length_counts_calls", max_cases=10),
+        Claim("reset_forgets", "after a reset it is as just built", reset_forgets, broken_by="reset_keeps_the_keys", max_cases=10),
+        Claim("rounds_like_full_attention", "in float32 it is as accurate as the reference", rounds_like_full_attention,
+              broken_by="kept_in_bfloat16", max_cases=18),
+        Claim("holds_up_in_half_precision", "in 16 bit, steps work wherever a prefill does, and as accurately as the reference",
+              holds_up_in_half_precision, broken_by="kept_in_the_default_dtype", max_cases=14),
+    ),
+)  # fmt: skip
+
+
