@@ -22,11 +22,12 @@ def spoken(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter |
     """The adapter of a function that is this component in a known dialect. ``member`` finds a name in their module."""
     for dialect in contract.dialects:
         found = member(dialect.function)
-        if not inspect.isroutine(found):
+        if not (inspect.isroutine(found) or (dialect.made is not None and inspect.isclass(found))):
             continue
         theirs = set(_names(found))
         ours = {a.name for a in next(iter(contract.calls.values())).arguments}
-        if set(dialect.takes) <= theirs and not (theirs - set(dialect.takes)) & ours:
+        strange = set(dialect.lacks) or ours - set(dialect.takes)
+        if set(dialect.takes) <= theirs and not theirs & strange:
             return DialectAdapter(found, dialect, contract) if dialect.made is None else SpokenClass(found, dialect)
     return None
 
@@ -39,13 +40,13 @@ def _names(function: Callable[..., Any]) -> list[str]:
 
 
 class SpokenClass(ClassAdapter):
-    """A function that builds a component with a state, as its own project does."""
+    """A function or class that builds a component with a state, as its own project does."""
 
     def __init__(self, function: Callable[..., Any], dialect: Dialect) -> None:
         assert dialect.made is not None
         super().__init__(dialect.made(function))
         self.made, self.source = self.source, function
-        self.notes = (f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes)})",)
+        self.notes = (f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes or _names(function))})",)
 
     def player(self, contract: Contract, request: Request) -> Player:
         return ClassAdapter(self.made).player(contract, request)

@@ -74,7 +74,7 @@ class _Search:
             if name in declared:
                 adapters[name] = self._by_factory(declared[name], contract)
             else:
-                adapter = spoken(contract, self._member) or self._by_name(name, contract)
+                adapter = spoken(contract, self._called) or self._by_name(name, contract)
                 if adapter is not None:
                     adapters[name] = adapter
         self._declared_variants(declared)
@@ -129,7 +129,7 @@ class _Search:
 
     def _by_factory(self, declaration: Declaration, contract: Contract) -> Adapter:
         if not contract.is_function:
-            return ClassAdapter(declaration.factory)
+            return spoken(contract, lambda _: declaration.factory) or ClassAdapter(declaration.factory)
         if _takes_arguments_of(declaration.factory, contract):
             return FunctionAdapter(declaration.factory)
         self._known_names(declaration, contract)
@@ -155,10 +155,7 @@ class _Search:
     # names -----------------------------------------------------------------------------------------------------------
 
     def _by_name(self, name: str, contract: Contract) -> Adapter | None:
-        if self._is_one_thing():
-            thing = self.thing if name in (getattr(self.thing, "__name__", ""), *self.place.attributes[-1:]) else None
-        else:
-            thing = self._member(name)
+        thing = self._called(name)
         if isinstance(thing, ModuleType):  # a package with one file per component
             thing = getattr(thing, name, None)
         if thing is None:
@@ -198,6 +195,12 @@ class _Search:
             holds = any(self._member(name) is not None for name in self.contracts)
             return issubclass(self.thing, torch.nn.Module) or plain(self.thing.__name__) in known or not holds
         return inspect.isroutine(self.thing) or isinstance(self.thing, torch.nn.Module)
+
+    def _called(self, name: str) -> Any:
+        """What they call so: a member, or the one thing that was named."""
+        if self._is_one_thing():
+            return self.thing if name in (getattr(self.thing, "__name__", ""), *self.place.attributes[-1:]) else None
+        return self._member(name)
 
     def _member(self, name: str) -> Any:
         if isinstance(self.thing, Mapping):

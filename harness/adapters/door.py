@@ -25,7 +25,7 @@ from harness.adapters.hints import hint
 from harness.adapters.plans import CannotMatch
 from harness.adapters.players import Adapter, Player, invoke
 from harness.adapters.weighing import bytes_held
-from harness.core.case import CALL, Call, Case, Earlier, Resource, is_float
+from harness.core.case import CALL, OURS, Call, Case, Earlier, Given, Resource, is_float, named
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.subject import Answer, Crash, Offer, Request, Told
@@ -111,6 +111,8 @@ class _Script:
         self.labels: dict[tuple[Any, ...], str] = {}
         self.kept: list[Any] = []
         self.outputs: list[Any] = []
+        self.shown: list[Any] = []
+        self.handed: list[tuple[str, Mapping[str, Any]]] = []
         self.effects: list[str] = []
         self.facts: dict[str, float] = {}
         self.lent: list[tuple[str, torch.Tensor, torch.Tensor]] = []
@@ -123,7 +125,9 @@ class _Script:
             with _gradient_context(self.request):
                 for at, call in enumerate(self.request.case.calls):
                     self.at = at
-                    self.outputs.append(self._one(player, call))
+                    output = self._ours(call) if call.method == OURS else self._one(player, call)
+                    self.outputs.append(output)
+                    self.shown.append(self._as_shown(call, output))
             self.effects += [f"{what} was changed by a later call" for what, a, b in self.lent if not _unchanged(a, b)]
             if self.request.gradients is not None:
                 self.phase = "backward"
@@ -132,7 +136,7 @@ class _Script:
                 return self._crash("to do", NotImplementedError(part))
             if self.request.weigh and (built := getattr(player, "built", None)) is not None:
                 self.facts["bytes"] = float(bytes_held(built))
-            outputs = tuple(map_leaves(self.outputs, lambda _, leaf: _detached(leaf)))
+            outputs = tuple(map_leaves(self.shown, lambda _, leaf: _detached(leaf)))
             return Answer(outputs, gradients, tuple(self.effects), None, self.facts)
         except NotOffered as error:
             return self._crash("not offered", error)
@@ -153,6 +157,7 @@ class _Script:
         roles = {a.name: a.role for a in signature.arguments} if signature else {}
         kept: list[Any] = []
         given = map_leaves(dict(call.arguments), lambda path, leaf: self._given(path, leaf, roles, kept))
+        self.handed.append((call.method, given))
         numbers = signature is not None and signature.result == "number"
 
         def through(arguments: Mapping[str, Any]) -> Any:
@@ -180,6 +185,21 @@ class _Script:
                 self.lent.append((f"{label}, given to {call.method}(),", passed, original))
         return output
 
+    def _ours(self, call: Call) -> Any:
+        """A line of our own between their calls."""
+        roles = dict.fromkeys(call.arguments, "setting")
+        given = map_leaves(dict(call.arguments), lambda path, leaf: self._given(path, leaf, roles, []))
+        return named(given.pop("do"))(**given)
+
+    def _as_shown(self, call: Call, output: Any) -> Any:
+        """What the answer holds of an output: of a live one a copy as of now, of our own lines no objects."""
+        if call.method == OURS:
+            return map_leaves(output, lambda _, leaf: leaf if _is_plain(leaf) else f"<{type(leaf).__name__}>")
+        signature = self.contract.calls.get(call.method)
+        if signature is not None and signature.live:
+            return map_leaves(output, lambda _, leaf: leaf.detach().clone() if torch.is_tensor(leaf) else leaf)
+        return output
+
     def _heard(self, output: Any) -> Any:
         """What was returned; facts that came with it are kept apart."""
         if not isinstance(output, Told):
@@ -190,6 +210,8 @@ class _Script:
     def _given(self, path: tuple[Any, ...], leaf: Any, roles: Mapping[str, str], kept: list[Any]) -> Any:
         if isinstance(leaf, Resource):
             return leaf.load()
+        if isinstance(leaf, Given):
+            return next(given[leaf.argument] for method, given in reversed(self.handed) if method == leaf.method)
         if isinstance(leaf, Earlier):
             value = self._returned(leaf)
             if type(value) is torch.Tensor:
@@ -213,6 +235,8 @@ class _Script:
         """What an earlier call of this script returned, the very object."""
         made = zip(self.request.case.calls, self.outputs, strict=False)
         value = [output for call, output in made if call.method == earlier.method][-1 - earlier.back]
+        if earlier.entry is None:
+            return value
         if not isinstance(value, (list, tuple)) or len(value) <= earlier.entry:
             raise TypeError(
                 f"{earlier.method}() must return at least {earlier.entry + 1} values; it returned a {type(value).__name__}"
@@ -274,7 +298,7 @@ class _Script:
         if kind == "raised" and (advice := hint(message)):
             message = f"{message} ({advice})"
         crash = Crash(kind, limit, message, _frames(error), self.phase, self.at)
-        outputs = tuple(map_leaves(self.outputs, lambda _, leaf: _detached(leaf)))
+        outputs = tuple(map_leaves(self.shown, lambda _, leaf: _detached(leaf)))
         return Answer(outputs, {}, tuple(self.effects), crash)
 
 
@@ -324,6 +348,11 @@ def _lacks_something(outputs: list[Any]) -> bool:
     """Whether the last call returned None, or None among other things."""
     last = outputs[-1] if outputs else ()
     return last is None or (isinstance(last, tuple) and any(entry is None for entry in last))
+
+
+def _is_plain(leaf: Any) -> bool:
+    """Whether it can pass the door: a tensor, a number, a text or nothing."""
+    return torch.is_tensor(leaf) or leaf is None or type(leaf) in (bool, int, float, str, bytes)
 
 
 def _is_flat(value: Any) -> bool:

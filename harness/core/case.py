@@ -15,6 +15,8 @@ from harness.core.tree import Path, dotted, leaves, map_leaves
 
 CALL = "call"
 """The method name of a component that is a plain function."""
+OURS = "ours"
+"""The method name of a line that the door plays itself, between the calls of somebody's code; see :func:`ours`."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,7 @@ class Resource:
     arguments: tuple[Any, ...] = ()
 
     def load(self) -> Any:
-        module, _, name = self.where.partition(":")
-        return getattr(importlib.import_module(module), name)(*self.arguments)
+        return named(self.where)(*self.arguments)
 
     def __repr__(self) -> str:
         return f"{self.where.rpartition(':')[2]}({', '.join(map(repr, self.arguments))})"
@@ -73,15 +74,28 @@ class Resource:
 class Earlier:
     """What an earlier line of the same script returned, handed on as it is: a quantizer's own scale, say.
 
-    The latest call of ``method`` (``back`` of its calls before that one), and one entry of what it returned.
+    The latest call of ``method`` (``back`` of its calls before that one), and one entry of what it returned, or all of
+    it where ``entry`` is None.
     """
 
     method: str
-    entry: int
+    entry: int | None = None
     back: int = 0
 
     def __repr__(self) -> str:
-        return f"{self.method}()[{self.entry}]" + (f" of {self.back} before" if self.back else "")
+        entry = "" if self.entry is None else f"[{self.entry}]"
+        return f"{self.method}(){entry}" + (f" of {self.back} before" if self.back else "")
+
+
+@dataclass(frozen=True)
+class Given:
+    """The very object that the latest call of ``method`` was handed as ``argument``: a model that was to be trained, say."""
+
+    method: str
+    argument: str
+
+    def __repr__(self) -> str:
+        return f"the {self.argument} of {self.method}()"
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +112,22 @@ class Call:
     def with_arguments(self, arguments: Mapping[str, Any]) -> Call:
         """The same line with other arguments."""
         return replace(self, arguments=arguments)
+
+
+def ours(do: str, **arguments: Any) -> Call:
+    """A line that the door plays itself: calls ``package.module:function`` of ours, to prepare or to look at something.
+
+    For what passes between their calls and is neither tensor nor number: a model, an optimiser, a folder. Such results
+    can be handed on (:class:`Earlier`); in the answer stands the name of their class.
+    """
+    return Call(OURS, {"do": do, **arguments})
+
+
+def named(where: str) -> Callable[..., Any]:
+    """The function ``package.module:function``."""
+    module, _, name = where.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,10 +34,14 @@ class Argument:
 
 @dataclass(frozen=True)
 class Signature:
-    """The arguments of one call, in order, and what it returns."""
+    """The arguments of one call, in order, and what it returns.
+
+    ``live``: it may return its own tensors, which later calls change; what counts is what they hold when it returns.
+    """
 
     arguments: tuple[Argument, ...]
     result: str
+    live: bool = False
 
     def __str__(self) -> str:
         inner = ", ".join(f"{a.name}: {a.kind}" + (" or None" if a.optional else "") for a in self.arguments)
@@ -61,12 +65,13 @@ class Variant:
 class Dialect:
     """How a published project spells a component: a function of another name, with other arguments.
 
-    ``takes``: names of its arguments, by which it is recognised. ``arguments``: from the contract's arguments to its own.
+    ``takes``: names of its arguments, by which it is recognised; ``lacks``: names that it must not have, for being the
+    contract's own form then. ``arguments``: from the contract's arguments to its own.
     They may be torch tensors, NumPy or JAX arrays. ``absent``: optional parameters that it has no place for.
     ``one_by_one``: arguments whose first axis is a batch, for functions that take one sequence at a time.
     ``result``: from what it returns to what the contract says. ``written``: for functions that write into what they are given,
-    from its own arguments as they are afterwards, and what it returned. ``made``: for a component with a state, from their function
-    to a class with the contract's methods.
+    from its own arguments as they are afterwards, and what it returned. ``made``: for a component with a state, from their function,
+    or class, to a class with the contract's methods.
     """
 
     project: str
@@ -78,6 +83,7 @@ class Dialect:
     result: Callable[[Any], Any] = lambda value: value
     written: Callable[[Mapping[str, Any], Any], Any] | None = None
     made: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from harness.core.case import Call, Case, Earlier, Resource, Settings
+from harness.core.case import Call, Case, Earlier, Given, Resource, Settings
 
 
 def to_json(case: Case) -> dict[str, Any]:
@@ -50,6 +50,8 @@ def _packed(value: Any) -> Any:
         return {"resource": [value.where, _packed(value.arguments)]}
     if isinstance(value, Earlier):
         return {"earlier": [value.method, value.entry, value.back]}
+    if isinstance(value, Given):
+        return {"given": [value.method, value.argument]}
     if isinstance(value, dict):
         return {"entries": [[_packed(k), _packed(v)] for k, v in value.items()]}
     if isinstance(value, tuple):
@@ -88,6 +90,7 @@ def _unpacked(value: Any) -> Any:
         "settings": lambda: Settings(**inner),
         "resource": lambda: Resource(inner[0], _unpacked(inner[1])),
         "earlier": lambda: Earlier(*inner),
+        "given": lambda: Given(*inner),
         "entries": lambda: {_unpacked(k): _unpacked(v) for k, v in inner},
         "tuple": lambda: tuple(_unpacked(v) for v in inner),
         "set": lambda: frozenset(_unpacked(v) for v in inner),

@@ -59,6 +59,21 @@ def test_it_is_recognised_by_its_arguments_alone():
     assert spoken(whole, {"run_scale": 3}.get) is None and spoken(whole, {}.get) is None
 
 
+def test_a_class_may_be_spoken_too_unless_it_is_the_contract_s_own_form():
+    """Where the dialect makes something of it; ``lacks`` tells the contract's own form apart."""
+
+    class Theirs:
+        def __init__(self, gain, power=1): ...
+
+    class Ours(Theirs):
+        def __init__(self, gain, weight): ...
+
+    made = Dialect("a course", "Scale", ("gain",), lambda a: a, made=lambda cls: cls, lacks=("weight",))
+    assert spoken(contract(made), {"Scale": Theirs}.get) is not None
+    assert spoken(contract(made), {"Scale": Ours}.get) is None
+    assert spoken(contract(dialect()), {"run_scale": Theirs}.get) is None
+
+
 def test_it_is_called_with_its_own_arguments():
     assert torch.equal(played(lambda gain, inputs: inputs * gain, dialect()).value, X * GAIN)
 

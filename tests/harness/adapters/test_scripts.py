@@ -1,6 +1,7 @@
 """Scripts at the door: what one line returned goes into another, and whose tensors are trained."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from harness.adapters.door import Door
 from harness.adapters.players import ClassAdapter, FunctionAdapter
-from harness.core.case import Call, Case, Earlier
+from harness.core.case import Call, Case, Earlier, Given, Resource, ours
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.saving import from_json, to_json
 from harness.core.subject import Request
@@ -71,6 +72,72 @@ def test_what_was_not_returned_cannot_be_handed_on() -> None:
 
     crash = play(One, apart(3.0), together()).crash
     assert crash is not None and "apart() must return at least 1 values" in crash.message
+
+
+def test_all_of_it_is_handed_on_where_no_entry_is_named() -> None:
+    """An optimiser's state is the user's own business: it comes back as it was given out."""
+
+    class Whole(Halves):
+        def together(self, half, rest):
+            return half[0] + rest
+
+    both = Call("together", {"half": Earlier("apart"), "rest": torch.ones(2)})
+
+    class Tuple(Whole):
+        def apart(self, x):
+            return x, "theirs"
+
+    assert torch.equal(play(Tuple, apart(3.0), both).value, torch.full((2,), 4.0))
+    assert repr(Earlier("apart")) == "apart()"
+
+
+class Counter:
+    """An object that is neither tensor nor number."""
+
+    def __init__(self, start: int) -> None:
+        self.count = start
+
+
+def count_of(counter, add):
+    return torch.tensor(float(counter.count)), add
+
+
+def test_a_line_of_ours_looks_at_what_was_handed_over() -> None:
+    """The very object that their code got; objects themselves stay behind the door."""
+
+    class Counts(Halves):
+        def together(self, half, rest):
+            half.count += 1
+            return rest
+
+    here = __name__
+    made = ours(f"{here}:Counter", start=3)
+    call = Call("together", {"half": Earlier("ours"), "rest": torch.ones(2)})
+    again = Call("together", {"half": Given("together", "half"), "rest": torch.ones(2)})
+    look = ours(f"{here}:count_of", counter=Given("together", "half"), add=torch.ones(1))
+    answer = play(Counts, made, call, again, look)
+    assert answer.crash is None and answer.outputs[1] == "<Counter>"
+    assert answer.value[0] == 5 and torch.equal(answer.value[1], torch.ones(1))
+    case = Case((made, again, look))
+    assert from_json(json.loads(json.dumps(to_json(case)))).key == case.key
+    fresh = Call("together", {"half": Resource(f"{here}:Counter", (3,)), "rest": torch.ones(2)})
+    assert play(Counts, fresh, fresh, look).value[0] == 4
+
+
+def test_what_is_live_counts_as_it_was_when_it_was_returned() -> None:
+    """An optimiser may return the tensors that it goes on changing."""
+
+    class InPlace(Halves):
+        def apart(self, x):
+            with torch.no_grad():
+                self.weight.add_(x)
+            return self.weight, self.weight
+
+    live = replace(PAIR, calls={**PAIR.calls, "apart": replace(PAIR.calls["apart"], live=True)})
+    case = Case((Call("build", {"weight": torch.ones(2)}), apart(1.0), apart(1.0)))
+    for contract, first in ((live, 2.0), (PAIR, 3.0)):
+        answer = Door("theirs", {"pair": ClassAdapter(InPlace)}, {"pair": contract}).play(Request("pair", case))
+        assert torch.equal(answer.outputs[1][0], torch.full((2,), first))
 
 
 def test_it_is_printed_and_saved() -> None:
