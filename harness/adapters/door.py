@@ -134,8 +134,8 @@ class _Script:
                 gradients = self._backward(player)
             if _lacks_something(self.outputs) and (part := waiting.beneath(adapter.source)):
                 return self._crash("to do", NotImplementedError(part))
-            if self.request.weigh and (built := getattr(player, "built", None)) is not None:
-                self.facts["bytes"] = float(bytes_held(built))
+            if self.request.weigh:
+                self.facts |= self._weights(getattr(player, "built", None))
             outputs = tuple(map_leaves(self.shown, lambda _, leaf: _detached(leaf)))
             return Answer(outputs, gradients, tuple(self.effects), None, self.facts)
         except NotOffered as error:
@@ -199,6 +199,12 @@ class _Script:
         if signature is not None and signature.live:
             return map_leaves(output, lambda _, leaf: leaf.detach().clone() if torch.is_tensor(leaf) else leaf)
         return output
+
+    def _weights(self, built: Any) -> dict[str, float]:
+        """Bytes held by the object that was built, and by what each call returned (of a method called twice, the last)."""
+        returned = zip(self.request.case.calls, self.outputs, strict=True)
+        found = {f"bytes of {call.method}()": float(bytes_held(output)) for call, output in returned if output is not None}
+        return found if built is None else {**found, "bytes": float(bytes_held(built))}
 
     def _heard(self, output: Any) -> Any:
         """What was returned; facts that came with it are kept apart."""

@@ -22,7 +22,8 @@ class Request:
     ``context``: "plain", "inference" (inside torch.inference_mode), "deepcopied" or "reloaded" (state_dict round trip).
     ``fresh``: never answer from memory (repeatability and state are being judged).
     ``output_part``: (axis, start, stop): gradients of this part of the output alone; the cotangent is 0 outside it.
-    ``weigh``: also tell what the object that the script built holds in memory at its end (``facts["bytes"]``).
+    ``weigh``: also tell what the object that the script built holds in memory at its end (``facts["bytes"]``), and what each
+    call returned holds (``facts["bytes of quantize()"]``).
     """
 
     component: str

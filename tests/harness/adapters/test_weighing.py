@@ -3,7 +3,12 @@
 import numpy
 import torch
 
+from harness.adapters.door import Door
+from harness.adapters.players import ClassAdapter
 from harness.adapters.weighing import bytes_held
+from harness.core.case import Call, Case
+from harness.core.contract import Argument, Contract, Signature
+from harness.core.subject import Request
 
 
 class Cache:
@@ -33,3 +38,20 @@ def test_circles_end() -> None:
     one: dict[str, object] = {"x": torch.zeros(1)}
     one["self"] = one
     assert bytes_held(one) == 4
+
+
+class Halver:
+    def __init__(self) -> None:
+        self.table = torch.zeros(5)
+
+    def call(self, x):
+        return x.half(), {"scale": torch.ones(3)}
+
+
+def test_what_a_call_returned_is_weighed_beside_what_was_built() -> None:
+    calls = {"build": Signature((), "it"), "call": Signature((Argument("x", "float[...]"),), "(half, scale)")}
+    contract = Contract("halver", "", calls, Halver, lambda: None)
+    door = Door("it", {"halver": ClassAdapter(Halver)}, {"halver": contract})
+    case = Case((Call("build", {}), Call("call", {"x": torch.zeros(4)})))
+    assert door.play(Request("halver", case, weigh=True)).facts == {"bytes": 20, "bytes of call()": 8 + 12}
+    assert not door.play(Request("halver", case)).facts
