@@ -1,6 +1,7 @@
 """Tolerances: correct code stays well inside, wrong code far outside, zeros never pass."""
 
 import pytest
+import numpy
 import torch
 
 from harness.core.case import Case
@@ -73,6 +74,22 @@ def test_ids_and_texts_are_compared_exactly() -> None:
     assert compare([1, 2], [1, 2, 3], None).where.endswith("they part at position 2: the end, expected 3")
     assert "holds a float" in compare([1.0, 2], [1, 2], None).where
     assert compare("a\xe9", "ae\u0301", None).where.endswith("they part at character 1: U+00E9, expected U+0065")
+
+
+class Handed:
+    """What a quantizer hands from one of its calls to another."""
+
+    def __init__(self) -> None:
+        self.scale = torch.ones(2)
+
+
+def test_arrays_and_objects_of_theirs_are_compared_as_far_as_they_can_be() -> None:
+    """Arrays like tensors; an object, which only its maker can read, by its type."""
+    array = numpy.arange(3.0)
+    assert compare((array, "nf4"), (array.copy(), "nf4"), None).fine
+    assert not compare((array + 1, "nf4"), (array, "nf4"), None).fine
+    assert compare(("a", Handed()), ("a", Handed()), None).fine
+    assert "is a list" in compare([1.0], Handed(), None).where
 
 
 def test_rounding_noise_is_told_from_a_mistake() -> None:
