@@ -1,0 +1,316 @@
+"""From logits to the probabilities of the next id: temperature, top-k, top-p.
+
+Whether ids that tie with the k-th most likely are all kept (transformers, nanoGPT) or cut off at k (litgpt), and what a
+temperature of exactly 0 does, differ between right implementations: neither is judged beyond what all of them share.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import seeds
+from reference_model.next_token_distribution import next_token_distribution
+from specs._sampling import distinct_logits, kept_by_k, kept_by_p, roomy_p
+from specs._transformer import output, tolerance, unmoved
+
+FREE: dict[str, Any] = {"temperature": 1.0, "top_k": None, "top_p": None}
+"""No filter, and the logits as they are."""
+
+
+@st.composite
+def cases(draw: st.DrawFn, k: bool = True, p: bool = True) -> Case:
+    """No two logits of a row are near each other, and no sum of probabilities is near top_p: rounding decides nothing."""
+    sizes = draw(distinct_sizes(batch=(1, 4), vocab_size=(2, 11)))
+    logits = distinct_logits((sizes["batch"], sizes["vocab_size"]), draw(seeds), draw(st.sampled_from((1.0, 0.5, 2.5))))
+    temperature = draw(st.sampled_from((1.0, 0.7, 1.6, 0.4)))
+    with_k, with_p = draw(st.sampled_from(((False, False), (True, False), (False, True), (True, True), (True, True))))
+    top_k = draw(st.integers(1, sizes["vocab_size"])) if with_k and k else None
+    top_p = roomy_p(logits, temperature, top_k, draw(st.integers(0, 99))) if with_p and p else None
+    arguments = {"logits": logits, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    filters = [name for name, value in (("top-k", top_k), ("top-p", top_p)) if value is not None]
+    return Case.of(arguments, family=f"temperature {temperature:g}, {' and '.join(filters) or 'no filter'}", **sizes)
+
+
+@st.composite
+def both_filters(draw: st.DrawFn) -> Case:
+    """Top-k and top-p together, which is where their order shows, over six ids or more."""
+    sizes = draw(distinct_sizes(batch=(1, 3), vocab_size=(6, 10)))
+    logits = distinct_logits((sizes["batch"], sizes["vocab_size"]), draw(seeds), draw(st.sampled_from((0.5, 1.0))))
+    temperature, top_k = draw(st.sampled_from((1.0, 0.6, 1.8))), draw(st.integers(2, 5))
+    top_p = roomy_p(logits, temperature, top_k, draw(st.integers(0, 99)))
+    arguments = {"logits": logits, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    return Case.of(arguments, family="top-k and top-p", **sizes)
+
+
+@st.composite
+def tied(draw: st.DrawFn) -> Case:
+    """Small whole numbers, several times each in every row, and a k that cuts through ids of one value."""
+    sizes = draw(distinct_sizes(batch=(1, 3), vocab_size=(4, 9)))
+    generator = torch.Generator().manual_seed(draw(seeds))
+    shape = (sizes["batch"], sizes["vocab_size"])
+    logits = torch.randint(0, 3, shape, generator=generator).double()
+    arguments = {"logits": logits, **FREE, "top_k": draw(st.integers(1, sizes["vocab_size"] - 1))}
+    return Case.of(arguments, family="ids of one value", **sizes)
+
+
+def asked(trial: Trial, **arguments: Any) -> Case:
+    """The case's logits with these settings, and none but these."""
+    return trial.case.changed(**{**FREE, **arguments})
+
+
+# claims --------------------------------------------------------------------------------------------------------------
+
+
+def is_a_distribution(trial: Trial) -> float:
+    probabilities = output(trial)
+    if bool((probabilities < 0).any()):
+        raise Violation(f"a probability is {float(probabilities.min()):.4g}")
+    totals = probabilities.sum(-1)
+    rounding = 8 * torch.finfo(trial.dtype).eps * probabilities.shape[-1]
+    return trial.close(totals, torch.ones_like(totals), rounding, "the sum of a row's probabilities")
+
+
+def divides_by_the_temperature(trial: Trial) -> float:
+    """Without filters: the logarithm of a ratio of probabilities is the difference of logits over the temperature."""
+    worst, logits = 0.0, trial.case.arguments["logits"]
+    for temperature in (0.5, 1.0, 3.0):
+        case = asked(trial, temperature=temperature)
+        expected = torch.softmax(logits.double() / temperature, -1)
+        what = f"at temperature {temperature:g}, out"
+        worst = max(worst, trial.close(output(trial, case), expected.to(trial.dtype), tolerance(trial, case), what))
+    return worst
+
+
+def cold_is_greedy(trial: Trial) -> float:
+    """A temperature at which the second most likely id is e^-80 times as likely as the first."""
+    logits = trial.case.arguments["logits"]
+    two = logits.topk(2, -1).values
+    case = asked(trial, temperature=float((two[:, 0] - two[:, 1]).min()) / 80)
+    return _all_on_the_best(trial, case, "next to temperature 0, out")
+
+
+def zero_is_greedy(trial: Trial) -> float:
+    case = asked(trial, temperature=0.0)
+    answer = trial.attempt(case)
+    if answer.crash is not None:
+        raise NotOffered(f"it raises {answer.crash.error} at temperature 0")
+    if not torch.is_tensor(answer.value) or not bool(torch.isfinite(answer.value).all()):
+        raise NotOffered("at temperature 0 it divides by 0")
+    return _all_on_the_best(trial, case, "at temperature 0, out")
+
+
+def one_candidate_is_greedy(trial: Trial) -> float:
+    return max(
+        _all_on_the_best(trial, asked(trial, top_k=1), "with top_k = 1, out"),
+        _all_on_the_best(trial, asked(trial, top_k=1, temperature=3.0), "with top_k = 1 at temperature 3, out"),
+    )
+
+
+def _all_on_the_best(trial: Trial, case: Case, what: str) -> float:
+    logits = trial.case.arguments["logits"]
+    expected = torch.zeros_like(logits, dtype=trial.dtype).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
+    return trial.close(output(trial, case), expected, 8 * torch.finfo(trial.dtype).eps, what)
+
+
+def top_k_keeps_the_k_most_likely(trial: Trial) -> float:
+    """For every k, up to more than there are ids: the others have probability 0, those left keep their ratios."""
+    logits, worst = trial.case.arguments["logits"].double(), 0.0
+    size = logits.shape[-1]
+    for top_k in sorted({1, 2, (size + 1) // 2, size}):
+        case = asked(trial, top_k=top_k)
+        expected = torch.softmax(logits.masked_fill(~kept_by_k(logits, top_k), float("-inf")), -1)
+        what = f"with top_k = {top_k}, out"
+        worst = max(worst, trial.close(output(trial, case), expected.to(trial.dtype), tolerance(trial, case), what))
+    return worst
+
+
+def more_candidates_than_ids(trial: Trial) -> float:
+    size, worst = trial.case.dimensions["vocab_size"], 0.0
+    free = asked(trial)
+    for top_k in (size, size + 1, 10 * size):
+        case = asked(trial, top_k=top_k)
+        what = f"with top_k = {top_k} and {size} ids, out"
+        worst = max(worst, trial.close(output(trial, case), output(trial, free), tolerance(trial, free, case), what))
+    return worst
+
+
+def top_p_keeps_the_smallest_set(trial: Trial) -> float:
+    """The fewest ids that reach p, the one included with which it is reached; halfway between two sums of each row."""
+    logits, worst = trial.case.arguments["logits"].double(), 0.0
+    for pick in (0, 1, 2):
+        top_p = roomy_p(logits, 1.0, None, trial.seed % 97 + 31 * pick)
+        case = asked(trial, top_p=top_p)
+        expected = torch.softmax(logits.masked_fill(~kept_by_p(logits, top_p), float("-inf")), -1)
+        what = f"with top_p = {top_p:.4g}, out"
+        worst = max(worst, trial.close(output(trial, case), expected.to(trial.dtype), tolerance(trial, case), what))
+    return worst
+
+
+def top_p_of_one_keeps_all(trial: Trial) -> float:
+    """Up to ids so unlikely that the sum of the others rounds to 1."""
+    case, free = asked(trial, top_p=1.0), asked(trial)
+    bound = tolerance(trial, free, case) + 8 * torch.finfo(trial.dtype).eps
+    return trial.close(output(trial, case), output(trial, free), bound, "with top_p = 1, out")
+
+
+def the_most_likely_always_stays(trial: Trial) -> None:
+    """However small p is, also where 1 - p rounds to 1: for 1e-3 in bfloat16, for 1e-8 in float32."""
+    logits, tried, refused = trial.case.arguments["logits"], 0, ""
+    for dtype in (trial.dtype, torch.float32, torch.bfloat16, torch.float16):
+        for top_p in (1e-3,) if dtype.itemsize == 2 else (1e-3, 1e-8):
+            case = asked(trial, top_p=top_p)
+            answer = trial.attempt(case, dtype=dtype)
+            if answer.crash is not None and dtype in (torch.bfloat16, torch.float16):
+                refused = answer.crash.error
+                continue
+            value = trial.play(case, dtype=dtype).value.float()
+            tried += 1
+            told = str(dtype).removeprefix("torch.")
+            if not bool(torch.isfinite(value).all()):
+                raise Violation(f"with top_p = {top_p:g} in {told} nothing is left: the probabilities are nan")
+            best = logits.to(dtype).float().argmax(-1)
+            if bool((value.gather(-1, best[:, None]) < 0.99).any()):
+                raise Violation(f"with top_p = {top_p:g} in {told} the most likely id is not what is left")
+    if not tried:
+        raise NotOffered(f"it raises {refused}")
+
+
+def filters_together(trial: Trial) -> float:
+    """Top-k first, then top-p of what is left (or in the order that was declared); something is always left."""
+    a, worst = trial.case.arguments, 0.0
+    for top_k in sorted({1, 2, a["top_k"]}):
+        case = trial.case.changed(top_k=top_k)
+        value = output(trial, case)
+        if not bool(torch.isfinite(value).all()):
+            raise Violation(f"with top_k = {top_k} and top_p = {a['top_p']:.4g} nothing is left: the probabilities are nan")
+        what = f"with top_k = {top_k} and top_p = {a['top_p']:.4g}, out"
+        worst = max(worst, trial.close(value, trial.expect(case).value, tolerance(trial, case), what))
+    return worst
+
+
+def ties_are_treated_alike_or_cut_off(trial: Trial) -> None:
+    """What is more likely than the k-th stays, what is less likely goes, and of those that tie with it enough stay."""
+    logits, top_k = trial.case.arguments["logits"], trial.case.arguments["top_k"]
+    value = output(trial)
+    if not bool(torch.isfinite(value).all()):
+        raise Violation("where several ids tie with the k-th, nothing is left: the probabilities are nan")
+    least = logits.topk(top_k, -1).values[..., -1:]
+    kept = value > 0
+    if bool((kept & (logits < least)).any()):
+        raise Violation(f"an id that is less likely than the {top_k}. is kept")
+    if bool((~kept & (logits > least)).any()):
+        raise Violation(f"an id that is more likely than the {top_k}. is dropped")
+    if bool((kept.sum(-1) < top_k).any()):
+        raise Violation(f"fewer than {top_k} ids are kept: those that tie with the {top_k}. are dropped")
+
+
+def ids_in_another_order(trial: Trial) -> float:
+    """A vocabulary numbered otherwise gives the same probabilities, numbered otherwise: sorting was undone."""
+    order = torch.randperm(trial.case.dimensions["vocab_size"], generator=trial.random())
+    moved = trial.case.changed(logits=trial.case.arguments["logits"][:, order])
+    bound = tolerance(trial, None, moved)
+    return trial.close(output(trial, moved), output(trial)[:, order], bound, "with the ids in another order, out")
+
+
+def unchanged_by_a_shift(trial: Trial) -> float:
+    logits = trial.case.arguments["logits"]
+    return unmoved(trial, trial.case.changed(logits=logits + 8.0), "with 8 added to all logits, out")
+
+
+def holds_at_large_logits(trial: Trial) -> None:
+    """Logits of 1e4, and a mask of -inf, give probabilities."""
+    a = trial.case.arguments
+    far = a["logits"] * 1e4
+    banned = a["logits"].clone()
+    banned[:, -1] = float("-inf")
+    for logits, told in ((far, "for logits of 1e4"), (banned, "where an id has a logit of -inf")):
+        case = asked(trial, logits=logits, top_k=2, temperature=0.5)
+        for one in (case, case.changed(top_k=None)):
+            if not bool(torch.isfinite(output(trial, one)).all()):
+                raise Violation(f"{told} a probability is nan or inf")
+    if bool((output(trial, asked(trial, logits=banned))[:, -1] != 0).any()):
+        raise Violation("an id with a logit of -inf has a probability")
+
+
+HIGHEST = "scores = only_the_most_likely(scores, top_k)"
+NUCLEUS = "scores = only_the_nucleus(scores, top_p)"
+DIVIDED = "scores = logits / temperature"
+RESULT = "return torch.softmax(scores, dim=-1)"
+
+CONTRACT = Contract(
+    name="next_token_distribution",
+    meaning="The probabilities that the next id is drawn with: softmax(logits / temperature) over what top-k and top-p leave.",
+    calls={
+        "call": Signature(
+            (
+                Argument("logits", "float[batch, vocab_size]"),
+                Argument("temperature", "number", role="setting", optional=True, default=1.0),
+                Argument("top_k", "integer", role="setting", optional=True),
+                Argument("top_p", "number", role="setting", optional=True),
+            ),
+            "float[batch, vocab_size]",
+        )
+    },
+    reference=next_token_distribution,
+    cases=cases,
+    rows=("logits",),
+    differentiable=False,
+    order=72,
+    deck_size=32,
+    variants=(
+        Variant(
+            "top_p_first",
+            "You take top-p of all ids and top-k of what is left; transformers takes top-k first, so that p is a share of those k.",
+            (Edit(next_token_distribution, f"{HIGHEST}\n{NUCLEUS}", f"{NUCLEUS}\n{HIGHEST}"),),
+        ),
+        Variant(
+            "temperature_last",
+            "You filter first and divide by the temperature after that (as llama.cpp does); transformers divides first, "
+            "so that top-p sees what is drawn from.",
+            (Edit(next_token_distribution, DIVIDED, "scores = logits"),
+             Edit(next_token_distribution, RESULT, "return torch.softmax(scores / temperature, dim=-1)")),
+        ),
+    ),
+    sources=("Fan et al. 2018, section 5.4", "Holtzman et al. 2020, sections 3.1 and 3.2",
+             "huggingface/transformers generation/logits_process.py"),
+    claims=(
+        Claim("is_a_distribution", "no probability is negative and every row sums to one", is_a_distribution,
+              broken_by="not_normalised_again"),
+        Claim("divides_by_the_temperature", "without filters it is the softmax of logits over the temperature",
+              divides_by_the_temperature, broken_by="multiplied_by_the_temperature", max_cases=14),
+        Claim("cold_is_greedy", "towards temperature 0 all probability is on the largest logit", cold_is_greedy,
+              broken_by="multiplied_by_the_temperature", max_cases=14),
+        Claim("zero_is_greedy", "at temperature 0 all probability is on the largest logit", zero_is_greedy,
+              broken_by="zero_takes_the_least", max_cases=14),
+        Claim("one_candidate_is_greedy", "with top_k = 1 all probability is on the largest logit", one_candidate_is_greedy,
+              broken_by="one_candidate_too_many", max_cases=14),
+        Claim("top_k_keeps_the_k_most_likely", "top-k keeps the k most likely ids and their ratios", top_k_keeps_the_k_most_likely,
+              broken_by="the_least_likely_kept", max_cases=14),
+        Claim("more_candidates_than_ids", "a top_k of all ids, or of more than there are, changes nothing", more_candidates_than_ids,
+              broken_by="more_candidates_than_ids_refused", max_cases=10),
+        Claim("top_p_keeps_the_smallest_set", "top-p keeps the smallest set that reaches p, with the id that crosses it",
+              top_p_keeps_the_smallest_set, broken_by="crossing_id_dropped", max_cases=16),
+        Claim("top_p_of_one_keeps_all", "a top_p of 1 keeps every id", top_p_of_one_keeps_all, broken_by="complement_of_p",
+              max_cases=10),
+        Claim("the_most_likely_always_stays", "however small top_p is, the most likely id stays", the_most_likely_always_stays,
+              broken_by="tiny_top_p_drops_everything", max_cases=10),
+        Claim("filters_together", "both filters act, in the order declared, and something is left", filters_together,
+              broken_by="top_p_skipped_beside_top_k", cases=both_filters, max_cases=14),
+        Claim("ties_are_treated_alike_or_cut_off", "of ids that tie with the k-th, at least as many are kept as make k",
+              ties_are_treated_alike_or_cut_off, broken_by="ties_with_the_last_dropped", cases=tied, max_cases=12),
+        Claim("ids_in_another_order", "how the ids are numbered does not matter", ids_in_another_order,
+              broken_by="sorting_not_undone", max_cases=16),
+        Claim("unchanged_by_a_shift", "a constant added to all logits changes nothing", unchanged_by_a_shift,
+              broken_by="filtered_to_zero", max_cases=10),
+        Claim("holds_at_large_logits", "logits of 1e4 and of -inf give probabilities", holds_at_large_logits,
+              broken_by="exponentials_without_the_maximum", max_cases=10),
+    ),
+)  # fmt: skip

@@ -1,0 +1,58 @@
+"""The other orders of the filters: named where nothing was declared, judged as right where they were."""
+
+import pytest
+import torch
+
+from harness.adapters.door import Door
+from harness.adapters.players import FunctionAdapter
+from harness.inspection import Inspection, load_catalogue
+
+KNOWN = load_catalogue()
+CONTRACT = KNOWN.contracts["next_token_distribution"]
+
+
+def top_p_first(logits, temperature=1.0, top_k=None, top_p=None):
+    """Both sets from the whole distribution; what is in both stays."""
+    probabilities = (logits / temperature).softmax(-1)
+    ordered, order = probabilities.sort(-1, descending=True)
+    place = torch.arange(logits.shape[-1]).expand_as(ordered)
+    stays = place < (top_k or logits.shape[-1])
+    if top_p is not None:
+        stays = stays & (ordered.cumsum(-1) - ordered < top_p)
+    kept = torch.where(torch.zeros_like(stays).scatter(-1, order, stays), probabilities, 0.0)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+def temperature_last(logits, temperature=1.0, top_k=None, top_p=None):
+    """Filters see the model's own distribution; the temperature acts on what is left."""
+    ordered, order = logits.sort(-1, descending=True)
+    if top_k is not None:
+        ordered, order = ordered[..., :top_k], order[..., :top_k]
+    if top_p is not None:
+        probabilities = ordered.softmax(-1)
+        ordered = ordered.masked_fill(probabilities.cumsum(-1) - probabilities >= top_p, float("-inf"))
+    return torch.zeros_like(logits).scatter(-1, order, (ordered / temperature).softmax(-1))
+
+
+FORMS = {"top_p_first": top_p_first, "temperature_last": temperature_last}
+
+
+def inspection(name: str, declared: bool) -> Inspection:
+    door = Door(name, {CONTRACT.name: FunctionAdapter(FORMS[name])}, KNOWN.contracts)
+    return Inspection(KNOWN, door, seed=2, variants={CONTRACT.name: name} if declared else {})
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_named_where_it_was_not_declared(name: str) -> None:
+    """The finding is the variant, which says how to declare it."""
+    finding = inspection(name, declared=False).finding_of(CONTRACT.name)
+    assert finding is not None and finding.names == (f"{CONTRACT.name}.variant={name}",)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_right_where_it_was_declared(name: str) -> None:
+    """Every claim holds, none is left out."""
+    judged = inspection(name, declared=True)
+    for claim in KNOWN.claims_of(CONTRACT.name):
+        verdict, _ = judged.bench.judge(CONTRACT, claim, shrink=False)
+        assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.smallest}"
