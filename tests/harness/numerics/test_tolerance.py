@@ -1,7 +1,7 @@
 """Tolerances: correct code stays well inside, wrong code far outside, zeros never pass."""
 
-import pytest
 import numpy
+import pytest
 import torch
 
 from harness.core.case import Case
