@@ -24,7 +24,8 @@ OPTIONS = (
     ("impl-effort", "quick (a first look), default, or thorough (five times the cases)", "default"),
     ("impl-cases", "cases drawn per component (default: what its contract says, mostly 50)", ""),
     ("impl-timeout", "seconds that one case may take", "60"),
-    ("impl-report", "where the run's JSON record is written", ".plumbline/run.json"),
+    ("impl-report", "where the run's JSON record is written, and its faces: run.json,html,csv:checks.csv "
+     "(plumbline report --help lists the formats)", ".plumbline/run.json"),
 )  # fmt: skip
 
 

@@ -20,7 +20,9 @@ from harness.core.verdict import FAILING, HOLDS, MISSING, NOT_OFFERED, Card, Rec
 from harness.declared import Project, how_to_declare
 from harness.inspection import Inspection, inspect_subject, save_case
 from harness.reports import json_file, text
+from harness.reports.github_job import append_summary, in_github
 from harness.reports.next_step import next_step
+from harness.reports.writing import UnknownFormat, destinations, formats, write_face
 from harness.run import EFFORTS
 
 CATEGORY = "also explained"
@@ -55,8 +57,11 @@ class Plugin:
                 effort=_effort(options["impl_effort"]),
             )
             self.required = self._required(options["impl_require"])
+            self.destinations = destinations(options["impl_report"])
         except WrongUse as wrong:
             raise pytest.UsageError(str(wrong)) from None
+        except UnknownFormat as wrong:
+            raise pytest.UsageError(f"--impl-report: {wrong}") from None
         for name in self.catalogue.contracts:
             config.addinivalue_line("markers", f"{name}: Plumbline's checks of {name}")
         self._take_arguments()
@@ -74,6 +79,7 @@ class Plugin:
             missing=tuple(n for n in contracts if n not in self.inspection.begun),
             signatures={name: in_one_line(c) for name, c in contracts.items()},
             effort=self.inspection.effort,
+            started=self.started,
             variants=dict(self.inspection.variants),
             notes=tuple(self.inspection.notes),
         )
@@ -225,12 +231,27 @@ class Plugin:
         """The JSON record, as far as the run has come. A folder that cannot be written to is said once, not fatal."""
         self.saved = time.time()
         self.record.seconds = self.saved - self.started
-        path = self.folder / self.options["impl_report"]
+        path = self.folder / self.destinations.record
         try:
             json_file.write(self.record, path)
         except OSError as error:
-            if not any("record" in note for note in self.record.notes):
-                self.record.notes = (*self.record.notes, f"the record {path} could not be written: {error}")
+            self._note(f"the record {path} could not be written: {error}")
+
+    def _note(self, note: str) -> None:
+        if not any(known.partition(":")[0] == note.partition(":")[0] for known in self.record.notes):
+            self.record.notes = (*self.record.notes, note)
+
+    def _write_faces(self) -> None:
+        """The faces that were asked for; in GitHub's workflows also its summary of the job."""
+        for name, file in self.destinations.faces:
+            try:
+                write_face(name, self.record, self.folder / file)
+            except OSError as error:
+                self._note(f"the {name} report {file} could not be written: {error}")
+        try:
+            append_summary(self.record)
+        except OSError as error:
+            self._note(f"the job's summary could not be written: {error}")
 
     def pytest_report_header(self) -> str:
         here = [n for n in self.catalogue.contracts if n not in self.record.missing]
@@ -251,6 +272,7 @@ class Plugin:
             self._measure()
         self.record.finished = True
         self.save()
+        self._write_faces()
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         failed = reporter.stats.get("failed", []) if reporter else []
         ours = {(r.plumbline["component"], r.plumbline["claim"]): r for r in failed if hasattr(r, "plumbline")}
@@ -309,7 +331,12 @@ class Plugin:
             terminalreporter.write_line(line, bold=True)
         for line in text.trust(self.record):
             terminalreporter.write_line(line)
-        terminalreporter.write_line(f"record: {self.options['impl_report']}")
+        terminalreporter.write_line(f"record: {self.destinations.record}")
+        for name, file in self.destinations.faces:
+            terminalreporter.write_line(f"{name}: {file}")
+        if in_github():
+            for line in formats()["github"].render(self.record).splitlines():
+                terminalreporter.write_line(line)
 
 
 class Component(pytest.Collector):

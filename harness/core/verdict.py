@@ -93,6 +93,8 @@ class Record:
     signatures: dict[str, str] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
     effort: str = "default"
+    started: float = 0.0
+    """Seconds since 1970."""
     seconds: float = 0.0
     finished: bool = False
     version: int = 1

@@ -168,7 +168,7 @@ def table(record: Record) -> list[str]:
         verdicts = record.of(name)
         judged = [v for v in verdicts if v.status == HOLDS or v.failing]
         if not judged:
-            if verdicts or name in record.missing:
+            if verdicts or (name in record.missing and record.planned.get(name)):
                 rows.append((name, "-", "-", "-", _to_do(verdicts)))
             continue
         held = [v for v in judged if v.status == HOLDS]
@@ -188,7 +188,7 @@ def _is_absent(record: Record, name: str) -> bool:
     """Whether nothing of a component is there, so that there is nothing to say of it."""
     verdicts = record.of(name)
     missing = bool(verdicts) and all(v.status == MISSING and not v.where for v in verdicts)
-    return missing or (not verdicts and name in record.missing)
+    return missing or (not verdicts and name in record.missing and bool(record.planned.get(name)))
 
 
 def _to_do(verdicts: Sequence[Verdict]) -> str:

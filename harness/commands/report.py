@@ -1,0 +1,53 @@
+"""``plumbline report``: the record of a run as HTML, Markdown, Gradescope's results, ...; nothing is judged again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from harness.adapters.wrong_use import WrongUse, did_you_mean
+from harness.commands._command import Command
+from harness.reports import json_file
+from harness.reports.writing import USUAL_RECORD, formats, write_face
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    kinds = "; ".join(f"{name}: {kind.meaning}" for name, kind in formats().items())
+    parser.add_argument("record", nargs="?", default=USUAL_RECORD, help=f"a run's JSON record ({USUAL_RECORD} without it)")
+    parser.add_argument("--to", default="html", metavar="FORMAT[,FORMAT]", help=f"what to write (html without it). {kinds}")
+    parser.add_argument("-o", "--output", metavar="PATH", help="the file, or a folder for several; - prints")
+
+
+def run(options: argparse.Namespace) -> int:
+    names = [name.strip() for name in options.to.split(",") if name.strip()]
+    for name in names:
+        if name not in formats():
+            hint = did_you_mean(name, formats()) or f"there are: {', '.join(formats())}"
+            raise WrongUse(f"--to: there is no format {name!r}; {hint}")
+    try:
+        record = json_file.read(Path(options.record))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        hint = "" if Path(options.record).exists() else "; a run of `pytest --impl=mymodel` writes it"
+        raise WrongUse(f"{options.record} is no record of a run: {error}{hint}") from None
+    if options.output == "-":
+        sys.stdout.write("".join(formats()[name].render(record) for name in names))
+        return 0
+    for name in names:
+        path = _path(options.output, formats()[name].file, len(names))
+        try:
+            write_face(name, record, path)
+        except OSError as error:
+            raise WrongUse(f"{path} cannot be written: {error}") from None
+        print(f"{name}: {path}")
+    return 0
+
+
+def _path(output: str | None, usual: str, count: int) -> Path:
+    if output is None:
+        return Path(usual)
+    path = Path(output)
+    return path / usual if path.is_dir() or output.endswith("/") or count > 1 else path
+
+
+COMMAND = Command("write a kept run as a page, a table or a service's format (HTML, Markdown, Gradescope, ...)", arguments, run)

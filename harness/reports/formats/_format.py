@@ -1,0 +1,86 @@
+"""What every format is, and what several of them say alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
+from harness.reports.text import Group, failure, groups, headline
+
+WORDS = {HOLDS: "holds", CRASHED: "crashed", TIMED_OUT: "timed out", MISSING: "to do", NOT_OFFERED: "not offered"}
+
+
+@dataclass(frozen=True)
+class Format:
+    """One face: what it is for, the file it is usually written to, and the text of that file for a record."""
+
+    meaning: str
+    file: str
+    render: Callable[[Record], str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A failure as every format shows it: its group, one line, the whole text, and where their code stands."""
+
+    group: Group
+    title: str
+    line: str
+    text: str
+    file: str
+    at: int
+
+
+def told(record: Record) -> list[Told]:
+    """Every finding once, in order of dependence, each with the text that the terminal shows."""
+    found = []
+    for group in groups(record):
+        head = group.head
+        again = f'pytest --impl={record.impl} -k "{head.component} and {head.claim}"'
+        title = ", ".join(group.names) or f"{head.component}::{head.claim}"
+        text = failure(record, group, again)
+        found.append(Told(group, title, headline(record, group), text, relative(head.where), head.line))
+    return found
+
+
+def relative(file: str) -> str:
+    """A path as seen from the folder of the run, where it lies below it: what services show beside their own files."""
+    here, path = Path.cwd(), Path(file)
+    return path.relative_to(here).as_posix() if file and path.is_relative_to(here) else file
+
+
+def status_of(record: Record, component: str) -> str:
+    """``wrong``, ``holds``, ``not offered`` or ``to do``: of all its verdicts, what weighs most."""
+    verdicts = record.of(component)
+    if any(v.failing for v in verdicts):
+        return "wrong"
+    for status in (HOLDS, MISSING, NOT_OFFERED):
+        if any(v.status == status for v in verdicts):
+            return WORDS[status]
+    return "to do" if component in record.missing and record.planned.get(component) else ""
+
+
+def counted(record: Record) -> dict[str, int]:
+    """How many components hold, are wrong, to do or not offered (those that were not asked for are none of these)."""
+    states = [status_of(record, name) for name in record.order]
+    return {state: states.count(state) for state in ("holds", "wrong", "to do", "not offered")}
+
+
+def verdict_line(record: Record) -> str:
+    """The whole run in one line."""
+    count = counted(record)
+    wrong = sum(v.status in FAILING for v in record.verdicts)
+    unfinished = "" if record.finished else " The run did not come to its end."
+    if count["wrong"]:
+        return f"{count['wrong']} of {count['wrong'] + count['holds']} components are wrong ({wrong} checks fail).{unfinished}"
+    if count["holds"]:
+        more = f", {count['to do']} to do" if count["to do"] else ""
+        return f"All {count['holds']} components that are there hold{more}.{unfinished}"
+    return f"Nothing was judged: {count['to do']} components are to do.{unfinished}"
+
+
+def judged(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Those that say something about the code: it holds, or it does not."""
+    return [v for v in verdicts if v.status == HOLDS or v.failing]

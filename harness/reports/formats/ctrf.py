@@ -1,0 +1,38 @@
+"""The Common Test Report Format: one test per check."""
+
+from __future__ import annotations
+
+import json
+
+from harness.core.verdict import MISSING, NOT_OFFERED, Record, Verdict
+from harness.reports.formats._format import Format
+
+STATES = {"holds": "passed", MISSING: "pending", NOT_OFFERED: "skipped"}
+
+
+def render(record: Record) -> str:
+    verdicts = [v for name in record.order for v in record.of(name)]
+    tests = [_test(v) for v in verdicts]
+    states = [test["status"] for test in tests]
+    counts = {state: states.count(state) for state in ("passed", "failed", "skipped", "pending", "other")}
+    start = round(1000 * record.started)
+    summary = {"tests": len(tests), **counts, "start": start, "stop": start + round(1000 * record.seconds)}
+    results = {"tool": {"name": "plumbline"}, "summary": summary, "tests": tests}
+    return json.dumps({"reportFormat": "CTRF", "specVersion": "0.0.0", "results": results}, indent=1) + "\n"
+
+
+def _test(v: Verdict) -> dict[str, object]:
+    test: dict[str, object] = {
+        "name": f"{v.component}::{v.claim}", "status": STATES.get(v.status, "failed"), "duration": round(1000 * v.seconds),
+        "suite": [v.component], "tags": list(v.finding), "extra": {"sentence": v.sentence, "cases": v.cases},
+    }  # fmt: skip
+    if v.message:
+        test["message"] = v.message
+    if v.frames:
+        test["trace"] = "\n".join(v.frames)
+    if v.where:
+        test |= {"filePath": v.where, "line": v.line}
+    return test
+
+
+FORMAT = Format("Common Test Report Format (ctrf.io)", "ctrf-report.json", render)

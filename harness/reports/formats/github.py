@@ -1,0 +1,33 @@
+"""Annotations of GitHub Actions: workflow commands that put a finding beside the line that is wrong."""
+
+from __future__ import annotations
+
+from harness.core.verdict import Record
+from harness.reports.formats._format import Format, told
+
+MOST = 10
+"""Errors that GitHub shows per step; it drops the rest without a word, so the last line tells of them."""
+
+
+def render(record: Record) -> str:
+    found = told(record)
+    shown = found if len(found) <= MOST else found[: MOST - 1]
+    lines = []
+    for one in shown:
+        where = f"file={_property(one.file)},line={max(one.at, 1)}," if one.file else ""
+        lines.append(f"::error {where}title={_property(one.title)}::{_data(one.line)}")
+    if len(found) > len(shown):
+        rest = ", ".join(one.title for one in found[len(shown) :])
+        lines.append(f"::error title={_property(f'and {len(found) - len(shown)} more')}::{_data(rest)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+FORMAT = Format("GitHub annotations, to be printed in a workflow step", "github.txt", render)

@@ -1,0 +1,36 @@
+"""Gradescope's results.json: one test per component with the share of its checks that hold, findings as its output."""
+
+from __future__ import annotations
+
+import json
+
+from harness.core.verdict import Record
+from harness.reports.formats._format import Format, judged, status_of, told, verdict_line
+from harness.reports.text import trust
+
+
+def render(record: Record) -> str:
+    texts: dict[str, list[str]] = {}
+    for one in told(record):
+        texts.setdefault(one.group.head.component, []).append(one.text)
+    tests = []
+    for number, name in enumerate(record.order, 1):
+        state = status_of(record, name)
+        if not state:
+            continue
+        seen = judged(record.of(name))
+        held = sum(not v.failing for v in seen)
+        outputs = texts.get(name, []) or ([f"{name} is explained by what it is made of"] if state == "wrong" else [])
+        tests.append({
+            "number": str(number), "name": name, "max_score": 1.0, "score": round(held / len(seen), 4) if seen else 0.0,
+            "status": "passed" if state in ("holds", "not offered") else "failed",
+            "output": "\n\n".join(outputs) or state, "output_format": "text", "tags": [state],
+        })  # fmt: skip
+    body = {
+        "output": "\n".join([verdict_line(record), *trust(record)]), "output_format": "text",
+        "execution_time": round(record.seconds, 2), "stdout_visibility": "hidden", "tests": tests,
+    }  # fmt: skip
+    return json.dumps(body, indent=1) + "\n"
+
+
+FORMAT = Format("Gradescope results.json: a point for each component, in shares of its checks", "results.json", render)

@@ -1,0 +1,63 @@
+"""The run as Markdown: verdict, table, findings, facts. What GitHub's job summary shows, too."""
+
+from __future__ import annotations
+
+from harness.core.verdict import MISSING, NOT_OFFERED, Record
+from harness.reports.formats._format import Format, judged, status_of, told, verdict_line
+from harness.reports.next_step import next_step
+from harness.reports.text import notes, trust
+
+SIGNS = {"wrong": "**wrong**", "holds": "holds"}
+
+
+def render(record: Record) -> str:
+    lines = [f"# Plumbline: `{record.impl}`", "", f"**{verdict_line(record)}**", ""]
+    lines += _table(record)
+    failures = told(record)
+    if failures:
+        lines += ["## What is wrong", ""]
+        for one in failures:
+            where = f" (`{one.file}:{one.at}`)" if one.file else ""
+            lines += [f"### {one.title}{where}", "", _escaped(one.line), "", *_block(one.text), ""]
+    if record.facts:
+        lines += ["## Facts", "", *(f"- `{f.component}`: {_escaped(f.sentence)} ({_escaped(f.how)})" for f in record.facts), ""]
+    told_notes = list(notes(record))
+    if told_notes:
+        lines += ["## Notes", "", *(f"- {_escaped(note)}" for note in told_notes), ""]
+    lines += [*(_escaped(line) for line in next_step(record)), "", *(f"{_escaped(line)}  " for line in trust(record)), ""]
+    return "\n".join(lines)
+
+
+def _table(record: Record) -> list[str]:
+    rows, absent = [], []
+    for name in record.order:
+        verdicts, state = record.of(name), status_of(record, name)
+        if state in SIGNS:
+            seen = judged(verdicts)
+            held = [v for v in seen if not v.failing]
+            errors = [v.error for v in held if v.error is not None]
+            finding = ", ".join(f"`{n}`" for n in dict.fromkeys(n for v in seen for n in v.finding))
+            worst = f"{max(errors):.2g} of 1" if errors else ""
+            rows.append(f"| `{name}` | {len(held)} of {len(seen)} | {worst} | {SIGNS[state]}{': ' + finding if finding else ''} |")
+        elif state:
+            absent.append(name if state == MISSING else f"{name} ({NOT_OFFERED})")
+    lines = ["| component | claims held | worst error | verdict |", "|---|---|---|---|", *rows, ""] if rows else []
+    return [*lines, *([f"To do: {', '.join(absent)}.", ""] if absent else [])]
+
+
+def _block(text: str) -> list[str]:
+    """As it stands; longer fences where the text has some itself."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return [f"{fence}diff", text, fence]
+
+
+def _escaped(text: str) -> str:
+    """Their words are no markup."""
+    for sign in ("\\", "`", "*", "_", "<", "|", "["):
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+FORMAT = Format("the run as Markdown, for a page or a pull request", "plumbline.md", render)

@@ -1,0 +1,60 @@
+"""Where a run's record and its faces are written: ``--impl-report=run.json,html,csv:checks.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import harness.reports.formats
+from harness.core.scan import scan
+from harness.core.verdict import Record
+from harness.reports.formats._format import Format
+
+USUAL_RECORD = ".plumbline/run.json"
+
+
+class UnknownFormat(ValueError):
+    """The text names no format; the message lists those there are."""
+
+
+@dataclass(frozen=True)
+class Destinations:
+    """The record's file, and each format's name with its file."""
+
+    record: str = USUAL_RECORD
+    faces: tuple[tuple[str, str], ...] = ()
+
+
+@cache
+def formats() -> Mapping[str, Format]:
+    """Every format by the name of its file in ``harness/reports/formats``."""
+    return scan(harness.reports.formats, "FORMAT", Format)
+
+
+def destinations(text: str) -> Destinations:
+    """Pieces separated by commas: a path that ends in .json is the record's, ``format`` or ``format:path`` a face.
+
+    Raises UnknownFormat naming the piece.
+    """
+    record, faces = USUAL_RECORD, []
+    for piece in filter(None, (p.strip() for p in text.split(","))):
+        name, _, path = piece.partition(":")
+        if name in formats():
+            faces.append((name, path or formats()[name].file))
+        elif piece.endswith(".json"):
+            record = piece
+        else:
+            known = ", ".join(formats())
+            raise UnknownFormat(
+                f"{piece!r} is neither the record's file (it ends in .json) nor a format; formats: {known} "
+                f"(FORMAT or FORMAT:FILE, separated by commas)"
+            )
+    return Destinations(record, tuple(faces))
+
+
+def write_face(name: str, record: Record, path: Path) -> None:
+    """Render one format into a file; folders on the way are made. Raises OSError where it cannot be written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(formats()[name].render(record), encoding="utf-8", newline="\n")
