@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -93,7 +94,8 @@ class _Speaking:
 
     def _once(self, arguments: Mapping[str, Any]) -> Any:
         given = self.dialect.arguments(arguments)
-        with nothing_disturbed():  # such functions build a module each time, which draws weights that are then replaced
+        # Such functions build a module each time, which draws weights that are then replaced.
+        with nullcontext() if self.adapter.contract.draws else nothing_disturbed():
             value = self.adapter.source(**given)
         if self.dialect.written is not None:
             return self.dialect.written(given, value)

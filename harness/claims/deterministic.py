@@ -23,4 +23,10 @@ def adds_noise():
     return sabotage
 
 
-CLAIM = Claim("deterministic", "the same call twice gives the same numbers", deterministic, sabotage=adds_noise())
+CLAIM = Claim(
+    "deterministic",
+    "the same call twice gives the same numbers",
+    deterministic,
+    needs=lambda contract: not contract.draws,
+    sabotage=adds_noise(),
+)

@@ -94,7 +94,8 @@ class Contract:
     component with a state. ``cases`` makes the Hypothesis strategy of its valid cases, ``invalid`` that of calls that
     must be refused. ``rows``: arguments whose first axis is a batch of independent rows. ``leading_axes``: arguments
     whose leading axes are free. ``differentiable``: whether gradients are promised. ``agrees``: whether its numbers must
-    be the reference's (a quantizer's codes need not be). ``optional_methods``: calls a subject may leave out.
+    be the reference's (a quantizer's codes need not be). ``draws``: that it draws random numbers, from a generator that it
+    is given or from the global ones, so that two calls need not agree. ``optional_methods``: calls a subject may leave out.
     ``parts``: the components it is made of. ``inside``: for each part, where its parameters stand among this contract's
     own (``{"norm": {"weight": "norm_1_weight"}}``), so that a module can be taken apart. ``classes``: names of published
     module classes of it. ``size_names``: how published constructors and configurations name its sizes.
@@ -116,6 +117,7 @@ class Contract:
     differentiable: bool = True
     half_precision: bool = True
     agrees: bool = True
+    draws: bool = False
     order: int = 100
     headline: bool = False
     optional_methods: frozenset[str] = frozenset()
