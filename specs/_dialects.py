@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy
 import torch
 
 from harness.core.claim import NotOffered
@@ -276,3 +277,30 @@ PICO_BLOCK = Dialect(
 PICO_MODEL = Dialect(
     PICO, "gpt2", ("inputs", "wte", "wpe", "blocks", "ln_f", "n_head"), pico_model, one_by_one=("ids",),
 )  # fmt: skip
+
+
+# batches -------------------------------------------------------------------------------------------------------------
+
+
+def _batches(function: str, tokens: str, time: str, *more: str) -> Dialect:
+    """``get_batch(data, batch_size, block_size)`` in any order; CS336's data is a NumPy array. ``more``: device, generator."""
+    as_numpy = tokens == "dataset"
+
+    def arguments(a: Arguments) -> dict[str, Any]:
+        data = a["tokens"]
+        given = {tokens: numpy.asarray(data) if as_numpy else data, "batch_size": a["batch"], time: a["time"]}
+        if "device" in more:
+            given["device"] = "cpu"
+        return {**given, "generator": a["generator"]} if "generator" in more else given
+
+    project = CS336 if as_numpy else "nanoGPT"
+    return Dialect(project, function, (tokens, "batch_size", time, *more), arguments)
+
+
+BATCHES = tuple(
+    _batches(function, tokens, time, *more)
+    for function in ("run_get_batch", "get_batch")
+    for more in (("device",), ())
+    for tokens in ("dataset", "data")
+    for time in ("context_length", "block_size", "seq_len")
+)
