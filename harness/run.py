@@ -356,7 +356,10 @@ class Bench:
         largest = max((p.error for _, p in tally.broken if isinstance(p, Violation)), default=math.inf)
         excess = largest if math.isfinite(largest) else None
         case, problem = min(tally.broken, key=lambda pair: weight(pair[0]))
-        return replace(self._shown(base, case, problem), excess=excess, violated=len(tally.broken))
+        heats = [problem.heat for _, problem in tally.broken if isinstance(problem, Violation)]
+        largest_heat = max(heats, key=lambda heat: sum(map(len, heat)), default=())
+        shown = self._shown(base, case, problem)
+        return replace(shown, excess=excess, violated=len(tally.broken), heat=largest_heat)
 
     def _shown(self, verdict: Verdict, case: Case, problem: Exception) -> Verdict:
         """The verdict with this violating case in it; the case is kept for a replay."""
@@ -473,7 +476,7 @@ class BenchTrial:
             found = compare(actual, expected, tolerance, what)
         if found.fine:
             return found.ratio
-        raise Violation(f"{what} is not what it must be", worst=found.where, error=found.ratio)
+        raise Violation(f"{what} is not what it must be", worst=found.where, error=found.ratio, heat=found.heat)
 
     def cotangent(self, value: torch.Tensor) -> torch.Tensor:
         generator = torch.Generator().manual_seed(COTANGENT_SEED)

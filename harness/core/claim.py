@@ -13,11 +13,14 @@ from harness.core.subject import Answer
 
 
 class Violation(Exception):
-    """The claim does not hold on this case. ``error`` is in units of the tolerance (inf where there is none)."""
+    """The claim does not hold on this case. ``error`` is in units of the tolerance (inf where there is none); ``heat``:
+    the same for every element around the worst, over two axes."""
 
-    def __init__(self, message: str, *, worst: str = "", error: float = float("inf")) -> None:
+    def __init__(
+        self, message: str, *, worst: str = "", error: float = float("inf"), heat: tuple[tuple[float, ...], ...] = ()
+    ) -> None:
         super().__init__(message)
-        self.message, self.worst, self.error = message, worst, error
+        self.message, self.worst, self.error, self.heat = message, worst, error, heat
 
 
 class NotApplicable(Exception):

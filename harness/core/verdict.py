@@ -45,6 +45,8 @@ class Verdict:
     line: int = 0
     false_alarm: float = 0.0
     seconds: float = 0.0
+    heat: tuple[tuple[float, ...], ...] = ()
+    """Errors in units of the tolerance over two axes, of the largest violating case."""
 
     @property
     def failing(self) -> bool:
@@ -55,8 +57,11 @@ class Verdict:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Verdict:
-        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**frozen)
+        return cls(**{name: _frozen(value) for name, value in values.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)

@@ -151,12 +151,20 @@ def _moved(play: Callable[[Case], Answer], case: Case, epsilon: float | None, se
         return play(start)
 
 
+HEAT, HOTTEST = 24, 1e30
+"""Rows and columns of errors that are kept to be shown, and the largest that is told apart."""
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Largest excess of one value over another in units of the tolerance, and where it is."""
+    """Largest excess of one value over another in units of the tolerance, and where it is.
+
+    ``heat``: where it exceeds, the excess of every element around the worst one, over the last two axes of a tensor.
+    """
 
     ratio: float
     where: str = ""
+    heat: tuple[tuple[float, ...], ...] = ()
 
     @property
     def fine(self) -> bool:
@@ -261,7 +269,15 @@ def _compare_tensors(actual: Any, expected: torch.Tensor, tolerance: Any, name: 
     bound = float(tolerance) if tolerance is not None else 0.0
     ratio = 0.0 if worst == 0 else (worst / bound if bound > 0 else float("inf"))
     place = f"{name}[{', '.join(map(str, index))}]" if index else name
-    return Comparison(ratio, f"{place} = {_apart(float(a.reshape(-1)[flat]), float(b.reshape(-1)[flat]))}")
+    heat = _heat(gap, index, bound) if ratio > 1 else ()
+    return Comparison(ratio, f"{place} = {_apart(float(a.reshape(-1)[flat]), float(b.reshape(-1)[flat]))}", heat)
+
+
+def _heat(gap: torch.Tensor, index: list[int], bound: float) -> tuple[tuple[float, ...], ...]:
+    """Two digits of the excess over the last two axes through the worst element; the first rows and columns of large ones."""
+    plane = gap[tuple(index[:-2])] if gap.dim() >= 2 else gap.reshape(1, -1)
+    ratios = (plane[:HEAT, :HEAT] / (bound or 1e-300)).clamp(max=HOTTEST)
+    return tuple(tuple(float(f"{ratio:.2g}") for ratio in row) for row in ratios.tolist())
 
 
 def is_rounding_noise(errors: Callable[[Case], Any], case: Case, seed: int = 11) -> bool:

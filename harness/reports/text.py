@@ -79,7 +79,7 @@ def failure(record: Record, group: Group, again: str = "") -> str:
     lines: list[str] = []
     card = record.cards.get(group.names[0]) if group.names else None
     if card is not None:
-        lines += [*_opening(verdict, card), "", textwrap.indent(card.diff, "    "), "", *_wrapped(card.sentence, "  ")]
+        lines += [*opening(verdict, card), "", textwrap.indent(card.diff, "    "), "", *_wrapped(card.sentence, "  ")]
     elif verdict.status == CRASHED:
         lines += [f"{verdict.component} raised an error ({_of(verdict)}):", "", f"    {verdict.message}"]
         lines += ["", *textwrap.indent("\n".join(verdict.frames), "    ").splitlines()] if verdict.frames else []
@@ -93,11 +93,12 @@ def failure(record: Record, group: Group, again: str = "") -> str:
             "",
             *_wrapped(verdict.message, "    "),
         ]
-    lines += _facts(record, group, card, again)
+    lines += _laid_out(evidence(record, group, again))
     return "\n".join(lines)
 
 
-def _opening(verdict: Verdict, card: Card) -> list[str]:
+def opening(verdict: Verdict, card: Card) -> list[str]:
+    """What is wrong with what, on how many cases."""
     subject = verdict.component
     if card.component != verdict.component:
         return [f"{subject} disagrees with the reference on {_of(verdict)}. Its {card.component} computes:"]
@@ -110,8 +111,10 @@ def _of(verdict: Verdict) -> str:
     return f"{verdict.violated} of {verdict.cases} cases" if verdict.cases != 1 else "the one case tried"
 
 
-def _facts(record: Record, group: Group, card: Card | None, again: str) -> list[str]:
-    verdict, facts = group.head, []
+def evidence(record: Record, group: Group, again: str) -> list[tuple[str, str]]:
+    """What is known of a failure beside its sentence: labels and what they say, in order."""
+    card = record.cards.get(group.names[0]) if group.names else None
+    verdict, facts = group.head, list[tuple[str, str]]()
     if verdict.smallest:
         facts.append(("smallest case", verdict.smallest))
     if verdict.worst:
@@ -139,8 +142,12 @@ def _facts(record: Record, group: Group, card: Card | None, again: str) -> list[
         facts.append(("more", f"plumbline explain {card.name}"))
     if verdict.case_id:
         facts.append(("again", f"plumbline replay {verdict.case_id}" + (f"     {again}" if again else "")))
+    return facts
+
+
+def _laid_out(told: list[tuple[str, str]]) -> list[str]:
     lines = [""]
-    for label, value in facts:
+    for label, value in told:
         wrapped = textwrap.wrap(value, WIDTH - 18, break_long_words=False, break_on_hyphens=False) or [""]
         lines.append(f"  {label:<16}{wrapped[0]}")
         lines += [f"  {'':<16}{more}" for more in wrapped[1:]]

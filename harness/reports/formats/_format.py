@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
-from harness.reports.text import Group, failure, groups, headline
+from harness.reports.text import Group, evidence, failure, groups, headline, opening
 
 WORDS = {HOLDS: "holds", CRASHED: "crashed", TIMED_OUT: "timed out", MISSING: "to do", NOT_OFFERED: "not offered"}
 
@@ -23,12 +23,15 @@ class Format:
 
 @dataclass(frozen=True)
 class Told:
-    """A failure as every format shows it: its group, one line, the whole text, and where their code stands."""
+    """A failure as every format shows it: its group, one line, the whole text and its parts, and where their code stands."""
 
     group: Group
     title: str
     line: str
     text: str
+    opening: str
+    diff: str
+    evidence: tuple[tuple[str, str], ...]
     file: str
     at: int
 
@@ -40,8 +43,11 @@ def told(record: Record) -> list[Told]:
         head = group.head
         again = f'pytest --impl={record.impl} -k "{head.component} and {head.claim}"'
         title = ", ".join(group.names) or f"{head.component}::{head.claim}"
-        text = failure(record, group, again)
-        found.append(Told(group, title, headline(record, group), text, relative(head.where), head.line))
+        card = record.cards.get(group.names[0]) if group.names else None
+        found.append(Told(
+            group, title, headline(record, group), failure(record, group, again), " ".join(opening(head, card)) if card else "",
+            card.diff if card else "", tuple(evidence(record, group, again)), relative(head.where), head.line,
+        ))  # fmt: skip
     return found
 
 
