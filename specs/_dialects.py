@@ -8,7 +8,9 @@ The arguments may be arrays of any library: plain slicing and ``.T`` is all that
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -303,4 +305,37 @@ BATCHES = tuple(
     for more in (("device",), ())
     for tokens in ("dataset", "data")
     for time in ("context_length", "block_size", "seq_len")
+)
+
+
+# learning merges -----------------------------------------------------------------------------------------------------
+
+
+def _as_a_file(a: Arguments) -> dict[str, Any]:
+    """The text as a file, in a folder that goes when the arguments do."""
+    if not a["text"] or "\r" in a["text"]:
+        raise NotOffered("it reads a file: an empty one, or carriage returns, are read in several ways")
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "text.txt"
+    path.write_bytes(a["text"].encode())
+    given = _Files(input_path=str(path), vocab_size=a["vocab_size"], special_tokens=list(a["special_tokens"]))
+    given.folder = folder
+    return given
+
+
+class _Files(dict[str, Any]):
+    """Arguments, and the folder that one of them stands in."""
+
+    folder: Any = None
+
+
+def _file_gone(given: Arguments, value: Any) -> Any:
+    assert isinstance(given, _Files)
+    given.folder.cleanup()
+    return value
+
+
+TRAINERS = tuple(
+    Dialect(CS336, function, ("input_path", "vocab_size", "special_tokens"), _as_a_file, written=_file_gone)
+    for function in ("run_train_bpe", "train_bpe")
 )
