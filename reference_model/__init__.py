@@ -10,6 +10,7 @@ from reference_model.clip_grad_norm import clip_grad_norm
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
 from reference_model.gelu import gelu
 from reference_model.gpt2 import gpt2, initialise
+from reference_model.grouped_query_attention import grouped_query_attention
 from reference_model.kv_cache import kv_cache
 from reference_model.layer_norm import layer_norm
 from reference_model.learned_positions import learned_positions
@@ -42,6 +43,7 @@ __all__ = [
     "gelu",
     "gpt2",
     "gpt2_ranks",
+    "grouped_query_attention",
     "initialise",
     "kv_cache",
     "layer_norm",

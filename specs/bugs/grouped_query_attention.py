@@ -1,0 +1,121 @@
+"""Known mistakes in attention with shared key and value heads."""
+
+from harness.core.bug import Bug, Edit
+from reference_model.grouped_query_attention import grouped_query_attention
+
+Q, K, V = "q = linear(x, query_weight)", "k = linear(x, key_weight)", "v = linear(x, value_weight)"
+SPLIT_Q = "q = q.reshape(batch, time, n_heads, head_size)"
+SPLIT_K, SPLIT_V = (f"{n} = {n}.reshape(batch, time, n_kv_heads, head_size)" for n in "kv")
+TURN_Q, TURN_K, TURN_V = (f"{n} = {n}.transpose(1, 2)" for n in "qkv")
+KEYS = "keys = k.repeat_interleave(shared_by, dim=1)"
+VALUES = "values = v.repeat_interleave(shared_by, dim=1)"
+SCALE = "scale = 1.0 / math.sqrt(head_size)"
+SCORES = "scores = q @ keys.transpose(-2, -1) * scale"
+FUTURE = "future = everywhere.triu(diagonal=1)"
+MASKED = 'masked = scores.masked_fill(future, float("-inf"))'
+SOFTMAX = "weights = softmax(masked, dim=-1)"
+MIXED = "mixed = weights @ values"
+TOGETHER = "together = mixed.transpose(1, 2)"
+RESULT = "return linear(merged, out_weight)"
+
+ANGLES = """
+values = v.repeat_interleave(shared_by, dim=1)
+if head_size % 2:
+    raise ValueError(f"a head size of {head_size} cannot be rotated in pairs")
+steps = 10000.0 ** (-torch.arange(0, head_size, 2, dtype=torch.float64, device=x.device) / head_size)
+angles = torch.arange(time, dtype=torch.float64, device=x.device)[:, None] * steps
+cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+"""
+IN_HALVES = ANGLES + """
+half = head_size // 2
+q = torch.cat([q[..., :half] * cos - q[..., half:] * sin, q[..., :half] * sin + q[..., half:] * cos], -1)
+keys = torch.cat([keys[..., :half] * cos - keys[..., half:] * sin, keys[..., :half] * sin + keys[..., half:] * cos], -1)
+"""
+IN_PAIRS = ANGLES + """
+q = torch.stack([q[..., ::2] * cos - q[..., 1::2] * sin, q[..., ::2] * sin + q[..., 1::2] * cos], -1).flatten(-2)
+keys = torch.stack([keys[..., ::2] * cos - keys[..., 1::2] * sin, keys[..., ::2] * sin + keys[..., 1::2] * cos], -1).flatten(-2)
+"""
+
+gqa = grouped_query_attention
+
+BUGS = (
+    # which group a head uses
+    Bug("groups_tiled", "Keys and values are repeated as a whole, 0 1 0 1, so that head h uses group h % G; heads next to each other share a "
+        "group: repeat_interleave, 0 0 1 1.",
+        gqa, KEYS, "keys = k.repeat(1, shared_by, 1, 1)", also=(Edit(gqa, VALUES, "values = v.repeat(1, shared_by, 1, 1)"),)),
+    Bug("keys_tiled", "The keys are repeated as a whole, 0 1 0 1, the values one by one, 0 0 1 1.",
+        gqa, KEYS, "keys = k.repeat(1, shared_by, 1, 1)"),
+    Bug("values_tiled", "The values are repeated as a whole, 0 1 0 1, the keys one by one, 0 0 1 1.",
+        gqa, VALUES, "values = v.repeat(1, shared_by, 1, 1)"),
+    Bug("repeated_along_time", "Keys and values are repeated along the positions, not along the heads (the wrong axis for this layout).",
+        gqa, KEYS, "keys = k.repeat_interleave(shared_by, dim=2)[:, :, :time].repeat_interleave(shared_by, dim=1)",
+        also=(Edit(gqa, VALUES, "values = v.repeat_interleave(shared_by, dim=2)[:, :, :time].repeat_interleave(shared_by, dim=1)"),),
+        seen_in=("PrimeIntellect-ai/prime-rl#2681", "ByteDance-Seed/VeOmni#162")),
+    Bug("first_group_for_all", "All heads use the first group.",
+        gqa, KEYS, "keys = k[:, :1].repeat(1, n_heads, 1, 1)", also=(Edit(gqa, VALUES, "values = v[:, :1].repeat(1, n_heads, 1, 1)"),)),
+    Bug("groups_averaged", "All heads use the mean of the groups.",
+        gqa, KEYS, "keys = k.mean(1, keepdim=True).repeat(1, n_heads, 1, 1)",
+        also=(Edit(gqa, VALUES, "values = v.mean(1, keepdim=True).repeat(1, n_heads, 1, 1)"),)),
+    Bug("groups_in_reverse", "The groups are used in reverse order.",
+        gqa, KEYS, "keys = k.flip(1).repeat_interleave(shared_by, dim=1)",
+        also=(Edit(gqa, VALUES, "values = v.flip(1).repeat_interleave(shared_by, dim=1)"),)),
+    Bug("groups_off_by_one", "Head h uses the group of head h + 1.",
+        gqa, KEYS, "keys = k.repeat_interleave(shared_by, dim=1).roll(-1, 1)",
+        also=(Edit(gqa, VALUES, "values = v.repeat_interleave(shared_by, dim=1).roll(-1, 1)"),)),
+    Bug("query_heads_strided", "The features of a query head are taken with a stride of H; those of a head stand next to each other.",
+        gqa, SPLIT_Q, "q = q.reshape(batch, time, head_size, n_heads).transpose(2, 3)"),
+    Bug("key_value_heads_strided", "The features of a key-value head are taken with a stride of G; those of a head stand next to each other.",
+        gqa, SPLIT_K, "k = k.reshape(batch, time, head_size, n_kv_heads).transpose(2, 3)",
+        also=(Edit(gqa, SPLIT_V, "v = v.reshape(batch, time, head_size, n_kv_heads).transpose(2, 3)"),)),
+    Bug("split_without_transpose", "q, k and v are viewed as [B, heads, T, K] at once, which mixes positions with heads.",
+        gqa, SPLIT_Q, "q = q.reshape(batch, n_heads, time, head_size)",
+        also=(Edit(gqa, SPLIT_K, "k = k.reshape(batch, n_kv_heads, time, head_size)"),
+              Edit(gqa, SPLIT_V, "v = v.reshape(batch, n_kv_heads, time, head_size)"),
+              *(Edit(gqa, turn, f"{turn[0]} = {turn[0]}") for turn in (TURN_Q, TURN_K, TURN_V)))),
+    Bug("keys_without_transpose", "The keys and values are viewed as [B, G, T, K] at once, which mixes positions with heads.",
+        gqa, SPLIT_K, "k = k.reshape(batch, n_kv_heads, time, head_size)",
+        also=(Edit(gqa, SPLIT_V, "v = v.reshape(batch, n_kv_heads, time, head_size)"),
+              *(Edit(gqa, turn, f"{turn[0]} = {turn[0]}") for turn in (TURN_K, TURN_V)))),
+    Bug("merged_without_transpose", "The heads are merged without transpose(1, 2) before the reshape, which mixes positions with heads.",
+        gqa, TOGETHER, "together = mixed"),
+    # which weight is which
+    Bug("keys_and_values_exchanged", "The weights of keys and values have changed places.",
+        gqa, K, "k = linear(x, value_weight)", also=(Edit(gqa, V, "v = linear(x, key_weight)"),)),
+    Bug("keys_for_values", "The weights are applied to the keys; it must be the values.", gqa, MIXED, "mixed = weights @ keys"),
+    Bug("query_weight_transposed", "Your query_weight is [in, out]; it is [out, in], as in torch.nn.Linear.",
+        gqa, Q, "q = linear(x, query_weight.transpose(0, 1))"),
+    Bug("out_weight_transposed", "Your out_weight is [in, out]; it is [out, in], as in torch.nn.Linear.",
+        gqa, RESULT, "return linear(merged, out_weight.transpose(0, 1))"),
+    Bug("out_projection_forgotten", "The heads are joined and returned; out_weight is not used.", gqa, RESULT, "return merged + 0 * linear(merged, out_weight)"),
+    Bug("residual_inside", "x is added inside; the block adds it.", gqa, RESULT, "return x + linear(merged, out_weight)"),
+    # the scale
+    Bug("scaled_by_width", "The scores are divided by sqrt(D), the root of the width; it is sqrt(K), the root of the head size.",
+        gqa, SCALE, "scale = 1.0 / math.sqrt(width)"),
+    Bug("scaled_by_the_width_of_a_group", "The scores are divided by the root of D / G; it is sqrt(K), K = D / H.",
+        gqa, SCALE, "scale = 1.0 / math.sqrt(width // n_kv_heads)"),
+    Bug("unscaled", "The scores are not divided by sqrt(K).", gqa, SCALE, "scale = 1.0"),
+    Bug("scaled_by_the_head_size_itself", "The scores are divided by K, not by its root.", gqa, SCALE, "scale = 1.0 / head_size"),
+    # positions
+    Bug("rotated_in_halves", "Queries and keys are rotated by their position (RoPE, feature i with feature i + K/2); here positions are no part of it.",
+        gqa, VALUES, IN_HALVES, seen_in=("Meta Llama, as in transformers",)),
+    Bug("rotated_in_pairs", "Queries and keys are rotated by their position (RoPE, feature 2i with feature 2i + 1); here positions are no part of it.",
+        gqa, VALUES, IN_PAIRS, seen_in=("meta-llama/llama llama/model.py",)),
+    # the mask and the softmax
+    Bug("no_mask", "There is no causal mask: every position sees the whole sequence.", gqa, MASKED, "masked = scores"),
+    Bug("one_future_position", "Each position sees the next one too: the mask must start at diagonal=1.", gqa, FUTURE, "future = everywhere.triu(diagonal=2)"),
+    Bug("mask_inverted", "The mask hides the past and shows the future.", gqa, FUTURE, "future = ~everywhere.triu(diagonal=1)"),
+    Bug("first_group_masked", "Only the heads of the first group are masked (the mask was made for G heads).",
+        gqa, MASKED, 'masked = torch.cat([scores[:, :shared_by].masked_fill(future, float("-inf")), scores[:, shared_by:]], 1)'),
+    Bug("mask_after_softmax", "The mask is applied after the softmax: the remaining weights no longer sum to one.",
+        gqa, MASKED, "masked = scores", also=(Edit(gqa, SOFTMAX, "weights = softmax(masked, dim=-1).masked_fill(future, 0.0)"),)),
+    Bug("softmax_over_queries", "The softmax runs over the queries; it must run over the keys.", gqa, SOFTMAX, "weights = softmax(masked, dim=-2)"),
+    Bug("softmax_over_heads", "The softmax runs over the heads; it must run over the keys.", gqa, SOFTMAX, "weights = softmax(masked, dim=1)"),
+    Bug("softmax_in_bfloat16", "The softmax is taken in bfloat16: two digits are left.",
+        gqa, SOFTMAX, "weights = softmax(masked.to(torch.bfloat16), dim=-1).to(x.dtype)"),
+    # gradients
+    Bug("shared_heads_detached", "Keys and values are detached where they are repeated: their weights receive no gradient.",
+        gqa, KEYS, "keys = k.detach().repeat_interleave(shared_by, dim=1)", also=(Edit(gqa, VALUES, "values = v.detach().repeat_interleave(shared_by, dim=1)"),)),
+    Bug("gradient_of_one_head", "Of the heads that share a group only the first gives it a gradient; all of theirs are added up.",
+        gqa, KEYS, "keys = torch.stack([k] + [k.detach()] * (shared_by - 1), 2).flatten(1, 2)",
+        also=(Edit(gqa, VALUES, "values = torch.stack([v] + [v.detach()] * (shared_by - 1), 2).flatten(1, 2)"),)),
+)  # fmt: skip

@@ -1,0 +1,213 @@
+"""Causal self-attention with shared key and value heads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature
+from harness.domains.tensors import ORDINARY, seeds, tensors
+from reference_model.attention import attention
+from reference_model.grouped_query_attention import grouped_query_attention
+from specs._parameters import KEY, OUT, QUERY, VALUE, WEIGHTS, named
+from specs._sizes import SIZES
+from specs._transformer import (
+    ROOMY_CONTEXT,
+    elsewhere,
+    learned,
+    output,
+    prefix_alone,
+    sees_only_the_past,
+    tolerance,
+    unmoved,
+)
+
+HEADS = ((4, 2), (6, 3), (2, 1), (4, 1), (6, 2), (2, 2), (3, 1), (1, 1), (3, 3))
+"""Query heads and key-value heads."""
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Heads, groups, head size, time and batch all differ, but where there is one group, or one for each head."""
+    heads, groups = draw(st.sampled_from(HEADS))
+    head_size = draw(st.sampled_from([k for k in (4, 2, 3, 5, 1) if k not in (heads, groups, heads // groups)]))
+    sizes = {"width": heads * head_size, "heads": heads, "kv_heads": groups}
+    taken = {head_size, *sizes.values()}
+    for name, most in (("time", 7), ("batch", 5)):
+        sizes[name] = draw(st.sampled_from([n for n in range(1, most + 1) if n == 1 or n not in taken]))
+        taken.add(sizes[name])
+    width, seed, family = sizes["width"], draw(seeds), draw(st.sampled_from(("normal", "small integers")))
+    projection = math.sqrt(draw(st.sampled_from((1.5, 0.5, 4.0))) / width)
+    shapes = {"query_weight": (width, width), "key_weight": (groups * head_size, width),
+              "value_weight": (groups * head_size, width), "out_weight": (width, width)}  # fmt: skip
+    scales = (projection, projection, projection, 1 / math.sqrt(width))
+    weights = {
+        name: learned(family, shape, seed + i, scale)
+        for i, ((name, shape), scale) in enumerate(zip(shapes.items(), scales, strict=True))
+    }
+    x, kind = draw(tensors((sizes["batch"], sizes["time"], width), (*ORDINARY, "repeated rows")))
+    arguments = {"x": x, **weights, "n_heads": heads, "n_kv_heads": groups}
+    return Case.of(arguments, family=kind, context=ROOMY_CONTEXT, **sizes)
+
+
+@st.composite
+def indivisible(draw: st.DrawFn) -> Case:
+    """Groups that do not divide the heads."""
+    heads, groups = draw(st.sampled_from(((3, 2), (4, 3), (2, 4), (5, 3))))
+    width, seed = 2 * heads, draw(seeds)
+    shapes = ((1, 3, width), (width, width), (2 * groups, width), (2 * groups, width), (width, width))
+    names = ("x", "query_weight", "key_weight", "value_weight", "out_weight")
+    given = {n: learned("normal", s, seed + i, 0.5) for i, (n, s) in enumerate(zip(names, shapes, strict=True))}
+    sizes = {"width": width, "heads": heads, "kv_heads": groups, "time": 3, "batch": 1}
+    family = f"{heads} heads in {groups} groups"
+    return Case.of({**given, "n_heads": heads, "n_kv_heads": groups}, family=family, context=ROOMY_CONTEXT, **sizes)
+
+
+def _sizes(trial: Trial) -> tuple[int, int, int]:
+    """Heads, groups, head size."""
+    a = trial.case.arguments
+    return a["n_heads"], a["n_kv_heads"], a["x"].shape[-1] // a["n_heads"]
+
+
+def _one_each(trial: Trial) -> Case:
+    """The same with as many key-value heads as heads: each group written out for every head that shares it."""
+    heads, groups, size = _sizes(trial)
+    a = trial.case.arguments
+    rows = torch.arange(groups * size).reshape(groups, size).repeat_interleave(heads // groups, 0).reshape(-1)
+    written = trial.case.changed(key_weight=a["key_weight"][rows], value_weight=a["value_weight"][rows], n_kv_heads=heads)
+    return replace(written, dimensions={**written.dimensions, "kv_heads": heads})
+
+
+def equals_attention_with_a_group_for_each_head(trial: Trial) -> float:
+    """G = H: the numbers of plain attention."""
+    full = _one_each(trial)
+    a = full.arguments
+    qkv = torch.cat([a["query_weight"], a["key_weight"], a["value_weight"]])
+    expected = attention(a["x"], qkv, None, a["out_weight"], None, a["n_heads"]).to(trial.dtype)
+    what = "with a key-value head for each head, against attention, out"
+    return trial.close(output(trial, full), expected, tolerance(trial, full), what)
+
+
+def sharing_is_writing_out(trial: Trial) -> float:
+    """G < H equals G = H with each group's weights repeated for the H / G heads next to each other that share it."""
+    heads, groups, _ = _sizes(trial)
+    if groups == heads:
+        trial.not_applicable()
+    return unmoved(trial, _one_each(trial), "with the weights of each group written out for its heads, out")
+
+
+def one_group_is_multi_query(trial: Trial) -> float:
+    """G = 1: all heads see the same keys and values, so that their order is free."""
+    heads, groups, size = _sizes(trial)
+    if heads < 2:
+        trial.not_applicable()
+    a = trial.case.arguments
+    single = trial.case.changed(
+        key_weight=a["key_weight"][:size].clone(), value_weight=a["value_weight"][:size].clone(), n_kv_heads=1
+    )
+    single = replace(single, dimensions={**single.dimensions, "kv_heads": 1})
+    order = torch.arange(heads * size).reshape(heads, size).roll(1, 0).reshape(-1)
+    turned = single.changed(query_weight=a["query_weight"][order], out_weight=a["out_weight"][:, order].contiguous())
+    exact, bound = trial.agreement(single)
+    worst = trial.close(output(trial, single), exact.value, bound.value, "with one group for all heads, out")
+    slack = tolerance(trial, single, turned)
+    what = "with one group, and the query heads in another order, out"
+    return max(worst, trial.close(output(trial, turned), output(trial, single), slack, what))
+
+
+def heads_use_their_group(trial: Trial) -> float:
+    """With the out projection reading head h alone, the weights of every group but h // (H / G) may be others."""
+    heads, groups, size = _sizes(trial)
+    if groups < 2:
+        trial.not_applicable()
+    a, worst = trial.case.arguments, 0.0
+    for head in sorted({0, heads // groups, 1 + trial.seed % (heads - 1)}):
+        own = head // (heads // groups)
+        only = torch.zeros_like(a["out_weight"])
+        only[:, head * size : (head + 1) * size] = a["out_weight"][:, head * size : (head + 1) * size]
+        k, v = elsewhere(trial, a["key_weight"]), elsewhere(trial, a["value_weight"], 3.0)
+        rows = slice(own * size, (own + 1) * size)
+        k[rows], v[rows] = a["key_weight"][rows], a["value_weight"][rows]
+        one = trial.case.changed(out_weight=only)
+        two = trial.case.changed(out_weight=only, key_weight=k, value_weight=v)
+        try:
+            what = f"read from head {head} alone, with other weights in all groups but {own}, out"
+            worst = max(worst, trial.close(output(trial, two), output(trial, one), tolerance(trial, one, two), what))
+        except Violation as violation:
+            message = f"head {head} of {heads} must use group {own} of {groups} alone, and it uses another"
+            raise Violation(message, worst=violation.worst, error=violation.error) from None
+    return worst
+
+
+def is_causal(trial: Trial) -> float:
+    x = trial.case.arguments["x"]
+    time = x.shape[1]
+    if time < 2:
+        trial.not_applicable()
+    worst = 0.0
+    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
+        other = x.clone()
+        other[:, at] = elsewhere(trial, x[:, at], 10.0)
+        worst = max(worst, sees_only_the_past(trial, trial.case.changed(x=other), at))
+    return worst
+
+
+def a_prefix_stands_alone(trial: Trial) -> float:
+    return prefix_alone(trial, "x")
+
+
+def _weight(name: str, kind: str, owners: tuple[str, ...], *more: str) -> Argument:
+    return Argument(name, kind, "parameter", aliases=(*named(owners, WEIGHTS), *more, name))
+
+
+CONTRACT = Contract(
+    name="grouped_query_attention",
+    meaning="Causal attention in which groups of query heads share one key and value head.",
+    calls={
+        "call": Signature(
+            (
+                Argument("x", "float[batch, time, width]"),
+                _weight("query_weight", "float[width, width]", QUERY, "W_Q"),
+                _weight("key_weight", "float[kv_heads*head_size, width]", KEY, "W_K"),
+                _weight("value_weight", "float[kv_heads*head_size, width]", VALUE, "W_V"),
+                _weight("out_weight", "float[width, width]", OUT, "W_O"),
+                Argument("n_heads", "integer", role="setting"),
+                Argument("n_kv_heads", "integer", role="setting"),
+            ),
+            "float[batch, time, width]",
+        )
+    },
+    reference=grouped_query_attention,
+    cases=cases,
+    invalid=indivisible,
+    rows=("x",),
+    order=52,
+    deck_size=26,
+    roundings=(
+        Edit(grouped_query_attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),
+    ),
+    classes=("groupedqueryattention", "groupqueryattention", "gqa", "multiqueryattention", "mqa"),
+    size_names={**SIZES, "kv_heads": ("num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_kv_head", "kv_heads",
+                                      "n_query_groups", "num_kv_groups", "n_groups", "num_groups", "groups")},
+    sources=("Ainslie et al. 2023, section 2.2", "Shazeer 2019, section 3", "meta-llama/llama llama/model.py Attention"),
+    claims=(
+        Claim("equals_attention_with_a_group_for_each_head", "with as many key-value heads as heads it is attention",
+              equals_attention_with_a_group_for_each_head, broken_by="scaled_by_width", max_cases=16),
+        Claim("sharing_is_writing_out", "a group stands for its weights repeated for the heads that share it", sharing_is_writing_out,
+              broken_by="groups_tiled", max_cases=20),
+        Claim("one_group_is_multi_query", "with one key-value head the order of the query heads is free", one_group_is_multi_query,
+              broken_by="query_heads_strided", max_cases=14),
+        Claim("heads_use_their_group", "head h uses group h // (H / G)", heads_use_their_group, broken_by="first_group_for_all",
+              max_cases=16),
+        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="one_future_position",
+              max_cases=16),
+        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
+              broken_by="softmax_over_queries", max_cases=14),
+    ),
+)  # fmt: skip

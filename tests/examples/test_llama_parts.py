@@ -1,0 +1,27 @@
+"""Llama's parts in transformers keep the claims, in a small run of each."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.adapters.discover import discover
+from harness.adapters.door import Door
+from harness.inspection import Inspection, load_catalogue
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "llama_parts.py"
+KNOWN = load_catalogue()
+WHAT = ("grouped_query_attention",)
+QUICK = 4
+
+
+@pytest.mark.parametrize("component", WHAT)
+def test_a_part_of_llama_keeps_every_claim(component: str) -> None:
+    """Every claim, over a few cases."""
+    pytest.importorskip("transformers")
+    found = discover(str(EXAMPLE), KNOWN.contracts)
+    assert set(found.adapters) == set(WHAT)
+    door = Door(found.name, found.adapters, KNOWN.contracts)
+    inspection = Inspection(KNOWN, door, seed=1, cases=QUICK, variants=found.variants)
+    for claim in KNOWN.claims_of(component):
+        verdict, _ = inspection.bench.judge(KNOWN.contracts[component], claim, shrink=False)
+        assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
