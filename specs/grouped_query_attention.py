@@ -104,7 +104,7 @@ def sharing_is_writing_out(trial: Trial) -> float:
 
 def one_group_is_multi_query(trial: Trial) -> float:
     """G = 1: all heads see the same keys and values, so that their order is free."""
-    heads, groups, size = _sizes(trial)
+    heads, _, size = _sizes(trial)
     if heads < 2:
         trial.not_applicable()
     a = trial.case.arguments

@@ -1,0 +1,198 @@
+"""Causal self-attention to the last few positions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature
+from harness.domains.tensors import ORDINARY, tensors
+from reference_model.attention import attention
+from reference_model.sliding_window_attention import sliding_window_attention
+from specs._parameters import ATTENTION
+from specs._sizes import SIZES
+from specs._transformer import (
+    ROOMY_CONTEXT,
+    attention_weights,
+    elsewhere,
+    head_sizes,
+    output,
+    prefix_alone,
+    sees_only_the_past,
+    tolerance,
+    with_time,
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """A window shorter than the sequence in four cases of five: 1, one less than the sequence, and what lies between."""
+    sizes = draw(head_sizes(most_time=9, most_heads=3, most_batch=3))
+    x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), (*ORDINARY, "repeated rows")))
+    weights = draw(attention_weights(sizes["width"], sharpness=draw(st.sampled_from((1.5, 0.5, 4.0)))))
+    time = sizes["time"]
+    inside = [w for w in (2, 3, 4, 1, time - 1) if 1 <= w < time] or [1]
+    window = draw(st.sampled_from((*inside, *inside, time, time + 3)))
+    return _case(x, weights, sizes, window, f"{family}, window {window} of {time}")
+
+
+def _case(x: torch.Tensor, weights: dict[str, object], sizes: dict[str, int], window: int, family: str) -> Case:
+    arguments = {"x": x, **weights, "n_heads": sizes["heads"], "window": window}
+    return Case.of(arguments, family=family, context=ROOMY_CONTEXT, window=window, **sizes)
+
+
+@st.composite
+def longer_than_the_window(draw: st.DrawFn) -> Case:
+    """Two windows' length and more, of values that tell every position apart."""
+    sizes = draw(head_sizes(most_time=1, most_heads=3, most_batch=2))
+    window = draw(st.sampled_from((2, 3, 1)))
+    sizes["time"] = 2 * window + draw(st.sampled_from((2, 1, 3)))
+    x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), ("normal",), overrides=False))
+    weights = draw(attention_weights(sizes["width"], sharpness=0.5))
+    return _case(x, weights, sizes, window, f"{family}, window {window} of {sizes['time']}")
+
+
+@st.composite
+def unusable(draw: st.DrawFn) -> Case:
+    """A number of heads that does not divide the width."""
+    heads = draw(st.integers(2, 4))
+    width = draw(st.sampled_from([w for w in range(heads + 1, 12) if w % heads]))
+    sizes = {"width": width, "heads": heads, "time": 4, "batch": 1}
+    x, _ = draw(tensors((1, 4, width), ("normal",), overrides=False))
+    return _case(x, draw(attention_weights(width)), sizes, 2, f"width {width} with {heads} heads")
+
+
+def nothing_beyond_the_window(trial: Trial) -> float:
+    """One position replaced by something ten times as large: those `window` and more after it stay as they were."""
+    x, window = trial.case.arguments["x"], trial.case.arguments["window"]
+    before, worst = output(trial), 0.0
+    for at in sorted({0, trial.seed % (x.shape[1] - window)}):
+        other = x.clone()
+        other[:, at] = elsewhere(trial, x[:, at], 10.0)
+        changed = trial.case.changed(x=other)
+        after, bound = output(trial, changed), tolerance(trial, None, changed)
+        for seen_by in range(at + window, x.shape[1]):
+            try:
+                worst = max(worst, trial.close(after[:, seen_by], before[:, seen_by], bound, f"out at {seen_by}"))
+            except Violation as violation:
+                message = f"with a window of {window}, position {seen_by} saw position {at}, {seen_by - at} before it"
+                raise Violation(message, worst=violation.worst, error=violation.error) from None
+    return worst
+
+
+def everything_within_the_window(trial: Trial) -> float:
+    """A position that is replaced moves every position of its window as far as it moves the reference."""
+    x, window = trial.case.arguments["x"], trial.case.arguments["window"]
+    worst, bound = 0.0, tolerance(trial)
+    for at in sorted({0, trial.seed % (x.shape[1] - window)}):
+        other = x.clone()
+        other[:, at] = elsewhere(trial, x[:, at], 3.0)
+        changed = trial.case.changed(x=other)
+        moved, expected = output(trial, changed) - output(trial), trial.expect(changed).value - trial.expect().value
+        slack = bound + tolerance(trial, changed)
+        for seen_by in range(at, min(at + window, x.shape[1])):
+            what = f"what changes at {seen_by} with {at}"
+            if float(moved[:, seen_by].abs().max()) <= slack < float(expected[:, seen_by].abs().max()):
+                raise Violation(f"with a window of {window}, position {seen_by} does not see {at}, {seen_by - at} before it")
+            worst = max(worst, trial.close(moved[:, seen_by], expected[:, seen_by], slack, what))
+    return worst
+
+
+def the_last_window_stands_alone(trial: Trial) -> float:
+    """The last position is what it is at the end of the last `window` positions alone."""
+    x, window = trial.case.arguments["x"], trial.case.arguments["window"]
+    alone = with_time(trial.case.changed(x=x[:, -window:]), window)
+    bound = tolerance(trial, None, alone)
+    what = f"the last position, of the last {window} positions alone, out"
+    return trial.close(output(trial, alone)[:, -1], output(trial)[:, -1], bound, what)
+
+
+def a_wide_window_is_full_attention(trial: Trial) -> float:
+    """A window of T, and one far beyond."""
+    a, worst = dict(trial.case.arguments), 0.0
+    window, time = a.pop("window"), a["x"].shape[1]
+    expected = attention(**a).to(trial.dtype)
+    for wide in (time, time + 1, time + window + 20):
+        full = trial.case.changed(window=wide)
+        full = replace(full, dimensions={**full.dimensions, "window": wide})
+        what = f"with a window of {wide} over {time} positions, against full attention, out"
+        worst = max(worst, trial.close(output(trial, full), expected, tolerance(trial, full), what))
+    return worst
+
+
+def is_causal(trial: Trial) -> float:
+    x = trial.case.arguments["x"]
+    time = x.shape[1]
+    if time < 2:
+        trial.not_applicable()
+    worst = 0.0
+    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
+        other = x.clone()
+        other[:, at] = elsewhere(trial, x[:, at], 10.0)
+        worst = max(worst, sees_only_the_past(trial, trial.case.changed(x=other), at))
+    return worst
+
+
+def a_prefix_stands_alone(trial: Trial) -> float:
+    return prefix_alone(trial, "x")
+
+
+def windows_are_not_remembered(trial: Trial) -> float:
+    """A second call with another window gives what it gives alone."""
+    window = trial.case.arguments["window"]
+    other = trial.case.changed(window=window + 1 if window < 3 else 1)
+    other = replace(other, dimensions={**other.dimensions, "window": other.arguments["window"]})
+    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    alone = trial.play(other, fresh=True).value
+    return trial.close(second, alone, trial.spread_of_value(other), "after a call with another window, out")
+
+
+CONTRACT = Contract(
+    name="sliding_window_attention",
+    meaning="Causal attention in which every position sees the last few positions, itself included.",
+    calls={
+        "call": Signature(
+            (
+                Argument("x", "float[batch, time, width]"),
+                *ATTENTION,
+                Argument("n_heads", "integer", role="setting"),
+                Argument("window", "integer", role="setting"),
+            ),
+            "float[batch, time, width]",
+        )
+    },
+    reference=sliding_window_attention,
+    cases=cases,
+    invalid=unusable,
+    rows=("x",),
+    order=53,
+    deck_size=26,
+    roundings=(
+        Edit(sliding_window_attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),
+    ),
+    classes=("slidingwindowattention", "localattention", "windowattention", "windowedattention", "localselfattention",
+             "slidingwindowselfattention"),
+    size_names={**SIZES, "window": ("window", "window_size", "sliding_window", "attention_window", "local_window", "win_size")},
+    sources=("Beltagy et al. 2020, section 3.1", "Jiang et al. 2023 (Mistral), section 2"),
+    claims=(
+        Claim("nothing_beyond_the_window", "what stands `window` positions or more before a position changes nothing there",
+              nothing_beyond_the_window, broken_by="window_plus_one", cases=longer_than_the_window, max_cases=14),
+        Claim("everything_within_the_window", "every position of the window is seen, the position itself among them",
+              everything_within_the_window, broken_by="window_minus_one", cases=longer_than_the_window, max_cases=14),
+        Claim("the_last_window_stands_alone", "the last `window` positions alone give what the last one gives in the whole",
+              the_last_window_stands_alone, broken_by="blocks_for_windows", cases=longer_than_the_window, max_cases=14),
+        Claim("a_wide_window_is_full_attention", "a window of the whole sequence or more is full attention",
+              a_wide_window_is_full_attention, broken_by="window_at_most_time_minus_one", max_cases=14),
+        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="window_to_both_sides",
+              max_cases=14),
+        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
+              broken_by="softmax_over_queries", max_cases=12),
+        Claim("windows_are_not_remembered", "an earlier call with another window changes nothing", windows_are_not_remembered,
+              broken_by="window_kept", cases=longer_than_the_window, max_cases=6),
+    ),
+)  # fmt: skip
