@@ -4,6 +4,7 @@ Every public function has a file of its name; `from reference_model import gelu`
 Nothing here knows anything else of the project: the folder can be lifted out whole.
 """
 
+from reference_model.alibi import alibi
 from reference_model.attention import attention
 from reference_model.block import block
 from reference_model.clip_grad_norm import clip_grad_norm
@@ -25,6 +26,7 @@ from reference_model.rms_norm import rms_norm
 from reference_model.rope import rope
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
 from reference_model.sinusoidal_positions import sinusoidal_positions
+from reference_model.sliding_window_attention import sliding_window_attention
 from reference_model.softmax import softmax
 from reference_model.swiglu import swiglu
 from reference_model.token_embedding import token_embedding
@@ -37,6 +39,7 @@ __all__ = [
     "GPT2_SMALL",
     "GPT2_XL",
     "Config",
+    "alibi",
     "attention",
     "block",
     "clip_grad_norm",
@@ -61,6 +64,7 @@ __all__ = [
     "rslora",
     "scaled_dot_product_attention",
     "sinusoidal_positions",
+    "sliding_window_attention",
     "softmax",
     "swiglu",
     "token_embedding",

@@ -1,0 +1,175 @@
+"""Linear biases on distance."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.numerics.tolerance import EPSILON
+from reference_model.alibi import alibi, alibi_slopes
+
+HEADS = (8, 6, 4, 3, 12, 2, 1, 5, 16, 7, 20)
+ONE_SERIES = "below = n_heads", "below = 2 ** math.floor(math.log2(n_heads))"
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Powers of two and others; one time in eight as many positions as heads, where a bias that lies another way fits too."""
+    heads = draw(st.sampled_from(HEADS))
+    time = heads if draw(st.integers(0, 7)) == 7 else draw(st.sampled_from([n for n in (4, 2, 5, 9, 13, 1) if n != heads]))
+    return Case.of({"n_heads": heads, "time": time}, family=f"{heads} heads", heads=heads, time=time)
+
+
+@st.composite
+def far(draw: st.DrawFn) -> Case:
+    """Distances that 16 bit do not hold."""
+    heads, time = draw(st.sampled_from((4, 3))), draw(st.sampled_from((530, 515)))
+    return Case.of({"n_heads": heads, "time": time}, family=f"{time} positions", heads=heads, time=time)
+
+
+def penalties(trial: Trial, case: Case | None = None) -> torch.Tensor:
+    """What the bias takes off each score of the past, compared with the query's own position.  -> float64 [H, T, T]
+
+    Only that reaches the softmax of a causal row: a constant in a row does not, nor what the mask hides. One row for all
+    queries [H, 1, T] and a leading axis of 1 broadcast to the same scores.
+    """
+    value = trial.play(case).value
+    heads, time = ((case or trial.case).arguments[name] for name in ("n_heads", "time"))
+    if not torch.is_tensor(value):
+        raise Violation(f"the bias is a {type(value).__name__}, not a tensor")
+    shape = list(value.shape)
+    bias = value.squeeze(0) if value.dim() == 4 and value.shape[0] == 1 else value
+    if bias.dim() != 3 or bias.shape[0] != heads or bias.shape[2] != time or bias.shape[1] not in (1, time):
+        raise Violation(f"the bias is {shape}; scores are [batch, {heads}, {time}, {time}]: head, query, key")
+    bias = bias.double().expand(heads, time, time)
+    future = torch.ones(time, time, dtype=torch.bool).triu(1)
+    return (bias.diagonal(dim1=1, dim2=2).unsqueeze(-1) - bias).masked_fill(future, 0.0)
+
+
+def expected_penalties(trial: Trial, case: Case | None = None) -> torch.Tensor:
+    """The reference's, worked out in float64 from its slopes; those of its float32 result where it is another variant."""
+    heads, time = ((case or trial.case).arguments[name] for name in ("n_heads", "time"))
+    slopes = -trial.expect(case_of(heads, 2)).value.double()[:, 1, 0] if trial.variant else exact_slopes(heads)
+    place = torch.arange(time, dtype=torch.float64)
+    return slopes.reshape(-1, 1, 1) * (place.unsqueeze(1) - place).clamp(min=0)
+
+
+def exact_slopes(heads: int) -> torch.Tensor:
+    return torch.tensor(alibi_slopes(heads), dtype=torch.float64)
+
+
+def case_of(heads: int, time: int) -> Case:
+    return Case.of({"n_heads": heads, "time": time}, heads=heads, time=time)
+
+
+ROUNDINGS = 16
+"""Units of float32 of the largest number in play that a bias may be off: a slope by repeated products of up to eight
+ratios, times a distance, less the same for another distance."""
+
+
+def off(trial: Trial, time: int) -> float:
+    """How far a penalty may be off by rounding: a row may be counted from its start, where the largest slope is below 1."""
+    return ROUNDINGS * EPSILON[torch.float32] * max(time, 1)
+
+
+def attention_with_it(trial: Trial) -> float:
+    """softmax(scores + bias, causal) v for drawn scores and values: what the bias is there for.
+
+    Penalties off by e at most move the weights of a row by 2 e in all, and so the mean of values by 2 e max|v|.
+    """
+    generator, heads, time = trial.random(), trial.case.arguments["n_heads"], trial.case.arguments["time"]
+    scores = torch.randn(heads, time, time, generator=generator, dtype=torch.float64)
+    values = torch.randn(heads, time, 3, generator=generator, dtype=torch.float64)
+    future = torch.ones(time, time, dtype=torch.bool).triu(1)
+
+    def attended(penalty: torch.Tensor) -> torch.Tensor:
+        return (scores - penalty).masked_fill(future, float("-inf")).softmax(-1) @ values
+
+    slack = 4 * off(trial, time) * float(values.abs().max())
+    what = "causal attention with this bias"
+    return trial.close(attended(penalties(trial)), attended(expected_penalties(trial)), slack, what)
+
+
+def slopes_of_every_head(trial: Trial) -> float:
+    """One position back costs the head's slope."""
+    heads = trial.case.arguments["n_heads"]
+    two = case_of(heads, 2)
+    found, expected = penalties(trial, two)[:, 1, 0], expected_penalties(trial, two)[:, 1, 0]
+    worst = float(((found - expected).abs() / off(trial, 2)).max())
+    if not worst <= 1:
+        shown = [", ".join(f"{slope:.6g}" for slope in slopes[:8].tolist()) for slopes in (found, expected)]
+        raise Violation(f"the slopes of {heads} heads are {shown[0]}", worst=f"expected {shown[1]}", error=worst)
+    return worst
+
+
+def linear_in_the_distance(trial: Trial) -> float:
+    """Every position further back costs as much as the first one, in every row."""
+    time = trial.case.arguments["time"]
+    if time < 3:
+        trial.not_applicable()
+    found = penalties(trial)
+    place = torch.arange(time, dtype=torch.float64)
+    line = found[:, 1, 0].reshape(-1, 1, 1) * (place.unsqueeze(1) - place).clamp(min=0)
+    return trial.close(found, line, 2 * time * off(trial, time), "the penalty, against the slope times the distance,")
+
+
+def any_order_of_lengths(trial: Trial) -> float:
+    """Short, long, short, longer, short again: every one as it is alone (a bias kept from an earlier call fits some)."""
+    heads, time = trial.case.arguments["n_heads"], trial.case.arguments["time"]
+    lengths = (time, time + 4, max(1, time - 1), time + 9, time, time + 2)
+    each = [case_of(heads, length) for length in lengths]
+    together = Case(tuple(call for case in each for call in case.calls), trial.case.dimensions, trial.case.family)
+    outputs, worst = trial.play(together, fresh=True).outputs, 0.0
+    for case, length, value in zip(each, lengths, outputs, strict=True):
+        alone = trial.play(case, fresh=True).value
+        what = f"of lengths {', '.join(map(str, lengths))} one after the other, that of {length}"
+        worst = max(worst, trial.close(value, alone, off(trial, length), what))
+    return worst
+
+
+def exact_far_away(trial: Trial) -> float:
+    time = trial.case.arguments["time"]
+    return trial.close(penalties(trial), expected_penalties(trial), off(trial, time), "the penalty")
+
+
+CONTRACT = Contract(
+    name="alibi",
+    meaning="A bias on the scores of attention that falls linearly with the distance, head by head, in place of position embeddings.",
+    calls={
+        "call": Signature(
+            (Argument("n_heads", "integer", role="setting"), Argument("time", "integer", role="setting")),
+            "float[heads, time, time]",
+        )
+    },
+    reference=alibi,
+    cases=cases,
+    differentiable=False,
+    agrees=False,
+    order=44,
+    deck_size=24,
+    variants=(
+        Variant(
+            "one_series",
+            "The slopes are one geometric series, 2^(-8 h / H), for every number of heads, as the paper's text has it; its code takes "
+            "another series where that is no power of two.",
+            (Edit(alibi_slopes, ONE_SERIES[1], ONE_SERIES[0]),),
+        ),
+    ),
+    sources=("Press et al. 2022, section 3", "ofirpress/attention_with_linear_biases fairseq/models/transformer.py get_slopes"),
+    claims=(
+        Claim("attention_with_it", "causal attention with this bias gives what it must", attention_with_it,
+              broken_by="slopes_start_at_one"),
+        Claim("slopes_of_every_head", "the slopes are those of its number of heads, powers of two and others", slopes_of_every_head,
+              broken_by="next_power_of_two_cut_off"),
+        Claim("linear_in_the_distance", "the penalty is the slope times the distance", linear_in_the_distance,
+              broken_by="squared_distance"),
+        Claim("any_order_of_lengths", "earlier calls with other lengths change nothing", any_order_of_lengths,
+              broken_by="kept_where_too_small", max_cases=12),
+        Claim("exact_far_away", "hundreds of positions away the penalty is still that of the very distance", exact_far_away,
+              broken_by="distance_in_bfloat16", cases=far, max_cases=2),
+    ),
+)  # fmt: skip
