@@ -4,6 +4,7 @@ Every public function has a file of its name; `from reference_model import gelu`
 Nothing here knows anything else of the project: the folder can be lifted out whole.
 """
 
+from reference_model.adamw import adamw
 from reference_model.alibi import alibi
 from reference_model.attention import attention
 from reference_model.block import block
@@ -39,6 +40,7 @@ __all__ = [
     "GPT2_SMALL",
     "GPT2_XL",
     "Config",
+    "adamw",
     "alibi",
     "attention",
     "block",

@@ -1,0 +1,187 @@
+"""What the optimisers share: their calls, scripts, and how an optimiser of torch's form is called.
+
+Torch's form is what most people write: ``AdamW(params, lr=..., betas=..., eps=..., weight_decay=...)``, a subclass of
+torch.optim.Optimizer or a class that looks like one, whose ``step()`` reads ``.grad``. It needs nothing to be judged.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from harness.core.case import Call, Case, Earlier
+from harness.core.claim import NotOffered
+from harness.core.contract import Argument, Dialect, Signature
+
+Gradients = Sequence[torch.Tensor | None]
+CALLS = {
+    "build": Signature(
+        (
+            Argument("params", "list[float[...]]", "parameter"),
+            Argument("groups", "list of {params: places in that list, settings of their own} or None", "setting", True),
+            Argument("lr", "number", "setting"),
+            Argument("betas", "(number, number)", "setting", optional=True, default=(0.9, 0.999)),
+            Argument("eps", "number", "setting", optional=True, default=1e-8),
+            Argument("weight_decay", "number", "setting"),
+        ),
+        "the optimiser",
+    ),
+    "step": Signature((Argument("grads", "list[float[...] or None]"),), "list[float[...]]", live=True),
+    "set_lr": Signature((Argument("lr", "number", "setting"),), "nothing"),
+    "state": Signature((), "a state of any form"),
+    "load": Signature((Argument("state", "what state() returned", "setting"),), "nothing"),
+}
+OPTIONAL_METHODS = frozenset({"set_lr", "state", "load"})
+
+
+# scripts -------------------------------------------------------------------------------------------------------------
+
+
+def script(params: Sequence[torch.Tensor], steps: Sequence[Gradients], family: str, groups: Any = None, **settings: Any) -> Case:
+    """build and one step for every list of gradients."""
+    build = Call("build", {"params": list(params), "groups": groups, **settings})
+    return Case((build, *(Call("step", {"grads": list(grads)}) for grads in steps)), {}, family)
+
+
+def building(case: Case, **changes: Any) -> Call:
+    """The first line, with other arguments."""
+    return Call("build", {**case.calls[0].arguments, **changes})
+
+
+def gradients_of(case: Case) -> list[list[Any]]:
+    return [call.arguments["grads"] for call in case.calls if call.method == "step"]
+
+
+def with_calls(case: Case, *calls: Call) -> Case:
+    return Case(calls, case.dimensions, case.family)
+
+
+def stepping(grads: Gradients) -> Call:
+    return Call("step", {"grads": list(grads)})
+
+
+def interrupted(case: Case, after: int) -> Case:
+    """After some steps the state is saved, and an optimiser built on the parameters as they are goes on from it."""
+    before, rest = case.calls[1 : 1 + after], case.calls[1 + after :]
+    places = range(len(case.calls[0].arguments["params"]))
+    anew = building(case, params=[Earlier("step", place) for place in places])
+    return with_calls(case, case.calls[0], *before, Call("state", {}), anew, Call("load", {"state": Earlier("state")}), *rest)
+
+
+# torch's form --------------------------------------------------------------------------------------------------------
+
+NAMES = {
+    "lr": ("lr", "learning_rate", "alpha", "eta", "step_size", "stepsize"),
+    "betas": ("betas", "beta"),
+    "beta_1": ("beta_1", "beta1", "b1", "rho_1"),
+    "beta_2": ("beta_2", "beta2", "b2", "rho_2"),
+    "eps": ("eps", "epsilon"),
+    "weight_decay": ("weight_decay", "wd", "decay", "lambda_", "lam", "lambd"),
+}
+"""How the settings are called."""
+USUAL = {"betas": (0.9, 0.999), "eps": 1e-8}
+"""What code without such an argument is taken to use."""
+
+
+class TorchForm:
+    """The contract's calls on an optimiser of torch's form; ``make`` is its class, or whatever builds one."""
+
+    def __init__(self, make: Callable[..., Any], params: Sequence[torch.Tensor], groups: Any, settings: Mapping[str, Any]) -> None:
+        self.params = [torch.nn.Parameter(param.detach().clone()) for param in params]
+        names = _names(make)
+        given: Any = self.params
+        if groups is not None:
+            given = [{**group, "params": [self.params[place] for place in group["params"]]} for group in groups]
+        named = _by_their_names(names, settings)
+        is_torch_s = inspect.isclass(make) and issubclass(make, torch.optim.Optimizer)
+        if groups is not None and not is_torch_s and not hasattr(make(self.params, **named), "param_groups"):
+            raise NotOffered("it takes no groups")
+        self.optimizer = make(given, **named)
+
+    def step(self, grads: Gradients) -> list[torch.Tensor]:
+        for param, grad in zip(self.params, grads, strict=True):
+            param.grad = None if grad is None else grad.clone(memory_format=torch.preserve_format)
+        self.optimizer.step()
+        for param in self.params:
+            param.grad = None
+        return [param.detach() for param in self.params]
+
+    def set_lr(self, lr: float) -> None:
+        if hasattr(self.optimizer, "param_groups"):
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            return
+        name = next((name for name in NAMES["lr"] if hasattr(self.optimizer, name)), None)
+        if name is None:
+            raise NotOffered("its learning rate cannot be set")
+        setattr(self.optimizer, name, lr)
+
+    def state(self) -> Any:
+        if not hasattr(self.optimizer, "state_dict") or not hasattr(self.optimizer, "load_state_dict"):
+            raise NotOffered("it has no state_dict() and load_state_dict()")
+        return copy.deepcopy(self.optimizer.state_dict())
+
+    def load(self, state: Any) -> None:
+        self.optimizer.load_state_dict(state)
+
+
+def torch_form(make: Callable[..., Any]) -> type:
+    """A class with the contract's calls, for a class of torch's form or a function that builds one."""
+
+    class Optimizer(TorchForm):
+        def __init__(
+            self, params: Any, groups: Any, lr: float, betas: Any = USUAL["betas"], eps: Any = USUAL["eps"], weight_decay: float = 0.0
+        ) -> None:
+            settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+            super().__init__(make, params, groups, settings)
+
+    return Optimizer
+
+
+def of_its_class(get: Callable[[], Any]) -> type:
+    """For a function without arguments that returns the class, as CS336's ``get_adamw_cls``."""
+
+    class Optimizer(torch_form(lambda: None)):  # type: ignore[misc]
+        def __init__(
+            self, params: Any, groups: Any, lr: float, betas: Any = USUAL["betas"], eps: Any = USUAL["eps"], weight_decay: float = 0.0
+        ) -> None:
+            settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+            TorchForm.__init__(self, get(), params, groups, settings)
+
+    return Optimizer
+
+
+def _names(make: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(make).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _by_their_names(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings under the names of their arguments; what they have no place for must be as usual."""
+    wanted = dict(settings)
+    if not any(name in names for name in NAMES["betas"]):
+        one, other = (next((n for n in NAMES[key] if n in names), None) for key in ("beta_1", "beta_2"))
+        if one and other:
+            betas = wanted.pop("betas")
+            wanted |= {"beta_1": betas[0], "beta_2": betas[1]}
+    open_ended = not names or "kwargs" in names
+    given = {}
+    for key, value in wanted.items():
+        name = next((name for name in NAMES[key] if name in names), key if open_ended else None)
+        if name is not None:
+            given[name] = value
+        elif value != USUAL.get(key):
+            raise NotOffered(f"it takes no {key}")
+    return given
+
+
+def dialects(*names: str, getters: Sequence[str] = ()) -> tuple[Dialect, ...]:
+    """Classes of torch's form under any of these names, and functions without arguments that return one."""
+    spoken = [Dialect("torch", name, (), lambda a: a, made=torch_form, lacks=("groups",)) for name in names]
+    return (*spoken, *(Dialect("Stanford's CS336", name, (), lambda a: a, made=of_its_class) for name in getters))

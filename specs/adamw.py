@@ -1,0 +1,384 @@
+"""Adam with decoupled weight decay: a script of steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Call, Case
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Contract, Variant
+from harness.core.fact import Fact, Measure
+from harness.domains.tensors import make, parameters, seeds
+from reference_model.adamw import adamw
+from specs._optimizers import (
+    CALLS,
+    OPTIONAL_METHODS,
+    building,
+    dialects,
+    gradients_of,
+    interrupted,
+    script,
+    stepping,
+    with_calls,
+)
+
+SHAPES = (((3, 4), (5,)), ((2, 3),), ((7,), (2, 2), ()), ((1, 3), (4, 2)))
+RATES, DECAYS = (0.1, 0.03, 1e-3, 0.3), (0.1, 0.5, 0.01, 0.25)
+BETAS, EPS = ((0.9, 0.999), (0.8, 0.95), (0.7, 0.99), (0.9, 0.95)), (1e-8, 1e-8, 1e-6, 1e-4)
+FAMILIES = ("normal", "small integers", "wide", "mixed scales", "tiny spread", "one-hot")
+CLASSES = ("AdamW", "adamw", "Adamw", "ADAMW", "MyAdamW", "CustomAdamW", "AdamWOptimizer", "AdamWScratch")
+COARSE = 1e-3
+"""Of the learning rate. 1 - beta**t is a difference of numbers near 1: in float32 it has four digits at t = 1, and eps
+before or behind the correction moves a step by less still; a missing correction moves it by a factor of three."""
+LONGEST = 8.0
+"""Units of lr that one step is long at most, terms of both signs added up: (1 - b1) / sqrt(1 - b2) / sqrt(1 - b1**2 / b2)
+is 7.4 for betas of 0.9 and 0.999, and less for all others drawn."""
+ROUNDINGS = 64.0
+"""Between two ways to the same number: eight operations that round in each of five steps, with a margin."""
+
+
+@st.composite
+def settings(draw: st.DrawFn) -> dict[str, Any]:
+    return {
+        "lr": draw(st.sampled_from(RATES)), "betas": draw(st.sampled_from(BETAS)), "eps": draw(st.sampled_from(EPS)),
+        "weight_decay": draw(st.sampled_from(DECAYS)),
+    }  # fmt: skip
+
+
+@st.composite
+def cases(draw: st.DrawFn, grouped: bool | None = None, gaps: bool | None = None, least: int = 1) -> Case:
+    """One to three parameters and up to five steps; two groups in every other case, a missing gradient in every third."""
+    choices = [s for s in SHAPES if len(s) > 1] if grouped or gaps else SHAPES
+    shapes = draw(st.sampled_from(choices))
+    params = [draw(parameters(shape)) for shape in shapes]
+    family, count, seed = draw(st.sampled_from(FAMILIES)), draw(st.integers(least, 5)), draw(seeds)
+    steps: list[list[Any]] = [[make(family, s, seed + 7 * t + i) for i, s in enumerate(shapes)] for t in range(count)]
+    if gaps if gaps is not None else draw(st.integers(0, 2)) == 2:
+        for _ in range(draw(st.integers(1, 2))):
+            steps[draw(st.integers(0, count - 1))][draw(st.integers(0, len(shapes) - 1))] = None
+    groups = None
+    if len(shapes) > 1 and (grouped if grouped is not None else draw(st.booleans())):
+        last = list(range(1, len(shapes)))
+        own = draw(st.sampled_from(({"weight_decay": 0.0}, {"lr": 0.02, "weight_decay": 0.35}, {"lr": 0.05}, {"weight_decay": 0.7})))
+        groups = [{"params": last, **own}, {"params": [0]}] if draw(st.booleans()) else [{"params": [0]}, {"params": last, **own}]
+    return script(params, steps, family, groups, **draw(settings()))
+
+
+def grouped_cases() -> Any:
+    return cases(grouped=True)
+
+
+def cases_with_gaps() -> Any:
+    return cases(gaps=True, least=2)
+
+
+def longer_cases() -> Any:
+    return cases(least=3)
+
+
+@st.composite
+def first_steps(draw: st.DrawFn) -> Case:
+    """Gradients of ordinary size, no decay: how far the first step goes is known without any reference."""
+    shapes = draw(st.sampled_from(SHAPES))
+    params = [draw(parameters(shape)) for shape in shapes]
+    grads = [(g := make("normal", s, draw(seeds))).sign() * (0.5 + g.abs()) for s in shapes]
+    chosen = {**draw(settings()), "eps": 1e-8, "weight_decay": 0.0}
+    return script(params, [grads], "normal", **chosen)
+
+
+@st.composite
+def tiny_gradients(draw: st.DrawFn) -> Case:
+    """Gradients as small as eps, where it shows on which side of the root eps stands."""
+    chosen = draw(settings())
+    sizes = [chosen["eps"] * draw(st.sampled_from((1.0, 30.0, 0.3))) for _ in range(2)]
+    params, seed = [draw(parameters((3, 2))), draw(parameters((4,)))], draw(seeds)
+    steps = [[size * make("normal", p.shape, seed + 9 * t + i) for i, (p, size) in enumerate(zip(params, sizes, strict=True))]
+             for t in range(draw(st.integers(1, 3)))]  # fmt: skip
+    return script(params, steps, "as small as eps", **chosen)
+
+
+@st.composite
+def zero_gradients(draw: st.DrawFn) -> Case:
+    case = draw(cases(gaps=False))
+    steps = [[torch.zeros_like(grad) for grad in grads] for grads in gradients_of(case)]
+    return with_calls(case, case.calls[0], *map(stepping, steps))
+
+
+# claims --------------------------------------------------------------------------------------------------------------
+
+
+def ended(trial: Trial, case: Case | None = None) -> list[torch.Tensor]:
+    """The parameters after the last step, checked to be as many tensors of the same shapes."""
+    value: Any = trial.play(case).value
+    asked = trial.case.calls[0].arguments["params"] if case is None else None
+    if not isinstance(value, (list, tuple)) or not all(torch.is_tensor(param) for param in value):
+        raise Violation("step() must return the parameters after the step: a list of tensors")
+    if asked is not None and [p.shape for p in value] != [p.shape for p in asked]:
+        raise Violation("step() returns other parameters than it was built with, in number or shape")
+    return list(value)
+
+
+def agrees_on(trial: Trial, case: Case, what: str) -> float:
+    exact, tolerance = trial.agreement(case)
+    return trial.close(trial.play(case).value, exact.value, tolerance.value, what)
+
+
+def rounding(trial: Trial, case: Case) -> float:
+    """By how much two ways to the same parameters may differ."""
+    build = case.calls[0].arguments
+    groups: list[dict[str, Any]] = build["groups"] or [{}]
+    rates = [group.get("lr", build["lr"]) for group in groups]
+    size = max(float(param.abs().max()) for param in build["params"])
+    steps = sum(call.method == "step" for call in case.calls)
+    return ROUNDINGS * torch.finfo(trial.dtype).eps * (size + LONGEST * max(rates) * steps)
+
+
+def same(trial: Trial, one: Case, other: Case, what: str, places: tuple[list[int], list[int]] | None = None) -> float:
+    """The last parameters of two scripts, each the subject's own."""
+    mine, theirs, bound = ended(trial, one), ended(trial, other), rounding(trial, trial.case)
+    ours, others = places or (list(range(len(mine))), list(range(len(theirs))))
+    pairs = zip(ours, others, strict=True)
+    return max(trial.close(mine[i], theirs[j], bound, f"{what}, parameter {i}") for i, j in pairs)
+
+
+def rounds_like_the_reference_in_float32(trial: Trial) -> float:
+    exact, tolerance = trial.agreement(dtype=torch.float32)
+    return trial.close(trial.play(dtype=torch.float32).outputs, exact.outputs, tolerance.outputs, "out")
+
+
+def first_step_is_the_rate(trial: Trial) -> float:
+    """Whatever the betas are, the corrected moments of one gradient are g and g**2, so a number moves by lr, against g."""
+    build = trial.case.calls[0].arguments
+    after, worst = ended(trial), 0.0
+    for place, (before, moved, grad) in enumerate(zip(build["params"], after, gradients_of(trial.case)[0], strict=True)):
+        went = (moved.double() - before) / build["lr"]
+        bound = COARSE + 8 * torch.finfo(trial.dtype).eps * float(before.abs().max()) / build["lr"]
+        what = f"the first step of parameter {place}, in units of lr,"
+        worst = max(worst, trial.close(went, -grad.sign(), bound, what))
+    return worst
+
+
+def decay_is_decoupled(trial: Trial) -> float:
+    """Moments see gradients alone: parameters that start elsewhere go the same way, and their distance only decays."""
+    build = trial.case.calls[0]
+    moved = with_calls(trial.case, building(trial.case, params=[p + 2.0 for p in build.arguments["params"]]), *trial.case.calls[1:])
+    here, there = ended(trial), ended(trial, moved)
+    ours, elsewhere = (trial.expect(case, dtype=torch.float64).value for case in (trial.case, moved))
+    bound, worst = rounding(trial, trial.case) + rounding(trial, moved), 0.0
+    for place, (a, b) in enumerate(zip(here, there, strict=True)):
+        what = f"the distance of two runs that began 2 apart, parameter {place},"
+        worst = max(worst, trial.close(b.double() - a.double(), elsewhere[place] - ours[place], bound, what))
+    return worst
+
+
+def zero_gradients_still_decay(trial: Trial) -> float:
+    return agrees_on(trial, trial.case, "with gradients of nothing but zeros, out")
+
+
+def eps_stands_outside_the_root(trial: Trial) -> float:
+    return agrees_on(trial, trial.case, "with gradients as small as eps, out")
+
+
+def groups_keep_their_own_settings(trial: Trial) -> float:
+    """Each group alone, in an optimiser of its own with its settings given to build(), goes where it goes among others."""
+    build, worst = trial.case.calls[0].arguments, 0.0
+    groups: list[dict[str, Any]] = build["groups"]
+    for group in groups:
+        places = list(group["params"])
+        own = {name: value for name, value in group.items() if name != "params"}
+        params = [build["params"][place] for place in places]
+        steps = [stepping([grads[place] for place in places]) for grads in gradients_of(trial.case)]
+        alone = with_calls(trial.case, building(trial.case, params=params, groups=None, **own), *steps)
+        worst = max(worst, same(trial, trial.case, alone, "against its group alone", (places, list(range(len(places))))))
+    return worst
+
+
+def parameters_do_not_mix(trial: Trial) -> float:
+    """In reverse order, and each alone, the same; groups are left out here."""
+    build = trial.case.calls[0].arguments
+    plain = with_calls(trial.case, building(trial.case, groups=None), *trial.case.calls[1:])
+    many = len(build["params"])
+    if many < 2:
+        trial.not_applicable()
+    reverse = [stepping(grads[::-1]) for grads in gradients_of(trial.case)]
+    turned = with_calls(trial.case, building(trial.case, params=build["params"][::-1], groups=None), *reverse)
+    worst = same(trial, plain, turned, "with the parameters in reverse order", (list(range(many)), list(range(many))[::-1]))
+    for place in range(many):
+        steps = [stepping([grads[place]]) for grads in gradients_of(trial.case)]
+        alone = with_calls(trial.case, building(trial.case, params=[build["params"][place]], groups=None), *steps)
+        worst = max(worst, same(trial, plain, alone, "against the same alone", ([place], [0])))
+    return worst
+
+
+def missing_gradient_leaves_the_parameter(trial: Trial) -> None:
+    """To the last bit: neither momentum nor decay moves it."""
+    outputs = trial.play().outputs
+    before = trial.case.cast(trial.dtype).calls[0].arguments["params"]
+    for at, grads in enumerate(gradients_of(trial.case)):
+        for place, grad in enumerate(grads):
+            after = outputs[1 + at][place]
+            if grad is None and not torch.equal(after, before[place]):
+                what = f"parameter {place} has no gradient in step {at + 1}, and moves"
+                raise Violation(what, worst=_first_move(before[place], after))
+        before = outputs[1 + at]
+
+
+def _first_move(before: torch.Tensor, after: torch.Tensor) -> str:
+    at = int((before != after).reshape(-1).nonzero()[0])
+    return f"out[{at}] = {float(after.reshape(-1)[at]):.9g}, it was {float(before.reshape(-1)[at]):.9g}"
+
+
+def missing_gradient_leaves_the_state(trial: Trial) -> float:
+    """Moments and counter too: a parameter goes on as if the steps without its gradient had not been."""
+    build, worst, gaps = trial.case.calls[0].arguments, 0.0, 0
+    settings_of = {place: group for group in build["groups"] or () for place in group["params"]}
+    for place, param in enumerate(build["params"]):
+        had = [grads[place] for grads in gradients_of(trial.case) if grads[place] is not None]
+        if len(had) == len(gradients_of(trial.case)) or not had:
+            continue
+        gaps += 1
+        own = {name: value for name, value in settings_of.get(place, {}).items() if name != "params"}
+        alone = with_calls(trial.case, building(trial.case, params=[param], groups=None, **own), *(stepping([g]) for g in had))
+        worst = max(worst, same(trial, trial.case, alone, "against the same without the steps that had no gradient", ([place], [0])))
+    if not gaps:
+        trial.not_applicable()
+    return worst
+
+
+def counters_are_per_parameter(trial: Trial) -> float:
+    """Twins with the same gradients move alike; one that gets its first gradient in the last step then moves by lr."""
+    build = trial.case.calls[0].arguments
+    (param, grad), late = (build["params"][0], gradients_of(trial.case)[0][0]), len(gradients_of(trial.case)) + 1
+    if grad is None:
+        trial.not_applicable()
+    steps = [stepping([grad, grad, None])] * late + [stepping([grad, grad, grad])]
+    together = with_calls(trial.case, building(trial.case, params=[param, param, param], groups=None), *steps)
+    newcomer = with_calls(trial.case, building(trial.case, params=[param], groups=None), stepping([grad]))
+    one, other, _ = ended(trial, together)
+    worst = trial.close(other, one, rounding(trial, together), "the second of two equal parameters with equal gradients")
+    return max(worst, same(trial, together, newcomer, "a parameter whose first gradient comes late", ([2], [0])))
+
+
+def resuming_changes_nothing(trial: Trial) -> float:
+    """Saved after each of the steps and loaded by a new optimiser, it ends where the uninterrupted run ends."""
+    worst = 0.0
+    for after in range(1, len(trial.case.calls) - 1):
+        worst = max(worst, same(trial, interrupted(trial.case, after), trial.case, f"resumed after step {after}"))
+    return worst
+
+
+def every_setting_counts(trial: Trial) -> float:
+    """Another lr, beta, eps or decay leads where it leads in the reference."""
+    build = trial.case.calls[0].arguments
+    (beta_1, beta_2), worst = build["betas"], 0.0
+    changes: dict[str, Any] = {
+        "lr": {"lr": 0.7 * build["lr"]}, "beta_1": {"betas": (0.6 * beta_1, beta_2)}, "beta_2": {"betas": (beta_1, 0.9 * beta_2)},
+        "eps": {"eps": 30 * build["eps"] + 1e-3}, "weight_decay": {"weight_decay": 0.3 + build["weight_decay"]},
+    }  # fmt: skip
+    for name, change in changes.items():
+        case = with_calls(trial.case, building(trial.case, **change), *trial.case.calls[1:])
+        worst = max(worst, agrees_on(trial, case, f"with another {name}, out"))
+    return worst
+
+
+def size_of_gradients_does_not_matter(trial: Trial) -> float:
+    """Gradients and eps times 64: m / sqrt(v) is the same. A power of two, so that nothing is rounded otherwise."""
+    larger = [stepping([None if g is None else 64.0 * g for g in grads]) for grads in gradients_of(trial.case)]
+    eps = trial.case.calls[0].arguments["eps"]
+    scaled = with_calls(trial.case, building(trial.case, eps=64.0 * eps), *larger)
+    return same(trial, scaled, trial.case, "with gradients and eps 64 times as large")
+
+
+def new_rate_counts_at_once(trial: Trial) -> float:
+    """For the move and for the decay, in every group."""
+    *before, last = trial.case.calls
+    changed = with_calls(trial.case, *before, Call("set_lr", {"lr": 0.017}), last)
+    return agrees_on(trial, changed, "with another learning rate before the last step, out")
+
+
+# facts ---------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def large_cases(draw: st.DrawFn) -> Case:
+    """A matrix of 128 x 128, and one step."""
+    shape = (128, 128)
+    return script([draw(parameters(shape))], [[make("normal", shape, draw(seeds))]], "normal", **draw(settings()))
+
+
+def state_bytes(trial: Trial) -> Fact:
+    """Bytes of what the optimiser keeps beside parameters and gradients, after one step."""
+    numbers = trial.case.calls[0].arguments["params"][0].numel()
+    held = trial.play(dtype=torch.float32, weigh=True).facts["bytes"]
+    each = (held - 4 * numbers) / numbers
+    how = f"bytes of all tensors that it holds after one step on {numbers} float32 numbers ({held:g}), less the parameters' own"
+    return Fact(f"beside each float32 parameter it keeps {each:.3g} bytes", how, each, "bytes per parameter")
+
+
+EPS_HAT = Edit(adamw.update, "direction = mean / (root + eps)", "direction = mean / (root + eps / torch.sqrt(correction_2))")
+CONTRACT = Contract(
+    name="adamw",
+    meaning="Parameters move by the learning rate times a running mean of gradients over its size, and shrink on their own.",
+    calls=CALLS,
+    reference=adamw,
+    cases=cases,
+    differentiable=False,
+    half_precision=False,
+    tables_in_float32=True,  # 1 - beta**t of a float32 step counter, as torch's capturable form has it
+    order=79,
+    headline=True,
+    deck_size=18,
+    optional_methods=OPTIONAL_METHODS,
+    dialects=dialects(*CLASSES, getters=("get_adamw_cls", "run_get_adamw_cls")),
+    measures=(Measure("state_bytes", "what it keeps beside each parameter", state_bytes, large_cases),),
+    variants=(
+        Variant(
+            "epsilon_hat",
+            "You add eps to the root before the bias of it is corrected (Kingma & Ba, end of section 2; TensorFlow).",
+            (EPS_HAT,),
+        ),
+        Variant(
+            "cs336",
+            "You add eps before the correction and decay the parameter after its move, as CS336's algorithm does.",
+            (EPS_HAT, Edit(adamw.update, "moved = decayed - lr * direction", "moved = (param - lr * direction) * (1 - lr * weight_decay)")),
+        ),
+        Variant(
+            "decay_without_rate",
+            "The decay is not multiplied by lr, as in Loshchilov & Hutter's own algorithm; in torch.optim.AdamW it is.",
+            (Edit(adamw.update, "decayed = param - lr * weight_decay * param", "decayed = param - weight_decay * param"),),
+        ),
+    ),
+    sources=("Loshchilov & Hutter 2019, algorithm 2", "Kingma & Ba 2015, algorithm 1", "torch.optim.AdamW"),
+    claims=(
+        Claim("rounds_like_the_reference_in_float32", "in float32 it is as accurate as the reference",
+              rounds_like_the_reference_in_float32, broken_by="second_moment_in_bfloat16", max_cases=8),
+        Claim("first_step_is_the_rate", "bias is corrected from step 1 on: the first step moves every number by lr", first_step_is_the_rate,
+              broken_by="no_bias_correction", cases=first_steps, max_cases=8),
+        Claim("decay_is_decoupled", "weight decay stays out of the moments", decay_is_decoupled, broken_by="coupled_decay", max_cases=10),
+        Claim("zero_gradients_still_decay", "gradients of zero leave the decay at work", zero_gradients_still_decay,
+              broken_by="zeros_not_decayed", cases=zero_gradients, max_cases=5),
+        Claim("eps_stands_outside_the_root", "eps is added to the root, not under it", eps_stands_outside_the_root,
+              broken_by="eps_inside_the_root", cases=tiny_gradients, max_cases=8),
+        Claim("groups_keep_their_own_settings", "every group has its own learning rate and decay", groups_keep_their_own_settings,
+              broken_by="rate_of_the_first_group", cases=grouped_cases, max_cases=10),
+        Claim("parameters_do_not_mix", "a parameter moves as it moves alone", parameters_do_not_mix, broken_by="counted_per_parameter",
+              max_cases=12),
+        Claim("missing_gradient_leaves_the_parameter", "a parameter without a gradient does not move", missing_gradient_leaves_the_parameter,
+              broken_by="missing_gradient_decays", cases=cases_with_gaps, max_cases=12),
+        Claim("missing_gradient_leaves_the_state", "a step without a gradient leaves moments and counter alone",
+              missing_gradient_leaves_the_state, broken_by="missing_gradient_counts", cases=cases_with_gaps, max_cases=12),
+        Claim("counters_are_per_parameter", "each parameter counts its own steps", counters_are_per_parameter, broken_by="calls_counted",
+              max_cases=8),
+        Claim("resuming_changes_nothing", "a run resumed from its saved state ends as the uninterrupted one", resuming_changes_nothing,
+              broken_by="counter_not_saved", cases=longer_cases, max_cases=6),
+        Claim("every_setting_counts", "every setting is used", every_setting_counts, broken_by="betas_fixed", max_cases=3),
+        Claim("size_of_gradients_does_not_matter", "gradients and eps of any common size give the same steps",
+              size_of_gradients_does_not_matter, broken_by="root_forgotten", max_cases=8),
+        Claim("new_rate_counts_at_once", "a new learning rate counts from the next step on", new_rate_counts_at_once,
+              broken_by="new_rate_for_the_first_group", cases=grouped_cases, max_cases=5),
+    ),
+)  # fmt: skip
