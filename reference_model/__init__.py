@@ -22,6 +22,7 @@ from reference_model.lora import lora, rslora
 from reference_model.lr_schedule import lr_schedule
 from reference_model.mlp import mlp
 from reference_model.next_token_distribution import next_token_distribution
+from reference_model.parameter_groups import parameter_groups
 from reference_model.quantization import quantize_int8
 from reference_model.rms_norm import rms_norm
 from reference_model.rope import rope
@@ -60,6 +61,7 @@ __all__ = [
     "mlp",
     "next_token_distribution",
     "parameter_count",
+    "parameter_groups",
     "quantize_int8",
     "rms_norm",
     "rope",

@@ -37,11 +37,13 @@ class Signature:
     """The arguments of one call, in order, and what it returns.
 
     ``live``: it may return its own tensors, which later calls change; what counts is what they hold when it returns.
+    ``objects``: it returns objects at which lines of ours look; the answer holds nothing of them.
     """
 
     arguments: tuple[Argument, ...]
     result: str
     live: bool = False
+    objects: bool = False
 
     def __str__(self) -> str:
         inner = ", ".join(f"{a.name}: {a.kind}" + (" or None" if a.optional else "") for a in self.arguments)

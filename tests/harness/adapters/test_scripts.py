@@ -138,6 +138,9 @@ def test_what_is_live_counts_as_it_was_when_it_was_returned() -> None:
     for contract, first in ((live, 2.0), (PAIR, 3.0)):
         answer = Door("theirs", {"pair": ClassAdapter(InPlace)}, {"pair": contract}).play(Request("pair", case))
         assert torch.equal(answer.outputs[1][0], torch.full((2,), first))
+    apart_ = replace(PAIR, calls={**PAIR.calls, "apart": replace(PAIR.calls["apart"], objects=True)})
+    answer = Door("theirs", {"pair": ClassAdapter(InPlace)}, {"pair": apart_}).play(Request("pair", case))
+    assert answer.outputs[1:] == ("(objects)", "(objects)")
 
 
 def test_it_is_printed_and_saved() -> None:

@@ -1,0 +1,170 @@
+"""Which parameters of a model are decayed: groups for an optimiser.
+
+A line of ours looks at the groups beside the very model that was handed over, so that a copy is no parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import CALL, Call, Case, Earlier, Given, Resource, ours
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Argument, Contract, Dialect, Signature, Variant
+from reference_model.parameter_groups import parameter_groups
+
+EMBEDDINGS = ("wte_embedding.weight", "wpe_embedding.weight")
+FROZEN = ((), ("wpe_embedding",), ("blocks.0.attn",), ("ln_f_norm", "mlp.0"))
+
+
+@st.composite
+def cases(draw: st.DrawFn, frozen: bool = False) -> Case:
+    """A model of one or two layers, tied or not, with biases or without, some of it frozen."""
+    layers, bias, tied = draw(st.integers(1, 2)), draw(st.booleans()), draw(st.booleans())
+    parts = draw(st.sampled_from(FROZEN[1:] if frozen else FROZEN))
+    model = Resource("specs._models:tiny_gpt", (0, 11, 4, layers, bias, tied, 0.0, parts))
+    decay = draw(st.sampled_from((0.1, 0.01, 0.3, 0.05)))
+    look = ours("specs._models:decays", groups=Earlier(CALL), model=Given(CALL, "model"), weight_decay=decay)
+    what = f"{layers} layer{'s' if layers > 1 else ''}, {'tied' if tied else 'not tied'}, {'with' if bias else 'without'} biases"
+    return Case((Call(CALL, {"model": model, "weight_decay": decay}), look), {}, what + (", partly frozen" if parts else ""))
+
+
+def partly_frozen() -> Any:
+    return cases(frozen=True)
+
+
+# claims --------------------------------------------------------------------------------------------------------------
+
+
+class Groups:
+    """What became of every parameter of the case's model."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.found: dict[str, list[float]] = trial.play().value
+        model = trial.case.calls[0].arguments["model"].load()
+        self.parameters = dict(model.named_parameters())
+        self.trained = [name for name, parameter in self.parameters.items() if parameter.requires_grad]
+        self.asked = trial.case.calls[0].arguments["weight_decay"]
+
+    def must_have(self, names: Iterable[str], decay: float, what: str) -> None:
+        """Only those that stand in a group at all are looked at; whether they do is another claim's business."""
+        for name in names:
+            wrong = [given for given in self.found.get(name, ()) if abs(given - decay) > 1e-9 * self.asked]  # a number handed on
+            if wrong:
+                raise Violation(f"{what}: {name} has the decay {wrong[0]:g}, it must be {decay:g}")
+
+
+def every_parameter_once(trial: Trial) -> None:
+    groups = Groups(trial)
+    for name in groups.trained:
+        times = len(groups.found[name])
+        if times != 1:
+            how = "in no group: it is never trained" if not times else f"in the groups {times} times"
+            raise Violation(f"{name} stands {how}")
+
+
+def no_strangers(trial: Trial) -> None:
+    found = Groups(trial).found
+    strange = [name for name in found if name == "a stranger"]
+    if strange:
+        raise Violation(f"{len(found[strange[0]])} tensors in the groups are no parameters of the model: an optimiser would train copies")
+
+
+def frozen_parameters_are_left_out(trial: Trial) -> None:
+    groups = Groups(trial)
+    frozen = [name for name in groups.parameters if name not in groups.trained and groups.found[name]]
+    if frozen:
+        raise Violation(f"{frozen[0]} is frozen (requires_grad is False) and stands in a group")
+
+
+def matrices_decay(trial: Trial) -> None:
+    groups = Groups(trial)
+    names = [n for n in groups.trained if groups.parameters[n].dim() > 1 and n not in EMBEDDINGS]
+    groups.must_have(names, groups.asked, "the weights of projections decay")
+
+
+def embeddings_decay_as_declared(trial: Trial) -> None:
+    """A tied table is the weight of the head too, and decays as either says."""
+    groups = Groups(trial)
+    is_tied = "lm_head.weight" not in groups.parameters
+    names = [n for n in EMBEDDINGS if n in groups.trained and not (is_tied and trial.variant and n == EMBEDDINGS[0])]
+    groups.must_have(names, 0.0 if trial.variant else groups.asked, "embeddings " + ("do not decay" if trial.variant else "decay"))
+
+
+def norms_do_not_decay(trial: Trial) -> None:
+    groups = Groups(trial)
+    groups.must_have([n for n in groups.trained if n.endswith("LayerNorm.weight")], 0.0, "the gains of norms do not decay")
+
+
+def biases_do_not_decay(trial: Trial) -> None:
+    groups = Groups(trial)
+    names = [n for n in groups.trained if n.endswith("bias")]
+    if not names:
+        trial.not_applicable()
+    groups.must_have(names, 0.0, "biases do not decay")
+
+
+# how it is called ----------------------------------------------------------------------------------------------------
+
+EXTRA: dict[str, Any] = {"learning_rate": 1e-3, "lr": 1e-3, "betas": (0.9, 0.95), "device_type": "cpu", "device": "cpu"}
+
+
+def _dialect(function: str, model: str, *more: str) -> Dialect:
+    def arguments(a: Any) -> dict[str, Any]:
+        return {model: a["model"], "weight_decay": a["weight_decay"], **{name: EXTRA[name] for name in more}}
+
+    project = "karpathy/nanoGPT" if function == "configure_optimizers" else "training code"
+    return Dialect(project, function, (model, "weight_decay", *more), arguments)
+
+
+CONFIGURING = tuple(
+    _dialect("configure_optimizers", model, *more)
+    for model in ("model", "self")
+    for more in (("learning_rate", "betas", "device_type"), ("learning_rate", "betas"), ("lr", "betas"), ("learning_rate",), ("lr",), ())
+)
+NAMES = ("get_parameter_groups", "get_param_groups", "param_groups", "make_param_groups", "build_param_groups", "get_grouped_params",
+         "get_optimizer_grouped_parameters", "get_optimizer_groups", "create_param_groups", "split_parameters", "get_optim_groups")  # fmt: skip
+
+
+CONTRACT = Contract(
+    name="parameter_groups",
+    meaning="The parameters of a model in groups for an optimiser: what is decayed, and what is not.",
+    calls={
+        CALL: Signature(
+            (Argument("model", "a torch module"), Argument("weight_decay", "number", "setting")),
+            "list of {params, weight_decay}, or an optimiser made of them",
+            objects=True,
+        )
+    },
+    reference=parameter_groups,
+    cases=cases,
+    differentiable=False,
+    agrees=False,
+    order=84,
+    deck_size=16,
+    dialects=(*CONFIGURING, *(_dialect(name, "model") for name in NAMES)),
+    variants=(
+        Variant(
+            "embeddings_not_decayed",
+            "You do not decay the embeddings (minGPT); nanoGPT does.",
+            (Edit(parameter_groups, "is_matrix = parameter.dim() >= 2", 'is_matrix = parameter.dim() >= 2 and "embedding" not in name'),
+             Edit(parameter_groups, "for _, parameter in model.named_parameters():", "for name, parameter in model.named_parameters():")),
+        ),
+    ),
+    sources=("Radford et al. 2018, section 4.1", "karpathy/nanoGPT model.py configure_optimizers"),
+    claims=(
+        Claim("every_parameter_once", "every trainable parameter stands in the groups exactly once, a tied one too", every_parameter_once,
+              broken_by="tied_parameter_twice"),
+        Claim("no_strangers", "the groups hold the model's own parameters, not copies", no_strangers, broken_by="copies"),
+        Claim("frozen_parameters_are_left_out", "frozen parameters are left out", frozen_parameters_are_left_out,
+              broken_by="frozen_included", cases=partly_frozen, max_cases=8),
+        Claim("matrices_decay", "the weights of projections are decayed, as strongly as asked for", matrices_decay, broken_by="decay_fixed"),
+        Claim("embeddings_decay_as_declared", "embeddings are decayed, or not where that is declared", embeddings_decay_as_declared,
+              broken_by="positions_not_decayed"),
+        Claim("norms_do_not_decay", "the gains of norms are not decayed", norms_do_not_decay, broken_by="weights_by_name"),
+        Claim("biases_do_not_decay", "biases are not decayed", biases_do_not_decay, broken_by="everything_decayed"),
+    ),
+)  # fmt: skip
