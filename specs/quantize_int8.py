@@ -20,6 +20,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import make, seeds, tensors
 from reference_model.quantization import quantize_int8
+from specs._quantization import dtypes, floating, within
 
 LOOK_UP = 5e-5
 """Relative to the largest number of a block: what may be lost by finding codes in a table, or by working in float32."""
@@ -187,31 +188,7 @@ def came_back(trial: Trial, case: Case | None = None, *, fresh: bool = False, **
 
 
 def _checked(out: Any, case: Case) -> torch.Tensor:
-    shape = given(case)["x"].shape
-    if not torch.is_tensor(out) or not out.is_floating_point() or out.shape != shape:
-        found = f"{out.dtype} {list(out.shape)}" if torch.is_tensor(out) else f"a {type(out).__name__}"
-        raise Violation(f"dequantize() returns {found}; it must return floating-point numbers {list(shape)}")
-    return out
-
-
-def within(out: torch.Tensor, expected: torch.Tensor, allowed: torch.Tensor, what: str) -> float:
-    """The largest error in units of what is allowed there; raises Violation with the worst element."""
-    if not out.numel():
-        return 0.0
-    error = (out.double() - expected.double()).abs() / allowed
-    error = torch.where(torch.isfinite(out), error, torch.full_like(error, math.inf))
-    worst = int(error.argmax())
-    ratio = float(error.reshape(-1)[worst])
-    if ratio <= 1:
-        return ratio
-    place = [int(i) for i in torch.unravel_index(torch.tensor(worst), out.shape)] if out.dim() else []
-    numbers = [float(t.reshape(-1)[worst]) for t in (out, expected, allowed)]
-    found = f"x{place}: {numbers[0]:.6g} comes back, expected {numbers[1]:.6g} within {numbers[2]:.2g}"
-    raise Violation(what, worst=found, error=ratio)
-
-
-def dtypes(trial: Trial) -> list[torch.dtype]:
-    return list(dict.fromkeys((trial.dtype, torch.float32)))
+    return floating(out, given(case)["x"].shape)
 
 
 # claims --------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,65 @@
+"""What the sheet of the four-bit quantizer measures, and its legal variants."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.adapters.door import Door
+from harness.adapters.players import ClassAdapter
+from harness.core.bug import applied
+from harness.core.verdict import HOLDS
+from harness.inspection import Inspection, load_catalogue, reference_door
+
+KNOWN = load_catalogue()
+CONTRACT = KNOWN.contracts["quantize_4bit"]
+
+
+def test_memory_is_measured() -> None:
+    """4 bits and a float32 per block; a quarter of that with double quantization."""
+    bench = Inspection(KNOWN, reference_door(KNOWN.contracts), seed=1, cases=2).bench
+    fact = bench.measure(CONTRACT, CONTRACT.measures[0])
+    assert fact is not None and fact.value == 4.5
+    assert fact.series["blocks of 128"] == 4.25
+    assert 4.12 < fact.series["blocks of 64, double quantization"] < 4.13
+
+
+def test_memory_beside_bitsandbytes() -> None:
+    """The same, and 1 KB of code books, which count for a weight of 65,536 numbers."""
+    functional = pytest.importorskip("bitsandbytes.functional")
+
+    class Theirs:
+        def quantize(self, x, block=64, kind="nf4", double=False):
+            return functional.quantize_4bit(x, blocksize=block, quant_type=kind, compress_statistics=double)
+
+        def dequantize(self, packed, scale, shape, *_):
+            return functional.dequantize_4bit(packed, scale)
+
+    door = Door("bitsandbytes", {"quantize_4bit": ClassAdapter(Theirs)}, KNOWN.contracts)
+    fact = Inspection(KNOWN, door, seed=1, cases=2).bench.measure(CONTRACT, CONTRACT.measures[0])
+    assert fact is not None and fact.value == pytest.approx(4.5, abs=0.02)
+    assert 4.1 < fact.series["blocks of 64, double quantization"] < 4.3
+
+
+@pytest.mark.parametrize("variant", [v.name for v in CONTRACT.variants])
+def test_a_declared_variant_holds_and_an_undeclared_one_is_named(variant: str) -> None:
+    """As a storage format it is another one, so it must be said; said, it is right."""
+    edits = next(v for v in CONTRACT.variants if v.name == variant).edits
+    subject = reference_door(KNOWN.contracts, edits)
+    declared = Inspection(KNOWN, subject, seed=1, cases=8, variants={"quantize_4bit": variant})
+    for claim in KNOWN.claims_of("quantize_4bit"):
+        verdict, _ = declared.bench.judge(CONTRACT, claim, shrink=False)
+        assert verdict.status == HOLDS, f"{claim.name}: {verdict.message} {verdict.worst}"
+    undeclared = Inspection(KNOWN, subject, seed=1, cases=24)
+    broken = [
+        claim.name for claim in CONTRACT.claims if undeclared.bench.judge(CONTRACT, claim, shrink=False)[0].failing
+    ]
+    assert broken
+
+
+def test_applying_a_variant_does_not_touch_the_books_of_the_sheet() -> None:
+    """The sheet knows the published books by itself."""
+    import specs.quantize_4bit as sheet
+
+    before = sheet._FP4
+    with applied(CONTRACT.variants[1].edits):
+        assert before == sheet._FP4
