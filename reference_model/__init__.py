@@ -13,6 +13,7 @@ from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL,
 from reference_model.gelu import gelu
 from reference_model.gpt2 import gpt2, initialise
 from reference_model.grouped_query_attention import grouped_query_attention
+from reference_model.int8_linear import int8_linear
 from reference_model.kv_cache import kv_cache
 from reference_model.layer_norm import layer_norm
 from reference_model.learned_positions import learned_positions
@@ -52,6 +53,7 @@ __all__ = [
     "gpt2_ranks",
     "grouped_query_attention",
     "initialise",
+    "int8_linear",
     "kv_cache",
     "layer_norm",
     "learned_positions",

@@ -29,7 +29,7 @@ def keeps_every_claim(component: str, adapters) -> None:
         assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
 
 
-@pytest.mark.parametrize("component", ["quantize_4bit"])
+@pytest.mark.parametrize("component", ["quantize_4bit", "int8_linear"])
 def test_the_example_keeps_every_claim(component: str) -> None:
     """In a small run of each component."""
     found = discover(str(EXAMPLE), KNOWN.contracts)
