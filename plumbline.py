@@ -18,6 +18,7 @@ OPTIONS = (
     ("impl", "the implementation to check: a module (mymodel), a file (./student.py), an object (pkg.module:thing), "
      "or a known mistake (bug:layer_norm.unbiased_variance)", ""),
     ("impl-require", "components that must be there, or 'all': what is to do counts as a failure", ""),
+    ("impl-baseline", "a record of an earlier run: only what is new fails, what was mended is listed", ""),
     ("impl-variant", "legal variants you mean, as component=variant, separated by commas (gelu=erf); "
      "eps=1e-6 where your norms have a fixed epsilon", ""),
     ("impl-seed", "seed that every case is drawn from", "0"),

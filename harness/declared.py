@@ -11,8 +11,9 @@ from harness.adapters.epsilon import EPS, epsilon
 from harness.adapters.wrong_use import WrongUse, did_you_mean
 from harness.core.bug import Bug
 from harness.core.contract import Contract
+from harness.core.verdict import EXPECTED
 
-OPTIONS = ("impl", "require", "seed", "effort", "cases", "timeout", "report")
+OPTIONS = ("impl", "require", "baseline", "seed", "effort", "cases", "timeout", "report")
 """Keys of ``[tool.plumbline]`` that are options of a run; the front door reads them."""
 
 
@@ -45,7 +46,7 @@ def in_project(project: Project, contracts: Mapping[str, Contract]) -> Declared:
     """What the project's table declares. Raises WrongUse naming the file and the nearest keys or values."""
     variants, eps = {}, None
     for key, value in project.table.items():
-        if key in OPTIONS:
+        if key in OPTIONS or key == EXPECTED:
             continue
         where = f"{project.file}, [tool.plumbline]"
         if key in EPS:
@@ -53,7 +54,7 @@ def in_project(project: Project, contracts: Mapping[str, Contract]) -> Declared:
             continue
         having = [name for name, contract in contracts.items() if contract.variants]
         if key not in contracts:
-            known = [*OPTIONS, *having, EPS[0]]
+            known = [*OPTIONS, EXPECTED, *having, EPS[0]]
             raise WrongUse(
                 f"{where}: there is no key {key!r}; {did_you_mean(key, known) or f'there are: {_list(known)}'}"
             )

@@ -16,8 +16,9 @@ from harness.adapters.wrong_use import did_you_mean
 from harness.core.bug import Bug
 from harness.core.claim import Claim
 from harness.core.signatures import in_one_line
-from harness.core.verdict import FAILING, HOLDS, MISSING, NOT_OFFERED, Card, Record, Verdict
+from harness.core.verdict import HOLDS, MISSING, NOT_OFFERED, Card, Record, Verdict
 from harness.declared import Project, how_to_declare
+from harness.gate import gate
 from harness.inspection import Inspection, inspect_subject, save_case
 from harness.reports import json_file, text
 from harness.reports.github_job import append_summary, in_github
@@ -58,6 +59,8 @@ class Plugin:
             )
             self.required = self._required(options["impl_require"])
             self.destinations = destinations(options["impl_report"])
+            claims = {name: self.catalogue.claims_of(name) for name in self.catalogue.contracts}
+            self.gate = gate(*project, options["impl_baseline"], claims)
         except WrongUse as wrong:
             raise pytest.UsageError(str(wrong)) from None
         except UnknownFormat as wrong:
@@ -179,6 +182,7 @@ class Plugin:
                 status="violated",
                 message=f"{component} is required (--impl-require) and is to do: {verdict.message}",
             )
+        verdict = self.gate.judged(verdict)
         case = self.inspection.bench.smallest.get(verdict.case_id)
         if case is not None:
             options = {**self.options, "impl_variant": str(self.inspection.declared)}
@@ -213,7 +217,7 @@ class Plugin:
         self.record.verdicts.append(Verdict.from_dict(values))
         for name, card in report.plumbline_cards.items():
             self.record.cards[name] = Card(**{**card, "seen_in": tuple(card["seen_in"])})
-        if values["status"] in FAILING or time.time() - self.saved > SAVE_EVERY:
+        if self.record.verdicts[-1].failing or time.time() - self.saved > SAVE_EVERY:
             self.save()
 
     @pytest.hookimpl(tryfirst=True)
@@ -325,6 +329,8 @@ class Plugin:
         terminalreporter.write_line("")
         for note in text.notes(self.record):
             terminalreporter.write_line(f"note: {note}")
+        for line in self.gate.told(self.record):
+            terminalreporter.write_line(line, yellow=True)
         for line in text.facts(self.record):
             terminalreporter.write_line(line)
         for line in next_step(self.record):
@@ -369,8 +375,10 @@ class Check(pytest.Item):
             self.user_properties.append(("error_over_tolerance", f"{verdict.error:.6g}"))
         if verdict.finding:
             self.user_properties.append(("finding", ", ".join(verdict.finding)))
-        if verdict.status in FAILING:
+        if verdict.failing:
             raise ComponentMismatch(verdict)
+        if verdict.excused:
+            raise pytest.xfail.Exception(verdict.excused)
         if verdict.status in (MISSING, NOT_OFFERED):
             raise pytest.skip.Exception(f"{verdict.status}: {verdict.message}", _use_item_location=True)
 

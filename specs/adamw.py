@@ -330,7 +330,6 @@ CONTRACT = Contract(
     half_precision=False,
     tables_in_float32=True,  # 1 - beta**t of a float32 step counter, as torch's capturable form has it
     order=79,
-    headline=True,
     deck_size=18,
     optional_methods=OPTIONAL_METHODS,
     dialects=dialects(*CLASSES, getters=("get_adamw_cls", "run_get_adamw_cls")),

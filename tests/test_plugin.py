@@ -326,3 +326,19 @@ def test_their_own_names_in_our_order_will_do(tmp_path: Path) -> None:
     done = run(tmp_path, "--impl=own", QUICK, "-k", "layer_norm and (agrees or gradients)")
     assert done.returncode == 0, done.stdout
     assert "note: layer_norm: it does not take None for an optional parameter" in done.stdout, done.stdout
+
+
+def test_a_gate_lets_pass_what_is_expected_or_not_new(folder: Path) -> None:
+    """Exit code 0 and the reason told; without the entry 1; beside a baseline only what is new fails."""
+    (folder / "pyproject.toml").write_text('[tool.plumbline.expected]\n"gelu" = "the quick form, on purpose"\nlayer_norm = "soon"\n')
+    done = run(folder, "--impl=wrong", QUICK, "gelu")
+    assert done.returncode == 0 and "xfailed" in outcome(done), done.stdout
+    assert "expected: the quick form, on purpose" in done.stdout and "excused" in done.stdout
+    (folder / "pyproject.toml").unlink()
+    assert run(folder, "--impl=wrong", QUICK, "gelu", "--impl-report=before.json").returncode == 1
+    beside = run(folder, "--impl=wrong", QUICK, "gelu", "--impl-baseline=before.json", "-n", "2")
+    assert beside.returncode == 0 and "not new: it failed in before.json too" in beside.stdout, beside.stdout
+    assert run(folder, "--impl=wrong", QUICK, "gelu", "layer_norm", "--impl-baseline=before.json").returncode == 1
+    mended = run(folder, "--impl=reference_model", QUICK, "gelu", "--impl-baseline=before.json")
+    assert mended.returncode == 0 and "mended since before.json: gelu::agrees_with_the_reference" in mended.stdout
+    assert run(folder, "--impl=wrong", "--impl-baseline=none.json").returncode == 4

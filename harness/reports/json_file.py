@@ -23,8 +23,9 @@ def write(record: Record, path: Path) -> None:
 def read(path: Path) -> Record:
     """The record of a run. Raises ValueError naming the file where it is none, or of another version."""
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if values.get("version") != 1:
-        raise ValueError(f"{path} is not a run record of version 1 (its version: {values.get('version')!r})")
+    if not isinstance(values, dict) or values.get("version") != 1:
+        found = values.get("version") if isinstance(values, dict) else None
+        raise ValueError(f"{path} is not a run record of version 1 (its version: {found!r})")
     values["verdicts"] = [Verdict.from_dict(v) for v in values["verdicts"]]
     values["cards"] = {k: Card(**{**c, "seen_in": tuple(c["seen_in"])}) for k, c in values["cards"].items()}
     values["facts"] = [Fact(**fact) for fact in values.get("facts", [])]

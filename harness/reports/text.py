@@ -173,7 +173,7 @@ def table(record: Record) -> list[str]:
         if name in absent:
             continue
         verdicts = record.of(name)
-        judged = [v for v in verdicts if v.status == HOLDS or v.failing]
+        judged = [v for v in verdicts if v.status == HOLDS or v.status in FAILING]
         if not judged:
             if verdicts or (name in record.missing and record.planned.get(name)):
                 rows.append((name, "-", "-", "-", _to_do(verdicts)))
@@ -219,9 +219,9 @@ def _gradients(verdicts: Sequence[Verdict]) -> str:
 
 
 def _verdict(record: Record, name: str, judged: Sequence[Verdict]) -> str:
-    failing = [v for v in judged if v.failing]
+    failing, excused = [v for v in judged if v.failing], sum(bool(v.excused) for v in judged)
     if not failing:
-        return "holds"
+        return f"holds, but for {excused} excused" if excused else "holds"
     names = list(dict.fromkeys(n for v in failing for n in v.finding))
     own = [n for n in names if record.cards.get(n) is None or record.cards[n].component == name]
     unexplained = [v for v in failing if not v.finding]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
+from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
 from harness.reports.text import Group, evidence, failure, groups, headline, opening
 
 WORDS = {HOLDS: "holds", CRASHED: "crashed", TIMED_OUT: "timed out", MISSING: "to do", NOT_OFFERED: "not offered"}
@@ -77,7 +77,7 @@ def counted(record: Record) -> dict[str, int]:
 def verdict_line(record: Record) -> str:
     """The whole run in one line."""
     count = counted(record)
-    wrong = sum(v.status in FAILING for v in record.verdicts)
+    wrong = sum(v.failing for v in record.verdicts)
     unfinished = "" if record.finished else " The run did not come to its end."
     if count["wrong"]:
         return f"{count['wrong']} of {count['wrong'] + count['holds']} components are wrong ({wrong} checks fail).{unfinished}"

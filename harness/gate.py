@@ -1,0 +1,74 @@
+"""What may fail without failing the run: failures that are expected, with a reason, and those that a baseline had before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.adapters.wrong_use import WrongUse, did_you_mean
+from harness.core.claim import Claim
+from harness.core.verdict import EXPECTED, HOLDS, Record, Verdict
+from harness.reports import json_file
+
+
+@dataclass(frozen=True)
+class Gate:
+    """``expected``: reasons by ``component`` or ``component::claim``. ``before``: what failed in the baseline, by check."""
+
+    expected: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[tuple[str, str], Verdict] = field(default_factory=dict)
+    baseline: str = ""
+
+    def judged(self, verdict: Verdict) -> Verdict:
+        """The verdict, excused where its failure is expected or not new: then it fails nobody's run."""
+        if not verdict.failing:
+            return verdict
+        for key in (f"{verdict.component}::{verdict.claim}", verdict.component):
+            if key in self.expected:
+                return replace(verdict, excused=f"expected: {self.expected[key]}")
+        old = self.before.get((verdict.component, verdict.claim))
+        # Another mistake than before in the same check is new.
+        if old is not None and set(verdict.finding) <= set(old.finding) and bool(verdict.finding) == bool(old.finding):
+            return replace(verdict, excused=f"not new: it failed in {self.baseline} too")
+        return verdict
+
+    def told(self, record: Record) -> list[str]:
+        """What was excused, what is stale, and what was mended since the baseline; one line each."""
+        lines = [f"{v.component}::{v.claim} is {v.status}; {v.excused}" for v in record.verdicts if v.excused]
+        for key, reason in self.expected.items():
+            component, _, claim = key.partition("::")
+            seen = [v for v in record.of(component) if claim in ("", v.claim)]
+            if any(v.status == HOLDS for v in seen) and not any(v.excused for v in seen):
+                lines.append(f"stale: {key} holds now; remove it from [tool.plumbline.{EXPECTED}] ({reason})")
+        mended = [f"{c}::{n}" for (c, n) in self.before if any(v.claim == n and v.status == HOLDS for v in record.of(c))]
+        return [*lines, *([f"mended since {self.baseline}: {', '.join(mended)}"] if mended else [])]
+
+
+def gate(table: Mapping[str, Any], file: str, baseline: str, claims: Mapping[str, list[Claim]]) -> Gate:
+    """From the project's table and ``--impl-baseline``. Raises WrongUse naming the entry or the file that is wrong."""
+    expected = table.get(EXPECTED, {})
+    where = f"{file}, [tool.plumbline.{EXPECTED}]"
+    if not isinstance(expected, Mapping):
+        raise WrongUse(f'{where} must be a table of reasons: "layer_norm::deterministic" = "why", not {expected!r}')
+    for key, reason in expected.items():
+        component, separator, claim = key.partition("::")
+        if component not in claims:
+            raise WrongUse(f"{where}: there is no component {component!r}; {did_you_mean(component, claims) or 'see plumbline list'}")
+        names = [c.name for c in claims[component]]
+        if separator and claim not in names:
+            raise WrongUse(f"{where}: {component} has no check {claim!r}; {did_you_mean(claim, names) or 'see plumbline list ' + component}")
+        if not isinstance(reason, str) or not reason.strip():
+            raise WrongUse(f"{where}: {key} needs a reason, in words, not {reason!r}")
+    return Gate(dict(expected), _failed_in(baseline), baseline)
+
+
+def _failed_in(baseline: str) -> dict[tuple[str, str], Verdict]:
+    if not baseline:
+        return {}
+    try:
+        record = json_file.read(Path(baseline))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise WrongUse(f"--impl-baseline: {baseline} is no record of a run: {error}; a run writes .plumbline/run.json") from None
+    return {(v.component, v.claim): v for v in record.verdicts if v.failing or v.excused}
