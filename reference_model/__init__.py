@@ -18,6 +18,7 @@ from reference_model.kv_cache import kv_cache
 from reference_model.layer_norm import layer_norm
 from reference_model.learned_positions import learned_positions
 from reference_model.linear import linear
+from reference_model.linear_attention import linear_attention
 from reference_model.lm_loss import lm_loss
 from reference_model.lora import lora, rslora
 from reference_model.lr_schedule import lr_schedule
@@ -58,6 +59,7 @@ __all__ = [
     "layer_norm",
     "learned_positions",
     "linear",
+    "linear_attention",
     "lm_loss",
     "lora",
     "lr_schedule",

@@ -1,0 +1,210 @@
+"""Causal attention by products of features."""
+
+from __future__ import annotations
+
+import math
+import time as clock
+from dataclasses import replace
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial
+from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.core.fact import Fact, Measure
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import make, seeds
+from reference_model.linear_attention import features, linear_attention
+from specs._transformer import elsewhere, output, tolerance
+
+DENOMINATOR = "denominator = (queries * totals).sum(-1, keepdim=True)"
+RESULT = "return numerator / denominator"
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Batch, heads, time and both sizes differ. Nothing is exactly 0, where the features have a kink in their slope."""
+    sizes = draw(distinct_sizes(time=(1, 8), size=(2, 6), value_size=(1, 7), heads=(1, 3), batch=(1, 4)))
+    leading = (sizes["batch"], sizes["heads"])
+    family, seed = draw(st.sampled_from(("normal", "wide", "small integers", "normal"))), draw(seeds)
+    q, k = (make(family, (*leading, sizes["time"], sizes["size"]), seed + i) + 0.13 for i in range(2))
+    v = make(family, (*leading, sizes["time"], sizes["value_size"]), seed + 2)
+    return Case.of({"q": q, "k": k, "v": v}, family=family, **sizes)
+
+
+def parallel(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """All products of features at once, later keys left out, each row divided by its sum."""
+    products = (features(q) @ features(k).mT).tril()
+    return products / products.sum(-1, keepdim=True) @ v
+
+
+def recurrent(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """One position after the other, with a matrix and a vector for all of the past."""
+    state, total, rows = q.new_zeros(*q.shape[:-2], q.shape[-1], v.shape[-1]), torch.zeros_like(q[..., 0, :]), []
+    for t in range(q.shape[-2]):
+        key, query = features(k[..., t, :]), features(q[..., t, :])
+        state = state + key.unsqueeze(-1) * v[..., t, None, :]
+        total = total + key
+        rows.append((query.unsqueeze(-2) @ state).squeeze(-2) / (query * total).sum(-1, keepdim=True))
+    return torch.stack(rows, -2)
+
+
+def equals(form: str) -> Claim:
+    """The claim that it equals one of the two forms, which stand above and not in the reference."""
+    function, broken = {"parallel": (parallel, "no_mask"), "recurrent": (recurrent, "denominator_of_the_whole")}[form]
+
+    def test(trial: Trial) -> float:
+        if trial.variant:
+            trial.not_applicable()
+        a = trial.case.arguments
+        expected = function(a["q"], a["k"], a["v"]).to(trial.dtype)
+        return trial.close(output(trial), expected, tolerance(trial, trial.case), f"against the {form} form, out")
+
+    return Claim(f"equals_the_{form}_form", f"it equals the {form} form", test, broken_by=broken, max_cases=18)
+
+
+def is_causal(trial: Trial) -> float:
+    """Queries, keys and values from some position on, replaced: what stands before stays."""
+    a = trial.case.arguments
+    time = a["q"].shape[-2]
+    if time < 2:
+        trial.not_applicable()
+    worst = 0.0
+    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
+        others = {n: torch.cat([a[n][..., :at, :], elsewhere(trial, a[n][..., at:, :], 3.0)], -2) for n in "qkv"}
+        changed = trial.case.changed(**others)
+        what = f"with other positions from {at} on, out before it"
+        before, after = output(trial)[..., :at, :], output(trial, changed)[..., :at, :]
+        worst = max(worst, trial.close(after, before, tolerance(trial, None, changed), what))
+    return worst
+
+
+def a_prefix_stands_alone(trial: Trial) -> float:
+    a, whole = trial.case.arguments, output(trial)
+    time, worst = a["q"].shape[-2], 0.0
+    if time < 2:
+        trial.not_applicable()
+    for kept in sorted({1, time - 1}):
+        alone = trial.case.changed(**{name: a[name][..., :kept, :] for name in "qkv"})
+        alone = replace(alone, dimensions={**alone.dimensions, "time": kept})
+        what = f"the first {kept} of {time} positions alone, out"
+        worst = max(worst, trial.close(output(trial, alone), whole[..., :kept, :], tolerance(trial, None, alone), what))
+    return worst
+
+
+def the_past_has_no_order(trial: Trial) -> float:
+    """Its matrix is a sum: reversing earlier keys and values changes nothing for the last position."""
+    a = trial.case.arguments
+    if a["q"].shape[-2] < 3:
+        trial.not_applicable()
+    turned = {n: torch.cat([a[n][..., :-1, :].flip(-2), a[n][..., -1:, :]], -2) for n in "kv"}
+    other = trial.case.changed(**turned)
+    bound = tolerance(trial, None, other)
+    what = "with the earlier positions in reverse, the last position's out"
+    return trial.close(output(trial, other)[..., -1, :], output(trial)[..., -1, :], bound, what)
+
+
+def weights_sum_to_one(trial: Trial) -> float:
+    if trial.variant == "unnormalised":
+        trial.not_applicable()
+    same = trial.case.changed(v=torch.ones_like(trial.case.arguments["v"]))
+    out = output(trial, same)
+    bound = tolerance(trial, same) + (2e-6 if trial.variant == "epsilon" else 0.0) * _least_denominator(same)
+    return trial.close(out, torch.ones_like(out), bound, "with values of 1 everywhere, out")
+
+
+def _least_denominator(case: Case) -> float:
+    """1 over the smallest denominator: what a millionth added to it is worth."""
+    a = case.arguments
+    return float((1 / (features(a["q"]) * features(a["k"]).cumsum(-2)).sum(-1)).max())
+
+
+def heads_and_rows_are_apart(trial: Trial) -> float:
+    """Leading axes flattened, and in another order: the same numbers."""
+    a, whole = trial.case.arguments, output(trial)
+    leading = whole.shape[:2]
+    turned = trial.case.changed(**{n: a[n].transpose(0, 1) for n in "qkv"})
+    bound = tolerance(trial, None, turned)
+    worst = trial.close(output(trial, turned), whole.transpose(0, 1), bound, "with batch and heads exchanged, out")
+    if math.prod(leading) > 1:
+        last = trial.case.changed(**{n: a[n][-1:, -1:] for n in "qkv"})
+        bound = tolerance(trial, None, last)
+        worst = max(worst, trial.close(output(trial, last), whole[-1:, -1:], bound, "the last head of the last row alone, out"))
+    return worst
+
+
+def state_is_not_remembered(trial: Trial) -> float:
+    """A second sequence of the same sizes gives what it gives alone."""
+    a = trial.case.arguments
+    other = trial.case.changed(k=a["k"].flip(-2), v=0.5 - a["v"])
+    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    return trial.close(second, output(trial, other), trial.spread_of_value(other), "after another sequence, out")
+
+
+LENGTHS = (128, 512, 2048)
+
+
+def cost(trial: Trial) -> Fact:
+    """Seconds of one call over lengths, the best of three each."""
+    series = {}
+    for length in LENGTHS:
+        q, k, v = (make("normal", (1, 2, length, 16), seed) for seed in range(3))
+        case, seconds = Case.of({"q": q, "k": k, "v": v}), []
+        for _ in range(3):
+            start = clock.perf_counter()
+            trial.play(case, dtype=torch.float32, fresh=True)
+            seconds.append(clock.perf_counter() - start)
+        series[f"T = {length}"] = min(seconds)
+    first, last = series[f"T = {LENGTHS[0]}"], series[f"T = {LENGTHS[-1]}"]
+    power = math.log(last / first) / math.log(LENGTHS[-1] / LENGTHS[0])
+    return Fact(
+        f"from {LENGTHS[0]} to {LENGTHS[-1]} positions its time grows as T^{power:.2f}; the parallel form's grows as T^2 in the end",
+        "best of three calls each, float32, one row of two heads of 16 features",
+        power,
+        "exponent of the time over the length",
+        series,
+    )
+
+
+ARGUMENTS = (
+    Argument("q", "float[..., time, size]"),
+    Argument("k", "float[..., time, size]"),
+    Argument("v", "float[..., time, value_size]"),
+)
+
+CONTRACT = Contract(
+    name="linear_attention",
+    meaning="Causal attention in which the weight of a key is a product of positive features, so that the past is one matrix.",
+    calls={"call": Signature(ARGUMENTS, "float[..., time, value_size]")},
+    reference=linear_attention,
+    cases=cases,
+    rows=("q", "k", "v"),
+    order=54,
+    deck_size=24,
+    variants=(
+        Variant("epsilon", "1e-6 is added to the denominator, as in fast-transformers; the paper has none.",
+                (Edit(linear_attention, RESULT, "return numerator / (denominator + 1e-6)"),)),
+        Variant("unnormalised", "There is no denominator, as in later linear transformers; here weights sum to one.",
+                (Edit(linear_attention, RESULT, "return numerator"),)),
+    ),
+    measures=(Measure("cost", "how its time grows with the length", cost),),
+    sources=("Katharopoulos et al. 2020, sections 3.2 to 3.4",),
+    claims=(
+        equals("parallel"),
+        equals("recurrent"),
+        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="one_future_position",
+              max_cases=16),
+        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
+              broken_by="divided_by_the_length", max_cases=14),
+        Claim("the_past_has_no_order", "the last position sees the earlier ones as a set", the_past_has_no_order,
+              broken_by="the_past_decays", max_cases=14),
+        Claim("weights_sum_to_one", "values of 1 everywhere give 1", weights_sum_to_one, broken_by="denominator_without_features",
+              max_cases=14),
+        Claim("heads_and_rows_are_apart", "heads and rows are computed apart", heads_and_rows_are_apart,
+              broken_by="summed_over_heads", max_cases=12),
+        Claim("state_is_not_remembered", "an earlier sequence changes nothing", state_is_not_remembered, broken_by="state_kept",
+              max_cases=10),
+    ),
+)  # fmt: skip
