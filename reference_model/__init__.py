@@ -21,6 +21,7 @@ from reference_model.linear import linear
 from reference_model.linear_attention import linear_attention
 from reference_model.lm_loss import lm_loss
 from reference_model.lora import lora, rslora
+from reference_model.low_rank_attention import low_rank_attention
 from reference_model.lr_schedule import lr_schedule
 from reference_model.mlp import mlp
 from reference_model.next_token_distribution import next_token_distribution
@@ -62,6 +63,7 @@ __all__ = [
     "linear_attention",
     "lm_loss",
     "lora",
+    "low_rank_attention",
     "lr_schedule",
     "mlp",
     "next_token_distribution",
