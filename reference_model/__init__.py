@@ -12,6 +12,7 @@ from reference_model.clip_grad_norm import clip_grad_norm
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
 from reference_model.gelu import gelu
 from reference_model.gpt2 import gpt2, initialise
+from reference_model.gradient_accumulation import gradient_accumulation
 from reference_model.grouped_query_attention import grouped_query_attention
 from reference_model.int8_linear import int8_linear
 from reference_model.kv_cache import kv_cache
@@ -53,6 +54,7 @@ __all__ = [
     "gelu",
     "gpt2",
     "gpt2_ranks",
+    "gradient_accumulation",
     "grouped_query_attention",
     "initialise",
     "int8_linear",

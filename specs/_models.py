@@ -114,3 +114,23 @@ def decays(groups: Any, model: nn.Module, weight_decay: float) -> dict[str, list
             tensor = parameter[1] if isinstance(parameter, tuple) else parameter  # named parameters, as torch takes them too
             found.setdefault(names.get(id(tensor), "a stranger"), []).append(float(group.get("weight_decay", weight_decay)))
     return found
+
+
+def gradients(model: nn.Module, start: nn.Module) -> dict[str, Tensor | None]:
+    """What a step left in a model: how far it went, where an optimiser with a rate of 1 moved it, or what lies in .grad."""
+    before, after = dict(start.named_parameters()), dict(model.named_parameters())
+    moved = {name: (before[name] - after[name]).detach() for name in after}
+    if any(bool((way != 0).any()) for way in moved.values()):
+        return dict(moved)
+    return {name: None if parameter.grad is None else parameter.grad.detach().clone() for name, parameter in after.items()}
+
+
+def loss_in(value: Any) -> Tensor | None:
+    """The loss in what a step returned: a number, a tensor, the first of several, or under its name."""
+    if isinstance(value, dict):
+        value = next((value[name] for name in ("loss", "train_loss", "mean_loss") if name in value), None)
+    if isinstance(value, (list, tuple)):
+        value = value[0] if value else None
+    if torch.is_tensor(value) and value.numel() == 1:
+        return value.detach().double().reshape(())
+    return torch.tensor(float(value), dtype=torch.float64) if isinstance(value, (int, float)) else None

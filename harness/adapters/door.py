@@ -196,8 +196,8 @@ class _Script:
         if call.method == OURS:
             return map_leaves(output, lambda _, leaf: leaf if _is_plain(leaf) else f"<{type(leaf).__name__}>")
         signature = self.contract.calls.get(call.method)
-        if signature is not None and signature.objects and output is not None:
-            return "(objects)"
+        if signature is not None and signature.objects:
+            return None if output is None and not signature.result.startswith("nothing") else "(objects)"
         if signature is not None and signature.live:
             return map_leaves(output, lambda _, leaf: leaf.detach().clone() if torch.is_tensor(leaf) else leaf)
         return output

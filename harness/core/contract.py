@@ -139,6 +139,11 @@ class Contract:
     def is_function(self) -> bool:
         return "build" not in self.calls
 
+    @property
+    def returns_objects(self) -> bool:
+        """Whether lines of ours must look at what it returns: of that alone nothing can be said."""
+        return any(signature.objects for signature in self.calls.values())
+
     def arguments(self, role: str) -> list[Argument]:
         """Every argument with this role, over all calls."""
         return [a for signature in self.calls.values() for a in signature.arguments if a.role == role]

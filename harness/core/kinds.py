@@ -22,7 +22,7 @@ def other_kind(contract: Contract, calls: Sequence[Call], outputs: Sequence[Any]
     """
     for call, output in zip(calls, outputs, strict=False):
         signature = contract.calls.get(call.method)
-        if signature is None or call.method == "build" or signature.result == "nothing":
+        if signature is None or call.method == "build" or signature.result.startswith("nothing"):
             continue
         if output is None:
             what = contract.name if call.method == CALL else f"{call.method}()"

@@ -1,0 +1,204 @@
+"""A step on several micro-batches is the step on all of them at once.
+
+Lines of ours look at the model afterwards: at what lies in ``.grad``, or at how far an optimiser moved the parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import CALL, Call, Case, Earlier, Given, Resource, ours
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.contract import Argument, Contract, Dialect, Signature
+from harness.domains.tensors import seeds
+from reference_model.gradient_accumulation import gradient_accumulation
+
+VOCABULARY, IGNORED = 11, -100
+SINGLE = 1e-5
+"""Of the largest gradient. Losses are taken in float32 by many, whatever the model computes in: a few hundred roundings of
+6e-8. The smallest mistake tried is a thousand times larger."""
+Batches = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+LOSS = ours("specs._models:loss_in", value=Earlier(CALL))
+
+
+def script(model: Resource, batches: Batches, family: str) -> Case:
+    """The step, and a look at what it left."""
+    step = Call(CALL, {"model": model, "micro_batches": [(ids.clone(), targets.clone()) for ids, targets in batches]})
+    return Case((step, ours("specs._models:gradients", model=Given(CALL, "model"), start=model)), {}, family)
+
+
+@st.composite
+def micro_batches(draw: st.DrawFn, most: int = 4, ragged: bool = False, masked: bool = False, empty: bool = False) -> Case:
+    """Two to four micro-batches of the same size and count, or of sizes, or of counts, of their own."""
+    many, generator = draw(st.integers(2, most)), torch.Generator().manual_seed(draw(seeds))
+    rows, time = draw(st.sampled_from(((2, 5), (3, 4), (1, 6))))
+    batches = []
+    for at in range(many):
+        size = (rows + (at if ragged else 0), time - (at % 2 if ragged else 0))
+        ids, targets = (torch.randint(0, VOCABULARY, size, generator=generator) for _ in range(2))
+        if masked:
+            kept = 1 + at * max(1, (targets.numel() - 1) // many)
+            targets.view(-1)[kept:] = IGNORED
+        batches.append((ids, targets))
+    if empty:
+        batches[draw(st.integers(0, many - 1))][1].fill_(IGNORED)
+    if draw(st.booleans()):
+        batches = batches[::-1]
+    model = Resource("specs._models:tiny_gpt", (draw(st.integers(0, 99)), VOCABULARY, 4, 1, draw(st.booleans()), draw(st.booleans())))
+    kind = "sizes" if ragged else "numbers of targets" if masked else ""
+    return script(model, batches, f"{many} micro-batches" + (f" with {kind} of their own" if kind else ""))
+
+
+def cases() -> Any:
+    return st.one_of(micro_batches(), micro_batches(ragged=True), masked_cases())
+
+
+def ragged_cases() -> Any:
+    return micro_batches(ragged=True)
+
+
+def masked_cases() -> Any:
+    return st.one_of(micro_batches(masked=True), micro_batches(masked=True, ragged=True))
+
+
+def empty_cases() -> Any:
+    return micro_batches(empty=True)
+
+
+def plain_cases() -> Any:
+    return micro_batches()
+
+
+# claims --------------------------------------------------------------------------------------------------------------
+
+
+def batches_of(case: Case) -> Batches:
+    batches: Batches = case.calls[0].arguments["micro_batches"]
+    return batches
+
+
+def against(trial: Trial, case: Case, what: str) -> float:
+    """The gradients that the subject left in the model, against those of the reference."""
+    found, expected = trial.play(case).value, trial.expect(case).value
+    present = {name for name, gradient in found.items() if gradient is not None}
+    if not present:
+        raise Violation("no gradient is left in the model, and no parameter has moved")
+    lost = [name for name, gradient in expected.items() if gradient is not None and name not in present]
+    if lost:
+        raise Violation(f"no gradient reaches {lost[0]}")
+    largest = max(float(gradient.abs().max()) for gradient in expected.values() if gradient is not None)
+    return max(trial.close(found[n], g, SINGLE * largest, f"{what}, the gradient of {n}") for n, g in expected.items() if g is not None)
+
+
+def one_micro_batch_is_a_batch(trial: Trial) -> float:
+    """The mean over its targets."""
+    alone = script(trial.case.calls[0].arguments["model"], batches_of(trial.case)[:1], "one micro-batch")
+    return against(trial, alone, "with one micro-batch")
+
+
+def equals_one_big_batch(trial: Trial) -> float:
+    return against(trial, trial.case, "with micro-batches of one size")
+
+
+def unequal_sizes(trial: Trial) -> float:
+    return against(trial, trial.case, "with micro-batches of unequal sizes")
+
+
+def unequal_counts(trial: Trial) -> float:
+    return against(trial, trial.case, "with unequal numbers of targets that count")
+
+
+def empty_one_counts_for_nothing(trial: Trial) -> float:
+    """And makes no nan: neither of the gradients, nor of the loss where one is returned."""
+    worst = against(trial, trial.case, "beside a micro-batch in which no target counts")
+    found, expected = losses(trial)
+    return worst if found is None else max(worst, trial.close(found, expected, SINGLE * float(expected), "the loss it returns"))
+
+
+def order_does_not_matter(trial: Trial) -> float:
+    model, batches = trial.case.calls[0].arguments["model"], batches_of(trial.case)
+    found, turned = (trial.play(script(model, order, "")).value for order in (batches, [*batches[1:], batches[0]]))
+    largest = max(float(gradient.abs().max()) for gradient in found.values() if gradient is not None)
+    pairs = ((name, gradient, turned[name]) for name, gradient in found.items() if gradient is not None)
+    return max(trial.close(b, a, SINGLE * largest, f"with the micro-batches in another order, the gradient of {n}") for n, a, b in pairs)
+
+
+def losses(trial: Trial) -> tuple[Any, Any]:
+    """What is returned for the loss, and what it must be."""
+    asked = replace(trial.case, calls=(trial.case.calls[0], LOSS))
+    return trial.play(asked).value, trial.expect(asked).value
+
+
+def loss_is_that_of_all(trial: Trial) -> float:
+    loss, expected = losses(trial)
+    if loss is None:
+        raise NotOffered("it returns no loss")
+    return trial.close(loss, expected, SINGLE * float(expected), "the loss it returns")
+
+
+# how it is called ----------------------------------------------------------------------------------------------------
+
+STEPS = ("accumulation_steps", "grad_accum_steps", "gradient_accumulation_steps", "accum_steps", "num_micro_batches")
+
+
+def _dialect(function: str, batches: str, optimizer: str = "", steps: str = "") -> Dialect:
+    def arguments(a: Any) -> dict[str, Any]:
+        given = {"model": a["model"], batches: a["micro_batches"]}
+        if optimizer:
+            given[optimizer] = torch.optim.SGD(a["model"].parameters(), lr=1.0)
+        return given | ({steps: len(a["micro_batches"])} if steps else {})
+
+    return Dialect("training code", function, tuple(n for n in ("model", optimizer, batches, steps) if n), arguments)
+
+
+DIALECTS = tuple(
+    _dialect(function, batches, optimizer, steps)
+    for steps in (*STEPS, "")
+    for optimizer in ("optimizer", "opt", "")
+    for batches in ("micro_batches", "microbatches", "batches")
+    for function in ("gradient_accumulation", "train_step", "training_step", "accumulate_gradients", "accumulate", "train_step_accumulated")
+    if steps or optimizer or (function, batches) != ("gradient_accumulation", "micro_batches")
+)
+
+CONTRACT = Contract(
+    name="gradient_accumulation",
+    meaning="One step on several micro-batches, as if they were one batch.",
+    calls={
+        CALL: Signature(
+            (Argument("model", "a torch module: model(ids) gives logits, model(ids, targets) logits and loss"),
+             Argument("micro_batches", "list[(int[batch, time], int[batch, time])]")),
+            "nothing, or the loss: gradients are left in .grad, or an optimiser with a rate of 1 has moved the model",
+            objects=True,
+        )
+    },
+    reference=gradient_accumulation,
+    cases=cases,
+    differentiable=False,
+    agrees=False,
+    parts=("lm_loss",),
+    order=86,
+    deck_size=8,
+    dialects=DIALECTS,
+    sources=("Radford et al. 2018, section 3.1, equation 1", "huggingface.co/blog/gradient_accumulation"),
+    claims=(
+        Claim("one_micro_batch_is_a_batch", "a single micro-batch gives the gradient of its mean loss", one_micro_batch_is_a_batch,
+              broken_by="ignored_targets_count", max_cases=8),
+        Claim("equals_one_big_batch", "micro-batches of one size give the gradient of one big batch", equals_one_big_batch,
+              broken_by="means_summed", cases=plain_cases, max_cases=6),
+        Claim("unequal_sizes", "micro-batches of unequal sizes give the gradient of one big batch", unequal_sizes,
+              broken_by="mean_of_means", cases=ragged_cases, max_cases=6),
+        Claim("unequal_counts", "micro-batches with unequal numbers of targets that count give the gradient of one big batch",
+              unequal_counts, broken_by="weighted_by_size", cases=masked_cases, max_cases=6),
+        Claim("empty_one_counts_for_nothing", "a micro-batch in which no target counts changes nothing", empty_one_counts_for_nothing,
+              broken_by="empty_gives_nan", cases=empty_cases, max_cases=6),
+        Claim("order_does_not_matter", "the order of micro-batches does not matter", order_does_not_matter, broken_by="last_one_dropped"),
+        Claim("loss_is_that_of_all", "the loss returned is the mean over all targets that count", loss_is_that_of_all,
+              broken_by="loss_of_the_last"),
+    ),
+)  # fmt: skip
