@@ -10,6 +10,7 @@ from reference_model.attention import attention
 from reference_model.block import block
 from reference_model.clip_grad_norm import clip_grad_norm
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
+from reference_model.fake_quantize import fake_quantize
 from reference_model.gelu import gelu
 from reference_model.gpt2 import gpt2, initialise
 from reference_model.gradient_accumulation import gradient_accumulation
@@ -51,6 +52,7 @@ __all__ = [
     "attention",
     "block",
     "clip_grad_norm",
+    "fake_quantize",
     "gelu",
     "gpt2",
     "gpt2_ranks",

@@ -35,7 +35,8 @@ def within(
     if ratio <= 1:
         return ratio
     place = [int(i) for i in torch.unravel_index(torch.tensor(worst), out.shape)] if out.dim() else []
-    numbers = [float(t.reshape(-1)[worst]) for t in (out, expected, allowed + unavoidable)]
+    whole = allowed + unavoidable
+    numbers = [float(t.reshape(-1)[worst]) for t in (out, expected, whole)]
     found = f"x{place}: {numbers[0]:.6g} comes back, expected {numbers[1]:.6g} within {numbers[2]:.2g}"
     raise Violation(what, worst=found, error=ratio)
 
