@@ -273,7 +273,7 @@ def facts(record: Record) -> list[str]:
     """What was measured beyond right and wrong: each with its number and how it was obtained."""
     lines = []
     for fact in record.facts:
-        said = f"{fact.component}: {fact.sentence} ({fact.how})"
+        said = f"{fact.component}: {fact.sentence.rstrip('.')} ({fact.how.rstrip('.')})"
         lines += textwrap.wrap(said, WIDTH + 12, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     return ["facts:", *(f"  {line}" for line in lines), ""] if lines else []
 
