@@ -36,6 +36,7 @@ from reference_model.scaled_dot_product_attention import scaled_dot_product_atte
 from reference_model.sinusoidal_positions import sinusoidal_positions
 from reference_model.sliding_window_attention import sliding_window_attention
 from reference_model.softmax import softmax
+from reference_model.state_space import state_space
 from reference_model.swiglu import swiglu
 from reference_model.token_embedding import token_embedding
 from reference_model.tokenizer import GPT2_PATTERN, gpt2_ranks, tokenizer
@@ -82,6 +83,7 @@ __all__ = [
     "sinusoidal_positions",
     "sliding_window_attention",
     "softmax",
+    "state_space",
     "swiglu",
     "token_embedding",
     "tokenizer",

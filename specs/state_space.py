@@ -1,0 +1,198 @@
+"""A diagonal linear recurrence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Argument, Contract, Signature
+from harness.domains.shapes import distinct_sizes
+from harness.domains.tensors import ORDINARY, make, seeds, tensors
+from harness.numerics.tolerance import EPSILON
+from reference_model.state_space import state_space
+from specs._transformer import elsewhere, output, prefix_alone, sees_only_the_past, tolerance, unmoved
+
+LONG = 700
+"""Steps: 0.3 to this power is below the smallest number of float64."""
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Time, width, states and batch all differ; a within (-1, 1), negative ones and an exact 0 among them."""
+    sizes = draw(distinct_sizes(time=(1, 9), width=(1, 5), states=(1, 4), batch=(1, 4)))
+    x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), (*ORDINARY, "repeated rows")))
+    return _case(x, draw(seeds), sizes, family, draw(st.booleans()))
+
+
+def _case(x: torch.Tensor, seed: int, sizes: dict[str, int], family: str, with_zero: bool = False) -> Case:
+    shape = (sizes["width"], sizes["states"])
+    a = torch.tanh(1.2 * make("normal", shape, seed))
+    if with_zero:
+        a[0, 0] = 0.0
+    arguments = {"x": x, "a": a, "b": make("normal", shape, seed + 1), "c": make("normal", shape, seed + 2)}
+    return Case.of(arguments, family=family, **sizes)
+
+
+@st.composite
+def long_sequences(draw: st.DrawFn) -> Case:
+    """Hundreds of steps, with an abs(a) from next to nothing to just below 1: a^T underflows, 1 / a^T overflows."""
+    sizes = {"time": LONG, "width": 2, "states": 3, "batch": 1}
+    seed = draw(seeds)
+    case = _case(make("normal", (1, LONG, 2), seed), seed + 3, sizes, f"{LONG} steps")
+    a = torch.tensor([[0.3, -0.02, 0.999], [-0.9, 0.6, 0.95]], dtype=torch.float64)
+    return case.changed(a=a)
+
+
+@st.composite
+def unusable(draw: st.DrawFn) -> Case:
+    """An x of another width than the weights."""
+    sizes = draw(distinct_sizes(width=(2, 4), time=(2, 6), states=(2, 4), batch=(1, 2)))
+    seed = draw(seeds)
+    case = _case(make("normal", (sizes["batch"], sizes["time"], sizes["width"] + 1), seed), seed, sizes, "")
+    return replace(case, family="an x that is one wider than a, b and c")
+
+
+def kernel(case: Case, time: int) -> torch.Tensor:
+    """sum of c b a^j over the states, for j = 0 .. time - 1.  -> [D, T]"""
+    a, b, c = (case.arguments[name].double() for name in "abc")
+    powers = a.unsqueeze(-1) ** torch.arange(time)
+    return ((b * c).unsqueeze(-1) * powers).sum(1)
+
+
+def equals_its_convolution(trial: Trial) -> float:
+    """y_t = the sum of kernel_j x_(t - j) over j = 0 .. t, in each channel."""
+    x = trial.case.arguments["x"]
+    time, kernels = x.shape[1], kernel(trial.case, x.shape[1])
+    expected = torch.zeros_like(x)
+    for gap in range(time):
+        expected[:, gap:] += kernels[:, gap] * x[:, : time - gap]
+    return trial.close(output(trial), expected.to(trial.dtype), tolerance(trial, trial.case), "against the convolution, out")
+
+
+def equals_its_scan(trial: Trial) -> float:
+    """Steps joined two by two, (a, u) then (b, v) is (b a, b u + v), as a parallel scan does."""
+    x, a, b, c = (trial.case.arguments[name] for name in ("x", "a", "b", "c"))
+    decay, state = a.expand(*x.shape, a.shape[-1]), x.unsqueeze(-1) * b
+    gap = 1
+    while gap < x.shape[1]:
+        before = torch.zeros_like(state)
+        before[:, gap:] = state[:, :-gap]
+        factor = torch.ones_like(decay)
+        factor[:, gap:] = decay[:, :-gap]
+        decay, state = decay * factor, state + decay * before
+        gap *= 2
+    expected = (state * c).sum(-1).to(trial.dtype)
+    return trial.close(output(trial), expected, tolerance(trial, trial.case), "against a parallel scan, out")
+
+
+def stable_below_one(trial: Trial) -> float:
+    """abs(a) < 1: abs(y) stays below the sum of abs(b c) / (1 - abs(a)), times the largest abs(x), however long; and the
+    numbers are the reference's to the end."""
+    a, b, c = (trial.case.arguments[name] for name in "abc")
+    out = output(trial).double()
+    ceiling = ((b * c).abs() / (1 - a.abs())).sum(-1) * trial.case.arguments["x"].abs().amax((0, 1))
+    if not bool(torch.isfinite(out).all()):
+        first = int((~torch.isfinite(out)).any(-1).any(0).nonzero()[0])
+        raise Violation(f"the result is not finite from step {first} on, though abs(a) is below 1 everywhere")
+    slack = 1 + 1000 * EPSILON[trial.dtype]  # of one sum of a few hundred terms of one sign
+    over = float((out.abs().amax((0, 1)) / (ceiling * slack)).max())
+    if over > 1:
+        raise Violation(f"abs(y) reaches {over:.3g} of what it can be where abs(a) is below 1", error=over)
+    exact, bound = trial.agreement()
+    return trial.close(output(trial), exact.value, bound.value, f"over {LONG} steps, out")
+
+
+def is_causal(trial: Trial) -> float:
+    x = trial.case.arguments["x"]
+    time = x.shape[1]
+    if time < 2:
+        trial.not_applicable()
+    worst = 0.0
+    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
+        other = x.clone()
+        other[:, at] = elsewhere(trial, x[:, at], 10.0)
+        worst = max(worst, sees_only_the_past(trial, trial.case.changed(x=other), at))
+    return worst
+
+
+def a_prefix_stands_alone(trial: Trial) -> float:
+    return prefix_alone(trial, "x")
+
+
+def is_linear(trial: Trial) -> float:
+    """Of a sum of two sequences, one of them twice, the same sum comes out."""
+    x = trial.case.arguments["x"]
+    other = trial.case.changed(x=elsewhere(trial, x))
+    both = trial.case.changed(x=x + 2 * other.arguments["x"])
+    bound = 2 * tolerance(trial, None, other, other, both)
+    return trial.close(output(trial, both), output(trial) + 2 * output(trial, other), bound, "of a sum of two sequences, out")
+
+
+def later_is_the_same_later(trial: Trial) -> float:
+    """Zeros in front of the sequence: the same numbers, later. The state starts at 0."""
+    x = trial.case.arguments["x"]
+    later = trial.case.changed(x=torch.cat([torch.zeros_like(x[:, :1]), x], 1))
+    later = replace(later, dimensions={**later.dimensions, "time": x.shape[1] + 1})
+    bound = tolerance(trial, None, later)
+    return trial.close(output(trial, later)[:, 1:], output(trial), bound, "with a step of zeros in front, out")
+
+
+def states_and_channels_are_apart(trial: Trial) -> float:
+    """States in another order change nothing; channels in another order come out in that order."""
+    a, whole = trial.case.arguments, output(trial)
+    states = trial.case.changed(**{name: a[name].flip(1) for name in "abc"})
+    worst = unmoved(trial, states, "with the states of each channel in reverse, out")
+    channels = trial.case.changed(x=a["x"].flip(2), **{name: a[name].flip(0) for name in "abc"})
+    bound = tolerance(trial, None, channels)
+    return max(worst, trial.close(output(trial, channels), whole.flip(2), bound, "with the channels in reverse, out"))
+
+
+def state_is_not_remembered(trial: Trial) -> float:
+    """A second sequence of the same sizes gives what it gives alone."""
+    other = trial.case.changed(x=0.7 - trial.case.arguments["x"])
+    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    return trial.close(second, output(trial, other), trial.spread_of_value(other), "after another sequence, out")
+
+
+CONTRACT = Contract(
+    name="state_space",
+    meaning="A linear recurrence with a few states for each channel, in place of attention: the core of state space models.",
+    calls={
+        "call": Signature(
+            (
+                Argument("x", "float[batch, time, width]"),
+                *(Argument(name, "float[width, states]", "parameter") for name in "abc"),
+            ),
+            "float[batch, time, width]",
+        )
+    },
+    reference=state_space,
+    cases=cases,
+    invalid=unusable,
+    rows=("x",),
+    order=56,
+    deck_size=24,
+    sources=("Gu and Dao 2023, section 2, equations 2 and 3", "Gupta et al. 2022 (diagonal state spaces)"),
+    claims=(
+        Claim("equals_its_convolution", "the recurrence is a causal convolution of each channel", equals_its_convolution,
+              broken_by="circular_convolution", max_cases=18),
+        Claim("equals_its_scan", "the recurrence is a scan of joined steps", equals_its_scan, broken_by="input_decays_too",
+              max_cases=18),
+        Claim("stable_below_one", "where abs(a) is below 1 it stays bounded and right over hundreds of steps", stable_below_one,
+              broken_by="divided_by_powers", cases=long_sequences, max_cases=2),
+        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="from_the_end", max_cases=14),
+        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
+              broken_by="divided_by_the_length", max_cases=14),
+        Claim("is_linear", "of a sum of sequences the sum comes out", is_linear, broken_by="activated", max_cases=14),
+        Claim("later_is_the_same_later", "zeros in front shift the result, for the state starts at 0", later_is_the_same_later,
+              broken_by="starts_at_one", max_cases=14),
+        Claim("states_and_channels_are_apart", "states and channels are computed apart", states_and_channels_are_apart,
+              broken_by="states_not_apart", max_cases=12),
+        Claim("state_is_not_remembered", "an earlier sequence changes nothing", state_is_not_remembered, broken_by="state_kept",
+              max_cases=10),
+    ),
+)  # fmt: skip
