@@ -23,6 +23,7 @@ from harness.adapters.locate import Place, load, locate
 from harness.adapters.modules import ModuleAdapter
 from harness.adapters.players import Adapter, ClassAdapter, FunctionAdapter
 from harness.adapters.waiting import Unwritten, beneath
+from harness.adapters.wholes import beside
 from harness.adapters.wrong_use import ImportFailed, WrongUse, did_you_mean, near, plain
 from harness.core.contract import Argument, Contract
 
@@ -92,6 +93,7 @@ class _Search:
                     f"`plumbline doctor {self.place.text}` shows how, and where to correct it"
                 )
             adapters |= self._unwritten(classes, adapters)
+        adapters |= beside(adapters, self.contracts)
         if not self._is_one_thing():
             self._near_misses(adapters)
         if not adapters:

@@ -76,6 +76,23 @@ class ModuleAdapter:
         self._probe()
         return self._plan.rows() if self._plan is not None else []
 
+    def output_of(self, result: Any, given: Any) -> Any:
+        """The tensor in what the module returned: where the declaration says, or where such modules keep it.
+
+        ``given``: its first input, whose leading axes come back where the module flattened them.
+        """
+        output = self.declaration.output
+        if output is not None:
+            if isinstance(output, str):
+                return getattr(result, output)
+            return result[output] if isinstance(output, int) else output(result)
+        value, where = result_of(result)
+        if where:
+            self.remark(where)
+        if self.calling.flat and torch.is_tensor(value) and value.dim() == 2:
+            value = value.reshape(*given.shape, -1)
+        return value
+
     def remark(self, text: str) -> None:
         """A note about what was seen while it was called."""
         if text not in self._remarks:
@@ -230,9 +247,7 @@ class ModulePlayer:
             made.train(self.request.mode == "train")
             named = {f"inner.{name}": value for name, value in values.items()}
             result = torch.func.functional_call(made, named, tuple(inputs), options)
-        value = self._tensor(result)
-        if self.adapter.calling.flat and torch.is_tensor(value) and value.dim() == 2:
-            value = value.reshape(*call.arguments[signature.arguments[0].name].shape, -1)
+        value = self.adapter.output_of(result, call.arguments[signature.arguments[0].name])
         return Told(value, {"parameters": _count(made.inner)})
 
     def parameters(self) -> Mapping[str, Any]:
@@ -250,18 +265,6 @@ class ModulePlayer:
         second: Holder = self.adapter.fresh(arguments)
         second.inner.load_state_dict(first.inner.state_dict())
         return second
-
-    def _tensor(self, result: Any) -> Any:
-        """The tensor in what the module returned: where the declaration says, or where such modules keep it."""
-        output = self.adapter.declaration.output
-        if output is not None:
-            if isinstance(output, str):
-                return getattr(result, output)
-            return result[output] if isinstance(output, int) else output(result)
-        value, where = result_of(result)
-        if where:
-            self.adapter.remark(where)
-        return value
 
 
 def mapping_table(adapter: Any, contract: Contract) -> list[Row]:

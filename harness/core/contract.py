@@ -89,6 +89,20 @@ class Dialect:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """How a component is played on the modules of another one, so that whoever has those need write nothing for it.
+
+    ``component``: whose modules. ``made``: from what builds one (``build(config, seed=..., dtype=...)``, which gives a
+    harness.adapters.wholes.Built) to a class or function with this contract's calls. ``method``: a method that their class
+    must have for that.
+    """
+
+    component: str
+    made: Callable[[Callable[..., Any]], Callable[..., Any]]
+    method: str = ""
+
+
+@dataclass(frozen=True)
 class Contract:
     """Everything promised about one component.
 
@@ -104,7 +118,7 @@ class Contract:
     ``roundings``: edits of the reference, each of which moves one of its constants by one float32 unit: code that keeps
     such a constant in float32 is right. ``tables_in_float32``: code that keeps tables of angles in float32 is right too, which
     is one constant per entry: where every miss is within float32 rounding, it is judged in float32. ``dialects``: how published projects spell it.
-    ``measures``: what is measured of it beyond right and wrong.
+    ``measures``: what is measured of it beyond right and wrong. ``whole``: another component whose modules have this one too.
     """
 
     name: str
@@ -134,6 +148,7 @@ class Contract:
     tables_in_float32: bool = False
     dialects: tuple[Dialect, ...] = ()
     measures: tuple[Measure, ...] = ()
+    whole: Whole | None = None
 
     @property
     def is_function(self) -> bool:
