@@ -234,7 +234,7 @@ def invoke(
     trimmed = list(names)
     while len(trimmed) > len(positional) and _may_stay_out(by_name[trimmed[-1]], arguments[trimmed[-1]]):
         trimmed.pop()
-    in_order = all(p.name not in trimmed or p.name == ours for p, ours in zip(positional, trimmed, strict=False))
+    in_order = all(p.name not in by_name or p.name == ours for p, ours in zip(positional, trimmed, strict=False))
     if len(trimmed) == len(positional) and in_order and not any(p.kind is p.KEYWORD_ONLY for p in parameters.values()):
         return function(*(arguments[name] for name in trimmed), **more)
     unknown = [name for name in names if name not in named]

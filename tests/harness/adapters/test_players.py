@@ -84,3 +84,11 @@ def test_settings_know_what_was_read():
 def test_watched_settings_can_be_copied():
     """People deep-copy their configuration."""
     assert copy.deepcopy(Watched(Settings(width=3))).width == 3
+
+
+def test_a_missing_argument_in_the_middle_shifts_no_other():
+    """Who has eps but no scale is not given the scale as eps."""
+    scale, eps = (Argument(name, "number", "setting", optional=True, default=0.0) for name in ("scale", "eps"))
+    signature = Signature((Argument("x", "float[width]"), scale, eps), "float[width]")
+    with pytest.raises(NotOffered, match="scale"):
+        invoke(lambda x, eps=0.0: (x, eps), signature, {"x": 1, "scale": 0.5, "eps": 0.0})
