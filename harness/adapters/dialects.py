@@ -25,6 +25,8 @@ def spoken(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter |
         found = member(dialect.function)
         if not (inspect.isroutine(found) or (dialect.made is not None and inspect.isclass(found))):
             continue
+        if inspect.isroutine(found) and _names(found)[:1] == ["self"]:  # a method of a class that was named
+            continue
         theirs = set(_names(found))
         ours = {a.name for a in next(iter(contract.calls.values())).arguments}
         strange = set(dialect.lacks) or ours - set(dialect.takes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from harness.core.case import is_float
 from harness.core.tree import map_leaves
 
@@ -19,7 +21,7 @@ def floats(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def anything(value: Any, change: Callable[[Any], Any]) -> Any:
-    """As ``floats``; where there is no floating-point tensor, the last id, character or number is spoiled instead."""
+    """As ``floats``; where there is no floating-point tensor, ids, the last character or number are spoiled instead."""
     touched = False
 
     def spoil(_: Any, leaf: Any) -> Any:
@@ -36,4 +38,6 @@ def anything(value: Any, change: Callable[[Any], Any]) -> Any:
         return type(value)(value[:-1]) if value else type(value)([0])
     if isinstance(value, (str, bytes)):
         return value[:-1]
+    if torch.is_tensor(value) and value.numel():  # ids
+        return value + 1
     return value
