@@ -12,6 +12,7 @@ from reference_model.clip_grad_norm import clip_grad_norm
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
 from reference_model.fake_quantize import fake_quantize
 from reference_model.gelu import gelu
+from reference_model.generation import generation
 from reference_model.gpt2 import gpt2, initialise
 from reference_model.gradient_accumulation import gradient_accumulation
 from reference_model.grouped_query_attention import grouped_query_attention
@@ -55,6 +56,7 @@ __all__ = [
     "clip_grad_norm",
     "fake_quantize",
     "gelu",
+    "generation",
     "gpt2",
     "gpt2_ranks",
     "gradient_accumulation",
