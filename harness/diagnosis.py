@@ -16,6 +16,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -70,6 +71,11 @@ class Observation:
     tolerance: Answer
     effects: bool = False
 
+    @cached_property
+    def wrong(self) -> bool:
+        """Whether the subject's answer is not the reference's."""
+        return is_wrong(self)
+
 
 @dataclass
 class Diagnostician:
@@ -84,6 +90,8 @@ class Diagnostician:
     seconds: float = SECONDS
     always: tuple[Edit, ...] = ()
     _reach: dict[str, tuple[Bug, ...]] = field(default_factory=dict)
+    _explained: dict[tuple[str, ...], dict[int, tuple[float, Observation]]] = field(default_factory=dict)
+    """By mistakes and observation (kept beside its id): how far off those that they explain are. A deck is asked for again."""
 
     def candidates(self, component: str) -> tuple[Bug, ...]:
         """The known mistakes and legal variants of a component and, below it, of everything it is made of."""
@@ -97,7 +105,7 @@ class Diagnostician:
         self, component: str, observations: Sequence[Observation], first: Sequence[tuple[Bug, ...]] = ()
     ) -> Finding | None:
         """The finding, or None. ``first``: sets of mistakes to try before all others (what was found in the parts)."""
-        wrong = sorted((o for o in observations if is_wrong(o)), key=lambda o: _cost(o.request))
+        wrong = sorted((o for o in observations if o.wrong), key=lambda o: _cost(o.request))
         if not wrong:
             return None
         known = {id(o) for o in wrong}
@@ -214,13 +222,16 @@ class Diagnostician:
         if not fits((*self.always, *edits)):
             return None
         door, worst = self._edited(edits), 0.0
+        known = self._explained.setdefault(tuple(bug.full_name for bug in bugs), {})
         for o in observations:
-            missed = _misfit(door.play(o), o, door)
-            if missed is None:
-                return None
-            worst = max(worst, missed)
+            if id(o) not in known:
+                missed = _misfit(door.play(o), o, door)
+                if missed is None:
+                    return None
+                known[id(o)] = (missed, o)
+            worst = max(worst, known[id(o)][0])
         crashes = [o for o in observations if o.answer.crash is not None and o.reference.crash is None]
-        only_errors = len(crashes) == sum(is_wrong(o) for o in observations)  # there is nothing else to go by
+        only_errors = crashes and len(crashes) == sum(o.wrong for o in observations)  # there is nothing else to go by
         if only_errors and any(_error(door.play(o)) != _error(o.answer) for o in crashes):
             return None
         return worst

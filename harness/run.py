@@ -62,6 +62,7 @@ class _Tally:
     worst: float | None = None
     not_offered: str = ""
     broken: list[tuple[Case, Exception]] = field(default_factory=list)
+    first: int = 0
     evidence: list[Evidence] = field(default_factory=list)
 
 
@@ -121,10 +122,6 @@ class Bench:
                 self._shared |= {case.key for case in self._decks[key]}
         deck = self._decks[key]
         return deck[: self._most(claim)] if claim and claim.max_cases else deck
-
-    def drawn(self, contract: Contract) -> int:
-        """How many cases of a component have been drawn so far, over all decks."""
-        return sum(len(deck) for (name, _), deck in self._decks.items() if name == contract.name)
 
     def _offered(self, contract: Contract, deck: tuple[Case, ...], raises: bool = False) -> tuple[Case, ...]:
         """Without the cases that the subject does not take (an option it has not); all of them where it takes none.
@@ -287,7 +284,7 @@ class Bench:
             return replace(base, status=MISSING, message=str(todo), seconds=time.perf_counter() - started), []
         except _Stopped as stopped:
             crash = stopped.crash
-            verdict = replace(base, status=TIMED_OUT, message=crash.message, frames=crash.frames, violated=1)
+            verdict = replace(base, status=TIMED_OUT, message=crash.message, frames=crash.frames, violated=1, first=1)
             return replace(verdict, seconds=time.perf_counter() - started), []
         notes = tuple(self.notes.get(contract.name, ()))
         base = replace(base, cases=tally.cases, error=tally.worst, notes=notes)
@@ -317,6 +314,7 @@ class Bench:
             elif isinstance(outcome, Exception):
                 tally.cases += 1
                 tally.broken.append((case, outcome))
+                tally.first = tally.first or index + 1
                 if len(tally.broken) <= EVIDENCE_CASES:
                     tally.evidence += trial.log
             else:
@@ -359,7 +357,7 @@ class Bench:
         heats = [problem.heat for _, problem in tally.broken if isinstance(problem, Violation)]
         largest_heat = max(heats, key=lambda heat: sum(map(len, heat)), default=())
         shown = self._shown(base, case, problem)
-        return replace(shown, excess=excess, violated=len(tally.broken), heat=largest_heat)
+        return replace(shown, excess=excess, violated=len(tally.broken), first=tally.first, heat=largest_heat)
 
     def _shown(self, verdict: Verdict, case: Case, problem: Exception) -> Verdict:
         """The verdict with this violating case in it; the case is kept for a replay."""

@@ -18,7 +18,7 @@ from harness.core.bug import Bug
 from harness.inspection import Catalogue, Inspection, load_catalogue, reference_door
 
 MOST_DRAWN = 200
-"""A mistake that needs more drawn cases than this to be seen is one that a usual run may miss."""
+"""A mistake that needs as many drawn cases to be seen is one that a usual run may miss."""
 TOGETHER = 8
 """Mistakes of one component that a process takes at a time."""
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     most = max((row["drawn"] for row in rows), default=0)
     print(
         f"{len(rows)} known mistakes of {len(components)} components: {caught} caught, {named} named ({share:.1f} %), "
-        f"{len(rows) - caught} missed; at most {most} cases drawn for one; {time.perf_counter() - started:.0f} s"
+        f"{len(rows) - caught} missed; caught after at most {most} drawn cases; {time.perf_counter() - started:.0f} s"
     )
     return 0 if caught == len(rows) and share >= 95 and most < MOST_DRAWN else 1
 
@@ -95,7 +95,7 @@ def _line(number: int, row: dict[str, Any]) -> str:
     why = f"  ({row['unnamed_because']})" if row["unnamed_because"] and not row["named"] else ""
     shown = ", ".join(claims[:4]) + (f" and {len(claims) - 4} more" if len(claims) > 4 else "")
     caught = "caught" if claims else "MISSED"
-    return f"{number:>4} {row['name']:<48} {caught:<7} {named:<12}{why} {row['drawn']:>4} cases {row['seconds']:>5.1f} s  {shown}"
+    return f"{number:>4} {row['name']:<48} {caught:<7} {named:<12}{why} case {row['drawn']:<3} {row['seconds']:>5.1f} s  {shown}"
 
 
 def try_bug(
@@ -110,17 +110,20 @@ def try_bug(
     """Switch one known mistake on, alone: which claims of its component catch it, and what the diagnosis says.
 
     ``named``: the first violated claim that was explained at all was explained by this mistake, or by one declared to
-    have the same numbers. ``drawn``: how many cases of the component had been drawn when it was first caught.
+    have the same numbers. ``drawn``: how many cases the claim that caught it first had to see.
     ``every_claim=False`` stops where it is caught and explained. ``like``: an inspection to share the reference's work with.
     """
     started = time.perf_counter()
     inspection = Inspection(known, reference_door(known.contracts, bug.edits), seed, cases, like=like)
     contract = known.contracts[bug.component]
     caught_by, finding, drawn = [], None, 0
-    for claim in known.claims_of(bug.component):
+    claims = known.claims_of(bug.component)
+    if not every_claim:  # the claim that this mistake is known to break knows best
+        claims.sort(key=lambda claim: claim.broken_by != bug.name)
+    for claim in claims:
         verdict, evidence = inspection.bench.judge(contract, claim, shrink=False)
         if verdict.failing:
-            drawn = drawn or inspection.bench.drawn(contract)
+            drawn = min(drawn or verdict.first, verdict.first)
             caught_by.append(claim.name)
             finding = finding or inspection.explain(bug.component, evidence)
             if finding and not every_claim:

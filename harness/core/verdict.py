@@ -37,6 +37,8 @@ class Verdict:
     excess: float | None = None
     cases: int = 0
     violated: int = 0
+    first: int = 0
+    """Which of the drawn cases was the first that violates it, from 1."""
     smallest: str = ""
     case_id: str = ""
     finding: tuple[str, ...] = ()

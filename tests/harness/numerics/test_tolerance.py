@@ -110,3 +110,16 @@ def test_a_perturbation_is_one_unit_of_rounding() -> None:
     change = (moved.arguments["x"] / case.arguments["x"] - 1).abs()
     assert torch.allclose(change, torch.full((5,), 1e-6, dtype=torch.float64), rtol=1e-6, atol=0)
     assert torch.equal(moved.arguments["ids"], case.arguments["ids"])
+
+
+def test_a_miss_carries_a_map_of_the_errors_around_the_worst_element() -> None:
+    """In units of the tolerance, over the last two axes, cut where it is large; what agrees carries none."""
+    expected = torch.zeros(2, 30, 3, dtype=torch.float64)
+    actual = expected.clone()
+    actual[1, 2, 0], actual[1, 0, 1], actual[0, 0, 0] = 5.0, 0.5, 0.25
+    found = compare(actual, expected, 0.5)
+    assert found.ratio == 10 and found.where.startswith("out[1, 2, 0] = 5")
+    assert len(found.heat) == 24 and found.heat[2] == (10.0, 0.0, 0.0) and found.heat[0] == (0.0, 1.0, 0.0)
+    assert compare(torch.tensor([1.0]), torch.tensor([3.0]), 0.5).heat == ((4.0,),)
+    assert compare(actual, actual.clone(), 0.5).heat == () and compare(actual, expected, 50.0).heat == ()
+    assert compare(torch.tensor([float("inf")]), torch.tensor([1.0]), 1.0).heat == ((1e30,),)
