@@ -12,6 +12,7 @@ from harness.domains.scripts import byte_vocabularies, cuts, merged, numbered_na
 from harness.domains.text import PROSE, charts, is_settled, joints, medleys, shown, texts, where_texts_part, words
 from reference_model.tokenizer import GPT2_PATTERN, tokenizer
 from specs._dialects import CS336_TOKENIZER
+from specs._tokenizer_report import MEASURES
 
 END = "<|endoftext|>"
 SPECIAL = (END, "<|pad|>", "[SEP]", "<s>", "</s>", "(.+)")
@@ -459,6 +460,7 @@ CONTRACT = Contract(
     differentiable=False,
     half_precision=False,
     dialects=(CS336_TOKENIZER,),
+    measures=MEASURES,
     order=5,
     headline=True,
     optional_methods=frozenset({"decode_bytes"}),
