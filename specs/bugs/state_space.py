@@ -45,6 +45,7 @@ BUGS = (
     Bug("euler_step", "h + a h + b x is a step of the differential equation; here a is discretised already.", ss, STEP, "state = state + a * state + entering"),
     Bug("activated", "The state goes through a tanh; the recurrence is linear.", ss, STEP, "state = torch.tanh(a * state + entering)"),
     Bug("states_not_apart", "The states of a channel are mixed: their mean is carried on.", ss, STEP, "state = a * state.mean(-1, keepdim=True) + entering"),
+    Bug("state_of_the_neighbouring_channel", "The state that is carried on is that of the channel before.", ss, STEP, "state = a * state.roll(1, 1) + entering"),
     Bug("batch_not_apart", "The state is that of the batch's mean.", ss, STEP, "state = a * state.mean(0, keepdim=True) + entering"),
     # where it starts, which way it runs
     Bug("starts_at_one", "The state starts at 1; it starts at 0.", ss, START, "state = torch.ones_like(driven[:, 0])"),
