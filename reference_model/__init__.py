@@ -18,6 +18,7 @@ from reference_model.gradient_accumulation import gradient_accumulation
 from reference_model.grouped_query_attention import grouped_query_attention
 from reference_model.int8_linear import int8_linear
 from reference_model.kv_cache import kv_cache
+from reference_model.kv_cache_quantized import kv_cache_quantized
 from reference_model.layer_norm import layer_norm
 from reference_model.learned_positions import learned_positions
 from reference_model.linear import linear
@@ -64,6 +65,7 @@ __all__ = [
     "initialise",
     "int8_linear",
     "kv_cache",
+    "kv_cache_quantized",
     "layer_norm",
     "learned_positions",
     "linear",
