@@ -8,6 +8,7 @@ from reference_model.adamw import adamw
 from reference_model.alibi import alibi
 from reference_model.attention import attention
 from reference_model.block import block
+from reference_model.checkpoint import checkpoint
 from reference_model.clip_grad_norm import clip_grad_norm
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
 from reference_model.fake_quantize import fake_quantize
@@ -54,6 +55,7 @@ __all__ = [
     "alibi",
     "attention",
     "block",
+    "checkpoint",
     "clip_grad_norm",
     "fake_quantize",
     "gelu",

@@ -34,8 +34,8 @@ def script(model: Resource, batches: Batches, family: str) -> Case:
 
 
 @st.composite
-def micro_batches(draw: st.DrawFn, most: int = 4, ragged: bool = False, masked: bool = False, empty: bool = False) -> Case:
-    """Two to four micro-batches of the same size and count, or of sizes, or of counts, of their own."""
+def micro_batches(draw: st.DrawFn, most: int = 3, ragged: bool = False, masked: bool = False, empty: bool = False) -> Case:
+    """Two or three micro-batches of the same size and count, or of sizes, or of counts, of their own."""
     many, generator = draw(st.integers(2, most)), torch.Generator().manual_seed(draw(seeds))
     rows, time = draw(st.sampled_from(((2, 5), (3, 4), (1, 6))))
     batches = []
@@ -50,7 +50,7 @@ def micro_batches(draw: st.DrawFn, most: int = 4, ragged: bool = False, masked: 
         batches[draw(st.integers(0, many - 1))][1].fill_(IGNORED)
     if draw(st.booleans()):
         batches = batches[::-1]
-    model = Resource("specs._models:tiny_gpt", (draw(st.integers(0, 99)), VOCABULARY, 4, 1, draw(st.booleans()), draw(st.booleans())))
+    model = Resource("specs._models:tiny_gpt", (draw(st.integers(0, 99)), VOCABULARY, 4, 0, draw(st.booleans()), draw(st.booleans())))
     kind = "sizes" if ragged else "numbers of targets" if masked else ""
     return script(model, batches, f"{many} micro-batches" + (f" with {kind} of their own" if kind else ""))
 
@@ -183,20 +183,20 @@ CONTRACT = Contract(
     agrees=False,
     parts=("lm_loss",),
     order=86,
-    deck_size=8,
+    deck_size=6,
     dialects=DIALECTS,
     sources=("Radford et al. 2018, section 3.1, equation 1", "huggingface.co/blog/gradient_accumulation"),
     claims=(
         Claim("one_micro_batch_is_a_batch", "a single micro-batch gives the gradient of its mean loss", one_micro_batch_is_a_batch,
-              broken_by="ignored_targets_count", max_cases=8),
+              broken_by="ignored_targets_count", max_cases=5),
         Claim("equals_one_big_batch", "micro-batches of one size give the gradient of one big batch", equals_one_big_batch,
-              broken_by="means_summed", cases=plain_cases, max_cases=6),
+              broken_by="means_summed", cases=plain_cases, max_cases=5),
         Claim("unequal_sizes", "micro-batches of unequal sizes give the gradient of one big batch", unequal_sizes,
-              broken_by="mean_of_means", cases=ragged_cases, max_cases=6),
+              broken_by="mean_of_means", cases=ragged_cases, max_cases=5),
         Claim("unequal_counts", "micro-batches with unequal numbers of targets that count give the gradient of one big batch",
-              unequal_counts, broken_by="weighted_by_size", cases=masked_cases, max_cases=6),
+              unequal_counts, broken_by="weighted_by_size", cases=masked_cases, max_cases=5),
         Claim("empty_one_counts_for_nothing", "a micro-batch in which no target counts changes nothing", empty_one_counts_for_nothing,
-              broken_by="empty_gives_nan", cases=empty_cases, max_cases=6),
+              broken_by="empty_gives_nan", cases=empty_cases, max_cases=5),
         Claim("order_does_not_matter", "the order of micro-batches does not matter", order_does_not_matter, broken_by="last_one_dropped"),
         Claim("loss_is_that_of_all", "the loss returned is the mean over all targets that count", loss_is_that_of_all,
               broken_by="loss_of_the_last"),

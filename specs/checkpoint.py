@@ -1,0 +1,309 @@
+"""Saving a training run and going on from there. Lines of ours begin the runs, train them and look at them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import OURS, Call, Case, Earlier, ours
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.contract import Argument, Contract, Dialect, Signature
+from reference_model.checkpoint import checkpoint
+
+HERE = "specs._training"
+BUILD = Call("build", {})
+PARTS = ("model", "optimizer", "scheduler", "generator")
+BEFORE, AFTER = 3, 2
+"""Steps before the file is written, and after it is read."""
+
+
+@st.composite
+def cases(draw: st.DrawFn, schedule: bool | None = None, drawn: bool | None = None, tied: bool | None = None) -> Case:
+    """A run with AdamW or with momentum; with a schedule in every other case, with a generator in every other one."""
+    options = {
+        "seed": draw(st.integers(0, 99)), "tied": draw(st.booleans()) if tied is None else tied,
+        "schedule": draw(st.sampled_from(("cosine", "steps"))) if (draw(st.booleans()) if schedule is None else schedule) else "",
+        "drawn": draw(st.booleans()) if drawn is None else drawn, "width": 4, "momentum": draw(st.integers(0, 3)) == 3,
+    }  # fmt: skip
+    told = [name for name, has in (("a schedule", options["schedule"]), ("a generator", options["drawn"]), ("tied weights", options["tied"])) if has]
+    script = Script(options)
+    script.save("latest", script.train(script.begin(), 0, BEFORE), BEFORE)
+    return replace(script.case(), family=", ".join(told) or "parameters and optimiser alone")
+
+
+def plain_cases() -> Any:
+    return cases(schedule=False, drawn=False)
+
+
+def scheduled_cases() -> Any:
+    return cases(schedule=True, drawn=False)
+
+
+def drawn_cases() -> Any:
+    return cases(schedule=False, drawn=True)
+
+
+def tied_cases() -> Any:
+    return cases(schedule=False, drawn=False, tied=True)
+
+
+class Script:
+    """Lines as they are added. A run is the place of the line of ours that began it."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options, self.calls, self.files = dict(options), [BUILD], dict[str, int]()
+
+    def _mine(self, do: str, **arguments: Any) -> int:
+        self.calls.append(ours(f"{HERE}:{do}", **arguments))
+        return sum(call.method == OURS for call in self.calls) - 1
+
+    def _of(self, line: int, entry: int | None) -> Earlier:
+        return Earlier(OURS, entry, sum(call.method == OURS for call in self.calls) - 1 - line)
+
+    def begin(self, **changes: Any) -> int:
+        return self._mine("begin", **{**self.options, **changes})
+
+    def train(self, run: int, first: int, steps: int) -> int:
+        self._mine("train", run=self._of(run, 4), first=first, steps=steps)
+        return run
+
+    def look(self, run: int) -> None:
+        self._mine("look", run=self._of(run, 4))
+
+    def _parts(self, run: int, name: str) -> dict[str, Any]:
+        if name not in self.files:
+            self.files[name] = self._mine("file", name=f"{name}.pt")
+        has = {"scheduler": bool(self.options["schedule"]), "generator": self.options["drawn"]}
+        given = {part: self._of(run, at) if has.get(part, True) else None for at, part in enumerate(PARTS)}
+        return {"path": self._of(self.files[name], 0), **given}
+
+    def save(self, name: str, run: int, step: int) -> None:
+        self.calls.append(Call("save", {**self._parts(run, name), "step": step}))
+
+    def load(self, name: str, run: int) -> None:
+        self.calls.append(Call("load", self._parts(run, name)))
+
+    def step(self) -> None:
+        self._mine("step_in", value=Earlier("load"))
+
+    def case(self) -> Case:
+        return Case(tuple(self.calls))
+
+
+# claims --------------------------------------------------------------------------------------------------------------
+
+
+def options_of(trial: Trial) -> dict[str, Any]:
+    return {name: value for name, value in trial.case.calls[1].arguments.items() if name != "do"}
+
+
+def saved(trial: Trial) -> tuple[Script, int]:
+    """A run of some steps, in a file."""
+    script = Script(options_of(trial))
+    run = script.train(script.begin(), 0, BEFORE)
+    script.save("latest", run, BEFORE)
+    return script, run
+
+
+def stands(trial: Trial, script: Script) -> dict[str, Any]:
+    found: dict[str, Any] = trial.play(script.case()).value
+    return found
+
+
+def uninterrupted(trial: Trial) -> dict[str, Any]:
+    script = Script(options_of(trial))
+    script.train(script.begin(), 0, BEFORE + AFTER)
+    return stands(trial, script)
+
+
+def same(found: Mapping[str, Any], expected: Mapping[str, Any], what: str) -> None:
+    """To the last bit: nothing is computed between writing and reading."""
+    for name, tensor in expected["parameters"].items():
+        other = found["parameters"].get(name)
+        if other is None or other.dtype != tensor.dtype or not torch.equal(other, tensor):
+            gap = "" if other is None else f"largest difference {float((other.double() - tensor.double()).abs().max()):.3g}"
+            raise Violation(f"{what}, {name} is not what it is without the interruption", worst=gap)
+    if found["rate"] != expected["rate"]:
+        raise Violation(f"{what}, the learning rate is {found['rate'][0]:g}; it must be {expected['rate'][0]:g}")
+
+
+def resumed(trial: Trial, used: bool = False) -> dict[str, Any]:
+    """Another model and optimiser, begun from another seed (and trained a little), read the file and go on."""
+    script, _ = saved(trial)
+    other = script.begin(seed=options_of(trial)["seed"] + 1)
+    if used:
+        script.train(other, 50, 2)
+    script.load("latest", other)
+    script.train(other, BEFORE, AFTER)
+    return stands(trial, script)
+
+
+def resuming_changes_nothing(trial: Trial) -> None:
+    same(resumed(trial), uninterrupted(trial), "resumed")
+
+
+def used_ones_are_overwritten(trial: Trial) -> None:
+    resumed(trial)  # as above
+    same(resumed(trial, used=True), uninterrupted(trial), "resumed by a model and an optimiser that had trained before")
+
+
+def parameters_come_back(trial: Trial) -> None:
+    """Before any further step."""
+    resumed(trial)  # judged by another claim: what it answers tells two mistakes apart
+    script, run = saved(trial)
+    other = script.begin(seed=options_of(trial)["seed"] + 1)
+    script.load("latest", other)
+    script.look(other)
+    found = stands(trial, script)
+    script.look(run)
+    same(found, stands(trial, script), "loaded")
+    if not found["trained"]:
+        raise Violation("after load() the optimiser holds other parameters than the model, or some are frozen: training moves nothing")
+
+
+def saving_changes_nothing(trial: Trial) -> None:
+    script, run = saved(trial)
+    script.train(run, BEFORE, AFTER)
+    found = stands(trial, script)
+    same(found, uninterrupted(trial), "after a save")
+    if not found["training"]:
+        raise Violation("after a save the model is left in evaluation mode")
+
+
+def later_steps_do_not_reach_the_file(trial: Trial) -> None:
+    script, run = saved(trial)
+    script.train(run, BEFORE, 4)
+    script.load("latest", run)
+    script.train(run, BEFORE, AFTER)
+    same(stands(trial, script), uninterrupted(trial), "after further steps the file was read, and then")
+
+
+def files_do_not_mix(trial: Trial) -> None:
+    script, run = saved(trial)
+    script.train(run, BEFORE, 3)
+    script.save("later", run, BEFORE + 3)
+    script.load("latest", run)
+    script.train(run, BEFORE, AFTER)
+    same(stands(trial, script), uninterrupted(trial), "of two files the first was read, and then")
+
+
+def tied_stay_tied(trial: Trial) -> None:
+    found = resumed(trial)
+    if not found["tied"]:
+        raise Violation("after load() embedding and head are two tensors: they were one")
+
+
+def step_comes_back(trial: Trial) -> None:
+    script, run = saved(trial)
+    script.load("latest", run)
+    script.step()
+    step = trial.play(script.case()).value
+    if step is None:
+        raise NotOffered("load() returns no step")
+    if step != BEFORE:
+        raise Violation(f"load() returns the step {step}; {BEFORE} was saved")
+
+
+def other_shapes_are_refused(trial: Trial) -> None:
+    resumed(trial)  # as above
+    script, _ = saved(trial)
+    script.load("latest", script.begin(width=6))
+    crash = trial.attempt(script.case()).crash
+    if crash is None:
+        raise Violation("a file of a model of another width is read without an error: what does not fit is passed over")
+
+
+# functions apart -----------------------------------------------------------------------------------------------------
+
+WORDS: dict[str, Sequence[str]] = {
+    "path": ("path", "out", "src", "file", "filename", "filepath", "file_path", "checkpoint_path", "ckpt_path", "fname", "save_path", "dst", "f"),
+    "model": ("model", "net", "module"),
+    "optimizer": ("optimizer", "opt", "optim"),
+    "scheduler": ("scheduler", "lr_scheduler", "sched"),
+    "generator": ("generator", "rng"),
+    "step": ("step", "iteration", "iter", "iter_num", "it", "epoch", "global_step"),
+}
+PAIRS = (("save_checkpoint", "load_checkpoint"), ("run_save_checkpoint", "run_load_checkpoint"))
+
+
+def apart(loads: str, save: Callable[..., Any]) -> type:
+    """For a function that saves and another one, beside it in its file, that loads."""
+
+    class Checkpoints:
+        def save(self, path: Any, model: Any, optimizer: Any, scheduler: Any = None, generator: Any = None, step: int = 0) -> None:
+            given = {"path": path, "model": model, "optimizer": optimizer, "scheduler": scheduler, "generator": generator, "step": step}
+            save(**by_their_names(save, given))
+
+        def load(self, path: Any, model: Any, optimizer: Any, scheduler: Any = None, generator: Any = None) -> Any:
+            load = inspect.unwrap(save).__globals__.get(loads)
+            if load is None:
+                raise NotImplementedError(f"there is no {loads}() beside it yet")
+            given = {"path": path, "model": model, "optimizer": optimizer, "scheduler": scheduler, "generator": generator}
+            return load(**by_their_names(load, given))
+
+    return Checkpoints
+
+
+def by_their_names(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    names, found = list(inspect.signature(function).parameters), {}
+    for ours_, value in given.items():
+        theirs = next((name for name in WORDS[ours_] if name in names), None)
+        if theirs is not None:
+            found[theirs] = value
+        elif value is not None and ours_ != "step":
+            raise NotOffered(f"it takes no {ours_}")
+    return found
+
+
+PATH, STEP = Argument("path", "a path in a temporary folder", "setting"), Argument("step", "integer", "setting", optional=True, default=0)
+STATES = (
+    Argument("model", "a torch module"),
+    Argument("optimizer", "a torch optimiser"),
+    Argument("scheduler", "a torch schedule", "setting", optional=True),
+    Argument("generator", "a torch generator", "setting", optional=True),
+)
+CONTRACT = Contract(
+    name="checkpoint",
+    meaning="A training run is written to a file, and another one goes on from it as if nothing had happened.",
+    calls={
+        "build": Signature((), "what saves and loads"),
+        "save": Signature((PATH, *STATES, STEP), "nothing"),
+        "load": Signature((PATH, *STATES), "nothing, or the step", objects=True),
+    },
+    reference=checkpoint,
+    cases=cases,
+    differentiable=False,
+    agrees=False,
+    order=88,
+    deck_size=6,
+    dialects=tuple(Dialect("training code", save, (), lambda a: a, made=functools.partial(apart, load)) for save, load in PAIRS),
+    sources=("torch's recipe for a general checkpoint", "Stanford's CS336 assignment 1, section 5.2"),
+    claims=(
+        Claim("parameters_come_back", "the parameters that come back are those that were saved, and the optimiser's own",
+              parameters_come_back, broken_by="parameters_not_loaded", max_cases=4),
+        Claim("resuming_changes_nothing", "a resumed run ends as the uninterrupted one, to the last bit", resuming_changes_nothing,
+              broken_by="optimiser_not_loaded", cases=plain_cases, max_cases=4),
+        Claim("schedule_goes_on", "the learning rate goes on where it stopped", resuming_changes_nothing, broken_by="schedule_not_loaded",
+              cases=scheduled_cases, max_cases=4),
+        Claim("random_numbers_go_on", "the generator goes on where it stopped", resuming_changes_nothing, broken_by="generator_not_loaded",
+              cases=drawn_cases, max_cases=4),
+        Claim("used_ones_are_overwritten", "a model and an optimiser that had trained are overwritten", used_ones_are_overwritten,
+              broken_by="old_state_kept", max_cases=4),
+        Claim("tied_stay_tied", "tied weights are one tensor after loading", tied_stay_tied, broken_by="untied_by_loading",
+              cases=tied_cases, max_cases=3),
+        Claim("saving_changes_nothing", "a run that was saved goes on as if it had not been", saving_changes_nothing,
+              broken_by="left_in_evaluation_mode", max_cases=4),
+        Claim("later_steps_do_not_reach_the_file", "what was saved stays as it was while the run goes on", later_steps_do_not_reach_the_file,
+              broken_by="references_kept", max_cases=4),
+        Claim("files_do_not_mix", "two files hold two states", files_do_not_mix, broken_by="one_file_for_all", max_cases=3),
+        Claim("step_comes_back", "the step comes back", step_comes_back, broken_by="step_not_saved", max_cases=3),
+        Claim("other_shapes_are_refused", "a file of other shapes is refused", other_shapes_are_refused, broken_by="other_shapes_passed_over",
+              max_cases=2),
+    ),
+)  # fmt: skip

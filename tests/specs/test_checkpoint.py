@@ -1,0 +1,32 @@
+"""Two functions apart, as CS336 asks for them, are one component."""
+
+import textwrap
+
+import pytest
+
+from harness.adapters.discover import discover
+from harness.adapters.door import Door
+from harness.inspection import Inspection, load_catalogue
+
+KNOWN = load_catalogue()
+
+
+@pytest.mark.parametrize("prefix", ["", "run_"])
+def test_the_functions_of_cs336(tmp_path, prefix):
+    """Without a schedule and a generator: those claims are not offered, the others hold."""
+    file = tmp_path / "mine.py"
+    file.write_text(textwrap.dedent(f'''
+        import torch
+        def {prefix}save_checkpoint(model, optimizer, iteration, out):
+            torch.save((model.state_dict(), optimizer.state_dict(), iteration), out)
+        def {prefix}load_checkpoint(src, model, optimizer):
+            of_model, of_optimizer, iteration = torch.load(src)
+            model.load_state_dict(of_model)
+            optimizer.load_state_dict(of_optimizer)
+            return iteration
+        '''))
+    found = discover(str(file), KNOWN.contracts)
+    inspection = Inspection(KNOWN, Door(found.name, found.adapters, KNOWN.contracts), seed=1, cases=4)
+    contract = KNOWN.contracts["checkpoint"]
+    verdicts = {claim.name: inspection.bench.judge(contract, claim, shrink=False)[0].status for claim in contract.claims}
+    assert {name for name, status in verdicts.items() if status != "holds"} == {"schedule_goes_on", "random_numbers_go_on"}
