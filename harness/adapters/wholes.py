@@ -16,7 +16,8 @@ from torch import nn
 
 from harness.adapters.modules import Holder, ModuleAdapter
 from harness.adapters.plans import values_for
-from harness.adapters.players import ClassAdapter, FunctionAdapter, Player, Watched
+from harness.adapters.players import ClassAdapter, FunctionAdapter, Player, Watched, nothing_disturbed
+from harness.adapters.waiting import as_a_whole
 from harness.core.case import Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
@@ -101,7 +102,7 @@ class Built:
 
 
 def _built(adapter: ModuleAdapter, config: Settings, seed: int | None = None, dtype: torch.dtype | None = None) -> Built:
-    if seed is not None:  # whoever plays this puts the generators back
+    if seed is not None:
         torch.manual_seed(seed)
         numpy.random.seed(seed % 2**32)
         random.seed(seed)
@@ -120,7 +121,10 @@ class Making:
     def __call__(self, config: Settings, *, seed: int | None = None, dtype: torch.dtype | None = None) -> Built:
         """One of these sizes. ``seed``: of all random generators, before its constructor is called."""
         self.adapter._probe()  # how it is called is seen once, on a small case
-        return _built(self.adapter, config, seed, dtype)
+        if seed is None:
+            return _built(self.adapter, config, None, dtype)
+        with nothing_disturbed():
+            return _built(self.adapter, config, seed, dtype)
 
 
 class WholeAdapter:
@@ -131,10 +135,16 @@ class WholeAdapter:
 
     def __init__(self, whole: ModuleAdapter, contract: Contract) -> None:
         assert contract.whole is not None
-        self.whole, self.contract, self.source = whole, contract, whole.source
-        self.place = getattr(whole, "place", None)
-        made = contract.whole.made(Making(whole))
+        self.whole, self.contract = whole, contract
+        code = getattr(whole.source, "__code__", None)
+        self.place = getattr(whole, "place", None) or ((code.co_filename, code.co_firstlineno) if code else ("", 0))
+        self.source = made = contract.whole.made(Making(whole))
         self.inner = FunctionAdapter(made) if contract.is_function else ClassAdapter(made)
+
+    @property
+    def to_do(self) -> str:
+        """Whether the whole is not written yet."""
+        return as_a_whole(self.whole.source, self.whole.contract)
 
     @property
     def notes(self) -> tuple[str, ...]:
