@@ -17,6 +17,7 @@ from reference_model.generation import generation
 from reference_model.gpt2 import gpt2, initialise
 from reference_model.gradient_accumulation import gradient_accumulation
 from reference_model.grouped_query_attention import grouped_query_attention
+from reference_model.initialisation import initialisation
 from reference_model.int8_linear import int8_linear
 from reference_model.kv_cache import kv_cache
 from reference_model.kv_cache_quantized import kv_cache_quantized
@@ -64,6 +65,7 @@ __all__ = [
     "gpt2_ranks",
     "gradient_accumulation",
     "grouped_query_attention",
+    "initialisation",
     "initialise",
     "int8_linear",
     "kv_cache",

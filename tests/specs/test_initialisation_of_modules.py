@@ -1,0 +1,57 @@
+"""Model classes are judged on what their constructors leave, with nothing written for it."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.inspection import inspect_subject
+
+STYLES = Path(__file__).parents[1] / "styles"
+SCALED = """        for name, p in self.named_parameters():
+            if name.endswith("c_proj.weight"):
+                torch.nn.init.normal_(p, mean=0.0, std=0.02 / math.sqrt(2 * config.n_layer))
+"""
+APPLIED = "        self.apply(self._init_weights)\n"
+
+
+def failing(text: str, folder: Path, variants: str = "") -> dict[str, str]:
+    path = folder / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    judged = inspect_subject(str(path), cases=2, variants=variants)
+    contract = judged.catalogue.contracts["initialisation"]
+    verdicts = [judged.bench.judge(contract, c, shrink=False)[0] for c in judged.catalogue.claims_of("initialisation")]
+    assert sum(v.status == "holds" for v in verdicts) >= 4
+    return {v.claim: v.message for v in verdicts if v.failing}
+
+
+def nano() -> str:
+    return (STYLES / "nano.py").read_text(encoding="utf-8")
+
+
+def test_gpt2s_own(tmp_path: Path) -> None:
+    """N(0, 0.02), and what writes to the residual stream scaled."""
+    assert failing(nano().replace(APPLIED, APPLIED + SCALED), tmp_path) == {}
+
+
+@pytest.mark.parametrize(("wrong", "told"), [
+    ("", "standard deviation of 0.0198"),
+    (SCALED.replace('name.endswith("c_proj.weight")', 'name == "c_proj.weight"'), "(0.02); it must be 0.02 / sqrt(2 L)"),
+    (SCALED.replace("2 * config", "config"), "(0.02 / sqrt(L)); it must be"),
+])  # fmt: skip
+def test_residual_projections_in_words(wrong: str, told: str, tmp_path: Path) -> None:
+    """Which law they follow is said."""
+    found = failing(nano().replace(APPLIED, APPLIED + wrong), tmp_path)
+    assert set(found) == {"residual_projections_are_scaled"} and told in found["residual_projections_are_scaled"]
+
+
+def test_what_torch_draws_is_told_as_that_and_may_be_declared(tmp_path: Path) -> None:
+    """One message for all claims that it breaks; none of them is judged where it is declared."""
+    text = (STYLES / "mini.py").read_text(encoding="utf-8")
+    assert len(set(failing(text, tmp_path).values())) == 1
+    assert failing(text, tmp_path, "initialisation=torch_default") == {}
+
+
+def test_transformer_encoder_copies_one_layer(tmp_path: Path) -> None:
+    """torch.nn.TransformerEncoder makes its layers by copying the one that it is given, numbers and all."""
+    found = failing((STYLES / "encoder.py").read_text(encoding="utf-8"), tmp_path)
+    assert "is that of layer 0" in found["every_layer_is_drawn_anew"]
