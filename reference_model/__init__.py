@@ -33,6 +33,7 @@ from reference_model.mlp import mlp
 from reference_model.next_token_distribution import next_token_distribution
 from reference_model.parameter_groups import parameter_groups
 from reference_model.quantization import quantize_int8
+from reference_model.quantization_schedule import quantization_schedule
 from reference_model.quantize_4bit import quantize_4bit
 from reference_model.rms_norm import rms_norm
 from reference_model.rope import rope
@@ -82,6 +83,7 @@ __all__ = [
     "next_token_distribution",
     "parameter_count",
     "parameter_groups",
+    "quantization_schedule",
     "quantize_4bit",
     "quantize_int8",
     "rms_norm",

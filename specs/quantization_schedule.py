@@ -1,0 +1,291 @@
+"""How many bits numbers are quantized to, step by step of a training run.
+
+Where a boundary falls between two steps, either of them may be the first of the next width: rounding down, rounding up
+and comparing fractions are all right. Where it falls on a step, that step is the first.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.bug import Edit
+from harness.core.case import Case, Earlier, ours
+from harness.core.claim import Claim, Trial, Violation
+from harness.core.contract import Argument, Contract, Dialect, Signature, Variant
+from reference_model.quantization_schedule import quantization_schedule
+
+USUAL: dict[str, Any] = {"boundaries": (0.4,), "bits": (16, 8)}
+CONFIGURED: tuple[dict[str, Any], ...] = (
+    {"boundaries": (0.25, 0.5), "bits": (16, 8, 4)},
+    {"boundaries": (0.5,), "bits": (32, 8)},
+    {"boundaries": (0.125, 0.5, 0.75), "bits": (32, 16, 8, 4)},
+    {"boundaries": (0.25,), "bits": (16, 4)},
+    {"boundaries": (0.375, 0.625), "bits": (32, 16, 2)},
+)
+"""Shares that a float holds exactly, so that every way to compare a step with its boundary is the same."""
+ZERO_DIVISION = "ZeroDivisionError"
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """40 % falls on a step or between two of them; a quarter of the cases configure levels of their own."""
+    if draw(st.integers(0, 3)) == 0:
+        return draw(configured())
+    total = draw(st.sampled_from((10, 20, 5, 11, 25, 7, 13, 30, 1, 3)))
+    return run(draw(st.integers(0, total + 2)), total)
+
+
+@st.composite
+def on_a_step(draw: st.DrawFn) -> Case:
+    """40 % of the run is a whole number of steps."""
+    total = draw(st.sampled_from((10, 20, 5, 25, 30, 40)))
+    return run(draw(st.integers(0, total)), total)
+
+
+@st.composite
+def configured(draw: st.DrawFn) -> Case:
+    """One to three boundaries and widths of their own, all on steps."""
+    total = draw(st.sampled_from((8, 16, 24, 32)))
+    return run(draw(st.integers(0, total)), total, **draw(st.sampled_from(CONFIGURED)))
+
+
+@st.composite
+def runs_of_no_steps(draw: st.DrawFn) -> Case:
+    """Nothing is trained: step 0 of 0, or a later one."""
+    return run(draw(st.sampled_from((0, 0, 1, 5))), 0)
+
+
+def run(step: int, total_steps: int, **levels: Any) -> Case:
+    family = f"step {step} of {total_steps}" + (f", {levels['bits']} at {levels['boundaries']}" if levels else "")
+    return Case.of({"step": step, "total_steps": total_steps, **levels}, family=family)
+
+
+# what came back ------------------------------------------------------------------------------------------------------
+
+
+class Widths:
+    """The widths of every step of the case's run, asked in order, and of some after its end.
+
+    ``first``: the number of the first step, 1 where that is declared. ``places``: for each boundary the earliest and the
+    latest step that may begin the next width; they are the same where the boundary falls on a step.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial, given = trial, {**USUAL, **trial.case.arguments}
+        self.total: int = given["total_steps"]
+        self.bits = tuple(given["bits"])
+        self.first = 1 if trial.variant == "steps_from_one" else 0
+        ends = [Fraction(str(share)) * self.total for share in given["boundaries"]]
+        self.places = [(math.floor(end) + self.first, math.ceil(end) + self.first) for end in ends]
+        self.steps = range(self.first, self.total + self.first)
+        end = self.total + self.first
+        self.after = (end, end + 1, end + (3 * self.total) // 4, 2 * self.total + 1, 10 * self.total)
+        asked = dict.fromkeys((*self.steps, *self.after))
+        self.found = dict(zip(asked, widths_of(trial, trial.case, asked), strict=True))
+
+    def at(self, step: int) -> int:
+        return self.found[step]
+
+    def allowed(self, step: int) -> set[int]:
+        """One width, or the two beside a boundary that falls between two steps."""
+        fewest = sum(step >= latest for _, latest in self.places)
+        most = sum(step >= earliest for earliest, _ in self.places)
+        return {self.bits[level] for level in range(fewest, most + 1)}
+
+    def expect(self, step: int, what: str) -> None:
+        found, wanted = self.at(step), self.allowed(step)
+        if found not in wanted:
+            right = " or ".join(str(bits) for bits in sorted(wanted, reverse=True))
+            raise Violation(f"{what} has {found} bits; it must have {right}", worst=f"step {step} of {self.total}")
+
+
+def widths_of(trial: Trial, case: Case, steps: Iterable[int], **options: Any) -> list[int]:
+    """What is said of these steps of the case's run, asked one after the other."""
+    calls = tuple(case.changed(step=step).calls[-1] for step in steps)
+    answered = [Earlier("call", back=back) for back in reversed(range(len(calls)))]
+    together = ours("specs.quantization_schedule:in_order", widths=answered)
+    return [as_width(value) for value in trial.play(replace(case, calls=(*calls, together)), **options).value]
+
+
+def in_order(widths: list[Any]) -> list[Any]:
+    """A line of ours: the answers of a whole run side by side, by which mistakes are told apart."""
+    return widths
+
+
+def as_width(value: Any) -> int:
+    if not torch.is_tensor(value) or value.shape != () or float(value) != int(value):
+        found = f"{float(value):g}" if torch.is_tensor(value) and value.shape == () else f"a {type(value).__name__}"
+        raise Violation(f"it returns {found}; the bits of a step are one whole number")
+    return int(value)
+
+
+# claims --------------------------------------------------------------------------------------------------------------
+
+
+def begins_with_the_first_width(trial: Trial) -> None:
+    widths = Widths(trial)
+    widths.expect(widths.first, "the first step")
+
+
+def ends_with_the_last_width(trial: Trial) -> None:
+    widths = Widths(trial)
+    widths.expect(widths.steps[-1], "the last step")
+
+
+def switches_at_the_boundary(trial: Trial) -> None:
+    """The step before a boundary has the old width, the step on it the new one."""
+    widths = Widths(trial)
+    for earliest, latest in widths.places:
+        for step, what in ((earliest - 1, "the last step before the boundary"), (latest, "the step on the boundary")):
+            if step in widths.steps:
+                widths.expect(step, what)
+
+
+def every_step_has_its_width(trial: Trial) -> None:
+    widths = Widths(trial)
+    for step in widths.steps:
+        widths.expect(step, f"step {step}")
+
+
+def only_widths_that_were_asked_for(trial: Trial) -> None:
+    widths = Widths(trial)
+    for step in (*widths.steps, *widths.after):
+        if widths.at(step) not in widths.bits:
+            raise Violation(f"step {step} of {widths.total} has {widths.at(step)} bits; there are {list(widths.bits)} only")
+
+
+def never_widens(trial: Trial) -> None:
+    widths = Widths(trial)
+    for before, after in itertools.pairwise((*widths.steps, *widths.after[:2])):
+        if widths.at(after) > widths.at(before):
+            raise Violation(f"the bits rise from {widths.at(before)} at step {before} to {widths.at(after)} at step {after}")
+
+
+def switches_once_per_level(trial: Trial) -> None:
+    """As many changes in a run as boundaries, where every width has a step of its own."""
+    widths = Widths(trial)
+    changes = [b for a, b in itertools.pairwise(widths.steps) if widths.at(a) != widths.at(b)]
+    if len(changes) != len(widths.places):
+        where = f" (at {', '.join(map(str, changes))})" if changes else ""
+        wanted = len(widths.places)
+        raise Violation(f"the width changes {len(changes)} times in {widths.total} steps{where}; it must change {wanted} times")
+
+
+def stays_after_the_end(trial: Trial) -> None:
+    widths = Widths(trial)
+    for step in widths.after:
+        widths.expect(step, f"step {step}, after the end,")
+
+
+def depends_on_the_share_alone(trial: Trial) -> None:
+    """A run twice or ten times as long switches at the same share of it."""
+    widths = Widths(trial)
+    sure = [step for step in widths.steps if len(widths.allowed(step)) == 1]
+    for times in (2, 10):
+        longer = trial.case.changed(total_steps=times * widths.total)
+        there = [widths.first + times * (step - widths.first) for step in sure]
+        for step, place, found in zip(sure, there, widths_of(trial, longer, there), strict=True):
+            if found not in widths.allowed(step):
+                right = f"it must have {widths.allowed(step).pop()} as step {step} of {widths.total}"
+                raise Violation(f"step {place} of {times * widths.total} has {found} bits; {right}")
+
+
+def a_resumed_run_goes_on_where_it_stopped(trial: Trial) -> None:
+    """Asked from any step on, asked twice, and asked backwards: the widths of an uninterrupted run."""
+    widths = Widths(trial)
+    wanted = {step: widths.allowed(step) for step in widths.steps}
+    orders = [list(widths.steps)[start:] for start in {0, widths.total // 4, widths.total // 2, widths.total - 1}]
+    orders += [list(widths.steps)[::-1], [step for step in widths.steps for _ in range(2)]]
+    for order in orders:
+        for step, found in zip(order, widths_of(trial, trial.case, order, fresh=True), strict=True):
+            if found not in wanted[step]:
+                right = " or ".join(map(str, sorted(wanted[step])))
+                asked = f"asked for step {order[0]} first, and then for others, step {step} of {widths.total}"
+                raise Violation(f"{asked} has {found} bits; it must have {right}")
+
+
+def a_run_of_no_steps_is_defined(trial: Trial) -> None:
+    """One of the widths, or a refusal with a reason; a division by zero is none."""
+    answer = trial.attempt()
+    if answer.crash is not None and answer.crash.kind == "raised" and answer.crash.error != ZERO_DIVISION:
+        return
+    found = as_width(trial.play().value)
+    if found not in USUAL["bits"]:
+        raise Violation(f"of a run of no steps it says {found} bits; there are {list(USUAL['bits'])} only")
+
+
+# how it is called ----------------------------------------------------------------------------------------------------
+
+
+def _fixed(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"step": arguments["step"], "total_steps": arguments["total_steps"]}
+
+
+TWO_FIXED_LEVELS = Dialect(
+    "code with two fixed widths", "quantization_schedule", ("step", "total_steps"), _fixed, lacks=("boundaries", "bits")
+)
+"""Whatever else it takes has a default: a share or widths under names of its own are not for us to fill in."""
+
+
+CONTRACT = Contract(
+    name="quantization_schedule",
+    meaning="How many bits numbers are quantized to: 16 until 40 % of training, then 8, or as configured.",
+    calls={
+        "call": Signature(
+            (
+                Argument("step", "integer"),
+                Argument("total_steps", "integer", role="setting"),
+                Argument("boundaries", "list of shares of training", role="setting", optional=True, default=USUAL["boundaries"]),
+                Argument("bits", "list of widths, one more", role="setting", optional=True, default=USUAL["bits"]),
+            ),
+            "number",
+        )
+    },
+    reference=quantization_schedule,
+    cases=cases,
+    differentiable=False,
+    agrees=False,
+    dialects=(TWO_FIXED_LEVELS,),
+    variants=(
+        Variant(
+            "steps_from_one",
+            "Your steps count from 1 (or the comparison with the boundary is <= where < belongs): declare it if they do.",
+            (Edit(quantization_schedule, "if step >= begin:", "if step > begin:"),),
+        ),
+    ),
+    order=96,
+    deck_size=12,
+    sources=(
+        "DeepSpeed, Mixture of Quantization (16 bits first, then 8 by a schedule); compression's schedule_offset",
+        "torchtune fake_quant_after_n_steps",
+        "Jacob et al. 2018, section 3.1 (quantization is delayed until training has settled)",
+    ),
+    claims=(
+        Claim("begins_with_the_first_width", "training begins with the first width", begins_with_the_first_width, broken_by="always_narrow"),
+        Claim("ends_with_the_last_width", "training ends with the last width", ends_with_the_last_width, broken_by="never_switches"),
+        Claim("switches_at_the_boundary", "the step on a boundary is the first of the next width, and the one before it the last of the old",
+              switches_at_the_boundary, broken_by="one_step_too_late", cases=on_a_step, max_cases=8),
+        Claim("every_step_has_its_width", "every step has the width of its part of training, as configured", every_step_has_its_width,
+              broken_by="bits_ignored", cases=configured, max_cases=8),
+        Claim("only_widths_that_were_asked_for", "no step has a width that was not asked for", only_widths_that_were_asked_for,
+              broken_by="falls_evenly"),
+        Claim("never_widens", "the bits never rise in training", never_widens, broken_by="narrow_for_one_step"),
+        Claim("switches_once_per_level", "the width changes exactly once for every boundary", switches_once_per_level,
+              broken_by="one_switch_only", cases=configured, max_cases=8),
+        Claim("stays_after_the_end", "every step after the last has the last width", stays_after_the_end, broken_by="wide_after_the_end"),
+        Claim("depends_on_the_share_alone", "a longer run switches at the same share of it", depends_on_the_share_alone,
+              broken_by="at_a_fixed_step", max_cases=6),
+        Claim("a_resumed_run_goes_on_where_it_stopped", "a resumed run has the widths of an uninterrupted one",
+              a_resumed_run_goes_on_where_it_stopped, broken_by="counts_from_the_resumption", max_cases=6),
+        Claim("a_run_of_no_steps_is_defined", "a run of no steps has a width or is refused, without a division by zero",
+              a_run_of_no_steps_is_defined, broken_by="divides_by_the_length", cases=runs_of_no_steps, max_cases=4),
+    ),
+)  # fmt: skip
