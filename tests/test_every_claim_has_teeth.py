@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import lru_cache
 
 import pytest
+from support_modules import module_door
 
-from harness.adapters.players import ClassAdapter, FunctionAdapter
 from harness.core.claim import Claim
 from harness.core.verdict import HOLDS, NOT_OFFERED
 from harness.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 PAIRS = [(name, claim) for name in KNOWN.contracts for claim in KNOWN.claims_of(name)]
-CASES = 20
+CASES, MODULE_CASES = 20, 8
 
 
-def inspection(component: str, **options) -> Inspection:
-    return Inspection(KNOWN, reference_door(KNOWN.contracts, **options), seed=3, cases=CASES)
+@lru_cache
+def right(cases: int | None) -> Inspection:
+    """The reference beside itself: what it answers is worked out once for all pairs."""
+    return Inspection(KNOWN, reference_door(KNOWN.contracts), seed=3, cases=cases)
 
 
-def module_inspection(component: str, middleware=None) -> Inspection | None:
-    """The same component as a torch module, for the claims that are about modules."""
-    support = importlib.import_module("support_modules") if "support_modules" in sys.modules else None
-    if support is None:
-        from pathlib import Path
+@lru_cache
+def right_modules() -> Inspection:
+    """The components that we have as torch modules, for the claims that are about modules."""
+    return Inspection(KNOWN, module_door(KNOWN.contracts), seed=3, cases=MODULE_CASES, like=right(MODULE_CASES))
 
-        path = Path(__file__).parent / "support_modules.py"
-        spec = importlib.util.spec_from_file_location("support_modules", path)
-        support = importlib.util.module_from_spec(spec)
-        sys.modules["support_modules"] = support
-        spec.loader.exec_module(support)
-    door = support.module_door(KNOWN.contracts, middleware=middleware)
-    return Inspection(KNOWN, door, seed=3, cases=8) if door.offers(component) else None
+
+def broken_by(claim: Claim, component: str, modules: bool) -> Inspection:
+    """The reference, or our modules, with what must break the claim."""
+    if claim.broken_by:
+        edits = KNOWN.bug(f"{component}.{claim.broken_by}").edits
+        return Inspection(KNOWN, reference_door(KNOWN.contracts, edits), seed=3, like=right(None))
+    if modules:
+        door = module_door(KNOWN.contracts, middleware=fresh(claim))
+        return Inspection(KNOWN, door, seed=3, cases=MODULE_CASES, like=right(MODULE_CASES))
+    door = reference_door(KNOWN.contracts, middleware=fresh(claim))
+    return Inspection(KNOWN, door, seed=3, cases=CASES, like=right(CASES))
 
 
 def fresh(claim: Claim):
@@ -47,24 +53,16 @@ def fresh(claim: Claim):
 @pytest.mark.parametrize(("component", "claim"), PAIRS, ids=lambda v: v if isinstance(v, str) else v.name)
 def test_it_holds_for_the_reference_and_breaks_when_broken(component: str, claim: Claim) -> None:
     """The reference keeps every claim, and the claim's own sabotage or known mistake violates it."""
-    right = inspection(component)
-    verdict, _ = right.bench.judge(KNOWN.contracts[component], claim, shrink=False)
+    contract, modules = KNOWN.contracts[component], False
+    verdict, _ = right(CASES).bench.judge(contract, claim, shrink=False)
     if verdict.status == NOT_OFFERED and claim.tags & {"module", "stateful"}:
-        right = module_inspection(component)
-        if right is None:
+        modules = right_modules().subject.offers(component) is not None
+        if not modules:
             pytest.skip(f"no module of {component} to try a claim about modules on")
-        verdict, _ = right.bench.judge(KNOWN.contracts[component], claim, shrink=False)
+        verdict, _ = right_modules().bench.judge(contract, claim, shrink=False)
     assert verdict.status == HOLDS, verdict.message
     assert verdict.cases > 0, "no case says anything about it"
-
-    if claim.broken_by:
-        bug = KNOWN.bug(f"{component}.{claim.broken_by}")
-        broken = Inspection(KNOWN, reference_door(KNOWN.contracts, bug.edits), seed=3)
-    elif type(right.subject.adapters[component]) in (FunctionAdapter, ClassAdapter):
-        broken = inspection(component, middleware=fresh(claim))
-    else:
-        broken = module_inspection(component, middleware=fresh(claim))
-    verdict, _ = broken.bench.judge(KNOWN.contracts[component], claim, shrink=False)
+    verdict, _ = broken_by(claim, component, modules).bench.judge(contract, claim, shrink=False)
     assert verdict.failing, f"{claim.broken_by or 'its sabotage'} does not break it: {verdict.status}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,12 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
-_spec = importlib.util.spec_from_file_location("support_runs", Path(__file__).with_name("support_runs.py"))
-assert _spec is not None and _spec.loader is not None
-support = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(support)
-INSTALLED, ROOT, Done, Runs = support.INSTALLED, support.ROOT, support.Done, support.Runs
+from support_runs import INSTALLED, ROOT, Done, Runs
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are started by forking")
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
+import support_modules as support
 import torch
 from torch import nn
 
@@ -19,12 +17,6 @@ from harness.adapters.players import FunctionAdapter
 from harness.core.case import Case
 from harness.core.subject import Request
 from harness.inspection import Inspection, load_catalogue, reference_door
-
-path = Path(__file__).parents[2] / "support_modules.py"
-spec = importlib.util.spec_from_file_location("support_modules", path)
-support = sys.modules.setdefault("support_modules", importlib.util.module_from_spec(spec))
-if not hasattr(support, "module_door"):
-    spec.loader.exec_module(support)
 
 KNOWN = load_catalogue()
 REFERENCE = reference_door(KNOWN.contracts)
