@@ -74,7 +74,7 @@ BUGS = (
     Bug("names_read_as_patterns", "The special tokens are not escaped in the pattern that splits the text: '|' and '(' mean something there.",
         count_words, PARTS, 'parts = [part for part in regex.split("|".join(special_tokens), text) if part] if special_tokens else [text]'),
     Bug("special_tokens_counted", "Special tokens in the text are counted like words, and merges are spent on them.",
-        count_words, PARTS, "parts = [text]"),
+        count_words, PARTS, "parts = [text]", seen_in=("huggingface/tokenizers#985", "huggingface/tokenizers#1616")),
     Bug("text_around_them_joined", "You remove special tokens and join what stands on both sides; the text must be cut there.",
         count_words, PARTS, 'parts = ["".join(part for part in split_special(text, special_tokens) if part not in special_tokens)]'),
     Bug("special_tokens_left_out", "The special tokens are missing from the vocabulary.",
