@@ -40,9 +40,6 @@ gqa = grouped_query_attention
 
 BUGS = (
     # which group a head uses
-    Bug("groups_tiled", "Keys and values are repeated as a whole, 0 1 0 1, so that head h uses group h % G; heads next to each other share a "
-        "group: repeat_interleave, 0 0 1 1.",
-        gqa, KEYS, "keys = k.repeat(1, shared_by, 1, 1)", also=(Edit(gqa, VALUES, "values = v.repeat(1, shared_by, 1, 1)"),)),
     Bug("keys_tiled", "The keys are repeated as a whole, 0 1 0 1, the values one by one, 0 0 1 1.",
         gqa, KEYS, "keys = k.repeat(1, shared_by, 1, 1)"),
     Bug("values_tiled", "The values are repeated as a whole, 0 1 0 1, the keys one by one, 0 0 1 1.",

@@ -10,7 +10,7 @@ from harness.inspection import Inspection, load_catalogue
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "llama_parts.py"
 KNOWN = load_catalogue()
-WHAT = ("grouped_query_attention",)
+WHAT = ("grouped_query_attention", "rms_norm", "rope", "swiglu")
 QUICK = 4
 
 

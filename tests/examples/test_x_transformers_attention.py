@@ -1,0 +1,41 @@
+"""x-transformers' attention and linear biases keep the claims, in a small run of each."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.adapters.discover import discover
+from harness.adapters.door import Door
+from harness.inspection import Inspection, load_catalogue
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "x_transformers_attention.py"
+KNOWN = load_catalogue()
+WHAT = ("attention", "grouped_query_attention", "alibi")
+QUICK = 4
+
+
+@pytest.fixture(scope="module")
+def found():
+    pytest.importorskip("x_transformers")
+    return discover(str(EXAMPLE), KNOWN.contracts)
+
+
+@pytest.mark.parametrize("component", WHAT)
+def test_it_keeps_every_claim(found, component: str) -> None:
+    """Every claim, over a few cases."""
+    assert set(found.adapters) == set(WHAT)
+    door = Door(found.name, found.adapters, KNOWN.contracts)
+    inspection = Inspection(KNOWN, door, seed=1, cases=QUICK, variants=found.variants)
+    for claim in KNOWN.claims_of(component):
+        verdict, _ = inspection.bench.judge(KNOWN.contracts[component], claim, shrink=False)
+        assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
+
+
+def test_the_order_of_its_groups_is_named(found) -> None:
+    """Undeclared: its heads use group h % G where Llama's use h // (H / G)."""
+    name = "grouped_query_attention"
+    inspection = Inspection(KNOWN, Door(found.name, found.adapters, KNOWN.contracts), seed=1)
+    claim = next(claim for claim in KNOWN.claims_of(name) if claim.name == "heads_use_their_group")
+    verdict = inspection.judge(name, claim)
+    assert verdict.failing
+    assert verdict.finding == (f"{name}.variant=tiled",)
