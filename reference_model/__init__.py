@@ -5,6 +5,7 @@ Nothing here knows anything else of the project: the folder can be lifted out wh
 """
 
 from reference_model.adamw import adamw
+from reference_model.adamw_8bit import adamw_8bit
 from reference_model.alibi import alibi
 from reference_model.attention import attention
 from reference_model.block import block
@@ -54,6 +55,7 @@ __all__ = [
     "GPT2_XL",
     "Config",
     "adamw",
+    "adamw_8bit",
     "alibi",
     "attention",
     "block",

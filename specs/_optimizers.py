@@ -110,6 +110,9 @@ class TorchForm:
             param.grad = None
         return [param.detach() for param in self.params]
 
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise NotOffered("torch copies optimisers by their state_dict: a deep copy loses what subclasses add")
+
     def set_lr(self, lr: float) -> None:
         if hasattr(self.optimizer, "param_groups"):
             for group in self.optimizer.param_groups:

@@ -9,18 +9,27 @@ from hypothesis import strategies as st
 
 from harness.core.bug import Edit
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Claim, Trial
 from harness.core.contract import Contract, Variant
-from harness.core.fact import Fact, Measure
+from harness.core.fact import Measure
 from harness.domains.tensors import make, parameters, seeds
 from reference_model.adamw import adamw
+from specs._adam import (
+    ended,
+    groups_keep_their_own_settings,
+    missing_gradient_leaves_the_parameter,
+    missing_gradient_leaves_the_state,
+    resuming_changes_nothing,
+    rounding,
+    same,
+    state_bytes,
+)
 from specs._optimizers import (
     CALLS,
     OPTIONAL_METHODS,
     building,
     dialects,
     gradients_of,
-    interrupted,
     script,
     stepping,
     with_calls,
@@ -34,12 +43,6 @@ CLASSES = ("AdamW", "adamw", "Adamw", "ADAMW", "MyAdamW", "CustomAdamW", "AdamWO
 COARSE = 1e-3
 """Of the learning rate. 1 - beta**t is a difference of numbers near 1: in float32 it has four digits at t = 1, and eps
 before or behind the correction moves a step by less still; a missing correction moves it by a factor of three."""
-LONGEST = 8.0
-"""Units of lr that one step is long at most, terms of both signs added up: (1 - b1) / sqrt(1 - b2) / sqrt(1 - b1**2 / b2)
-is 7.4 for betas of 0.9 and 0.999, and less for all others drawn."""
-ROUNDINGS = 64.0
-"""Between two ways to the same number: eight operations that round in each of five steps, with a margin."""
-
 
 @st.composite
 def settings(draw: st.DrawFn) -> dict[str, Any]:
@@ -111,38 +114,9 @@ def zero_gradients(draw: st.DrawFn) -> Case:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-def ended(trial: Trial, case: Case | None = None) -> list[torch.Tensor]:
-    """The parameters after the last step, checked to be as many tensors of the same shapes."""
-    value: Any = trial.play(case).value
-    asked = trial.case.calls[0].arguments["params"] if case is None else None
-    if not isinstance(value, (list, tuple)) or not all(torch.is_tensor(param) for param in value):
-        raise Violation("step() must return the parameters after the step: a list of tensors")
-    if asked is not None and [p.shape for p in value] != [p.shape for p in asked]:
-        raise Violation("step() returns other parameters than it was built with, in number or shape")
-    return list(value)
-
-
 def agrees_on(trial: Trial, case: Case, what: str) -> float:
     exact, tolerance = trial.agreement(case)
     return trial.close(trial.play(case).value, exact.value, tolerance.value, what)
-
-
-def rounding(trial: Trial, case: Case) -> float:
-    """By how much two ways to the same parameters may differ."""
-    build = case.calls[0].arguments
-    groups: list[dict[str, Any]] = build["groups"] or [{}]
-    rates = [group.get("lr", build["lr"]) for group in groups]
-    size = max(float(param.abs().max()) for param in build["params"])
-    steps = sum(call.method == "step" for call in case.calls)
-    return ROUNDINGS * torch.finfo(trial.dtype).eps * (size + LONGEST * max(rates) * steps)
-
-
-def same(trial: Trial, one: Case, other: Case, what: str, places: tuple[list[int], list[int]] | None = None) -> float:
-    """The last parameters of two scripts, each the subject's own."""
-    mine, theirs, bound = ended(trial, one), ended(trial, other), rounding(trial, trial.case)
-    ours, others = places or (list(range(len(mine))), list(range(len(theirs))))
-    pairs = zip(ours, others, strict=True)
-    return max(trial.close(mine[i], theirs[j], bound, f"{what}, parameter {i}") for i, j in pairs)
 
 
 def rounds_like_the_reference_in_float32(trial: Trial) -> float:
@@ -183,20 +157,6 @@ def eps_stands_outside_the_root(trial: Trial) -> float:
     return agrees_on(trial, trial.case, "with gradients as small as eps, out")
 
 
-def groups_keep_their_own_settings(trial: Trial) -> float:
-    """Each group alone, in an optimiser of its own with its settings given to build(), goes where it goes among others."""
-    build, worst = trial.case.calls[0].arguments, 0.0
-    groups: list[dict[str, Any]] = build["groups"]
-    for group in groups:
-        places = list(group["params"])
-        own = {name: value for name, value in group.items() if name != "params"}
-        params = [build["params"][place] for place in places]
-        steps = [stepping([grads[place] for place in places]) for grads in gradients_of(trial.case)]
-        alone = with_calls(trial.case, building(trial.case, params=params, groups=None, **own), *steps)
-        worst = max(worst, same(trial, trial.case, alone, "against its group alone", (places, list(range(len(places))))))
-    return worst
-
-
 def parameters_do_not_mix(trial: Trial) -> float:
     """In reverse order, and each alone, the same; groups are left out here."""
     build = trial.case.calls[0].arguments
@@ -214,41 +174,6 @@ def parameters_do_not_mix(trial: Trial) -> float:
     return worst
 
 
-def missing_gradient_leaves_the_parameter(trial: Trial) -> None:
-    """To the last bit: neither momentum nor decay moves it."""
-    outputs = trial.play().outputs
-    before = trial.case.cast(trial.dtype).calls[0].arguments["params"]
-    for at, grads in enumerate(gradients_of(trial.case)):
-        for place, grad in enumerate(grads):
-            after = outputs[1 + at][place]
-            if grad is None and not torch.equal(after, before[place]):
-                what = f"parameter {place} has no gradient in step {at + 1}, and moves"
-                raise Violation(what, worst=_first_move(before[place], after))
-        before = outputs[1 + at]
-
-
-def _first_move(before: torch.Tensor, after: torch.Tensor) -> str:
-    at = int((before != after).reshape(-1).nonzero()[0])
-    return f"out[{at}] = {float(after.reshape(-1)[at]):.9g}, it was {float(before.reshape(-1)[at]):.9g}"
-
-
-def missing_gradient_leaves_the_state(trial: Trial) -> float:
-    """Moments and counter too: a parameter goes on as if the steps without its gradient had not been."""
-    build, worst, gaps = trial.case.calls[0].arguments, 0.0, 0
-    settings_of = {place: group for group in build["groups"] or () for place in group["params"]}
-    for place, param in enumerate(build["params"]):
-        had = [grads[place] for grads in gradients_of(trial.case) if grads[place] is not None]
-        if len(had) == len(gradients_of(trial.case)) or not had:
-            continue
-        gaps += 1
-        own = {name: value for name, value in settings_of.get(place, {}).items() if name != "params"}
-        alone = with_calls(trial.case, building(trial.case, params=[param], groups=None, **own), *(stepping([g]) for g in had))
-        worst = max(worst, same(trial, trial.case, alone, "against the same without the steps that had no gradient", ([place], [0])))
-    if not gaps:
-        trial.not_applicable()
-    return worst
-
-
 def counters_are_per_parameter(trial: Trial) -> float:
     """Twins with the same gradients move alike; one that gets its first gradient in the last step then moves by lr."""
     build = trial.case.calls[0].arguments
@@ -261,14 +186,6 @@ def counters_are_per_parameter(trial: Trial) -> float:
     one, other, _ = ended(trial, together)
     worst = trial.close(other, one, rounding(trial, together), "the second of two equal parameters with equal gradients")
     return max(worst, same(trial, together, newcomer, "a parameter whose first gradient comes late", ([2], [0])))
-
-
-def resuming_changes_nothing(trial: Trial) -> float:
-    """Saved after each of the steps and loaded by a new optimiser, it ends where the uninterrupted run ends."""
-    worst = 0.0
-    for after in range(1, len(trial.case.calls) - 1):
-        worst = max(worst, same(trial, interrupted(trial.case, after), trial.case, f"resumed after step {after}"))
-    return worst
 
 
 def every_setting_counts(trial: Trial) -> float:
@@ -308,15 +225,6 @@ def large_cases(draw: st.DrawFn) -> Case:
     """A matrix of 128 x 128, and one step."""
     shape = (128, 128)
     return script([draw(parameters(shape))], [[make("normal", shape, draw(seeds))]], "normal", **draw(settings()))
-
-
-def state_bytes(trial: Trial) -> Fact:
-    """Bytes of what the optimiser keeps beside parameters and gradients, after one step."""
-    numbers = trial.case.calls[0].arguments["params"][0].numel()
-    held = trial.play(dtype=torch.float32, weigh=True).facts["bytes"]
-    each = (held - 4 * numbers) / numbers
-    how = f"bytes of all tensors that it holds after one step on {numbers} float32 numbers ({held:g}), less the parameters' own"
-    return Fact(f"beside each float32 parameter it keeps {each:.3g} bytes", how, each, "bytes per parameter")
 
 
 EPS_HAT = Edit(adamw.update, "direction = mean / (root + eps)", "direction = mean / (root + eps / torch.sqrt(correction_2))")

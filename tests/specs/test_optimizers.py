@@ -43,6 +43,11 @@ def judged(text: str, component: str = "adamw", cases: int = 4) -> dict[str, str
     return {claim.name: bench.judge(contract, claim, shrink=False)[0].status for claim in KNOWN.claims_of(component)}
 
 
+def held(verdicts: dict[str, str]) -> bool:
+    """Everything, but for a deep copy, which torch makes of the state_dict alone."""
+    return {name for name, status in verdicts.items() if status != "holds"} == {"survives_copying"}
+
+
 @pytest.mark.parametrize(
     ("source", "which"),
     [
@@ -59,11 +64,11 @@ def test_a_class_of_torch_s_form_is_judged_as_it_is(tmp_path, source, which):
     """Under its usual name, named, renamed in one line, decorated, or behind CS336's function."""
     file = tmp_path / "mine.py"
     file.write_text(textwrap.dedent(source))
-    assert set(judged(f"{file}{which}").values()) == {"holds"}
+    assert held(judged(f"{file}{which}"))
 
 
 def test_torch_s_own_needs_no_file():
-    assert set(judged("torch.optim:AdamW", cases=2).values()) == {"holds"}
+    assert held(judged("torch.optim:AdamW", cases=2))
 
 
 def test_what_a_plain_class_has_no_place_for_is_not_offered(tmp_path):
@@ -96,9 +101,15 @@ def test_a_class_that_is_not_written_is_to_do(tmp_path):
     assert set(judged(str(file), cases=2).values()) == {"to do"}
 
 
-def test_the_state_of_adamw_is_measured():
-    """Two moments of four bytes each."""
+@pytest.mark.parametrize(
+    ("component", "facts"),
+    [("adamw", {"state_bytes": ("keeps 8 bytes", 8.0)}),
+     ("adamw_8bit", {"state_bytes": ("keeps 2.03 bytes", 2.03125), "memory_saved": ("74.6 % less", 74.609375)})],
+)  # fmt: skip
+def test_what_is_kept_is_measured(component, facts):
+    """Two moments of four bytes each, or of one byte with a scale of four for every 256."""
     inspection = Inspection(KNOWN, reference_door(KNOWN.contracts), seed=0)
-    contract = KNOWN.contracts["adamw"]
-    (fact,) = [inspection.bench.measure(contract, measure) for measure in contract.measures]
-    assert fact is not None and fact.value == pytest.approx(8.0, abs=0.01) and "keeps 8 bytes" in fact.sentence
+    contract = KNOWN.contracts[component]
+    found = {measure.name: inspection.bench.measure(contract, measure) for measure in contract.measures}
+    assert {name: fact.value for name, fact in found.items()} == {name: value for name, (_, value) in facts.items()}
+    assert all(text in found[name].sentence for name, (text, _) in facts.items())
