@@ -308,7 +308,8 @@ class _Search:
     def _nothing_here(self) -> str:
         path = ".".join(self.place.attributes)
         what = f"{type(self.thing).__name__} {path}" if path else self.place.name
-        first = next((c for c in self.contracts.values() if c.is_function), next(iter(self.contracts.values())))
+        functions = [c for c in self.contracts.values() if c.is_function] or list(self.contracts.values())
+        first = min(functions, key=lambda c: sum(len(signature.arguments) for signature in c.calls.values()))
         lines = [f"--impl={self.place.text}: {what} offers no component, so there is nothing to check."]
         lines += [f"  {note}" for note in self.notes]
         if self._is_one_thing() and callable(self.thing):
@@ -379,14 +380,18 @@ def _parameters(contract: Contract, method: str = "call") -> str:
 
 
 def _takes_arguments_of(factory: Callable[..., Any], contract: Contract) -> bool:
-    """Whether what is decorated is the component itself, under another name, rather than something that builds it."""
+    """Whether what is decorated is the component itself, under another name, rather than something that builds it.
+
+    It may lack what is optional.
+    """
     if inspect.isclass(factory):
         return False
     try:
         names = list(inspect.signature(factory).parameters)
     except (TypeError, ValueError):
         return False
-    ours = [a.name for signature in contract.calls.values() for a in signature.arguments]
+    every = [a for signature in contract.calls.values() for a in signature.arguments]
+    ours = [a.name for a in every if not a.optional or a.name in names]
     return bool(ours) and names[: len(ours)] == ours and names[:1] != ["config"]
 
 

@@ -102,6 +102,15 @@ def test_a_decorated_function_with_the_contracts_arguments_is_taken_as_it_is(fin
     assert found.adapters["linear_map"].kind == "function"
 
 
+def test_a_decorated_function_may_lack_what_is_optional(here):
+    """A bias, a generator: it is the component all the same; what lacks more builds something."""
+    bias = Argument("bias", "float[width]", "parameter", optional=True)
+    contracts = {"shift": contract("shift", X, WEIGHT, bias)}
+    for source, kind in (("mine(x, weight)", "function"), ("mine(x, weight, bias)", "function"), ("mine(x)", "module")):
+        (here / "student.py").write_text(USE + f"@implements('shift')\ndef {source}: ...\n")
+        assert discover("./student.py", contracts).adapters["shift"].kind == kind
+
+
 def test_declarations_in_a_submodule_count(here):
     """A package may keep its adapters in a file of their own."""
     (here / "packed").mkdir()
