@@ -1,5 +1,7 @@
 """get_batch beside plain slices and exact counts; how the two published spellings of it are called."""
 
+import bisect
+import math
 import types
 from collections import Counter
 
@@ -8,10 +10,13 @@ import pytest
 import torch
 
 from harness.adapters.dialects import DialectAdapter, spoken
+from harness.adapters.discover import discover
 from harness.adapters.door import Door
 from harness.core.verdict import HOLDS
 from harness.inspection import Inspection, load_catalogue
+from harness.numerics.statistics import binomial_two_sided
 from reference_model.get_batch import get_batch
+from specs.get_batch import ODDS, PER_START
 
 KNOWN = load_catalogue()
 
@@ -70,3 +75,61 @@ def test_published_spellings_keep_every_claim(name, function):
         held += [claim.name] if verdict.status == HOLDS else []
     assert {"every_start_equally_often", "every_batch_is_drawn_anew", "y_is_what_follows"} <= set(held)
     assert "given_generator_decides" not in held
+
+
+WITH_GLOBALS = """
+import torch
+from plumbline import implements
+
+train_data, batch_size, block_size = None, 1, 1
+
+def get_batch(split):
+    data = train_data if split == "train" else None
+    ix = torch.randint(len(data) - block_size, (batch_size,))
+    x = torch.stack([data[i:i+block_size].long() for i in ix])
+    y = torch.stack([data[i+1:i+1+block_size].long() for i in ix])
+    return x, y
+
+@implements("get_batch")
+def get_batch_of(tokens, batch, time):
+    global train_data, batch_size, block_size
+    train_data, batch_size, block_size = tokens, batch, time
+    return get_batch("train")
+"""
+
+
+def test_a_function_of_globals_is_judged_with_three_lines(tmp_path):
+    """nanoGPT's get_batch(split), which reads its data and sizes from the file it stands in."""
+    (tmp_path / "trainer.py").write_text(WITH_GLOBALS)
+    found = discover(str(tmp_path / "trainer.py"), KNOWN.contracts)
+    judged = Inspection(KNOWN, Door("theirs", found.adapters, KNOWN.contracts), seed=3, cases=8)
+    for claim in KNOWN.claims_of("get_batch"):
+        verdict, _ = judged.bench.judge(KNOWN.contracts["get_batch"], claim, shrink=False)
+        assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst}"
+
+
+@pytest.mark.parametrize("legal", [5, 6])
+@pytest.mark.parametrize("share", [0.5, 2.0])
+def test_the_power_that_is_stated(legal, share):
+    """One start that is drawn half or twice as often as it is due is told in one of two cases with 0.999; exactly.
+
+    A start that is never drawn is told with certainty.
+    """
+    draws = PER_START * legal
+
+    def is_told(count):
+        return binomial_two_sided(count, draws, 1 / legal) < ODDS / legal
+
+    low = bisect.bisect_left(range(PER_START), True, key=lambda count: not is_told(count))
+    high = bisect.bisect_left(range(PER_START, draws), True, key=is_told) + PER_START
+    told = [*range(low), *range(high, draws + 1)]
+
+    def odds(p):
+        def log_mass(k):
+            return math.lgamma(draws + 1) - math.lgamma(k + 1) - math.lgamma(draws - k + 1) + k * math.log(p) + (draws - k) * math.log1p(-p)
+
+        return math.fsum(math.exp(log_mass(count)) for count in told)
+
+    assert 0 in told
+    assert legal * odds(1 / legal) <= ODDS
+    assert 1 - (1 - odds(share / legal)) ** 2 >= 0.999
