@@ -38,6 +38,17 @@ class Built:
         returned = self.holder(*inputs, **dict.fromkeys(how.options, inputs[0]))
         return self.adapter.output_of(returned, inputs[0])
 
+    def with_tensors(self, named: Mapping[str, torch.Tensor], *inputs: Any) -> Any:
+        """What it computes with these tensors in the place of its parameters, each under its own name alone."""
+        given = {f"inner.{name}": tensor for name, tensor in named.items()}
+        options = dict.fromkeys(self.adapter.calling.options, inputs[0])
+        returned = torch.func.functional_call(self.holder, given, inputs, options, tie_weights=False)
+        return self.adapter.output_of(returned, inputs[0])
+
+    def around(self, module: nn.Module) -> Built:
+        """The same for another module of theirs: a copy of this one, say."""
+        return Built(self.adapter, self.config, Holder(module, self.adapter.declaration.call))
+
     def another(self) -> Built:
         """A second one of the same sizes, built anew."""
         return _built(self.adapter, self.config)
