@@ -46,6 +46,7 @@ from reference_model.state_space import state_space
 from reference_model.swiglu import swiglu
 from reference_model.token_embedding import token_embedding
 from reference_model.tokenizer import GPT2_PATTERN, gpt2_ranks, tokenizer
+from reference_model.weight_tying import weight_tying
 
 __all__ = [
     "GPT2_LARGE",
@@ -99,4 +100,5 @@ __all__ = [
     "swiglu",
     "token_embedding",
     "tokenizer",
+    "weight_tying",
 ]
