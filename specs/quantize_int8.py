@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case, Earlier
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
+from harness.core.fact import Fact, Measure
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import make, seeds, tensors
 from reference_model.quantization import quantize_int8
@@ -489,6 +490,31 @@ def nothing_is_kept_between_calls(trial: Trial) -> float:
     return worst
 
 
+def memory(trial: Trial) -> Fact | None:
+    """Bits per number, everything that quantize() returns counted, for a float32 weight of 256 x 512."""
+    x, bits = make("normal", (256, 512), 7), {}
+    ways: dict[str, tuple[int | None, int | None]] = {
+        "the whole tensor": (None, None), "rows of 512": (-1, None), "blocks of 64": (None, 64), "blocks of 256": (None, 256)
+    }  # fmt: skip
+    for label, (axis, block) in ways.items():
+        try:
+            answer = trial.attempt(Case((BUILD, quantizing(x, axis, block, True))), dtype=torch.float32, weigh=True)
+        except NotOffered:
+            continue
+        if answer.crash is None and "bytes of quantize()" in answer.facts:
+            bits[label] = 8 * answer.facts["bytes of quantize()"] / x.numel()
+    if not bits:
+        return None
+    usual = "rows of 512" if "rows of 512" in bits else next(iter(bits))
+    return Fact(
+        sentence=f"A number takes {bits[usual]:.3f} bits with a scale for {usual}, {bits[usual] / 32:.1%} of float32.",
+        how="everything that quantize() returns for 256 x 512 normal float32 numbers in symmetric mode, weighed",
+        value=bits[usual],
+        unit="bits per number",
+        series=bits,
+    )
+
+
 CONTRACT = Contract(
     name="quantize_int8",
     meaning="Numbers become eight-bit codes with a scale per tensor, slice or block, and come back within half a step.",
@@ -520,6 +546,7 @@ CONTRACT = Contract(
     agrees=False,
     order=90,
     headline=True,
+    measures=(Measure("memory", "bits per number, scales and zero points included", memory),),
     sources=("Dettmers et al. 2022 (LLM.int8()), section 2.1", "Dettmers et al. 2022 (8-bit optimizers), section 2.1"),
     claims=(
         Claim(
