@@ -19,8 +19,16 @@ from harness.core.contract import Contract, Dialect
 from harness.core.subject import Request
 
 
+def _needed(contract: Contract) -> set[str]:
+    """Methods that an object of the contract must have."""
+    return set(contract.calls) - {"build"} - contract.optional_methods
+
+
 def spoken(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter | SpokenClass | None:
     """The adapter of a function that is this component in a known dialect. ``member`` finds a name in their module."""
+    own = member(contract.name)
+    if inspect.isclass(own) and all(hasattr(own, method) for method in _needed(contract)):
+        return None  # a class of the component's name with the contract's own methods speaks no dialect
     for dialect in contract.dialects:
         found = member(dialect.function)
         if not (inspect.isroutine(found) or (dialect.made is not None and inspect.isclass(found))):

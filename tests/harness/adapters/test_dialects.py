@@ -8,6 +8,7 @@ import torch
 
 from harness.adapters.dialects import spoken
 from harness.adapters.door import Door
+from harness.adapters.players import ClassAdapter
 from harness.core.case import Case
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Contract, Dialect, Signature
@@ -231,3 +232,12 @@ def test_other_warm_ups_are_legal_when_declared(tmp_path, variant, divisor):
     assert set(judged_as("lr_schedule", text, tmp_path)) == {f"lr_schedule.variant={variant}"}
     declared = f"PLUMBLINE = {{'variants': {{'lr_schedule': '{variant}'}}}}\n"
     assert not judged_as("lr_schedule", declared + text, tmp_path)
+
+
+def test_a_class_of_the_components_own_name_speaks_no_dialect() -> None:
+    """With the contract's own methods it is called as the contract says, whatever else stands beside it."""
+    from harness.inspection import load_catalogue
+
+    adapters = inspect_subject("reference_model").subject.adapters
+    spoken = [n for n, c in load_catalogue().contracts.items() if not c.is_function and type(adapters[n]) is not ClassAdapter]
+    assert not spoken
