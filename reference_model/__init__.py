@@ -36,6 +36,7 @@ from reference_model.parameter_groups import parameter_groups
 from reference_model.quantization import quantize_int8
 from reference_model.quantization_schedule import quantization_schedule
 from reference_model.quantize_4bit import quantize_4bit
+from reference_model.quantize_model import quantize_model
 from reference_model.rms_norm import rms_norm
 from reference_model.rope import rope
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
@@ -89,6 +90,7 @@ __all__ = [
     "quantization_schedule",
     "quantize_4bit",
     "quantize_int8",
+    "quantize_model",
     "rms_norm",
     "rope",
     "rslora",
