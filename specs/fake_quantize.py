@@ -50,8 +50,8 @@ def cases(draw: st.DrawFn) -> Case:
     sizes = draw(distinct_sizes(batch=(1, 3), time=(1, 5), width=(2, 9)))
     x, family = draw(tensors(tuple(sizes.values())[-draw(st.integers(1, 3)) :]))
     size = float(x.abs().max()) or 1.0
-    low, high = draw(st.sampled_from(((-0.5, 1.0), (-1.0, 0.25), (-1.0, 1.0), (0.0, 0.75), (-0.6, 0.0), (-1.3, 2.0))))
-    bits, symmetric = draw(st.sampled_from((8, 4, 3, 8))), draw(st.sampled_from((False, False, True)))
+    low, high = draw(st.sampled_from(((-0.5, 1.0), (-1.0, 0.25), (-0.9, 0.2), (0.0, 0.75), (-0.6, 0.0), (-1.3, 2.0))))
+    bits, symmetric = draw(st.sampled_from((8, 4, 3, 8))), draw(st.sampled_from((False, True)))
     load = Call("load", {"low": low * size, "high": high * size})
     return Case((building(bits, symmetric), load, EVAL, forward(x)), sizes, f"{family}, {bits} bits")
 
@@ -59,8 +59,8 @@ def cases(draw: st.DrawFn) -> Case:
 @st.composite
 def even_cases(draw: st.DrawFn) -> Case:
     """Numbers all over a range and beyond both of its ends, closely spaced."""
-    low, high = draw(st.sampled_from(((-0.5, 1.0), (-3.0, 0.8), (-1.0, 1.0), (-0.3, 2.0))))
-    bits, symmetric = draw(st.sampled_from((3, 4, 8, 5))), draw(st.sampled_from((False, True)))
+    low, high = draw(st.sampled_from(((-3.0, 0.8), (-0.5, 1.0), (-1.2, 0.3))))
+    bits, symmetric = draw(st.sampled_from((3, 4, 8, 5))), draw(st.sampled_from((True, False)))
     end = 1.5 * max(-low, high)
     x = torch.linspace(-end, end, 3001, dtype=torch.float64)
     load = Call("load", {"low": low, "high": high})
@@ -401,7 +401,7 @@ CONTRACT = Contract(
         Claim("gradient_is_the_identity_inside", "inside the range the gradient is passed straight through", gradient_is_the_identity_inside,
               broken_by="rounding_cuts_the_gradient"),
         Claim("gradient_is_zero_outside", "beyond the range the gradient is zero", gradient_is_zero_outside,
-              broken_by="gradient_through_one_end"),
+              broken_by="gradient_through_one_end", cases=even_cases, max_cases=6),
         Claim("the_first_batch_sets_the_range", "the first batch sets the range", the_first_batch_sets_the_range,
               broken_by="range_starts_at_zero", cases=tracking_cases, max_cases=6),
         Claim("the_range_is_a_moving_average", "each batch moves the range by the share of momentum", the_range_is_a_moving_average,
