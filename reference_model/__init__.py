@@ -47,6 +47,7 @@ from reference_model.state_space import state_space
 from reference_model.swiglu import swiglu
 from reference_model.token_embedding import token_embedding
 from reference_model.tokenizer import GPT2_PATTERN, gpt2_ranks, tokenizer
+from reference_model.trainer import trainer
 from reference_model.weight_tying import weight_tying
 
 __all__ = [
@@ -102,5 +103,6 @@ __all__ = [
     "swiglu",
     "token_embedding",
     "tokenizer",
+    "trainer",
     "weight_tying",
 ]

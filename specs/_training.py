@@ -86,3 +86,38 @@ def step_in(value: Any) -> int | None:
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
     return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+LOSSES = ("loss", "losses", "train_loss", "train_losses", "train", "training_loss")
+EVALUATIONS = ("evaluation", "evaluations", "eval_loss", "eval_losses", "val_loss", "val_losses", "validation",
+               "validation_loss", "val", "valid_loss")  # fmt: skip
+ENDS = (("start", "end"), ("initial", "final"), ("before", "after"), ("initial_state", "final_state"))
+
+
+def history(value: Any) -> dict[str, Any]:
+    """What train() returned: its losses, its evaluations and which parameters moved; None for what it does not tell.
+
+    A list of losses, a dictionary of lists, or a list of dictionaries; the first of several values.
+    """
+    if isinstance(value, tuple):
+        value = value[0]
+    if hasattr(value, "history"):
+        value = value.history
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = {name: [entry[name] for entry in value if entry.get(name) is not None] for entry_ in value[:1] for name in {*entry_, *value[-1]}}
+    if not isinstance(value, dict):
+        value = {"loss": value}
+    ends = next((pair for pair in ENDS if pair[0] in value and pair[1] in value), None)
+    moved = None
+    if ends is not None:
+        start, end = (value[name] for name in ends)
+        moved = {str(name): not torch.equal(torch.as_tensor(start[name]), torch.as_tensor(end[name])) for name in start}
+    return {"loss": _numbers(value, LOSSES), "evaluation": _numbers(value, EVALUATIONS), "moved": moved}
+
+
+def _numbers(value: dict[str, Any], names: tuple[str, ...]) -> list[float] | None:
+    found = next((value[name] for name in names if value.get(name) is not None), None)
+    if found is None:
+        return None
+    entries = found.tolist() if hasattr(found, "tolist") else list(found)
+    return [float(entry[-1] if isinstance(entry, (tuple, list)) else entry) for entry in entries]

@@ -188,6 +188,7 @@ def files_do_not_mix(trial: Trial) -> None:
     script, run = saved(trial)
     script.train(run, BEFORE, 3)
     script.save("later", run, BEFORE + 3)
+    script.train(run, BEFORE + 3, 1)
     script.load("latest", run)
     script.train(run, BEFORE, AFTER)
     same(stands(trial, script), uninterrupted(trial), "of two files the first was read, and then")

@@ -1,0 +1,189 @@
+"""A training run: what its history must tell, whatever model, optimiser and schedule are inside."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import CALL, Call, Case, Earlier, Settings, ours
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.contract import Argument, Contract, Dialect, Signature
+from harness.domains.tensors import seeds
+from reference_model.trainer import trainer
+
+VOCABULARY, CONTEXT = 13, 8
+GUESSING = math.log(VOCABULARY)
+NEAR = 0.5
+"""Above or below ln V. GPT-2's initialisation stays within 0.1; torch's own, untied, within 0.3; a table drawn from N(0, 1)
+that is the head too begins at 3 or more above."""
+LEARNED = GUESSING / 3
+"""What a loss on eight tokens is below after the steps drawn here: the reference is below 0.1 by then."""
+NOISE = 0.8 * GUESSING
+"""What a loss on tokens that nothing tells stays above: fresh ones cannot be learned, and hardly any is met twice."""
+
+
+@st.composite
+def cases(draw: st.DrawFn, tokens: int = CONTEXT + 1, steps: int = 16, **more: Any) -> Case:
+    """Random tokens: so few that every window is the same, or thousands."""
+    generator = torch.Generator().manual_seed(draw(seeds))
+    data = torch.randint(0, VOCABULARY, (tokens,), generator=generator)
+    sizes = {"vocab_size": VOCABULARY, "context": CONTEXT, "width": 16, "heads": 2, "layers": 1, "batch_size": 2}
+    settings = {"steps": steps, "lr": 0.03, "dropout": 0.0, "eval_interval": 0, **more}
+    return run(Settings(**sizes, **settings), data, draw(st.integers(1, 999)), f"{tokens} random tokens")
+
+
+def run(config: Settings, data: torch.Tensor, seed: int, family: str = "") -> Case:
+    call = Call(CALL, {"config": config, "data": data, "seed": seed})
+    return Case((call, ours("specs._training:history", value=Earlier(CALL))), {}, family)
+
+
+def noisy_cases() -> Any:
+    return cases(tokens=3000, steps=30)
+
+
+def still_cases() -> Any:
+    """A rate of 0, so that only dropout changes a loss."""
+    return cases(steps=9, lr=0.0, dropout=0.5, eval_interval=3)
+
+
+# claims --------------------------------------------------------------------------------------------------------------
+
+
+def changed(case: Case, seed: int | None = None, **settings: Any) -> Case:
+    given = case.calls[0].arguments
+    config = Settings(**{**given["config"].as_dict(), **settings})
+    return run(config, given["data"], given["seed"] if seed is None else seed, case.family)
+
+
+def told(trial: Trial, case: Case | None = None, what: str = "loss") -> Any:
+    """A part of the history."""
+    found = trial.play(case).value[what]
+    if found is None and what == "loss":
+        raise Violation("the history holds no losses: return a list of them, or a dictionary with one under 'loss'")
+    if found is None:
+        raise NotOffered(f"its history tells no {what}")
+    return found
+
+
+def history_is_whole(trial: Trial) -> None:
+    losses, steps = told(trial), trial.case.calls[0].arguments["config"].steps
+    if len(losses) != steps:
+        raise Violation(f"the history holds {len(losses)} losses of {steps} steps")
+    strange = next((step for step, loss in enumerate(losses) if not math.isfinite(loss)), None)
+    if strange is not None:
+        raise Violation(f"the loss of step {strange} is {losses[strange]}")
+
+
+def first_loss_is_that_of_guessing(trial: Trial) -> float:
+    first = told(trial)[0]
+    if not abs(first - GUESSING) <= NEAR:
+        raise Violation(f"the first loss is {first:.4g}; an untrained model guesses among {VOCABULARY} tokens: ln {VOCABULARY} = {GUESSING:.4g}",
+                        error=abs(first - GUESSING) / NEAR)  # fmt: skip
+    return abs(first - GUESSING) / NEAR
+
+
+def overfits_one_batch(trial: Trial) -> float:
+    losses = told(trial)
+    if not losses[-1] <= LEARNED:
+        raise Violation(f"after {len(losses)} steps on one and the same batch the loss is {losses[-1]:.4g}, at first {losses[0]:.4g}",
+                        error=losses[-1] / LEARNED)  # fmt: skip
+    return float(losses[-1] / LEARNED)
+
+
+def noise_is_not_learned(trial: Trial) -> float:
+    """A loss that falls on fresh random tokens has seen them: targets that are not shifted, a mask that lets the future
+    through, one batch over and over."""
+    last = told(trial)[-10:]
+    mean = sum(last) / len(last)
+    if not mean >= NOISE:
+        raise Violation(f"on random tokens the loss falls to {mean:.4g}, below ln {VOCABULARY} = {GUESSING:.4g}: it sees what it is to tell, "
+                        "or the same batch in every step", error=NOISE / max(mean, 1e-9))  # fmt: skip
+    return NOISE / mean
+
+
+def every_parameter_moves(trial: Trial) -> None:
+    still = [name for name, moved in told(trial, what="moved").items() if not moved]
+    if still:
+        raise Violation(f"{still[0]} is as it was at the start" + (f", and {len(still) - 1} more" if still[1:] else ""))
+
+
+def same_seed_same_history(trial: Trial) -> None:
+    """Twice in one process, the second time with whatever the first left behind; and another seed is another run."""
+    short = changed(trial.case, steps=4)
+    twice = trial.play(short.followed_by(*short.calls), fresh=True)
+    first, second = twice.outputs[1]["loss"], twice.outputs[3]["loss"]
+    if first != second:
+        raise Violation(f"the same seed gives {second} after {first}")
+    other = told(trial, changed(trial.case, seed=trial.case.calls[0].arguments["seed"] + 1, steps=4))
+    if first == other:
+        raise Violation("another seed gives the same history")
+
+
+def evaluation_changes_nothing(trial: Trial) -> float:
+    """Between the steps of one and the same batch, so that random numbers it may draw change nothing."""
+    plain, between = told(trial), told(trial, changed(trial.case, eval_interval=3))
+    told(trial, changed(trial.case, eval_interval=3), "evaluation")
+    for step, (a, b) in enumerate(zip(plain, between, strict=False)):
+        if abs(a - b) > 1e-4 * GUESSING:  # float32, summed in another order at the most
+            raise Violation(f"with evaluations every third step the loss of step {step} is {b:.6g}, without {a:.6g}")
+    return max(abs(a - b) for a, b in zip(plain, between, strict=False)) / (1e-4 * GUESSING)
+
+
+def evaluation_is_without_dropout(trial: Trial) -> None:
+    found = told(trial, what="evaluation")
+    if max(found) - min(found) > 1e-6 * GUESSING:  # a forward pass of the same numbers
+        raise Violation(f"evaluations of a model that does not change give {', '.join(f'{v:.6g}' for v in found)}: dropout is on, or the data differ")
+
+
+def dropout_comes_back(trial: Trial) -> None:
+    losses = told(trial)
+    if len({round(loss, 7) for loss in losses}) < len(losses) - 2:
+        raise Violation("after an evaluation dropout is off: the losses of the same batch are the same from then on")
+
+
+NAMES = ("train", "train_model", "run_training", "training")
+CONTRACT = Contract(
+    name="trainer",
+    meaning="A model is trained on tokens; its history tells how.",
+    calls={
+        CALL: Signature(
+            (
+                Argument("config", "settings", "setting", fields=(
+                    *(Argument(name, "integer", "setting") for name in ("vocab_size", "context", "width", "heads", "layers", "batch_size", "steps")),
+                    Argument("lr", "number", "setting"), Argument("dropout", "number", "setting", optional=True, default=0.0),
+                    Argument("eval_interval", "integer", "setting", optional=True, default=0),
+                )),
+                Argument("data", "int[tokens]"), Argument("seed", "integer", "setting"),
+            ),
+            "the history: losses, or {loss, evaluation, start, end}", objects=True,
+        )
+    },
+    reference=trainer,
+    cases=cases,
+    differentiable=False,
+    agrees=False,
+    order=89,
+    deck_size=2,
+    dialects=tuple(
+        Dialect("training code", name, ("config", "data", "seed"), lambda a: {k: a[k] for k in ("config", "data", "seed")}) for name in NAMES
+    ),
+    sources=("Radford et al. 2018, section 4.1", "karpathy/nanoGPT train.py"),
+    claims=(
+        Claim("history_is_whole", "there is a finite loss for every step", history_is_whole, broken_by="one_step_too_many"),
+        Claim("first_loss_is_that_of_guessing", "the first loss is about ln V", first_loss_is_that_of_guessing, broken_by="logged_loss_divided"),
+        Claim("overfits_one_batch", "one batch over and over is learned by heart", overfits_one_batch, broken_by="never_stepped"),
+        Claim("noise_is_not_learned", "random tokens that are met once are not learned", noise_is_not_learned,
+              broken_by="targets_not_shifted", cases=noisy_cases, max_cases=1),
+        Claim("every_parameter_moves", "every parameter is trained", every_parameter_moves, broken_by="norms_not_trained"),
+        Claim("same_seed_same_history", "the same seed gives the same history, and another seed another", same_seed_same_history,
+              broken_by="seed_never_set", max_cases=1),
+        Claim("evaluation_changes_nothing", "evaluation changes nothing", evaluation_changes_nothing, broken_by="evaluation_trains", max_cases=1),
+        Claim("evaluation_is_without_dropout", "evaluation is without dropout", evaluation_is_without_dropout,
+              broken_by="dropout_in_evaluation", cases=still_cases, max_cases=1),
+        Claim("dropout_comes_back", "after an evaluation dropout is on again", dropout_comes_back, broken_by="left_in_evaluation_mode",
+              cases=still_cases, max_cases=1),
+    ),
+)  # fmt: skip
