@@ -284,11 +284,14 @@ class Inspection:
         return self._deck_evidence[key]
 
     def _in_float32(self, component: str, deck: Sequence[Observation], first: Any) -> Finding | None:
-        """What explains it in float32, where nothing does in float64: wrong code that also computes in float32 inside."""
+        """What explains it in float32, where nothing does in float64: wrong code that also computes in float32 inside.
+
+        Where it raises, what explains it must raise too; and some of it must be numbers.
+        """
         contract = self.catalogue.contracts[component]
         if self.bench.precision(contract) != torch.float64 or not any(is_wrong(o) for o in deck):
             return None
-        crashed = any(o.answer.crash is not None for o in deck)
+        crashed = not any(is_wrong(o) and o.answer.crash is None for o in deck)
         exact = any(o.request.case.tensors() for o in deck)
         return None if crashed or not exact else self.diagnostician.explain(component, self._deck(component, True), first)
 

@@ -17,7 +17,7 @@ import torch
 
 from harness.core.case import Case, is_float
 from harness.core.claim import Claim, Crashed, NotApplicable, NotOffered, ToDo, Violation
-from harness.core.contract import Argument, Contract
+from harness.core.contract import Argument, Contract, Variant
 from harness.core.fact import Fact, Measure
 from harness.core.kinds import other_kind
 from harness.core.printing import describe, weight
@@ -117,11 +117,29 @@ class Bench:
             if (*key, most) not in self._drawn:
                 self._drawn[(*key, most)] = tuple(draw(strategy(), self.seed, most))
             drawn = tuple(self.restricted(contract, case) for case in self._drawn[(*key, most)])
+            drawn = self._in_the_declared_form(contract, drawn)
             self._decks[key] = self._offered(contract, drawn, claim is not None and "invalid" in claim.tags and own)
             if not key[1]:
                 self._shared |= {case.key for case in self._decks[key]}
         deck = self._decks[key]
         return deck[: self._most(claim)] if claim and claim.max_cases else deck
+
+    def declared(self, contract: Contract) -> list[Variant]:
+        """The legal forms that were declared of a component and of what it is made of."""
+        own = [v for v in contract.variants if self.variants.get(contract.name) == v.name]
+        parts = [self.contracts[part] for part in contract.parts if part in self.contracts]
+        return own + [variant for part in parts for variant in self.declared(part)]
+
+    def _in_the_declared_form(self, contract: Contract, deck: tuple[Case, ...]) -> tuple[Case, ...]:
+        """Without the cases that a declared form has no place for (an odd size where features are paired, say); all of
+        them where it has a place for none: those must be refused."""
+        if not self.declared(contract):
+            return deck
+        return tuple(case for case in deck if self._has_a_place(contract, case)) or deck
+
+    def _has_a_place(self, contract: Contract, case: Case) -> bool:
+        """Whether a case fits the forms that were declared."""
+        return not self.declared(contract) or self.reference.play(Request(contract.name, case)).crash is None
 
     def _offered(self, contract: Contract, deck: tuple[Case, ...], raises: bool = False) -> tuple[Case, ...]:
         """Without the cases that the subject does not take (an option it has not); all of them where it takes none.
@@ -209,7 +227,9 @@ class Bench:
         if not any(is_float(leaf) for case in self.deck(contract)[:3] for _, leaf in case.tensors()):
             return self._of_the_result(contract)
         trials = [self.trial(contract, case, i) for i, case in enumerate(self.deck(contract))]
-        found = working_precision([trial for trial in trials if _is_offered(trial)], contract, self._moved_by_roundings)
+        trials = [trial for trial in trials if _is_offered(trial)]
+        tables = contract.tables_in_float32 or any(form.tables_in_float32 for form in self.declared(contract))
+        found = working_precision(trials, contract, self._moved_by_roundings, tables)
         if found.misses:
             self._misses.add(contract.name)
         if found.note:
@@ -385,6 +405,8 @@ class Bench:
 
         def violates(case: Case) -> bool:
             if contract.name in self.bare_refused and _is_bare(contract, case):
+                return False
+            if "invalid" not in claim.tags and not self._has_a_place(contract, case):
                 return False
             trial = self.trial(contract, self.restricted(contract, case))
             outcome = _tested(claim, trial)

@@ -15,6 +15,7 @@ from harness.domains.tensors import ORDINARY, seeds, tensors
 from reference_model.attention import attention
 from specs._dialects import CS336_HEADS, PICO_HEADS
 from specs._parameters import ATTENTION
+from specs._rotary import ROTARY, ROTARY_HALVES, rotary_variants
 from specs._sizes import SIZES
 from specs._transformer import (
     ROOMY_CONTEXT,
@@ -129,7 +130,7 @@ def holds_at_large_logits(trial: Trial) -> float:
 def the_past_has_no_order(trial: Trial) -> float:
     """Keys and values of earlier positions form a set: reversing them changes nothing for the last position."""
     x = trial.case.arguments["x"]
-    if x.shape[1] < 3:
+    if x.shape[1] < 3 or trial.variant in TURNED:
         trial.not_applicable()
     turned = trial.case.changed(x=torch.cat([x[:, :-1].flip(1), x[:, -1:]], 1))
     bound = tolerance(trial, None, turned)
@@ -153,12 +154,13 @@ def _features_in_order(trial: Trial, order: torch.Tensor) -> Case:
 
 
 def heads_have_no_order(trial: Trial) -> float:
-    """The heads in another order, and the features of one of them in reverse."""
+    """The heads in another order, and the features of one of them in reverse (where no positions are in them)."""
     heads, width = trial.case.arguments["n_heads"], trial.case.arguments["x"].shape[-1]
     if heads < 2:
         trial.not_applicable()
     features = torch.arange(width).reshape(heads, -1)
-    order = torch.cat([features[-1:].flip(1), features[:-1]]).reshape(-1)
+    last = features[-1:] if trial.variant in TURNED else features[-1:].flip(1)
+    order = torch.cat([last, features[:-1]]).reshape(-1)
     return unmoved(trial, _features_in_order(trial, order), "with the heads in another order in all weights, out")
 
 
@@ -184,7 +186,7 @@ def scaled_by_the_head_size(trial: Trial) -> float:
     sqrt(H) times larger: exactly what dividing by sqrt(K), K = D / H, there and by sqrt(D) here makes equal."""
     a = trial.case.arguments
     heads, width = a["n_heads"], a["x"].shape[-1]
-    if heads < 2:
+    if heads < 2 or trial.variant in TURNED:  # a wider head is turned by other angles
         trial.not_applicable()
     size = width // heads
     only_first = a["out_weight"].clone()
@@ -249,6 +251,8 @@ def nothing_but_the_out_bias(trial: Trial) -> float:
     return trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
 
 
+TURNED = (ROTARY, ROTARY_HALVES)
+
 CONTRACT = Contract(
     name="attention",
     meaning="Every position takes a weighted mean of the values at itself and before it, head by head, and projects it.",
@@ -275,6 +279,7 @@ CONTRACT = Contract(
              "multiheadselfattention", "causalattention", "maskedmultiheadattention"),
     size_names=SIZES,
     headline=True,
+    variants=rotary_variants(attention, "k = k.transpose(1, 2)", "k"),
     sources=("Vaswani et al. 2017, sections 3.2.1 to 3.2.3", "openai/gpt-2 src/model.py attn"),
     claims=(
         Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="one_future_position",

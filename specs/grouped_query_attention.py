@@ -16,6 +16,7 @@ from harness.domains.tensors import ORDINARY, seeds, tensors
 from reference_model.attention import attention
 from reference_model.grouped_query_attention import grouped_query_attention
 from specs._parameters import KEY, OUT, QUERY, VALUE, WEIGHTS, named
+from specs._rotary import ROTARY, ROTARY_HALVES, rotary_variants
 from specs._sizes import SIZES
 from specs._transformer import (
     ROOMY_CONTEXT,
@@ -93,6 +94,8 @@ def _one_each(trial: Trial) -> Case:
 
 def equals_attention_with_a_group_for_each_head(trial: Trial) -> float:
     """G = H: the numbers of plain attention."""
+    if trial.variant in (ROTARY, ROTARY_HALVES):
+        trial.not_applicable()
     full = _one_each(trial)
     a = full.arguments
     qkv = torch.cat([a["query_weight"], a["key_weight"], a["value_weight"]])
@@ -203,6 +206,7 @@ CONTRACT = Contract(
     size_names={**SIZES, "kv_heads": ("num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_kv_head", "kv_heads",
                                       "n_query_groups", "num_kv_groups", "n_groups", "num_groups", "groups")},
     variants=(
+        *rotary_variants(grouped_query_attention, "values = v.repeat_interleave(shared_by, dim=1)", "keys"),
         Variant(
             TILED,
             "Head h uses group h % G, as in x-transformers: the heads of a group do not stand next to each other. Nothing but the order of "

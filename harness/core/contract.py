@@ -55,12 +55,14 @@ class Variant:
     """A legal other form of a component, accepted when declared as ``component=name``.
 
     ``edits`` turn the reference into it; undeclared, it is recognised and named with how to declare it. Without edits it is
-    a form whose numbers are the same, which only the sheet's own claims tell apart.
+    a form whose numbers are the same, which only the sheet's own claims tell apart. Cases that it has no place for (the edited
+    reference refuses them) are left out where it is declared. ``tables_in_float32``: as of a Contract, where it is declared.
     """
 
     name: str
     sentence: str
     edits: tuple[Any, ...]
+    tables_in_float32: bool = False
 
 
 @dataclass(frozen=True)

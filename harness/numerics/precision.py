@@ -34,12 +34,12 @@ class Precision:
     misses: bool = False
 
 
-def working_precision(trials: Sequence[Trial], contract: Contract, moved: Moved) -> Precision:
+def working_precision(trials: Sequence[Trial], contract: Contract, moved: Moved, tables: bool) -> Precision:
     """What the subject computes a component in, told from its whole deck.
 
     Code that computes in float32 inside on purpose misses the rule of meaning and meets the rule of rounding, and its error
     is noise: that is a note, not a failure. ``moved(contract, case)``: what the reference answers with each of its constants
-    rounded to float32.
+    rounded to float32. ``tables``: whether it may keep tables in float32.
     """
     answers = [trial.attempt() for trial in trials[:PROBED]]
     if answers and all(a.crash and a.crash.kind == "raised" for a in answers):
@@ -71,7 +71,7 @@ def working_precision(trials: Sequence[Trial], contract: Contract, moved: Moved)
     # One smooth case among several noisy ones may be chance; a mistake is smooth in all.
     if noise and len(smooth) <= max(SMOOTH_SHARE * shown, 1 if noise > 1 else 0):
         return Precision(torch.float32, f"computes in float32 inside {told}", misses=True)
-    if smooth and contract.tables_in_float32:
+    if smooth and tables:
         return Precision(torch.float32, f"keeps a table in float32 {told}", misses=True)
     if smooth and _keeps_constants_in_float32(contract, smooth, moved):
         return Precision(torch.float32, f"keeps a constant in float32 {told}", misses=True)

@@ -37,24 +37,6 @@ STRIDED_IN = [
 VIEWED = [(split, f"{split[0]} = {split[0]}.reshape(batch, n_heads, time, head_size)") for split in (SPLIT_Q, SPLIT_K, SPLIT_V)]
 UNTURNED = tuple(Edit(attention, turn, f"{turn[0]} = {turn[0]}") for turn in (TURN_Q, TURN_K, TURN_V))
 
-ANGLES = """
-k = k.transpose(1, 2)
-if head_size % 2:
-    raise ValueError(f"a head size of {head_size} cannot be rotated in pairs")
-steps = 10000.0 ** (-torch.arange(0, head_size, 2, dtype=torch.float64, device=x.device) / head_size)
-angles = torch.arange(time, dtype=torch.float64, device=x.device)[:, None] * steps
-cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-"""
-ROTATED_IN_HALVES = ANGLES + """
-half = head_size // 2
-q = torch.cat([q[..., :half] * cos - q[..., half:] * sin, q[..., :half] * sin + q[..., half:] * cos], -1)
-k = torch.cat([k[..., :half] * cos - k[..., half:] * sin, k[..., :half] * sin + k[..., half:] * cos], -1)
-"""
-ROTATED_IN_PAIRS = ANGLES + """
-q = torch.stack([q[..., ::2] * cos - q[..., 1::2] * sin, q[..., ::2] * sin + q[..., 1::2] * cos], -1).flatten(-2)
-k = torch.stack([k[..., ::2] * cos - k[..., 1::2] * sin, k[..., ::2] * sin + k[..., 1::2] * cos], -1).flatten(-2)
-"""
-
 BUGS = (
     # the mask
     Bug("no_mask", "There is no causal mask: every position sees the whole sequence.",
@@ -171,12 +153,6 @@ BUGS = (
         q, k, v = qkv.split(width, dim=-1)
         v = k + (0 if qkv_bias is None else qkv_bias[2 * width :] - qkv_bias[width : 2 * width])
         """),
-    Bug("rotated_in_halves", "Queries and keys are rotated by their position (RoPE, feature i with feature i + K/2); GPT-2 knows positions "
-        "by what is added to the embedding alone.",
-        attention, "k = k.transpose(1, 2)", ROTATED_IN_HALVES, seen_in=("picogpt 0.1.1 model.py", "Meta Llama, as in transformers")),
-    Bug("rotated_in_pairs", "Queries and keys are rotated by their position (RoPE, feature 2i with feature 2i + 1); GPT-2 knows positions "
-        "by what is added to the embedding alone.",
-        attention, "k = k.transpose(1, 2)", ROTATED_IN_PAIRS, seen_in=("Su et al. 2021, section 3.2.2",)),
     Bug("queries_for_keys", "The scores are Q Q^T; the keys are not used.", attention, PRODUCTS, "products = q @ q.transpose(-2, -1)"),
     Bug("weights_unused", "The attention weights are not applied: each position takes its own value.", attention, MIXED, "mixed = v"),
     Bug("weights_transposed", "The weights are transposed before they are applied to the values.",

@@ -18,24 +18,6 @@ MIXED = "mixed = weights @ values"
 TOGETHER = "together = mixed.transpose(1, 2)"
 RESULT = "return linear(merged, out_weight)"
 
-ANGLES = """
-values = v.repeat_interleave(shared_by, dim=1)
-if head_size % 2:
-    raise ValueError(f"a head size of {head_size} cannot be rotated in pairs")
-steps = 10000.0 ** (-torch.arange(0, head_size, 2, dtype=torch.float64, device=x.device) / head_size)
-angles = torch.arange(time, dtype=torch.float64, device=x.device)[:, None] * steps
-cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-"""
-IN_HALVES = ANGLES + """
-half = head_size // 2
-q = torch.cat([q[..., :half] * cos - q[..., half:] * sin, q[..., :half] * sin + q[..., half:] * cos], -1)
-keys = torch.cat([keys[..., :half] * cos - keys[..., half:] * sin, keys[..., :half] * sin + keys[..., half:] * cos], -1)
-"""
-IN_PAIRS = ANGLES + """
-q = torch.stack([q[..., ::2] * cos - q[..., 1::2] * sin, q[..., ::2] * sin + q[..., 1::2] * cos], -1).flatten(-2)
-keys = torch.stack([keys[..., ::2] * cos - keys[..., 1::2] * sin, keys[..., ::2] * sin + keys[..., 1::2] * cos], -1).flatten(-2)
-"""
-
 gqa = grouped_query_attention
 
 BUGS = (
@@ -92,11 +74,6 @@ BUGS = (
         gqa, SCALE, "scale = 1.0 / math.sqrt(width // n_kv_heads)"),
     Bug("unscaled", "The scores are not divided by sqrt(K).", gqa, SCALE, "scale = 1.0"),
     Bug("scaled_by_the_head_size_itself", "The scores are divided by K, not by its root.", gqa, SCALE, "scale = 1.0 / head_size"),
-    # positions
-    Bug("rotated_in_halves", "Queries and keys are rotated by their position (RoPE, feature i with feature i + K/2); here positions are no part of it.",
-        gqa, VALUES, IN_HALVES, seen_in=("Meta Llama, as in transformers",)),
-    Bug("rotated_in_pairs", "Queries and keys are rotated by their position (RoPE, feature 2i with feature 2i + 1); here positions are no part of it.",
-        gqa, VALUES, IN_PAIRS, seen_in=("meta-llama/llama llama/model.py",)),
     # the mask and the softmax
     Bug("no_mask", "There is no causal mask: every position sees the whole sequence.", gqa, MASKED, "masked = scores"),
     Bug("one_future_position", "Each position sees the next one too: the mask must start at diagonal=1.", gqa, FUTURE, "future = everywhere.triu(diagonal=2)"),
