@@ -101,7 +101,8 @@ def memory(trial: Trial) -> Fact:
 
 CONTRACT = Contract(
     name="kv_cache",
-    meaning="Attention over a sequence that comes piece by piece: keys and values of earlier positions are kept.",
+    meaning="Attention over a sequence that comes piece by piece: keys and values of earlier positions are kept. "
+    "extend (several positions later on), length and reset may be left out.",
     calls=CALLS,
     optional_methods=OPTIONAL_METHODS,
     reference=kv_cache,

@@ -249,7 +249,8 @@ BUILD = CALLS["build"]
 
 CONTRACT = Contract(
     name="kv_cache_quantized",
-    meaning="A cache of keys and values that keeps each in a few bits: every vector of a head has levels of its own.",
+    meaning="A cache of keys and values that keeps each in a few bits: every vector of a head has levels of its own. "
+    "extend, length and reset may be left out.",
     calls={
         **CALLS,
         "build": Signature((*BUILD.arguments, Argument("bits", "integer", role="setting")), BUILD.result),
