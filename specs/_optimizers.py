@@ -22,7 +22,7 @@ CALLS = {
     "build": Signature(
         (
             Argument("params", "list[float[...]]", "parameter"),
-            Argument("groups", "list of {params: places in that list, settings of their own} or None", "setting", True),
+            Argument("groups", "list of {params: places in that list, settings of their own}", "setting", True),
             Argument("lr", "number", "setting"),
             Argument("betas", "(number, number)", "setting", optional=True, default=(0.9, 0.999)),
             Argument("eps", "number", "setting", optional=True, default=1e-8),
