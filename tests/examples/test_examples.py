@@ -19,7 +19,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 KNOWN = load_catalogue()
 WHAT = {
     "transformers_gpt2": (
-        "gpt2", "block", "attention", "mlp", "gelu", "layer_norm", "token_embedding", "learned_positions",
+        "gpt2", "block", "attention", "mlp", "gelu", "layer_norm", "token_embedding", "learned_positions", "weight_tying",
+        "initialisation",
     ),
     "torch_nn": ("block", "attention", "mlp", "gelu", "layer_norm", "token_embedding", "learned_positions"),
     "tiktoken_gpt2": ("tokenizer",),
@@ -27,6 +28,7 @@ WHAT = {
 QUICK = 4
 """Cases per component here. `tox -e peers` runs them all."""
 SOME = {"agrees_with_the_reference", "gradients_agree", "refuses_what_is_forbidden", "survives_copying", "is_causal"}
+SOME |= {"one_tensor", "still_one_after_loading", "residual_projections_are_scaled", "biases_are_zero_and_gains_one"}
 SOME |= {"parameter_count", "round_trip", "ids_are_known", "lowest_rank_first", "special_tokens_stand_alone"}
 
 
