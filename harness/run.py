@@ -33,9 +33,9 @@ SHRINK_SECONDS = 6.0
 """A smaller case is worth this long; the smallest found by then is shown."""
 USUAL_CASES = 50
 """Cases of a deck where its contract says nothing else."""
-EFFORTS = {"quick": 0.12, "default": 1.0, "thorough": 5.0}
+EFFORTS = {"quick": 0.08, "default": 1.0, "thorough": 5.0}
 """How many cases are judged, against what contracts and claims say: a first look, a run, a night."""
-FEW, FEWEST = 6, 2
+FEW, FEWEST = 4, 2
 """However quick: cases of a deck, and of a claim that asks for few."""
 NEARLY, PATIENT_PERTURBATIONS = 10.0, 24
 """An error of up to ten times the tolerance is looked at again with a tolerance from many more perturbations: where a

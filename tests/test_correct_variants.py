@@ -1,7 +1,7 @@
 """Right implementations written in every way we know keep every claim: a false alarm is worse than a miss.
 
 Every file in tests/variants/ brings ``VARIANTS``: a name, and the components of that variant with how each is called.
-``PLUMBLINE_SEEDS=20`` judges them with twenty seeds instead of two, ``PLUMBLINE_CASES=0`` over whole decks.
+``PLUMBLINE_SEEDS=20`` judges them with twenty seeds instead of one, ``PLUMBLINE_CASES=0`` over whole decks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.inspection import Inspection, load_catalogue, reference_door
 
 FOLDER = Path(__file__).with_name("variants")
 KNOWN = load_catalogue()
-SEEDS = int(os.environ.get("PLUMBLINE_SEEDS", "2"))
+SEEDS = int(os.environ.get("PLUMBLINE_SEEDS", "1"))
 CASES = int(os.environ.get("PLUMBLINE_CASES", "8")) or None
 
 Parts = dict[str, Callable[..., Any]]
@@ -92,8 +92,8 @@ def test_it_keeps_every_claim(seed: int, name: str) -> None:
         assert held, f"{component}: nothing was judged"
 
 
-def test_there_are_at_least_fifty_and_none_twice() -> None:
+def test_there_are_at_least_a_hundred() -> None:
     """Every component of the catalogue has right implementations other than the reference."""
     offered = [component for parts in VARIANTS.values() for component in parts]
-    assert len(VARIANTS) >= 50
+    assert len(VARIANTS) >= 100
     assert set(offered) == set(KNOWN.contracts)
