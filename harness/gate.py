@@ -1,4 +1,7 @@
-"""What may fail without failing the run: failures that are expected, with a reason, and those that a baseline had before."""
+"""What may fail without failing the run: failures that are expected, with a reason, and those that a baseline had before.
+
+What is expected stands in ``[tool.plumbline.expected]``, or in a module's own ``PLUMBLINE = {"expected": {...}}``.
+"""
 
 from __future__ import annotations
 
@@ -41,27 +44,32 @@ class Gate:
             component, _, claim = key.partition("::")
             seen = [v for v in record.of(component) if claim in ("", v.claim)]
             if any(v.status == HOLDS for v in seen) and not any(v.excused for v in seen):
-                lines.append(f"stale: {key} holds now; remove it from [tool.plumbline.{EXPECTED}] ({reason})")
+                lines.append(f"stale: {key} holds now; it is no longer to be {EXPECTED} ({reason})")
         mended = [f"{c}::{n}" for (c, n) in self.before if any(v.claim == n and v.status == HOLDS for v in record.of(c))]
         return [*lines, *([f"mended since {self.baseline}: {', '.join(mended)}"] if mended else [])]
 
 
-def gate(table: Mapping[str, Any], file: str, baseline: str, claims: Mapping[str, list[Claim]]) -> Gate:
-    """From the project's table and ``--impl-baseline``. Raises WrongUse naming the entry or the file that is wrong."""
-    expected = table.get(EXPECTED, {})
-    where = f"{file}, [tool.plumbline.{EXPECTED}]"
-    if not isinstance(expected, Mapping):
-        raise WrongUse(f'{where} must be a table of reasons: "layer_norm::deterministic" = "why", not {expected!r}')
-    for key, reason in expected.items():
-        component, separator, claim = key.partition("::")
-        if component not in claims:
-            raise WrongUse(f"{where}: there is no component {component!r}; {did_you_mean(component, claims) or 'see plumbline list'}")
-        names = [c.name for c in claims[component]]
-        if separator and claim not in names:
-            raise WrongUse(f"{where}: {component} has no check {claim!r}; {did_you_mean(claim, names) or 'see plumbline list ' + component}")
-        if not isinstance(reason, str) or not reason.strip():
-            raise WrongUse(f"{where}: {key} needs a reason, in words, not {reason!r}")
-    return Gate(dict(expected), _failed_in(baseline), baseline)
+def gate(tables: Mapping[str, Any], baseline: str, claims: Mapping[str, list[Claim]]) -> Gate:
+    """``tables``: what is expected, by where that stands. Raises WrongUse naming the entry, or the file, that is wrong."""
+    expected: dict[str, str] = {}
+    for where, table in tables.items():
+        if not isinstance(table, Mapping):
+            raise WrongUse(f'{where} must be a table of reasons: "layer_norm::deterministic" = "why", not {table!r}')
+        for key, reason in table.items():
+            _check(where, key, reason, claims)
+        expected |= table
+    return Gate(expected, _failed_in(baseline), baseline)
+
+
+def _check(where: str, key: str, reason: Any, claims: Mapping[str, list[Claim]]) -> None:
+    component, separator, claim = key.partition("::")
+    if component not in claims:
+        raise WrongUse(f"{where}: there is no component {component!r}; {did_you_mean(component, claims) or 'see plumbline list'}")
+    names = [c.name for c in claims[component]]
+    if separator and claim not in names:
+        raise WrongUse(f"{where}: {component} has no check {claim!r}; {did_you_mean(claim, names) or 'see plumbline list ' + component}")
+    if not isinstance(reason, str) or not reason.strip():
+        raise WrongUse(f"{where}: {key} needs a reason, in words, not {reason!r}")
 
 
 def _failed_in(baseline: str) -> dict[tuple[str, str], Verdict]:

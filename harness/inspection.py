@@ -135,6 +135,8 @@ class Inspection:
     like: Inspection | None = None
     eps: float | None = None
     effort: str = "default"
+    expected: Mapping[str, str] = field(default_factory=dict)
+    """Failures that the subject's own module expects, with reasons."""
     bench: Bench = field(init=False)
     findings: dict[str, Finding | None] = field(default_factory=dict)
 
@@ -389,7 +391,10 @@ def inspect_subject(
                 adapter.contract = known.contracts[name]
     door = Door(found.name, found.adapters, known.contracts, time_limit=time_limit)
     notes = tuple(found.notes)
-    return Inspection(known, door, seed, cases, declared.variants, found.where, notes, eps=declared.eps, effort=effort)
+    return Inspection(
+        known, door, seed, cases, declared.variants, found.where, notes,
+        eps=declared.eps, effort=effort, expected=found.expected,
+    )  # fmt: skip
 
 
 def _with(known: Catalogue, declared: Declared) -> tuple[Catalogue, Declared]:

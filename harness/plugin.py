@@ -16,7 +16,7 @@ from harness.adapters.wrong_use import did_you_mean
 from harness.core.bug import Bug
 from harness.core.claim import Claim
 from harness.core.signatures import in_one_line
-from harness.core.verdict import HOLDS, MISSING, NOT_OFFERED, Card, Record, Verdict
+from harness.core.verdict import EXPECTED, HOLDS, MISSING, NOT_OFFERED, Card, Record, Verdict
 from harness.declared import Project, how_to_declare
 from harness.gate import gate
 from harness.inspection import Inspection, inspect_subject, save_case
@@ -60,7 +60,11 @@ class Plugin:
             self.required = self._required(options["impl_require"])
             self.destinations = destinations(options["impl_report"])
             claims = {name: self.catalogue.claims_of(name) for name in self.catalogue.contracts}
-            self.gate = gate(*project, options["impl_baseline"], claims)
+            tables = {
+                f"--impl={options['impl']}: PLUMBLINE[{EXPECTED!r}]": self.inspection.expected,
+                f"{project[1]}, [tool.plumbline.{EXPECTED}]": project[0].get(EXPECTED, {}),
+            }
+            self.gate = gate(tables, options["impl_baseline"], claims)
         except WrongUse as wrong:
             raise pytest.UsageError(str(wrong)) from None
         except UnknownFormat as wrong:

@@ -115,3 +115,11 @@ def test_no_path_of_a_machine_is_committed() -> None:
     folders = ("harness", "specs", "reference_model", "tests", "examples", "docs")
     files = [p for f in folders for p in (ROOT / f).rglob("*") if p.suffix in (".py", ".md", ".toml", ".ini", ".txt")]
     assert not [p for p in files if any(mark in p.read_text(encoding="utf-8") for mark in marks)]
+
+
+def test_our_tests_hide_no_package() -> None:
+    """tests/harness is no package of ours: with tests/ on the path, the main job in this folder would find it first."""
+    import sys
+
+    searched = {Path(entry).resolve() for entry in sys.path if entry}
+    assert ROOT / "tests" not in searched

@@ -27,7 +27,7 @@ from harness.adapters.wholes import beside
 from harness.adapters.wrong_use import ImportFailed, WrongUse, did_you_mean, near, plain
 from harness.core.contract import Argument, Contract
 
-SWITCHES = ("variants", "framework", *EPS)
+SWITCHES = ("variants", "framework", "expected", *EPS)
 """What a module's PLUMBLINE dictionary may hold."""
 
 
@@ -41,6 +41,8 @@ class Found:
     variants: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     eps: float | None = None
+    expected: Mapping[str, str] = field(default_factory=dict)
+    """Failures that their module expects, with its reasons."""
 
 
 def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = 0.0) -> Found:
@@ -105,7 +107,7 @@ class _Search:
         self.notes += noted
         fixed = [self._switches()[name] for name in EPS if name in self._switches()]
         eps = epsilon(fixed[0], f"--impl={self.place.text}: PLUMBLINE") if fixed else None
-        return Found(whole, where, adapters, self.variants, tuple(self.notes), eps)
+        return Found(whole, where, adapters, self.variants, tuple(self.notes), eps, self._switches().get("expected", {}))
 
     # factories -------------------------------------------------------------------------------------------------------
 
