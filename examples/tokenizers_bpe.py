@@ -7,7 +7,14 @@ import json
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-PLUMBLINE = {"variants": {"train_bpe": "lowest_ids_of_gpt2"}}
+LEARNS = "it learns from its own special tokens in the text: from '<|endoftext|>' alone the merge ('<', '|')"
+PLUMBLINE = {
+    "variants": {"train_bpe": "lowest_ids_of_gpt2"},
+    "expected": {
+        "train_bpe::special_tokens_take_no_part": LEARNS,
+        "train_bpe::nothing_is_learned_from_nothing": LEARNS,
+    },
+}
 
 PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
 OTHERS = [byte for byte in range(256) if byte not in PRINTABLE]
