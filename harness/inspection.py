@@ -29,7 +29,7 @@ from harness.core.saving import from_json, to_json
 from harness.core.scan import EmptySeat, scan
 from harness.core.subject import Answer, Offer, Request, Subject
 from harness.core.tree import leaves
-from harness.core.verdict import TIMED_OUT, VIOLATED, Verdict
+from harness.core.verdict import CRASHED, TIMED_OUT, VIOLATED, Verdict
 from harness.declared import Declared, Project, in_one_line, in_project
 from harness.diagnosis import Diagnostician, Finding, Observation, edits_of, is_wrong, variants_as_bugs
 from harness.numerics.tolerance import magnitude
@@ -166,6 +166,8 @@ class Inspection:
         self.diagnostician = Diagnostician(undeclared, bugs, door, partial(door, trusted=True), always=always)
         self.by_result = Diagnostician(undeclared, bugs, lambda edits: _ResultAlone(door(edits)), always=always)
         self._told: set[tuple[str, Any]] = set()
+        self._unexplained: set[tuple[str, str] | None] = set()
+        """Crashes that nothing known explains: not looked for again in every claim that they spoil."""
         self._deck_evidence: dict[tuple[str, bool], list[Observation]] = {}
 
     @property
@@ -189,7 +191,11 @@ class Inspection:
         verdict, evidence = self.bench.judge(contract, claim, shrink=False)
         if not verdict.failing:
             return verdict
-        finding = self.explain(component, evidence) if verdict.status != TIMED_OUT else None
+        crash = (component, verdict.message) if verdict.status == CRASHED else None
+        known_to_be_unknown = verdict.status == TIMED_OUT or crash in self._unexplained
+        finding = None if known_to_be_unknown else self.explain(component, evidence)
+        if finding is None and crash is not None:
+            self._unexplained.add(crash)
         if finding is not None:
             verdict = replace(verdict, finding=finding.names, or_else=tuple(b.full_name for b in finding.or_else))
         told = (component, verdict.finding or verdict.message)

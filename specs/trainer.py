@@ -44,6 +44,16 @@ def noisy_cases() -> Any:
     return cases(tokens=3000, steps=30)
 
 
+def hasty_cases() -> Any:
+    """A rate at which one step changes the loss beyond recognition."""
+    return cases(steps=3, lr=0.5)
+
+
+def watched_cases() -> Any:
+    """An evaluation at every step, on the one window that there is."""
+    return cases(steps=10, eval_interval=1)
+
+
 def still_cases() -> Any:
     """A rate of 0, so that only dropout changes a loss."""
     return cases(steps=9, lr=0.0, dropout=0.5, eval_interval=3)
@@ -83,6 +93,28 @@ def first_loss_is_that_of_guessing(trial: Trial) -> float:
         raise Violation(f"the first loss is {first:.4g}; an untrained model guesses among {VOCABULARY} tokens: ln {VOCABULARY} = {GUESSING:.4g}",
                         error=abs(first - GUESSING) / NEAR)  # fmt: skip
     return abs(first - GUESSING) / NEAR
+
+
+def evaluation_begins_at_guessing(trial: Trial) -> float:
+    """Nothing moves in these cases, so every evaluation is that of an untrained model, whenever it is made."""
+    worst = max(told(trial, what="evaluation"), key=lambda loss: abs(loss - GUESSING))
+    if not abs(worst - GUESSING) <= NEAR:
+        raise Violation(f"an untrained model is evaluated at {worst:.4g}; it guesses: ln {VOCABULARY} = {GUESSING:.4g}",
+                        error=abs(worst - GUESSING) / NEAR)  # fmt: skip
+    return abs(worst - GUESSING) / NEAR
+
+
+def losses_are_those_of_their_steps(trial: Trial) -> float:
+    """There is one window alone, so an evaluation just before a step is that step's loss, and one just after it the next one's."""
+    losses, found = told(trial), told(trial, what="evaluation")
+    bound = 1e-4 * GUESSING  # float32, summed in another order at the most
+    before = max(abs(a - b) for a, b in zip(losses, found, strict=False))
+    after = max(abs(a - b) for a, b in zip(losses[1:], found, strict=False))
+    if min(before, after) > bound:
+        shown = ", ".join(f"{a:.4g} ({b:.4g})" for a, b in zip(losses[:4], found, strict=False))
+        raise Violation(f"what the history says of its steps is not what evaluations of the same batch beside them say: {shown}",
+                        error=min(before, after) / bound)  # fmt: skip
+    return min(before, after) / bound
 
 
 def overfits_one_batch(trial: Trial) -> float:
@@ -174,6 +206,12 @@ CONTRACT = Contract(
     claims=(
         Claim("history_is_whole", "there is a finite loss for every step", history_is_whole, broken_by="one_step_too_many"),
         Claim("first_loss_is_that_of_guessing", "the first loss is about ln V", first_loss_is_that_of_guessing, broken_by="logged_loss_divided"),
+        Claim("loss_is_that_before_the_step", "the loss of a step is that before it moves anything", first_loss_is_that_of_guessing,
+              broken_by="logged_after_the_step", cases=hasty_cases, max_cases=1),
+        Claim("losses_are_those_of_their_steps", "an evaluation of the same batch beside a step says what the history says of it",
+              losses_are_those_of_their_steps, broken_by="history_smoothed", cases=watched_cases, max_cases=1),
+        Claim("evaluation_begins_at_guessing", "the evaluation of an untrained model is about ln V", evaluation_begins_at_guessing,
+              broken_by="evaluation_halved", cases=still_cases, max_cases=1),
         Claim("overfits_one_batch", "one batch over and over is learned by heart", overfits_one_batch, broken_by="never_stepped"),
         Claim("noise_is_not_learned", "random tokens that are met once are not learned", noise_is_not_learned,
               broken_by="targets_not_shifted", cases=noisy_cases, max_cases=1),
