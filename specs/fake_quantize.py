@@ -61,7 +61,7 @@ def even_cases(draw: st.DrawFn) -> Case:
     """Numbers all over a range and beyond both of its ends, closely spaced."""
     low, high = draw(st.sampled_from(((-3.0, 0.8), (-0.5, 1.0), (-1.2, 0.3))))
     bits, symmetric = draw(st.sampled_from((3, 4, 8, 5))), draw(st.sampled_from((True, False)))
-    end = 1.5 * max(-low, high)
+    end = 2.0 * max(-low, high)
     x = torch.linspace(-end, end, 3001, dtype=torch.float64)
     load = Call("load", {"low": low, "high": high})
     return Case((building(bits, symmetric), load, EVAL, forward(x)), {}, f"evenly spread, {bits} bits")
@@ -109,7 +109,8 @@ class Grid:
         return (x > self.low + 1.01 * self.step) & (x < self.high - 1.01 * self.step)
 
     def well_outside(self, x: torch.Tensor) -> torch.Tensor:
-        return (x < self.low - 1.01 * self.step) | (x > self.high + 1.01 * self.step)
+        """Beyond one code more than the range needs, as signed integers have, and beyond what rounds to that."""
+        return (x < self.low - 1.51 * self.step) | (x > self.high + 1.51 * self.step)
 
 
 def rounded(trial: Trial, dtype: torch.dtype | None = None, case: Case | None = None) -> torch.Tensor:

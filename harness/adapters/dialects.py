@@ -15,25 +15,48 @@ import torch
 from harness.adapters.players import ClassAdapter, Player, nothing_disturbed, untaken
 from harness.core.case import CALL, Call, Settings
 from harness.core.claim import NotOffered
-from harness.core.contract import Contract, Dialect
+from harness.core.contract import Contract, Dialect, Signature
 from harness.core.subject import Request
 
 
-def _needed(contract: Contract) -> set[str]:
-    """Methods that an object of the contract must have."""
-    return set(contract.calls) - {"build"} - contract.optional_methods
+def _has_the_contracts_form(own: type, contract: Contract) -> bool:
+    """Whether a class has the contract's methods and all take what the contract says: then it speaks no dialect.
+
+    (A torch optimizer has a ``step`` too, but that takes no gradients.)
+    """
+    needed = set(contract.calls) - contract.optional_methods
+    return all(_takes(own if name == "build" else getattr(own, name, None), contract.calls[name]) for name in needed)
+
+
+def _takes(found: Any, signature: Signature) -> bool:
+    """Whether it can be given the arguments that are never left out, by their names or by position."""
+    if not callable(found):
+        return False
+    try:
+        parameters = [p for p in inspect.signature(found).parameters.values() if p.name != "self"]
+    except (TypeError, ValueError):
+        return False
+    wanted = [a.name for a in signature.arguments if not a.optional]
+    needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    return {p.name for p in parameters} >= set(wanted) or len(needed) >= len(wanted)
+
+
+def _is_method(found: Callable[..., Any]) -> bool:
+    """Whether it is a method of a class, looked up on the class."""
+    owner = getattr(found, "__qualname__", "").rpartition(".")[0]
+    return bool(owner) and not owner.endswith("<locals>") and _names(found)[:1] == ["self"]
 
 
 def spoken(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter | SpokenClass | None:
     """The adapter of a function that is this component in a known dialect. ``member`` finds a name in their module."""
     own = member(contract.name)
-    if inspect.isclass(own) and all(hasattr(own, method) for method in _needed(contract)):
-        return None  # a class of the component's name with the contract's own methods speaks no dialect
+    if inspect.isclass(own) and _has_the_contracts_form(own, contract):
+        return None
     for dialect in contract.dialects:
         found = member(dialect.function)
         if not (inspect.isroutine(found) or (dialect.made is not None and inspect.isclass(found))):
             continue
-        if inspect.isroutine(found) and _names(found)[:1] == ["self"]:  # a method of a class that was named
+        if inspect.isroutine(found) and _is_method(found):  # of a class that was named
             continue
         theirs = set(_names(found))
         ours = {a.name for a in next(iter(contract.calls.values())).arguments}

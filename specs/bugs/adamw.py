@@ -82,7 +82,7 @@ BUGS = (
     Bug("eps_inside_the_root", "eps is added under the root: 1e-8 then acts as 1e-4, and small gradients hardly move anything.",
         UPDATE, DIRECTION, "direction = mean / torch.sqrt(second / correction_2 + eps)"),
     Bug("eps_forgotten", "eps is not added: a gradient of zero gives 0 / 0.", UPDATE, DIRECTION, "direction = mean / root"),
-    Bug("eps_fixed", "The eps given is not used: it is always 1e-8.", UPDATE, EPS, "eps = 1e-8"),
+    Bug("epsilon_ignored", "The eps given is not used: it is always 1e-8.", UPDATE, EPS, "eps = 1e-8"),
     Bug("eps_as_a_floor", "The root is raised to at least eps; eps is added to it.", UPDATE, DIRECTION, "direction = mean / root.clamp(min=eps)"),
     Bug("root_forgotten", "The mean is divided by the second moment; by its root it must be.", UPDATE, ROOT, "root = second / correction_2"),
     # the step

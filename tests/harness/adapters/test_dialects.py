@@ -234,10 +234,11 @@ def test_other_warm_ups_are_legal_when_declared(tmp_path, variant, divisor):
     assert not judged_as("lr_schedule", declared + text, tmp_path)
 
 
-def test_a_class_of_the_components_own_name_speaks_no_dialect() -> None:
+def test_a_class_of_the_components_own_name_speaks_no_dialect(tmp_path, monkeypatch) -> None:
     """With the contract's own methods it is called as the contract says, whatever else stands beside it."""
     from harness.inspection import load_catalogue
 
+    monkeypatch.chdir(tmp_path)  # in the project's own folder a second reference_model would stand beside an installed one
     adapters = inspect_subject("reference_model").subject.adapters
     spoken = [n for n, c in load_catalogue().contracts.items() if not c.is_function and type(adapters[n]) is not ClassAdapter]
     assert not spoken
