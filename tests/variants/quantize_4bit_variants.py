@@ -40,16 +40,18 @@ class Buckets:
         book = BOOKS[kind]
         codes = torch.bucketize(rows * inverse[:, None], (book[1:] + book[:-1]) / 2)
         packed = two_to_a_byte(codes.reshape(-1)[: x.numel()])[:, None].view(torch.int8)
-        if double:
-            mean = inverse.mean()
-            step = (inverse - mean).abs().amax() / 127
-            return packed, {"inverse": ((inverse - mean) / step).round().to(torch.int8), "mean": mean, "step": step}
+        if double:  # of the scales themselves: of reciprocals, eight even steps are too coarse for the largest blocks
+            mean = largest.mean()
+            step = (largest - mean).abs().amax().clamp_min(torch.finfo(torch.float32).tiny) / 127
+            return packed, {"largest": ((largest - mean) / step).round().to(torch.int8), "mean": mean, "step": step}
         return packed, {"inverse": inverse}
 
     def dequantize(self, packed, scale, shape, block=64, kind="nf4"):
-        inverse = scale["inverse"]
         if "mean" in scale:
-            inverse = inverse * scale["step"] + scale["mean"]
+            largest = scale["largest"] * scale["step"] + scale["mean"]
+            inverse = torch.where(largest > 0, 1 / largest, torch.zeros_like(largest))
+        else:
+            inverse = scale["inverse"]
         count = torch.Size(shape).numel()
         values = BOOKS[kind][one_by_one(packed.view(torch.uint8).reshape(-1), count)]
         divisor = inverse.repeat_interleave(block)[:count]
