@@ -33,6 +33,9 @@ LOOK_UP = 1e-4
 DOUBLE, SINGLE_NUMBER = 1.05, 1.25
 """Quantized scales may cost this much more over all numbers, and of the bound of a single one: its block's scale may be off by
 a thirtieth of itself, where the 8-bit code is a float of three bits."""
+SCALE_OFF = 0.02
+"""By how much of the largest scale a quantized one may be off: eight even bits lose 0.4 %, the dynamic map of bitsandbytes 0.6 %
+and more in its widest gap. A block of one small number beside large ones shows it."""
 BLOCKS = (64, 32, 64, 128)
 """Sizes that released kernels have; most are 64."""
 
@@ -429,7 +432,7 @@ def double_quantization_costs_little(trial: Trial) -> float:
     within(again, out, exact.same(), "with double quantization, dequantizing a second time gives something else")
     bound = book(trial, kind).sort().values.diff().amax() / 2 * exact.largest
     what = f"with double quantization a number comes back further off than {SINGLE_NUMBER} x half the widest gap of the book"
-    worst = within(out, exact.x, SINGLE_NUMBER * bound, what)
+    worst = within(out, exact.x, SINGLE_NUMBER * bound + SCALE_OFF * exact.largest.amax(), what)
     lost, usual = (float((value.double() - exact.x).pow(2).mean().sqrt()) for value in (out, plain))
     if not lost <= DOUBLE * usual:
         found = f"with double quantization the error is {lost / usual:.3f} x that of plain scales; at most {DOUBLE}"
