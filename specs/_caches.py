@@ -42,13 +42,16 @@ FAMILIES = ("normal", "small integers", "wide", "repeated rows")
 def scripts(draw: st.DrawFn, families: Sequence[str] = FAMILIES, most_heads: int = 4, **settings: Any) -> Case:
     """build, a prefill of any length, then positions one by one or several at once, until the sequence ends.
 
-    The context is just as long as the sequence in one case of three, longer in the others.
+    One script in three is cut in pieces of two, the prefill among them: what is kept from one piece for the next of
+    as many positions shows there. The context is just as long as the sequence in one case of three, else longer.
     """
     sizes = draw(head_sizes(most_time=8, most_batch=3, most_heads=most_heads))
     time = sizes.pop("time")
-    lengths, single = [draw(st.integers(1, time))], draw(st.booleans())
+    most = draw(st.sampled_from((3, 1, 2)))
+    lengths = [min(2, time) if most == 2 else draw(st.integers(1, time))]
     while sum(lengths) < time:
-        lengths.append(1 if single else draw(st.integers(1, min(3, time - sum(lengths)))))
+        left = min(most, time - sum(lengths))
+        lengths.append(left if most == 2 else draw(st.integers(1, left)))
     x, family = draw(tensors((sizes["batch"], time, sizes["width"]), families))
     weights = draw(attention_weights(sizes["width"], sharpness=draw(st.sampled_from((1.5, 0.5, 4.0)))))
     context = time + draw(st.sampled_from((3, 0, 1)))
@@ -143,16 +146,21 @@ def any_split_gives_the_whole(trial: Trial) -> float:
 
 
 def chunks_are_causal(trial: Trial) -> float:
-    """The last position of the last piece, replaced: what stands before it in that piece stays."""
-    last = trial.case.calls[-1]
-    if last.method != "extend":
-        trial.not_applicable()
-    x = last.arguments["x"].clone()
+    """The last position of the last piece, replaced: what stands before it in that piece stays.
+
+    A script that ends in a single position is cut anew: one position, then all others at once.
+    """
+    case, time = trial.case, sequence(trial.case).shape[1]
+    if case.calls[-1].method != "extend":
+        if time < 3:
+            trial.not_applicable()
+        case = recut(case, (1, time - 1))
+    x = case.calls[-1].arguments["x"].clone()
     x[:, -1] = 10 * torch.randn(x[:, -1].shape, generator=trial.random(), dtype=torch.float64)
-    other = trial.case.changed(x=x)
-    before, after = (joined(case, trial.play(case).outputs)[:, :-1] for case in (trial.case, other))
+    other = case.changed(x=x)
+    before, after = (joined(one, trial.play(one).outputs)[:, :-1] for one in (case, other))
     what = "with another last position in the last piece, out before it"
-    return trial.close(after, before, bound(trial, trial.case, other), what)
+    return trial.close(after, before, bound(trial, case, other), what)
 
 
 def two_in_flight_do_not_mix(trial: Trial) -> float:
