@@ -12,7 +12,7 @@ FLOORS = (
     (("harness/plugin.py", "harness/cli.py"), 7),
     (("harness/commands/",), 6),
     (("harness/inspection.py",), 5),
-    (("harness/run.py", "harness/diagnosis.py", "harness/declared.py", "harness/gate.py", "harness/benchmark.py"), 4),
+    (("harness/run.py", "harness/diagnosis.py", "harness/declared.py", "harness/gate.py", "harness/benchmark/", "harness/grading/"), 4),
     (("harness/claims/", "harness/adapters/", "harness/reports/"), 3),
     (("harness/numerics/", "harness/domains/"), 2),
     (("harness/core/",), 1),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.core.benchmark import Workload
 from harness.core.claim import Claim
 from harness.core.fact import Measure
 
@@ -120,7 +121,8 @@ class Contract:
     ``roundings``: edits of the reference, each of which moves one of its constants by one float32 unit: code that keeps
     such a constant in float32 is right. ``tables_in_float32``: code that keeps tables of angles in float32 is right too, which
     is one constant per entry: where every miss is within float32 rounding, it is judged in float32. ``dialects``: how published projects spell it.
-    ``measures``: what is measured of it beyond right and wrong. ``whole``: another component whose modules have this one too.
+    ``measures``: what is measured of it beyond right and wrong; ``workloads``: what is timed.
+    ``whole``: another component whose modules have this one too.
     """
 
     name: str
@@ -150,6 +152,7 @@ class Contract:
     tables_in_float32: bool = False
     dialects: tuple[Dialect, ...] = ()
     measures: tuple[Measure, ...] = ()
+    workloads: tuple[Workload, ...] = ()
     whole: Whole | None = None
 
     @property

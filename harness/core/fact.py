@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ class Fact:
     series: Mapping[str, float] = field(default_factory=dict)
     component: str = ""
     name: str = ""
+    grids: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    """Tables of numbers by label, to be shown as heat maps side by side."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from harness.core.benchmark import Benchmark
 from harness.core.fact import Fact
 
 HOLDS = "holds"
@@ -103,6 +104,9 @@ class Record:
     notes: tuple[str, ...] = ()
     signatures: dict[str, str] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
+    benchmarks: list[Benchmark] = field(default_factory=list)
+    machine: dict[str, Any] = field(default_factory=dict)
+    """What was measured on: names, and the rates that benchmarks are held against."""
     effort: str = "default"
     started: float = 0.0
     """Seconds since 1970."""

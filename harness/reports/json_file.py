@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.core.benchmark import Benchmark
 from harness.core.fact import Fact
 from harness.core.verdict import Card, Record, Verdict
 
@@ -29,6 +30,7 @@ def read(path: Path) -> Record:
     values["verdicts"] = [Verdict.from_dict(v) for v in values["verdicts"]]
     values["cards"] = {k: Card(**{**c, "seen_in": tuple(c["seen_in"])}) for k, c in values["cards"].items()}
     values["facts"] = [Fact(**fact) for fact in values.get("facts", [])]
+    values["benchmarks"] = [Benchmark.from_dict(benchmark) for benchmark in values.get("benchmarks", [])]
     values["parts"] = {k: tuple(v) for k, v in values["parts"].items()}
     for name in ("order", "missing", "notes"):
         values[name] = tuple(values[name])
