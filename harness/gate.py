@@ -72,11 +72,15 @@ def _check(where: str, key: str, reason: Any, claims: Mapping[str, list[Claim]])
         raise WrongUse(f"{where}: {key} needs a reason, in words, not {reason!r}")
 
 
+def baseline_record(baseline: str) -> Record:
+    """The record that ``--impl-baseline`` names. Raises WrongUse where it is none."""
+    try:
+        return json_file.read(Path(baseline))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise WrongUse(f"--impl-baseline: {baseline} is no record of a run: {error}; a run writes .plumbline/run.json") from None
+
+
 def _failed_in(baseline: str) -> dict[tuple[str, str], Verdict]:
     if not baseline:
         return {}
-    try:
-        record = json_file.read(Path(baseline))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise WrongUse(f"--impl-baseline: {baseline} is no record of a run: {error}; a run writes .plumbline/run.json") from None
-    return {(v.component, v.claim): v for v in record.verdicts if v.failing or v.excused}
+    return {(v.component, v.claim): v for v in baseline_record(baseline).verdicts if v.failing or v.excused}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import signal
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
@@ -18,17 +22,20 @@ from harness.core.claim import Claim
 from harness.core.signatures import in_one_line
 from harness.core.verdict import EXPECTED, HOLDS, MISSING, NOT_OFFERED, Card, Record, Verdict
 from harness.declared import Project, how_to_declare
-from harness.gate import gate
-from harness.inspection import Inspection, inspect_subject, save_case
-from harness.reports import json_file, text
+from harness.gate import baseline_record, gate
+from harness.inspection import Catalogue, Inspection, inspect_subject, load_catalogue, save_case
+from harness.reports import text
 from harness.reports.github_job import append_summary, in_github
+from harness.reports.json_file import atomically
+from harness.reports.keeping import Keeper
 from harness.reports.next_step import next_step
 from harness.reports.writing import UnknownFormat, destinations, formats, write_face
 from harness.run import EFFORTS
+from harness.shards import shard_of
 
 CATEGORY = "also explained"
-SAVE_EVERY = 0.5
-"""Seconds between two writings of the record; what fails is written at once."""
+FRESH_SEEDS = 1_000_000
+"""A run without --impl-seed takes one of so many: short enough to be typed again."""
 
 
 class ComponentMismatch(AssertionError):
@@ -45,20 +52,24 @@ class Plugin:
     def __init__(
         self, config: pytest.Config, options: dict[str, str], project: tuple[dict[str, Any], str] = ({}, "")
     ) -> None:
-        self.config, self.options, self.started, self.saved = config, options, time.time(), 0.0
+        self.config, self.options, self.started = config, options, time.time()
         self.worker = hasattr(config, "workerinput")
+        self.folder = Path(config.invocation_params.dir)
+        known = load_catalogue()
         try:
-            self.inspection: Inspection = inspect_subject(
-                options["impl"],
-                seed=_number("--impl-seed", options["impl_seed"]),
-                cases=_number("--impl-cases", options["impl_cases"]) if options["impl_cases"] else None,
-                time_limit=_number("--impl-timeout", options["impl_timeout"]),
-                variants=options["impl_variant"],
-                project=Project(*project),
-                effort=_effort(options["impl_effort"]),
-            )
-            self.required = self._required(options["impl_require"])
+            cases = _number("--impl-cases", options["impl_cases"]) if options["impl_cases"] else None
+            time_limit = _number("--impl-timeout", options["impl_timeout"])
+            effort, seed = _effort(options["impl_effort"]), self._seed(options["impl_seed"], options["impl_baseline"])
+            self.shard = shard_of(options["impl_shard"])
+            self.required = self._required(known, options["impl_require"])
             self.destinations = destinations(options["impl_report"])
+            self.record = _empty(options["impl"], seed, effort, known, self.started)
+            self.keeper = Keeper(self.record, self.folder / self.destinations.record)
+            with self._on_disk_already():
+                self.inspection: Inspection = inspect_subject(
+                    options["impl"], seed=seed, cases=cases, time_limit=time_limit, variants=options["impl_variant"],
+                    project=Project(*project), effort=effort,
+                )  # fmt: skip
             claims = {name: self.catalogue.claims_of(name) for name in self.catalogue.contracts}
             tables = {
                 f"--impl={options['impl']}: PLUMBLINE[{EXPECTED!r}]": self.inspection.expected,
@@ -72,36 +83,59 @@ class Plugin:
         for name in self.catalogue.contracts:
             config.addinivalue_line("markers", f"{name}: Plumbline's checks of {name}")
         self._take_arguments()
-        self.folder = Path(config.invocation_params.dir)
-        contracts = self.catalogue.contracts
-        self.record = Record(
-            impl=options["impl"],
-            seed=self.inspection.seed,
-            planned={},
-            order=tuple(contracts),
-            parts={name: c.parts for name, c in contracts.items()},
-            meanings={name: c.meaning for name, c in contracts.items()},
-            verdicts=[],
-            cards={},
-            missing=tuple(n for n in contracts if n not in self.inspection.begun),
-            signatures={name: in_one_line(c) for name, c in contracts.items()},
-            effort=self.inspection.effort,
-            started=self.started,
-            variants=dict(self.inspection.variants),
-            notes=tuple(self.inspection.notes),
-        )
+        self.record.missing = tuple(n for n in self.catalogue.contracts if n not in self.inspection.begun)
+        self.record.variants = dict(self.inspection.variants)
+        self.record.notes = (*self.record.notes, *self.inspection.notes)
+
+    def _seed(self, given: str, baseline: str) -> int:
+        """The seed that was asked for, the baseline's, or a fresh one; worker processes are told which."""
+        if given:
+            seed = _number("--impl-seed", given)
+        elif baseline:  # the same cases as then: what is new is then new in the code
+            seed = baseline_record(baseline).seed
+        else:
+            seed = random.SystemRandom().randrange(FRESH_SEEDS)
+        self.options["impl_seed"] = self.config.option.impl_seed = str(seed)
+        return seed
+
+    @contextmanager
+    def _on_disk_already(self) -> Iterator[None]:
+        """A record is there before any of their code runs; where that cannot even be loaded, the record says why.
+
+        Where nothing of theirs was begun (a misspelt name), the record of the run before is put back.
+        """
+        if self.worker or self._looks_only:
+            yield
+            return
+        file = self.folder / self.destinations.record
+        before = file.read_bytes() if file.is_file() else None
+        self.keeper.keep()
+        try:
+            yield
+        except WrongUse as wrong:
+            self.keeper.note(f"nothing was judged: {wrong}")
+            if before is None:
+                self.keeper.keep()
+            else:
+                atomically(before, file)
+            raise
+
+    @property
+    def _looks_only(self) -> bool:
+        """Whether checks are listed rather than run: the record of the last run stays."""
+        return bool(self.config.option.collectonly)
 
     @property
     def catalogue(self) -> Any:
         return self.inspection.catalogue
 
-    def _required(self, text: str) -> frozenset[str]:
-        contracts = self.catalogue.contracts
+    def _required(self, known: Catalogue, text: str) -> frozenset[str]:
+        contracts = known.contracts
         names = [name.strip() for name in text.split(",") if name.strip()]
         if names == ["all"]:
-            return frozenset(self.catalogue.contracts)
+            return frozenset(contracts)
         for name in names:
-            if name not in self.catalogue.contracts:
+            if name not in contracts:
                 raise WrongUse(
                     f"--impl-require names {name!r}, which is no component; "
                     f"{did_you_mean(name, contracts) or 'there are: ' + ', '.join(contracts)} (or 'all')"
@@ -158,8 +192,8 @@ class Plugin:
         for item in session.items:
             if isinstance(item, Check):
                 self.record.planned[item.component] = self.record.planned.get(item.component, 0) + 1
-        if not self.worker:
-            self.save()
+        if not self.worker and not self._looks_only:
+            self.keeper.keep()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
@@ -172,11 +206,26 @@ class Plugin:
                 self.record.planned[component] = self.record.planned.get(component, 0) + 1
 
     def wants(self, component: str, claim: str) -> bool:
+        if not self.shard.has(list(self.catalogue.contracts).index(component)):
+            return False
         if not self.chosen:
             return True
         return any(c in (component, f"{component}::{claim}") for c in self.chosen)
 
     # running ---------------------------------------------------------------------------------------------------------
+
+    def pytest_sessionstart(self) -> None:
+        """What stops a process politely stops the run as Ctrl-C does: with its findings, its record and its faces."""
+        if not self.worker and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and current_thread() is main_thread():
+            signal.signal(signal.SIGTERM, self._terminated)
+
+    def pytest_unconfigure(self) -> None:
+        if signal.getsignal(signal.SIGTERM) == self._terminated:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _terminated(self, number: int, frame: Any) -> None:
+        self.keeper.note("stopped by SIGTERM")
+        raise KeyboardInterrupt("SIGTERM")
 
     def judge(self, component: str, claim: Claim) -> Verdict:
         verdict = self.inspection.judge(component, claim)
@@ -214,15 +263,16 @@ class Plugin:
     def _sentence(self, bug: Bug) -> str:
         return f"{bug.sentence} {how_to_declare(bug, self.inspection.eps)}".strip()
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
+        """What was judged is on disk before it is shown."""
         values = getattr(report, "plumbline", None)
         if values is None or self.worker:
             return
         self.record.verdicts.append(Verdict.from_dict(values))
         for name, card in report.plumbline_cards.items():
             self.record.cards[name] = Card(**{**card, "seen_in": tuple(card["seen_in"])})
-        if self.record.verdicts[-1].failing or time.time() - self.saved > SAVE_EVERY:
-            self.save()
+        self.keeper.keep()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
@@ -235,31 +285,17 @@ class Plugin:
 
     # reporting -------------------------------------------------------------------------------------------------------
 
-    def save(self) -> None:
-        """The JSON record, as far as the run has come. A folder that cannot be written to is said once, not fatal."""
-        self.saved = time.time()
-        self.record.seconds = self.saved - self.started
-        path = self.folder / self.destinations.record
-        try:
-            json_file.write(self.record, path)
-        except OSError as error:
-            self._note(f"the record {path} could not be written: {error}")
-
-    def _note(self, note: str) -> None:
-        if not any(known.partition(":")[0] == note.partition(":")[0] for known in self.record.notes):
-            self.record.notes = (*self.record.notes, note)
-
     def _write_faces(self) -> None:
         """The faces that were asked for; in GitHub's workflows also its summary of the job."""
         for name, file in self.destinations.faces:
             try:
                 write_face(name, self.record, self.folder / file)
             except OSError as error:
-                self._note(f"the {name} report {file} could not be written: {error}")
+                self.keeper.note(f"the {name} report {file} could not be written: {error}")
         try:
             append_summary(self.record)
         except OSError as error:
-            self._note(f"the job's summary could not be written: {error}")
+            self.keeper.note(f"the job's summary could not be written: {error}")
 
     def pytest_report_header(self) -> str:
         here = [n for n in self.catalogue.contracts if n not in self.record.missing]
@@ -269,6 +305,7 @@ class Plugin:
             + (f" ({where})" if where else "")
             + f", {len(here)} of {len(self.catalogue.contracts)} components, seed={self.inspection.seed}"
             + (f", effort={self.inspection.effort}" if self.inspection.effort != "default" else "")
+            + (f", shard {self.shard}" if self.shard.of > 1 else "")
         )
 
     @pytest.hookimpl(tryfirst=True)
@@ -276,10 +313,17 @@ class Plugin:
         """With the whole run known, each finding is told once; what it explains elsewhere is counted beside it."""
         if self.worker:
             return
-        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and self.inspection.effort != "quick":
-            self._measure()
-        self.record.finished = True
-        self.save()
+        if self._looks_only:
+            return
+        whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        try:
+            if whole and self.inspection.effort != "quick":
+                self._measure()
+        except KeyboardInterrupt:
+            whole, session.exitstatus = False, pytest.ExitCode.INTERRUPTED
+            self.keeper.note("interrupted while it was measured")
+        self.record.finished = whole and not (session.shouldstop or session.shouldfail)
+        self.keeper.keep()
         self._write_faces()
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         failed = reporter.stats.get("failed", []) if reporter else []
@@ -307,6 +351,7 @@ class Plugin:
         for name in self.catalogue.contracts:
             if name in judged and not self.chosen_checks(name):
                 self.record.facts += self.inspection.facts(name)
+                self.keeper.keep()
 
     def chosen_checks(self, component: str) -> bool:
         """Whether single checks of a component were asked for, rather than all of it."""
@@ -315,9 +360,8 @@ class Plugin:
     def _tell(self, report: Any, group: text.Group) -> None:
         if self.config.getoption("tbstyle") == "long":
             return
-        again = f'pytest --impl={self.options["impl"]} -k "{group.head.component} and {group.head.claim}"'
         report.longrepr = _as_longrepr(
-            text.failure(self.record, group, again), text.headline(self.record, group), group.head
+            text.failure(self.record, group, text.again(self.record, group.head)), text.headline(self.record, group), group.head
         )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -341,7 +385,7 @@ class Plugin:
             terminalreporter.write_line(line, bold=True)
         for line in text.trust(self.record):
             terminalreporter.write_line(line)
-        terminalreporter.write_line(f"record: {self.destinations.record}")
+        terminalreporter.write_line(f"record: {self.keeper.shown}")
         for name, file in self.destinations.faces:
             terminalreporter.write_line(f"{name}: {file}")
         if in_github():
@@ -417,6 +461,16 @@ def _copied(report: Any, names: tuple[str, ...]) -> Any:
     twin = copy.copy(report)
     twin.nodeid = f"{report.nodeid} ({', '.join(names)})"
     return twin
+
+
+def _empty(impl: str, seed: int, effort: str, known: Catalogue, started: float) -> Record:
+    """The record of a run in which nothing was done yet."""
+    contracts = known.contracts
+    return Record(
+        impl=impl, seed=seed, planned={}, order=tuple(contracts), parts={name: c.parts for name, c in contracts.items()},
+        meanings={name: c.meaning for name, c in contracts.items()}, verdicts=[], cards={}, missing=tuple(contracts),
+        signatures={name: in_one_line(c) for name, c in contracts.items()}, effort=effort, started=started,
+    )  # fmt: skip
 
 
 def _effort(given: str) -> str:

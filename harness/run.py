@@ -114,15 +114,29 @@ class Bench:
             most = self._size(contract)
             if key[1] and claim and claim.max_cases:
                 most = min(most, self._most(claim))
-            if (*key, most) not in self._drawn:
-                self._drawn[(*key, most)] = tuple(draw(strategy(), self.seed, most))
-            drawn = tuple(self.restricted(contract, case) for case in self._drawn[(*key, most)])
-            drawn = self._in_the_declared_form(contract, drawn)
-            self._decks[key] = self._offered(contract, drawn, claim is not None and "invalid" in claim.tags and own)
+            raises = claim is not None and "invalid" in claim.tags and own
+            deck = self._offered(contract, self._drawn_for(contract, strategy, key, most), raises)
+            if not raises and most < contract.deck_size and self._is_refused_bare(contract, deck):
+                # So few that none has all its optional parameters: whether bare ones are refused must be seen in more.
+                deck = self._offered(contract, self._drawn_for(contract, strategy, key, contract.deck_size))[:most]
+            self._decks[key] = deck
             if not key[1]:
                 self._shared |= {case.key for case in self._decks[key]}
         deck = self._decks[key]
         return deck[: self._most(claim)] if claim and claim.max_cases else deck
+
+    def _drawn_for(
+        self, contract: Contract, strategy: Callable[[], Any], key: tuple[str, str], most: int
+    ) -> tuple[Case, ...]:
+        """So many cases, without what the subject has not and what a declared form has no place for."""
+        if (*key, most) not in self._drawn:
+            self._drawn[(*key, most)] = tuple(draw(strategy(), self.seed, most))
+        return self._in_the_declared_form(contract, tuple(self.restricted(contract, c) for c in self._drawn[(*key, most)]))
+
+    def _is_refused_bare(self, contract: Contract, deck: tuple[Case, ...]) -> bool:
+        """Whether every case lacks an optional parameter, and every one raises."""
+        requests = (Request(contract.name, case) for case in deck)
+        return all(_is_bare(contract, r.case) and self.subject.play(r).crash is not None for r in requests)
 
     def declared(self, contract: Contract) -> list[Variant]:
         """The legal forms that were declared of a component and of what it is made of."""

@@ -8,13 +8,17 @@ from pathlib import Path
 
 from harness.adapters.wrong_use import WrongUse, did_you_mean
 from harness.commands._command import Command
+from harness.core.verdict import Record
 from harness.reports import json_file
 from harness.reports.writing import USUAL_RECORD, formats, write_face
+from harness.shards import joined
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     kinds = "; ".join(f"{name}: {kind.meaning}" for name, kind in formats().items())
-    parser.add_argument("record", nargs="?", default=USUAL_RECORD, help=f"a run's JSON record ({USUAL_RECORD} without it)")
+    parser.add_argument(
+        "record", nargs="*", default=[USUAL_RECORD], help=f"a run's JSON record ({USUAL_RECORD} without it), or those of all its shards"
+    )
     parser.add_argument("--to", default="html", metavar="FORMAT[,FORMAT]", help=f"what to write (html without it). {kinds}")
     parser.add_argument("-o", "--output", metavar="PATH", help="the file, or a folder for several; - prints")
 
@@ -25,11 +29,7 @@ def run(options: argparse.Namespace) -> int:
         if name not in formats():
             hint = did_you_mean(name, formats()) or f"there are: {', '.join(formats())}"
             raise WrongUse(f"--to: there is no format {name!r}; {hint}")
-    try:
-        record = json_file.read(Path(options.record))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        hint = "" if Path(options.record).exists() else "; a run of `pytest --impl=mymodel` writes it"
-        raise WrongUse(f"{options.record} is no record of a run: {error}{hint}") from None
+    record = joined([_read(name) for name in options.record], options.record)
     if options.output == "-":
         sys.stdout.write("".join(formats()[name].render(record) for name in names))
         return 0
@@ -41,6 +41,14 @@ def run(options: argparse.Namespace) -> int:
             raise WrongUse(f"{path} cannot be written: {error}") from None
         print(f"{name}: {path}")
     return 0
+
+
+def _read(name: str) -> Record:
+    try:
+        return json_file.read(Path(name))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        hint = "" if Path(name).exists() else "; a run of `pytest --impl=mymodel` writes it"
+        raise WrongUse(f"{name} is no record of a run: {error}{hint}") from None
 
 
 def _path(output: str | None, usual: str, count: int) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,48 @@ from harness.core.fact import Fact
 from harness.core.verdict import Card, Record, Verdict
 
 
+def encode(value: Any) -> str:
+    """The JSON text of anything that a record holds."""
+    return json.dumps(value, allow_nan=True, default=str)
+
+
+class Writer:
+    """Writes one record that grows: a verdict is encoded once, however often the file is written."""
+
+    def __init__(self) -> None:
+        self._verdicts: list[str] = []
+
+    def write(self, record: Record, path: Path) -> None:
+        """Write beside the file, then rename: readers see the old or the new record, never half of one. Raises OSError."""
+        self._verdicts += [encode(v.as_dict()) for v in record.verdicts[len(self._verdicts) :]]
+        others = asdict(replace(record, verdicts=[]))
+        del others["verdicts"]
+        lines = [f"{encode(name)}: {encode(value)}" for name, value in others.items()]
+        lines.append('"verdicts": [\n' + ",\n".join(self._verdicts) + "\n]")
+        atomically("{\n" + ",\n".join(lines) + "\n}\n", path)
+
+
 def write(record: Record, path: Path) -> None:
-    """Write beside the file, then rename: readers see the old or the new record, never half of one."""
+    """Write a record once. Raises OSError; what stood there before is then still there."""
+    Writer().write(record, path)
+
+
+def atomically(text: str | bytes, path: Path) -> None:
+    """Text (UTF-8, as it is) or bytes as a file: whole, or as it was before. What is no file (a pipe, a terminal) is written to. Raises OSError."""
+    content = text if isinstance(text, bytes) else text.encode("utf-8")
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    path = path.resolve()  # the file behind a link, not the link
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(asdict(record), indent=1, allow_nan=True, default=str), encoding="utf-8")
-    os.replace(beside, path)
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    except BaseException:  # half of it is nobody's, also where Ctrl-C came in between
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def read(path: Path) -> Record:

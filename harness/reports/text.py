@@ -73,6 +73,12 @@ def _home(record: Record, group: Group) -> str:
     )
 
 
+def again(record: Record, head: Verdict) -> str:
+    """The command that judges one check again, on the same cases."""
+    effort = f" --impl-effort={record.effort}" if record.effort != "default" else ""
+    return f'pytest --impl={record.impl} --impl-seed={record.seed}{effort} -k "{head.component} and {head.claim}"'
+
+
 def failure(record: Record, group: Group, again: str = "") -> str:
     """One failure, finding first, then the evidence."""
     verdict = group.head

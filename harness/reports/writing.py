@@ -11,6 +11,7 @@ import harness.reports.formats
 from harness.core.scan import scan
 from harness.core.verdict import Record
 from harness.reports.formats._format import Format
+from harness.reports.json_file import atomically
 
 USUAL_RECORD = ".plumbline/run.json"
 
@@ -56,5 +57,4 @@ def destinations(text: str) -> Destinations:
 
 def write_face(name: str, record: Record, path: Path) -> None:
     """Render one format into a file; folders on the way are made. Raises OSError where it cannot be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(formats()[name].render(record), encoding="utf-8", newline="\n")
+    atomically(formats()[name].render(record), path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
-from harness.reports.text import Group, evidence, failure, groups, headline, opening
+from harness.reports.text import Group, again, evidence, failure, groups, headline, opening
 
 WORDS = {HOLDS: "holds", CRASHED: "crashed", TIMED_OUT: "timed out", MISSING: "to do", NOT_OFFERED: "not offered"}
 
@@ -41,12 +41,12 @@ def told(record: Record) -> list[Told]:
     found = []
     for group in groups(record):
         head = group.head
-        again = f'pytest --impl={record.impl} -k "{head.component} and {head.claim}"'
+        command = again(record, head)
         title = ", ".join(group.names) or f"{head.component}::{head.claim}"
         card = record.cards.get(group.names[0]) if group.names else None
         found.append(Told(
-            group, title, headline(record, group), failure(record, group, again), " ".join(opening(head, card)) if card else "",
-            card.diff if card else "", tuple(evidence(record, group, again)), relative(head.where), head.line,
+            group, title, headline(record, group), failure(record, group, command), " ".join(opening(head, card)) if card else "",
+            card.diff if card else "", tuple(evidence(record, group, command)), relative(head.where), head.line,
         ))  # fmt: skip
     return found
 
