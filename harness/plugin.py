@@ -417,7 +417,11 @@ class Check(pytest.Item):
 
     def runtest(self) -> None:
         plugin: Plugin = self.parent.plugin  # type: ignore[union-attr]
-        verdict = self.verdict = plugin.judge(self.component, self.claim)
+        try:
+            verdict = self.verdict = plugin.judge(self.component, self.claim)
+        except KeyboardInterrupt as stop:
+            # Where it struck is of no use to anybody, and pytest fails to show a frame that has no line just then.
+            raise KeyboardInterrupt(*stop.args) from None
         self.user_properties += [("component", self.component), ("claim", self.claim.name), ("status", verdict.status)]
         if verdict.error is not None:
             self.user_properties.append(("error_over_tolerance", f"{verdict.error:.6g}"))

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +27,24 @@ class Done(NamedTuple):
 
     code: int
     output: str
+
+
+class Begun(NamedTuple):
+    """A run that is going on: its process, and the file that its output goes to."""
+
+    number: int
+    output: Path
+    runs: Runs
+
+    def stop_after(self, checks: int, how: signal.Signals, told: Callable[[str], bool]) -> tuple[int, str, int]:
+        """Send the signal once so many lines were told: how many were by then, all of the output, the exit code."""
+        seen, patience = 0, time.monotonic() + 120
+        while seen < checks and time.monotonic() < patience:
+            seen = sum(map(told, self.output.read_text(encoding="utf-8", errors="replace").splitlines()))
+            time.sleep(0.002)
+        os.kill(self.number, how)
+        code = self.runs.wait(self.number)
+        return seen, self.output.read_text(encoding="utf-8", errors="replace"), code
 
 
 class Runs:
@@ -43,9 +64,23 @@ class Runs:
         assert self.process.stdin is not None and self.process.stdout is not None
         if program == "pytest" and not any(a.startswith("--impl-seed") for a in arguments):
             arguments = [*arguments, "--impl-seed=0"]  # the same cases whenever our tests run
-        self.process.stdin.write(json.dumps([str(folder), program, list(arguments)]) + "\n")
+        self.process.stdin.write(json.dumps([str(folder), program, list(arguments), 0]) + "\n")
         self.process.stdin.flush()
         return Done(*json.loads(self.process.stdout.readline()))
+
+    def begin(self, folder: Path, arguments: Sequence[str], limit: int = 0) -> Begun:
+        """A run that goes on by itself: to be stopped. ``limit``: bytes that one file may have."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps([str(folder), "pytest, begun", list(arguments), limit]) + "\n")
+        self.process.stdin.flush()
+        return Begun(json.loads(self.process.stdout.readline()), folder / ".output", self)
+
+    def wait(self, number: int) -> int:
+        """How a run that was begun ended: its exit code, or minus the signal that ended it."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps(["", "wait", [number], 0]) + "\n")
+        self.process.stdin.flush()
+        return int(json.loads(self.process.stdout.readline()))
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -65,11 +100,20 @@ def serve() -> None:
     load_catalogue()
     sys.path.remove(str(Path(__file__).resolve().parent))
     for line in sys.stdin:
-        folder, program, arguments = json.loads(line)
+        folder, program, arguments, limit = json.loads(line)
         log = Path(folder) / ".output"
+        if program == "wait":
+            print(os.waitstatus_to_exitcode(os.waitpid(arguments[0], 0)[1]), flush=True)
+            continue
         child = os.fork()
         if child == 0:
-            _run(Path(folder), program, arguments, log)
+            if limit:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            _run(Path(folder), program.partition(",")[0], arguments, log)
+        if program == "pytest, begun":
+            log.touch()
+            print(child, flush=True)
+            continue
         _, status = os.waitpid(child, 0)
         output = log.read_text(encoding="utf-8", errors="replace")
         log.unlink()
@@ -83,7 +127,7 @@ def _run(folder: Path, program: str, arguments: list[str], log: Path) -> None:
 
     os.chdir(folder)
     sys.path.insert(0, str(folder))
-    with log.open("wb") as file:
+    with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     code = 70
