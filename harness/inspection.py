@@ -192,6 +192,7 @@ class Inspection:
         if not verdict.failing:
             return verdict
         crash = (component, verdict.message) if verdict.status == CRASHED else None
+        self.bench.progress(f"{component}::{claim.name}: which known mistake gives these numbers")
         known_to_be_unknown = verdict.status == TIMED_OUT or crash in self._unexplained
         finding = None if known_to_be_unknown else self.explain(component, evidence)
         if finding is None and crash is not None:
@@ -210,6 +211,7 @@ class Inspection:
     def facts(self, component: str) -> list[Fact]:
         """What is measured of a component beyond right and wrong, as far as it is there."""
         contract = self.catalogue.contracts[component]
+        self.bench.progress(f"measuring {component}")
         return [fact for measure in contract.measures if (fact := self.bench.measure(contract, measure)) is not None]
 
     def judge_case(self, component: str, claim: Claim, case: Any) -> Verdict:

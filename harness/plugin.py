@@ -6,7 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -28,6 +28,7 @@ from harness.reports import text
 from harness.reports.github_job import append_summary, in_github
 from harness.reports.json_file import atomically
 from harness.reports.keeping import Keeper
+from harness.reports.live import LiveLine, is_watched, time_left
 from harness.reports.next_step import next_step
 from harness.reports.writing import UnknownFormat, destinations, formats, write_face
 from harness.run import EFFORTS
@@ -55,6 +56,7 @@ class Plugin:
         self.config, self.options, self.started = config, options, time.time()
         self.worker = hasattr(config, "workerinput")
         self.folder = Path(config.invocation_params.dir)
+        self.line: LiveLine | None = None
         known = load_catalogue()
         try:
             cases = _number("--impl-cases", options["impl_cases"]) if options["impl_cases"] else None
@@ -214,8 +216,34 @@ class Plugin:
 
     # running ---------------------------------------------------------------------------------------------------------
 
+    def _shows_progress(self) -> None:
+        """A line below the dots says what is being done, where somebody looks on."""
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        if self.worker or reporter is None or self.config.option.capture == "no" or not is_watched(reporter._tw._file):
+            return
+        writer, capture = reporter._tw, self.config.pluginmanager.get_plugin("capturemanager")
+
+        def write(text: str) -> None:
+            with capture.global_and_fixture_disabled() if capture else nullcontext():
+                writer._file.write(text)
+                writer._file.flush()
+
+        self.line = LiveLine(write, lambda: writer.width_of_current_line, lambda: writer.fullwidth)
+        self.inspection.bench.progress = self._progress
+
+    def _progress(self, doing: str) -> None:
+        if self.line is not None:
+            done, planned = len(self.record.verdicts), sum(self.record.planned.values())
+            self.line.show(f"{doing}; {time_left(done, planned, time.time() - self.started)}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self) -> None:
+        if self.line is not None:
+            self.line.begin()
+
     def pytest_sessionstart(self) -> None:
         """What stops a process politely stops the run as Ctrl-C does: with its findings, its record and its faces."""
+        self._shows_progress()
         if not self.worker and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and current_thread() is main_thread():
             signal.signal(signal.SIGTERM, self._terminated)
 
@@ -266,6 +294,8 @@ class Plugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
         """What was judged is on disk before it is shown."""
+        if self.line is not None:
+            self.line.clear()
         values = getattr(report, "plumbline", None)
         if values is None or self.worker:
             return
@@ -350,8 +380,12 @@ class Plugin:
         judged = {v.component for v in self.record.verdicts if v.status == HOLDS or v.failing}
         for name in self.catalogue.contracts:
             if name in judged and not self.chosen_checks(name):
+                if self.line is not None:
+                    self.line.begin()
                 self.record.facts += self.inspection.facts(name)
                 self.keeper.keep()
+        if self.line is not None:
+            self.line.clear()
 
     def chosen_checks(self, component: str) -> bool:
         """Whether single checks of a component were asked for, rather than all of it."""

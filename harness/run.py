@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -103,6 +103,8 @@ class Bench:
         self.notes: dict[str, list[str]] = {}
         self.smallest: dict[str, Case] = {}
         """The smallest violating case of each verdict, by its id."""
+        self.progress: Callable[[str], None] = lambda doing: None
+        """Told what is being done, many times a second."""
 
     # decks -----------------------------------------------------------------------------------------------------------
 
@@ -334,9 +336,10 @@ class Bench:
         verdict = replace(verdict, seconds=time.perf_counter() - started)
         return (self.smaller(contract, claim, verdict) if shrink else verdict), tally.evidence
 
-    def _tally(self, contract: Contract, claim: Claim, deck: Iterable[Case]) -> _Tally:
+    def _tally(self, contract: Contract, claim: Claim, deck: Sequence[Case]) -> _Tally:
         tally = _Tally()
         for index, case in enumerate(deck):
+            self.progress(f"{contract.name}::{claim.name}: case {index + 1} of {len(deck)}")
             trial = self.trial(contract, case, index)
             outcome = _tested(claim, trial)
             if isinstance(outcome, NotApplicable):
@@ -422,6 +425,7 @@ class Bench:
                 return False
             if "invalid" not in claim.tags and not self._has_a_place(contract, case):
                 return False
+            self.progress(f"{contract.name}::{claim.name}: looking for a smaller case")
             trial = self.trial(contract, self.restricted(contract, case))
             outcome = _tested(claim, trial)
             wrong = isinstance(outcome, like)

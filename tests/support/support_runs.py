@@ -127,6 +127,7 @@ def _run(folder: Path, program: str, arguments: list[str], log: Path) -> None:
 
     os.chdir(folder)
     sys.path.insert(0, str(folder))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background has it ignored
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
