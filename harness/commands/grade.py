@@ -1,0 +1,135 @@
+"""``plumbline grade``: a folder of submissions, each judged apart from all others, becomes grades."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.adapters.wrong_use import WrongUse
+from harness.commands._command import Command
+from harness.grading import processes
+from harness.grading.checks import Checks
+from harness.grading.example import example
+from harness.grading.judging import Judged, Task
+from harness.grading.rubric import Rubric, read
+from harness.grading.session import Session, here
+from harness.grading.slurm import CLUSTERS, on_cluster
+from harness.grading.submissions import Submission, find, submission
+from harness.inspection import Catalogue, load_catalogue
+
+OUT = "grades"
+PRELOADED = ("harness.", "specs", "reference_model")
+INTERRUPTED = 130
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("submissions", nargs="?", help="the folder that holds one file or folder per submission")
+    parser.add_argument("--rubric", metavar="FILE", help="what counts how much (TOML)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time")
+    parser.add_argument("--out", default=OUT, metavar="FOLDER", help=f"where grades and feedback are written ({OUT})")
+    parser.add_argument("--again", action="store_true", help="judge again what was judged before with the same rubric and seed")
+    parser.add_argument("--single", action="store_true", help="the path is one submission (Gradescope's /autograder/submission)")
+    parser.add_argument("--user", metavar="NAME", help="run submissions as this user, who can neither read nor write what is yours (root only)")
+    parser.add_argument("--no-namespaces", action="store_true", help="do without Linux's process and network namespaces")
+    parser.add_argument(
+        "--slurm", nargs="?", const=CLUSTERS[0], choices=CLUSTERS, help="send the jobs to a cluster, through submitit (plumbline[slurm])"
+    )
+    parser.add_argument("--slurm-option", action="append", default=[], metavar="KEY=VALUE", help="for Slurm: partition=gpu, account=...")
+    parser.add_argument("--example-rubric", action="store_true", help="print a rubric to begin with, every key explained")
+
+
+def run(options: argparse.Namespace) -> int:
+    checks = checks_of(load_catalogue())
+    if options.example_rubric:
+        print(example(checks), end="")
+        return 0
+    if not options.submissions:
+        raise WrongUse("grade what? plumbline grade submissions/ --rubric rubric.toml")
+    if not options.rubric:
+        raise WrongUse("--rubric is missing; `plumbline grade --example-rubric > rubric.toml` writes one to begin with")
+    if options.jobs < 1:
+        raise WrongUse(f"--jobs takes a number of submissions from 1 on, not {options.jobs}")
+    if not processes.supported():
+        raise WrongUse("plumbline grade watches processes through Linux's /proc, which this system does not have; run it in a container")
+    rubric = read(Path(options.rubric), checks)
+    extra = _slurm_options(options)
+    out = Path(options.out).resolve()
+    session = Session(
+        _submissions(options, rubric), rubric, checks, out, options.again, _user(options.user), not options.no_namespaces, _say
+    )
+
+    def judge_all(tasks: Sequence[Task]) -> Iterable[Judged]:
+        return on_cluster(tasks, out / "slurm", options.jobs, options.slurm, extra) if options.slurm else here(tasks, options.jobs)
+
+    try:
+        grades = session.run(judge_all)
+    except KeyboardInterrupt:
+        _say(f"interrupted; what was judged stays in {options.out}, and the same command goes on from there")
+        return INTERRUPTED
+    except OSError as error:
+        raise WrongUse(f"{error}") from None
+    mean = sum(one.total for one in grades) / len(grades)
+    _say(f"{len(grades)} graded, {mean:.2f} of {rubric.points:g} points on average: {options.out}/grades.csv, {options.out}/class.html")
+    return 0
+
+
+def checks_of(known: Catalogue) -> Checks:
+    """The catalogue in plain values."""
+    from harness.core.signatures import in_one_line
+
+    contracts = known.contracts
+    return Checks(
+        claims={name: {claim.name: claim.sentence for claim in known.claims_of(name)} for name in contracts},
+        variants={name: tuple(v.name for v in contract.variants) for name, contract in contracts.items()},
+        parts={name: contract.parts for name, contract in contracts.items()},
+        meanings={name: contract.meaning for name, contract in contracts.items()},
+        signatures={name: in_one_line(contract) for name, contract in contracts.items()},
+        modules=(*sorted(name for name in sys.modules if name.startswith(PRELOADED)), "harness.plugin"),
+    )
+
+
+def _submissions(options: argparse.Namespace, rubric: Rubric) -> list[Submission]:
+    path = Path(options.submissions).resolve()
+    if not path.exists():
+        raise WrongUse(f"there is no {options.submissions}")
+    if options.single or path.is_file():
+        return [submission(path, rubric.entry if path.is_dir() else "")]
+    found, passed_over = find(path, rubric.entry)
+    if passed_over:
+        _say(f"passed over, as they are neither a folder nor a .py file: {', '.join(passed_over)}")
+    return found
+
+
+def _user(name: str | None) -> tuple[int, int]:
+    if not name:
+        return -1, -1
+    import pwd
+
+    if os.geteuid() != 0:
+        raise WrongUse("--user needs root: only root may run something as somebody else")
+    try:
+        entry: Any = pwd.getpwnam(name)
+    except KeyError:
+        raise WrongUse(f"--user: there is no user {name!r} on this machine; adduser --system {name} makes one") from None
+    return entry.pw_uid, entry.pw_gid
+
+
+def _slurm_options(options: argparse.Namespace) -> dict[str, str]:
+    found = {}
+    for pair in options.slurm_option:
+        key, equals, value = pair.partition("=")
+        if not (key and equals and value):
+            raise WrongUse(f"--slurm-option takes KEY=VALUE, not {pair!r} (example: partition=gpu)")
+        found[key] = value
+    return found
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+COMMAND = Command("grade a folder of submissions by a rubric, each judged in a process of its own", arguments, run)

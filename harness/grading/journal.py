@@ -1,0 +1,105 @@
+"""What was judged, line by line as it is judged: the record of a process that may die at any moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE = 2
+"""So many checks of one component may run out of time; the rest of them is left out."""
+
+
+class Journal:
+    """A plug-in of pytest that appends to a file what begins, and what came of it. ``done``: checks not to judge again."""
+
+    def __init__(self, path: str, done: Container[str] = (), without: Container[str] = ()) -> None:
+        self.path, self.done, self.without = path, done, without
+        self.timed_out: dict[str, int] = {}
+
+    def write(self, **entry: Any) -> None:
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, default=str) + "\n")
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items[:] = [i for i in items if i.nodeid not in self.done and i.nodeid.partition("::")[0] not in self.without]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: Any) -> None:
+        record = session.config.pluginmanager.get_plugin("plumbline-run").record
+        planned = [item.nodeid for item in session.items]
+        self.write(planned=planned, notes=record.notes, variants=record.variants, missing=record.missing)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.write(start=nodeid)
+
+    def pytest_runtest_setup(self, item: Any) -> None:
+        component = item.nodeid.partition("::")[0]
+        if self.timed_out.get(component, 0) >= PATIENCE:
+            self.write(left_out=item.nodeid)
+            raise pytest.skip.Exception("its component runs out of time")
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        verdict = getattr(report, "plumbline", None)
+        if verdict is not None:
+            self.write(verdict=verdict, cards=report.plumbline_cards)
+            if verdict["status"] == "timed out":
+                self.timed_out[verdict["component"]] = self.timed_out.get(verdict["component"], 0) + 1
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self.write(end=int(exitstatus))
+
+
+@dataclass
+class Kept:
+    """What a journal holds, as far as its process came.
+
+    ``last``: the check that was begun last. ``open``: whether nothing came of that one.
+    """
+
+    planned: list[str] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    cards: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    variants: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    begun: bool = False
+    last: str = ""
+    open: bool = False
+    end: int | None = None
+
+
+def read(path: Path) -> Kept:
+    """The journal in a file; a last line that was cut off is left out, and what is no entry is passed over."""
+    kept = Kept()
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return kept
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(entry, dict):
+            continue
+        if "planned" in entry:
+            kept.begun, kept.planned = True, list(entry["planned"])
+            kept.notes, kept.variants = list(entry.get("notes") or []), dict(entry.get("variants") or {})
+        elif "start" in entry:
+            kept.last, kept.open = str(entry["start"]), True
+        elif "left_out" in entry:
+            kept.left_out.append(str(entry["left_out"]))
+            kept.open = False
+        elif isinstance(entry.get("verdict"), dict):
+            kept.verdicts.append(entry["verdict"])
+            kept.cards.update(entry.get("cards") or {})
+            kept.open = False
+        elif "end" in entry:
+            kept.end = int(entry["end"])
+    return kept

@@ -1,0 +1,292 @@
+"""One submission is judged: in a process of its own, and in a new one without the component in flight where that dies."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.core.verdict import CRASHED, TIMED_OUT, Card, Verdict
+from harness.grading import journal
+from harness.grading.checks import Checks
+from harness.grading.journal import Kept
+from harness.grading.nursery import Nursery
+from harness.grading.rubric import Rubric
+from harness.grading.submissions import Submission, copied, forbidden
+from harness.grading.warden import Job, Outcome
+
+FINISHED = (0, 1, 5)
+"""pytest's exit codes of a run that came to its end."""
+JUDGED, PARTLY, NOT_JUDGED, REFUSED = "judged", "judged in part", "not judged", "refused"
+SUBMISSION = "submission"
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that judging one submission takes."""
+
+    submission: Submission
+    rubric: Rubric
+    checks: Checks
+    seed: int
+    key: str
+    user: tuple[int, int] = (-1, -1)
+    namespaces: bool = True
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of one submission, without any points. ``seconds``, ``memory_mb`` and ``output`` decide nothing.
+
+    ``why``: what kept it from being judged, wholly or in part. ``deaths``: of its processes, in the order they came.
+    ``unreached``: why single checks, or whole components, were not judged.
+    """
+
+    name: str
+    key: str
+    state: str = JUDGED
+    why: str = ""
+    deaths: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    cards: Mapping[str, Card] = field(default_factory=dict)
+    unreached: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    variants: Mapping[str, str] = field(default_factory=dict)
+    suspicious: tuple[str, ...] = ()
+    seconds: float = 0.0
+    memory_mb: float = 0.0
+    output: str = ""
+    apart: bool = False
+    version: int = 1
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Judged:
+        lists = {key: tuple(values[key]) for key in ("deaths", "notes", "suspicious")}
+        verdicts = tuple(Verdict.from_dict(v) for v in values["verdicts"])
+        return cls(**{**values, **lists, "verdicts": verdicts, "cards": _cards(values["cards"])})
+
+
+def judge(task: Task, nursery: Nursery) -> Judged:
+    """Judge one submission. Raises Stopped where the nursery is closed meanwhile, OSError where it cannot be started."""
+    one, blank = task.submission, Judged(task.submission.name, task.key)
+    if one.problem:
+        return replace(blank, state=NOT_JUDGED, why=one.problem)
+    if used := forbidden(one, task.rubric.forbidden):
+        return replace(blank, state=REFUSED, why=used)
+    folder = Path(tempfile.mkdtemp(prefix="plumbline-")).resolve()
+    try:
+        return _judged(task, nursery, blank, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _judged(task: Task, nursery: Nursery, blank: Judged, folder: Path) -> Judged:
+    limits, started = task.rubric.limits, time.monotonic()
+    impl = _laid_out(task, folder)
+    log = _Log(task.checks, task.rubric.names)
+    outcome = Outcome()
+    for attempt in range(limits.restarts + 1):
+        left = limits.seconds - (time.monotonic() - started)
+        if left <= 0:
+            log.rest(f"its {limits.seconds:g} s were over")
+            break
+        path = folder / "journal" / f"{attempt}.jsonl"
+        job = Job(
+            str(folder / "work"), str(path), _arguments(task, impl), replace(limits, seconds=left),
+            tuple(log.verdicts), tuple(log.without), *task.user, namespaces=task.namespaces,
+        )  # fmt: skip
+        outcome = _whole(nursery.run(job), limits.seconds)
+        kept = journal.read(path)
+        if not kept.begun:
+            why = _not_begun(outcome)
+            if attempt == 0:
+                return _clean(replace(
+                    blank, state=NOT_JUDGED, why=why, deaths=_deaths(outcome, why), output=outcome.output,
+                    seconds=time.monotonic() - started, memory_mb=outcome.memory_mb, apart=outcome.apart,
+                ), folder)  # fmt: skip
+            log.died(f"its import, in a new process: {why}")
+            log.rest(why)
+            break
+        log.take(kept)
+        if kept.end in FINISHED and not outcome.ended_for:
+            break
+        log.blame(kept, _died(outcome))
+        if not log.missing():
+            break
+    else:
+        log.rest(f"its process had died {limits.restarts + 1} times")
+    unreached = log.unreached()
+    return _clean(replace(
+        blank, state=PARTLY if unreached else JUDGED, why="; ".join(dict.fromkeys(log.deaths)), deaths=tuple(log.deaths),
+        verdicts=tuple(log.verdicts.values()), cards=log.cards, unreached=unreached, notes=tuple(log.notes),
+        variants=log.variants, suspicious=tuple(log.suspicious), seconds=time.monotonic() - started,
+        memory_mb=outcome.memory_mb, output=outcome.output, apart=outcome.apart,
+    ), folder)  # fmt: skip
+
+
+@dataclass
+class _Log:
+    """What is known of a submission after some of its processes."""
+
+    checks: Checks
+    names: Sequence[str]
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    cards: dict[str, Card] = field(default_factory=dict)
+    without: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    deaths: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    variants: dict[str, str] = field(default_factory=dict)
+    suspicious: list[str] = field(default_factory=list)
+
+    def planned(self) -> list[str]:
+        return [f"{component}::{claim}" for component in self.names for claim in self.checks.claims[component]]
+
+    def take(self, kept: Kept) -> None:
+        """What a process wrote, as far as it can be what the machine writes: the process was somebody else's code, too."""
+        planned = set(self.planned())
+        expected = [c for c in self.planned() if c not in self.verdicts and c.partition("::")[0] not in self.without]
+        if kept.planned != expected:
+            self.suspicious.append("the checks that it planned are not those that there are")
+        for values in kept.verdicts:
+            try:
+                verdict = Verdict.from_dict(values)
+                check = f"{verdict.component}::{verdict.claim}"
+                sound = verdict.sentence == self.checks.claims[verdict.component][verdict.claim] and check in planned
+            except (TypeError, KeyError):
+                sound = False
+            if not sound or check in self.verdicts or (verdict.status == "holds" and verdict.cases < 1):
+                self.suspicious.append("it wrote verdicts that the machine does not write")
+            else:
+                self.verdicts[check] = replace(verdict, excused="")
+        self.cards |= _cards(kept.cards)
+        self.left_out |= dict.fromkeys(kept.left_out, "its component ran out of time again and again")
+        self.notes = list(dict.fromkeys([*self.notes, *map(str, kept.notes)]))
+        self.variants |= kept.variants
+        self.suspicious = list(dict.fromkeys(self.suspicious))
+
+    def died(self, how: str) -> None:
+        self.deaths.append(how)
+
+    def blame(self, kept: Kept, how: str) -> None:
+        """The check in flight did it; without one, the component of the last."""
+        component, _, claim = kept.last.partition("::")
+        if component not in self.checks.claims:
+            self.died(how)
+            self.rest(how)
+            return
+        self.died(f"{kept.last if kept.open else component}: {how}")
+        self.without[component] = f"its process died in {kept.last}: {how}"
+        if kept.open and kept.last not in self.verdicts and claim in self.checks.claims[component]:
+            status = TIMED_OUT if "longer than" in how else CRASHED
+            sentence = self.checks.claims[component][claim]
+            self.verdicts[kept.last] = Verdict(component, claim, sentence, status, f"the whole process: {how}")
+
+    def missing(self) -> list[str]:
+        """Checks that a new process could still judge."""
+        done = (*self.verdicts, *self.left_out)
+        return [c for c in self.planned() if c not in done and c.partition("::")[0] not in self.without]
+
+    def rest(self, why: str) -> None:
+        self.left_out |= dict.fromkeys(self.missing(), why)
+
+    def unreached(self) -> dict[str, str]:
+        """Why checks were not judged, by check."""
+        found = {}
+        for check in self.planned():
+            if check not in self.verdicts:
+                component = check.partition("::")[0]
+                found[check] = self.left_out.get(check) or self.without.get(component) or "nothing was written of it"
+        return found
+
+
+def _laid_out(task: Task, folder: Path) -> str:
+    """The copy of the submission in a folder of its own; what ``--impl`` takes."""
+    work = folder / "work"
+    for inner in (work, work / "tmp", folder / "journal", work / SUBMISSION):
+        inner.mkdir()
+    # Empty, so that neither a file of theirs nor one above this folder has a say.
+    (work / "pyproject.toml").write_text("[tool.plumbline]\n")
+    (work / "pytest.ini").write_text("[pytest]\n")
+    impl = copied(task.submission, work / SUBMISSION)
+    if task.user[0] >= 0:
+        os.chmod(folder, 0o755)
+        for path in (work, folder / "journal", *work.rglob("*")):
+            os.chown(path, *task.user)
+    return f"./{SUBMISSION}/{impl.removeprefix('./')}"
+
+
+def _arguments(task: Task, impl: str) -> tuple[str, ...]:
+    rubric = task.rubric
+    return (
+        "-p", "plumbline", "-c", "pytest.ini", "--rootdir=.", "--noconftest", "-p", "no:cacheprovider", "-p", "no:faulthandler",
+        "--capture=no", "-q", "--tb=no", f"--impl={impl}", f"--impl-seed={task.seed}", f"--impl-effort={rubric.effort}",
+        f"--impl-timeout={rubric.limits.case_seconds:g}", "--impl-report=run.json", f"--impl-variant={rubric.variant_option}",
+        *(f"--impl-select={name}" for name in rubric.names),
+    )  # fmt: skip
+
+
+# in words ------------------------------------------------------------------------------------------------------------
+
+
+def _died(outcome: Outcome) -> str:
+    if outcome.ended_for:
+        return outcome.ended_for
+    if outcome.code < 0:
+        return f"it was killed by signal {-outcome.code}"
+    return f"it ended by itself, with exit code {outcome.code} (os._exit, or what Python cannot catch)"
+
+
+def _whole(outcome: Outcome, seconds: float) -> Outcome:
+    """A restarted process is told what was left of the time; a person is told the whole of it."""
+    if outcome.ended_for.endswith("s in all"):
+        return replace(outcome, ended_for=f"it took longer than {seconds:g} s in all")
+    return outcome
+
+
+def _not_begun(outcome: Outcome) -> str:
+    """Why nothing at all was judged: what pytest says of the import, or how the process died."""
+    said = outcome.output.rpartition("ERROR: --impl=")[2].strip()
+    if outcome.code == 4 and said and not outcome.ended_for:
+        return said.partition(": ")[2].replace(" No check was run.", "") or said
+    return f"while it was imported, {_died(outcome)}"
+
+
+def _deaths(outcome: Outcome, why: str) -> tuple[str, ...]:
+    """An import that fails in words is no death."""
+    return () if outcome.code == 4 and not outcome.ended_for else (why,)
+
+
+def _clean(judged: Judged, folder: Path) -> Judged:
+    """Without the names of folders that are different in every run."""
+    inside = re.compile(f"{re.escape(str(folder))}/work/(?:{SUBMISSION}/)?|\\./{SUBMISSION}/")
+    loaded = re.compile(r"_plumbline_(\w+)_[0-9a-f]{8}\b")
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            return loaded.sub(r"\1", inside.sub("", value))
+        if isinstance(value, Mapping):
+            return {key: clean(inner) for key, inner in value.items()}
+        return [clean(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+    return Judged.from_dict(clean(judged.as_dict()))
+
+
+def _cards(values: Mapping[str, Any]) -> dict[str, Card]:
+    """Cards from plain values; what is none is left out."""
+    found = {}
+    for name, card in values.items():
+        try:
+            found[name] = card if isinstance(card, Card) else Card(**{**card, "seen_in": tuple(card["seen_in"])})
+        except (TypeError, KeyError):
+            continue
+    return found

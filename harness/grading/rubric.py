@@ -1,0 +1,234 @@
+"""A rubric: what counts how much, under which limits, and how much of it a student is told. Read from TOML."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from harness.adapters.wrong_use import WrongUse, did_you_mean
+from harness.grading.checks import Checks
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pytest brings it along
+    import tomli as tomllib
+
+EFFORTS = ("quick", "default", "thorough")
+HINTS = ("claim", "finding", "line")
+VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
+OURS = ("reference_model", "specs", "harness")
+ANY = "any"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use. Seconds are of the clock, MB are 10^6 bytes."""
+
+    seconds: float = 600.0
+    """For all of it, restarts included."""
+    check_seconds: float = 120.0
+    """For one check; longer than that, its process is ended, and the rest goes on in a new one."""
+    case_seconds: float = 10.0
+    """For one case of a check (pytest's ``--impl-timeout``); an import may take twice as long."""
+    memory_mb: float = 4096.0
+    """Of all its processes together, what is theirs alone."""
+    file_mb: float = 64.0
+    output_mb: float = 16.0
+    processes: int = 64
+    restarts: int = 5
+    """How many new processes a submission gets whose process died or was ended."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one component counts. ``weights``: of its claims, 1 where nothing is said."""
+
+    name: str
+    points: float
+    weights: Mapping[str, float] = field(default_factory=dict)
+    all_or_nothing: bool = False
+    required: tuple[str, ...] = ()
+    variant: str = ""
+    """The legal variant that was asked for: judged as if it were declared."""
+    variants: tuple[str, ...] | None = None
+    """The variants that a submission may declare itself; None: all legal ones."""
+    visibility: str = ""
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """See docs/GRADING.md, which has every key."""
+
+    parts: tuple[Part, ...]
+    title: str = "Grades"
+    effort: str = "default"
+    seed: int | None = None
+    hints: str = "finding"
+    entry: str = ""
+    forbidden: tuple[str, ...] = OURS
+    visibility: str = "visible"
+    limits: Limits = Limits()
+
+    @property
+    def points(self) -> float:
+        return sum(part.points for part in self.parts)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(part.name for part in self.parts)
+
+    @property
+    def variant_option(self) -> str:
+        """As ``--impl-variant`` takes it."""
+        return ",".join(f"{part.name}={part.variant}" for part in self.parts if part.variant)
+
+    def judged_by(self) -> dict[str, Any]:
+        """All that decides what is judged, and how: points and hints do not."""
+        return {
+            "components": self.names, "variants": self.variant_option, "effort": self.effort, "entry": self.entry,
+            "forbidden": self.forbidden, "limits": asdict(self.limits),
+        }  # fmt: skip
+
+
+def read(path: Path, checks: Checks) -> Rubric:
+    """The rubric in a file. Raises WrongUse naming the key or value that is wrong, and the nearest right one."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongUse(f"--rubric: {path} cannot be read: {error.strerror}; plumbline grade --example-rubric prints one") from None
+    except ValueError as error:
+        raise WrongUse(f"--rubric: {path} is no TOML: {error}") from None
+    return parse(table, checks, str(path))
+
+
+def parse(table: Mapping[str, Any], checks: Checks, where: str = "rubric") -> Rubric:
+    """The rubric in a table. Raises WrongUse as ``read`` does."""
+    keys = ("title", "effort", "seed", "hints", "entry", "forbidden", "visibility", "limits", "components")
+    _known(where, table, keys)
+    components = _table(where, "components", table.get("components", {}))
+    if not components:
+        raise WrongUse(f"{where}: no component counts anything; write, for example, [components.{next(iter(checks.claims))}] points = 10")
+    parts = tuple(_part(where, name, value, checks) for name, value in components.items())
+    rubric = Rubric(
+        tuple(sorted(parts, key=lambda part: list(checks.claims).index(part.name))),
+        title=_text(where, "title", table.get("title", "Grades")),
+        effort=_one_of(where, "effort", table.get("effort", "default"), EFFORTS),
+        seed=None if "seed" not in table else int(_number(where, "seed", table["seed"], whole=True)),
+        hints=_one_of(where, "hints", table.get("hints", "finding"), HINTS),
+        entry=_entry(where, table.get("entry", "")),
+        forbidden=_texts(where, "forbidden", table.get("forbidden", list(OURS))),
+        visibility=_one_of(where, "visibility", table.get("visibility", "visible"), VISIBILITIES),
+        limits=_limits(f"{where}, [limits]", _table(where, "limits", table.get("limits", {}))),
+    )
+    if rubric.points <= 0:
+        raise WrongUse(f"{where}: all components together count 0 points; give one of them some")
+    return rubric
+
+
+def _part(where: str, name: str, value: Any, checks: Checks) -> Part:
+    if name not in checks.claims:
+        raise WrongUse(f"{where}: [components.{name}]: there is no component {name!r}; {_near(name, checks.claims)}")
+    here = f"{where}, [components.{name}]"
+    table = _table(where, f"components.{name}", value)
+    _known(here, table, [f.name for f in fields(Part) if f.name != "name"])
+    if "points" not in table:
+        raise WrongUse(f"{here}: it says no points; write points = 10")
+    claims, legal = checks.claims[name], checks.variants.get(name, ())
+    weights = {
+        _claim(f"{here}, weights", claim, claims): _number(f"{here}, weights", claim, weight)
+        for claim, weight in _table(here, "weights", table.get("weights", {})).items()
+    }
+    if not any(weights.get(claim, 1.0) > 0 for claim in claims):
+        raise WrongUse(f"{here}, weights: every claim weighs 0; leave one its weight")
+    own = table.get("variants", ANY)
+    return Part(
+        name, _number(here, "points", table["points"]), weights,
+        _truth(here, "all_or_nothing", table.get("all_or_nothing", False)),
+        tuple(_claim(f"{here}, required", c, claims) for c in _texts(here, "required", table.get("required", []))),
+        _variant(here, table["variant"], legal) if "variant" in table else "",
+        None if own == ANY else tuple(_variant(here, v, legal) for v in _texts(here, "variants", own)),
+        _one_of(here, "visibility", table["visibility"], VISIBILITIES) if "visibility" in table else "",
+    )  # fmt: skip
+
+
+def _limits(where: str, table: Mapping[str, Any]) -> Limits:
+    defaults = asdict(Limits())
+    _known(where, table, defaults)
+    found = {key: _number(where, key, value, whole=isinstance(defaults[key], int)) for key, value in table.items()}
+    for key, value in found.items():
+        if value <= 0 and key != "restarts":
+            raise WrongUse(f"{where}: {key} must be more than 0, not {value!r}")
+    return Limits(**{**defaults, **found})
+
+
+# single values -------------------------------------------------------------------------------------------------------
+
+
+def _known(where: str, table: Mapping[str, Any], keys: Iterable[str]) -> None:
+    for key in table:
+        if key not in keys:
+            raise WrongUse(f"{where}: there is no key {key!r}; {_near(key, keys)}")
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    listed = list(names)
+    return did_you_mean(name, listed) or f"there are: {', '.join(listed)}"
+
+
+def _table(where: str, key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise WrongUse(f"{where}: {key} must be a table, [{key}], not {value!r}")
+    return value
+
+
+def _text(where: str, key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise WrongUse(f"{where}: {key} must be a text in quotation marks, not {value!r}")
+    return value
+
+
+def _texts(where: str, key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise WrongUse(f'{where}: {key} must be a list of texts, ["...", "..."], not {value!r}')
+    return tuple(value)
+
+
+def _truth(where: str, key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise WrongUse(f"{where}: {key} must be true or false, not {value!r}")
+    return value
+
+
+def _number(where: str, key: str, value: Any, whole: bool = False) -> Any:
+    fine = isinstance(value, int) or (isinstance(value, float) and not whole)
+    if not fine or isinstance(value, bool) or not 0 <= value < 1e18:
+        raise WrongUse(f"{where}: {key} must be a {'whole ' if whole else ''}number from 0 on, not {value!r}")
+    return value if whole else float(value)
+
+
+def _one_of(where: str, key: str, value: Any, legal: Iterable[str]) -> str:
+    if value not in legal:
+        raise WrongUse(f"{where}: {key} is one of {', '.join(legal)}, not {value!r}; {_near(str(value), legal)}")
+    return str(value)
+
+
+def _claim(where: str, name: str, claims: Iterable[str]) -> str:
+    if name not in claims:
+        raise WrongUse(f"{where}: there is no claim {name!r}; {_near(name, claims)}")
+    return name
+
+
+def _variant(where: str, name: Any, legal: Iterable[str]) -> str:
+    if name not in legal:
+        raise WrongUse(f"{where}: there is no legal variant {name!r}; {_near(str(name), legal) if legal else 'it has none'}")
+    return str(name)
+
+
+def _entry(where: str, value: Any) -> str:
+    name = _text(where, "entry", value)
+    if name and (Path(name).is_absolute() or ".." in Path(name).parts):
+        raise WrongUse(f"{where}: entry is a file inside each submission, like mymodel.py, not {name!r}")
+    return name

@@ -1,0 +1,146 @@
+"""A class is graded: what is known is kept, the rest is judged side by side, and every result is written as it comes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.adapters.wrong_use import WrongUse
+from harness.grading import feedback, tables
+from harness.grading.checks import Checks, edition
+from harness.grading.judging import Judged, Task, judge
+from harness.grading.nursery import Nursery
+from harness.grading.rubric import Rubric
+from harness.grading.scoring import Grade, as_dict, grade
+from harness.grading.submissions import Submission
+from harness.reports import json_file
+
+STATE = "grading.json"
+"""Where the seed is kept, in the folder of the grades."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """One class under one rubric. ``out``: the folder of the grades. ``judge_all``: judges tasks, in whatever order."""
+
+    submissions: Sequence[Submission]
+    rubric: Rubric
+    checks: Checks
+    out: Path
+    again: bool = False
+    user: tuple[int, int] = (-1, -1)
+    namespaces: bool = True
+    say: Callable[[str], None] = print
+
+    def run(self, judge_all: Callable[[Sequence[Task]], Iterable[Judged]]) -> list[Grade]:
+        """Grade all; tables and page are written at the end, and also where it is interrupted."""
+        seed = self.seed()
+        tasks = [Task(one, self.rubric, self.checks, seed, self._key(one, seed), self.user, self.namespaces) for one in self.submissions]
+        grades: dict[str, Grade] = {}
+        waiting = []
+        for task in tasks:
+            known = None if self.again else self._known(task)
+            if known is None:
+                waiting.append(task)
+            else:
+                grades[known.name] = self._graded(known, seed)
+        if grades:
+            self.say(f"{len(grades)} of {len(tasks)} were judged before, with this rubric and seed (--again judges them again)")
+        started = time.monotonic()
+        try:
+            for judged in judge_all(waiting):
+                grades[judged.name] = one = self._graded(judged, seed)
+                self.say(self._line(len(grades), one))
+        finally:
+            finished = [grades[task.submission.name] for task in tasks if task.submission.name in grades]
+            self._write_class(finished)
+        if waiting:
+            alone = sum(grades[task.submission.name].judged.seconds for task in waiting)
+            self.say(f"judged {len(waiting)} in {time.monotonic() - started:.1f} s; one after the other they took {alone:.1f} s")
+        return finished
+
+    def seed(self) -> int:
+        """The rubric's, or that of this folder: drawn once, kept there."""
+        path = self.out / STATE
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            if self.rubric.seed is not None:
+                return self.rubric.seed
+            if path.exists():
+                return int(json.loads(path.read_text(encoding="utf-8"))["seed"])
+            seed = 100_000_000 + secrets.randbelow(900_000_000)
+            write(path, json.dumps({"version": 1, "seed": seed}) + "\n")
+            path.chmod(0o600)
+            return seed
+        except (ValueError, KeyError, TypeError) as error:
+            raise WrongUse(f"{path} does not hold a seed: {error}; remove it, or say one in the rubric") from None
+        except OSError as error:
+            raise WrongUse(f"--out: {self.out} cannot be written: {error.strerror}") from None
+
+    def _key(self, one: Submission, seed: int) -> str:
+        """What was judged is what will be judged, exactly where this is the same."""
+        known = [one.digest, one.entry, one.problem, self.rubric.judged_by(), seed, edition()]
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]
+
+    def _known(self, task: Task) -> Judged | None:
+        try:
+            values = json.loads((self.out / task.submission.name / "judged.json").read_text(encoding="utf-8"))
+            return Judged.from_dict(values) if values["key"] == task.key else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _graded(self, judged: Judged, seed: int) -> Grade:
+        """The grade, with everything that is written of one submission."""
+        one = grade(judged, self.rubric, self.checks, seed)
+        folder = self.out / judged.name
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / "results.json", feedback.gradescope(one))
+        write(folder / "feedback.md", feedback.markdown(one))
+        write(folder / "grade.json", json.dumps(as_dict(one), indent=1) + "\n")
+        json_file.write(one.record, folder / "record.json")
+        # Last: what stands here is finished.
+        write(folder / "judged.json", json.dumps(judged.as_dict(), default=str) + "\n")
+        return one
+
+    def _write_class(self, grades: Sequence[Grade]) -> None:
+        write(self.out / "grades.csv", tables.as_csv(grades, self.rubric))
+        write(self.out / "class.json", tables.as_json(grades, self.rubric))
+        write(self.out / "class.html", tables.as_page(grades, self.rubric))
+
+    def _line(self, number: int, one: Grade) -> str:
+        width, digits = max(len(s.name) for s in self.submissions), len(str(len(self.submissions)))
+        what = ", ".join(one.findings) or ""
+        remarks = "; ".join(" ".join(remark.split())[:100] for remark in one.remarks)
+        told = "; ".join(filter(None, (what, remarks)))
+        points = f"{one.total:6.2f} of {self.rubric.points:g}"
+        return f"{number:>{digits}} of {len(self.submissions)}  {one.name:<{width}}  {points}  {one.judged.seconds:5.1f} s  {told}".rstrip()
+
+
+def write(path: Path, text: str) -> None:
+    """Beside the file, then renamed: readers see the old or the new one, whole."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(beside, path)
+
+
+def here(tasks: Sequence[Task], jobs: int) -> Iterator[Judged]:
+    """Judge on this machine, ``jobs`` at a time. Interrupted, it ends all that runs."""
+    if not tasks:
+        return
+    with Nursery(tasks[0].checks.modules) as nursery:
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            running: list[Any] = [pool.submit(judge, task, nursery) for task in tasks]
+            for done in as_completed(running):
+                yield done.result()
+        finally:
+            nursery.close()
+            pool.shutdown(cancel_futures=True)

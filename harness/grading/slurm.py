@@ -1,0 +1,55 @@
+"""The same jobs on a cluster, through submitit (``pip install "plumbline[slurm]"``): one of its jobs per submission."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.adapters.wrong_use import WrongUse
+from harness.grading.judging import Judged, Task, judge
+from harness.grading.nursery import Nursery
+
+CLUSTERS = ("slurm", "local")
+MINUTES_MORE = 5
+"""A job lasts that much longer than its submission may: for the import of torch, on a busy file system."""
+
+
+def on_cluster(tasks: Sequence[Task], folder: Path, jobs: int, cluster: str, options: Mapping[str, str]) -> Iterator[Judged]:
+    """Judge on a cluster. ``folder``: for submitit's files, on a file system that all machines see; ``options``: Slurm's own.
+
+    Interrupted, it cancels what is not finished. Raises WrongUse where submitit is not installed, or refuses an option.
+    """
+    try:
+        import submitit
+    except ImportError:
+        raise WrongUse('--slurm needs submitit: pip install "plumbline[slurm]"') from None
+    if not tasks:
+        return
+    limits = tasks[0].rubric.limits
+    parameters: dict[str, Any] = {
+        "timeout_min": math.ceil(limits.seconds / 60) + MINUTES_MORE, "mem_gb": math.ceil(limits.memory_mb / 1000) + 1, "cpus_per_task": 1,
+    }  # fmt: skip
+    try:
+        executor = submitit.AutoExecutor(folder=str(folder), cluster=cluster)
+        executor.update_parameters(**parameters)
+        if cluster == "slurm":
+            given = {f"slurm_{key.removeprefix('slurm_')}": value for key, value in options.items()}
+            executor.update_parameters(slurm_array_parallelism=jobs, **given)
+    except (RuntimeError, ValueError, TypeError, NameError) as error:
+        raise WrongUse(f"--slurm: {error}") from None
+    running = executor.map_array(judge_alone, list(tasks))
+    try:
+        for done in submitit.helpers.as_completed(running):
+            yield done.result()
+    finally:
+        for job in running:
+            if not job.done():
+                job.cancel()
+
+
+def judge_alone(task: Task) -> Judged:
+    """One submission on the machine where this runs."""
+    with Nursery(task.checks.modules) as nursery:
+        return judge(task, nursery)

@@ -1,0 +1,247 @@
+"""One process of somebody's code, and the one that watches it: starts it, keeps it to its limits, ends all it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.grading import processes
+from harness.grading.rubric import Limits
+
+MB = 1_000_000
+PAUSE = 0.05
+"""Seconds between two looks at what a submission uses."""
+KEPT_OUTPUT = 32_000
+"""Bytes kept of the beginning and of the end of what is printed."""
+KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of pytest in a process of its own, in the folder ``work``, of which nobody else knows.
+
+    ``arguments``: pytest's. ``journal``: the file that is written as it goes; checks in ``done`` and components in
+    ``without`` are not judged. ``user``: id of the user and group that it runs as, -1 for the one who grades.
+    """
+
+    work: str
+    journal: str
+    arguments: tuple[str, ...]
+    limits: Limits
+    done: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    user: int = -1
+    group: int = -1
+    namespaces: bool = True
+
+    def as_text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Job:
+        values: dict[str, Any] = json.loads(text)
+        lists = {key: tuple(values[key]) for key in ("arguments", "done", "without")}
+        return cls(**{**values, **lists, "limits": Limits(**values["limits"])})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended: ``code`` is pytest's, or minus the signal's number; ``ended_for`` says what it was ended for."""
+
+    code: int = 0
+    ended_for: str = ""
+    output: str = ""
+    seconds: float = 0.0
+    memory_mb: float = 0.0
+    apart: bool = False
+
+
+@dataclass
+class _Output:
+    """What is printed: the beginning and the end of it, and how much it was."""
+
+    first: bytes = b""
+    last: bytes = b""
+    total: int = 0
+
+    def add(self, chunk: bytes) -> None:
+        self.total += len(chunk)
+        room = KEPT_OUTPUT - len(self.first)
+        self.first += chunk[:room]
+        self.last = (self.last + chunk[room:])[-KEPT_OUTPUT:] if room < len(chunk) else self.last
+
+    def text(self) -> str:
+        missing = self.total - len(self.first) - len(self.last)
+        between = f"\n... ({missing} bytes are left out here)\n".encode() if missing else b""
+        return (self.first + between + self.last).decode("utf-8", "replace")
+
+
+@dataclass
+class _Watched:
+    """One process under watch, and the most it held."""
+
+    pid: int
+    job: Job
+    started: float = field(default_factory=time.monotonic)
+    progress: float = field(default_factory=time.monotonic)
+    size: int = 0
+    most: int = 0
+
+    def beyond(self, output: _Output) -> str:
+        """Which limit it is beyond, in words; an empty text where it keeps to all of them."""
+        limits, now = self.job.limits, time.monotonic()
+        size = _size(self.job.journal)
+        if size != self.size:
+            self.size, self.progress = size, now
+        pids = processes.descendants(os.getpid())
+        self.most = max(self.most, processes.held_by(pids))
+        if now - self.started > limits.seconds:
+            return f"it took longer than {limits.seconds:g} s in all"
+        if now - self.progress > limits.check_seconds:
+            return f"it took longer than {limits.check_seconds:g} s for one check"
+        if self.most > limits.memory_mb * MB:
+            return f"it held more than {limits.memory_mb:g} MB of memory"
+        if len(pids) > limits.processes:
+            return f"it started more than {limits.processes} processes"
+        if output.total > limits.output_mb * MB:
+            return f"it printed more than {limits.output_mb:g} MB"
+        return ""
+
+
+def watch(connection: socket.socket) -> None:
+    """Take one job from the connection, see it to its end, and answer with its outcome.
+
+    Whoever is at the other end may hang up: then everything is ended at once.
+    """
+    os.setsid()
+    processes.adopts_orphans()
+    with connection.makefile("r") as lines:
+        job = Job.from_text(lines.readline())
+    apart = job.namespaces and processes.apart()
+    printed, writes = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(job, writes)
+    os.close(writes)
+    os.set_blocking(printed, False)
+    output, watched, ended_for, status = _Output(), _Watched(pid, job), "", None
+    while status is None and not ended_for:
+        ready, _, _ = select.select([printed, connection], [], [], PAUSE)
+        if connection in ready:  # nobody waits for it any more
+            processes.end_all(os.getpid())
+            return
+        _drain(printed, output, job.limits)
+        done, state = os.waitpid(pid, os.WNOHANG)
+        if done:
+            status = os.waitstatus_to_exitcode(state)
+        else:
+            ended_for = watched.beyond(output)
+    processes.end_all(os.getpid())
+    _drain(printed, output, job.limits)
+    seconds = time.monotonic() - watched.started
+    code = status if status is not None else -int(signal.SIGKILL)
+    outcome = Outcome(code, ended_for, output.text(), seconds, watched.most / MB, apart)
+    connection.sendall(json.dumps(asdict(outcome)).encode() + b"\n")
+
+
+def _drain(printed: int, output: _Output, limits: Limits) -> None:
+    """Read what is printed, as far as it is there; who prints without end must not keep us from looking."""
+    for _ in range(64):
+        try:
+            chunk = os.read(printed, 65536)
+        except BlockingIOError:
+            return
+        if not chunk:
+            time.sleep(PAUSE)  # closed while it still runs: nothing to wait for
+            return
+        output.add(chunk)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+# the process itself --------------------------------------------------------------------------------------------------
+
+
+def _become(job: Job, writes: int) -> None:
+    """From here on this process is the submission's: its own session, folder, environment, limits. Never returns."""
+    code = 70
+    try:
+        os.setsid()
+        processes.dies_with_its_parent()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(writes, 1)
+        os.dup2(writes, 2)
+        os.closerange(3, 65536)
+        _limited(job.limits)
+        if job.user >= 0:
+            os.setgroups([])
+            os.setgid(job.group)
+            os.setuid(job.user)
+            processes.dies_with_its_parent()  # forgotten when the user changes
+        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        os.environ.clear()
+        os.environ.update(kept | environment(job.work))
+        os.chdir(job.work)
+        code = _judge(job)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 70
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+
+def _judge(job: Job) -> int:
+    import pytest
+
+    from harness.grading.journal import Journal
+
+    sys.argv = ["pytest"]
+    journal = Journal(job.journal, frozenset(job.done), frozenset(job.without))
+    return int(pytest.main(list(job.arguments), plugins=[journal]))
+
+
+def environment(work: str) -> dict[str, str]:
+    return {
+        "HOME": work, "TMPDIR": f"{work}/tmp", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
+        "COLUMNS": "120",
+    }  # fmt: skip
+
+
+def _limited(limits: Limits) -> None:
+    """What the kernel watches. Memory beyond reason fails where it is asked for; what is short of that the warden sees.
+
+    RLIMIT_AS would count address space, which torch reserves freely; RLIMIT_NPROC all processes of the user, neighbours too.
+    """
+    file = int(limits.file_mb * MB)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file, file))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with open("/proc/self/status", encoding="utf-8") as status:
+        now = next((1024 * int(line.split()[1]) for line in status if line.startswith("VmData:")), 0)
+    data = now + int(2 * limits.memory_mb * MB)
+    resource.setrlimit(resource.RLIMIT_DATA, (data, data))
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as score:
+            score.write("1000")  # where memory runs out all the same, it goes first
+    except OSError:
+        return
