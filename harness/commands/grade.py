@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command
 from harness.grading import processes
-from harness.grading.checks import Checks
+from harness.grading.checks import ROOT, Checks
 from harness.grading.example import example
 from harness.grading.judging import Judged, Task
 from harness.grading.rubric import Rubric, read
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     )
 
     def judge_all(tasks: Sequence[Task]) -> Iterable[Judged]:
-        return on_cluster(tasks, out / "slurm", options.jobs, options.slurm, extra) if options.slurm else here(tasks, options.jobs)
+        return on_cluster(tasks, out / ".slurm", options.jobs, options.slurm, extra) if options.slurm else here(tasks, options.jobs)
 
     try:
         grades = session.run(judge_all)
@@ -115,6 +116,13 @@ def _user(name: str | None) -> tuple[int, int]:
         entry: Any = pwd.getpwnam(name)
     except KeyError:
         raise WrongUse(f"--user: there is no user {name!r} on this machine; adduser --system {name} makes one") from None
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.append({str(ROOT)!r}); import torch, plumbline"], user=entry.pw_uid,
+        group=entry.pw_gid, extra_groups=[], capture_output=True, text=True, cwd="/", check=False,
+    )  # fmt: skip
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise WrongUse(f"--user: {name} cannot use this Python ({sys.executable}), so that nothing could be judged: {last}")
     return entry.pw_uid, entry.pw_gid
 
 

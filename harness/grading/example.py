@@ -5,6 +5,8 @@ from __future__ import annotations
 from harness.grading.checks import Checks
 from harness.grading.rubric import HINTS, OURS, VISIBILITIES, Limits
 
+COLUMN = 42
+"""Where comments begin."""
 HEAD = """\
 # What counts how much. `plumbline grade submissions/ --rubric rubric.toml --jobs 4` reads it; docs/GRADING.md explains it.
 
@@ -13,7 +15,7 @@ effort = "default"            # quick (a first look), default, or thorough (five
 hints = "finding"             # what students read: {hints}
 visibility = "visible"        # in Gradescope: {visibilities}
 entry = "mymodel.py"          # the file to judge, where a submission is a folder; without it, its only module
-forbidden = {forbidden}    # a submission that imports one of these is not judged; "torch.nn.functional" may stand here, too
+forbidden = {forbidden}    # who imports one of these is not judged; torch.nn.functional may stand here, too
 # seed = 7                    # without it a fresh one is drawn and kept in the folder of the grades; students are not told
 
 [limits]                      # of one submission
@@ -41,7 +43,7 @@ SECOND = """
 [components.{name}]
 points = 5
 all_or_nothing = true         # all its points, or none
-visibility = "after_due_date" # in Gradescope, for this component alone
+visibility = "after_due_date"  # in Gradescope, for this component alone
 """
 
 
@@ -59,7 +61,16 @@ def example(checks: Checks) -> str:
     values = {key: value for key, value in vars(Limits()).items()}
     head = HEAD.format(hints=", ".join(HINTS), visibilities=", ".join(VISIBILITIES), forbidden=_list(OURS), **values)
     text = head + FIRST.format(name=first, claim=claims[0], other=claims[-1], variant=variant)
-    return text + (SECOND.format(name=second) if second != first else "")
+    return _aligned(text + (SECOND.format(name=second) if second != first else ""))
+
+
+def _aligned(text: str) -> str:
+    """The comments of lines that hold something else, in one column."""
+    lines = []
+    for line in text.splitlines():
+        value, mark, comment = line.rpartition("  # ") if not line.startswith("#") or line.count("  # ") else (line, "", "")
+        lines.append(f"{value.rstrip():<{COLUMN - 2}}  # {comment}" if mark else line)
+    return "\n".join(lines) + "\n"
 
 
 def _list(names: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED
 from harness.grading.scoring import UNREACHED, Grade, PartGrade
@@ -47,10 +48,12 @@ def gradescope(grade: Grade) -> str:
             "status": "passed" if part.score == part.part.points else "failed", "output": without_seed(text, grade), "output_format": "text",
             "tags": [part.state], "visibility": part.part.visibility or rubric.visibility,
         })  # fmt: skip
-    body = {
+    body: dict[str, Any] = {
         "score": grade.total, "output": without_seed("\n".join([f"{rubric.title}", *_problem(grade)]), grade), "output_format": "text",
-        "visibility": rubric.visibility, "stdout_visibility": "hidden", "tests": tests,
+        "stdout_visibility": "hidden", "tests": tests,
     }  # fmt: skip
+    if rubric.visibility != "visible":  # of the text above, too
+        body["visibility"] = rubric.visibility
     return json.dumps(body, indent=1) + "\n"
 
 
@@ -60,7 +63,12 @@ def explained(grade: Grade, part: PartGrade) -> str:
     lines = [f"points: {_points(part.score)} of {_points(part.part.points)}" + (f" ({_line(part.why)})" if part.why else "")] if own else []
     if part.state in (MISSING, UNREACHED, NOT_OFFERED):
         return "\n".join(lines) if part.why else part.state
+    unreached = [claim for claim in own if claim.status == UNREACHED]
+    if unreached:
+        lines.append(f"not judged: {len(unreached)} of {len(part.counted)} claims")
     for claim in own:
+        if claim in unreached:
+            continue
         weight = f", weight {claim.weight:g}" if claim.weight != 1 else ""
         lines.append(f"{WORDS[claim.status]}: {claim.name}{weight}: it must hold that {claim.sentence}")
     if grade.rubric.hints != "claim":
@@ -78,14 +86,13 @@ def _finding(one: Told, hints: str) -> Sequence[str]:
     if hints == "finding":
         names = f"{', '.join(one.group.names)}: " if one.group.names else ""
         return [_cut(f"{names}{one.line}")]
-    text = [line for line in one.text.splitlines() if not line.strip().startswith(tuple(f"{label} " for label in HIDDEN_LABELS))]
-    kept, skipping = [], False
+    kept, skipping = list[str](), False
     for line in one.text.splitlines():  # a label's value may go on in further lines, below its own column
         label = line[:18].strip()
         skipping = label in HIDDEN_LABELS if label else skipping and line.startswith(" " * 18)
         if not skipping:
             kept.append(line)
-    return [_cut("\n".join(kept))] if text else []
+    return [_cut("\n".join(kept))]
 
 
 def _problem(grade: Grade) -> list[str]:

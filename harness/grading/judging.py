@@ -15,7 +15,7 @@ from typing import Any
 from harness.core.verdict import CRASHED, TIMED_OUT, Card, Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
-from harness.grading.journal import Kept
+from harness.grading.journal import PATIENCE, Kept
 from harness.grading.nursery import Nursery
 from harness.grading.rubric import Rubric
 from harness.grading.submissions import Submission, copied, forbidden
@@ -25,6 +25,9 @@ FINISHED = (0, 1, 5)
 """pytest's exit codes of a run that came to its end."""
 JUDGED, PARTLY, NOT_JUDGED, REFUSED = "judged", "judged in part", "not judged", "refused"
 SUBMISSION = "submission"
+OUT_OF_TIME = f"{PATIENCE} checks of it ran out of time"
+ADVICE = re.compile(r"[.;]?\s+[Ii]f it is merely slow: --impl-timeout=SECONDS")
+"""Who is graded has no such option."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def _judged(task: Task, nursery: Nursery, blank: Judged, folder: Path) -> Judged
         log.rest(f"its process had died {limits.restarts + 1} times")
     unreached = log.unreached()
     return _clean(replace(
-        blank, state=PARTLY if unreached else JUDGED, why="; ".join(dict.fromkeys(log.deaths)), deaths=tuple(log.deaths),
+        blank, state=PARTLY if unreached else JUDGED, why="; ".join(log.whys()), deaths=tuple(log.deaths),
         verdicts=tuple(log.verdicts.values()), cards=log.cards, unreached=unreached, notes=tuple(log.notes),
         variants=log.variants, suspicious=tuple(log.suspicious), seconds=time.monotonic() - started,
         memory_mb=outcome.memory_mb, output=outcome.output, apart=outcome.apart,
@@ -169,7 +172,7 @@ class _Log:
             else:
                 self.verdicts[check] = replace(verdict, excused="")
         self.cards |= _cards(kept.cards)
-        self.left_out |= dict.fromkeys(kept.left_out, "its component ran out of time again and again")
+        self.left_out |= dict.fromkeys((c for c in kept.left_out if c in planned), OUT_OF_TIME)
         self.notes = list(dict.fromkeys([*self.notes, *map(str, kept.notes)]))
         self.variants |= kept.variants
         self.suspicious = list(dict.fromkeys(self.suspicious))
@@ -198,6 +201,11 @@ class _Log:
 
     def rest(self, why: str) -> None:
         self.left_out |= dict.fromkeys(self.missing(), why)
+
+    def whys(self) -> list[str]:
+        """What kept it from being judged in part, each once."""
+        slow = dict.fromkeys(check.partition("::")[0] for check, why in self.left_out.items() if why == OUT_OF_TIME)
+        return list(dict.fromkeys([*self.deaths, *(f"{name}: {OUT_OF_TIME}, the rest was left out" for name in slow)]))
 
     def unreached(self) -> dict[str, str]:
         """Why checks were not judged, by check."""
@@ -273,7 +281,7 @@ def _clean(judged: Judged, folder: Path) -> Judged:
 
     def clean(value: Any) -> Any:
         if isinstance(value, str):
-            return loaded.sub(r"\1", inside.sub("", value))
+            return ADVICE.sub("", loaded.sub(r"\1", inside.sub("", value)))
         if isinstance(value, Mapping):
             return {key: clean(inner) for key, inner in value.items()}
         return [clean(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -18,8 +18,8 @@ COMPONENTS = ("gelu", "layer_norm", "softmax", "rms_norm", "mlp")
 POINTS = {"gelu": 2.0, "layer_norm": 3.0, "softmax": 2.0, "rms_norm": 2.0, "mlp": 1.0}
 FUNCTIONS = {f.__name__: f for f in (linear, gelu, layer_norm, softmax, rms_norm, mlp)}
 HEAD = "import math\n\nimport torch\nfrom torch import Tensor\n"
-QUICK = {"seconds": 60, "check_seconds": 4, "case_seconds": 1, "memory_mb": 2000, "file_mb": 8, "output_mb": 2, "processes": 16}
-"""Limits under which a class is through soon."""
+QUICK = {"seconds": 300, "check_seconds": 20, "case_seconds": 3, "memory_mb": 2000, "file_mb": 8, "output_mb": 2, "processes": 16}
+"""Limits under which a class is through soon, and which a busy machine keeps."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ WRONG = (
 def wrong(name: str, mistake: str) -> Student:
     """Somebody with one known mistake. A wrong gelu is seen in the mlp, too."""
     component = mistake.partition(".")[0]
-    lost = (component, "mlp") if component == "gelu" else (component,)
+    lost = (component, "mlp") if component == "gelu" and mistake != "gelu.in_place" else (component,)
     return alone(name, text(mistake), lost=lost, findings=(mistake,))
 
 
@@ -122,7 +122,7 @@ def dying() -> list[Student]:
     """Each in a way of its own: at the import, in a check, loudly, silently, and with intent."""
     imported = {"lost": NONE, "none": NONE, "state": "not judged"}
     blocked = "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\ntime.sleep(1000)"
-    hog = "kept = [torch.ones(25_000_000) for _ in range(24)]\nimport time\ntime.sleep(60)"
+    hog = "globals().setdefault('KEPT', []).extend(torch.ones(25_000_000) for _ in range(60))"
     kill = (
         "import os, signal\nfor group in {os.getppid(), os.getpgid(os.getppid()) if os.getppid() else 0} - {0, 1}:\n"
         "    os.killpg(group, signal.SIGKILL)\nos._exit(9)"
@@ -140,8 +140,9 @@ def dying() -> list[Student]:
         Student("otto", {"otto/a.py": "", "otto/b.py": ""}, why="there is no mymodel.py", **imported),
         alone("paul", text(first={"gelu": "raise TypeError('no')"}), lost=("gelu", "mlp")),
         alone("quin", text(first={"softmax": "import os\nos._exit(3)"}), lost=("softmax",), none=("softmax",), why="exit code 3", **partly),
-        alone("rosa", text(first={"layer_norm": "while True: pass"}), lost=("layer_norm",), none=("layer_norm",), **partly),
-        alone("sven", text(first={"rms_norm": blocked}), lost=("rms_norm",), none=("rms_norm",), why="longer than 4 s for one check", **partly),
+        alone("rosa", text(first={"layer_norm": "while True: pass"}), lost=("layer_norm",), none=("layer_norm",),
+              why="layer_norm: 2 checks of it ran out of time", **partly),
+        alone("sven", text(first={"rms_norm": blocked}), lost=("rms_norm",), none=("rms_norm",), why="longer than 20 s for one check", **partly),
         alone("tara", text(first={"softmax": "while True: print('y' * 10_000)"}), lost=("softmax",), none=("softmax",), why="printed", **partly),
         alone("ugur", text(first={"mlp": hog}), lost=("mlp",), none=("mlp",), why="more than 2000 MB", **partly),
         alone("vera", text(first={"rms_norm": kill}), lost=("rms_norm",), none=("rms_norm",), **partly),
