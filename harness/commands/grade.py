@@ -57,10 +57,10 @@ def run(options: argparse.Namespace) -> int:
     if not processes.supported():
         raise WrongUse("plumbline grade watches processes through Linux's /proc, which this system does not have; run it in a container")
     rubric = read(Path(options.rubric), checks)
-    extra = _slurm_options(options)
+    extra, user = _slurm_options(options), _user(options.user)
     out = Path(options.out).resolve()
     session = Session(
-        _submissions(options, rubric), rubric, checks, out, options.again, _user(options.user), not options.no_namespaces, _say
+        _submissions(options, rubric), rubric, checks, out, options.again, user, not options.no_namespaces, _say
     )
 
     def judge_all(tasks: Sequence[Task]) -> Iterable[Judged]:

@@ -62,6 +62,8 @@ class Session:
         finally:
             finished = [grades[task.submission.name] for task in tasks if task.submission.name in grades]
             self._write_class(finished)
+        if self.namespaces and any(one.judged.verdicts and not one.judged.apart for one in finished):
+            self.say("note: this system gives no namespaces, so submissions could signal processes of the same user (docs/GRADING.md)")
         if waiting:
             alone = sum(grades[task.submission.name].judged.seconds for task in waiting)
             self.say(f"judged {len(waiting)} in {time.monotonic() - started:.1f} s; one after the other they took {alone:.1f} s")
