@@ -116,14 +116,21 @@ def _user(name: str | None) -> tuple[int, int]:
         entry: Any = pwd.getpwnam(name)
     except KeyError:
         raise WrongUse(f"--user: there is no user {name!r} on this machine; adduser --system {name} makes one") from None
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.append({str(ROOT)!r}); import torch, plumbline"], user=entry.pw_uid,
-        group=entry.pw_gid, extra_groups=[], capture_output=True, text=True, cwd="/", check=False,
-    )  # fmt: skip
-    if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2]
-        raise WrongUse(f"--user: {name} cannot use this Python ({sys.executable}), so that nothing could be judged: {last}")
+    if problem := _unusable(entry.pw_uid, entry.pw_gid):
+        raise WrongUse(f"--user: {name} cannot use this Python ({sys.executable}), so that nothing could be judged: {problem}")
     return entry.pw_uid, entry.pw_gid
+
+
+def _unusable(user: int, group: int) -> str:
+    """Why somebody cannot run our code with this Python; an empty text where they can."""
+    command = [sys.executable, "-c", f"import sys; sys.path.append({str(ROOT)!r}); import torch, plumbline, harness"]
+    try:
+        done = subprocess.run(
+            command, user=user, group=group, extra_groups=[], capture_output=True, text=True, cwd="/", check=False
+        )
+    except OSError as error:
+        return str(error.strerror)
+    return done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
 
 
 def _slurm_options(options: argparse.Namespace) -> dict[str, str]:

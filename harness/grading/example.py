@@ -58,8 +58,7 @@ def example(checks: Checks) -> str:
         if legal
         else ""
     )
-    values = {key: value for key, value in vars(Limits()).items()}
-    head = HEAD.format(hints=", ".join(HINTS), visibilities=", ".join(VISIBILITIES), forbidden=_list(OURS), **values)
+    head = HEAD.format(hints=", ".join(HINTS), visibilities=", ".join(VISIBILITIES), forbidden=_list(OURS), **vars(Limits()))
     text = head + FIRST.format(name=first, claim=claims[0], other=claims[-1], variant=variant)
     return _aligned(text + (SECOND.format(name=second) if second != first else ""))
 

@@ -23,7 +23,7 @@ def markdown(grade: Grade) -> str:
     rubric = grade.rubric
     lines = [f"# {_escaped(rubric.title)}: {_escaped(grade.name)}", "", f"**{_points(grade.total)} of {_points(rubric.points)} points**", ""]
     if grade.judged.why:
-        lines += [*_problem(grade), ""]
+        lines += [*_block(*_problem(grade)), ""]
     lines += ["| component | points | claims held | |", "|---|---|---|---|"]
     for part in grade.parts:
         why = f": {_escaped(_line(part.why))}" if part.why and part.why != grade.judged.why else ""
@@ -32,7 +32,7 @@ def markdown(grade: Grade) -> str:
     lines.append("")
     for part in grade.parts:
         text = explained(grade, part)
-        if text:
+        if text and part.why != grade.judged.why:
             lines += [f"## {part.part.name}", "", *_block(text), ""]
     return without_seed("\n".join(lines), grade)
 

@@ -73,7 +73,7 @@ class Session:
         """The rubric's, or that of this folder: drawn once, kept there."""
         path = self.out / STATE
         try:
-            self.out.mkdir(parents=True, exist_ok=True)
+            self.out.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.rubric.seed is not None:
                 return self.rubric.seed
             if path.exists():

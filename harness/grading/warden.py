@@ -140,8 +140,8 @@ def watch(connection: socket.socket) -> None:
     os.set_blocking(printed, False)
     output, watched, ended_for, status = _Output(), _Watched(pid, job), "", None
     while status is None and not ended_for:
-        ready, _, _ = select.select([printed, connection], [], [], PAUSE)
-        if connection in ready:  # nobody waits for it any more
+        ready, _, _ = select.select([printed, connection.fileno()], [], [], PAUSE)
+        if connection.fileno() in ready:  # nobody waits for it any more
             processes.end_all(os.getpid())
             return
         _drain(printed, output, job.limits)

@@ -50,7 +50,8 @@ def main() -> int:
         whole = [s for s in students if not s.lost and len(s.files) == 1][: options.singles]
         if whole:
             each = [_single(folder / "class" / next(iter(s.files))) for s in whole]
-            print(f"pytest alone, of {len(each)} right ones: {sum(each) / len(each):.1f} s each; {len(students)} such: {len(students) * sum(each) / len(each):.0f} s")
+            mean = sum(each) / len(each)
+            print(f"pytest alone, of {len(each)} right ones: {mean:.1f} s each; {len(students)} such: {len(students) * mean:.0f} s")
     return 1 if wrong else 0
 
 

@@ -42,7 +42,7 @@ def test_nothing_and_two_of_one_name_are_wrong_use(tmp_path: Path) -> None:
     with pytest.raises(WrongUse, match="is no folder"):
         find(tmp_path / "absent")
     written(tmp_path, alice="", alice__model="")
-    with pytest.raises(WrongUse, match="two submissions named alice: alice and alice.py"):
+    with pytest.raises(WrongUse, match="two submissions named alice: alice and alice"):
         find(tmp_path)
 
 
