@@ -59,8 +59,12 @@ def run(options: argparse.Namespace) -> int:
     rubric = read(Path(options.rubric), checks)
     extra, user = _slurm_options(options), _user(options.user)
     out = Path(options.out).resolve()
+    try:
+        submissions = _submissions(options, rubric)
+    except OSError as error:
+        raise WrongUse(f"{options.submissions} cannot be read: {error}") from None
     session = Session(
-        _submissions(options, rubric), rubric, checks, out, options.again, user, not options.no_namespaces, _say
+        submissions, rubric, checks, out, options.again, user, not options.no_namespaces, _say
     )
 
     def judge_all(tasks: Sequence[Task]) -> Iterable[Judged]:

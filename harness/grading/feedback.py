@@ -32,7 +32,7 @@ def markdown(grade: Grade) -> str:
     lines.append("")
     for part in grade.parts:
         text = explained(grade, part)
-        if text and part.why != grade.judged.why:
+        if text and (not part.why or part.why != grade.judged.why):
             lines += [f"## {part.part.name}", "", *_block(text), ""]
     return without_seed("\n".join(lines), grade)
 

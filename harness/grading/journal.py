@@ -12,6 +12,8 @@ import pytest
 
 PATIENCE = 2
 """So many checks of one component may run out of time; the rest of them is left out."""
+LONGEST = 20_000
+"""Characters of a text: an error's message may be of any length."""
 
 
 class Journal:
@@ -23,7 +25,7 @@ class Journal:
 
     def write(self, **entry: Any) -> None:
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, default=str) + "\n")
+            file.write(json.dumps(_cut(entry), default=str) + "\n")
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         items[:] = [i for i in items if i.nodeid not in self.done and i.nodeid.partition("::")[0] not in self.without]
@@ -83,23 +85,34 @@ def read(path: Path) -> Kept:
         return kept
     for line in lines:
         try:
-            entry = json.loads(line)
-        except ValueError:
+            _take(kept, json.loads(line))
+        except (ValueError, TypeError, AttributeError):  # cut off, or written by somebody else
             continue
-        if not isinstance(entry, dict):
-            continue
-        if "planned" in entry:
-            kept.begun, kept.planned = True, list(entry["planned"])
-            kept.notes, kept.variants = list(entry.get("notes") or []), dict(entry.get("variants") or {})
-        elif "start" in entry:
-            kept.last, kept.open = str(entry["start"]), True
-        elif "left_out" in entry:
-            kept.left_out.append(str(entry["left_out"]))
-            kept.open = False
-        elif isinstance(entry.get("verdict"), dict):
-            kept.verdicts.append(entry["verdict"])
-            kept.cards.update(entry.get("cards") or {})
-            kept.open = False
-        elif "end" in entry:
-            kept.end = int(entry["end"])
     return kept
+
+
+def _take(kept: Kept, entry: dict[str, Any]) -> None:
+    if "planned" in entry:
+        kept.planned = list(entry["planned"])
+        kept.notes, kept.variants = list(map(str, entry.get("notes") or [])), dict(entry.get("variants") or {})
+        kept.begun = True
+    elif "start" in entry:
+        kept.last, kept.open = str(entry["start"]), True
+    elif "left_out" in entry:
+        kept.left_out.append(str(entry["left_out"]))
+        kept.open = False
+    elif isinstance(entry.get("verdict"), dict):
+        kept.verdicts.append(entry["verdict"])
+        kept.open = False
+        kept.cards.update(entry.get("cards") or {})
+    elif "end" in entry:
+        kept.end = int(entry["end"])
+
+
+def _cut(value: Any) -> Any:
+    """The same with texts of a bearable length."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else f"{value[:LONGEST]} ... (cut here)"
+    if isinstance(value, dict):
+        return {key: _cut(inner) for key, inner in value.items()}
+    return [_cut(inner) for inner in value] if isinstance(value, (list, tuple)) else value

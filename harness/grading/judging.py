@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.core.verdict import CRASHED, TIMED_OUT, Card, Verdict
+from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
 from harness.grading.journal import PATIENCE, Kept
@@ -25,6 +25,7 @@ FINISHED = (0, 1, 5)
 """pytest's exit codes of a run that came to its end."""
 JUDGED, PARTLY, NOT_JUDGED, REFUSED = "judged", "judged in part", "not judged", "refused"
 SUBMISSION = "submission"
+STATUSES = FAILING | {HOLDS, MISSING, NOT_OFFERED}
 OUT_OF_TIME = f"{PATIENCE} checks of it ran out of time"
 ADVICE = re.compile(r"[.;]?\s+[Ii]f it is merely slow: --impl-timeout=SECONDS")
 """Who is graded has no such option."""
@@ -161,20 +162,17 @@ class _Log:
         if kept.planned != expected:
             self.suspicious.append("the checks that it planned are not those that there are")
         for values in kept.verdicts:
-            try:
-                verdict = Verdict.from_dict(values)
-                check = f"{verdict.component}::{verdict.claim}"
-                sound = verdict.sentence == self.checks.claims[verdict.component][verdict.claim] and check in planned
-            except (TypeError, KeyError):
-                sound = False
-            if not sound or check in self.verdicts or (verdict.status == "holds" and verdict.cases < 1):
+            verdict = _verdict(values)
+            check = f"{verdict.component}::{verdict.claim}" if verdict is not None else ""
+            told = self.checks.claims[verdict.component][verdict.claim] if verdict is not None and check in planned else None
+            if verdict is None or told != verdict.sentence or check in self.verdicts:
                 self.suspicious.append("it wrote verdicts that the machine does not write")
             else:
                 self.verdicts[check] = replace(verdict, excused="")
         self.cards |= _cards(kept.cards)
         self.left_out |= dict.fromkeys((c for c in kept.left_out if c in planned), OUT_OF_TIME)
-        self.notes = list(dict.fromkeys([*self.notes, *map(str, kept.notes)]))
-        self.variants |= kept.variants
+        self.notes = list(dict.fromkeys([*self.notes, *kept.notes]))
+        self.variants |= {str(component): str(variant) for component, variant in kept.variants.items()}
         self.suspicious = list(dict.fromkeys(self.suspicious))
 
     def died(self, how: str) -> None:
@@ -289,12 +287,35 @@ def _clean(judged: Judged, folder: Path) -> Judged:
     return Judged.from_dict(clean(judged.as_dict()))
 
 
+def _verdict(values: Mapping[str, Any]) -> Verdict | None:
+    """A verdict from plain values; None where they are not those of one."""
+    try:
+        verdict = Verdict.from_dict(dict(values))
+    except TypeError:
+        return None
+    texts = (verdict.component, verdict.claim, verdict.sentence, verdict.message, verdict.worst, verdict.smallest, verdict.case_id, verdict.where)
+    lists = (verdict.finding, verdict.or_else, verdict.frames, verdict.notes)
+    numbers = (verdict.cases, verdict.violated, verdict.first, verdict.line, verdict.false_alarm, verdict.seconds, verdict.error or 0, verdict.excess or 0)
+    fine = (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(one, tuple) and all(isinstance(text, str) for text in one) for one in lists)
+        and all(isinstance(number, (int, float)) for number in numbers)
+        and isinstance(verdict.heat, tuple)
+        and all(isinstance(row, tuple) and all(isinstance(cell, (int, float)) for cell in row) for row in verdict.heat)
+        and verdict.status in STATUSES
+        and (verdict.status != HOLDS or verdict.cases >= 1)
+    )
+    return verdict if fine else None
+
+
 def _cards(values: Mapping[str, Any]) -> dict[str, Card]:
     """Cards from plain values; what is none is left out."""
     found = {}
     for name, card in values.items():
         try:
-            found[name] = card if isinstance(card, Card) else Card(**{**card, "seen_in": tuple(card["seen_in"])})
+            one = card if isinstance(card, Card) else Card(**{**card, "seen_in": tuple(card["seen_in"])})
         except (TypeError, KeyError):
             continue
+        if all(isinstance(text, str) for text in (one.name, one.component, one.sentence, one.diff, *one.seen_in)):
+            found[name] = one
     return found

@@ -114,8 +114,8 @@ def forbidden(one: Submission, names: Iterable[str]) -> str:
         if file.suffix != ".py":
             continue
         try:
-            tree = ast.parse((folder / file).read_text(encoding="utf-8"))
-        except (SyntaxError, ValueError, RecursionError):
+            tree = ast.parse((folder / file).read_bytes())  # in whatever encoding it declares
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue  # the import will tell
         for node in ast.walk(tree):
             for used in _modules(node):
@@ -132,8 +132,17 @@ def _modules(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ImportFrom) and node.module and not node.level:
         return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     if isinstance(node, ast.Attribute):
-        return [ast.unparse(node)] if isinstance(node.value, (ast.Attribute, ast.Name)) else []
+        return [_dotted(node)]
     if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-        called = ast.unparse(node.func).rpartition(".")[2]
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else _dotted(node.func)
         return [str(node.args[0].value)] if called in ("import_module", "__import__") else []
     return []
+
+
+def _dotted(node: ast.AST) -> str:
+    """``a.b.c``; an empty text where it begins with something else than a name."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""

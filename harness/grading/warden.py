@@ -103,7 +103,7 @@ class _Watched:
         size = _size(self.job.journal)
         if size != self.size:
             self.size, self.progress = size, now
-        pids = processes.descendants(os.getpid())
+        pids = processes.children_of(os.getpid())
         held = processes.held_by(pids)
         if held > limits.memory_mb * MB and len(pids) > 1:
             held = processes.held_by_all(pids)
