@@ -274,7 +274,7 @@ def _deaths(outcome: Outcome, why: str) -> tuple[str, ...]:
 
 def _clean(judged: Judged, folder: Path) -> Judged:
     """Without the names of folders that are different in every run."""
-    inside = re.compile(f"{re.escape(str(folder))}/work/(?:{SUBMISSION}/)?|\\./{SUBMISSION}/")
+    inside = re.compile(f"{re.escape(str(folder / 'work'))}/(?:{SUBMISSION}/)?|\\./{SUBMISSION}/")
     loaded = re.compile(r"_plumbline_(\w+)_[0-9a-f]{8}\b")
 
     def clean(value: Any) -> Any:
@@ -295,7 +295,8 @@ def _verdict(values: Mapping[str, Any]) -> Verdict | None:
         return None
     texts = (verdict.component, verdict.claim, verdict.sentence, verdict.message, verdict.worst, verdict.smallest, verdict.case_id, verdict.where)
     lists = (verdict.finding, verdict.or_else, verdict.frames, verdict.notes)
-    numbers = (verdict.cases, verdict.violated, verdict.first, verdict.line, verdict.false_alarm, verdict.seconds, verdict.error or 0, verdict.excess or 0)
+    counts = (verdict.cases, verdict.violated, verdict.first, verdict.line)
+    numbers = (*counts, verdict.false_alarm, verdict.seconds, verdict.error or 0, verdict.excess or 0)
     fine = (
         all(isinstance(text, str) for text in texts)
         and all(isinstance(one, tuple) and all(isinstance(text, str) for text in one) for one in lists)

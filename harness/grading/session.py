@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -79,7 +78,7 @@ class Session:
             if path.exists():
                 return int(json.loads(path.read_text(encoding="utf-8"))["seed"])
             seed = 100_000_000 + secrets.randbelow(900_000_000)
-            write(path, json.dumps({"version": 1, "seed": seed}) + "\n")
+            json_file.atomically(json.dumps({"version": 1, "seed": seed}) + "\n", path)
             path.chmod(0o600)
             return seed
         except (ValueError, KeyError, TypeError) as error:
@@ -104,18 +103,18 @@ class Session:
         one = grade(judged, self.rubric, self.checks, seed)
         folder = self.out / judged.name
         folder.mkdir(parents=True, exist_ok=True)
-        write(folder / "results.json", feedback.gradescope(one))
-        write(folder / "feedback.md", feedback.markdown(one))
-        write(folder / "grade.json", json.dumps(as_dict(one), indent=1) + "\n")
+        json_file.atomically(feedback.gradescope(one), folder / "results.json")
+        json_file.atomically(feedback.markdown(one), folder / "feedback.md")
+        json_file.atomically(json.dumps(as_dict(one), indent=1) + "\n", folder / "grade.json")
         json_file.write(one.record, folder / "record.json")
         # Last: what stands here is finished.
-        write(folder / "judged.json", json.dumps(judged.as_dict(), default=str) + "\n")
+        json_file.atomically(json.dumps(judged.as_dict(), default=str) + "\n", folder / "judged.json")
         return one
 
     def _write_class(self, grades: Sequence[Grade]) -> None:
-        write(self.out / "grades.csv", tables.as_csv(grades, self.rubric))
-        write(self.out / "class.json", tables.as_json(grades, self.rubric))
-        write(self.out / "class.html", tables.as_page(grades, self.rubric))
+        json_file.atomically(tables.as_csv(grades, self.rubric), self.out / "grades.csv")
+        json_file.atomically(tables.as_json(grades, self.rubric), self.out / "class.json")
+        json_file.atomically(tables.as_page(grades, self.rubric), self.out / "class.html")
 
     def _line(self, number: int, one: Grade) -> str:
         width, digits = max(len(s.name) for s in self.submissions), len(str(len(self.submissions)))
@@ -124,13 +123,6 @@ class Session:
         told = "; ".join(filter(None, (what, remarks)))
         points = f"{one.total:6.2f} of {self.rubric.points:g}"
         return f"{number:>{digits}} of {len(self.submissions)}  {one.name:<{width}}  {points}  {one.judged.seconds:5.1f} s  {told}".rstrip()
-
-
-def write(path: Path, text: str) -> None:
-    """Beside the file, then renamed: readers see the old or the new one, whole."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(beside, path)
 
 
 def here(tasks: Sequence[Task], jobs: int) -> Iterator[Judged]:
