@@ -7,15 +7,15 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Verdict
+from harness.core.verdict import Card, Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
-from harness.grading.journal import PATIENCE, Kept
+from harness.grading.log import Log, cards_of
 from harness.grading.nursery import Nursery
 from harness.grading.rubric import Rubric
 from harness.grading.submissions import Submission, copied, forbidden
@@ -25,8 +25,6 @@ FINISHED = (0, 1, 5)
 """pytest's exit codes of a run that came to its end."""
 JUDGED, PARTLY, NOT_JUDGED, REFUSED = "judged", "judged in part", "not judged", "refused"
 SUBMISSION = "submission"
-STATUSES = FAILING | {HOLDS, MISSING, NOT_OFFERED}
-OUT_OF_TIME = f"{PATIENCE} checks of it ran out of time"
 ADVICE = re.compile(r"[.;]?\s+[Ii]f it is merely slow: --impl-timeout=SECONDS")
 """Who is graded has no such option."""
 
@@ -76,7 +74,7 @@ class Judged:
     def from_dict(cls, values: Mapping[str, Any]) -> Judged:
         lists = {key: tuple(values[key]) for key in ("deaths", "notes", "suspicious")}
         verdicts = tuple(Verdict.from_dict(v) for v in values["verdicts"])
-        return cls(**{**values, **lists, "verdicts": verdicts, "cards": _cards(values["cards"])})
+        return cls(**{**values, **lists, "verdicts": verdicts, "cards": cards_of(values["cards"])})
 
 
 def judge(task: Task, nursery: Nursery) -> Judged:
@@ -96,7 +94,7 @@ def judge(task: Task, nursery: Nursery) -> Judged:
 def _judged(task: Task, nursery: Nursery, blank: Judged, folder: Path) -> Judged:
     limits, started = task.rubric.limits, time.monotonic()
     impl = _laid_out(task, folder)
-    log = _Log(task.checks, task.rubric.names)
+    log = Log(task.checks, task.rubric.names)
     outcome = Outcome()
     for attempt in range(limits.restarts + 1):
         left = limits.seconds - (time.monotonic() - started)
@@ -135,84 +133,6 @@ def _judged(task: Task, nursery: Nursery, blank: Judged, folder: Path) -> Judged
         variants=log.variants, suspicious=tuple(log.suspicious), seconds=time.monotonic() - started,
         memory_mb=outcome.memory_mb, output=outcome.output, apart=outcome.apart,
     ), folder)  # fmt: skip
-
-
-@dataclass
-class _Log:
-    """What is known of a submission after some of its processes."""
-
-    checks: Checks
-    names: Sequence[str]
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    cards: dict[str, Card] = field(default_factory=dict)
-    without: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    deaths: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    variants: dict[str, str] = field(default_factory=dict)
-    suspicious: list[str] = field(default_factory=list)
-
-    def planned(self) -> list[str]:
-        return [f"{component}::{claim}" for component in self.names for claim in self.checks.claims[component]]
-
-    def take(self, kept: Kept) -> None:
-        """What a process wrote, as far as it can be what the machine writes: the process was somebody else's code, too."""
-        planned = set(self.planned())
-        expected = [c for c in self.planned() if c not in self.verdicts and c.partition("::")[0] not in self.without]
-        if kept.planned != expected:
-            self.suspicious.append("the checks that it planned are not those that there are")
-        for values in kept.verdicts:
-            verdict = _verdict(values)
-            check = f"{verdict.component}::{verdict.claim}" if verdict is not None else ""
-            told = self.checks.claims[verdict.component][verdict.claim] if verdict is not None and check in planned else None
-            if verdict is None or told != verdict.sentence or check in self.verdicts:
-                self.suspicious.append("it wrote verdicts that the machine does not write")
-            else:
-                self.verdicts[check] = replace(verdict, excused="")
-        self.cards |= _cards(kept.cards)
-        self.left_out |= dict.fromkeys((c for c in kept.left_out if c in planned), OUT_OF_TIME)
-        self.notes = list(dict.fromkeys([*self.notes, *kept.notes]))
-        self.variants |= {str(component): str(variant) for component, variant in kept.variants.items()}
-        self.suspicious = list(dict.fromkeys(self.suspicious))
-
-    def died(self, how: str) -> None:
-        self.deaths.append(how)
-
-    def blame(self, kept: Kept, how: str) -> None:
-        """The check in flight did it; without one, the component of the last."""
-        component, _, claim = kept.last.partition("::")
-        if component not in self.checks.claims:
-            self.died(how)
-            self.rest(how)
-            return
-        self.died(f"{kept.last if kept.open else component}: {how}")
-        self.without[component] = f"its process died in {kept.last}: {how}"
-        if kept.open and kept.last not in self.verdicts and claim in self.checks.claims[component]:
-            status = TIMED_OUT if "longer than" in how else CRASHED
-            sentence = self.checks.claims[component][claim]
-            self.verdicts[kept.last] = Verdict(component, claim, sentence, status, f"the whole process: {how}")
-
-    def missing(self) -> list[str]:
-        """Checks that a new process could still judge."""
-        done = (*self.verdicts, *self.left_out)
-        return [c for c in self.planned() if c not in done and c.partition("::")[0] not in self.without]
-
-    def rest(self, why: str) -> None:
-        self.left_out |= dict.fromkeys(self.missing(), why)
-
-    def whys(self) -> list[str]:
-        """What kept it from being judged in part, each once."""
-        slow = dict.fromkeys(check.partition("::")[0] for check, why in self.left_out.items() if why == OUT_OF_TIME)
-        return list(dict.fromkeys([*self.deaths, *(f"{name}: {OUT_OF_TIME}, the rest was left out" for name in slow)]))
-
-    def unreached(self) -> dict[str, str]:
-        """Why checks were not judged, by check."""
-        found = {}
-        for check in self.planned():
-            if check not in self.verdicts:
-                component = check.partition("::")[0]
-                found[check] = self.left_out.get(check) or self.without.get(component) or "nothing was written of it"
-        return found
 
 
 def _laid_out(task: Task, folder: Path) -> str:
@@ -285,38 +205,3 @@ def _clean(judged: Judged, folder: Path) -> Judged:
         return [clean(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
     return Judged.from_dict(clean(judged.as_dict()))
-
-
-def _verdict(values: Mapping[str, Any]) -> Verdict | None:
-    """A verdict from plain values; None where they are not those of one."""
-    try:
-        verdict = Verdict.from_dict(dict(values))
-    except TypeError:
-        return None
-    texts = (verdict.component, verdict.claim, verdict.sentence, verdict.message, verdict.worst, verdict.smallest, verdict.case_id, verdict.where)
-    lists = (verdict.finding, verdict.or_else, verdict.frames, verdict.notes)
-    counts = (verdict.cases, verdict.violated, verdict.first, verdict.line)
-    numbers = (*counts, verdict.false_alarm, verdict.seconds, verdict.error or 0, verdict.excess or 0)
-    fine = (
-        all(isinstance(text, str) for text in texts)
-        and all(isinstance(one, tuple) and all(isinstance(text, str) for text in one) for one in lists)
-        and all(isinstance(number, (int, float)) for number in numbers)
-        and isinstance(verdict.heat, tuple)
-        and all(isinstance(row, tuple) and all(isinstance(cell, (int, float)) for cell in row) for row in verdict.heat)
-        and verdict.status in STATUSES
-        and (verdict.status != HOLDS or verdict.cases >= 1)
-    )
-    return verdict if fine else None
-
-
-def _cards(values: Mapping[str, Any]) -> dict[str, Card]:
-    """Cards from plain values; what is none is left out."""
-    found = {}
-    for name, card in values.items():
-        try:
-            one = card if isinstance(card, Card) else Card(**{**card, "seen_in": tuple(card["seen_in"])})
-        except (TypeError, KeyError):
-            continue
-        if all(isinstance(text, str) for text in (one.name, one.component, one.sentence, one.diff, *one.seen_in)):
-            found[name] = one
-    return found

@@ -11,7 +11,7 @@ import pytest
 from harness.core.verdict import Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
-from harness.grading.judging import _Log
+from harness.grading.log import Log
 
 CHECKS = Checks({"part": {"agrees": "its numbers agree", "grows": "it grows"}, "whole": {"agrees": "its numbers agree"}}, {}, {}, {}, {})
 PLANNED = ["part::agrees", "part::grows", "whole::agrees"]
@@ -33,7 +33,7 @@ def test_a_process_that_died_in_a_check(tmp_path: Path) -> None:
         {"verdict": verdict("part", "agrees"), "cards": {}}, {"start": "part::grows"}, end='{"verdict": {"comp',
     )  # fmt: skip
     assert kept.begun and kept.open and kept.last == "part::grows" and kept.end is None
-    log = _Log(CHECKS, ("part", "whole"))
+    log = Log(CHECKS, ("part", "whole"))
     log.take(kept)
     log.blame(kept, "it was killed by signal 11")
     assert log.suspicious == [] and log.missing() == ["whole::agrees"]
@@ -46,7 +46,7 @@ def test_a_process_that_died_in_a_check(tmp_path: Path) -> None:
 def test_one_that_died_between_checks(tmp_path: Path) -> None:
     """A thread of theirs ended it: the component that was judged last did it, as far as anybody knows."""
     kept = written(tmp_path / "j", {"planned": PLANNED}, {"start": "part::agrees"}, {"verdict": verdict("part", "agrees")})
-    log = _Log(CHECKS, ("part", "whole"))
+    log = Log(CHECKS, ("part", "whole"))
     log.take(kept)
     log.blame(kept, "it was killed by signal 9")
     assert list(log.verdicts) == ["part::agrees"] and log.missing() == ["whole::agrees"]
@@ -60,7 +60,7 @@ def test_nothing_and_nonsense(tmp_path: Path) -> None:
         tmp_path / "j", 3, [], None, {"planned": 7}, {"end": "x"}, {"end": [1]}, {"verdict": 5}, {"start": None}, {"left_out": {}},
         {"verdict": verdict("part", "agrees"), "cards": 3}, {"planned": PLANNED, "variants": 3}, end="\x00\xff\n",
     )  # fmt: skip
-    log = _Log(CHECKS, ("part", "whole"))
+    log = Log(CHECKS, ("part", "whole"))
     log.take(kept)
     assert set(log.unreached()) >= {"part::grows", "whole::agrees"}
 
@@ -74,14 +74,14 @@ def test_nothing_and_nonsense(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_verdicts_that_the_machine_does_not_write(changes: dict[str, Any], tmp_path: Path) -> None:
     """They do not count, and a person is told."""
-    log = _Log(CHECKS, ("part", "whole"))
+    log = Log(CHECKS, ("part", "whole"))
     log.take(written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees") | changes, "cards": {}}))
     assert log.verdicts == {} and log.suspicious == ["it wrote verdicts that the machine does not write"]
 
 
 def test_other_checks_than_there_are_and_two_verdicts_of_one(tmp_path: Path) -> None:
     """The first counts; both are told."""
-    log = _Log(CHECKS, ("part", "whole"))
+    log = Log(CHECKS, ("part", "whole"))
     broken = verdict("part", "agrees", status="violated")
     log.take(written(tmp_path / "j", {"planned": PLANNED[:1]}, {"verdict": broken}, {"verdict": verdict("part", "agrees")}))
     assert log.verdicts["part::agrees"].status == "violated" and len(log.suspicious) == 2
@@ -91,7 +91,7 @@ def test_a_card_that_is_none_is_left_out(tmp_path: Path) -> None:
     """Reports read cards: all of their fields are texts."""
     good = {"name": "part.slip", "component": "part", "sentence": "s", "diff": "d", "seen_in": ["a"]}
     cards = {"part.slip": good, "part.a": {**good, "diff": 3}, "part.b": {"name": "x"}, "part.c": {**good, "seen_in": 3}, "part.d": 5}
-    log = _Log(CHECKS, ("part", "whole"))
+    log = Log(CHECKS, ("part", "whole"))
     log.take(written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees"), "cards": cards}))
     assert list(log.cards) == ["part.slip"]
 
