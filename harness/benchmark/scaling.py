@@ -9,7 +9,7 @@ import numpy
 from numpy.typing import NDArray
 
 from harness.benchmark.timing import Rounds, order_statistics, ratio
-from harness.core.benchmark import Interval
+from harness.core.benchmark import OFF, Interval
 from harness.numerics.statistics import normal_quantile
 
 Array = NDArray[numpy.float64]
@@ -22,9 +22,6 @@ STILL = math.log(1.1)
 """A cost that grows by less than a tenth over all sizes, or by less than its noise, is taken for constant."""
 NOISY = 1.0
 """An interval wider than one power cannot tell linear from quadratic."""
-OFF = 0.5
-"""Half a power beyond the law is another law. Less is not: caches that no longer hold the data make each step dearer, a
-factor of three over a range of 32 sizes adds 0.3."""
 WORDS = {0: "constant", 1: "linear", 2: "quadratic", 3: "cubic", 4: "to the fourth power"}
 STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 10: 2.23}
 """97.5 % quantiles of Student's t by degrees of freedom; beyond ten, 2.2 is a little wide."""
@@ -92,7 +89,7 @@ def told(exponent: Interval, law: float | None, axis: str = "T") -> str:
     if exponent.low > law + OFF:
         word = WORDS.get(nearest) if abs(exponent.value - nearest) <= OFF / 2 else None
         return f"{grows}: {word} where the law is {law:g}" if word else f"{grows}: faster than the law, {axis}^{law:g}"
-    if exponent.high < law - OFF:
+    if exponent.high < law and exponent.value < law - OFF / 2:
         return f"{grows}: less than the law, {axis}^{law:g}, over this range"
     if exponent.value > law + OFF / 2:
         return f"{grows}: perhaps faster than the law, {axis}^{law:g}"

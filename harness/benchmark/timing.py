@@ -20,8 +20,9 @@ SHORTEST = 1e-3
 MOST_REPEATS = 1000
 OVERRUN = 3
 """So many times the budget is spent at most on reaching ``least_rounds``; then there are fewer rounds, and the intervals say so."""
-NOISY = 1.5
-"""A ratio whose interval's ends are further apart than this factor is called noisy: it cannot tell 1.2 times from none."""
+NOISY, HOPELESS = 1.5, 3.0
+"""A ratio is called noisy where its interval's ends are further apart than the first factor and 1 lies between them, so that
+not even the faster one is known; or further apart than the second."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def ratio(a: Rounds, b: Rounds) -> Interval:
     rank, enough = order_statistics(len(ratios))
     low, high = ratios[rank], ratios[-1 - rank]
     middle = math.exp(float(numpy.median(numpy.log(ratios))))
-    return Interval(middle, low, high, noisy=not enough or high > NOISY * low)
+    return Interval(middle, low, high, noisy=not enough or high > (NOISY if low <= 1 <= high else HOPELESS) * low)
 
 
 def order_statistics(n: int, confidence: float = 0.95) -> tuple[int, bool]:

@@ -12,6 +12,10 @@ BELIEVABLE = 1.25
 """A share of the roofline beyond this is a mistake: work that was left out, or a wrong count. The rate of a matrix product was seen
 to differ by 3 % from run to run, that of memory, which other programs share, by more."""
 
+OFF = 0.5
+"""Half a power beyond the law is another law. Less is not: caches that no longer hold the data make each step dearer, and a
+factor of three over a range of 32 sizes adds 0.3."""
+
 
 @dataclass(frozen=True)
 class Law:

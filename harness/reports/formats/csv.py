@@ -23,12 +23,12 @@ def render(record: Record) -> str:
             error = v.excess if v.failing else v.error
             writer.writerow([
                 v.component, v.claim, v.status, "" if error is None else f"{error:.6g}", v.cases, v.violated,
-                " ".join(v.finding), _plain(v.message), v.where, v.line or "", v.case_id, f"{v.seconds:.3f}",
+                " ".join(v.finding), plain(v.message), v.where, v.line or "", v.case_id, f"{v.seconds:.3f}",
             ])  # fmt: skip
     return text.getvalue()
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """In one line; no spreadsheet takes it for a formula."""
     line = " ".join(text.split())
     return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from harness.core.verdict import MISSING, NOT_OFFERED, Record, Verdict
+from harness.reports.formats._benchmarks import drawn as benchmarks
 from harness.reports.formats._drawing import Drawing, dependencies
 from harness.reports.formats._format import Format, Told, counted, judged, status_of, told, verdict_line
 from harness.reports.next_step import next_step
@@ -27,6 +28,7 @@ def render(record: Record) -> str:
         next=" ".join(" ".join(next_step(record)).split()), findings=[_card(one) for one in told(record)],
         shared=_shared(record), rows=[_row(record, name) for name in record.order if record.of(name)],
         facts=[_fact(fact) for fact in record.facts], drawing=_drawn(record), bar=_bar, signs=SIGNS, state=_state,
+        benchmarks=benchmarks(record),
     )  # fmt: skip
     return page.rstrip() + "\n"
 

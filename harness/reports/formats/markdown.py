@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.core.verdict import MISSING, NOT_OFFERED, Record
+from harness.reports.formats._benchmarks import markdown
 from harness.reports.formats._format import Format, judged, status_of, told, verdict_line
 from harness.reports.next_step import next_step
 from harness.reports.text import notes, trust
@@ -21,6 +22,8 @@ def render(record: Record) -> str:
             lines += [f"### {one.title}{where}", "", _escaped(one.line), "", *_block(one.text), ""]
     if record.facts:
         lines += ["## Facts", "", *(f"- `{f.component}`: {_escaped(f.sentence)} ({_escaped(f.how)})" for f in record.facts), ""]
+    if record.benchmarks:
+        lines += ["## Benchmarks", "", *markdown(record.benchmarks, _escaped)]
     told_notes = list(notes(record))
     if told_notes:
         lines += ["## Notes", "", *(f"- {_escaped(note)}" for note in told_notes), ""]
