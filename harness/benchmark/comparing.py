@@ -10,9 +10,10 @@ from harness.core.benchmark import OFF, Benchmark, Exponent, Interval, Ratio
 
 SLOWER, FASTER, SAME, NOISY, NEW, GONE = "slower", "faster", "same", "noisy", "new", "gone"
 MORE, LESS, STEEPER, FLATTER = "more memory", "less memory", "steeper", "flatter"
-PROCESSES = 1.05
+PROCESSES = 1.1
 """A factor below this is no difference. One process differs from the next by where things lie in memory, which no interval from
-inside one process contains (Mytkowicz and others 2009)."""
+inside one process contains (Mytkowicz and others 2009): six processes on a busy machine gave 1.60 (1.49 to 1.70) to 1.94 (1.83 to
+2.34) for the same two functions."""
 NOTICEABLE = 1.02
 """Memory is counted, not sampled; less than this is alignment."""
 

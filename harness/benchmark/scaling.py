@@ -91,8 +91,8 @@ def told(exponent: Interval, law: float | None, axis: str = "T") -> str:
         return f"{grows}: {word} where the law is {law:g}" if word else f"{grows}: faster than the law, {axis}^{law:g}"
     if exponent.high < law and exponent.value < law - OFF / 2:
         return f"{grows}: less than the law, {axis}^{law:g}, over this range"
-    if exponent.value > law + OFF / 2:
-        return f"{grows}: perhaps faster than the law, {axis}^{law:g}"
+    if exponent.low > law and exponent.value > law + OFF / 2:
+        return f"{grows}: a little faster than the law, {axis}^{law:g}; caches that no longer hold the data do that"
     return f"{grows}, as it should"
 
 

@@ -13,11 +13,19 @@ from typing import Any
 
 import numpy
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 from harness.core.benchmark import Interval
 
 SHORTEST = 1e-3
 """Seconds that a timed part lasts at least: the clock's own grain and call are then below a thousandth of it."""
 MOST_REPEATS = 1000
+TRIES, INTERRUPTIBLE = 3, 0.01
+"""So often a timed part is tried in its turn where the system gave the processor to somebody else meanwhile; one longer than so
+many seconds is hardly ever spared on a busy machine, and stays as it is."""
 OVERRUN = 3
 """So many times the budget is spent at most on reaching ``least_rounds``; then there are fewer rounds, and the intervals say so."""
 NOISY, HOPELESS = 1.5, 3.0
@@ -65,9 +73,14 @@ class _Runner:
         if self.error:
             return math.inf
         try:
-            calls = [self.contender.prepare() for _ in range(repeats)]
-            with _undisturbed():
-                taken, self.last = _timed(calls, self.contender.synchronise)
+            for _ in range(TRIES):
+                calls = [self.contender.prepare() for _ in range(repeats)]
+                with _undisturbed():
+                    before = _interruptions()
+                    taken, self.last = _timed(calls, self.contender.synchronise)
+                    spared = _interruptions() == before
+                if spared or taken > INTERRUPTIBLE:
+                    break
         except Exception as error:  # somebody's code: whatever it raises is told, and the others go on
             self.error = f"{type(error).__name__}: {error}"
             return math.inf
@@ -181,6 +194,11 @@ def _timed(calls: list[Callable[[], Any]], synchronise: Callable[[], None] | Non
     if synchronise is not None:
         synchronise()
     return max(time.perf_counter() - start, 1e-9), result
+
+
+def _interruptions() -> int:
+    """How often this process had to give way so far; always 0 where the system does not count it (Windows)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw if resource is not None else 0
 
 
 @contextmanager

@@ -119,14 +119,18 @@ def test_the_slope_at_the_end_needs_no_model() -> None:
         (Interval(2.9, 2.8, 3.0), 2.0, "grows like T^2.90 (2.80 to 3.00): cubic where the law is 2"),
         (Interval(2.6, 2.55, 2.7), 2.0, "grows like T^2.60 (2.55 to 2.70): faster than the law, T^2"),
         (Interval(1.0, 0.9, 1.1), 2.0, "grows like T^1.00 (0.90 to 1.10): less than the law, T^2, over this range"),
-        (Interval(2.6, 2.4, 2.8), 2.0, "grows like T^2.60 (2.40 to 2.80): perhaps faster than the law, T^2"),
+        (Interval(2.3, 1.9, 2.7), 2.0, "grows like T^2.30 (1.90 to 2.70), as it should"),
+        (
+            Interval(2.6, 2.4, 2.8), 2.0,
+            "grows like T^2.60 (2.40 to 2.80): a little faster than the law, T^2; caches that no longer hold the data do that",
+        ),
         (Interval(0.6, 0.48, 0.73), 1.0, "grows like T^0.60 (0.48 to 0.73): less than the law, T^1, over this range"),
         (Interval(1.6, 1.4, 2.1), 2.0, "grows like T^1.60 (1.40 to 2.10), as it should"),
         (Interval(1.9, 1.1, 2.7, noisy=True), 2.0, "too uncertain to say: between T^1.10 and T^2.70"),
         (Interval(1.0, 0.95, 1.05), 0.0, "grows like T^1.00 (0.95 to 1.05): linear where the law is 0"),
         (Interval(-0.001, -0.02, 0.03), 0.0, "stays about the same: T^0.00 (-0.02 to 0.03), as it should"),
     ],
-)
+)  # fmt: skip
 def test_it_is_told_in_words(interval: Interval, law: float | None, sentence: str) -> None:
     """A whole law's word only near a whole number; slower than the law is never a reproach."""
     assert told(interval, law) == sentence

@@ -39,6 +39,7 @@ class Clock:
 def clock(monkeypatch) -> Clock:
     found = Clock()
     monkeypatch.setattr("harness.benchmark.timing.time", found)
+    monkeypatch.setattr("harness.benchmark.timing._interruptions", lambda: 0)
     return found
 
 
@@ -89,6 +90,20 @@ def test_calls_are_repeated_only_as_far_as_preparing_them_can_be_paid(clock) -> 
     assert 1 <= found["dear"].repeats <= 4 and found["cheap"].repeats in (100, 101) and found["long"].repeats == 1
     assert ratio(found["long"], found["cheap"]).value == pytest.approx(200)
     assert summary(found["long"]) == pytest.approx((2e-3, 2e-3, 2e-3))
+
+
+def test_what_was_interrupted_is_timed_again_unless_it_is_long(clock, monkeypatch) -> None:
+    """Up to three times in its turn, each freshly prepared; the last counts. A long one is kept as it is."""
+    interrupted = itertools.cycle([0, 1, 1, 2, 2, 2])  # before and after: yes, yes, no
+    monkeypatch.setattr("harness.benchmark.timing._interruptions", lambda: next(interrupted))
+    lasts = itertools.cycle([0.009, 0.008, 0.002])
+    prepared: list[int] = []
+    short = Contender("short", lambda: (prepared.append(1), clock.takes(next(lasts)))[1])
+    assert interleaved([short], seconds=5, most_rounds=4)["short"].seconds == pytest.approx((0.002,) * 4)
+    assert len(prepared) == 3 * (2 + 4)
+    monkeypatch.setattr("harness.benchmark.timing._interruptions", itertools.count().__next__)
+    long = interleaved([Contender("long", lambda: (prepared.append(1), clock.takes(0.5))[1])], seconds=5, most_rounds=4)["long"]
+    assert long.seconds == (0.5,) * 4 and len(prepared) == 3 * (2 + 4) + 2 + 4
 
 
 def test_whoever_raises_is_told_and_the_others_go_on(clock) -> None:
