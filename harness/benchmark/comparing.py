@@ -12,8 +12,8 @@ SLOWER, FASTER, SAME, NOISY, NEW, GONE = "slower", "faster", "same", "noisy", "n
 MORE, LESS, STEEPER, FLATTER = "more memory", "less memory", "steeper", "flatter"
 PROCESSES = 1.1
 """A factor below this is no difference. One process differs from the next by where things lie in memory, which no interval from
-inside one process contains (Mytkowicz and others 2009): six processes on a busy machine gave 1.60 (1.49 to 1.70) to 1.94 (1.83 to
-2.34) for the same two functions."""
+inside one process contains (Mytkowicz and others 2009): six processes on a busy machine gave 1.65 (1.61 to 1.74) to 1.80 (1.76 to
+1.84) for the same two functions."""
 NOTICEABLE = 1.02
 """Memory is counted, not sampled; less than this is alignment."""
 

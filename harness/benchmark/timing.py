@@ -9,23 +9,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
 
 from harness.core.benchmark import Interval
 
 SHORTEST = 1e-3
 """Seconds that a timed part lasts at least: the clock's own grain and call are then below a thousandth of it."""
 MOST_REPEATS = 1000
-TRIES, INTERRUPTIBLE = 3, 0.01
-"""So often a timed part is tried in its turn where the system gave the processor to somebody else meanwhile; one longer than so
-many seconds is hardly ever spared on a busy machine, and stays as it is."""
+SCHEDULE = Path("/proc/thread-self/schedstat")
+"""Linux: nanoseconds that this thread has run, and that it was ready and waited for a processor."""
 OVERRUN = 3
 """So many times the budget is spent at most on reaching ``least_rounds``; then there are fewer rounds, and the intervals say so."""
 NOISY, HOPELESS = 1.5, 3.0
@@ -73,14 +68,9 @@ class _Runner:
         if self.error:
             return math.inf
         try:
-            for _ in range(TRIES):
-                calls = [self.contender.prepare() for _ in range(repeats)]
-                with _undisturbed():
-                    before = _interruptions()
-                    taken, self.last = _timed(calls, self.contender.synchronise)
-                    spared = _interruptions() == before
-                if spared or taken > INTERRUPTIBLE:
-                    break
+            calls = [self.contender.prepare() for _ in range(repeats)]
+            with _undisturbed():
+                taken, self.last = _timed(calls, self.contender.synchronise)
         except Exception as error:  # somebody's code: whatever it raises is told, and the others go on
             self.error = f"{type(error).__name__}: {error}"
             return math.inf
@@ -184,21 +174,31 @@ def _warm(runner: _Runner, share: float) -> None:
 
 
 def _timed(calls: list[Callable[[], Any]], synchronise: Callable[[], None] | None) -> tuple[float, Any]:
-    """Seconds of all calls one after the other, and what the last one returned."""
+    """Seconds of all calls one after the other, and what the last one returned.
+
+    What the calling thread waited for a processor is taken off: on a busy machine it falls on long calls and spares short
+    ones, so that it would make right code grow faster than it does.
+    """
     result: Any = None
     if synchronise is not None:
         synchronise()
+    before = _waited()
     start = time.perf_counter()
     for call in calls:
         result = call()
     if synchronise is not None:
         synchronise()
-    return max(time.perf_counter() - start, 1e-9), result
+    taken = time.perf_counter() - start
+    waited = _waited() - before
+    return max(taken - waited if waited < taken else taken, 1e-9), result
 
 
-def _interruptions() -> int:
-    """How often this process had to give way so far; always 0 where the system does not count it (Windows)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw if resource is not None else 0
+def _waited() -> float:
+    """Seconds that this thread has so far been kept waiting for a processor by other programs; always 0 where the system does not tell."""
+    try:
+        return int(SCHEDULE.read_bytes().split()[1]) * 1e-9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     started = time.time()
     seconds, sizes = (2.0, (32, 64, 128, 256, 512)) if given.quick else (25.0, (64, 128, 256, 512, 1024, 2048))
-    small = sizes[:-1] if given.quick else (32, 64, 128, 256, 384)
+    small = sizes[:-1] if given.quick else (128, 192, 256, 384, 512)
     roofs = None if given.quick else rates()
     tell = partial(print, file=sys.stderr) if sys.stderr.isatty() else None
     with torch.no_grad():

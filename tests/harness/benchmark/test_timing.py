@@ -9,6 +9,7 @@ import weakref
 import numpy
 import pytest
 
+from harness.benchmark import timing
 from harness.benchmark.timing import Contender, Rounds, interleaved, order_statistics, ratio, summary
 from harness.numerics.statistics import binomial_two_sided
 
@@ -39,7 +40,7 @@ class Clock:
 def clock(monkeypatch) -> Clock:
     found = Clock()
     monkeypatch.setattr("harness.benchmark.timing.time", found)
-    monkeypatch.setattr("harness.benchmark.timing._interruptions", lambda: 0)
+    monkeypatch.setattr("harness.benchmark.timing._waited", lambda: 0.0)
     return found
 
 
@@ -92,18 +93,27 @@ def test_calls_are_repeated_only_as_far_as_preparing_them_can_be_paid(clock) -> 
     assert summary(found["long"]) == pytest.approx((2e-3, 2e-3, 2e-3))
 
 
-def test_what_was_interrupted_is_timed_again_unless_it_is_long(clock, monkeypatch) -> None:
-    """Up to three times in its turn, each freshly prepared; the last counts. A long one is kept as it is."""
-    interrupted = itertools.cycle([0, 1, 1, 2, 2, 2])  # before and after: yes, yes, no
-    monkeypatch.setattr("harness.benchmark.timing._interruptions", lambda: next(interrupted))
-    lasts = itertools.cycle([0.009, 0.008, 0.002])
-    prepared: list[int] = []
-    short = Contender("short", lambda: (prepared.append(1), clock.takes(next(lasts)))[1])
-    assert interleaved([short], seconds=5, most_rounds=4)["short"].seconds == pytest.approx((0.002,) * 4)
-    assert len(prepared) == 3 * (2 + 4)
-    monkeypatch.setattr("harness.benchmark.timing._interruptions", itertools.count().__next__)
-    long = interleaved([Contender("long", lambda: (prepared.append(1), clock.takes(0.5))[1])], seconds=5, most_rounds=4)["long"]
-    assert long.seconds == (0.5,) * 4 and len(prepared) == 3 * (2 + 4) + 2 + 4
+def test_waiting_for_a_processor_is_no_time_of_the_call(clock, monkeypatch) -> None:
+    """Three seconds, of which other programs had two; but never more than the call took, for the two clocks are read one after the other."""
+    waited = [0.0]
+    monkeypatch.setattr("harness.benchmark.timing._waited", lambda: waited[0])
+
+    def call(others: float) -> None:
+        clock.takes(3.0)()
+        waited[0] += others
+
+    found = interleaved([Contender("two", lambda: lambda: call(2.0)), Contender("more", lambda: lambda: call(3.1))], seconds=60, most_rounds=4)
+    assert found["two"].seconds == pytest.approx((1.0,) * 4) and found["more"].seconds == pytest.approx((3.0,) * 4)
+
+
+def test_the_system_is_asked_how_long_it_kept_us_waiting(monkeypatch, tmp_path) -> None:
+    """The second number of the file, in nanoseconds; 0 where there is none, or something else."""
+    monkeypatch.setattr(timing, "SCHEDULE", tmp_path / "schedstat")
+    assert timing._waited() == 0.0
+    timing.SCHEDULE.write_text("1010046 5334681 4\n")
+    assert timing._waited() == pytest.approx(5.334681e-3)
+    timing.SCHEDULE.write_text("nothing of the kind\n")
+    assert timing._waited() == 0.0
 
 
 def test_whoever_raises_is_told_and_the_others_go_on(clock) -> None:
