@@ -68,8 +68,9 @@ def _allocations(profiler: Any) -> Iterator[tuple[int, int, int]]:
     while waiting:
         event = waiting.pop()
         waiting += event.children
-        if event.tag == _EventType.Allocation and event.extra_fields.device.type == "cpu":
-            yield event.start_time_ns, event.extra_fields.alloc_size, event.extra_fields.ptr
+        kind, fields = event.typed
+        if kind == _EventType.Allocation and fields.device.type == "cpu":
+            yield event.start_time_ns, fields.alloc_size, fields.ptr
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def told(exponent: Interval, law: float | None, axis: str = "T") -> str:
     if exponent.high < law and exponent.value < law - OFF / 2:
         return f"{grows}: less than the law, {axis}^{law:g}, over this range"
     if exponent.low > law and exponent.value > law + OFF / 2:
-        return f"{grows}: a little faster than the law, {axis}^{law:g}; caches that no longer hold the data do that"
+        return f"{grows}: a little faster than the law, {axis}^{law:g}; caches that no longer hold the data can do that"
     return f"{grows}, as it should"
 
 
