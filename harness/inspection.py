@@ -6,6 +6,7 @@ import difflib
 import importlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -113,7 +114,7 @@ def reference_door(contracts: Mapping[str, Contract], edits: tuple[Any, ...] = (
         name: FunctionAdapter(contract.reference) if contract.is_function else ClassAdapter(contract.reference)
         for name, contract in contracts.items()
     }
-    around = partial(applied, edits)
+    around: Any = partial(applied, edits) if edits else nullcontext
     return Door(options.pop("name", "the reference"), adapters, contracts, around=around, **options)
 
 

@@ -203,21 +203,7 @@ class Bench:
     def restricted(self, contract: Contract, case: Case) -> Case:
         """The case without the optional parameters that the subject does not have (a bias-less model, say)."""
         offer = self.subject.offers(contract.name)
-        if offer is None or not offer.absent:
-            return case
-        absent = set(offer.absent)
-
-        def without(value: Any, name: str) -> Any:
-            if name in absent:
-                return None
-            if isinstance(value, dict):
-                return {k: without(v, k) for k, v in value.items()}
-            if isinstance(value, list):
-                return [without(v, "") for v in value]
-            return value
-
-        calls = tuple(c.with_arguments({k: without(v, k) for k, v in c.arguments.items()}) for c in case.calls)
-        return replace(case, calls=calls)
+        return case.without(offer.absent) if offer is not None and offer.absent else case
 
     # precision -------------------------------------------------------------------------------------------------------
 

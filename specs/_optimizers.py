@@ -110,6 +110,18 @@ class TorchForm:
             param.grad = None
         return [param.detach() for param in self.params]
 
+    def step_ready(self, grads: Gradients) -> Callable[[], list[torch.Tensor]]:
+        """For timing: the gradients are in place, and only their own step is left."""
+        for param, grad in zip(self.params, grads, strict=True):
+            param.grad = grad
+        step, params = self.optimizer.step, self.params
+
+        def stepped() -> list[torch.Tensor]:
+            step()
+            return [param.detach() for param in params]
+
+        return stepped
+
     def __deepcopy__(self, memo: Any) -> Any:
         raise NotOffered("torch copies optimisers by their state_dict: a deep copy loses what subclasses add")
 

@@ -14,6 +14,7 @@ from harness.core.contract import Contract, Variant
 from harness.core.fact import Measure
 from harness.domains.tensors import make, parameters, seeds
 from reference_model.adamw import adamw
+from specs import _workloads_of_tools as workloads
 from specs._adam import (
     ended,
     groups_keep_their_own_settings,
@@ -260,6 +261,7 @@ CONTRACT = Contract(
         ),
     ),
     sources=("Loshchilov & Hutter 2019, algorithm 2", "Kingma & Ba 2015, algorithm 1", "torch.optim.AdamW"),
+    workloads=workloads.ADAMW,
     claims=(
         Claim("rounds_like_the_reference_in_float32", "in float32 it is as accurate as the reference",
               rounds_like_the_reference_in_float32, broken_by="second_moment_in_bfloat16", max_cases=8),

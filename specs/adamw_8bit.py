@@ -18,6 +18,7 @@ from harness.core.fact import Fact, Measure
 from harness.domains.tensors import make, parameters, seeds
 from reference_model.adamw import adamw
 from reference_model.adamw_8bit import adamw_8bit
+from specs import _workloads_of_tools as workloads
 from specs._adam import (
     ended,
     groups_keep_their_own_settings,
@@ -268,6 +269,7 @@ CONTRACT = Contract(
         Measure("memory_saved", "how much less that is than in 32 bits", memory_saved, large_cases),
     ),
     sources=("Dettmers et al. 2022 (8-bit optimizers), sections 2 and 3", "bitsandbytes AdamW8bit"),
+    workloads=workloads.ADAMW_8BIT,
     claims=(
         Claim("first_step_is_adamw_s", "the first step is that of the 32-bit optimiser", first_step_is_adamw_s, broken_by="quantised_parameters"),
         Claim("trajectory_is_within_the_bound", "it stays as close to the 32-bit optimiser as eight bits allow", trajectory_is_within_the_bound,

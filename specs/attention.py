@@ -13,6 +13,7 @@ from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
 from harness.domains.tensors import ORDINARY, seeds, tensors
 from reference_model.attention import attention
+from specs import _workloads_of_models as workloads
 from specs._dialects import CS336_HEADS, PICO_HEADS
 from specs._parameters import ATTENTION
 from specs._rotary import ROTARY, ROTARY_HALVES, rotary_variants
@@ -281,6 +282,7 @@ CONTRACT = Contract(
     headline=True,
     variants=rotary_variants(attention, "k = k.transpose(1, 2)", "k"),
     sources=("Vaswani et al. 2017, sections 3.2.1 to 3.2.3", "openai/gpt-2 src/model.py attn"),
+    workloads=workloads.ATTENTION,
     claims=(
         Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="one_future_position",
               max_cases=30),

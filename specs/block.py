@@ -14,6 +14,7 @@ from harness.core.claim import Claim, Trial
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.domains.tensors import ORDINARY, tensors
 from reference_model.block import block
+from specs import _workloads_of_models as workloads
 from specs._dialects import PICO_BLOCK
 from specs._parameters import BLOCK
 from specs._sizes import SIZES
@@ -213,6 +214,7 @@ CONTRACT = Contract(
         ),
     ),
     sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py block"),
+    workloads=workloads.BLOCK,
     claims=(
         Claim("identity_without_its_sublayers", "with output projections of zeros it returns x itself", identity_without_its_sublayers,
               broken_by="residual_normalised"),

@@ -10,6 +10,7 @@ from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import FAMILIES, tensors
 from reference_model.gelu import gelu
+from specs import _workloads as workloads
 
 
 @st.composite
@@ -68,6 +69,7 @@ CONTRACT = Contract(
         ),
     ),
     sources=("Hendrycks & Gimpel 2016, section 2", "openai/gpt-2 src/model.py gelu"),
+    workloads=workloads.GELU,
     claims=(
         Claim("odd_part_is_half_x", "gelu(x) - gelu(-x) is x", odd_part_is_half_x, broken_by="square_for_cube"),
         Claim("tails_are_right", "values and slopes are right and finite up to 1e4 on both sides", tails_are_right,

@@ -15,6 +15,7 @@ from harness.core.subject import Told
 from harness.domains.tensors import seeds, token_ids
 from reference_model.config import Config, parameter_count
 from reference_model.gpt2 import gpt2
+from specs import _workloads_of_models as workloads
 from specs._dialects import PICO_MODEL
 from specs._parameters import GPT2
 from specs._sizes import SIZES
@@ -230,6 +231,7 @@ CONTRACT = Contract(
     },
     deck_size=25,
     sources=("Radford et al. 2018, section 3.1", "Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py model"),
+    workloads=workloads.MODEL,
     claims=(
         Claim("is_causal", "an id changes nothing before its position", is_causal, broken_by="shifted_by_one"),
         Claim("a_prefix_stands_alone", "the first ids alone give what they give in the whole", a_prefix_stands_alone,

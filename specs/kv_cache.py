@@ -12,6 +12,7 @@ from harness.core.contract import Contract, Variant
 from harness.core.fact import Fact, Measure
 from harness.domains.tensors import make
 from reference_model.kv_cache import kv_cache
+from specs import _workloads_of_models as workloads
 from specs._caches import (
     CALLS,
     OPTIONAL_METHODS,
@@ -123,6 +124,7 @@ CONTRACT = Contract(
     measures=(
         Measure("memory", "what the cache holds in memory, beside 2 x batch x positions x width numbers", memory, memory_cases),
     ),
+    workloads=workloads.STEPS,
     claims=(
         Claim("any_split_gives_the_whole", "however the sequence is cut, the whole comes out", any_split_gives_the_whole,
               broken_by="mask_rows_from_zero"),

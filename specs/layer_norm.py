@@ -9,6 +9,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import parameters, tensors
 from reference_model.layer_norm import layer_norm
+from specs import _workloads as workloads
 from specs._dialects import PICO_NORM
 from specs._sizes import SIZES
 
@@ -118,6 +119,7 @@ CONTRACT = Contract(
     size_names=SIZES,
     headline=True,
     sources=("Ba et al. 2016, equations 3 and 4", "openai/gpt-2 src/model.py norm"),
+    workloads=workloads.LAYER_NORM,
     claims=(
         Claim("unchanged_by_a_shift", "adding a constant to x changes nothing", unchanged_by_a_shift, broken_by="root_mean_square"),
         Claim("unchanged_by_a_scale", "scaling x changes nothing, up to eps", unchanged_by_a_scale, broken_by="eps_outside_the_root"),

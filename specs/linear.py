@@ -11,6 +11,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import ORDINARY, tensors
 from reference_model.linear import linear
+from specs import _workloads as workloads
 from specs._dialects import CS336_LINEAR, PICO_LINEAR
 from specs._parameters import BIASES, WEIGHTS
 from specs._transformer import elsewhere, learned, output, tolerance
@@ -133,6 +134,7 @@ CONTRACT = Contract(
     order=16,
     deck_size=26,
     sources=("torch.nn.Linear", "openai/gpt-2 src/model.py conv1d, with the weight the other way round"),
+    workloads=workloads.LINEAR,
     claims=(
         Claim("weight_is_out_in", "weight[o, i] carries x[i] to out[o]", weight_is_out_in, broken_by="weight_transposed"),
         Claim("nothing_in_gives_the_bias", "an x of zeros gives the bias, or zeros where there is none", nothing_in_gives_the_bias,

@@ -2,6 +2,7 @@
 
 from harness.core.contract import Contract
 from reference_model.lora import lora
+from specs import _workloads_of_tools as workloads
 from specs._low_rank import cases, claims, invalid_cases
 from specs._low_rank_script import CALLS, OPTIONAL_METHODS
 from specs._scaling_law import MEASURES
@@ -22,5 +23,6 @@ CONTRACT = Contract(
     deck_size=32,
     sources=("Hu et al. 2021, section 4.1, equation 3", "microsoft/LoRA loralib/layers.py Linear"),
     measures=MEASURES,
+    workloads=workloads.adapters(rank_stabilised=False),
     claims=claims(lambda alpha, rank: alpha / rank, "alpha / r", broken_by="alpha_over_root_of_rank"),
 )

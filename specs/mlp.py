@@ -11,6 +11,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import ORDINARY, tensors
 from reference_model.mlp import mlp
+from specs import _workloads as workloads
 from specs._dialects import PICO_MLP
 from specs._parameters import MLP
 from specs._sizes import SIZES
@@ -138,6 +139,7 @@ CONTRACT = Contract(
     inside={"gelu": {}},
     headline=True,
     sources=("Vaswani et al. 2017, section 3.3, equation 2", "openai/gpt-2 src/model.py mlp"),
+    workloads=workloads.MLP,
     claims=(
         Claim("each_position_alone", "it acts on each position alone", each_position_alone, broken_by="positions_for_features"),
         Claim("weights_are_out_in", "both weights are [out, in], each in its place", weights_are_out_in,

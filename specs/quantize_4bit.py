@@ -21,6 +21,7 @@ from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.fact import Fact, Measure
 from harness.domains.tensors import make, seeds, tensors
 from reference_model.quantize_4bit import code_book, pack, quantize_4bit, unpack
+from specs import _workloads_of_tools as workloads
 from specs._quantization import dtypes, floating, within
 
 _NF4 = (-1.0, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.09105004, 0.0, 0.0795803, 0.1609302, 0.2461123,
@@ -528,6 +529,7 @@ CONTRACT = Contract(
     ),
     measures=(Measure("memory", "bits per number, scales included", memory),),
     sources=("Dettmers et al. 2023 (QLoRA), section 3 and appendix E", "bitsandbytes functional.py quantize_4bit, dequantize_4bit"),
+    workloads=workloads.NF4_BLOCKS,
     claims=(
         Claim("comes_back_as_the_nearest_code", "every number comes back as the nearest code of the book times the largest of its block",
               comes_back_as_the_nearest_code, broken_by="evenly_spaced_codes"),

@@ -21,6 +21,7 @@ from harness.core.fact import Fact, Measure
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import make, seeds, tensors
 from reference_model.quantization import quantize_int8
+from specs import _workloads_of_tools as workloads
 from specs._quantization import dtypes, floating, within
 
 LOOK_UP = 5e-5
@@ -548,6 +549,7 @@ CONTRACT = Contract(
     headline=True,
     measures=(Measure("memory", "bits per number, scales and zero points included", memory),),
     sources=("Dettmers et al. 2022 (LLM.int8()), section 2.1", "Dettmers et al. 2022 (8-bit optimizers), section 2.1"),
+    workloads=workloads.INT8,
     claims=(
         Claim(
             "error_is_within_the_bound",

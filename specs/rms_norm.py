@@ -10,6 +10,7 @@ from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import parameters, tensors
 from reference_model.rms_norm import rms_norm
+from specs import _workloads as workloads
 from specs._dialects import CS336_RMS_NORM
 from specs._parameters import GAINS
 from specs._sizes import SIZES
@@ -116,6 +117,7 @@ CONTRACT = Contract(
         ),
     ),
     sources=("Zhang & Sennrich 2019, section 3, equation 4", "meta-llama/llama llama/model.py RMSNorm"),
+    workloads=workloads.RMS_NORM,
     claims=(
         Claim("unchanged_by_a_scale", "scaling x changes nothing, up to eps", unchanged_by_a_scale, broken_by="eps_outside_the_root"),
         Claim("turns_with_the_sign", "-x gives -out: nothing is added", turns_with_the_sign, broken_by="absolute_values"),

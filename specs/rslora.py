@@ -4,6 +4,7 @@ import math
 
 from harness.core.contract import Contract
 from reference_model.lora import rslora
+from specs import _workloads_of_tools as workloads
 from specs._low_rank import cases, claims, invalid_cases
 from specs._low_rank_script import CALLS, OPTIONAL_METHODS
 from specs._scaling_law import MEASURES
@@ -24,5 +25,6 @@ CONTRACT = Contract(
     deck_size=32,
     sources=("Kalajdzievski 2023, section 3, theorem 3.2", "huggingface/peft, LoraConfig(use_rslora=True)"),
     measures=MEASURES,
+    workloads=workloads.adapters(rank_stabilised=True),
     claims=claims(lambda alpha, rank: alpha / math.sqrt(rank), "alpha / sqrt(r)", broken_by="alpha_over_rank"),
 )

@@ -15,6 +15,7 @@ from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import make, seeds
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
+from specs import _workloads_of_models as workloads
 from specs._dialects import CS336_ATTEND
 from specs._transformer import elsewhere, output, tolerance, unmoved
 
@@ -250,6 +251,7 @@ CONTRACT = Contract(
         ),
     ),
     sources=("Vaswani et al. 2017, section 3.2.1, equation 1", "torch.nn.functional.scaled_dot_product_attention"),
+    workloads=workloads.QUERIES,
     claims=(
         Claim("weights_sum_to_one", "values of 1 everywhere give 1", weights_sum_to_one, broken_by="mask_after_softmax", max_cases=18),
         Claim("keys_have_no_order", "permuting keys, values and mask together changes nothing", keys_have_no_order,

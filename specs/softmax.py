@@ -9,6 +9,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import tensors
 from reference_model.softmax import softmax
+from specs import _workloads as workloads
 from specs._dialects import CS336_SOFTMAX, PICO_SOFTMAX
 from specs._transformer import elsewhere, output, tolerance
 
@@ -157,6 +158,7 @@ CONTRACT = Contract(
     order=18,
     deck_size=26,
     sources=("Bridle 1990", "Goodfellow et al. 2016, section 4.1", "openai/gpt-2 src/model.py softmax"),
+    workloads=workloads.SOFTMAX,
     claims=(
         Claim("sums_to_one", "the weights along dim sum to one", sums_to_one, broken_by="over_the_last_axis"),
         Claim("unchanged_by_a_shift", "adding a constant to all scores of a slice changes nothing", unchanged_by_a_shift,

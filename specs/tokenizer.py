@@ -11,6 +11,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.domains.scripts import byte_vocabularies, cuts, merged, numbered_names
 from harness.domains.text import PROSE, charts, is_settled, joints, medleys, shown, texts, where_texts_part, words
 from reference_model.tokenizer import GPT2_PATTERN, tokenizer
+from specs import _workloads_of_tools as workloads
 from specs._dialects import CS336_TOKENIZER
 from specs._tokenizer_report import MEASURES
 
@@ -465,6 +466,7 @@ CONTRACT = Contract(
     headline=True,
     optional_methods=frozenset({"decode_bytes"}),
     sources=("Sennrich et al. 2016, section 3.2", "Radford et al. 2019, section 2.2", "openai/gpt-2 src/encoder.py"),
+    workloads=workloads.TOKENIZER,
     claims=(
         Claim("round_trip", "any text comes back as it was", round_trip, broken_by="nfc_normalised", cases=any_text),
         Claim("ids_are_known", "every id is in the vocabulary", ids_are_known,

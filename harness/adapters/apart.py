@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from harness.adapters.plans import Match, Plan
+from harness.adapters.ready import Ready, as_it_is
 from harness.adapters.slots import LAYER
 from harness.adapters.wrong_use import WrongUse, did_you_mean
 from harness.core.claim import NotOffered
@@ -306,7 +308,7 @@ def call_in_place(path: str, swapped: bool, ids: bool) -> Callable[..., Any]:
     stays as the whole made it for that many positions.
     """
 
-    def call(part: nn.Module, x: torch.Tensor) -> Any:
+    def call(part: nn.Module, x: torch.Tensor, note: list[Any] | None = None) -> Any:
         if x.dim() != 3:
             raise NotOffered("its model calls it with [batch, time, width] alone")
         whole: nn.Module = part.__dict__[WHOLE][0]
@@ -321,7 +323,10 @@ def call_in_place(path: str, swapped: bool, ids: bool) -> Callable[..., Any]:
                 same = torch.is_tensor(value) and value.shape == stream.shape and value.dtype == stream.dtype
                 return given if same and (value is stream or torch.equal(value, stream)) else value
 
-            return tuple(map(ours, arguments)), {name: ours(value) for name, value in options.items()}
+            handed = tuple(map(ours, arguments)), {name: ours(value) for name, value in options.items()}
+            if note is not None:
+                note.append(handed)
+            return handed
 
         def stop(_: nn.Module, __: Any, output: Any) -> None:
             nonlocal done
@@ -339,6 +344,14 @@ def call_in_place(path: str, swapped: bool, ids: bool) -> Callable[..., Any]:
             after.remove()
         raise NotOffered(f"its model does not call {path}")
 
+    def ready(part: nn.Module, inputs: list[Any], options: dict[str, Any]) -> Ready:
+        """What the whole hands to the part is taken down once; then the part is called alone."""
+        taken: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        call(part, inputs[0], taken)
+        arguments, given = taken[0]
+        return Ready(partial(part, *arguments, **given), _turned_back if swapped else as_it_is)
+
+    call.ready = ready  # type: ignore[attr-defined]
     return call
 
 

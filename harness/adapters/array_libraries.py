@@ -26,6 +26,8 @@ class Torch:
     """Tensors as they are; their history is left out, for a hand-written backward function is judged."""
 
     name, title, how = "torch", "PyTorch", ""
+    wait: Callable[[Any], Any] | None = None
+    """Where what is returned may still be being computed: waits for it, and returns it."""
 
     def scope(self, wide: bool) -> AbstractContextManager[Any]:
         return nullcontext()
@@ -40,6 +42,10 @@ class Torch:
     def slopes(self, forward: Callable[[dict[str, Any]], list[Any]], values: dict[str, Any], incoming: list[Any]) -> Any:
         """The gradients of ``values`` by the library's own differentiation. Raises NotOffered where it has none."""
         raise NotOffered("it gives no gradients")
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """As a program would use it that calls it many times."""
+        return function
 
 
 class Numpy(Torch):
@@ -78,6 +84,7 @@ class Jax(Numpy):
 
     def __init__(self) -> None:
         self.jax = _imported("jax")
+        self.wait = self.jax.block_until_ready
         _keep_compiled(self.jax)
         if next(SCRIPTS) % SCRIPTS_KEPT == 0:
             self.jax.clear_caches()
@@ -131,6 +138,11 @@ class Jax(Numpy):
         found = back([g.astype(out.dtype) for g, out in zip(incoming, outputs, strict=True)])[0]
         return {name: value if name in reached else None for name, value in found.items()}
 
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """By ``jax.jit``: traced and compiled once, as a training step is."""
+        compiled: Callable[..., Any] = self.jax.jit(function)
+        return compiled
+
 
 class Mlx(Numpy):
     """MLX arrays, copied. Untested."""
@@ -139,6 +151,7 @@ class Mlx(Numpy):
 
     def __init__(self) -> None:
         self.core = _imported("mlx.core")
+        self.wait = lambda value: (self.core.eval(value), value)[1]
 
     def take(self, tensor: torch.Tensor) -> Any:
         return self.core.array(super().take(tensor))
@@ -158,6 +171,7 @@ class Cupy(Numpy):
 
     def __init__(self) -> None:
         self.cupy = _imported("cupy")
+        self.wait = lambda value: (self.cupy.cuda.get_current_stream().synchronize(), value)[1]
 
     def take(self, tensor: torch.Tensor) -> Any:
         return self.cupy.asarray(super().take(tensor))

@@ -7,6 +7,7 @@ hand-written backward function, which is judged wherever there is one, for code 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from harness.adapters.array_libraries import KINDS
 from harness.adapters.by_hand import ByHand
 from harness.adapters.frameworks import FRAMEWORKS, framework_of
 from harness.adapters.players import Adapter, Player
+from harness.adapters.ready import Ready, as_it_is
 from harness.adapters.wrong_use import WrongUse, did_you_mean
 from harness.core.case import Call, is_float
 from harness.core.claim import NotOffered
@@ -139,6 +141,9 @@ class ArrayPlayer:
         self.half = bool(dtypes & {torch.bfloat16, torch.float16})
         self.played: list[tuple[Call, dict[str, Any], Any]] = []
         """Each call with its tensors, the arrays made of them, and what came back."""
+        self.derivative: Callable[..., Any] | None = None
+        self.told: list[str] = []
+        """What is to be known of a call that is timed."""
 
     @property
     def backward(self) -> ByHand | None:
@@ -169,6 +174,62 @@ class ArrayPlayer:
         self.adapter.widens = True
         return value.float()
 
+    def ready(self, call: Call) -> Ready:
+        """Arrays are made beforehand and read afterwards; a library that computes in the background is waited for."""
+        if self.wide:
+            raise NotOffered("what is timed in another library is timed in float32")
+        given = self._taken(call.arguments)
+        inner = self.inner.ready(call.with_arguments(given))
+        wait = self.arrays.wait
+
+        def value(raw: Any) -> Any:
+            raw = inner.value(raw)
+            if self.backward is not None and self.contract.differentiable:
+                raw, _ = self.backward.apart(raw, call.method)
+            return map_leaves(raw, lambda _, leaf: self._narrowed(self.arrays.give(leaf)))
+
+        timed = inner.call if wait is None else lambda: wait(inner.call())
+        back = partial(self._back, call, given, inner) if self.request.gradients is not None else None
+        return Ready(timed, value, (), back, inner.notes)
+
+    def _back(
+        self, call: Call, given: dict[str, Any], inner: Ready, incoming: Iterable[torch.Tensor], labels: Mapping[Place, str]
+    ) -> tuple[Callable[[], Any], Callable[[Any], tuple[Any, dict[str, Any]]]]:
+        """Forwards and back as one call, and a reader of what it returns: (what came out, gradients by label)."""
+        arrays = [self.arrays.take(tensor) for tensor in incoming]
+
+        def read(found: Mapping[str, Any]) -> dict[str, Any]:
+            return {label: self._given_back(label, value) for label, value in found.items()}
+
+        self.played.append((call, given, inner.call()))
+        try:
+            if self.backward is None:
+                forward, values = self._differentiable(labels)
+                derived, wait = self._derivative(forward, values, arrays), self.arrays.wait or as_it_is
+                return (lambda: wait(derived(values, arrays))), lambda found: (None, read(found))
+            method, everything, returned, wanted, earlier = self._asked(labels)
+            back, named = self.backward.prepared(method, everything, returned, arrays, wanted, earlier)
+        finally:
+            self.played.pop()
+
+        def both() -> Any:
+            out = inner.call()
+            return out, back(out)
+
+        return both, lambda pair: (pair[0], read(named(pair[1])))
+
+    def _derivative(self, forward: Callable[..., Any], values: dict[str, Any], incoming: list[Any]) -> Callable[..., Any]:
+        """The library's own derivative, compiled where it can be; once for all calls of this player."""
+        if self.derivative is None:
+            plain = lambda moved, upstream: self.arrays.slopes(forward, moved, upstream)  # noqa: E731
+            self.derivative = self.arrays.compiled(plain)
+            try:
+                self.derivative(values, incoming)
+            except Exception as error:  # code that asks for a number's value cannot be compiled as a whole
+                self.derivative = plain
+                self.told.append(f"its gradients are derived anew in every call: compiled as one, it raises {type(error).__name__}")
+        return self.derivative
+
     def parameters(self) -> Mapping[str, Any]:
         """Nothing for the door to watch: what an object has learned is differentiated here."""
         return {}
@@ -191,16 +252,27 @@ class ArrayPlayer:
 
     def _by_hand(self, incoming: list[Any], labels: Mapping[Place, str]) -> dict[str, Any]:
         assert self.backward is not None
+        method, given, returned, wanted, earlier = self._asked(labels)
+        return self.backward.gradients(method, given, returned, incoming, wanted, earlier)
+
+    def _asked(self, labels: Mapping[Place, str]) -> tuple[str, dict[str, Any], Any, dict[Path, str], dict[Path, str]]:
+        """What a backward function is asked about the last call: its method, all arguments, what it returned, and where the
+        arguments stand that have a gradient, in this call and in earlier ones."""
         last = len(self.played) - 1
         wanted: dict[Path, str] = {place[1:]: label for place, label in labels.items() if place[0] == last}
         earlier = {place[1:]: label for place, label in labels.items() if place[0] != last}
         earlier.update({(name,): name for name in self._learned() if (name,) not in earlier})
         before = {name: value for _, given, _ in self.played[:-1] for name, value in given.items()}
         call, given, returned = self.played[-1]
-        return self.backward.gradients(call.method, {**before, **given}, returned, incoming, wanted, earlier)
+        return call.method, {**before, **given}, returned, wanted, earlier
 
     def _derived(self, incoming: list[Any], labels: Mapping[Place, str]) -> dict[str, Any]:
         """The whole script once more under the library's own differentiation, as a function of every such argument."""
+        forward, values = self._differentiable(labels)
+        return dict(self.arrays.slopes(forward, values, incoming))
+
+    def _differentiable(self, labels: Mapping[Place, str]) -> tuple[Callable[[dict[str, Any]], list[Any]], dict[str, Any]]:
+        """The script so far as a function of every argument that has a gradient, and their values."""
         if not self.arrays.how:
             raise NotOffered(self._how_to_offer())
         values = {}
@@ -210,21 +282,22 @@ class ArrayPlayer:
                     values[labels[path]] = self.arrays.take(leaf)
         learned = {name: value for name, value in self._learned().items() if name not in values}
         values.update(learned)
+        played = list(self.played)
 
         def forward(moved: dict[str, Any]) -> list[Any]:
             player = self.adapter.inner.player(self.contract, self.request)
             result: Any = None
-            for at, (call, given, _) in enumerate(self.played):
-                if learned and at == len(self.played) - 1:
+            for at, (call, given, _) in enumerate(played):
+                if learned and at == len(played) - 1:
                     player.call(Call(self._loader(), {name: moved[name] for name in learned}))
                 swap = lambda path, leaf: moved[labels[path]] if path in labels else leaf  # noqa: E731
                 result = player.call(call.with_arguments(map_leaves(given, swap, (at,))))
             result = result.value if isinstance(result, Told) else result
-            expected = leaves(self.played[-1][2])
+            expected = leaves(played[-1][2])
             pairs = zip(leaves(result), expected, strict=True)
             return [now for (_, now), (_, leaf) in pairs if is_float(self.arrays.give(leaf))]
 
-        return dict(self.arrays.slopes(forward, values, incoming))
+        return forward, values
 
     def _learned(self) -> dict[str, Any]:
         """What an object learns and was not given by the script: ``parameters()``, where another method loads just that."""

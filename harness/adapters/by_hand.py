@@ -76,6 +76,34 @@ class ByHand:
         found = self._read(result, arguments, wanted, others)
         return {label: found.get(path) for path, label in (*others.items(), *wanted.items())}
 
+    def prepared(
+        self,
+        method: str,
+        given: Mapping[str, Any],
+        returned: Any,
+        incoming: Sequence[Any],
+        wanted: Mapping[Path, str],
+        others: Mapping[Path, str],
+    ) -> tuple[Callable[[Any], Any], Callable[[Any], dict[str, Any]]]:
+        """For timing: it is bound once to all but what the component returns, and a reader of what it returns itself."""
+        arguments = self.contract.calls[method].arguments
+        marks = tuple(object() for _ in self.apart(returned, method)[1])
+        result = object()
+        upstream = incoming[0] if len(incoming) == 1 else tuple(incoming)
+        args, keywords = self._bound(arguments, given, result, marks, upstream)
+
+        def again(returned: Any) -> Any:
+            out, kept = self.apart(returned, method)
+            now = {id(result): out, id(marks): kept, **{id(mark): one for mark, one in zip(marks, kept, strict=True)}}
+            here = {name: now.get(id(value), value) for name, value in keywords.items()}
+            return self.function(*(now.get(id(value), value) for value in args), **here)
+
+        def read(given_back: Any) -> dict[str, Any]:
+            found = self._read(given_back, arguments, wanted, others)
+            return {label: found.get(path) for path, label in (*others.items(), *wanted.items())}
+
+        return again, read
+
     # calling ---------------------------------------------------------------------------------------------------------
 
     def _bound(

@@ -8,15 +8,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 
 from harness.adapters.players import ClassAdapter, Player, nothing_disturbed, untaken
+from harness.adapters.ready import Ready
 from harness.core.case import CALL, Call, Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract, Dialect, Signature
 from harness.core.subject import Request
+from harness.core.tree import map_leaves
 
 
 def _has_the_contracts_form(own: type, contract: Contract) -> bool:
@@ -134,6 +137,24 @@ class _Speaking:
             return self.dialect.written(given, value)
         return self.dialect.result(value)
 
+    def ready(self, call: Call) -> Ready:
+        """Their arguments are made beforehand, of detached tensors; of a batch that they take one by one, one call each."""
+        rows, handed = self.dialect.one_by_one, list[tuple[torch.Tensor, torch.Tensor]]()
+        read = _Read(call.arguments)
+        batch = [name for name in rows if name in call.arguments]
+        many = [read.replaced({n: call.arguments[n][i] for n in batch}) for i in range(len(call.arguments[batch[0]]))] if rows else [read]
+        given = [map_leaves(dict(self.dialect.arguments(one)), lambda _, leaf: _a_leaf(leaf, handed)) for one in many]
+        calls = [partial(self.adapter.source, **one) for one in given]
+
+        def value(returned: Any) -> Any:
+            raws = returned if rows else [returned]
+            written = self.dialect.written
+            read_back = self.dialect.result if written is None else None
+            values = [read_back(raw) if read_back else written(one, raw) for one, raw in zip(given, raws, strict=True)]  # type: ignore[misc]
+            return _stacked(values) if rows else values[0]
+
+        return Ready((lambda: [one() for one in calls]) if rows else calls[0], value, tuple(handed))
+
     def parameters(self) -> Mapping[str, Any]:
         return {}
 
@@ -143,6 +164,15 @@ class _Speaking:
         theirs = {name: value for name, value in found.items() if name.partition(".")[0] in learned}
         if theirs and all(value is None for value in theirs.values()):
             raise NotOffered(f"{self.dialect.function} copies its weights into a module: no gradient reaches them")
+
+
+def _a_leaf(leaf: Any, handed: list[tuple[torch.Tensor, torch.Tensor]]) -> Any:
+    """A tensor without the history of how it was made of an argument; both are noted where a gradient must go back."""
+    if not torch.is_tensor(leaf) or leaf.is_leaf:
+        return leaf
+    own = leaf.detach().requires_grad_()
+    handed.append((leaf, own))
+    return own
 
 
 class _Read(Mapping[str, Any]):

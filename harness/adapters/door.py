@@ -24,6 +24,7 @@ from harness.adapters import waiting
 from harness.adapters.hints import hint
 from harness.adapters.plans import CannotMatch
 from harness.adapters.players import Adapter, Player, invoke
+from harness.adapters.prepared import Prepared, by_adapter
 from harness.adapters.weighing import bytes_held
 from harness.core.case import CALL, OURS, Call, Case, Earlier, Given, Resource, is_float, named
 from harness.core.claim import NotOffered
@@ -100,6 +101,30 @@ class Door:
             script = _Script(contract, request, self.middleware)
             answer = script.run(adapter)
         return replace(answer, effects=(*answer.effects, *effects))
+
+    def prepared(self, request: Request, *, whole: bool = False, fresh: bool = False) -> Prepared:
+        """Their code without this door, for timing it: see :class:`harness.adapters.prepared.Prepared`.
+
+        Raises NotOffered with the reason where there is nothing to time: it is absent, to do, not offered, or it raises.
+        """
+        adapter = self.adapters.get(request.component)
+        if adapter is None:
+            raise NotOffered(f"{self.name} has no {request.component}")
+        if why := self.to_do(request.component):
+            raise NotOffered(f"to do: {why}")
+        contract, start = self.contracts[request.component], by_adapter(adapter)
+        try:
+            with _limited(self.time_limit):
+                return Prepared(contract, request, start, whole=whole, fresh=fresh, around=self.around)
+        except NotOffered:
+            raise
+        except NotImplementedError as error:
+            raise NotOffered(f"to do: {error}") from error
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            part = waiting.behind(error) or (waiting.beneath(adapter.source, modules=True) if isinstance(error, CannotMatch) else "")
+            raise NotOffered(f"to do: {part}" if part else f"it raises {type(error).__name__}: {error}") from error
 
 
 class _Script:

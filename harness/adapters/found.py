@@ -18,9 +18,10 @@ from harness.adapters.apart import WHOLE
 from harness.adapters.constructors import Sizes, construct, global_sizes, globals_set
 from harness.adapters.implements import Declaration
 from harness.adapters.mapping import plan
-from harness.adapters.modules import ROOM, ModuleAdapter
+from harness.adapters.modules import ROOM, ModuleAdapter, bare
 from harness.adapters.plans import CannotMatch, Plan
 from harness.adapters.players import Watched
+from harness.adapters.ready import Ready
 from harness.adapters.settling import settled
 from harness.core.case import Settings
 from harness.core.claim import NotOffered
@@ -177,6 +178,20 @@ def called(rank: int | None, inner: Any = None) -> Any:
                     raise NotOffered(f"it takes {rank} axes alone ({type(error).__name__})") from error
                 raise
 
+    def ready(module: nn.Module, inputs: list[Any], options: dict[str, Any]) -> Ready:
+        home, values = module.__dict__.get(GLOBALS, ("", {}))
+        with globals_set(home, values):
+            alone = bare(module, inner, inputs, options)
+        if not values:
+            return alone
+
+        def with_globals() -> Any:
+            with globals_set(home, values):
+                return alone.call()
+
+        return replace(alone, call=with_globals)
+
+    call.ready = ready  # type: ignore[attr-defined]
     return call
 
 

@@ -8,6 +8,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +21,8 @@ from harness.adapters.calling import Calling, calling, result_of
 from harness.adapters.implements import Declaration
 from harness.adapters.mapping import plan
 from harness.adapters.plans import CannotMatch, OtherSize, Plan, Row, values_for
-from harness.adapters.players import Watched, invoke, nothing_disturbed, untaken
+from harness.adapters.players import Watched, bound, invoke, nothing_disturbed, untaken
+from harness.adapters.ready import Ready
 from harness.adapters.slots import sizes, slots
 from harness.core.case import CALL, Call, Case, Settings, is_float
 from harness.core.claim import NotOffered
@@ -111,7 +113,7 @@ class ModuleAdapter:
                 values[a.name] = value
                 if a.name.startswith("n_"):
                     values.setdefault(a.name[2:], value)
-        values.setdefault("context", ROOM)
+        values.setdefault("context", max(ROOM, values.get("time", 0)))
         return Settings(**values)
 
     def built(self, arguments: Mapping[str, Any]) -> Any:
@@ -215,11 +217,21 @@ class Holder(nn.Module):
         return self.inner(*inputs, **options) if self.how is None else self.how(self.inner, *inputs, **options)
 
 
+def bare(module: nn.Module, how: Callable[..., Any] | None, inputs: list[Any], options: dict[str, Any]) -> Ready:
+    """A call of a module with nothing of ours inside: as it is called itself, as its adapter says (``how.ready``), or as
+    somebody's own ``how`` calls it."""
+    if how is None:
+        return Ready(partial(module, *inputs, **options))
+    ready: Callable[..., Ready] | None = getattr(how, "ready", None)
+    return Ready(partial(how, module, *inputs, **options)) if ready is None else ready(module, inputs, options)
+
+
 class ModulePlayer:
     """Plays the calls of one script on modules that are kept between scripts, as a program would keep them."""
 
     def __init__(self, adapter: ModuleAdapter, request: Request) -> None:
         self.adapter, self.request = adapter, request
+        self.own: tuple[Holder, tuple[tuple[torch.Tensor, torch.Tensor], ...]] | None = None
 
     def call(self, call: Call) -> Any:
         made = self.adapter.built(call.arguments)
@@ -227,18 +239,8 @@ class ModulePlayer:
         if not isinstance(made, Holder):
             function = copy.deepcopy(made) if self.request.context == "deepcopied" else made
             return invoke(function, signature, call.arguments)
-        matched = self.adapter.plan_for(made.inner, call.arguments)
-        try:
-            values = values_for(matched, made.inner, call.arguments)
-        except OtherSize as error:
-            unread = [name for name in error.sizes if name not in self.adapter.read(call.arguments)]
-            if unread:  # a hidden size of four times the width, say, whatever the case has
-                raise NotOffered(f"its factory takes no {', '.join(unread)}: {str(error).partition(';')[0]}") from None
-            raise
-        inputs = [call.arguments.get(a.name) for a in signature.arguments if a.role == "input"]
-        while inputs and inputs[-1] is None:
-            inputs.pop()
-        options = dict.fromkeys(self.adapter.calling.options, inputs[0]) if inputs else {}
+        values = self._values(made, call.arguments)
+        inputs, options = self._inputs(call)
         if self.request.context in ("deepcopied", "reloaded") and self.request.gradients is None:
             other = self._copied(made, values, call.arguments)
             other.train(self.request.mode == "train")
@@ -250,16 +252,54 @@ class ModulePlayer:
         value = self.adapter.output_of(result, call.arguments[signature.arguments[0].name])
         return Told(value, {"parameters": _count(made.inner)})
 
+    def ready(self, call: Call) -> Ready:
+        """On a module of its own that holds the weights of the first call; later ones bring other inputs."""
+        if self.own is None:
+            made = self.adapter.built(call.arguments)
+            if not isinstance(made, Holder):
+                return Ready(bound(made, self.adapter.contract.calls[CALL], call.arguments))
+            self.own = self._loaded(self._values(made, call.arguments), call.arguments)
+        holder, handed = self.own
+        holder.train(self.request.mode == "train")
+        inputs, options = self._inputs(call)
+        ready = bare(holder.inner, holder.how, inputs, options)
+        return Ready(ready.call, lambda raw: self.adapter.output_of(ready.value(raw), inputs[0]), handed)
+
     def parameters(self) -> Mapping[str, Any]:
         return {}
 
-    def _copied(self, made: Holder, values: Mapping[str, torch.Tensor], arguments: Mapping[str, Any]) -> Holder:
-        """A module that holds these numbers as its own, then a deep copy of it, or a new one that loaded its state."""
-        first: Holder = self.adapter.fresh(arguments)
-        live = dict(first.inner.named_parameters(remove_duplicate=False))
+    def _values(self, made: Holder, arguments: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """The weights of a call, by the names of their parameters."""
+        matched = self.adapter.plan_for(made.inner, arguments)
+        try:
+            return values_for(matched, made.inner, arguments)
+        except OtherSize as error:
+            unread = [name for name in error.sizes if name not in self.adapter.read(arguments)]
+            if unread:  # a hidden size of four times the width, say, whatever the case has
+                raise NotOffered(f"its factory takes no {', '.join(unread)}: {str(error).partition(';')[0]}") from None
+            raise
+
+    def _inputs(self, call: Call) -> tuple[list[Any], dict[str, Any]]:
+        signature = self.adapter.contract.calls[CALL]
+        inputs = [call.arguments.get(a.name) for a in signature.arguments if a.role == "input"]
+        while inputs and inputs[-1] is None:
+            inputs.pop()
+        return inputs, dict.fromkeys(self.adapter.calling.options, inputs[0]) if inputs else {}
+
+    def _loaded(
+        self, values: Mapping[str, torch.Tensor], arguments: Mapping[str, Any]
+    ) -> tuple[Holder, tuple[tuple[torch.Tensor, torch.Tensor], ...]]:
+        """A new module with these numbers as its own, and which of its parameters stands for which of them."""
+        own: Holder = self.adapter.fresh(arguments)
+        live = dict(own.inner.named_parameters(remove_duplicate=False))
         with torch.no_grad():
             for name, value in values.items():
                 live[name].copy_(value)
+        return own, tuple((value, live[name]) for name, value in values.items() if live[name].requires_grad)
+
+    def _copied(self, made: Holder, values: Mapping[str, torch.Tensor], arguments: Mapping[str, Any]) -> Holder:
+        """A module that holds these numbers as its own, then a deep copy of it, or a new one that loaded its state."""
+        first, _ = self._loaded(values, arguments)
         if self.request.context == "deepcopied":
             return copy.deepcopy(first)
         second: Holder = self.adapter.fresh(arguments)

@@ -7,12 +7,14 @@ import inspect
 import random
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import numpy
 import torch
 
 from harness.adapters.half_done import unfinished
+from harness.adapters.ready import Ready
 from harness.core.case import CALL, Call, Case, Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Contract, Signature
@@ -36,6 +38,9 @@ class Player(Protocol):
 
     def call(self, call: Call) -> Any:
         """Make one call of the script and return what came back."""
+
+    def ready(self, call: Call) -> Ready:
+        """The same call with all that is ours done beforehand, to be made again and again."""
 
     def parameters(self) -> Mapping[str, Any]:
         """Live learned tensors of the object that the script built, whose gradients belong to the answer."""
@@ -119,6 +124,9 @@ class _FunctionPlayer:
                 raise NotOffered(f"it takes no {', '.join(unread)}")
         return result
 
+    def ready(self, call: Call) -> Ready:
+        return Ready(bound(self.function, self.contract.calls[CALL], call.arguments))
+
     def parameters(self) -> Mapping[str, Any]:
         return {}
 
@@ -155,6 +163,18 @@ class _ObjectPlayer:
                 self.built = copy.deepcopy(self.built)
             self.objects[call.of] = self.built
             return None
+        result = invoke(self._method(call, signature), signature, call.arguments)
+        return self._named(result) if call.method == "parameters" else result
+
+    def ready(self, call: Call) -> Ready:
+        self.built = self.objects.get(call.of)
+        own = getattr(self.built, f"{call.method}_ready", None)  # of classes of ours around theirs
+        if own is not None:
+            return Ready(own(**call.arguments))
+        signature = self.contract.calls[call.method]
+        return Ready(bound(self._method(call, signature), signature, call.arguments))
+
+    def _method(self, call: Call, signature: Signature) -> Callable[..., Any]:
         method = getattr(self.built, call.method, None)
         if method is None:
             if call.method in self.contract.optional_methods:
@@ -166,8 +186,7 @@ class _ObjectPlayer:
         may_be_empty = call.method in self.contract.optional_methods and signature.result == "nothing"  # train() of a layer
         if not may_be_empty and (why := unfinished(method)):
             raise NotImplementedError(f"{call.method}() is to do: {why}")
-        result = invoke(method, signature, call.arguments)
-        return self._named(result) if call.method == "parameters" else result
+        return method  # type: ignore[no-any-return]
 
     def parameters(self) -> Mapping[str, Any]:
         if "parameters" not in self.contract.calls:
@@ -206,7 +225,17 @@ def invoke(
     arguments: Mapping[str, Any],
     extra: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Call somebody's function by keyword where its parameter names are the contract's, by position otherwise.
+    """Call somebody's function with these arguments; see :func:`bound`."""
+    return bound(function, signature, arguments, extra)()
+
+
+def bound(
+    function: Callable[..., Any],
+    signature: Signature,
+    arguments: Mapping[str, Any],
+    extra: Mapping[str, Any] | None = None,
+) -> partial[Any]:
+    """Somebody's function with its arguments: by keyword where its parameter names are the contract's, by position otherwise.
 
     Raises TypeError with both signatures where neither fits. Optional settings that the case leaves out are not passed;
     NotOffered where the case needs an optional argument that the function does not take.
@@ -215,7 +244,7 @@ def invoke(
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):  # builtins without a signature
-        return function(*(arguments[name] for name in names))
+        return partial(function, *(arguments[name] for name in names))
     named = {n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     more = {k: v for k, v in (extra or {}).items() if k in named or takes_any}
@@ -223,25 +252,25 @@ def invoke(
     if len(needs) > len(names) + len(more):
         raise _cannot_be_called(function, signature, f"; give {', '.join(needs[len(names):])} a default")
     if takes_any or all(name in named for name in names):
-        return function(**{name: arguments[name] for name in names}, **more)
+        return partial(function, **{name: arguments[name] for name in names}, **more)
     by_name = {a.name: a for a in signature.arguments}
     positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
     if open_ended or len(positional) >= len(names):
         required_keywords = [p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
         if not required_keywords:
-            return function(*(arguments[name] for name in names), **more)
+            return partial(function, *(arguments[name] for name in names), **more)
     trimmed = list(names)
     while len(trimmed) > len(positional) and _may_stay_out(by_name[trimmed[-1]], arguments[trimmed[-1]]):
         trimmed.pop()
     in_order = all(p.name not in by_name or p.name == ours for p, ours in zip(positional, trimmed, strict=False))
     if len(trimmed) == len(positional) and in_order and not any(p.kind is p.KEYWORD_ONLY for p in parameters.values()):
-        return function(*(arguments[name] for name in trimmed), **more)
+        return partial(function, *(arguments[name] for name in trimmed), **more)
     unknown = [name for name in names if name not in named]
     left_out = [n for n in unknown if _may_stay_out(by_name[n], arguments[n])]
     rest = [name for name in names if name not in left_out]
     if left_out and all(name in named for name in rest):  # by position, one left out in the middle would shift the others
-        return function(**{name: arguments[name] for name in rest}, **more)
+        return partial(function, **{name: arguments[name] for name in rest}, **more)
     settings_left = [n for n in unknown if by_name[n].optional and by_name[n].role == "setting"]
     needed = [n for n in names if n not in settings_left]
     if settings_left and (set(settings_left) == set(unknown) or len(positional) == len(needed)):

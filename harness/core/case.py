@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeGuard
@@ -160,6 +160,19 @@ class Case:
     def followed_by(self, *calls: Call) -> Case:
         """The same script with more lines."""
         return replace(self, calls=(*self.calls, *calls))
+
+    def without(self, names: Collection[str]) -> Case:
+        """None in the place of every argument, or entry of one, with one of these names."""
+
+        def emptied(value: Any, name: str) -> Any:
+            if name in names:
+                return None
+            if isinstance(value, dict):
+                return {k: emptied(v, k) for k, v in value.items()}
+            return [emptied(v, "") for v in value] if isinstance(value, list) else value
+
+        calls = tuple(c.with_arguments({k: emptied(v, k) for k, v in c.arguments.items()}) for c in self.calls)
+        return replace(self, calls=calls)
 
     def mapped(self, change: Callable[[Path, Any], Any]) -> Case:
         """Every leaf argument replaced by ``change((call index, argument name, ...), leaf)``."""

@@ -1,0 +1,282 @@
+"""One workload, measured: yours, the reference and the peers in turns, then memory, growth, and whether the results were right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from harness.adapters.door import Door
+from harness.adapters.players import nothing_disturbed
+from harness.adapters.prepared import Prepared, by_function
+from harness.benchmark.machine import Rates, share_of_roofline
+from harness.benchmark.memory import peak_bytes
+from harness.benchmark.scaling import LEAST_SIZES, exponent, told
+from harness.benchmark.timing import Contender, Rounds, interleaved, ratio, summary
+from harness.core.benchmark import Benchmark, Exponent, Law, Ratio, Timing, Workload
+from harness.core.case import Case
+from harness.core.claim import NotOffered
+from harness.core.contract import Contract
+from harness.core.subject import Answer, Request
+from harness.numerics.tolerance import compare, tolerances
+
+YOURS, REFERENCE = "yours", "reference"
+COTANGENT_SEED = 20_191_114
+DTYPE = torch.float32
+BELIEVABLE = 1.05
+"""Of what the machine was measured to reach; a little more is the measurement's own error."""
+NO_LAW = Law("")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of a workload, and the rounds of its contenders at the usual point, as they were timed."""
+
+    benchmark: Benchmark
+    rounds: Mapping[str, Rounds] = field(default_factory=dict)
+
+
+@dataclass
+class _Point:
+    """The contenders at certain sizes."""
+
+    sizes: Mapping[str, int]
+    case: Case
+    sides: dict[str, Prepared]
+    left_out: list[str]
+
+
+def run(contract: Contract, workload: Workload, subject: Door, reference: Door, **options: Any) -> Benchmark:
+    """As :func:`measure`, without the rounds."""
+    return measure(contract, workload, subject, reference, **options).benchmark
+
+
+def measure(
+    contract: Contract,
+    workload: Workload,
+    subject: Door,
+    reference: Door,
+    *,
+    seed: int = 0,
+    seconds: float = 2.0,
+    axes: bool = True,
+    rates: Rates | None = None,
+    device: str = "cpu",
+    progress: Callable[[str], None] | None = None,
+) -> Measured:
+    """``seconds``: about so long for the usual point, and half as long for each axis. ``rates``: for the share of the roofline.
+
+    What cannot be timed is a note that says why. A contender whose timed result is not the reference's within the tolerance of
+    float32, or that changed an argument, is among ``wrong`` and makes no ratio.
+    """
+    base = Benchmark(contract.name, workload.name, workload.sentence, unit=workload.unit)
+    tell = _told_of(progress, f"{contract.name}::{workload.name}")
+    with nothing_disturbed(), torch.set_grad_enabled(workload.backward):
+        bench = _Bench(contract, workload, subject, reference, seed, device)
+        try:
+            tell("preparing")
+            point = bench.point(workload.sizes)
+        except NotOffered as reason:
+            return Measured(replace(base, notes=(f"not timed: {reason}",)))
+        rounds = bench.timed(point.sides, seconds, tell)
+        tell("looking at the results")
+        wrong = bench.wrong(point, rounds)
+        timings = [bench.timing(point, name, rounds[name], rates) for name in point.sides if rounds[name].seconds]
+        notes = [*point.left_out, *bench.notes(point, rounds), *([workload.remark] if workload.remark else [])]
+        beyond = [t for t in timings if (t.share_of_roofline or 0.0) > BELIEVABLE]
+        notes += [f"{t.contender} is {t.share_of_roofline:.1f} x as fast as this machine was measured to be: not to be believed" for t in beyond]
+        trusted = {t.contender: rounds[t.contender] for t in timings if t.contender not in wrong and t not in beyond}
+        exponents: list[Exponent] = []
+        for axis in workload.axes if axes and YOURS in trusted else ():
+            more, grown, said = bench.along(axis, trusted, seconds / 2, tell)
+            timings, exponents, notes = [*timings, *more], [*exponents, *grown], [*notes, *said]
+    benchmark = replace(
+        base,
+        timings=tuple(timings),
+        ratios=tuple(_ratios(trusted, workload.sizes)),
+        exponents=tuple(exponents),
+        throughput=_throughput(workload, timings, trusted),
+        wrong=wrong,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+    return Measured(benchmark, rounds)
+
+
+class _Bench:
+    """One workload and who takes part."""
+
+    def __init__(
+        self, contract: Contract, workload: Workload, subject: Door, reference: Door, seed: int, device: str
+    ) -> None:
+        self.contract, self.workload, self.subject, self.reference = contract, workload, subject, reference
+        self.seed, self.device = seed, torch.device(device)
+        self.wait = torch.cuda.synchronize if self.device.type == "cuda" else None
+
+    def point(self, sizes: Mapping[str, int], only: Sequence[str] = ()) -> _Point:
+        """Everybody's call at these sizes. Raises NotOffered where yours cannot be timed; peers are left out with a reason."""
+        workload, name = self.workload, self.contract.name
+        offer = self.subject.offers(name)
+        if offer is None:
+            raise NotOffered(f"{self.subject.name} has no {name}")
+        case = workload.case(sizes, self.seed).cast(DTYPE).without(offer.absent)
+        case = case.mapped(lambda _, leaf: leaf.to(self.device) if torch.is_tensor(leaf) else leaf)
+        request = Request(name, case, gradients=COTANGENT_SEED if workload.backward else None)
+        options: Any = {"whole": workload.whole, "fresh": workload.fresh}
+        sides = {YOURS: self.subject.prepared(request, **options), REFERENCE: self.reference.prepared(request, **options)}
+        left_out = []
+        for peer, make in workload.peers.items():
+            if only and peer not in only:
+                continue
+            try:
+                sides[peer] = Prepared(self.contract, request, by_function(make), **options)
+            except Exception as error:
+                left_out.append(f"{peer} is left out: {error}")
+        return _Point(sizes, case, {n: side for n, side in sides.items() if not only or n in only}, left_out)
+
+    def timed(self, sides: Mapping[str, Prepared], seconds: float, tell: Callable[[str], None]) -> dict[str, Rounds]:
+        contenders = [Contender(name, side, self.wait) for name, side in sides.items()]
+        return interleaved(contenders, seconds, progress=tell)
+
+    # what came of it -------------------------------------------------------------------------------------------------
+
+    def wrong(self, point: _Point, rounds: Mapping[str, Rounds]) -> dict[str, str]:
+        """Whose last timed result is not what it must be, and how; the numerics are those of the claims."""
+        exact, bound = self._exact(point.case)
+        found = {}
+        for name, side in point.sides.items():
+            if not rounds[name].seconds:
+                continue
+            answer = side.answer(rounds[name].last)
+            said = self._differs(point.case, answer, exact, bound)
+            if not said and (changed := side.changed()):
+                said = f"it changed its argument {changed} in place"
+            if said:
+                found[name] = said
+        return found
+
+    def _exact(self, case: Case) -> tuple[Answer, Answer]:
+        """The reference's answer in float64, and by how much float32 may miss it."""
+        seed, name = COTANGENT_SEED if self.workload.backward else None, self.contract.name
+
+        def play(changed: Case) -> Answer:
+            return self.reference.play(Request(name, changed, gradients=seed))
+
+        return tolerances(play, case.mapped(lambda _, leaf: leaf.cpu() if torch.is_tensor(leaf) else leaf), DTYPE)
+
+    def _differs(self, case: Case, answer: Answer, exact: Answer, bound: Answer) -> str:
+        values = answer.outputs
+        if self.workload.check is not None:
+            return self.workload.check(case, values[-1])
+        first = len(exact.outputs) - len(values)
+        if values[0] is not None or not answer.gradients:  # compiled as one, forwards and back may give the gradients alone
+            found = compare(list(values), list(exact.outputs[first:]), list(bound.outputs[first:]), "out")
+            if not found.fine:
+                return _in_words(found.where, found.ratio)
+        for name, expected in exact.gradients.items():
+            if expected is None or not self.workload.backward:
+                continue
+            mine = answer.gradients.get(name)
+            if mine is None:
+                return f"it gives no gradient for {name}"
+            found = compare(mine, expected, bound.gradients.get(name), f"the gradient of {name}")
+            if not found.fine:
+                return _in_words(found.where, found.ratio)
+        return ""
+
+    def timing(self, point: _Point, name: str, rounds: Rounds, rates: Rates | None) -> Timing:
+        median, lower, upper = summary(rounds)
+        share = None
+        workload = self.workload
+        if rates is not None and workload.operations is not None and workload.bytes is not None:
+            share = share_of_roofline(median, workload.operations(point.sizes), workload.bytes(point.sizes), rates)
+        return Timing(name, dict(point.sizes), median, lower, upper, len(rounds.seconds), self._peak(point.sides[name]), share)
+
+    def _peak(self, side: Prepared) -> float | None:
+        """None where nothing is known: another library allocates by itself."""
+        try:
+            return peak_bytes(side(), self.device) or None
+        except Exception:  # it was timed before: what fails now is the measurement
+            return None
+
+    def notes(self, point: _Point, rounds: Mapping[str, Rounds]) -> Iterator[str]:
+        for name, side in point.sides.items():
+            yield from (f"{name}: {note}" for note in side.notes)
+            if side.around is not nullcontext and name == YOURS:
+                yield f"{name}: the mistake is switched on and off inside what is timed"
+            if rounds[name].error:
+                yield f"{name} stopped: {rounds[name].error}"
+
+    # growth ----------------------------------------------------------------------------------------------------------
+
+    def along(
+        self, axis: str, trusted: Mapping[str, Rounds], seconds: float, tell: Callable[[str], None]
+    ) -> tuple[list[Timing], list[Exponent], list[str]]:
+        """Everybody trusted at every size of an axis, in rounds that are shared; how time and memory grow."""
+        sizes, points = list(self.workload.axes[axis]), {}
+        for size in sizes:
+            tell(f"preparing {axis} = {size}")
+            try:
+                points[size] = self.point({**self.workload.sizes, axis: size}, tuple(trusted))
+            except NotOffered as reason:
+                return [], [], [f"not measured along {axis}: at {axis} = {size}, {reason}"]
+        everyone = [name for name in trusted if all(name in point.sides for point in points.values())]
+        calls = {f"{name} at {axis} = {size}": points[size].sides[name] for name in everyone for size in sizes}
+        rounds = self.timed(calls, seconds, tell)
+        timings, exponents, notes = [], list[Exponent](), list[str]()
+        law = next((law for law in self.workload.laws if law.axis == axis), NO_LAW)
+        for name in everyone:
+            own = [rounds[f"{name} at {axis} = {size}"] for size in sizes]
+            if broken := next((one.error for one in own if one.error), ""):
+                notes.append(f"{name} stopped along {axis}: {broken}")
+                continue
+            tell(f"the memory of {name} along {axis}")
+            found = [self.timing(points[size], name, one, None) for size, one in zip(sizes, own, strict=True)]
+            timings += [t for t in found if t.sizes != self.workload.sizes]
+            bound_by = law if name in (YOURS, REFERENCE) else NO_LAW
+            exponents += _exponents(name, axis, sizes, own, [t.peak_bytes for t in found], bound_by)
+        return timings, exponents, notes
+
+
+def _exponents(
+    name: str, axis: str, sizes: list[int], rounds: list[Rounds], peaks: list[float | None], law: Law
+) -> Iterator[Exponent]:
+    if len(sizes) < LEAST_SIZES:
+        return
+    why = f" ({law.why})" if law.why else ""
+    measured: list[tuple[str, Any, float | None]] = [("time", rounds, law.time)]
+    if all(peaks):
+        measured.append(("memory", [float(p or 0.0) for p in peaks], law.memory))
+    for of, costs, expected in measured:
+        value = exponent(sizes, costs)
+        said = told(value, expected, axis)
+        yield Exponent(name, axis, of, value, expected, said + (why if expected is not None and not value.noisy else ""))
+
+
+def _ratios(trusted: Mapping[str, Rounds], sizes: Mapping[str, int]) -> Iterator[Ratio]:
+    if YOURS in trusted:
+        for name, rounds in trusted.items():
+            if name != YOURS:
+                yield Ratio(YOURS, name, dict(sizes), ratio(trusted[YOURS], rounds))
+
+
+def _throughput(workload: Workload, timings: Sequence[Timing], trusted: Mapping[str, Rounds]) -> dict[str, float]:
+    if workload.amount is None:
+        return {}
+    amount = workload.amount(workload.sizes)
+    usual = [t for t in timings if t.sizes == workload.sizes and t.contender in trusted]
+    return {t.contender: amount / t.median for t in usual}
+
+
+def _in_words(where: str, excess: float) -> str:
+    return where + (f", {excess:.2g} x the tolerance" if math.isfinite(excess) else "")
+
+
+def _told_of(progress: Callable[[str], None] | None, what: str) -> Callable[[str], None]:
+    return (lambda text: progress(f"{what}: {text}")) if progress is not None else (lambda text: None)
+
+
+__all__ = ["BELIEVABLE", "REFERENCE", "YOURS", "Measured", "measure", "run"]
