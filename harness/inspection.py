@@ -20,6 +20,7 @@ from harness.adapters.discover import WrongUse, discover
 from harness.adapters.door import Door
 from harness.adapters.memory import Remembering
 from harness.adapters.players import ClassAdapter, FunctionAdapter
+from harness.core.benchmark import Workload
 from harness.core.bug import Bug, Edit, applied
 from harness.core.case import is_float
 from harness.core.claim import Claim
@@ -214,6 +215,15 @@ class Inspection:
         contract = self.catalogue.contracts[component]
         self.bench.progress(f"measuring {component}")
         return [fact for measure in contract.measures if (fact := self.bench.measure(contract, measure)) is not None]
+
+    def timed(self, component: str, workload: Workload, **options: Any) -> Any:
+        """One workload beside the reference and its peers: see :func:`harness.benchmark.running.measure`."""
+        from harness.benchmark.running import measure  # the profiler is loaded for those who time
+
+        assert isinstance(self.subject, Door)
+        reference = reference_door(self.catalogue.contracts, self.edits, time_limit=0.0, trusted=True)
+        contract = self.catalogue.contracts[component]
+        return measure(contract, workload, self.subject, reference, seed=self.seed, **options)
 
     def judge_case(self, component: str, claim: Claim, case: Any) -> Verdict:
         """One claim on one given case, with its finding (a replay)."""

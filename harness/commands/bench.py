@@ -1,0 +1,177 @@
+"""``plumbline bench``: how long an implementation takes, beside the reference and the libraries that people use."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness.adapters.wrong_use import WrongUse
+from harness.benchmark import comparing
+from harness.benchmark.machine import describe, rates
+from harness.benchmark.running import DTYPE, YOURS
+from harness.commands._command import Command, component_of, nearest
+from harness.core.benchmark import Workload
+from harness.core.signatures import in_one_line
+from harness.core.verdict import Record
+from harness.inspection import Catalogue, Inspection, inspect_subject, load_catalogue
+from harness.reports import benchmark_text, json_file
+from harness.reports.writing import Destinations, UnknownFormat, destinations, write_face
+
+USUAL_RECORD = ".plumbline/bench.json"
+SECONDS, QUICK_SECONDS = 2.0, 0.3
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("impl", nargs="?", help="a module or file, as --impl takes it (default: impl in pyproject.toml)")
+    parser.add_argument("what", nargs="*", metavar="COMPONENT", help="components, or COMPONENT::WORKLOAD; all without it")
+    parser.add_argument("--seconds", type=float, help=f"about so long for each workload at its usual size ({SECONDS:g} without it)")
+    parser.add_argument("--quick", action="store_true", help=f"a first look: {QUICK_SECONDS:g} s each, and nothing along an axis")
+    parser.add_argument("--axes", action=argparse.BooleanOptionalAction, help="how time and memory grow with each size (on, unless --quick)")
+    parser.add_argument("--report", default="", metavar="FORMAT[,FORMAT]", help=f"what else to write, as --impl-report takes it; the record is {USUAL_RECORD}")
+    parser.add_argument("--compare", metavar="OLD.json", help="the record of an earlier run: what became slower or faster")
+    parser.add_argument("--variant", default="", help="legal variants you mean, as --impl-variant takes them")
+    parser.add_argument("--device", default="cpu", help="where to time it: cpu or cuda")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the numbers that are computed with")
+    parser.add_argument("--list", action="store_true", help="what is timed, beside whom and at which sizes; nothing is timed")
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.list:
+        return _listed(load_catalogue(), [name for name in (options.impl, *options.what) if name])
+    impl = options.impl or str(options.project.table.get("impl", ""))
+    if not impl:
+        raise WrongUse("time what? plumbline bench mymodel.py [COMPONENT ...]; plumbline bench --list shows what is timed")
+    if options.seconds is not None and not options.seconds > 0:
+        raise WrongUse(f"--seconds takes how long, more than 0; not {options.seconds:g}")
+    old, places = _earlier(options.compare), _places(options.report)
+    inspection = inspect_subject(impl, seed=options.seed, variants=options.variant, project=options.project)
+    chosen = list(_chosen(inspection.catalogue, options.what))
+    record = _record(inspection, impl)
+    try:
+        _measure(inspection, chosen, record, options, Path(places.record))
+        record.finished = True
+    except KeyboardInterrupt:
+        print("\ninterrupted; what was measured so far:", file=sys.stderr)
+    _save(record, Path(places.record))
+    for line in benchmark_text.lines(record):
+        print(line)
+    if old is not None:
+        print(f"\nbeside {options.compare}:")
+        for line in comparing.lines(comparing.compare(old.benchmarks, record.benchmarks)):
+            print(f"  {line}")
+    for name, file in places.faces:
+        try:
+            write_face(name, record, Path(file))
+        except OSError as error:
+            raise WrongUse(f"{file} cannot be written: {error}") from None
+        print(f"{name}: {file}")
+    print(f"record: {places.record}")
+    return int(any(YOURS in benchmark.wrong for benchmark in record.benchmarks))
+
+
+def _measure(
+    inspection: Inspection, chosen: Sequence[tuple[str, Workload]], record: Record, options: argparse.Namespace, path: Path
+) -> None:
+    """Workload after workload; the record is written after each."""
+    seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
+    axes = options.axes if options.axes is not None else not options.quick
+    say = _progress()
+    say("measuring what this machine reaches")
+    roofs = rates(DTYPE, options.device)
+    record.machine = {**describe(DTYPE, options.device), **asdict(roofs)}
+    for at, (component, workload) in enumerate(chosen, 1):
+        tell = partial(_tell, say, f"{at} of {len(chosen)}  ")
+        measured = inspection.timed(
+            component, workload, seconds=seconds, axes=axes, rates=roofs, device=options.device, progress=tell
+        )
+        record.benchmarks.append(measured.benchmark)
+        _save(record, path)
+    say("")
+
+
+def _tell(say: Any, where: str, text: str) -> None:
+    say(where + text)
+
+
+def _progress() -> Any:
+    """One line that is written over, in a terminal; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        return lambda text: None
+    return lambda text: print(f"\r\x1b[2K{text[:110]}", end="", file=sys.stderr, flush=True)
+
+
+def _save(record: Record, path: Path) -> None:
+    record.seconds = time.time() - record.started
+    try:
+        json_file.write(record, path)
+    except OSError as error:
+        raise WrongUse(f"the record {path} cannot be written: {error}") from None
+
+
+def _chosen(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Workload]]:
+    """In the order of the catalogue. Raises WrongUse for a component that is none, or of which nothing is timed."""
+    wanted: dict[str, set[str]] = {}
+    timed = {name: contract for name, contract in catalogue.contracts.items() if contract.workloads}
+    for given in names:
+        component, _, workload = given.partition("::")
+        if component_of(catalogue, component) not in timed:
+            raise WrongUse(f"nothing of {component} is timed; there are: {', '.join(timed)}")
+        workloads = [w.name for w in timed[component].workloads]
+        if workload and workload not in workloads:
+            raise WrongUse(f"{component} has no workload {workload!r}; {nearest(workload, workloads)}")
+        wanted.setdefault(component, set()).update([workload] if workload else workloads)
+    for name, contract in timed.items():
+        for each in contract.workloads:
+            if not wanted or each.name in wanted.get(name, ()):
+                yield name, each
+
+
+def _listed(catalogue: Catalogue, names: Sequence[str]) -> int:
+    """What is timed. A first name that is an implementation's is no component, and is left aside."""
+    known = [name for name in names if name.partition("::")[0] in catalogue.contracts]
+    for component, workload in _chosen(catalogue, known if known or not names[1:] else names[1:]):
+        sizes = ", ".join(f"{name} = {size}" for name, size in workload.sizes.items())
+        print(f"{component}::{workload.name:<18} {workload.sentence} ({sizes})")
+        for axis, values in workload.axes.items():
+            print(f"    along {axis}: {', '.join(map(str, values))}")
+        if workload.peers:
+            print(f"    beside: {', '.join(workload.peers)}")
+    return 0
+
+
+def _earlier(path: str | None) -> Record | None:
+    if path is None:
+        return None
+    try:
+        return json_file.read(Path(path))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise WrongUse(f"--compare: {path} is no record of a run: {error}") from None
+
+
+def _places(text: str) -> Destinations:
+    pieces = [piece.strip() for piece in text.split(",") if piece.strip() not in ("", "json")]
+    try:
+        found = destinations(",".join(pieces))
+    except UnknownFormat as wrong:
+        raise WrongUse(f"--report: {wrong}") from None
+    own = any(piece.endswith(".json") and ":" not in piece for piece in pieces)
+    return found if own else Destinations(USUAL_RECORD, found.faces)
+
+
+def _record(inspection: Inspection, impl: str) -> Record:
+    contracts = inspection.catalogue.contracts
+    return Record(
+        impl=impl, seed=inspection.seed, planned={}, order=tuple(contracts), parts={n: c.parts for n, c in contracts.items()},
+        meanings={n: c.meaning for n, c in contracts.items()}, verdicts=[], cards={},
+        missing=tuple(n for n in contracts if n not in inspection.begun), variants=dict(inspection.variants),
+        notes=tuple(inspection.notes), signatures={n: in_one_line(c) for n, c in contracts.items()}, started=time.time(),
+    )  # fmt: skip
+
+
+COMMAND = Command("time an implementation beside the reference and known libraries: ratios, memory, how both grow", arguments, run)
