@@ -17,6 +17,7 @@ from _pytest._code.code import ExceptionInfo, ReprEntryNative, ReprExceptionInfo
 
 from harness.adapters.discover import WrongUse
 from harness.adapters.wrong_use import did_you_mean
+from harness.benchmark_items import Timing, timing_asked
 from harness.core.bug import Bug
 from harness.core.claim import Claim
 from harness.core.signatures import in_one_line
@@ -65,6 +66,7 @@ class Plugin:
             self.shard = shard_of(options["impl_shard"])
             self.required = self._required(known, options["impl_require"])
             self.destinations = destinations(options["impl_report"])
+            self.timing = Timing(config, self) if timing_asked(config, self.worker) else None
             self.record = _empty(options["impl"], seed, effort, known, self.started)
             self.keeper = Keeper(self.record, self.folder / self.destinations.record)
             with self._on_disk_already():
@@ -165,6 +167,7 @@ class Plugin:
         """The component, or ``component::check``, if there is such a check."""
         component, _, name = chosen.partition("::")
         names = [claim.name for claim in self.catalogue.claims_of(component)]
+        names = names if self.timing is None else self.timing.names(component)
         if name and name not in names:
             hint = did_you_mean(name, names) or f"there are: {', '.join(names)}"
             raise pytest.UsageError(f"{component} has no check {name!r}; {hint}")
@@ -399,6 +402,8 @@ class Plugin:
         )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.timing is not None:
+            self.timing.summary(terminalreporter)
         if self.worker or not self.record.planned or self.config.option.collectonly:
             return
         lines = text.table(self.record)
@@ -436,6 +441,9 @@ class Component(pytest.Collector):
         self.add_marker(self.name)
 
     def collect(self) -> Iterator[pytest.Item]:
+        if self.plugin.timing is not None:
+            yield from self.plugin.timing.items(self)
+            return
         for claim in self.plugin.catalogue.claims_of(self.name):
             if self.plugin.wants(self.name, claim.name):
                 yield Check.from_parent(self, name=claim.name, claim=claim)

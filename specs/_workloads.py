@@ -62,7 +62,7 @@ def _rows(sizes: Sizes) -> float:
 # one position at a time ----------------------------------------------------------------------------------------------
 
 LINEAR_IN_T: dict[str, Any] = {
-    "axes": {"T": (512, 1024, 2048, 4096)},
+    "axes": {"T": (256, 512, 1024, 2048)},
     "laws": (Law("T", 1, 1, "each position is its own work"),),
     "amount": lambda sizes: sizes["T"],
     "unit": "positions",
@@ -72,6 +72,10 @@ WIDE = {"T": 2048, "D": 768}
 
 def _one_row_each(sizes: Sizes, seed: int) -> Case:
     return one_call(sizes, x=normal(seed)(sizes["T"], sizes["D"]))
+
+
+def _scores_case(sizes: Sizes, seed: int) -> Case:
+    return one_call(sizes, x=normal(seed)(sizes["T"], sizes["D"]), dim=-1)
 
 
 def _layer_norm_case(sizes: Sizes, seed: int) -> Case:
@@ -115,7 +119,7 @@ GELU = with_backward(
     Workload("forward", "GELU of every number", _one_row_each, WIDE, peers={"F.gelu": _gelu}, **LINEAR_IN_T, **_elementwise(_rows, 8))
 )
 SOFTMAX = with_backward(
-    Workload("forward", "softmax of every row", _one_row_each, WIDE, peers={"F.softmax": _softmax}, **LINEAR_IN_T, **_elementwise(_rows, 5))
+    Workload("forward", "softmax of every row", _scores_case, WIDE, peers={"F.softmax": _softmax}, **LINEAR_IN_T, **_elementwise(_rows, 5))
 )
 
 # products ------------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def _fused_queries(case: Case) -> Callable[[], Tensor]:
 QUERIES = with_backward(
     Workload(
         "forward", "T queries over T keys in H heads, nothing hidden", _queries_case, {"B": 1, "T": 512, "D": 128, "H": 4},
-        axes={"T": (256, 512, 1024, 2048)}, laws=(SCORES,), peers={"F.sdpa, fused": _fused_queries},
+        axes={"T": (128, 256, 512, 1024)}, laws=(SCORES,), peers={"F.sdpa, fused": _fused_queries},
         operations=_heads, bytes=lambda s: 4.0 * FLOAT * s["B"] * s["T"] * s["D"], amount=lambda s: s["B"] * s["T"], unit="positions",
     ),
     axes=True,
@@ -96,7 +96,7 @@ PEERS = {"torch, fused": _fused, "nn.MultiheadAttention": _module}
 _FORWARD, _BACKWARD = with_backward(
     Workload(
         "forward", "causal self-attention over T positions", _attention_case, {"B": 1, "T": 512, "D": 128, "H": 4},
-        axes={"T": (256, 512, 1024, 2048)}, laws=(SCORES,), peers=PEERS, operations=attention_operations,
+        axes={"T": (128, 256, 512, 1024)}, laws=(SCORES,), peers=PEERS, operations=attention_operations,
         bytes=lambda s: FLOAT * (2.0 * s["B"] * s["T"] * s["D"] + 4 * s["D"] ** 2), amount=lambda s: s["B"] * s["T"], unit="positions",
     ),
     axes=True, peers={"torch, fused": _fused},

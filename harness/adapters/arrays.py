@@ -16,7 +16,7 @@ from harness.adapters.array_libraries import KINDS
 from harness.adapters.by_hand import ByHand
 from harness.adapters.frameworks import FRAMEWORKS, framework_of
 from harness.adapters.players import Adapter, Player
-from harness.adapters.ready import Ready, as_it_is
+from harness.adapters.ready import Ready
 from harness.adapters.wrong_use import WrongUse, did_you_mean
 from harness.core.case import Call, is_float
 from harness.core.claim import NotOffered
@@ -180,7 +180,6 @@ class ArrayPlayer:
             raise NotOffered("what is timed in another library is timed in float32")
         given = self._taken(call.arguments)
         inner = self.inner.ready(call.with_arguments(given))
-        wait = self.arrays.wait
 
         def value(raw: Any) -> Any:
             raw = inner.value(raw)
@@ -188,9 +187,8 @@ class ArrayPlayer:
                 raw, _ = self.backward.apart(raw, call.method)
             return map_leaves(raw, lambda _, leaf: self._narrowed(self.arrays.give(leaf)))
 
-        timed = inner.call if wait is None else lambda: wait(inner.call())
         back = partial(self._back, call, given, inner) if self.request.gradients is not None else None
-        return Ready(timed, value, (), back, inner.notes)
+        return Ready(inner.call, value, self.arrays.wait, backward=back, notes=inner.notes)
 
     def _back(
         self, call: Call, given: dict[str, Any], inner: Ready, incoming: Iterable[torch.Tensor], labels: Mapping[Place, str]
@@ -205,8 +203,8 @@ class ArrayPlayer:
         try:
             if self.backward is None:
                 forward, values = self._differentiable(labels)
-                derived, wait = self._derivative(forward, values, arrays), self.arrays.wait or as_it_is
-                return (lambda: wait(derived(values, arrays))), lambda found: (None, read(found))
+                derived = self._derivative(forward, values, arrays)
+                return (lambda: derived(values, arrays)), lambda found: (None, read(found))
             method, everything, returned, wanted, earlier = self._asked(labels)
             back, named = self.backward.prepared(method, everything, returned, arrays, wanted, earlier)
         finally:

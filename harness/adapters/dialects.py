@@ -153,7 +153,7 @@ class _Speaking:
             values = [read_back(raw) if read_back else written(one, raw) for one, raw in zip(given, raws, strict=True)]  # type: ignore[misc]
             return _stacked(values) if rows else values[0]
 
-        return Ready((lambda: [one() for one in calls]) if rows else calls[0], value, tuple(handed))
+        return Ready((lambda: [one() for one in calls]) if rows else calls[0], value, handed=tuple(handed))
 
     def parameters(self) -> Mapping[str, Any]:
         return {}

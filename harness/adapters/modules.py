@@ -23,7 +23,7 @@ from harness.adapters.mapping import plan
 from harness.adapters.plans import CannotMatch, OtherSize, Plan, Row, values_for
 from harness.adapters.players import Watched, bound, invoke, nothing_disturbed, untaken
 from harness.adapters.ready import Ready
-from harness.adapters.slots import sizes, slots
+from harness.adapters.slots import positions, sizes, slots
 from harness.core.case import CALL, Call, Case, Settings, is_float
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
@@ -31,7 +31,8 @@ from harness.core.subject import Request, Told
 from harness.core.tree import leaves
 
 ROOM = 256
-"""The longest sequence that a part may be asked to take, where its contract does not say (``config.context``)."""
+"""The longest sequence that a part may be asked to take, where its contract does not say (``config.context``); longer where
+a case is."""
 KEPT = 64
 """Built modules that are kept, one per sizes, settings and dtype."""
 PROBES, HAND = 30, 6
@@ -113,7 +114,7 @@ class ModuleAdapter:
                 values[a.name] = value
                 if a.name.startswith("n_"):
                     values.setdefault(a.name[2:], value)
-        values.setdefault("context", max(ROOM, values.get("time", 0)))
+        values.setdefault("context", max(ROOM, positions(self.contract, arguments)))
         return Settings(**values)
 
     def built(self, arguments: Mapping[str, Any]) -> Any:
@@ -263,7 +264,7 @@ class ModulePlayer:
         holder.train(self.request.mode == "train")
         inputs, options = self._inputs(call)
         ready = bare(holder.inner, holder.how, inputs, options)
-        return Ready(ready.call, lambda raw: self.adapter.output_of(ready.value(raw), inputs[0]), handed)
+        return Ready(ready.call, lambda raw: self.adapter.output_of(ready.value(raw), inputs[0]), handed=handed)
 
     def parameters(self) -> Mapping[str, Any]:
         return {}

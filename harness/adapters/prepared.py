@@ -64,6 +64,8 @@ class Prepared:
         with self.around():
             ready = self.start(self, self._loaded())
             call = self._there_and_back(ready) if self.request.gradients is not None else self._there(ready)
+        if ready.wait is not None:
+            call = partial(_waited_for, ready.wait, call)
         self.notes = tuple(dict.fromkeys((*self.notes, *ready.notes, *getattr(self.player, "told", ()))))
         return call if self.around is nullcontext else partial(_within, self.around, call)
 
@@ -128,7 +130,13 @@ class Prepared:
             with torch.enable_grad():
                 self.incoming = self._cotangents(ready.value(ready.call()))
         if ready.backward is not None:
-            call, self.read = ready.backward(self.incoming, self.differentiable)
+            call, found = ready.backward(self.incoming, self.differentiable)
+
+            def read_both(raw: Any) -> tuple[Any, dict[str, Any]]:
+                out, gradients = found(raw)
+                return None if out is None else ready.value(out), gradients
+
+            self.read = read_both
             return call
         own = {label: self.kept[path] for path, label in self.differentiable.items()}
         own |= {name: tensor for name, tensor in self._live().items() if tensor.requires_grad}
@@ -238,7 +246,7 @@ def _one_after_the_other(steps: list[Ready], first: int) -> Ready:
     plan = []
     for step in steps:
         if not isinstance(step.call, partial) or step.handed or step.backward:
-            raise NotOffered("calls that are wrapped in another library's arrays cannot be timed one after the other")
+            raise NotOffered("calls of such an adapter cannot be timed one after the other")
         plan.append((step.call.func, step.call.args, step.call.keywords))
 
     def all_of_them() -> list[Any]:
@@ -254,11 +262,18 @@ def _one_after_the_other(steps: list[Ready], first: int) -> Ready:
             returned.append(function(*map(now, args), **{name: now(value) for name, value in keywords.items()}))
         return returned
 
-    return Ready(all_of_them, lambda raw: [step.value(one) for step, one in zip(steps, raw, strict=True)])
+    def values(raw: list[Any]) -> list[Any]:
+        return [step.value(one) for step, one in zip(steps, raw, strict=True)]
+
+    return Ready(all_of_them, values, steps[-1].wait)
 
 
 def _same_but_for_nan(one: torch.Tensor, other: torch.Tensor) -> bool:
     return is_float(one) and torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
+def _waited_for(wait: Callable[[Any], Any], call: Callable[[], Any]) -> Any:
+    return wait(call())
 
 
 def _within(around: Callable[[], AbstractContextManager[Any]], call: Callable[[], Any]) -> Any:

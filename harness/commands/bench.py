@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -21,19 +22,19 @@ from harness.core.signatures import in_one_line
 from harness.core.verdict import Record
 from harness.inspection import Catalogue, Inspection, inspect_subject, load_catalogue
 from harness.reports import benchmark_text, json_file
-from harness.reports.writing import Destinations, UnknownFormat, destinations, write_face
+from harness.reports.writing import BENCHMARKS_RECORD, Destinations, UnknownFormat, destinations, write_face
 
-USUAL_RECORD = ".plumbline/bench.json"
 SECONDS, QUICK_SECONDS = 2.0, 0.3
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("impl", nargs="?", help="a module or file, as --impl takes it (default: impl in pyproject.toml)")
     parser.add_argument("what", nargs="*", metavar="COMPONENT", help="components, or COMPONENT::WORKLOAD; all without it")
-    parser.add_argument("--seconds", type=float, help=f"about so long for each workload at its usual size ({SECONDS:g} without it)")
+    parser.add_argument("--seconds", type=float, help=f"about so long for each workload, and again along each axis ({SECONDS:g} without it)")
     parser.add_argument("--quick", action="store_true", help=f"a first look: {QUICK_SECONDS:g} s each, and nothing along an axis")
     parser.add_argument("--axes", action=argparse.BooleanOptionalAction, help="how time and memory grow with each size (on, unless --quick)")
-    parser.add_argument("--report", default="", metavar="FORMAT[,FORMAT]", help=f"what else to write, as --impl-report takes it; the record is {USUAL_RECORD}")
+    where = f"what else to write, as --impl-report takes it; the record is {BENCHMARKS_RECORD}"
+    parser.add_argument("--report", default="", metavar="FORMAT[,FORMAT]", help=where)
     parser.add_argument("--compare", metavar="OLD.json", help="the record of an earlier run: what became slower or faster")
     parser.add_argument("--variant", default="", help="legal variants you mean, as --impl-variant takes them")
     parser.add_argument("--device", default="cpu", help="where to time it: cpu or cuda")
@@ -51,7 +52,8 @@ def run(options: argparse.Namespace) -> int:
         raise WrongUse(f"--seconds takes how long, more than 0; not {options.seconds:g}")
     old, places = _earlier(options.compare), _places(options.report)
     inspection = inspect_subject(impl, seed=options.seed, variants=options.variant, project=options.project)
-    chosen = list(_chosen(inspection.catalogue, options.what))
+    everything = list(_chosen(inspection.catalogue, options.what))
+    chosen = [(component, workload) for component, workload in everything if component in inspection.begun]
     record = _record(inspection, impl)
     try:
         _measure(inspection, chosen, record, options, Path(places.record))
@@ -61,6 +63,8 @@ def run(options: argparse.Namespace) -> int:
     _save(record, Path(places.record))
     for line in benchmark_text.lines(record):
         print(line)
+    if to_do := list(dict.fromkeys(component for component, _ in everything if component not in inspection.begun)):
+        print(textwrap.fill(f"not timed, for it is to do: {', '.join(to_do)}", benchmark_text.WIDTH, subsequent_indent="    "))
     if old is not None:
         print(f"\nbeside {options.compare}:")
         for line in comparing.lines(comparing.compare(old.benchmarks, record.benchmarks)):
@@ -161,7 +165,7 @@ def _places(text: str) -> Destinations:
     except UnknownFormat as wrong:
         raise WrongUse(f"--report: {wrong}") from None
     own = any(piece.endswith(".json") and ":" not in piece for piece in pieces)
-    return found if own else Destinations(USUAL_RECORD, found.faces)
+    return found if own else Destinations(BENCHMARKS_RECORD, found.faces)
 
 
 def _record(inspection: Inspection, impl: str) -> Record:

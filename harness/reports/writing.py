@@ -14,6 +14,8 @@ from harness.reports.formats._format import Format
 from harness.reports.json_file import atomically
 
 USUAL_RECORD = ".plumbline/run.json"
+BENCHMARKS_RECORD = ".plumbline/bench.json"
+"""Where benchmarks are written that were asked for alone: they do not take the place of a run's verdicts."""
 
 
 class UnknownFormat(ValueError):
