@@ -19,7 +19,7 @@ from harness.reports import benchmark_text
 from harness.reports.writing import BENCHMARKS_RECORD, USUAL_RECORD
 
 QUICK = 0.2
-"""Of the time that pytest-benchmark would take, under ``--impl-effort=quick``."""
+"""Of the time that pytest-benchmark would take, under ``--impl-effort=quick``; then nothing along axes, and no roofline."""
 
 
 def timing_asked(config: pytest.Config, worker: bool) -> bool:
@@ -46,8 +46,10 @@ class Timing:
 
     def items(self, parent: pytest.Collector) -> Iterator[pytest.Item]:
         """Of what is begun; yours first."""
-        from harness.benchmark.running import REFERENCE, YOURS
+        from harness.benchmark.machine import describe
+        from harness.benchmark.running import DTYPE, REFERENCE, YOURS
 
+        self.plugin.record.machine |= describe(DTYPE)
         component = parent.name
         workloads = self.plugin.catalogue.contracts[component].workloads if component in self.plugin.inspection.begun else ()
         for workload in workloads:
@@ -82,22 +84,27 @@ class Timing:
             quick = self.plugin.inspection.effort == "quick"
             each = float(self.config.getoption("benchmark_max_time")) * (QUICK if quick else 1.0)
             seconds = each * (2 + len(workload.peers))
-            rates, record = self.rates, self.plugin.record
+            record, rates = self.plugin.record, None if quick else self.rates
             self.measured[key] = self.plugin.inspection.timed(
-                component, workload, seconds=seconds, axes=not quick, rates=rates
+                component, workload, seconds=seconds, axes=not quick, rates=rates, progress=self._show
             )
             record.benchmarks.append(self.measured[key].benchmark)
             self.plugin.keeper.keep()
         return self.measured[key]
 
+    def _show(self, doing: str) -> None:
+        """On the line below the dots, where somebody looks on."""
+        if self.plugin.line is not None:
+            self.plugin.line.show(doing)
+
     @cached_property
     def rates(self) -> Any:
         """What the machine reaches, measured once and written into the record."""
-        from harness.benchmark.machine import describe, rates
+        from harness.benchmark.machine import rates
         from harness.benchmark.running import DTYPE
 
         found = rates(DTYPE)
-        self.plugin.record.machine = {**describe(DTYPE), **asdict(found)}
+        self.plugin.record.machine |= asdict(found)
         return found
 
     def summary(self, terminalreporter: Any) -> None:
