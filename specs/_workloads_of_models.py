@@ -38,8 +38,8 @@ def _fused_queries(case: Case) -> Callable[[], Tensor]:
 
 QUERIES = with_backward(
     Workload(
-        "forward", "T queries over T keys in H heads, nothing hidden", _queries_case, {"B": 1, "T": 512, "D": 128, "H": 4},
-        axes={"T": (128, 256, 512, 1024)}, laws=(SCORES,), peers={"F.sdpa, fused": _fused_queries},
+        "forward", "T queries over T keys in H heads, nothing hidden", _queries_case, {"B": 1, "T": 512, "D": 64, "H": 2},
+        axes={"T": (64, 128, 256, 512)}, laws=(SCORES,), peers={"F.sdpa, fused": _fused_queries},
         operations=_heads, bytes=lambda s: 4.0 * FLOAT * s["B"] * s["T"] * s["D"], amount=lambda s: s["B"] * s["T"], unit="positions",
     ),
     axes=True,
@@ -95,8 +95,8 @@ def attention_operations(s: Sizes) -> float:
 PEERS = {"torch, fused": _fused, "nn.MultiheadAttention": _module}
 _FORWARD, _BACKWARD = with_backward(
     Workload(
-        "forward", "causal self-attention over T positions", _attention_case, {"B": 1, "T": 512, "D": 128, "H": 4},
-        axes={"T": (128, 256, 512, 1024)}, laws=(SCORES,), peers=PEERS, operations=attention_operations,
+        "forward", "causal self-attention over T positions", _attention_case, {"B": 1, "T": 512, "D": 64, "H": 2},
+        axes={"T": (64, 128, 256, 512)}, laws=(SCORES,), peers=PEERS, operations=attention_operations,
         bytes=lambda s: FLOAT * (2.0 * s["B"] * s["T"] * s["D"] + 4 * s["D"] ** 2), amount=lambda s: s["B"] * s["T"], unit="positions",
     ),
     axes=True, peers={"torch, fused": _fused},
@@ -145,7 +145,7 @@ IN_BATCHES: dict[str, Any] = {
 }
 BLOCK = with_backward(
     Workload(
-        "forward", "one block over T positions", _block_case, {"B": 1, "T": 256, "D": 128, "H": 4},
+        "forward", "one block over T positions", _block_case, {"B": 1, "T": 128, "D": 128, "H": 4},
         peers={"torch, fused": _fused_block}, operations=block_operations,
         bytes=lambda s: FLOAT * (2.0 * s["B"] * s["T"] * s["D"] + 12 * s["D"] ** 2), **IN_BATCHES,
     )
@@ -181,7 +181,7 @@ def _fused_model(case: Case) -> Callable[[], Tensor]:
 MODEL = with_backward(
     Workload(
         "forward", "the whole model, ids to logits", _model_case,
-        {"B": 1, "T": 128, "D": 128, "H": 4, "L": 2, "V": 1024}, peers={"torch, fused": _fused_model},
+        {"B": 1, "T": 64, "D": 128, "H": 4, "L": 2, "V": 1024}, peers={"torch, fused": _fused_model},
         operations=lambda s: s["L"] * block_operations(s) + 2.0 * s["B"] * s["T"] * s["D"] * s["V"],
         bytes=lambda s: FLOAT * (12.0 * s["L"] * s["D"] ** 2 + s["V"] * s["D"] + s["B"] * s["T"] * s["V"]), **IN_BATCHES,
     )
@@ -213,7 +213,7 @@ def _step_operations(s: Sizes) -> float:
 
 STEPS = (
     Workload(
-        "step", "one more position after T that are kept", _step_case, {"B": 2, "T": 512, "D": 256, "H": 2}, fresh=True,
+        "step", "one more position after T that are kept", _step_case, {"B": 2, "T": 512, "D": 128, "H": 2}, fresh=True,
         axes={"T": (128, 256, 512, 1024)}, laws=(Law("T", 1, 1, "one row of scores; without a cache it is T rows"),),
         peers={"without a cache": _everything_again}, operations=_step_operations,
         bytes=lambda s: FLOAT * (2.0 * s["B"] * s["T"] * s["D"] + 4 * s["D"] ** 2), amount=lambda s: s["B"], unit="tokens",

@@ -50,8 +50,8 @@ def _tiktoken(case: Case) -> Callable[[], list[int]]:
 
 TOKENIZER = (
     Workload(
-        "encode", "N bytes of Python's own sources to ids of GPT-2", _encode_case, {"N": 16384},
-        axes={"N": (4096, 8192, 16384, 32768)}, laws=(Law("N", 1, None, "each word is its own work"),),
+        "encode", "N bytes of Python's own sources to ids of GPT-2", _encode_case, {"N": 8192},
+        axes={"N": (2048, 4096, 8192, 16384)}, laws=(Law("N", 1, None, "each word is its own work"),),
         peers={"tiktoken": _tiktoken}, amount=lambda s: s["N"], unit="bytes of text",
         remark="the same text is encoded again and again: whoever remembers words finds them all",
     ),
@@ -114,7 +114,7 @@ def near_adamw(case: Case, value: Any) -> str:
 
 
 OPTIMISER: dict[str, Any] = {
-    "sizes": {"N": 1 << 20}, "fresh": True, "axes": {"N": (1 << 18, 1 << 19, 1 << 20, 1 << 21)},
+    "sizes": {"N": 1 << 17}, "fresh": True, "axes": {"N": (1 << 15, 1 << 16, 1 << 17, 1 << 18)},
     "laws": (Law("N", 1, 1, "each number is its own work"),), "amount": lambda s: s["N"], "unit": "parameters",
 }  # fmt: skip
 ADAMW = (
@@ -138,7 +138,7 @@ ADAMW_8BIT = (
 
 BLOCK = 64
 MATRIX: dict[str, Any] = {
-    "sizes": {"D": 512}, "whole": True, "axes": {"D": (128, 256, 512, 1024)}, "amount": lambda s: s["D"] ** 2, "unit": "numbers",
+    "sizes": {"D": 256}, "whole": True, "axes": {"D": (64, 128, 256, 512)}, "amount": lambda s: s["D"] ** 2, "unit": "numbers",
     "operations": lambda s: 6.0 * s["D"] ** 2, "bytes": lambda s: 2.0 * FLOAT * s["D"] ** 2,
     "laws": (Law("D", 2, 2, "each of the D^2 numbers is its own work"),),
 }  # fmt: skip
@@ -254,8 +254,8 @@ def adapters(rank_stabilised: bool) -> tuple[Workload, ...]:
     """Of LoRA, or of its rank-stabilised form."""
     forward, backward = with_backward(
         Workload(
-            "forward", "one adapted layer, D to D, of T positions", _adapter_case, {"T": 512, "D": 512, "R": 8},
-            axes={"D": (128, 256, 512, 1024)}, laws=(Law("D", 2, 1, "2 T D^2 operations of the layer itself"),),
+            "forward", "one adapted layer, D to D, of T positions", _adapter_case, {"T": 256, "D": 512, "R": 8},
+            axes={"D": (64, 128, 256, 512)}, laws=(Law("D", 2, 1, "2 T D^2 operations of the layer itself"),),
             operations=lambda s: 2.0 * s["T"] * (s["D"] ** 2 + 2 * s["D"] * s["R"]),
             bytes=lambda s: FLOAT * (2.0 * s["T"] * s["D"] + s["D"] ** 2), amount=lambda s: s["T"], unit="positions",
             peers={"PEFT": _peft(rank_stabilised)},

@@ -52,7 +52,7 @@ def test_a_table_of_turns_and_a_file(runs: Runs, folder: Path) -> None:
     for name, one in kept.items():
         assert one["group"] == name.partition("[")[0] and one["options"]["timer"].endswith("interleaved")
         info = one["extra_info"]
-        assert info["impl"] == "mymodel" and info["right"] and info["sizes"] == {"T": 512, "D": 512} and info["peak_bytes"] > 0
+        assert info["impl"] == "mymodel" and info["right"] and info["sizes"] == {"T": 256, "D": 512} and info["peak_bytes"] > 0
         assert set(info["ratios"]) == ({"reference", "F.linear"} if "[yours]" in name else set())
     record = json.loads((folder / ".plumbline" / "bench.json").read_text())
     assert record["finished"] and [b["workload"] for b in record["benchmarks"]] == ["forward", "forward_backward"]
