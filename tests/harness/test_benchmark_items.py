@@ -41,9 +41,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_table_of_turns_and_a_file(runs: Runs, folder: Path) -> None:
+def test_a_table_of_turns_and_files_that_are_compared(runs: Runs, folder: Path) -> None:
     """One item for each workload and contender, grouped; what else is known of each is kept beside its statistics."""
-    done = runs.start(folder, [*TIMED, "linear", "--benchmark-json=out.json"])
+    done = runs.start(folder, [*TIMED, "linear", "--benchmark-json=out.json", "--benchmark-autosave"])
     assert done.code == 0, done.output
     assert "benchmark 'linear::forward': 3 tests" in done.output and "benchmark 'linear::forward_backward': 3 tests" in done.output
     assert "6 passed" in done.output and "components ==" not in done.output
@@ -60,6 +60,9 @@ def test_a_table_of_turns_and_a_file(runs: Runs, folder: Path) -> None:
         for timing in one["timings"]:
             stats = kept[f"linear::{one['workload']}[{timing['contender']}]"]["stats"]
             assert stats["rounds"] == timing["rounds"] and stats["median"] == pytest.approx(timing["median"])
+    done = runs.start(folder, [*TIMED, "linear::forward", "--benchmark-compare"])
+    assert done.code == 0, done.output
+    assert "forward[yours] (NOW)" in done.output and "forward[yours] (0001_" in done.output
 
 
 def test_a_wrong_result_fails_and_the_others_stand(runs: Runs, folder: Path) -> None:
@@ -69,20 +72,11 @@ def test_a_wrong_result_fails_and_the_others_stand(runs: Runs, folder: Path) -> 
     assert "1 failed, 2 passed" in done.output
 
 
-def test_stored_and_compared_by_pytest_benchmark_itself(runs: Runs, folder: Path) -> None:
-    for options in (["--benchmark-autosave"], ["--benchmark-compare"]):
-        done = runs.start(folder, [*TIMED, "linear::forward", *options])
-        assert done.code == 0, done.output
-    assert "forward[yours] (NOW)" in done.output and "forward[yours] (0001_" in done.output
-
-
-def test_nothing_is_timed_in_an_ordinary_run(runs: Runs, folder: Path) -> None:
-    """Not even collected, with or without pytest-benchmark's other options."""
-    done = runs.start(folder, ["--impl=mymodel", "linear", "--impl-cases=2", "--benchmark-skip"])
-    assert done.code == 0, done.output
-    assert "[yours]" not in done.output and "checks planned" in done.output
-    collected = runs.start(folder, ["--impl=mymodel", "linear", "--collect-only", "-q"]).output
-    assert "forward" not in collected.replace("straightforward", "") and "agrees_with_the_reference" in collected
+@pytest.mark.parametrize("options", ([], ["--benchmark-skip"], ["--benchmark-enable"]))
+def test_nothing_is_timed_in_an_ordinary_run(runs: Runs, folder: Path, options: list[str]) -> None:
+    """Not even collected."""
+    collected = runs.start(folder, ["--impl=mymodel", "linear", "--collect-only", "-q", *options]).output
+    assert "[yours]" not in collected and "linear::agrees_with_the_reference" in collected
 
 
 def test_a_workload_is_chosen_by_its_name(runs: Runs, folder: Path) -> None:
