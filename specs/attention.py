@@ -11,10 +11,12 @@ from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.tensors import ORDINARY, seeds, tensors
+from harness.core.fact import Fact, Measure
+from harness.domains.tensors import ORDINARY, make, seeds, tensors
 from reference_model.attention import attention
 from specs import _workloads_of_models as workloads
 from specs._dialects import CS336_HEADS, PICO_HEADS
+from specs._maps import side_by_side
 from specs._parameters import ATTENTION
 from specs._rotary import ROTARY, ROTARY_HALVES, rotary_variants
 from specs._sizes import SIZES
@@ -252,6 +254,44 @@ def nothing_but_the_out_bias(trial: Trial) -> float:
     return trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
 
 
+# what is shown -------------------------------------------------------------------------------------------------------
+
+SHOWN = {"batch": 1, "time": 7, "heads": 3, "width": 24}
+"""As many features in a head as positions, or more: each position has a value of its own there."""
+
+
+@st.composite
+def shown(draw: st.DrawFn) -> Case:
+    """The last features of the input say in one-hot form where it stands; the values of every head are just these.
+
+    Queries and keys are made of the other features, which are random. The projection of the result is the identity.
+    """
+    time, heads, width, seed = SHOWN["time"], SHOWN["heads"], SHOWN["width"], draw(st.integers(0, 9))
+    rest, size = width - time, width // heads
+    x = torch.cat([make("normal", (1, time, rest), seed), torch.eye(time, dtype=torch.float64)[None]], -1)
+    products = learned("normal", (2 * width, width), seed + 1, math.sqrt(2.0 / rest))
+    products[:, rest:] = 0
+    values = torch.zeros(heads, size, width, dtype=torch.float64)
+    values[:, :time, rest:] = torch.eye(time, dtype=torch.float64)
+    weights = {
+        "qkv_weight": torch.cat([products, values.reshape(width, width)]),
+        "qkv_bias": torch.zeros(3 * width, dtype=torch.float64),
+        "out_weight": torch.eye(width, dtype=torch.float64),
+        "out_bias": torch.zeros(width, dtype=torch.float64),
+    }
+    return _case(x, weights, dict(SHOWN), "positions for values")
+
+
+def weights_shown(trial: Trial) -> Fact:
+    """out[t, head] is the weights with which position t looks at the others."""
+    theirs, ours = (
+        out[0].unflatten(-1, (SHOWN["heads"], -1)).transpose(0, 1)[..., : SHOWN["time"]]
+        for out in (output(trial), trial.expect().value)
+    )
+    how = "inputs that say where they stand, and projections of value and result that hand just this on, so that what comes out is the weights"
+    return side_by_side(theirs, ours, how)
+
+
 TURNED = (ROTARY, ROTARY_HALVES)
 
 CONTRACT = Contract(
@@ -283,6 +323,7 @@ CONTRACT = Contract(
     variants=rotary_variants(attention, "k = k.transpose(1, 2)", "k"),
     sources=("Vaswani et al. 2017, sections 3.2.1 to 3.2.3", "openai/gpt-2 src/model.py attn"),
     workloads=workloads.ATTENTION,
+    measures=(Measure("weights", "with which weights positions look at each other, beside the reference", weights_shown, shown),),
     claims=(
         Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="one_future_position",
               max_cases=30),

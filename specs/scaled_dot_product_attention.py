@@ -12,11 +12,13 @@ from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.core.fact import Fact, Measure
 from harness.domains.shapes import distinct_sizes
 from harness.domains.tensors import make, seeds
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
 from specs import _workloads_of_models as workloads
 from specs._dialects import CS336_ATTEND
+from specs._maps import side_by_side
 from specs._transformer import elsewhere, output, tolerance, unmoved
 
 HEAVY = 0.4
@@ -217,6 +219,23 @@ def masks_are_not_remembered(trial: Trial) -> float:
     return trial.close(second, alone, trial.spread_of_value(other), "after a call with another mask, out")
 
 
+@st.composite
+def shown(draw: st.DrawFn) -> Case:
+    """Eight positions that see themselves and earlier ones, two heads; values that are the identity matrix [T, T]."""
+    heads, time, size, seed = 2, 8, 4, draw(st.integers(0, 9))
+    q, k = (1.2 * make("normal", (1, heads, time, size), seed + i) for i in range(2))
+    v = torch.eye(time, dtype=torch.float64).expand(1, heads, time, time).clone()
+    mask = torch.ones(time, time, dtype=torch.bool).tril()
+    sizes = {"batch": 1, "heads": heads, "queries": time, "keys": time, "size": size, "value_size": time}
+    return _case(q, k, v, mask, sizes, "the identity for values")
+
+
+def weights_shown(trial: Trial) -> Fact:
+    """Where the values are the identity matrix, the result is the weights."""
+    how = "the values are the identity matrix, so that what comes out is the weights; each query sees itself and what is before it"
+    return side_by_side(output(trial)[0], trial.expect().value[0], how)
+
+
 USED = "used = weights.masked_fill(idle, 0.0)"
 
 CONTRACT = Contract(
@@ -252,6 +271,7 @@ CONTRACT = Contract(
     ),
     sources=("Vaswani et al. 2017, section 3.2.1, equation 1", "torch.nn.functional.scaled_dot_product_attention"),
     workloads=workloads.QUERIES,
+    measures=(Measure("weights", "with which weights queries take the values, beside the reference", weights_shown, shown),),
     claims=(
         Claim("weights_sum_to_one", "values of 1 everywhere give 1", weights_sum_to_one, broken_by="mask_after_softmax", max_cases=18),
         Claim("keys_have_no_order", "permuting keys, values and mask together changes nothing", keys_have_no_order,
