@@ -9,9 +9,9 @@ import torch
 from harness.core.fact import Fact
 
 WHAT_THEY_SHOW = (
-    "Queries and keys are random: the maps show mask, scale and form, and nothing learned. With trained weights too, much weight "
-    "on a token is no proof that it matters to the result (Jain and Wallace 2019, Attention is not Explanation; Wiegreffe and "
-    "Pinter 2019, Attention is not not Explanation)"
+    "A row is what looks, a column what it looks at. Queries and keys are random: the maps show mask, scale and form, and nothing "
+    "learned. With trained weights too, much weight on a token is no proof that it matters to the result (Jain and Wallace 2019, "
+    "Attention is not Explanation; Wiegreffe and Pinter 2019, Attention is not not Explanation)"
 )
 ALIKE = 1e-5
 """Differences below it are told as agreement: float32 leaves 1e-7, tables in float32 a little more. No verdict hangs on it."""

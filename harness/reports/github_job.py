@@ -22,7 +22,7 @@ def append_summary(record: Record) -> None:
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if not in_github() or not file:
         return
-    text = markdown.render(record)
+    text = markdown.FORMAT.render(record)
     kept = text.encode()[:MOST_BYTES].decode("utf-8", "ignore")
     kept += "" if len(kept) == len(text) else "\n\n... longer than GitHub takes; the whole is in the run's record.\n"
     with Path(file).open("a", encoding="utf-8") as summary:

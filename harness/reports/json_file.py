@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.core.benchmark import Benchmark
-from harness.core.fact import Fact
-from harness.core.verdict import Card, Record, Verdict
+from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Record
+from harness.reports.plain import from_plain, schema, to_plain
+
+VERSION = 1
+LIMITS = {
+    ("Record", "version"): {"const": VERSION},
+    ("Record", "seed"): {"minimum": 0},
+    ("Verdict", "status"): {"enum": [HOLDS, VIOLATED, CRASHED, TIMED_OUT, MISSING, NOT_OFFERED]},
+    ("Verdict", "cases"): {"minimum": 0},
+    ("Verdict", "line"): {"minimum": 0},
+    ("Verdict", "false_alarm"): {"minimum": 0, "maximum": 1},
+}
 
 
 def encode(value: Any) -> str:
-    """The JSON text of anything that a record holds."""
-    return json.dumps(value, allow_nan=True, default=str)
+    """The JSON text of anything that a record holds, for any reader of JSON."""
+    return json.dumps(to_plain(value), allow_nan=False)
 
 
 class Writer:
@@ -27,8 +36,8 @@ class Writer:
 
     def write(self, record: Record, path: Path) -> None:
         """Write beside the file, then rename: readers see the old or the new record, never half of one. Raises OSError."""
-        self._verdicts += [encode(v.as_dict()) for v in record.verdicts[len(self._verdicts) :]]
-        others = asdict(replace(record, verdicts=[]))
+        self._verdicts += [encode(v) for v in record.verdicts[len(self._verdicts) :]]
+        others = to_plain(replace(record, verdicts=[]))
         del others["verdicts"]
         lines = [f"{encode(name)}: {encode(value)}" for name, value in others.items()]
         lines.append('"verdicts": [\n' + ",\n".join(self._verdicts) + "\n]")
@@ -59,16 +68,20 @@ def atomically(text: str | bytes, path: Path) -> None:
 
 
 def read(path: Path) -> Record:
-    """The record of a run. Raises ValueError naming the file where it is none, or of another version."""
+    """The record of a run. Raises ValueError or TypeError where it is none, or of another version."""
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(values, dict) or values.get("version") != 1:
+    if not isinstance(values, dict) or values.get("version") != VERSION:
         found = values.get("version") if isinstance(values, dict) else None
-        raise ValueError(f"{path} is not a run record of version 1 (its version: {found!r})")
-    values["verdicts"] = [Verdict.from_dict(v) for v in values["verdicts"]]
-    values["cards"] = {k: Card(**{**c, "seen_in": tuple(c["seen_in"])}) for k, c in values["cards"].items()}
-    values["facts"] = [Fact(**fact) for fact in values.get("facts", [])]
-    values["benchmarks"] = [Benchmark.from_dict(benchmark) for benchmark in values.get("benchmarks", [])]
-    values["parts"] = {k: tuple(v) for k, v in values["parts"].items()}
-    for name in ("order", "missing", "notes"):
-        values[name] = tuple(values[name])
-    return Record(**values)
+        raise ValueError(f"{path} is not a run record of version {VERSION} (its version: {found!r})")
+    record: Record = from_plain(Record, values)
+    return record
+
+
+def record_schema() -> str:
+    """What ``docs/run.schema.json`` holds, for readers in other languages."""
+    titled = {"title": "The record of a run of Plumbline", **schema(Record, LIMITS)}
+    return json.dumps(titled, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    print(record_schema(), end="")

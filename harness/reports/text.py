@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ MANY = 4
 """So many components of which nothing is there are told in one line, not in a row each."""
 NUMBERS = ("agrees_with_the_reference", "rounds_like", "gradients_agree", "holds_up_in_half_precision")
 """Claims that fail together where the numbers are others: without an explanation they are told as one."""
+EXPLAINS = 80
+"""Characters from which on a message says why, and not only what: several claims of one component that give it are one."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,9 @@ class Group:
     head: Verdict
     rest: tuple[Verdict, ...]
     names: tuple[str, ...]
+
+    home: str
+    """The component whose mistake it is: a part of ``head.component``, or that itself."""
 
     @property
     def also(self) -> tuple[str, ...]:
@@ -45,7 +51,7 @@ def groups(record: Record) -> list[Group]:
                 by_finding.setdefault(name, []).append(verdict)
         else:
             key = verdict.message if verdict.status != "violated" else f"{verdict.claim}: {verdict.message}"
-            if verdict.message.startswith(RETURNED):
+            if verdict.message.startswith(RETURNED) or len(verdict.message) > EXPLAINS:
                 key = verdict.message
             elif verdict.claim.startswith(NUMBERS) and verdict.status == "violated":
                 key = "other numbers than the reference's"
@@ -57,26 +63,23 @@ def groups(record: Record) -> list[Group]:
         at_home = [v for v in alone if v.component == home]
         candidates = at_home or alone or verdicts
         head = next((v for v in candidates if v.claim.startswith("agrees_with")), candidates[0])
-        found.append(Group(head, tuple(v for v in verdicts if v is not head), (name,)))
-    found += [Group(verdicts[0], tuple(verdicts[1:]), ()) for verdicts in loose.values()]
-    return sorted(
-        found,
-        key=lambda g: (not g.names, record.order.index(_home(record, g)) if _home(record, g) in record.order else 99),
-    )
+        at = home if name in record.cards else head.component
+        found.append(Group(head, tuple(v for v in verdicts if v is not head), (name,), at))
+    found += [Group(verdicts[0], tuple(verdicts[1:]), (), verdicts[0].component) for verdicts in loose.values()]
+    return sorted(found, key=lambda g: (not g.names, record.order.index(g.home) if g.home in record.order else 99))
 
 
-def _home(record: Record, group: Group) -> str:
-    return (
-        record.cards[group.names[0]].component
-        if group.names and group.names[0] in record.cards
-        else group.head.component
-    )
+def command(record: Record) -> str:
+    """The run again, as it would be typed."""
+    variants = ",".join(f"{component}={name}" for component, name in (record.variants or {}).items())
+    options = [f"--impl={record.impl}", f"--impl-seed={record.seed}" if record.seed else "",
+               f"--impl-effort={record.effort}" if record.effort != "default" else "", f"--impl-variant={variants}" if variants else ""]  # fmt: skip
+    return " ".join(["pytest", *(shlex.quote(option) for option in options if option)])
 
 
 def again(record: Record, head: Verdict) -> str:
     """The command that judges one check again, on the same cases."""
-    effort = f" --impl-effort={record.effort}" if record.effort != "default" else ""
-    return f'pytest --impl={record.impl} --impl-seed={record.seed}{effort} -k "{head.component} and {head.claim}"'
+    return f'{command(record)} -k "{head.component} and {head.claim}"'
 
 
 def failure(record: Record, group: Group, again: str = "") -> str:
@@ -87,7 +90,7 @@ def failure(record: Record, group: Group, again: str = "") -> str:
     if card is not None:
         lines += [*opening(verdict, card), "", textwrap.indent(card.diff, "    "), "", *_wrapped(card.sentence, "  ")]
     elif verdict.status == CRASHED:
-        lines += [f"{verdict.component} raised an error ({_of(verdict)}):", "", f"    {verdict.message}"]
+        lines += [f"{verdict.component} raised an error ({of_cases(verdict)}):", "", f"    {verdict.message}"]
         lines += ["", *textwrap.indent("\n".join(verdict.frames), "    ").splitlines()] if verdict.frames else []
     elif verdict.message.startswith(RETURNED):
         lines += _wrapped(f"{verdict.component}: {verdict.message}", "")
@@ -95,7 +98,7 @@ def failure(record: Record, group: Group, again: str = "") -> str:
         lines += [f"{verdict.component} did not come to an end: {verdict.message}"]
     else:
         lines += [
-            f"{verdict.component}: it must hold that {verdict.sentence}; {_of(verdict)} say no.",
+            f"{verdict.component}: it must hold that {verdict.sentence}; {of_cases(verdict)} say no.",
             "",
             *_wrapped(verdict.message, "    "),
         ]
@@ -107,13 +110,14 @@ def opening(verdict: Verdict, card: Card) -> list[str]:
     """What is wrong with what, on how many cases."""
     subject = verdict.component
     if card.component != verdict.component:
-        return [f"{subject} disagrees with the reference on {_of(verdict)}. Its {card.component} computes:"]
+        return [f"{subject} disagrees with the reference on {of_cases(verdict)}. Its {card.component} computes:"]
     if verdict.claim.startswith(("agrees_with", "rounds_like", "gradients_agree", "holds_up")):
-        return [f"{subject} disagrees with the reference on {_of(verdict)}. It computes:"]
-    return [f"{subject}: it must hold that {verdict.sentence}; {_of(verdict)} say no. It computes:"]
+        return [f"{subject} disagrees with the reference on {of_cases(verdict)}. It computes:"]
+    return [f"{subject}: it must hold that {verdict.sentence}; {of_cases(verdict)} say no. It computes:"]
 
 
-def _of(verdict: Verdict) -> str:
+def of_cases(verdict: Verdict) -> str:
+    """On how many of the cases it does not hold."""
     return f"{verdict.violated} of {verdict.cases} cases" if verdict.cases != 1 else "the one case tried"
 
 
@@ -276,10 +280,11 @@ def notes(record: Record) -> Iterable[str]:
 
 
 def facts(record: Record) -> list[str]:
-    """What was measured beyond right and wrong: each with its number and how it was obtained."""
+    """What was measured beyond right and wrong: each with its number and how it was obtained (of maps, where they are)."""
     lines = []
     for fact in record.facts:
-        said = f"{fact.component}: {fact.sentence.rstrip('.')} ({fact.how.rstrip('.')})"
+        how = "maps: --impl-report=html" if fact.grids else fact.how.rstrip(".")
+        said = f"{fact.component}: {fact.sentence.rstrip('.')} ({how})"
         lines += textwrap.wrap(said, WIDTH + 12, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     return ["facts:", *(f"  {line}" for line in lines), ""] if lines else []
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
+from harness.reports.formats._words import readable
 from harness.reports.text import Group, again, evidence, failure, groups, headline, opening
 
 WORDS = {HOLDS: "holds", CRASHED: "crashed", TIMED_OUT: "timed out", MISSING: "to do", NOT_OFFERED: "not offered"}
@@ -14,16 +15,23 @@ WORDS = {HOLDS: "holds", CRASHED: "crashed", TIMED_OUT: "timed out", MISSING: "t
 
 @dataclass(frozen=True)
 class Format:
-    """One face: what it is for, the file it is usually written to, and the text of that file for a record."""
+    """One face: what it is for, the file it is usually written to, and what makes the text of that file of a record."""
 
     meaning: str
     file: str
-    render: Callable[[Record], str]
+    convert: Callable[[Record], str]
+
+    def render(self, record: Record) -> str:
+        """The text of the file: valid UTF-8 whatever their code said."""
+        return self.convert(readable(record))
 
 
 @dataclass(frozen=True)
 class Told:
-    """A failure as every format shows it: its group, one line, the whole text and its parts, and where their code stands."""
+    """A failure as every format shows it: its group, one line, the whole text and its parts, and where their code stands.
+
+    ``commands``: what explains it, what plays its smallest case again, what judges the check again.
+    """
 
     group: Group
     title: str
@@ -34,6 +42,7 @@ class Told:
     evidence: tuple[tuple[str, str], ...]
     file: str
     at: int
+    commands: tuple[str, ...]
 
 
 def told(record: Record) -> list[Told]:
@@ -44,9 +53,11 @@ def told(record: Record) -> list[Told]:
         command = again(record, head)
         title = ", ".join(group.names) or f"{head.component}::{head.claim}"
         card = record.cards.get(group.names[0]) if group.names else None
+        commands = [f"plumbline explain {card.name}"] if card else []
+        commands += [f"plumbline replay {head.case_id}"] if head.case_id else []
         found.append(Told(
             group, title, headline(record, group), failure(record, group, command), " ".join(opening(head, card)) if card else "",
-            card.diff if card else "", tuple(evidence(record, group, command)), relative(head.where), head.line,
+            card.diff if card else "", tuple(evidence(record, group, command)), relative(head.where), head.line, (*commands, command),
         ))  # fmt: skip
     return found
 
@@ -58,10 +69,12 @@ def relative(file: str) -> str:
 
 
 def status_of(record: Record, component: str) -> str:
-    """``wrong``, ``holds``, ``not offered`` or ``to do``: of all its verdicts, what weighs most."""
+    """``wrong``, ``holds``, ``excused``, ``to do`` or ``not offered``: of all its verdicts, what weighs most."""
     verdicts = record.of(component)
     if any(v.failing for v in verdicts):
         return "wrong"
+    if any(v.excused for v in verdicts) and not any(v.status == HOLDS for v in verdicts):
+        return "excused"
     for status in (HOLDS, MISSING, NOT_OFFERED):
         if any(v.status == status for v in verdicts):
             return WORDS[status]
@@ -69,9 +82,9 @@ def status_of(record: Record, component: str) -> str:
 
 
 def counted(record: Record) -> dict[str, int]:
-    """How many components hold, are wrong, to do or not offered (those that were not asked for are none of these)."""
+    """How many components are in each state (those that were not asked for are in none)."""
     states = [status_of(record, name) for name in record.order]
-    return {state: states.count(state) for state in ("holds", "wrong", "to do", "not offered")}
+    return {state: states.count(state) for state in ("holds", "wrong", "excused", "to do", "not offered")}
 
 
 def verdict_line(record: Record) -> str:
@@ -85,6 +98,13 @@ def verdict_line(record: Record) -> str:
         more = f", {count['to do']} to do" if count["to do"] else ""
         return f"All {count['holds']} components that are there hold{more}.{unfinished}"
     return f"Nothing was judged: {count['to do']} components are to do.{unfinished}"
+
+
+def state_of(verdict: Verdict) -> str:
+    """``wrong``, ``excused``, ``holds``, ``to do`` or ``not offered``."""
+    if verdict.failing or verdict.excused:
+        return "wrong" if verdict.failing else "excused"
+    return WORDS.get(verdict.status, "holds")
 
 
 def judged(verdicts: Iterable[Verdict]) -> list[Verdict]:

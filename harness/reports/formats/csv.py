@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
-from harness.core.verdict import Record
+from harness.core.verdict import HOLDS, Record
 from harness.reports.formats._format import Format
 
 COLUMNS = (
     "component", "claim", "status", "error_over_tolerance", "cases", "violated", "finding", "message", "file", "line",
-    "case_id", "seconds",
+    "case_id", "seconds", "excused",
 )  # fmt: skip
+NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?|-?inf|nan")
 
 
 def render(record: Record) -> str:
@@ -20,18 +22,19 @@ def render(record: Record) -> str:
     writer.writerow(COLUMNS)
     for name in record.order:
         for v in record.of(name):
-            error = v.excess if v.failing else v.error
-            writer.writerow([
+            error = v.error if v.status == HOLDS else v.excess
+            row = [
                 v.component, v.claim, v.status, "" if error is None else f"{error:.6g}", v.cases, v.violated,
-                " ".join(v.finding), plain(v.message), v.where, v.line or "", v.case_id, f"{v.seconds:.3f}",
-            ])  # fmt: skip
+                " ".join(v.finding), v.message, v.where, v.line or "", v.case_id, f"{v.seconds:.3f}", v.excused,
+            ]  # fmt: skip
+            writer.writerow([plain(value) if isinstance(value, str) else value for value in row])
     return text.getvalue()
 
 
 def plain(text: str) -> str:
-    """In one line; no spreadsheet takes it for a formula."""
+    """In one line; no spreadsheet takes it for a formula (a number may begin with a sign)."""
     line = " ".join(text.split())
-    return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line
+    return f"'{line}" if line[:1] in ("=", "+", "-", "@") and not NUMBER.fullmatch(line) else line
 
 
 FORMAT = Format("one row per check, for a spreadsheet", "checks.csv", render)

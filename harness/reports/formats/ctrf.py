@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from harness.core.verdict import MISSING, NOT_OFFERED, Record, Verdict
-from harness.reports.formats._format import Format
+from harness.core.verdict import Record, Verdict
+from harness.reports.formats._format import Format, state_of
 
-STATES = {"holds": "passed", MISSING: "pending", NOT_OFFERED: "skipped"}
+STATES = {"holds": "passed", "wrong": "failed", "excused": "other", "to do": "pending", "not offered": "skipped"}
 
 
 def render(record: Record) -> str:
@@ -23,11 +23,11 @@ def render(record: Record) -> str:
 
 def _test(v: Verdict) -> dict[str, object]:
     test: dict[str, object] = {
-        "name": f"{v.component}::{v.claim}", "status": STATES.get(v.status, "failed"), "duration": round(1000 * v.seconds),
+        "name": f"{v.component}::{v.claim}", "status": STATES[state_of(v)], "rawStatus": v.status, "duration": round(1000 * v.seconds),
         "suite": [v.component], "tags": list(v.finding), "extra": {"sentence": v.sentence, "cases": v.cases},
     }  # fmt: skip
-    if v.message:
-        test["message"] = v.message
+    if v.message or v.excused:
+        test["message"] = "\n".join(filter(None, (v.message, v.excused)))
     if v.frames:
         test["trace"] = "\n".join(v.frames)
     if v.where:

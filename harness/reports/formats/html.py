@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
-from harness.core.verdict import MISSING, NOT_OFFERED, Record, Verdict
+from harness.core.fact import Fact
+from harness.core.verdict import CRASHED, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
 from harness.reports.formats._benchmarks import drawn as benchmarks
-from harness.reports.formats._drawing import Drawing, dependencies
-from harness.reports.formats._format import Format, Told, counted, judged, status_of, told, verdict_line
+from harness.reports.formats._drawing import dependencies
+from harness.reports.formats._format import (
+    Format,
+    Told,
+    counted,
+    judged,
+    state_of,
+    status_of,
+    told,
+    verdict_line,
+)
+from harness.reports.formats._plots import bars, error_map, maps, plot
 from harness.reports.next_step import next_step
-from harness.reports.text import notes, trust
+from harness.reports.text import command, notes, of_cases, trust
 
 SHARED_BY = 2
 """Claims that so many components have stand in columns of the matrix; the rest are a component's own."""
-SIGNS = {"holds": "✓", "wrong": "✗", "to do": "–", "not offered": "·"}
+SIGNS = {"holds": "✓", "wrong": "✗", "excused": "~", "to do": "–", "not offered": "·"}
+GRADIENTS = ("every_argument_receives_a_gradient", "gradients_agree", "gradients_agree_with_differences")
+SHOWN_ELSEWHERE = ("more", "again")
+"""Labels of the evidence that the page shows as commands, one a line, to be copied."""
 
 
 def render(record: Record) -> str:
+    rows = [_row(record, name) for name in record.order if record.of(name)]
+    findings = [_card(one) for one in told(record)]
     page: str = _template().render(
         record=record, verdict=verdict_line(record), count=counted(record), trust=trust(record), notes=list(notes(record)),
-        next=" ".join(" ".join(next_step(record)).split()), findings=[_card(one) for one in told(record)],
-        shared=_shared(record), rows=[_row(record, name) for name in record.order if record.of(name)],
-        facts=[_fact(fact) for fact in record.facts], drawing=_drawn(record), bar=_bar, signs=SIGNS, state=_state,
-        benchmarks=benchmarks(record),
+        next=" ".join(" ".join(next_step(record)).split()), about=_about(record), again=command(record), findings=findings,
+        shared=_shared(record), rows=[row for row in rows if row["there"]], absent=_absent(record, rows), gradients=_gradients(rows),
+        facts=[_fact(fact) for fact in record.facts], drawings=_drawn(record), excused=[v for v in record.verdicts if v.excused],
+        bar=_bar, signs=SIGNS, state=state_of, benchmarks=benchmarks(record),
     )  # fmt: skip
     return page.rstrip() + "\n"
 
@@ -37,18 +54,27 @@ def render(record: Record) -> str:
 def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["breakable"] = _breakable
     return environment.get_template("report.html.jinja")
 
 
-def _state(verdict: Verdict) -> str:
-    return "wrong" if verdict.failing else {MISSING: "to do", NOT_OFFERED: "not offered"}.get(verdict.status, "holds")
+def _breakable(text: str) -> Markup:
+    """A name that may go on in the next line after an underscore."""
+    return Markup(str(escape(text)).replace("_", "_<wbr>"))
+
+
+def _about(record: Record) -> str:
+    """When, how long, and what it was drawn from."""
+    when = datetime.fromtimestamp(record.started, timezone.utc).strftime("%Y-%m-%d %H:%M UTC, ") if record.started else ""
+    declared = "".join(f", {component} declared as {name}" for component, name in (record.variants or {}).items())
+    return f"{when}{record.seconds:.0f} s, seed {record.seed}, effort {record.effort}{declared}"
 
 
 def _bar(verdict: Verdict) -> int:
     """How long the bar of a check is, in percent: the error that it was allowed, used up; on a logarithmic scale of six decades."""
     if verdict.failing:
         return 100
-    if not verdict.error or verdict.error <= 1e-6:
+    if not verdict.error or not verdict.error > 1e-6:
         return 0
     return max(1, min(100, round(100 * (1 + math.log10(verdict.error) / 6))))
 
@@ -62,51 +88,91 @@ def _shared(record: Record) -> list[str]:
 
 
 def _row(record: Record, name: str) -> dict[str, Any]:
-    verdicts = record.of(name)
+    verdicts, shared = record.of(name), _shared(record)
     seen = judged(verdicts)
+    own = [v for v in seen if v.claim not in shared]
     errors = [v.error for v in seen if v.error is not None and not v.failing]
     return {
         "name": name, "meaning": record.meanings.get(name, ""), "state": status_of(record, name), "verdicts": verdicts,
         "by_claim": {v.claim: v for v in verdicts}, "held": sum(not v.failing for v in seen), "judged": len(seen),
+        "own": len(own), "own_held": sum(not v.failing for v in own), "there": bool(seen) or any(v.excused for v in verdicts),
         "worst": f"{max(errors):.2g}" if errors else "", "signature": record.signatures.get(name, ""),
         "finding": list(dict.fromkeys(n for v in seen for n in v.finding)),
         "reason": next((v.message for v in verdicts if v.status in (MISSING, NOT_OFFERED)), ""),
     }  # fmt: skip
 
 
+def _absent(record: Record, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Components of which nothing was judged: to do, or not offered."""
+    known = {row["name"]: row for row in rows}
+    names = [n for n in record.order if not known.get(n, {}).get("there") and status_of(record, n)]
+    return [known.get(n) or {**_row(record, n), "state": "to do"} for n in names]
+
+
 def _card(one: Told) -> dict[str, Any]:
     """A finding as its parts; without a known mistake, their own frames stand where the diff would."""
     head = one.group.head
-    diff = [(line[:1], line) for line in one.diff.splitlines()]
+    if one.diff:
+        lead, message = one.line, ""
+    elif head.status in (CRASHED, TIMED_OUT):
+        what = "It raised an error" if head.status == CRASHED else "It did not come to an end"
+        lead, message = f"{what} ({of_cases(head)}).", head.message
+    else:
+        lead, message = f"It must hold that {head.sentence}; {of_cases(head)} say no.", head.message
+    evidence = [(label, value) for label, value in one.evidence if label not in SHOWN_ELSEWHERE]
     return {
-        "title": one.title, "line": one.line, "file": one.file, "at": one.at, "opening": one.opening, "diff": diff,
-        "evidence": one.evidence, "frames": "\n".join(head.frames), "message": "" if one.diff else head.message,
-        "head": head, "also": list(one.group.also), "heat": _heat(head),
+        "title": one.title, "lead": lead, "message": message, "file": one.file, "at": one.at, "opening": one.opening,
+        "diff": [(line[:1], line) for line in one.diff.splitlines()], "evidence": evidence, "frames": "\n".join(head.frames),
+        "commands": one.commands, "also": list(one.group.also), "heat": error_map(head.heat), "component": head.component,
+        "home": one.group.home, "names": one.group.names, "raised": head.status == CRASHED,
     }  # fmt: skip
 
 
-def _heat(verdict: Verdict) -> list[list[dict[str, Any]]]:
-    """The errors of the largest violating case as cells: how dark, and what to say of each."""
-    return [
-        [{"shade": 0 if cell <= 1 else min(9, 1 + int(math.log10(cell))) if math.isfinite(cell) else 9, "value": f"{cell:.2g}"} for cell in row]
-        for row in verdict.heat
-    ]  # fmt: skip
+def _gradients(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of every component whose gradients were judged: the three claims, the largest error of 1, and what is wrong where."""
+    found = []
+    for row in rows:
+        verdicts = [row["by_claim"].get(claim) for claim in GRADIENTS]
+        seen = [v for v in verdicts if v is not None and (v in judged([v]) or v.excused)]
+        if not seen:
+            continue
+        broken = [v for v in seen if v.failing or v.excused]
+        errors = [v.error for v in seen if v.error is not None and v not in broken]
+        found.append({
+            "name": row["name"], "verdicts": verdicts, "error": f"{max(errors):.2g} of 1" if errors else "",
+            "excess": f"{max(v.excess or 0.0 for v in broken):.2g} x" if any(v.excess for v in broken) else "",
+            "wrong": [(v.worst or v.message, v.finding) for v in broken],
+        })  # fmt: skip
+    return found
 
 
-def _fact(fact: Any) -> dict[str, Any]:
-    """A fact with its series as bars that begin at zero."""
-    largest = max((abs(v) for v in fact.series.values() if math.isfinite(v)), default=0.0)
-    bars = [
-        {"label": label, "value": f"{value:.4g}", "share": round(100 * abs(value) / largest) if largest and math.isfinite(value) else 0}
-        for label, value in fact.series.items()
-    ]
-    return {"fact": fact, "bars": bars}
+def _fact(fact: Fact) -> dict[str, Any]:
+    """A fact with its series as lines or bars, and its grids as maps."""
+    return {"fact": fact, "plot": plot(fact.series), "bars": bars(fact.series), "maps": maps(fact.grids)}
 
 
-def _drawn(record: Record) -> Drawing | None:
-    """What is made of what, as far as it was judged."""
-    names: Sequence[str] = [n for n in record.order if judged(record.of(n))]
-    return dependencies(names, record.parts, {n: status_of(record, n) for n in names})
+def _drawn(record: Record) -> list[dict[str, Any]]:
+    """What is made of what, as far as it was judged; and along which lines a finding is carried upwards."""
+    names = [n for n in record.order if judged(record.of(n))]
+    groups = [one.group for one in told(record)]
+    spread = [({g.home, g.head.component, *g.also}, g.home) for g in groups if g.names]
+    own = {name: [n for g in groups if g.home == name for n in (g.names or (g.head.claim,))] for name in names}
+    drawn = []
+    for drawing in dependencies(names, record.parts, {n: status_of(record, n) for n in names}):
+        carried = [any({whole, part} <= reach and whole != home for reach, home in spread) for whole, part, _ in drawing.lines]
+        below = {whole for (whole, _, _), carries in zip(drawing.lines, carried, strict=True) if carries}
+        told_of = {
+            box.name: " and ".join(filter(None, (
+                _own(len(own[box.name])) if own[box.name] else "", "from below" if box.name in below else "")))
+            or box.state for box in drawing.boxes
+        }  # fmt: skip
+        made = [(b.name, [part for whole, part, _ in drawing.lines if whole == b.name]) for b in drawing.boxes]
+        drawn.append({"drawing": drawing, "carried": carried, "told": told_of, "list": [(n, p, told_of[n]) for n, p in made if p]})
+    return drawn
+
+
+def _own(mistakes: int) -> str:
+    return f"{mistakes} finding{'s' if mistakes > 1 else ''} here"
 
 
 FORMAT = Format("one page for people: verdict, matrix, findings, facts; no server, no network", "plumbline.html", render)

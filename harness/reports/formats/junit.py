@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from datetime import datetime, timezone
 
 from harness.core.verdict import CRASHED, HOLDS, TIMED_OUT, Record, Verdict
 from harness.reports.formats._format import Format
 
+RAISED = (CRASHED, TIMED_OUT)
+
 
 def render(record: Record) -> str:
     suites = ElementTree.Element("testsuites", name="plumbline")
-    for name in record.order:
+    when = datetime.fromtimestamp(record.started, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    for name in filter(record.of, record.order):
         verdicts = record.of(name)
-        if not verdicts:
-            continue
-        broken = [v for v in verdicts if v.failing]
-        raised = [v for v in broken if v.status in (CRASHED, TIMED_OUT)]
         suite = ElementTree.SubElement(
-            suites, "testsuite", name=name, tests=str(len(verdicts)), failures=str(len(broken) - len(raised)),
-            errors=str(len(raised)), skipped=str(sum(not v.failing and v.status != HOLDS for v in verdicts)),
-            time=f"{sum(v.seconds for v in verdicts):.3f}",
+            suites, "testsuite", name=name, id=str(len(suites)), package="plumbline", hostname="localhost", timestamp=when,
+            **_counts(verdicts),
         )  # fmt: skip
         for verdict in verdicts:
             _case(suite, verdict)
+    suites.attrib |= _counts([v for name in record.order for v in record.of(name)])
     ElementTree.indent(suites, " ")
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
+
+
+def _counts(verdicts: list[Verdict]) -> dict[str, str]:
+    broken = [v for v in verdicts if v.failing]
+    raised = [v for v in broken if v.status in RAISED]
+    skipped = sum(not v.failing and v.status != HOLDS for v in verdicts)
+    counts = {"tests": len(verdicts), "failures": len(broken) - len(raised), "errors": len(raised), "skipped": skipped}
+    return {**{name: str(count) for name, count in counts.items()}, "time": f"{sum(v.seconds for v in verdicts):.3f}"}
 
 
 def _case(suite: ElementTree.Element, v: Verdict) -> None:
@@ -35,19 +43,13 @@ def _case(suite: ElementTree.Element, v: Verdict) -> None:
     properties = ElementTree.SubElement(case, "properties")
     for key, value in told.items():
         if value:
-            ElementTree.SubElement(properties, "property", name=key, value=_legal(value))
+            ElementTree.SubElement(properties, "property", name=key, value=value)
     if v.failing:
-        kind = "error" if v.status in (CRASHED, TIMED_OUT) else "failure"
+        kind = "error" if v.status in RAISED else "failure"
         text = "\n".join(filter(None, (v.message, v.worst, v.smallest, *v.frames)))
-        ElementTree.SubElement(case, kind, message=_legal(" ".join(v.message.split())), type=v.status).text = _legal(text)
+        ElementTree.SubElement(case, kind, message=" ".join(v.message.split()), type=v.status).text = text
     elif v.status != HOLDS:
-        ElementTree.SubElement(case, "skipped", message=_legal(f"{v.status}: {v.message}"))
-
-
-def _legal(text: str) -> str:
-    """Without the characters that XML 1.0 has no place for."""
-    allowed = (c if c in "\t\n" or 0x20 <= ord(c) <= 0xD7FF or 0xE000 <= ord(c) <= 0xFFFD or ord(c) > 0xFFFF else "?" for c in text)
-    return "".join(allowed)
+        ElementTree.SubElement(case, "skipped", message=": ".join(filter(None, (v.status, v.message, v.excused))))
 
 
 FORMAT = Format("JUnit XML, for any CI", "junit.xml", render)

@@ -8,7 +8,7 @@ from harness.reports.formats._format import Format, judged, status_of, told, ver
 from harness.reports.next_step import next_step
 from harness.reports.text import notes, trust
 
-SIGNS = {"wrong": "**wrong**", "holds": "holds"}
+SIGNS = {"wrong": "**wrong**", "holds": "holds", "excused": "excused"}
 
 
 def render(record: Record) -> str:
@@ -24,6 +24,9 @@ def render(record: Record) -> str:
         lines += ["## Facts", "", *(f"- `{f.component}`: {_escaped(f.sentence)} ({_escaped(f.how)})" for f in record.facts), ""]
     if record.benchmarks:
         lines += ["## Benchmarks", "", *markdown(record.benchmarks, _escaped)]
+    excused = [v for v in record.verdicts if v.excused]
+    if excused:
+        lines += ["## Excused", "", *(f"- `{v.component}::{v.claim}` is {v.status}; {_escaped(v.excused)}" for v in excused), ""]
     told_notes = list(notes(record))
     if told_notes:
         lines += ["## Notes", "", *(f"- {_escaped(note)}" for note in told_notes), ""]
