@@ -27,7 +27,7 @@ from harness.gate import baseline_record, gate
 from harness.inspection import Catalogue, Inspection, inspect_subject, load_catalogue, save_case
 from harness.reports import text
 from harness.reports.github_job import append_summary, in_github
-from harness.reports.json_file import atomically
+from harness.reports.json_file import as_kept, atomically
 from harness.reports.keeping import Keeper
 from harness.reports.live import LiveLine, is_watched, time_left
 from harness.reports.next_step import next_step
@@ -259,7 +259,7 @@ class Plugin:
         raise KeyboardInterrupt("SIGTERM")
 
     def judge(self, component: str, claim: Claim) -> Verdict:
-        verdict = self.inspection.judge(component, claim)
+        verdict = as_kept(self.inspection.judge(component, claim))
         if verdict.status == MISSING and component in self.required:
             verdict = replace(
                 verdict,

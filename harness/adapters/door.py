@@ -29,6 +29,7 @@ from harness.adapters.weighing import bytes_held
 from harness.core.case import CALL, OURS, Call, Case, Earlier, Given, Resource, is_float, named
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
+from harness.core.printing import said
 from harness.core.subject import Answer, Crash, Offer, Request, Told
 from harness.core.tree import dotted, leaves, map_leaves
 
@@ -327,7 +328,7 @@ class _Script:
 
     def _crash(self, kind: str, error: BaseException) -> Answer:
         limit = f"{type(error).__name__}"
-        message = str(error) or limit
+        message = said(error) or limit
         if kind == "raised" and (advice := hint(message)):
             message = f"{message} ({advice})"
         crash = Crash(kind, limit, message, _frames(error), self.phase, self.at)

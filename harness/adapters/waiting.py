@@ -14,6 +14,7 @@ from torch import nn
 
 from harness.adapters.half_done import code_of, has_no_forward, module_unfinished, reason, unfinished
 from harness.core.contract import Contract
+from harness.core.printing import said
 from harness.core.subject import Request
 
 HERE = str(Path(__file__).resolve().parents[1])
@@ -51,7 +52,7 @@ def as_a_whole(source: Any, contract: Contract) -> str:
 
 def behind(error: BaseException) -> str:
     """The unfinished function or module whose None an error is about ("its gelu is to do ..."), or an empty text."""
-    if "None" not in str(error):
+    if "None" not in said(error):
         return ""
     frames = [(frame, line) for frame, line in _frames(error.__traceback__) if _is_theirs(frame.f_code)]
     for frame, line in reversed(frames):

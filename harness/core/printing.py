@@ -10,8 +10,24 @@ from harness.core.case import OURS, Case
 from harness.core.contract import Contract
 from harness.core.tree import leaves
 
+MOST_SAID = 4000
+"""Characters of somebody's error that are kept."""
 SHOWN_ENTRIES = 6
 """Entries of a dictionary that are printed: the last, where those stand that were added to what is always there."""
+
+
+def valid(text: str) -> str:
+    """Lone surrogates, which no encoding has a place for, as they are written in Python."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def said(error: BaseException) -> str:
+    """What an error says: valid Unicode of a length that can be kept, also where its own text raises another."""
+    try:
+        text = valid(str(error))
+    except Exception as another:
+        return f"(to make its text raises {type(another).__name__})"
+    return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]} ... ({len(text) - MOST_SAID} more characters)"
 
 
 def describe(case: Case, limit: int = 600, contract: Contract | None = None) -> str:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Record
+from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Record, Verdict
 from harness.reports.plain import from_plain, schema, to_plain
 
 VERSION = 1
-LIMITS = {
+LIMITS: dict[tuple[str, str], dict[str, Any]] = {
     ("Record", "version"): {"const": VERSION},
     ("Record", "seed"): {"minimum": 0},
     ("Verdict", "status"): {"enum": [HOLDS, VIOLATED, CRASHED, TIMED_OUT, MISSING, NOT_OFFERED]},
@@ -42,6 +42,12 @@ class Writer:
         lines = [f"{encode(name)}: {encode(value)}" for name, value in others.items()]
         lines.append('"verdicts": [\n' + ",\n".join(self._verdicts) + "\n]")
         atomically("{\n" + ",\n".join(lines) + "\n}\n", path)
+
+
+def as_kept(verdict: Verdict) -> Verdict:
+    """A verdict as it will be read from the record: whatever their code said, it can be written and sent to other processes."""
+    kept: Verdict = from_plain(Verdict, to_plain(verdict))
+    return kept
 
 
 def write(record: Record, path: Path) -> None:

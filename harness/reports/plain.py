@@ -13,6 +13,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.core.printing import valid
+
 NO_NUMBERS = ("inf", "-inf", "nan")
 
 
@@ -31,11 +33,6 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else str(float(value))
     return valid(str(value))
-
-
-def valid(text: str) -> str:
-    """Lone surrogates, which no encoding has a place for, as they are written in Python."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def from_plain(kind: Any, value: Any) -> Any:

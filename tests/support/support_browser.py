@@ -55,10 +55,7 @@ for (const element of document.querySelectorAll('body *')) {
 }
 const found = {width: root.clientWidth, scroll: root.scrollWidth, least, texts, low: low.slice(0, 5), wide: wide.slice(0, 5),
                height: root.scrollHeight};
-const mark = document.createElement('pre');
-mark.id = 'looked-at';
-mark.textContent = JSON.stringify(found);
-document.body.replaceChildren(mark);
+parent.postMessage(found, '*');
 """
 
 
@@ -67,16 +64,24 @@ def browser() -> str:
     return next((path for name in NAMES if (path := shutil.which(name))), "")
 
 
+WRAPPER = """<!doctype html><html><head><meta name="color-scheme" content="light dark"></head><body>
+<iframe style="width:{width}px;height:900px;border:0" srcdoc="{page}"></iframe><pre id="looked-at"></pre>
+<script>onmessage = (told) => {{ document.querySelector('pre').textContent = JSON.stringify(told.data); }};</script></body></html>"""
+
+
 def look(page: Path, width: int, mode: str, folder: Path) -> dict[str, Any]:
-    """What is seen of a page at this width: sizes, the least contrast of any text, and what sticks out. ``page`` may run no
-    script: it is a copy in ``folder`` that does."""
+    """What is seen of a page at this width: sizes, the least contrast of any text, and what sticks out.
+
+    The page itself may run no script: a copy that does is looked at, in a frame, as windows cannot be as narrow as phones.
+    """
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
-    copy = folder / f"looked-at-{page.stem}.html"
-    # Folded parts are seen too, and nothing moves any more when it is measured.
-    script = "document.querySelectorAll('details').forEach((one) => (one.open = true));" + LOOK
-    copy.write_text(text.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
-    dom = _run([f"--window-size={width},900", "--dump-dom", copy.as_uri()], folder, mode).stdout
-    marked = re.search(r'<pre id="looked-at">(.*?)</pre>', dom, re.S)
+    # Folded parts are seen too.
+    script = "onload = () => {document.querySelectorAll('details').forEach((one) => (one.open = true));" + LOOK + "};"
+    framed = html.escape(text.replace("</body>", f"<script>{script}</script></body>"))
+    file = folder / f"looked-at-{page.stem}.html"
+    file.write_text(WRAPPER.format(width=width, page=framed), encoding="utf-8")
+    dom = _run([f"--window-size={max(WIDTHS) + 100},1000", "--virtual-time-budget=10000", "--dump-dom", file.as_uri()], folder, mode).stdout
+    marked = re.search(r'<pre id="looked-at">(.+?)</pre>', dom, re.S)
     assert marked, "the page did not come to its end in the browser"
     found: dict[str, Any] = json.loads(html.unescape(marked[1]))
     return found

@@ -9,6 +9,7 @@ from support_runs import ROOT, Runs
 
 from harness.core.verdict import Record
 from harness.reports import json_file
+from harness.reports.writing import USUAL_RECORD
 
 FEW = ("gelu", "layer_norm", "attention", "mlp", "block")
 SUBJECTS = {
@@ -35,4 +36,4 @@ def real_record(name: str, shared: Path) -> Record:
             (folder / ".done").write_text(json.dumps(done), encoding="utf-8")
     code, output = json.loads((folder / ".done").read_text(encoding="utf-8"))
     assert code == (1 if name == "student" else 0), output
-    return json_file.read(folder / json_file.USUAL)
+    return json_file.read(folder / USUAL_RECORD)

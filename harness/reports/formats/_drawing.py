@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 GAP, LAYER, HIGH, MARGIN, BEND = 22, 86, 44, 6, 14
 LETTER, PADDING = 8.0, 40
@@ -61,7 +62,7 @@ def _drawn(piece: Sequence[str], known: Mapping[str, Sequence[str]], states: Map
     for chain in links:
         points = [(place[n][0] + wide[n] // 2, place[n][1]) for n in chain]
         path = f"M{points[0][0]} {points[0][1] + HIGH}"
-        for (x, y), (then_x, then_y) in zip(points, points[1:], strict=False):
+        for (x, y), (then_x, then_y) in pairwise(points):
             path += f"C{x} {y + HIGH + BEND} {then_x} {then_y - BEND} {then_x} {then_y}"
             path += f"V{then_y + HIGH}" if (then_x, then_y) != points[-1] else ""
         lines.append((chain[0], chain[-1], path))
@@ -89,7 +90,7 @@ def _layers(piece: Sequence[str], known: Mapping[str, Sequence[str]]) -> tuple[l
 
 def _mend(layers: list[list[str]], links: Sequence[Sequence[str]], downwards: bool) -> None:
     """Each layer in the order of the mean place of what its boxes hang on in the layer before."""
-    steps = [pair for chain in links for pair in zip(chain, chain[1:], strict=False)]
+    steps = [pair for chain in links for pair in pairwise(chain)]
     for layer in layers[1:] if downwards else layers[-2::-1]:
         place = {node: (at + 0.5) / len(other) for other in layers for at, node in enumerate(other)}
         mean = {}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-NUMBER = re.compile(r"\d[\d,]*\.?\d*")
+NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 FEWEST = 3
 """Points that make a line."""
 WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM = 340, 190, 58, 14, 12, 30

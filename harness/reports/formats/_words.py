@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from harness.reports.plain import valid
+from harness.core.printing import valid
 
-MOST = 5000
+MOST = 3000
 """Characters that a face shows of one text. The record keeps all of it."""
 TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 """Colours and other orders to a terminal (ECMA-48)."""

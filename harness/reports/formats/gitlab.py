@@ -18,7 +18,7 @@ def render(record: Record) -> str:
             "description": one.line, "check_name": one.title,
             "fingerprint": hashlib.sha256("\0".join(marks).encode()).hexdigest(),
             "severity": "critical" if one.group.names else "major",
-            "location": {"path": one.file or record.impl, "lines": {"begin": max(one.at, 1)}},
+            "location": {"path": (one.file or record.impl).strip().removeprefix("./") or "unknown", "lines": {"begin": max(one.at, 1)}},
         })  # fmt: skip
     return json.dumps(issues, indent=1) + "\n"
 

@@ -16,10 +16,8 @@ def render(record: Record) -> str:
     when = datetime.fromtimestamp(record.started, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     for name in filter(record.of, record.order):
         verdicts = record.of(name)
-        suite = ElementTree.SubElement(
-            suites, "testsuite", name=name, id=str(len(suites)), package="plumbline", hostname="localhost", timestamp=when,
-            **_counts(verdicts),
-        )  # fmt: skip
+        about = {"name": name, "id": str(len(suites)), "package": "plumbline", "hostname": "localhost", "timestamp": when}
+        suite = ElementTree.SubElement(suites, "testsuite", {**about, **_counts(verdicts)})
         for verdict in verdicts:
             _case(suite, verdict)
     suites.attrib |= _counts([v for name in record.order for v in record.of(name)])

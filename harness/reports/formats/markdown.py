@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.core.verdict import MISSING, NOT_OFFERED, Record
 from harness.reports.formats._benchmarks import markdown
 from harness.reports.formats._format import Format, judged, status_of, told, verdict_line
@@ -12,13 +14,13 @@ SIGNS = {"wrong": "**wrong**", "holds": "holds", "excused": "excused"}
 
 
 def render(record: Record) -> str:
-    lines = [f"# Plumbline: `{record.impl}`", "", f"**{verdict_line(record)}**", ""]
+    lines = [f"# Plumbline: {_code(record.impl)}", "", f"**{verdict_line(record)}**", ""]
     lines += _table(record)
     failures = told(record)
     if failures:
         lines += ["## What is wrong", ""]
         for one in failures:
-            where = f" (`{one.file}:{one.at}`)" if one.file else ""
+            where = f" ({_code(f'{one.file}:{one.at}')})" if one.file else ""
             lines += [f"### {one.title}{where}", "", _escaped(one.line), "", *_block(one.text), ""]
     if record.facts:
         lines += ["## Facts", "", *(f"- `{f.component}`: {_escaped(f.sentence)} ({_escaped(f.how)})" for f in record.facts), ""]
@@ -59,11 +61,16 @@ def _block(text: str) -> list[str]:
     return [f"{fence}diff", text, fence]
 
 
+def _code(text: str) -> str:
+    """In one line, between more backticks than stand in it."""
+    line = " ".join(text.split())
+    ticks = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    return f"{ticks} {line} {ticks}" if len(ticks) > 1 else f"`{line}`"
+
+
 def _escaped(text: str) -> str:
-    """Their words are no markup."""
-    for sign in ("\\", "`", "*", "_", "<", "|", "["):
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    """Their words are no markup, and begin no new line."""
+    return re.sub(r"([\\`*_<>|\[\]#~&!]|^[-+=])", r"\\\1", " ".join(text.split()))
 
 
 FORMAT = Format("the run as Markdown, for a page or a pull request", "plumbline.md", render)
