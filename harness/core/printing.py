@@ -26,7 +26,7 @@ def said(error: BaseException) -> str:
     try:
         text = valid(str(error))
     except Exception as another:
-        return f"(to make its text raises {type(another).__name__})"
+        return f"(its own text raises {type(another).__name__})"
     return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]} ... ({len(text) - MOST_SAID} more characters)"
 
 

@@ -70,9 +70,9 @@ def groups(record: Record) -> list[Group]:
 
 
 def command(record: Record) -> str:
-    """The run again, as it would be typed."""
+    """The run again, on the same cases, as it would be typed."""
     variants = ",".join(f"{component}={name}" for component, name in (record.variants or {}).items())
-    options = [f"--impl={record.impl}", f"--impl-seed={record.seed}" if record.seed else "",
+    options = [f"--impl={record.impl}", f"--impl-seed={record.seed}",
                f"--impl-effort={record.effort}" if record.effort != "default" else "", f"--impl-variant={variants}" if variants else ""]  # fmt: skip
     return " ".join(["pytest", *(shlex.quote(option) for option in options if option)])
 
