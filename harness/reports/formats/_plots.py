@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 FEWEST = 3
 """Points that make a line."""
 WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM = 340, 190, 58, 14, 12, 30
-DECADE = 8.0
-"""From so large a ratio of largest to smallest on, an axis is logarithmic."""
+DECADE, TWICE = 8.0, 2.0
+"""From so large a ratio of largest to smallest on, an axis is logarithmic; the vertical one beside such a horizontal one."""
 SHADES, DEEP = 10, 6
 """A map has so many shades beside none; from DEEP on, its cells are written on in the other colour."""
 
@@ -65,8 +65,9 @@ def plot(series: Mapping[str, float]) -> Plot | None:
         return None
     horizontal = sorted({x for line in found.values() for x, _ in line})
     vertical = [y for line in found.values() for _, y in line]
-    across, along = _axis(horizontal, LEFT + 8, WIDE - RIGHT - 8)
-    up, upwards = _axis([*vertical, *([] if _is_wide(vertical) else [0.0])], HIGH - BOTTOM - 6, TOP + 6)
+    across, along = _axis(horizontal, LEFT + 8, WIDE - RIGHT - 8, _is_wide(horizontal))
+    wide = _is_wide(vertical, TWICE if across else DECADE)
+    up, upwards = _axis(vertical if wide else [*vertical, 0.0], HIGH - BOTTOM - 6, TOP + 6, wide)
     lines = []
     for number, (name, values) in enumerate(found.items()):
         points = tuple((round(along(x), 1), round(upwards(y), 1)) for x, y in sorted(values))
@@ -98,20 +99,19 @@ def _counted(series: Mapping[str, float]) -> dict[str, list[tuple[float, float]]
     return lines
 
 
-def _is_wide(values: Sequence[float]) -> bool:
-    return min(values) > 0 and max(values) / min(values) >= DECADE
+def _is_wide(values: Sequence[float], ratio: float = DECADE) -> bool:
+    return min(values) > 0 and max(values) / min(values) >= ratio
 
 
-def _axis(values: Sequence[float], start: float, end: float):  # type: ignore[no-untyped-def]
+def _axis(values: Sequence[float], start: float, end: float, wide: bool) -> tuple[bool, Callable[[float], float]]:
     """Whether the axis is logarithmic, and the pixel of a value on it."""
-    wide = _is_wide(values)
     scale = math.log if wide else float
     low, high = scale(min(values)), scale(max(values))
     span = (high - low) or 1.0
     return wide, lambda value: start + (end - start) * (scale(value) - low) / span
 
 
-def _apart(values: Iterable[float], pixel, least: float) -> list[float]:  # type: ignore[no-untyped-def]
+def _apart(values: Iterable[float], pixel: Callable[[float], float], least: float) -> list[float]:
     """Those whose marks do not run into one another: the first, and each that is far enough from the one before."""
     kept: list[float] = []
     for value in values:

@@ -11,7 +11,6 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from harness.core.fact import Fact
 from harness.core.verdict import CRASHED, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
 from harness.reports.formats._benchmarks import drawn as benchmarks
 from harness.reports.formats._drawing import dependencies
@@ -44,7 +43,7 @@ def render(record: Record) -> str:
         record=record, verdict=verdict_line(record), count=counted(record), trust=trust(record), notes=list(notes(record)),
         next=" ".join(" ".join(next_step(record)).split()), about=_about(record), again=command(record), findings=findings,
         shared=_shared(record), rows=[row for row in rows if row["there"]], absent=_absent(record, rows), gradients=_gradients(rows),
-        facts=[_fact(fact) for fact in record.facts], drawings=_drawn(record), excused=[v for v in record.verdicts if v.excused],
+        facts=_facts(record), drawings=_drawn(record), excused=[v for v in record.verdicts if v.excused],
         bar=_bar, signs=SIGNS, state=state_of, benchmarks=benchmarks(record),
     )  # fmt: skip
     return page.rstrip() + "\n"
@@ -146,9 +145,10 @@ def _gradients(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _fact(fact: Fact) -> dict[str, Any]:
-    """A fact with its series as lines or bars, and its grids as maps."""
-    return {"fact": fact, "plot": plot(fact.series), "bars": bars(fact.series), "maps": maps(fact.grids)}
+def _facts(record: Record) -> list[dict[str, Any]]:
+    """Facts with their series as lines or bars and their grids as maps; what has maps, which are wide, comes first."""
+    facts = sorted(record.facts, key=lambda fact: not fact.grids)
+    return [{"fact": f, "plot": plot(f.series), "bars": bars(f.series), "maps": maps(f.grids)} for f in facts]
 
 
 def _drawn(record: Record) -> list[dict[str, Any]]:
