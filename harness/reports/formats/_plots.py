@@ -124,9 +124,14 @@ def bars(series: Mapping[str, float]) -> list[dict[str, object]]:
     """Bars that begin at zero, as shares of the longest in percent."""
     largest = max((abs(v) for v in series.values() if math.isfinite(v)), default=0.0)
     return [
-        {"label": label, "value": f"{value:.4g}", "share": round(100 * abs(value) / largest) if largest and math.isfinite(value) else 0}
+        {"label": label, "value": _written(value), "share": round(100 * abs(value) / largest) if largest and math.isfinite(value) else 0}
         for label, value in series.items()
     ]
+
+
+def _written(value: float) -> str:
+    """Four digits; whole numbers in full, as long as they can be read."""
+    return f"{value:,.0f}" if value == round(value, 0) and abs(value) < 1e9 else f"{value:.4g}"
 
 
 def maps(grids: Mapping[str, Sequence[Sequence[float]]]) -> list[tuple[str, list[Map]]]:

@@ -12,7 +12,7 @@ from support_records import BUSY, FINE, NASTY, record, verdict
 
 from harness.core.fact import Fact
 from harness.reports.formats._drawing import dependencies
-from harness.reports.formats._plots import DEEP, SHADES, plot
+from harness.reports.formats._plots import DEEP, SHADES, bars, plot
 from harness.reports.writing import formats
 
 
@@ -148,6 +148,12 @@ def test_numbers_that_count_are_lines(series, lines, scales) -> None:
         assert drawn.scales.startswith(scales) and bool(drawn.scales) == bool(scales)
         for x, y in (point for line in drawn.lines for point in line.points):
             assert drawn.left < x < drawn.right and drawn.top < y < drawn.bottom
+
+
+def test_bars_begin_at_zero_and_say_their_numbers() -> None:
+    """As shares of the longest; what is not finite has none."""
+    found = bars({"a": 17664.0, "b": 0.123456, "c": -8832.0, "d": float("inf"), "e": float("nan")})
+    assert [(bar["value"], bar["share"]) for bar in found] == [("17,664", 100), ("0.1235", 0), ("-8,832", 50), ("inf", 0), ("nan", 0)]
 
 
 def test_a_power_is_a_straight_line() -> None:
