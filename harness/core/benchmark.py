@@ -127,11 +127,3 @@ class Benchmark:
     unit: str = ""
     wrong: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Benchmark:
-        """Back from what ``dataclasses.asdict`` and JSON made of it."""
-        timings = tuple(Timing(**t) for t in values["timings"])
-        ratios = tuple(Ratio(**{**r, "times": Interval(**r["times"])}) for r in values["ratios"])
-        exponents = tuple(Exponent(**{**e, "value": Interval(**e["value"])}) for e in values["exponents"])
-        return cls(**{**values, "timings": timings, "ratios": ratios, "exponents": exponents, "notes": tuple(values["notes"])})

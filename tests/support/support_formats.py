@@ -167,6 +167,14 @@ def check_csv(text: str, run: Record) -> None:
         assert not value.startswith(("=", "+", "@", "\t")) and (not value.startswith("-") or float(value))
 
 
+def check_benchmarks(text: str, run: Record) -> None:
+    """A table of times: the same rules, and a row for every time and what it is set beside."""
+    rows = list(csv.reader(io.StringIO(text), strict=True))
+    beside = [sum((r.contender, r.sizes) == (t.contender, t.sizes) for r in one.ratios) for one in run.benchmarks for t in one.timings]
+    assert len(rows) == sum(max(1, others) for others in beside) + 1 == text.count("\n") and {len(row) for row in rows} == {len(rows[0])}
+    assert not any(value.startswith(("=", "+", "@", "\t")) for row in rows for value in row)
+
+
 COMMAND = re.compile(r"::error (?:file=[^:,\r\n]+,line=[1-9]\d*,)?title=[^:,\r\n]+::[^\r\n]*")
 
 
@@ -188,12 +196,13 @@ def check_markdown(text: str, run: Record) -> None:
         elif not fence:
             outside.append(line)
     assert not fence and outside[0].startswith("# ")
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in outside if line.startswith("|")} <= {5}
+    bars = [len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0 for line in outside]
+    assert all(one == other for one, other in pairwise(bars) if one and other)
     assert not any(re.search(r"(?<!\\)<", re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", line)) for line in outside)
     assert "\x1b" not in text
 
 
-VOID = {"meta", "br", "wbr", "rect", "path", "circle"}
+VOID = {"meta", "br", "wbr", "rect", "path", "circle", "line"}
 
 
 class Page(HTMLParser):
@@ -246,7 +255,9 @@ def check_html(text: str, run: Record) -> None:
         if tag == "th":
             assert attributes.get("scope") in ("row", "col")
         if tag == "svg":
-            assert attributes.get("aria-hidden") == "true" or (attributes.get("role") == "img" and attributes.get("aria-labelledby"))
+            assert attributes.get("aria-hidden") == "true" or (
+                attributes.get("role") == "img" and (attributes.get("aria-label") or attributes.get("aria-labelledby"))
+            )
     style = text.partition("<style>")[2].partition("</style>")[0]
     assert "url(" not in style and "@import" not in style and "http" not in style
     tags = [tag for tag, _ in page.tags]
@@ -257,4 +268,4 @@ def check_html(text: str, run: Record) -> None:
 
 
 CHECKS = {"ctrf": check_ctrf, "gradescope": check_gradescope, "gitlab": check_gitlab, "badge": check_badge, "junit": check_junit,
-          "csv": check_csv, "github": check_github, "markdown": check_markdown, "html": check_html}  # fmt: skip
+          "csv": check_csv, "github": check_github, "markdown": check_markdown, "html": check_html, "benchmarks": check_benchmarks}  # fmt: skip

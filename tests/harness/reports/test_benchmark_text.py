@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 import pytest
 from support_benchmarks import BARE, DOUBTFUL, MACHINE, miniature
@@ -11,6 +10,7 @@ from support_records import record
 
 from harness.core.benchmark import Benchmark, Interval, Timing
 from harness.reports import benchmark_text as text
+from harness.reports.plain import from_plain, to_plain
 
 
 def test_a_measured_workload_is_a_table() -> None:
@@ -75,5 +75,5 @@ def test_numbers_are_written_as_people_write_them(said: str, expected: str) -> N
 def test_a_benchmark_survives_the_record() -> None:
     """Through JSON and back it is the same, and so is what is said of it."""
     for one in (miniature(), DOUBTFUL, BARE):
-        again = Benchmark.from_dict(json.loads(json.dumps(asdict(one))))
+        again = from_plain(Benchmark, json.loads(json.dumps(to_plain(one))))
         assert again == one and text.table(again) == text.table(one)
