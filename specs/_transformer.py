@@ -128,6 +128,15 @@ def tolerance(trial: Trial, *cases: Case | None) -> float:
     return sum(float(trial.spread_of_value(case)) for case in cases)
 
 
+def moved_by_a_float32_scale(values: torch.Tensor) -> float:
+    """How far an output may move where two scales that are compared, 1/sqrt(K) and another, are numbers kept in float32.
+
+    A relative change c of all logits moves a softmax's weighted mean by at most c/2 times the range of the values. (Of a deck
+    of few cases all may have a K whose root float32 holds exactly; nothing else then says that the scale is kept in it.)
+    """
+    return 8 * torch.finfo(torch.float32).eps * float(values.abs().max())
+
+
 def unmoved(trial: Trial, changed: Case, what: str) -> float:
     """The changed case gives what the case itself gives."""
     return trial.close(output(trial, changed), output(trial), tolerance(trial, None, changed), what)

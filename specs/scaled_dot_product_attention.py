@@ -19,7 +19,7 @@ from reference_model.scaled_dot_product_attention import scaled_dot_product_atte
 from specs import _workloads_of_models as workloads
 from specs._dialects import CS336_ATTEND
 from specs._maps import side_by_side
-from specs._transformer import elsewhere, output, tolerance, unmoved
+from specs._transformer import elsewhere, moved_by_a_float32_scale, output, tolerance, unmoved
 
 HEAVY = 0.4
 """Share of the keys that a drawn mask hides; every query keeps one that it may attend to."""
@@ -135,7 +135,8 @@ def scaled_by_the_root_of_the_size(trial: Trial) -> float:
     size = a["q"].shape[-1]
     longer = [torch.cat([a[name], torch.zeros((*a[name].shape[:-1], 3), dtype=torch.float64)], -1) for name in "qk"]
     wide = trial.case.changed(q=longer[0] * math.sqrt((size + 3) / size), k=longer[1])
-    return unmoved(trial, wide, "with three features of zeros more, out")
+    bound = tolerance(trial, None, wide) + moved_by_a_float32_scale(a["v"])
+    return trial.close(output(trial, wide), output(trial), bound, "with three features of zeros more, out")
 
 
 def leading_axes_stand_apart(trial: Trial) -> float:
