@@ -27,6 +27,12 @@ ALL = [(component, workload) for component, workload in workloads() if component
 FAST, SLOW_MACHINE = Rates(1e18, 1e18), Rates(1.0, 1.0)
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not beside a reference_model of another copy (that of a clone, where the wheel is what is tested)."""
+    monkeypatch.chdir(tmp_path)
+
+
 def measured(impl: str, component: str, workload: Workload, **options: Any) -> Benchmark:
     given = {"seconds": 0.02, "axes": False, **options}
     contract: Contract = load_catalogue().contracts[component]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import classroom
@@ -132,7 +133,9 @@ def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
     rubric.write_text(rubric.read_text().partition("[components.gelu]")[0] + "[components.rms_norm]\npoints = 1\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "plumbline", "grade", "class", "--rubric", "rubric.toml", "--out", "out", "--jobs", "1"]
-    run = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    # A shell that starts our tests in the background has Ctrl-C ignored, by them and by all that they start.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    run = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heard)
     assert run.stdout is not None
     lines = [run.stdout.readline(), run.stdout.readline()]
     until = time.monotonic() + 60
