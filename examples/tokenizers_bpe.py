@@ -10,9 +10,13 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 LEARNS = "it learns from its own special tokens in the text: from '<|endoftext|>' alone the merge ('<', '|')"
 PLUMBLINE = {
     "variants": {"train_bpe": "lowest_ids_of_gpt2"},
+    # One defect: which of these claims it breaks hangs on whether a drawn text runs out of pairs beside its special tokens.
     "expected": {
         "train_bpe::special_tokens_take_no_part": LEARNS,
         "train_bpe::nothing_is_learned_from_nothing": LEARNS,
+        "train_bpe::same_merges": LEARNS,
+        "train_bpe::most_frequent_first": LEARNS,
+        "train_bpe::nothing_crosses_a_cut": LEARNS,
     },
 }
 

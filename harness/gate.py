@@ -38,12 +38,17 @@ class Gate:
         return verdict
 
     def told(self, record: Record) -> list[str]:
-        """What was excused, what is stale, and what was mended since the baseline; one line each."""
+        """What was excused, what is stale, and what was mended since the baseline; one line each.
+
+        Entries with the same reason are one defect: which of its claims break may hang on the seed, and none of them is stale
+        while one still breaks.
+        """
         lines = [f"{v.component}::{v.claim} is {v.status}; {v.excused}" for v in record.verdicts if v.excused]
+        still = {v.excused for v in record.verdicts}
         for key, reason in self.expected.items():
             component, _, claim = key.partition("::")
             seen = [v for v in record.of(component) if claim in ("", v.claim)]
-            if any(v.status == HOLDS for v in seen) and not any(v.excused for v in seen):
+            if any(v.status == HOLDS for v in seen) and f"expected: {reason}" not in still:
                 lines.append(f"stale: {key} holds now; it is no longer to be {EXPECTED} ({reason})")
         mended = [f"{c}::{n}" for (c, n) in self.before if any(v.claim == n and v.status == HOLDS for v in record.of(c))]
         return [*lines, *([f"mended since {self.baseline}: {', '.join(mended)}"] if mended else [])]

@@ -50,6 +50,14 @@ def test_stale_entries_are_told() -> None:
     assert still == ["part::agrees is violated; expected: old"]
 
 
+def test_entries_with_one_reason_are_one_defect() -> None:
+    """Which of its claims break may hang on the seed: none is stale while another breaks for that reason."""
+    found = Gate({"part::agrees": "it drifts", "part::grows": "it drifts", "other::grows": "older"})
+    seen = record(found.judged(WRONG), verdict("part", "grows"), verdict("other", "grows"))
+    assert [line[:26] for line in found.told(seen)] == ["part::agrees is violated; ", "stale: other::grows holds "]
+    assert len(found.told(record(verdict("part", "agrees"), verdict("part", "grows")))) == 2
+
+
 def test_the_table_says_that_something_is_excused() -> None:
     """It is counted among what was judged, and the verdict does not hide it."""
     line = text.table(record(Gate({"part": "why"}).judged(WRONG), verdict("part", "grows")))[1]

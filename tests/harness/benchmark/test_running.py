@@ -126,7 +126,7 @@ def test_an_optimizer_in_eight_bits_stays_near_adamw(tmp_path: Path) -> None:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock counts the numbers that ``gelu``, the reference's or somebody's, was called on."""
     worked = [0.0]
-    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: worked[0]))
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: worked[0], thread_time=lambda: 0.0))
     return worked
 
 
