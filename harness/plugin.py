@@ -36,6 +36,8 @@ from harness.run import EFFORTS
 from harness.shards import shard_of
 
 CATEGORY = "also explained"
+SETTLED = "plumbline"
+"""What workers are told under: they are started with the same arguments, and must not settle anew what was settled already."""
 FRESH_SEEDS = 1_000_000
 """A run without --impl-seed takes one of so many: short enough to be typed again."""
 
@@ -56,16 +58,18 @@ class Plugin:
     ) -> None:
         self.config, self.options, self.started = config, options, time.time()
         self.worker = hasattr(config, "workerinput")
+        options |= getattr(config, "workerinput", {}).get(SETTLED, {})
         self.folder = Path(config.invocation_params.dir)
         self.line: LiveLine | None = None
         known = load_catalogue()
         try:
             cases = _number("--impl-cases", options["impl_cases"]) if options["impl_cases"] else None
             time_limit = _number("--impl-timeout", options["impl_timeout"])
+            self.destinations = destinations(options["impl_report"])
+            self._put_the_baseline_aside()
             effort, seed = _effort(options["impl_effort"]), self._seed(options["impl_seed"], options["impl_baseline"])
             self.shard = shard_of(options["impl_shard"])
             self.required = self._required(known, options["impl_require"])
-            self.destinations = destinations(options["impl_report"])
             self.timing = Timing(config, self) if timing_asked(config, self.worker) else None
             self.record = _empty(options["impl"], seed, effort, known, self.started)
             self.keeper = Keeper(self.record, self.folder / self.destinations.record)
@@ -91,6 +95,22 @@ class Plugin:
         self.record.variants = dict(self.inspection.variants)
         self.record.notes = (*self.record.notes, *self.inspection.notes)
 
+    def _put_the_baseline_aside(self) -> None:
+        """A baseline that lies where this run's record will (the last run's) is copied beside it, for workers too."""
+        given, file = self.options["impl_baseline"], self.folder / self.destinations.record
+        if self.worker or self._looks_only or not given or (self.folder / given).resolve() != file.resolve():
+            return
+        baseline_record(given)
+        aside = file.with_name(f"{file.stem}.baseline{file.suffix}")
+        try:
+            atomically(file.read_bytes(), aside)
+        except OSError as error:
+            raise WrongUse(
+                f"--impl-baseline: {given} is where this run's record goes, and it cannot be copied to {aside}: {error}; "
+                "write the record elsewhere: --impl-report=now.json"
+            ) from None
+        self.options["impl_baseline"] = str(aside)
+
     def _seed(self, given: str, baseline: str) -> int:
         """The seed that was asked for, the baseline's, or a fresh one; worker processes are told which."""
         if given:
@@ -99,7 +119,7 @@ class Plugin:
             seed = baseline_record(baseline).seed
         else:
             seed = random.SystemRandom().randrange(FRESH_SEEDS)
-        self.options["impl_seed"] = self.config.option.impl_seed = str(seed)
+        self.options["impl_seed"] = str(seed)
         return seed
 
     @contextmanager
@@ -199,6 +219,11 @@ class Plugin:
                 self.record.planned[item.component] = self.record.planned.get(item.component, 0) + 1
         if not self.worker and not self._looks_only:
             self.keeper.keep()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Workers draw the same cases, beside the same baseline."""
+        node.workerinput[SETTLED] = {name: self.options[name] for name in ("impl_seed", "impl_baseline")}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:

@@ -174,6 +174,15 @@ def test_two_processes_see_what_one_sees(folder: Path) -> None:
     assert rows(one) == rows(two) and len(rows(one)) == 2
 
 
+def test_processes_share_a_fresh_seed(folder: Path) -> None:
+    """Without --impl-seed one is drawn once: what a worker keeps of a failure was drawn from the seed that the run tells."""
+    pytest.importorskip("xdist")
+    done = run(folder, "--impl=wrong", QUICK, "-n", "2", "--impl-seed=", "gelu", "layer_norm")
+    seed = json.loads((folder / ".plumbline" / "run.json").read_text())["seed"]
+    kept = [json.loads(path.read_text())["seed"] for path in (folder / ".plumbline" / "failures").glob("*.json")]
+    assert f"seed {seed}" in done.stdout and set(kept) == {seed} and len(kept) > 1
+
+
 def test_junit_carries_the_numbers(folder: Path) -> None:
     """The JUnit file has one suite entry per check, with component, claim and error as properties."""
     run(folder, "--impl=wrong", QUICK, "--junitxml=out.xml", "-k", "layer_norm")
@@ -350,3 +359,7 @@ def test_a_gate_lets_pass_what_is_expected_or_not_new(folder: Path) -> None:
     mended = run(folder, "--impl=reference_model", QUICK, "gelu", "--impl-baseline=before.json")
     assert mended.returncode == 0 and "mended since before.json: gelu::agrees_with_the_reference" in mended.stdout
     assert run(folder, "--impl=wrong", "--impl-baseline=none.json").returncode == 4
+    same = ("--impl-report=before.json", "--impl-baseline=before.json", "-n", "2")  # the last run's own record
+    over = run(folder, "--impl=wrong", QUICK, "gelu", *same)
+    assert over.returncode == 0 and "not new: it failed in" in over.stdout, over.stdout
+    assert (folder / "before.baseline.json").is_file() and run(folder, "--impl=wrong", QUICK, "gelu", *same).returncode == 0
