@@ -32,8 +32,8 @@ OPTIONS = (
 
 
 def implements(*arguments: Any, **options: Any) -> Any:
-    """Decorator: this factory builds the component of that name. See ``harness.adapters.implements.implements``."""
-    from harness.adapters.implements import implements as decorate
+    """Decorator: this factory builds the component of that name. See ``harness.discovery.implements.implements``."""
+    from harness.discovery.implements import implements as decorate
 
     return decorate(*arguments, **options)
 
@@ -66,7 +66,7 @@ def pytest_configure(config: Any) -> None:
     hidden = hidden_packages()
     if hidden:
         raise pytest.UsageError(hidden)
-    from harness.plugin import Plugin
+    from harness.pytest_plugin.plugin import Plugin
 
     config.pluginmanager.register(Plugin(config, options, (table, file)), "plumbline-run")
 

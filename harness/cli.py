@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import harness.commands
-from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command
-from harness.core.scan import scan
-from harness.declared import Project
+from harness.core.errors import WrongUse
+from harness.core.registry import scan
+from harness.project.variants import Project
 
 USAGE_ERROR = 4
 

@@ -7,15 +7,14 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, Trial
 from harness.core.contract import Contract, Variant
-from harness.core.fact import Measure
-from harness.domains.tensors import make, parameters, seeds
+from harness.core.measurement import Measure
+from harness.core.mistake import Edit
+from harness.strategies.tensors import make, parameters, seeds
 from reference_model.adamw import adamw
-from specs import _workloads_of_tools as workloads
-from specs._adam import (
+from specs.shared.adam import (
     ended,
     groups_keep_their_own_settings,
     missing_gradient_leaves_the_parameter,
@@ -25,7 +24,7 @@ from specs._adam import (
     same,
     state_bytes,
 )
-from specs._optimizers import (
+from specs.shared.optimizers import (
     CALLS,
     OPTIONAL_METHODS,
     building,
@@ -35,6 +34,7 @@ from specs._optimizers import (
     stepping,
     with_calls,
 )
+from specs.workloads import tools as workloads
 
 SHAPES = (((3, 4), (5,)), ((2, 3),), ((7,), (2, 2), ()), ((1, 3), (4, 2)))
 RATES, DECAYS = (0.1, 0.03, 1e-3, 0.3), (0.1, 0.5, 0.01, 0.25)

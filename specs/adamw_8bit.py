@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Contract
-from harness.core.fact import Fact, Measure
-from harness.domains.tensors import make, parameters, seeds
+from harness.core.measurement import Fact, Measure
+from harness.strategies.tensors import make, parameters, seeds
 from reference_model.adamw import adamw
 from reference_model.adamw_8bit import adamw_8bit
-from specs import _workloads_of_tools as workloads
-from specs._adam import (
+from specs.shared.adam import (
     ended,
     groups_keep_their_own_settings,
     missing_gradient_leaves_the_parameter,
@@ -28,7 +27,8 @@ from specs._adam import (
     rounding,
     state_bytes,
 )
-from specs._optimizers import CALLS, OPTIONAL_METHODS, dialects, gradients_of, script, stepping, with_calls
+from specs.shared.optimizers import CALLS, OPTIONAL_METHODS, dialects, gradients_of, script, stepping, with_calls
+from specs.workloads import tools as workloads
 
 SHAPES = (((64, 65),), ((4100,), (3, 5)), ((2, 33, 64), (7,)))
 """Of more than 4096 numbers and of fewer: libraries keep the moments of small parameters as they are. None is a multiple of

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.core.mistake import Edit
 from harness.numerics.tolerance import EPSILON
 from reference_model.alibi import alibi, alibi_slopes
 

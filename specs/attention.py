@@ -7,20 +7,17 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.fact import Fact, Measure
-from harness.domains.tensors import ORDINARY, make, seeds, tensors
+from harness.core.measurement import Fact, Measure
+from harness.core.mistake import Edit
+from harness.strategies.tensors import ORDINARY, make, seeds, tensors
 from reference_model.attention import attention
-from specs import _workloads_of_models as workloads
-from specs._dialects import CS336_HEADS, PICO_HEADS
-from specs._maps import side_by_side
-from specs._parameters import ATTENTION
-from specs._rotary import ROTARY, ROTARY_HALVES, rotary_variants
-from specs._sizes import SIZES
-from specs._transformer import (
+from specs.naming.dialects import CS336_HEADS, PICO_HEADS
+from specs.naming.parameters import ATTENTION
+from specs.naming.sizes import SIZES
+from specs.shared.attention import (
     ROOMY_CONTEXT,
     attention_weights,
     elsewhere,
@@ -34,6 +31,9 @@ from specs._transformer import (
     tolerance,
     unmoved,
 )
+from specs.shared.error_maps import side_by_side
+from specs.shared.rotary import ROTARY, ROTARY_HALVES, rotary_variants
+from specs.workloads import models as workloads
 
 
 @st.composite

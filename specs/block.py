@@ -8,17 +8,16 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.tensors import ORDINARY, tensors
+from harness.core.mistake import Edit
+from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.block import block
-from specs import _workloads_of_models as workloads
-from specs._dialects import PICO_BLOCK
-from specs._parameters import BLOCK
-from specs._sizes import SIZES
-from specs._transformer import (
+from specs.naming.dialects import PICO_BLOCK
+from specs.naming.parameters import BLOCK
+from specs.naming.sizes import SIZES
+from specs.shared.attention import (
     ROOMY_CONTEXT,
     SILENCED,
     block_weights,
@@ -31,6 +30,7 @@ from specs._transformer import (
     silent_parts,
     tolerance,
 )
+from specs.workloads import models as workloads
 
 
 @st.composite

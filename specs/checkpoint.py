@@ -16,7 +16,7 @@ from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from reference_model.checkpoint import checkpoint
 
-HERE = "specs._training"
+HERE = "specs.shared.training"
 BUILD = Call("build", {})
 PARTS = ("model", "optimizer", "scheduler", "generator")
 BEFORE, AFTER = 3, 2

@@ -2,7 +2,7 @@
 
 Whether 1e-6 is added to the norm before it divides (torch, CS336) or nothing is (Pascanu et al.), is nobody's mistake: the
 claims below say everything that is promised, and allow for it. What code in place leaves in ``.grad`` is judged alike
-(specs/_dialects.py).
+(specs/naming/dialects.py).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.tensors import make, seeds
+from harness.core.mistake import Edit
+from harness.strategies.tensors import make, seeds
 from reference_model.clip_grad_norm import clip_grad_norm
-from specs._dialects import CLIPS
+from specs.naming.dialects import CLIPS
 
 EPSILON = 2e-6
 """What may be added to the norm before it divides: torch adds 1e-6, Pascanu et al. nothing; as much again for float32."""

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import make, seeds, tensors
+from harness.core.mistake import Edit
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import make, seeds, tensors
 from reference_model.fake_quantize import fake_quantize
-from specs._quantization import dtypes, floating, within
+from specs.shared.quantization import dtypes, floating, within
 
 ROUNDING = 1e-5
 """Relative to the range: scales in float32, and a division and a product on the way. A mistake moves whole steps, and a step

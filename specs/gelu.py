@@ -3,14 +3,14 @@
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import FAMILIES, tensors
+from harness.core.mistake import Edit
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import FAMILIES, tensors
 from reference_model.gelu import gelu
-from specs import _workloads as workloads
+from specs.workloads import parts as workloads
 
 
 @st.composite

@@ -1,7 +1,7 @@
 """A model that goes on writing: one id after the other, each drawn from what the model gives for all before it.
 
 A function ``generate(model, ...)`` and a model class with a method ``generate`` are called by the names of their arguments
-(specs/_speakers.py). Whether the end token itself is returned, and what stands behind it, is nobody's mistake.
+(specs/naming/generation.py). Whether the end token itself is returned, and what stands behind it, is nobody's mistake.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case, Settings
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.tensors import seeds
 from harness.numerics.statistics import binomial_two_sided
+from harness.strategies.tensors import seeds
 from reference_model.generation import generation
 from reference_model.next_token_distribution import next_token_distribution
-from specs._parameters import GPT2
-from specs._sampling import roomy_p
-from specs._speakers import FUNCTION, METHODS, greedy, next_logits, outspoken
+from specs.naming.generation import FUNCTION, METHODS, greedy, next_logits, outspoken
+from specs.naming.parameters import GPT2
+from specs.shared.sampling import roomy_p
 
 CONFIG = tuple(Argument(name, "integer", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers"))
 

@@ -20,8 +20,8 @@ from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
 from harness.numerics.statistics import FALSE_ALARM, binomial_two_sided
 from reference_model.get_batch import get_batch
-from specs._dialects import BATCHES
-from specs._generators import new, used_on
+from specs.naming.dialects import BATCHES
+from specs.shared.generators import new, used_on
 
 PER_START = 400
 """Draws per legal start on average: a start that is never drawn, or half or twice as often as it is due, cannot be chance."""

@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from harness.core.case import Case, Settings
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.subject import Told
-from harness.domains.tensors import seeds, token_ids
+from harness.core.implementation import Told
+from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import Config, parameter_count
 from reference_model.gpt2 import gpt2
-from specs import _workloads_of_models as workloads
-from specs._dialects import PICO_MODEL
-from specs._parameters import GPT2
-from specs._sizes import SIZES
-from specs._transformer import (
+from specs.naming.dialects import PICO_MODEL
+from specs.naming.parameters import GPT2
+from specs.naming.sizes import SIZES
+from specs.shared.attention import (
     block_weights,
     elsewhere,
     head_sizes,
@@ -32,6 +31,7 @@ from specs._transformer import (
     unmoved,
     with_time,
 )
+from specs.workloads import models as workloads
 
 
 @st.composite

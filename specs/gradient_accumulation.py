@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.core.case import CALL, Call, Case, Earlier, Given, Resource, ours
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Dialect, Signature
-from harness.domains.tensors import seeds
+from harness.strategies.tensors import seeds
 from reference_model.gradient_accumulation import gradient_accumulation
 
 VOCABULARY, IGNORED = 11, -100
@@ -24,13 +24,13 @@ SINGLE = 1e-5
 Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-LOSS = ours("specs._models:loss_in", value=Earlier(CALL))
+LOSS = ours("specs.shared.models:loss_in", value=Earlier(CALL))
 
 
 def script(model: Resource, batches: Batches, family: str) -> Case:
     """The step, and a look at what it left."""
     step = Call(CALL, {"model": model, "micro_batches": [(ids.clone(), targets.clone()) for ids, targets in batches]})
-    return Case((step, ours("specs._models:gradients", model=Given(CALL, "model"), start=model)), {}, family)
+    return Case((step, ours("specs.shared.models:gradients", model=Given(CALL, "model"), start=model)), {}, family)
 
 
 @st.composite
@@ -50,7 +50,7 @@ def micro_batches(draw: st.DrawFn, most: int = 3, ragged: bool = False, masked: 
         batches[draw(st.integers(0, many - 1))][1].fill_(IGNORED)
     if draw(st.booleans()):
         batches = batches[::-1]
-    model = Resource("specs._models:tiny_gpt", (draw(st.integers(0, 99)), VOCABULARY, 4, 0, draw(st.booleans()), draw(st.booleans())))
+    model = Resource("specs.shared.models:tiny_gpt", (draw(st.integers(0, 99)), VOCABULARY, 4, 0, draw(st.booleans()), draw(st.booleans())))
     kind = "sizes" if ragged else "numbers of targets" if masked else ""
     return script(model, batches, f"{many} micro-batches" + (f" with {kind} of their own" if kind else ""))
 

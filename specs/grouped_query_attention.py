@@ -8,17 +8,16 @@ from dataclasses import replace
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.tensors import ORDINARY, seeds, tensors
+from harness.core.mistake import Edit
+from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.attention import attention
 from reference_model.grouped_query_attention import grouped_query_attention
-from specs._parameters import KEY, OUT, QUERY, VALUE, WEIGHTS, named
-from specs._rotary import ROTARY, ROTARY_HALVES, rotary_variants
-from specs._sizes import SIZES
-from specs._transformer import (
+from specs.naming.parameters import KEY, OUT, QUERY, VALUE, WEIGHTS, named
+from specs.naming.sizes import SIZES
+from specs.shared.attention import (
     ROOMY_CONTEXT,
     elsewhere,
     learned,
@@ -28,6 +27,7 @@ from specs._transformer import (
     tolerance,
     unmoved,
 )
+from specs.shared.rotary import ROTARY, ROTARY_HALVES, rotary_variants
 
 TILED = "tiled"
 HEADS = ((4, 2), (6, 3), (2, 1), (4, 1), (6, 2), (2, 2), (3, 1), (1, 1), (3, 3))

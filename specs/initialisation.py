@@ -16,8 +16,8 @@ from harness.core.case import Call, Case, Settings
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant, Whole
 from harness.core.tree import leaves, map_leaves
-from harness.domains.tensors import seeds
 from harness.numerics.statistics import binomial_two_sided, chi_square_two_sided, normal_two_sided
+from harness.strategies.tensors import seeds
 from reference_model.config import Config
 from reference_model.gpt2 import initialise
 from reference_model.initialisation import initialisation

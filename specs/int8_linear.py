@@ -13,13 +13,13 @@ from dataclasses import replace
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.fact import Fact, Measure
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import make, seeds
+from harness.core.measurement import Fact, Measure
+from harness.core.mistake import Edit
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import make, seeds
 from reference_model.int8_linear import int8_linear
 
 INFINITY = math.inf

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, Crashed, NotOffered, Trial, Violation
 from harness.core.contract import Contract, Variant
-from harness.core.fact import Fact, Measure
-from harness.domains.tensors import make
+from harness.core.measurement import Fact, Measure
+from harness.core.mistake import Edit
+from harness.strategies.tensors import make
 from reference_model.kv_cache import kv_cache
-from specs import _workloads_of_models as workloads
-from specs._caches import (
+from specs.shared.attention import learned
+from specs.shared.caches import (
     CALLS,
     OPTIONAL_METHODS,
     any_split_gives_the_whole,
@@ -31,7 +31,7 @@ from specs._caches import (
     two_in_flight_do_not_mix,
     unusable,
 )
-from specs._transformer import learned
+from specs.workloads import models as workloads
 
 SLIDING = "sliding"
 HIDDEN = "hidden = everywhere.triu(diagonal=start + 1)"

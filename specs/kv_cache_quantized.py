@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, Crashed, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.fact import Fact, Measure
-from harness.domains.tensors import make
+from harness.core.measurement import Fact, Measure
 from harness.numerics.tolerance import EPSILON
+from harness.strategies.tensors import make
 from reference_model.kv_cache_quantized import kv_cache_quantized
-from specs._caches import (
+from specs.shared.attention import learned
+from specs.shared.caches import (
     CALLS,
     OPTIONAL_METHODS,
     PIECES,
@@ -31,7 +32,6 @@ from specs._caches import (
     two_in_flight_do_not_mix,
     unusable,
 )
-from specs._transformer import learned
 
 BITS = (3, 4, 8, 2)
 CONTENTS = Call("contents", {})

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import parameters, tensors
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import parameters, tensors
 from reference_model.layer_norm import layer_norm
-from specs import _workloads as workloads
-from specs._dialects import PICO_NORM
-from specs._sizes import SIZES
+from specs.naming.dialects import PICO_NORM
+from specs.naming.sizes import SIZES
+from specs.workloads import parts as workloads
 
 
 @st.composite

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import ORDINARY, seeds, tensors
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.learned_positions import learned_positions
-from specs._sizes import SIZES
+from specs.naming.sizes import SIZES
 
 
 @st.composite

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, Crashed, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import ORDINARY, tensors
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.linear import linear
-from specs import _workloads as workloads
-from specs._dialects import CS336_LINEAR, PICO_LINEAR
-from specs._parameters import BIASES, WEIGHTS
-from specs._transformer import elsewhere, learned, output, tolerance
+from specs.naming.dialects import CS336_LINEAR, PICO_LINEAR
+from specs.naming.parameters import BIASES, WEIGHTS
+from specs.shared.attention import elsewhere, learned, output, tolerance
+from specs.workloads import parts as workloads
 
 
 @st.composite

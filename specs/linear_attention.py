@@ -9,15 +9,15 @@ from dataclasses import replace
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.fact import Fact, Measure
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import make, seeds
+from harness.core.measurement import Fact, Measure
+from harness.core.mistake import Edit
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import make, seeds
 from reference_model.linear_attention import features, linear_attention
-from specs._transformer import elsewhere, output, tolerance
+from specs.shared.attention import elsewhere, output, tolerance
 
 DENOMINATOR = "denominator = (queries * totals).sum(-1, keepdim=True)"
 RESULT = "return numerator / denominator"

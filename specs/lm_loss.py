@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import seeds, tensors, token_ids
+from harness.core.mistake import Edit
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import seeds, tensors, token_ids
 from reference_model.lm_loss import lm_loss
-from specs._transformer import elsewhere, output, tolerance, unmoved
+from specs.shared.attention import elsewhere, output, tolerance, unmoved
 
 ORDERLY = ("normal", "small integers", "wide", "tiny spread", "one-hot")
 USUAL = -100

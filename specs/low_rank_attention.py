@@ -8,17 +8,17 @@ from dataclasses import replace
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.fact import Fact, Measure
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import make, seeds
+from harness.core.measurement import Fact, Measure
+from harness.core.mistake import Edit
 from harness.numerics.tolerance import EPSILON
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import make, seeds
 from reference_model.low_rank_attention import low_rank_attention
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
-from specs._transformer import elsewhere, output, tolerance, unmoved
+from specs.shared.attention import elsewhere, output, tolerance, unmoved
 
 
 @st.composite

@@ -11,12 +11,12 @@ import math
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.core.mistake import Edit
 from reference_model.lr_schedule import lr_schedule
-from specs._dialects import CS336_SCHEDULES
+from specs.naming.dialects import CS336_SCHEDULES
 
 PRECISION = 1e-6
 """Of the peak. A schedule in float32 loses 4e-7 at most (a few roundings of numbers up to pi); every mistake tried is

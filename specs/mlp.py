@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, Crashed, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import ORDINARY, tensors
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.mlp import mlp
-from specs import _workloads as workloads
-from specs._dialects import PICO_MLP
-from specs._parameters import MLP
-from specs._sizes import SIZES
-from specs._transformer import mlp_weights, output, silence, tolerance
+from specs.naming.dialects import PICO_MLP
+from specs.naming.parameters import MLP
+from specs.naming.sizes import SIZES
+from specs.shared.attention import mlp_weights, output, silence, tolerance
+from specs.workloads import parts as workloads
 
 
 @st.composite

@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import seeds
+from harness.core.mistake import Edit
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import seeds
 from reference_model.next_token_distribution import next_token_distribution
-from specs._sampling import distinct_logits, kept_by_k, kept_by_p, roomy_p
-from specs._transformer import output, tolerance, unmoved
+from specs.shared.attention import output, tolerance, unmoved
+from specs.shared.sampling import distinct_logits, kept_by_k, kept_by_p, roomy_p
 
 FREE: dict[str, Any] = {"temperature": 1.0, "top_k": None, "top_p": None}
 """No filter, and the logits as they are."""

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case, Earlier, ours
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant
+from harness.core.mistake import Edit
 from reference_model.quantization_schedule import quantization_schedule
 
 USUAL: dict[str, Any] = {"boundaries": (0.4,), "bits": (16, 8)}

@@ -14,15 +14,15 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Call, Case, Earlier
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.fact import Fact, Measure
-from harness.domains.tensors import make, seeds, tensors
+from harness.core.measurement import Fact, Measure
+from harness.core.mistake import Edit
+from harness.strategies.tensors import make, seeds, tensors
 from reference_model.quantize_4bit import code_book, pack, quantize_4bit, unpack
-from specs import _workloads_of_tools as workloads
-from specs._quantization import dtypes, floating, within
+from specs.shared.quantization import dtypes, floating, within
+from specs.workloads import tools as workloads
 
 _NF4 = (-1.0, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.09105004, 0.0, 0.0795803, 0.1609302, 0.2461123,
         0.33791524, 0.44070983, 0.562617, 0.72295684, 1.0)  # fmt: skip

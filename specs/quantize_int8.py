@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case, Earlier
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.fact import Fact, Measure
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import make, seeds, tensors
+from harness.core.measurement import Fact, Measure
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import make, seeds, tensors
 from reference_model.quantization import quantize_int8
-from specs import _workloads_of_tools as workloads
-from specs._quantization import dtypes, floating, within
+from specs.shared.quantization import dtypes, floating, within
+from specs.workloads import tools as workloads
 
 LOOK_UP = 5e-5
 """Relative to the largest number of a block: what may be lost by finding codes in a table, or by working in float32."""

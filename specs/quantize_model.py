@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case, Settings
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.fact import Fact, Measure
-from harness.core.subject import Answer
-from harness.domains.tensors import seeds, token_ids
+from harness.core.implementation import Answer
+from harness.core.measurement import Fact, Measure
 from harness.numerics.tolerance import tolerances
+from harness.strategies.tensors import seeds, token_ids
 from reference_model.gpt2 import gpt2
 from reference_model.quantize_model import quantize_model
-from specs._parameters import GPT2
-from specs._quantization import within
-from specs._transformer import block_weights, head_sizes, learned, silent_parts
+from specs.naming.parameters import GPT2
+from specs.shared.attention import block_weights, head_sizes, learned, silent_parts
+from specs.shared.quantization import within
 
 KINDS = {
     "attention": ("qkv_weight", "out_weight"),

@@ -3,18 +3,18 @@
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import parameters, tensors
+from harness.core.mistake import Edit
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import parameters, tensors
 from reference_model.rms_norm import rms_norm
-from specs import _workloads as workloads
-from specs._dialects import CS336_RMS_NORM
-from specs._parameters import GAINS
-from specs._sizes import SIZES
-from specs._transformer import output, tolerance
+from specs.naming.dialects import CS336_RMS_NORM
+from specs.naming.parameters import GAINS
+from specs.naming.sizes import SIZES
+from specs.shared.attention import output, tolerance
+from specs.workloads import parts as workloads
 
 
 @st.composite

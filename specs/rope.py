@@ -3,14 +3,14 @@
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import ORDINARY, seeds, tensors
+from harness.core.mistake import Edit
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.rope import rope
-from specs._transformer import elsewhere, output, tolerance
+from specs.shared.attention import elsewhere, output, tolerance
 
 BASES = (10000.0, 10000.0, 50.0, 500000.0)
 NEAR = 60

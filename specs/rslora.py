@@ -4,10 +4,10 @@ import math
 
 from harness.core.contract import Contract
 from reference_model.lora import rslora
-from specs import _workloads_of_tools as workloads
-from specs._low_rank import cases, claims, invalid_cases
-from specs._low_rank_script import CALLS, OPTIONAL_METHODS
-from specs._scaling_law import MEASURES
+from specs.shared.low_rank import cases, claims, invalid_cases
+from specs.shared.low_rank_script import CALLS, OPTIONAL_METHODS
+from specs.shared.scaling_law import MEASURES
+from specs.workloads import tools as workloads
 
 CONTRACT = Contract(
     name="rslora",

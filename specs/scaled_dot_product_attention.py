@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.fact import Fact, Measure
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import make, seeds
+from harness.core.measurement import Fact, Measure
+from harness.core.mistake import Edit
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import make, seeds
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
-from specs import _workloads_of_models as workloads
-from specs._dialects import CS336_ATTEND
-from specs._maps import side_by_side
-from specs._transformer import elsewhere, moved_by_a_float32_scale, output, tolerance, unmoved
+from specs.naming.dialects import CS336_ATTEND
+from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, tolerance, unmoved
+from specs.shared.error_maps import side_by_side
+from specs.workloads import models as workloads
 
 HEAVY = 0.4
 """Share of the keys that a drawn mask hides; every query keeps one that it may attend to."""

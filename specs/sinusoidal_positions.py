@@ -5,14 +5,14 @@ import math
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import seeds
+from harness.core.mistake import Edit
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import seeds
 from reference_model.sinusoidal_positions import sinusoidal_positions
-from specs._transformer import output, tolerance
+from specs.shared.attention import output, tolerance
 
 BASES = (10000.0, 10000.0, 10.0, 500.0)
 NEAR = 100

@@ -7,16 +7,16 @@ from dataclasses import replace
 import torch
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.tensors import ORDINARY, tensors
+from harness.core.mistake import Edit
+from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.attention import attention
 from reference_model.sliding_window_attention import sliding_window_attention
-from specs._parameters import ATTENTION
-from specs._sizes import SIZES
-from specs._transformer import (
+from specs.naming.parameters import ATTENTION
+from specs.naming.sizes import SIZES
+from specs.shared.attention import (
     ROOMY_CONTEXT,
     attention_weights,
     elsewhere,

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import tensors
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import tensors
 from reference_model.softmax import softmax
-from specs import _workloads as workloads
-from specs._dialects import CS336_SOFTMAX, PICO_SOFTMAX
-from specs._transformer import elsewhere, output, tolerance
+from specs.naming.dialects import CS336_SOFTMAX, PICO_SOFTMAX
+from specs.shared.attention import elsewhere, output, tolerance
+from specs.workloads import parts as workloads
 
 ORDERLY = ("small integers", "normal", "wide", "tiny spread", "one-hot")
 """Scores from nearly equal to where one takes all. Far from zero, 16 bit tell scores hardly apart: only elsewhere."""

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import ORDINARY, make, seeds, tensors
 from harness.numerics.tolerance import EPSILON
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import ORDINARY, make, seeds, tensors
 from reference_model.state_space import state_space
-from specs._transformer import elsewhere, output, prefix_alone, sees_only_the_past, tolerance, unmoved
+from specs.shared.attention import elsewhere, output, prefix_alone, sees_only_the_past, tolerance, unmoved
 
 LONG = 700
 """Steps: 0.3 to this power is below the smallest number of float64."""

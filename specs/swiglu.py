@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, Crashed, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import ORDINARY, seeds, tensors
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.swiglu import swiglu
-from specs._dialects import CS336_SWIGLU
-from specs._parameters import WEIGHTS, named
-from specs._sizes import SIZES
-from specs._transformer import elsewhere, learned, output, silence, tolerance
+from specs.naming.dialects import CS336_SWIGLU
+from specs.naming.parameters import WEIGHTS, named
+from specs.naming.sizes import SIZES
+from specs.shared.attention import elsewhere, learned, output, silence, tolerance
 
 NAMES = ("gate_weight", "up_weight", "down_weight")
 GATE = ("w1", "gate_proj", "w_gate", "gate", "fc_1", "W1", "gate_linear", "linear_gate", "wi_0", "w_1", "Wg")

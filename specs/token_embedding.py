@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.shapes import distinct_sizes
-from harness.domains.tensors import ORDINARY, tensors, token_ids
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import ORDINARY, tensors, token_ids
 from reference_model.token_embedding import token_embedding
-from specs._dialects import CS336_EMBEDDING
-from specs._sizes import SIZES
+from specs.naming.dialects import CS336_EMBEDDING
+from specs.naming.sizes import SIZES
 
 
 @st.composite

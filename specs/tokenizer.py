@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case, Resource
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.domains.scripts import byte_vocabularies, cuts, merged, numbered_names
-from harness.domains.text import PROSE, charts, is_settled, joints, medleys, shown, texts, where_texts_part, words
+from harness.strategies.scripts import byte_vocabularies, cuts, merged, numbered_names
+from harness.strategies.text import PROSE, charts, is_settled, joints, medleys, shown, texts, where_texts_part, words
 from reference_model.tokenizer import GPT2_PATTERN, tokenizer
-from specs import _workloads_of_tools as workloads
-from specs._dialects import CS336_TOKENIZER
-from specs._tokenizer_report import MEASURES
+from specs.naming.dialects import CS336_TOKENIZER
+from specs.shared.tokenizers import MEASURES
+from specs.workloads import tools as workloads
 
 END = "<|endoftext|>"
 SPECIAL = (END, "<|pad|>", "[SEP]", "<s>", "</s>", "(.+)")

@@ -15,14 +15,14 @@ from typing import Any
 import regex
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.text import PROSE, is_settled, joints, shown, texts, words
+from harness.core.mistake import Edit
+from harness.strategies.text import PROSE, is_settled, joints, shown, texts, words
 from reference_model.tokenizer import GPT2_PATTERN
 from reference_model.train_bpe import count_pairs, train_bpe
-from specs._dialects import TRAINERS
+from specs.naming.dialects import TRAINERS
 
 END = "<|endoftext|>"
 SPECIAL = (END, "<|pad|>", "[SEP]", "<s>", "(.+)")

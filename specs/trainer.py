@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.core.case import CALL, Call, Case, Earlier, Settings, ours
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Dialect, Signature
-from harness.domains.tensors import seeds
+from harness.strategies.tensors import seeds
 from reference_model.trainer import trainer
 
 VOCABULARY, CONTEXT = 13, 8
@@ -37,7 +37,7 @@ def cases(draw: st.DrawFn, tokens: int = CONTEXT + 1, steps: int = 16, **more: A
 
 def run(config: Settings, data: torch.Tensor, seed: int, family: str = "") -> Case:
     call = Call(CALL, {"config": config, "data": data, "seed": seed})
-    return Case((call, ours("specs._training:history", value=Earlier(CALL))), {}, family)
+    return Case((call, ours("specs.shared.training:history", value=Earlier(CALL))), {}, family)
 
 
 def noisy_cases() -> Any:

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.text import PROSE, is_settled, shown, texts, where_texts_part, words
+from harness.core.mistake import Edit
+from harness.strategies.text import PROSE, is_settled, shown, texts, where_texts_part, words
 from reference_model.unigram import MARK, unigram
 
 UNK = "<unk>"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case, Settings
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant, Whole
-from harness.core.fact import Fact, Measure
-from harness.domains.tensors import seeds, token_ids
+from harness.core.measurement import Fact, Measure
+from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
 from reference_model.gpt2 import initialise
 from reference_model.weight_tying import weight_tying

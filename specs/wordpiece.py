@@ -7,11 +7,11 @@ from itertools import combinations
 
 from hypothesis import strategies as st
 
-from harness.core.bug import Edit
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.domains.text import shown, words
+from harness.core.mistake import Edit
+from harness.strategies.text import shown, words
 from reference_model.wordpiece import CONTINUES, wordpiece
 
 UNK = "[UNK]"

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from harness.commands.matrix import try_bug
-from harness.core.bug import EditDoesNotFit, applied, fits
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.core.mistake import EditDoesNotFit, applied, fits
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 SEED = int(os.environ.get("PLUMBLINE_TEST_SEED", "1"))

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import torch
 
-from harness.adapters.door import Door
-from harness.adapters.players import ClassAdapter, FunctionAdapter
-from harness.core.verdict import HOLDS
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.core.record import HOLDS
+from harness.execution.executor import Door
+from harness.execution.functions import ClassAdapter, FunctionAdapter
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 FOLDER = Path(__file__).with_name("variants")
 KNOWN = load_catalogue()

@@ -10,8 +10,8 @@ import pytest
 from support_modules import module_door
 
 from harness.core.claim import Claim
-from harness.core.verdict import HOLDS, NOT_OFFERED
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.core.record import HOLDS, NOT_OFFERED
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 PAIRS = [(name, claim) for name in KNOWN.contracts for claim in KNOWN.claims_of(name)]

@@ -8,17 +8,23 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("harness", "specs", "reference_model", "plumbline", "tests")
 
+SHARED = ("specs.shared", "specs.naming", "specs.workloads")
+
 FLOORS = (
-    (("harness/plugin.py", "harness/cli.py"), 7),
-    (("harness/commands/", "harness/benchmark_items.py"), 6),
-    (("harness/inspection.py",), 5),
-    (("harness/run.py", "harness/diagnosis.py", "harness/declared.py", "harness/gate.py", "harness/shards.py"), 4),
-    (("harness/benchmark/",), 4),
-    (("harness/grading/",), 4),
-    (("harness/claims/", "harness/adapters/", "harness/reports/"), 3),
-    (("harness/numerics/", "harness/domains/"), 2),
+    (("harness/cli.py",), 13),
+    (("harness/commands/", "harness/pytest_plugin/"), 12),
+    (("harness/grading/",), 11),
+    (("harness/judging/",), 10),
+    (("harness/diagnosis/", "harness/benchmark/"), 9),
+    (("harness/discovery/",), 8),
+    (("harness/arrays/",), 7),
+    (("harness/modules/",), 6),
+    (("harness/execution/", "harness/project/"), 5),
+    (("harness/claims/", "harness/stubs/", "harness/reports/"), 4),
+    (("harness/numerics/", "harness/strategies/"), 2),
     (("harness/core/",), 1),
 )
+"""Every room of harness and its height: a file imports only from below, and from its own room."""
 
 
 def sources() -> list[Path]:
@@ -68,7 +74,7 @@ def test_imports_go_downwards_only(path: Path) -> None:
             assert allowed or target == "specs.bugs", problem
         elif me.startswith("specs/"):
             allowed = target.startswith(
-                ("harness.core", "harness.numerics", "harness.domains", "reference_model", "specs._")
+                ("harness.core", "harness.numerics", "harness.strategies", "reference_model", *SHARED)
             )
             assert allowed or target == "specs", (
                 f"{problem}: a sheet knows the nouns, numerics, domains and the reference"
@@ -95,10 +101,10 @@ def test_the_machine_does_not_know_what_it_checks() -> None:
 def test_the_rule_would_notice_a_wrong_import(tmp_path: Path) -> None:
     """The reader of imports sees both forms, at the top and inside functions."""
     file = tmp_path / "wrong.py"
-    file.write_text("from harness.run import Bench\ndef f():\n    import specs.gelu\n")
-    assert ("harness.run", True) in imports(file)
+    file.write_text("from harness.judging.judge import Bench\ndef f():\n    import specs.gelu\n")
+    assert ("harness.judging.judge", True) in imports(file)
     assert ("specs.gelu", False) in imports(file)
-    assert floor("harness/core/case.py")[0] < floor("harness.run")[0] < floor("harness.cli")[0]
+    assert floor("harness/core/case.py")[0] < floor("harness.judging.judge")[0] < floor("harness.cli")[0]
 
 
 def test_the_front_door_loads_nothing_until_asked() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support_runs import Runs
 
-from harness.core.verdict import Record
+from harness.core.record import Record
 from harness.reports import json_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are started by forking")

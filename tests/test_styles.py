@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.verdict import MISSING
-from harness.inspection import Inspection, inspect_subject
+from harness.core.record import MISSING
+from harness.judging.inspection import Inspection, inspect_subject
 
 STYLES = Path(__file__).with_name("styles")
 CASES = 12

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.core.benchmark import OFF, Benchmark, Exponent, Interval, Ratio
+from harness.core.workload import OFF, Benchmark, Exponent, Interval, Ratio
 
 SLOWER, FASTER, SAME, NOISY, NEW, GONE = "slower", "faster", "same", "noisy", "new", "gone"
 MORE, LESS, STEEPER, FLATTER = "more memory", "less memory", "steeper", "flatter"

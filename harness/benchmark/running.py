@@ -10,18 +10,18 @@ from typing import Any
 
 import torch
 
-from harness.adapters.door import Door
-from harness.adapters.players import nothing_disturbed
-from harness.adapters.prepared import Prepared, by_function
 from harness.benchmark.machine import Rates, share_of_roofline
 from harness.benchmark.memory import peak_bytes
 from harness.benchmark.scaling import LEAST_SIZES, exponent, told
 from harness.benchmark.timing import Contender, Rounds, interleaved, ratio, summary
-from harness.core.benchmark import BELIEVABLE, Benchmark, Exponent, Law, Ratio, Timing, Workload
 from harness.core.case import Case
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
-from harness.core.subject import Answer, Request
+from harness.core.implementation import Answer, Request
+from harness.core.workload import BELIEVABLE, Benchmark, Exponent, Law, Ratio, Timing, Workload
+from harness.execution.executor import Door
+from harness.execution.functions import nothing_disturbed
+from harness.execution.timed_script import Prepared, by_function
 from harness.numerics.tolerance import compare, tolerances
 
 YOURS, REFERENCE = "yours", "reference"

@@ -9,7 +9,7 @@ import numpy
 from numpy.typing import NDArray
 
 from harness.benchmark.timing import Rounds, order_statistics, ratio
-from harness.core.benchmark import OFF, Interval
+from harness.core.workload import OFF, Interval
 from harness.numerics.statistics import normal_quantile
 
 Array = NDArray[numpy.float64]

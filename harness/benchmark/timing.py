@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy
 
-from harness.core.benchmark import Interval
+from harness.core.workload import Interval
 
 SHORTEST = 1e-3
 """Seconds that a timed part lasts at least: the clock's own grain and call are then below a thousandth of it."""

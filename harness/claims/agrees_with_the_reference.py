@@ -1,6 +1,6 @@
 """Meaning: the numbers are the reference's, judged in float64, where every real mistake stands far above rounding."""
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.claim import Claim, Trial
 
 
@@ -14,5 +14,5 @@ CLAIM = Claim(
     "its numbers are the reference's",
     agrees,
     needs=lambda contract: contract.agrees,
-    sabotage=lambda call, method, arguments, request: _spoil.anything(call(arguments), lambda out: out * 1.0001 + 1e-6),
+    sabotage=lambda call, method, arguments, request: _sabotage.anything(call(arguments), lambda out: out * 1.0001 + 1e-6),
 )

@@ -2,7 +2,7 @@
 
 import random
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.claim import Claim, Trial
 
 
@@ -18,7 +18,7 @@ def adds_noise():
 
     def sabotage(call, method, arguments, request):
         out = call(arguments)
-        return out if method == "build" or coin.random() < 0.5 else _spoil.anything(out, lambda t: t + coin.random())
+        return out if method == "build" or coin.random() < 0.5 else _sabotage.anything(out, lambda t: t + coin.random())
 
     return sabotage
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.case import is_float
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.tree import dotted, leaves
@@ -35,7 +35,7 @@ CLAIM = Claim(
     "finite inputs give finite outputs and gradients",
     finite_on_finite,
     needs=lambda contract: contract.differentiable,
-    sabotage=lambda call, method, arguments, request: _spoil.floats(
+    sabotage=lambda call, method, arguments, request: _sabotage.floats(
         call(arguments), lambda out: out / 0.0 if out.numel() else out
     ),
 )

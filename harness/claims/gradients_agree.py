@@ -1,6 +1,6 @@
 """The gradient of every argument is the reference's, for a random cotangent (a plain sum hides a class of mistakes)."""
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.claim import Claim, Trial
 
 
@@ -22,7 +22,7 @@ CLAIM = Claim(
     "the gradient of every argument is the reference's",
     gradients_agree,
     needs=lambda contract: contract.agrees and contract.differentiable,
-    sabotage=lambda call, method, arguments, request: _spoil.floats(
+    sabotage=lambda call, method, arguments, request: _sabotage.floats(
         call(arguments), lambda out: out + (out - out.detach()) * 0.01 if out.requires_grad else out
     ),
 )

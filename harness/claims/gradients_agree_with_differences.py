@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.case import is_float
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.tree import dotted
@@ -54,7 +54,7 @@ CLAIM = Claim(
     "its gradients are the slope of its own forward pass",
     gradients_agree_with_differences,
     needs=lambda contract: contract.differentiable and contract.is_function,
-    sabotage=lambda call, method, arguments, request: _spoil.floats(
+    sabotage=lambda call, method, arguments, request: _sabotage.floats(
         call(arguments), lambda out: out + (out - out.detach()) * 0.01 if out.requires_grad else out
     ),
     max_cases=6,

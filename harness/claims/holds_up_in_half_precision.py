@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.claim import Claim, NotOffered, Trial
 
 
@@ -25,7 +25,7 @@ def holds_up(trial: Trial) -> float:
 
 
 def loses_more_digits(call, method, arguments, request):
-    return _spoil.floats(call(arguments), lambda out: out * 1.25 if out.dtype.itemsize == 2 else out)
+    return _sabotage.floats(call(arguments), lambda out: out * 1.25 if out.dtype.itemsize == 2 else out)
 
 
 CLAIM = Claim(

@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.claim import Claim, Trial
 
 
@@ -37,7 +37,7 @@ def leading_axes_are_free(trial: Trial) -> float:
 def minds_the_rank():
     def sabotage(call, method, arguments, request):
         rank = max((v.dim() for v in arguments.values() if torch.is_tensor(v)), default=0)
-        return _spoil.floats(call(arguments), lambda out: out + 0.1 * rank)
+        return _sabotage.floats(call(arguments), lambda out: out + 0.1 * rank)
 
     return sabotage
 

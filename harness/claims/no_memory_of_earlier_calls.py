@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial
 
@@ -38,7 +38,7 @@ def remembers():
         nonlocal calls_so_far
         out = call(arguments)
         calls_so_far += method != "build"
-        return _spoil.anything(out, lambda tensor: tensor + calls_so_far) if calls_so_far % 3 == 0 else out
+        return _sabotage.anything(out, lambda tensor: tensor + calls_so_far) if calls_so_far % 3 == 0 else out
 
     return sabotage
 

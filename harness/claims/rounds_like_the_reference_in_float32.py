@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.claim import Claim, Trial
 
 
@@ -12,7 +12,7 @@ def rounds(trial: Trial) -> float:
 
 
 def loses_digits(call, method, arguments, request):
-    return _spoil.floats(call(arguments), lambda out: out.bfloat16().float() if out.dtype == torch.float32 else out)
+    return _sabotage.floats(call(arguments), lambda out: out.bfloat16().float() if out.dtype == torch.float32 else out)
 
 
 CLAIM = Claim(

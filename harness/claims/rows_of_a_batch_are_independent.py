@@ -1,6 +1,6 @@
 """One row alone gives what it gives in its batch."""
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.claim import Claim, Trial
 
 
@@ -22,7 +22,7 @@ CLAIM = Claim(
     "one row alone gives what it gives in its batch",
     rows_of_a_batch_are_independent,
     needs=lambda contract: bool(contract.rows),
-    sabotage=lambda call, method, arguments, request: _spoil.floats(
+    sabotage=lambda call, method, arguments, request: _sabotage.floats(
         call(arguments), lambda out: out + 0.1 * out.mean(0, keepdim=True) + 0.01 * out.shape[0]
     ),
 )

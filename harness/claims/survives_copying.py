@@ -1,6 +1,6 @@
 """A deep copy, and a fresh object that loaded its ``state_dict``, compute what the original computes."""
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.claim import Claim, NotOffered, Trial
 
 
@@ -21,7 +21,7 @@ CLAIM = Claim(
     survives_copying,
     needs=lambda contract: not contract.returns_objects,
     sabotage=lambda call, method, arguments, request: (
-        _spoil.anything(call(arguments), lambda out: out * 2 + 1)
+        _sabotage.anything(call(arguments), lambda out: out * 2 + 1)
         if request.context == "deepcopied"
         else call(arguments)
     ),

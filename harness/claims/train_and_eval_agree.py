@@ -1,6 +1,6 @@
 """Without dropout, training mode and evaluation mode compute the same."""
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.claim import Claim, NotOffered, Trial
 
 
@@ -16,7 +16,7 @@ CLAIM = Claim(
     train_and_eval_agree,
     needs=lambda contract: contract.is_function,
     sabotage=lambda call, method, arguments, request: (
-        _spoil.anything(call(arguments), lambda out: out * 1.5 + 1) if request.mode == "train" else call(arguments)
+        _sabotage.anything(call(arguments), lambda out: out * 1.5 + 1) if request.mode == "train" else call(arguments)
     ),
     tags=frozenset({"module"}),
     max_cases=15,

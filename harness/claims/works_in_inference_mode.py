@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.claims import _spoil
+from harness.claims import _sabotage
 from harness.core.claim import Claim, Trial
 
 
@@ -23,7 +23,7 @@ CLAIM = Claim(
     works_in_inference_mode,
     needs=lambda contract: contract.differentiable,
     sabotage=lambda call, method, arguments, request: (
-        _spoil.floats(call(arguments), lambda out: out * 2 + 1)
+        _sabotage.floats(call(arguments), lambda out: out * 2 + 1)
         if torch.is_inference_mode_enabled()
         else call(arguments)
     ),

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.adapters.wrong_use import WrongUse
-from harness.inspection import Catalogue
+from harness.core.errors import WrongUse
+from harness.judging.inspection import Catalogue
 
 
 @dataclass(frozen=True)

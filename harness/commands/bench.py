@@ -12,15 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.adapters.wrong_use import WrongUse
 from harness.benchmark import comparing
 from harness.benchmark.machine import describe, rates
 from harness.benchmark.running import DTYPE, YOURS
 from harness.commands._command import Command, component_of, nearest
-from harness.core.benchmark import Workload
+from harness.core.errors import WrongUse
+from harness.core.record import Record
 from harness.core.signatures import in_one_line
-from harness.core.verdict import Record
-from harness.inspection import Catalogue, Inspection, inspect_subject, load_catalogue
+from harness.core.workload import Workload
+from harness.judging.inspection import Catalogue, Inspection, inspect_subject, load_catalogue
 from harness.reports import benchmark_text, json_file
 from harness.reports.writing import BENCHMARKS_RECORD, Destinations, UnknownFormat, destinations, write_face
 

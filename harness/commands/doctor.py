@@ -6,13 +6,13 @@ import argparse
 import os
 from typing import Any
 
-from harness.adapters import map_file
-from harness.adapters.discover import map_folder
-from harness.adapters.locate import locate
-from harness.adapters.modules import mapping_table
-from harness.adapters.plans import Row
 from harness.commands._command import Command
-from harness.inspection import inspect_subject
+from harness.discovery import map_file
+from harness.discovery.locate import locate
+from harness.discovery.search import map_folder
+from harness.judging.inspection import inspect_subject
+from harness.modules.adapter import mapping_table
+from harness.modules.parameter_map import Row
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

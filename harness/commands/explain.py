@@ -6,10 +6,10 @@ import argparse
 import inspect
 import textwrap
 
-from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command, component_of, nearest
-from harness.declared import how_to_declare
-from harness.inspection import Catalogue, load_catalogue
+from harness.core.errors import WrongUse
+from harness.judging.inspection import Catalogue, load_catalogue
+from harness.project.variants import how_to_declare
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

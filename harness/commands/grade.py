@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command
+from harness.core.errors import WrongUse
 from harness.grading import processes
 from harness.grading.checks import ROOT, Checks
 from harness.grading.example import example
@@ -20,7 +20,7 @@ from harness.grading.rubric import Rubric, read
 from harness.grading.session import Session, here
 from harness.grading.slurm import CLUSTERS, on_cluster
 from harness.grading.submissions import Submission, find, submission
-from harness.inspection import Catalogue, load_catalogue
+from harness.judging.inspection import Catalogue, load_catalogue
 
 OUT = "grades"
 PRELOADED = ("harness.", "specs", "reference_model")
@@ -93,7 +93,7 @@ def checks_of(known: Catalogue) -> Checks:
         parts={name: contract.parts for name, contract in contracts.items()},
         meanings={name: contract.meaning for name, contract in contracts.items()},
         signatures={name: in_one_line(contract) for name, contract in contracts.items()},
-        modules=(*sorted(name for name in sys.modules if name.startswith(PRELOADED)), "harness.plugin"),
+        modules=(*sorted(name for name in sys.modules if name.startswith(PRELOADED)), "harness.pytest_plugin.plugin"),
     )
 
 

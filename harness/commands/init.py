@@ -8,11 +8,11 @@ import keyword
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command, component_of
 from harness.commands._skeleton import STYLES, skeleton
 from harness.core.contract import Contract
-from harness.inspection import load_catalogue
+from harness.core.errors import WrongUse
+from harness.judging.inspection import load_catalogue
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command, component_of
-from harness.core.bug import Bug
-from harness.inspection import Catalogue, Inspection, load_catalogue, reference_door
+from harness.core.errors import WrongUse
+from harness.core.mistake import Bug
+from harness.judging.inspection import Catalogue, Inspection, load_catalogue, reference_door
 
 MOST_DRAWN = 200
 """A mistake that needs as many drawn cases to be seen is one that a usual run may miss."""

@@ -6,12 +6,12 @@ import argparse
 import textwrap
 from pathlib import Path
 
-from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command, component_of
 from harness.commands.explain import explain_bug
-from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING
-from harness.declared import Project
-from harness.inspection import inspect_subject, load_case
+from harness.core.errors import WrongUse
+from harness.core.record import CRASHED, FAILING, HOLDS, MISSING
+from harness.judging.inspection import inspect_subject, load_case
+from harness.project.variants import Project
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.adapters.wrong_use import WrongUse, did_you_mean
 from harness.commands._command import Command
-from harness.core.verdict import Record
+from harness.core.errors import WrongUse, did_you_mean
+from harness.core.record import Record
+from harness.project.shards import joined
 from harness.reports import json_file
 from harness.reports.writing import USUAL_RECORD, formats, write_face
-from harness.shards import joined
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

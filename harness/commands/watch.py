@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from harness.adapters.locate import locate
-from harness.adapters.wrong_use import WrongUse
 from harness.commands._command import Command
 from harness.commands._watching import Source, Unfinished, files_of, read, stamps, touched
-from harness.core.verdict import HOLDS, Record
+from harness.core.errors import WrongUse
+from harness.core.record import HOLDS, Record
+from harness.discovery.locate import locate
 from harness.reports import json_file, text
 from harness.reports.next_step import next_step
 

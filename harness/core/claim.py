@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from harness.core.case import Case
-from harness.core.subject import Answer
+from harness.core.implementation import Answer
 
 
 class Violation(Exception):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.core.benchmark import Workload
 from harness.core.claim import Claim
-from harness.core.fact import Measure
+from harness.core.measurement import Measure
+from harness.core.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Whole:
     """How a component is played on the modules of another one, so that whoever has those need write nothing for it.
 
     ``component``: whose modules. ``made``: from what builds one (``build(config, seed=..., dtype=...)``, which gives a
-    harness.adapters.wholes.Built) to a class or function with this contract's calls. ``method``: a method that their class
+    harness.modules.whole_model.Built) to a class or function with this contract's calls. ``method``: a method that their class
     must have for that.
     """
 

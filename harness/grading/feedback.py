@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED
+from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED
 from harness.grading.scoring import UNREACHED, Grade, PartGrade
 from harness.reports.formats._format import Told, told
 from harness.reports.formats.markdown import _block, _escaped

@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.core.verdict import Card, Verdict
+from harness.core.record import Card, Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
+from harness.grading.forkserver import Nursery
 from harness.grading.log import Log, cards_of
-from harness.grading.nursery import Nursery
 from harness.grading.rubric import Rubric
 from harness.grading.submissions import Submission, copied, forbidden
-from harness.grading.warden import Job, Outcome
+from harness.grading.supervisor import Job, Outcome
 
 FINISHED = (0, 1, 5)
 """pytest's exit codes of a run that came to its end."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Verdict
+from harness.core.record import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Verdict
 from harness.grading.checks import Checks
 from harness.grading.journal import PATIENCE, Kept
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from harness.adapters.wrong_use import WrongUse, did_you_mean
+from harness.core.errors import WrongUse, did_you_mean
 from harness.grading.checks import Checks
 
 if sys.version_info >= (3, 11):

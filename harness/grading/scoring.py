@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.core.verdict import HOLDS, MISSING, NOT_OFFERED, Record, Verdict
+from harness.core.record import HOLDS, MISSING, NOT_OFFERED, Record, Verdict
 from harness.grading.checks import ROOT, Checks
 from harness.grading.judging import NOT_JUDGED, REFUSED, Judged
 from harness.grading.rubric import Part, Rubric

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.adapters.wrong_use import WrongUse
+from harness.core.errors import WrongUse
 from harness.grading import feedback, tables
 from harness.grading.checks import Checks, edition
+from harness.grading.forkserver import Nursery
 from harness.grading.judging import Judged, Task, judge
-from harness.grading.nursery import Nursery
 from harness.grading.rubric import Rubric
 from harness.grading.scoring import Grade, as_dict, grade
 from harness.grading.submissions import Submission

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.adapters.wrong_use import WrongUse
+from harness.core.errors import WrongUse
+from harness.grading.forkserver import Nursery
 from harness.grading.judging import Judged, Task, judge
-from harness.grading.nursery import Nursery
 
 CLUSTERS = ("slurm", "local")
 MINUTES_MORE = 5

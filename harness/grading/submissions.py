@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.adapters.wrong_use import WrongUse
+from harness.core.errors import WrongUse
 
 IGNORED = ("__pycache__", ".git", ".venv", "venv", "__MACOSX", ".ipynb_checkpoints", ".DS_Store")
 

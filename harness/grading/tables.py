@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 
-from harness.core.verdict import HOLDS
+from harness.core.record import HOLDS
 from harness.grading.rubric import Rubric
 from harness.grading.scoring import UNREACHED, Grade, as_dict
 

@@ -11,7 +11,7 @@ import torch
 from harness.core.case import Case, is_float
 from harness.core.claim import Trial
 from harness.core.contract import Contract
-from harness.core.subject import Answer
+from harness.core.implementation import Answer
 from harness.core.tree import leaves
 from harness.numerics.constants import explained_by_constants
 from harness.numerics.tolerance import compare, is_rounding_noise

@@ -15,9 +15,9 @@ import numpy
 import torch
 
 from harness.core.case import Case, is_float
-from harness.core.subject import Answer
+from harness.core.implementation import Answer
 from harness.core.tree import Path, dotted, leaves, map_leaves
-from harness.numerics.jitter import Jitter
+from harness.numerics.perturbation import Jitter
 
 EPSILON = {
     torch.float64: torch.finfo(torch.float64).eps,

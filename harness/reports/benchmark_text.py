@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.core.benchmark import BELIEVABLE, OFF, Benchmark, Interval, Timing
-from harness.core.verdict import Record
+from harness.core.record import Record
+from harness.core.workload import BELIEVABLE, OFF, Benchmark, Interval, Timing
 
 WIDTH = 120
 LONGEST_NAME = 36

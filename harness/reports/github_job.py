@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.core.verdict import Record
+from harness.core.record import Record
 from harness.reports.formats import markdown
 
 MOST_BYTES = 1_000_000

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Record, Verdict
+from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Record, Verdict
 from harness.reports.plain import from_plain, schema, to_plain
 
 VERSION = 1

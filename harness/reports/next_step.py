@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import PurePath
 
-from harness.core.verdict import HOLDS, MISSING, Record
+from harness.core.record import HOLDS, MISSING, Record
 from harness.reports.text import WIDTH, Group, groups
 
 

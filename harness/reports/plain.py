@@ -13,7 +13,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.core.printing import valid
+from harness.core.formatting import valid
 
 NO_NUMBERS = ("inf", "-inf", "nan")
 

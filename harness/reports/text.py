@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.core.kinds import RETURNED
-from harness.core.verdict import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Record, Verdict
+from harness.core.record import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Record, Verdict
+from harness.core.result_form import RETURNED
 
 WIDTH = 108
 MANY = 4

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import harness.reports.formats
-from harness.core.scan import scan
-from harness.core.verdict import Record
+from harness.core.record import Record
+from harness.core.registry import scan
 from harness.reports.formats._format import Format
 from harness.reports.json_file import atomically
 

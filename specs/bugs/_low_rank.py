@@ -1,6 +1,6 @@
 """Known mistakes that both low-rank adapters share: everything but the scale."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.lora import lora
 
 BASE = "base = linear(x, self.weight, self.bias)"

@@ -1,6 +1,6 @@
 """Known mistakes in Adam with decoupled weight decay."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.adamw import adamw
 
 UPDATE, STEP = adamw.update, adamw.step

@@ -1,6 +1,6 @@
 """Known mistakes in keeping AdamW's moments in eight bits; those of the step itself are AdamW's."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.adamw_8bit import adamw_8bit, packed, unpacked
 
 UPDATE = adamw_8bit.update

@@ -1,6 +1,6 @@
 """Known mistakes in linear biases."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.alibi import alibi, alibi_slopes
 
 SLOPES = "slopes = torch.tensor(alibi_slopes(n_heads))"

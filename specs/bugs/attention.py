@@ -1,6 +1,6 @@
 """Known mistakes in causal multi-head self-attention."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.attention import attention
 from reference_model.softmax import softmax
 

@@ -1,6 +1,6 @@
 """Known mistakes in putting a block together. (Those inside its parts are the parts' own.)"""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.block import block
 
 NORMED_1 = "normed_1 = layer_norm(x, norm_1_weight, norm_1_bias, eps)"

@@ -1,6 +1,6 @@
 """Known mistakes in saving and loading a training run."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.checkpoint import checkpoint
 
 SAVE, LOAD = checkpoint.save, checkpoint.load

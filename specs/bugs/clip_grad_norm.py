@@ -1,6 +1,6 @@
 """Known mistakes in clipping by the norm of all gradients."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.clip_grad_norm import clip_grad_norm
 
 LISTED = "grads = list(grads)"

@@ -1,6 +1,6 @@
 """Known mistakes in fake quantization."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.fake_quantize import fake_quantize
 
 forward, observe, scale_and_zero = fake_quantize.forward, fake_quantize.observe, fake_quantize.scale_and_zero

@@ -1,6 +1,6 @@
 """Known mistakes in GELU."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.gelu import gelu
 
 INNER = "inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)"

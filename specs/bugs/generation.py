@@ -1,6 +1,6 @@
 """Known mistakes in going on writing."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.generation import generation
 
 LOOP = "for _ in range(max_new_tokens):"

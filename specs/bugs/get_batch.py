@@ -1,6 +1,6 @@
 """Known mistakes in drawing batches."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.get_batch import get_batch
 
 LEGAL = "legal = len(tokens) - time"

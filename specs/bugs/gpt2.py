@@ -1,6 +1,6 @@
 """Known mistakes in putting a GPT-2 together. (Those inside its parts are the parts' own.)"""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.gpt2 import gpt2
 
 TOO_LONG = "if time > config.context:"

@@ -1,6 +1,6 @@
 """Known mistakes in accumulating gradients."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.gradient_accumulation import gradient_accumulation
 
 COUNTS = "counts = [int((targets != ignore_index).sum()) for _, targets in micro_batches]"

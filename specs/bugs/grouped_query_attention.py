@@ -1,6 +1,6 @@
 """Known mistakes in attention with shared key and value heads."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.grouped_query_attention import grouped_query_attention
 
 Q, K, V = "q = linear(x, query_weight)", "k = linear(x, key_weight)", "v = linear(x, value_weight)"

@@ -1,6 +1,6 @@
 """Known mistakes in the weights that training starts from."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.gpt2 import initialise, initialise_block, normal
 from reference_model.initialisation import initialisation
 

@@ -1,6 +1,6 @@
 """Known mistakes in the int8 linear layer."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.int8_linear import int8_linear, row_codes
 
 forward = int8_linear.forward

@@ -1,6 +1,6 @@
 """Known mistakes in caches of keys and values."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.kv_cache import kv_cache
 
 extend = kv_cache.extend

@@ -1,6 +1,6 @@
 """Known mistakes in caches of keys and values in a few bits."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.kv_cache_quantized import (
     appended,
     dequantize_vectors,

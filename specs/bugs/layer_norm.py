@@ -1,6 +1,6 @@
 """Known mistakes in layer normalisation."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.layer_norm import layer_norm
 
 MEAN = "mean = wide.mean(-1, keepdim=True)"

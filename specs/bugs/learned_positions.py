@@ -1,6 +1,6 @@
 """Known mistakes in learned positions."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.learned_positions import learned_positions
 
 ROWS = "rows = positions.long()"

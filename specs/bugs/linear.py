@@ -1,6 +1,6 @@
 """Known mistakes in the affine map."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.linear import linear
 
 TURNED = "turned = weight.transpose(0, 1)"

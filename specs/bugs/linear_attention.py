@@ -1,6 +1,6 @@
 """Known mistakes in attention by products of features."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.linear_attention import features, linear_attention
 
 QUERIES, KEYS = "queries = features(q)", "keys = features(k)"

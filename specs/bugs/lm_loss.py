@@ -1,6 +1,6 @@
 """Known mistakes in the loss of a language model."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.lm_loss import lm_loss
 
 COUNTED = "counted = targets != ignore_index"

@@ -1,6 +1,6 @@
 """Known mistakes in attention through projections along time."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.low_rank_attention import low_rank_attention
 
 KEYS, VALUES = "keys = key_projection @ k", "values = value_projection @ v"

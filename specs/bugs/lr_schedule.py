@@ -1,6 +1,6 @@
 """Known mistakes in the schedule of the learning rate."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.lr_schedule import lr_schedule
 
 IN_WARMUP = "if step < warmup:"

@@ -1,6 +1,6 @@
 """Known mistakes in the feed-forward half of a block. (Those in the activation itself are gelu's.)"""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.mlp import mlp
 
 UP = "hidden = linear(x, up_weight, up_bias)"

@@ -1,6 +1,6 @@
 """Known mistakes between logits and the distribution of the next id."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.next_token_distribution import next_token_distribution, only_the_most_likely, only_the_nucleus
 
 DIVIDED = "scores = logits / temperature"

@@ -1,6 +1,6 @@
 """Known mistakes in dividing parameters into groups."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.parameter_groups import parameter_groups
 
 LOOP = "for _, parameter in model.named_parameters():"

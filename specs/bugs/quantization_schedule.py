@@ -1,6 +1,6 @@
 """Known mistakes in the schedule of widths."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.quantization_schedule import quantization_schedule
 
 START = "level = 0"

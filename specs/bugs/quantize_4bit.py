@@ -1,6 +1,6 @@
 """Known mistakes in four-bit quantization."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.quantize_4bit import (
     code_book,
     dequantize_scales,

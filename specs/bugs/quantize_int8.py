@@ -1,6 +1,6 @@
 """Known mistakes in int8 quantization."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.quantization import (
     affine_scale,
     as_blocks,

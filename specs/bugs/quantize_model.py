@@ -1,6 +1,6 @@
 """Known mistakes in quantizing a whole model."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.quantize_model import dequantize_rows, pack_bits, quantize_model, quantize_rows, unpack_bits
 
 build, forward = quantize_model.__init__, quantize_model.forward

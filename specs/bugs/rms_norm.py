@@ -1,6 +1,6 @@
 """Known mistakes in root mean square normalisation."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.rms_norm import rms_norm
 
 WIDE = "wide = x.to(torch.float32) if is_half else x"

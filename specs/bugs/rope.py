@@ -1,6 +1,6 @@
 """Known mistakes in rotary positions."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.rope import rope
 
 SIZE = "size = x.shape[-1] if rotated is None else rotated"

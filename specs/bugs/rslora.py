@@ -1,6 +1,6 @@
 """Known mistakes in rank-stabilised LoRA: the scale here, the rest in what both adapters share."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.lora import lora, rslora
 from specs.bugs._low_rank import SHARED, UPDATE
 

@@ -1,6 +1,6 @@
 """Known mistakes in scaled dot-product attention."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
 from reference_model.softmax import softmax
 

@@ -1,6 +1,6 @@
 """Known mistakes in sinusoidal positions."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.sinusoidal_positions import sinusoidal_positions
 
 EXPONENTS = "exponents = torch.arange(0, width, 2, dtype=torch.float64, device=positions.device) / width"

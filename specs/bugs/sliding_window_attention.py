@@ -1,6 +1,6 @@
 """Known mistakes in attention to a sliding window."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.sliding_window_attention import sliding_window_attention
 
 FUTURE = "future = everywhere.triu(diagonal=1)"

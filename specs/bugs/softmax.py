@@ -1,6 +1,6 @@
 """Known mistakes in softmax."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.softmax import softmax
 
 HIGHEST = "highest = x.amax(dim, keepdim=True).detach()"

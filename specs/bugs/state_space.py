@@ -1,6 +1,6 @@
 """Known mistakes in a diagonal linear recurrence."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.state_space import state_space
 
 DRIVEN = "driven = x.unsqueeze(-1) * b"

@@ -1,6 +1,6 @@
 """Known mistakes in the gated feed-forward half of a block."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.swiglu import swiglu
 
 GATE = "gate = linear(x, gate_weight)"

@@ -1,6 +1,6 @@
 """Known mistakes in the token embedding."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.token_embedding import token_embedding
 
 ROWS = "rows = ids.long()"

@@ -1,6 +1,6 @@
 """Known mistakes in the tokenizer."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.tokenizer import byte_pair_encode, merge_pair, pair_rank, split_special, tokenizer
 
 PATTERN = "self.pattern = regex.compile(pattern)"

@@ -1,6 +1,6 @@
 """Known mistakes in learning a byte-pair encoding."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.train_bpe import count_pairs, count_words, merge, train_bpe
 
 ROOM = "room = vocab_size - 256 - len(special_tokens)"

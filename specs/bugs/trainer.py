@@ -1,6 +1,6 @@
 """Known mistakes in training runs."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.trainer import evaluate, trainer, windows
 
 GENERATOR = "generator = torch.Generator().manual_seed(seed)"

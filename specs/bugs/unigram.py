@@ -1,6 +1,6 @@
 """Known mistakes in the unigram tokenizer."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.unigram import unigram
 
 BEST = "best = [0.0] + [-math.inf] * len(marked)"

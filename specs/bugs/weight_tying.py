@@ -1,6 +1,6 @@
 """Known mistakes in tying the head to the embedding."""
 
-from harness.core.bug import Bug
+from harness.core.mistake import Bug
 from reference_model.weight_tying import weight_tying
 
 TIED = "self.head.weight = self.token_embedding.weight"

@@ -1,6 +1,6 @@
 """Known mistakes in WordPiece."""
 
-from harness.core.bug import Bug, Edit
+from harness.core.mistake import Bug, Edit
 from reference_model.wordpiece import wordpiece
 
 WORDS = "for word in text.split():"

@@ -28,8 +28,8 @@ from harness.benchmark.machine import Rates, describe, rates, share_of_roofline
 from harness.benchmark.memory import peak_bytes
 from harness.benchmark.scaling import exponent, slope_at_the_end, told
 from harness.benchmark.timing import Contender, Rounds, interleaved, ratio, summary
-from harness.core.benchmark import Benchmark, Exponent, Ratio, Timing
-from harness.core.verdict import Record
+from harness.core.record import Record
+from harness.core.workload import Benchmark, Exponent, Ratio, Timing
 from harness.reports import json_file
 from harness.reports.benchmark_text import lines
 from harness.reports.writing import write_face

@@ -27,14 +27,14 @@ if __name__ == "__main__":
 import torch
 from torch import Tensor
 
-from harness.adapters.door import Door
-from harness.adapters.memory import Remembering
-from harness.adapters.players import FunctionAdapter
 from harness.core.case import Case, Settings, is_float
 from harness.core.claim import Crashed, Violation
 from harness.core.tree import leaves, map_leaves
-from harness.inspection import load_catalogue, reference_door
-from harness.run import Bench
+from harness.execution.caching import Remembering
+from harness.execution.executor import Door
+from harness.execution.functions import FunctionAdapter
+from harness.judging.inspection import load_catalogue, reference_door
+from harness.judging.judge import Bench
 
 KNOWN = load_catalogue()
 Function = Callable[..., Any]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.adapters.discover import discover
-from harness.adapters.door import Door
-from harness.adapters.players import ClassAdapter
-from harness.inspection import Inspection, load_catalogue
+from harness.discovery.search import discover
+from harness.execution.executor import Door
+from harness.execution.functions import ClassAdapter
+from harness.judging.inspection import Inspection, load_catalogue
 
 functional = pytest.importorskip("bitsandbytes.functional")
 nn = pytest.importorskip("bitsandbytes.nn")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.adapters.discover import discover
-from harness.adapters.door import Door
-from harness.inspection import Inspection, load_catalogue
+from harness.discovery.search import discover
+from harness.execution.executor import Door
+from harness.judging.inspection import Inspection, load_catalogue
 
 bitsandbytes = pytest.importorskip("bitsandbytes")
 KNOWN = load_catalogue()

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from harness.adapters.discover import discover
-from harness.adapters.door import Door
-from harness.adapters.implements import Declaration
-from harness.adapters.modules import ModuleAdapter
-from harness.inspection import Inspection, load_catalogue
+from harness.core.declaration import Declaration
+from harness.discovery.search import discover
+from harness.execution.executor import Door
+from harness.judging.inspection import Inspection, load_catalogue
+from harness.modules.adapter import ModuleAdapter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KNOWN = load_catalogue()

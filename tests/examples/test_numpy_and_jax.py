@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.inspection import Inspection, inspect_subject
+from harness.judging.inspection import Inspection, inspect_subject
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NUMPY = (

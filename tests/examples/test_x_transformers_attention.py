@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.adapters.discover import discover
-from harness.adapters.door import Door
-from harness.inspection import Inspection, load_catalogue
+from harness.discovery.search import discover
+from harness.execution.executor import Door
+from harness.judging.inspection import Inspection, load_catalogue
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "x_transformers_attention.py"
 KNOWN = load_catalogue()

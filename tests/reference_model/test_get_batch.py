@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from harness.adapters.dialects import DialectAdapter, spoken
-from harness.adapters.discover import discover
-from harness.adapters.door import Door
-from harness.core.verdict import HOLDS
-from harness.inspection import Inspection, load_catalogue
+from harness.core.record import HOLDS
+from harness.discovery.search import discover
+from harness.execution.dialects import DialectAdapter, spoken
+from harness.execution.executor import Door
+from harness.judging.inspection import Inspection, load_catalogue
 from harness.numerics.statistics import binomial_two_sided
 from reference_model.get_batch import get_batch
 from specs.get_batch import ODDS, PER_START

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.adapters.dialects import spoken
-from harness.adapters.discover import discover
-from harness.adapters.door import Door
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.discovery.search import discover
+from harness.execution.dialects import spoken
+from harness.execution.executor import Door
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 from reference_model.tokenizer import tokenizer
 from reference_model.train_bpe import train_bpe
 
@@ -33,7 +33,7 @@ def edits_of(variant: str):
 
 def with_variant(variant: str, *arguments):
     """What the reference learns under another convention."""
-    from harness.core.bug import applied
+    from harness.core.mistake import applied
 
     with applied(edits_of(variant)):
         return train_bpe(*arguments)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.adapters.discover import discover
-from harness.adapters.door import Door
-from harness.inspection import Inspection, load_catalogue
+from harness.discovery.search import discover
+from harness.execution.executor import Door
+from harness.judging.inspection import Inspection, load_catalogue
 from reference_model.unigram import unigram
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -71,7 +71,7 @@ def test_sentencepiece_keeps_every_claim():
 
 @pytest.mark.parametrize("variant", [v.name for v in CONTRACT.variants])
 def test_every_declared_convention_keeps_every_claim(variant):
-    from harness.inspection import reference_door
+    from harness.judging.inspection import reference_door
 
     edits = next(v for v in CONTRACT.variants if v.name == variant).edits
     declared = Inspection(KNOWN, reference_door(KNOWN.contracts, edits), seed=1, cases=12, variants={"unigram": variant})

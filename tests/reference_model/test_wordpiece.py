@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.adapters.discover import discover
-from harness.adapters.door import Door
-from harness.adapters.players import ClassAdapter
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.discovery.search import discover
+from harness.execution.executor import Door
+from harness.execution.functions import ClassAdapter
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 from reference_model.wordpiece import wordpiece
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

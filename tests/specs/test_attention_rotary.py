@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness.adapters.door import Door
-from harness.adapters.players import FunctionAdapter
-from harness.inspection import Inspection, load_catalogue
+from harness.execution.executor import Door
+from harness.execution.functions import FunctionAdapter
+from harness.judging.inspection import Inspection, load_catalogue
 
 KNOWN = load_catalogue()
 

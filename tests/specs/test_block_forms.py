@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness.adapters.door import Door
-from harness.adapters.players import FunctionAdapter
-from harness.core.verdict import HOLDS
-from harness.inspection import Inspection, inspect_subject, load_catalogue
+from harness.core.record import HOLDS
+from harness.execution.executor import Door
+from harness.execution.functions import FunctionAdapter
+from harness.judging.inspection import Inspection, inspect_subject, load_catalogue
 
 KNOWN = load_catalogue()
 BLOCK = KNOWN.contracts["block"]

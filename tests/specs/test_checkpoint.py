@@ -4,9 +4,9 @@ import textwrap
 
 import pytest
 
-from harness.adapters.discover import discover
-from harness.adapters.door import Door
-from harness.inspection import Inspection, load_catalogue
+from harness.discovery.search import discover
+from harness.execution.executor import Door
+from harness.judging.inspection import Inspection, load_catalogue
 
 KNOWN = load_catalogue()
 

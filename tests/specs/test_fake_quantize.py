@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.core.verdict import HOLDS
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.core.record import HOLDS
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["fake_quantize"]

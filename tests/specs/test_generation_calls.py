@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.verdict import HOLDS
-from harness.inspection import inspect_subject
+from harness.core.record import HOLDS
+from harness.judging.inspection import inspect_subject
 
 STYLES = Path(__file__).parents[1] / "styles"
 METHOD = '''

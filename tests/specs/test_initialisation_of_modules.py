@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.inspection import inspect_subject
+from harness.judging.inspection import inspect_subject
 
 STYLES = Path(__file__).parents[1] / "styles"
 SCALED = """        for name, p in self.named_parameters():

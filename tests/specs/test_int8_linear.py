@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness.adapters.door import Door
-from harness.adapters.players import ClassAdapter
-from harness.core.verdict import HOLDS
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.core.record import HOLDS
+from harness.execution.executor import Door
+from harness.execution.functions import ClassAdapter
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["int8_linear"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["kv_cache"]

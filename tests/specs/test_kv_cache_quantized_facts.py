@@ -1,6 +1,6 @@
 """What is measured of a cache of keys and values in a few bits."""
 
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["kv_cache_quantized"]

@@ -2,10 +2,10 @@
 
 from torch.nn import functional
 
-from harness.adapters.door import Door
-from harness.adapters.players import ClassAdapter
-from harness.core.verdict import HOLDS
-from harness.inspection import Inspection, load_catalogue
+from harness.core.record import HOLDS
+from harness.execution.executor import Door
+from harness.execution.functions import ClassAdapter
+from harness.judging.inspection import Inspection, load_catalogue
 
 KNOWN = load_catalogue()
 

@@ -1,6 +1,6 @@
 """What is measured of attention through projections along time."""
 
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["low_rank_attention"]

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness.adapters.door import Door
-from harness.adapters.players import FunctionAdapter
-from harness.inspection import Inspection, inspect_subject, load_catalogue, reference_door
+from harness.execution.executor import Door
+from harness.execution.functions import FunctionAdapter
+from harness.judging.inspection import Inspection, inspect_subject, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 BOTH = ("attention", "scaled_dot_product_attention")
@@ -99,8 +99,8 @@ def test_a_model_without_biases_is_measured() -> None:
     """What it does not have is not given."""
     from torch import nn
 
-    from harness.adapters.implements import Declaration
-    from harness.adapters.modules import ModuleAdapter
+    from harness.core.declaration import Declaration
+    from harness.modules.adapter import ModuleAdapter
 
     class Attention(nn.Module):
         def __init__(self, width, heads):

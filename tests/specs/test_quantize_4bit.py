@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from harness.adapters.door import Door
-from harness.adapters.players import ClassAdapter
-from harness.core.bug import applied
-from harness.core.verdict import HOLDS
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.core.mistake import applied
+from harness.core.record import HOLDS
+from harness.execution.executor import Door
+from harness.execution.functions import ClassAdapter
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["quantize_4bit"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.adapters.door import Door
-from harness.adapters.players import ClassAdapter
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.execution.executor import Door
+from harness.execution.functions import ClassAdapter
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["quantize_int8"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["quantize_model"]

@@ -4,11 +4,11 @@ import unicodedata
 
 import pytest
 
-from harness.adapters.door import Door
-from harness.adapters.players import ClassAdapter
-from harness.inspection import Inspection, load_catalogue, reference_door
+from harness.execution.executor import Door
+from harness.execution.functions import ClassAdapter
+from harness.judging.inspection import Inspection, load_catalogue, reference_door
 from reference_model.tokenizer import gpt2_ranks
-from specs._tokenizer_report import SENTENCES, STRANGE_WORDS, corpus, words_of
+from specs.shared.tokenizers import SENTENCES, STRANGE_WORDS, corpus, words_of
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["tokenizer"]

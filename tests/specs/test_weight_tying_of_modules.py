@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.inspection import Inspection, inspect_subject, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, inspect_subject, load_catalogue, reference_door
 
 STYLES = Path(__file__).parents[1] / "styles"
 TIED = "self.transformer.wte.weight = self.lm_head.weight"

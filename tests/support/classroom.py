@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.core.bug import _replaced, _source
-from harness.inspection import load_catalogue
+from harness.core.mistake import _replaced, _source
+from harness.judging.inspection import load_catalogue
 from reference_model import gelu, layer_norm, linear, mlp, rms_norm, softmax
 
 COMPONENTS = ("gelu", "layer_norm", "softmax", "rms_norm", "mlp")

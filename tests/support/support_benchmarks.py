@@ -13,7 +13,7 @@ from harness.benchmark.machine import describe
 from harness.benchmark.memory import peak_bytes
 from harness.benchmark.scaling import exponent, told
 from harness.benchmark.timing import Contender, interleaved, ratio, summary
-from harness.core.benchmark import Benchmark, Exponent, Interval, Ratio, Timing
+from harness.core.workload import Benchmark, Exponent, Interval, Ratio, Timing
 
 SIZES = (16, 32, 64, 128)
 MACHINE = describe(torch.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support_runs import ROOT, Runs
 
-from harness.core.verdict import Record
+from harness.core.record import Record
 from harness.reports import json_file
 from harness.reports.writing import USUAL_RECORD
 

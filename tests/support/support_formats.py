@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonschema
 
-from harness.core.verdict import HOLDS, Record
+from harness.core.record import HOLDS, Record
 from harness.reports.formats._format import counted
 
 TEXT, COUNT = {"type": "string"}, {"type": "integer", "minimum": 0}

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from harness.adapters.door import Door
-from harness.adapters.implements import Declaration
-from harness.adapters.modules import ModuleAdapter
+from harness.core.declaration import Declaration
+from harness.execution.executor import Door
+from harness.modules.adapter import ModuleAdapter
 
 
 def tanh_gelu(x):

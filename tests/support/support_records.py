@@ -1,7 +1,7 @@
 """Records of runs as the reports get them: a busy one, a fine one, one that was cut off."""
 
-from harness.core.fact import Fact
-from harness.core.verdict import Card, Record, Verdict
+from harness.core.measurement import Fact
+from harness.core.record import Card, Record, Verdict
 
 NASTY = 'a|b <script>alert("x")</script> %0A `q` \x07 \N{PILE OF POO} ]]> */ \n::error::no'
 

@@ -93,8 +93,8 @@ def serve() -> None:
     import torch
 
     import harness.cli
-    import harness.plugin  # noqa: F401
-    from harness.inspection import load_catalogue
+    import harness.pytest_plugin.plugin  # noqa: F401
+    from harness.judging.inspection import load_catalogue
 
     torch.set_num_threads(1)
     load_catalogue()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from harness.core.benchmark import Workload
-from harness.inspection import Inspection, inspect_subject, load_catalogue, reference_door
+from harness.core.workload import Workload
+from harness.judging.inspection import Inspection, inspect_subject, load_catalogue, reference_door
 
 SMALL = {"B": 2, "T": 6, "D": 16, "H": 2, "L": 2, "V": 19, "R": 3}
 NUMBERS = {"tokenizer": 300, "adamw": 4096, "adamw_8bit": 16384}

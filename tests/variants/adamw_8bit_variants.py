@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from specs._optimizers import torch_form
+from specs.shared.optimizers import torch_form
 
 
 class EvenSteps(torch.optim.Optimizer):

@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from specs._optimizers import torch_form
+from specs.shared.optimizers import torch_form
 
 
 class AdamWInPlace(torch.optim.Optimizer):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.core.benchmark import OFF, Benchmark, Exponent, Interval, Timing
-from harness.core.verdict import Record
+from harness.core.record import Record
+from harness.core.workload import OFF, Benchmark, Exponent, Interval, Timing
 from harness.reports import benchmark_text as text
 
 WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM = 400, 260, 68, 12, 10, 40

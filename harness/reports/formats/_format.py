@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.core.verdict import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
+from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
 from harness.reports.formats._words import readable
 from harness.reports.text import Group, again, evidence, failure, groups, headline, opening
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from harness.core.printing import valid
+from harness.core.formatting import valid
 
 MOST = 3000
 """Characters that a face shows of one text. The record keeps all of it."""

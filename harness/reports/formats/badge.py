@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from harness.core.verdict import Record
+from harness.core.record import Record
 from harness.reports.formats._format import Format, counted
 
 

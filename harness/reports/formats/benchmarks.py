@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from harness.core.verdict import Record
+from harness.core.record import Record
 from harness.reports.formats._format import Format
 from harness.reports.formats.csv import plain
 

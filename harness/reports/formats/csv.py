@@ -6,7 +6,7 @@ import csv
 import io
 import re
 
-from harness.core.verdict import HOLDS, Record
+from harness.core.record import HOLDS, Record
 from harness.reports.formats._format import Format
 
 COLUMNS = (

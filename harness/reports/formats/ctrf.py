@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from harness.core.verdict import Record, Verdict
+from harness.core.record import Record, Verdict
 from harness.reports.formats._format import Format, state_of
 
 STATES = {"holds": "passed", "wrong": "failed", "excused": "other", "to do": "pending", "not offered": "skipped"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.core.verdict import Record
+from harness.core.record import Record
 from harness.reports.formats._format import Format, told
 
 MOST = 10

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from harness.core.verdict import CRASHED, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
+from harness.core.record import CRASHED, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
 from harness.reports.formats._benchmarks import drawn as benchmarks
 from harness.reports.formats._drawing import dependencies
 from harness.reports.formats._format import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from datetime import datetime, timezone
 
-from harness.core.verdict import CRASHED, HOLDS, TIMED_OUT, Record, Verdict
+from harness.core.record import CRASHED, HOLDS, TIMED_OUT, Record, Verdict
 from harness.reports.formats._format import Format
 
 RAISED = (CRASHED, TIMED_OUT)

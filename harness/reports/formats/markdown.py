@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.core.verdict import MISSING, NOT_OFFERED, Record
+from harness.core.record import MISSING, NOT_OFFERED, Record
 from harness.reports.formats._benchmarks import markdown
 from harness.reports.formats._format import Format, judged, status_of, told, verdict_line
 from harness.reports.next_step import next_step

@@ -8,7 +8,7 @@ import numpy
 
 from harness.benchmark.comparing import FASTER, GONE, NEW, NOISY, SAME, SLOWER, compare, lines, quotient
 from harness.benchmark.timing import Rounds, ratio
-from harness.core.benchmark import Benchmark, Exponent, Interval, Ratio, Timing
+from harness.core.workload import Benchmark, Exponent, Interval, Ratio, Timing
 from harness.numerics.statistics import binomial_two_sided
 
 SIZES = {"time": 256}

@@ -19,9 +19,9 @@ from support_workloads import named, reference, subject, workloads
 from harness.benchmark import timing
 from harness.benchmark.machine import Rates
 from harness.benchmark.running import REFERENCE, YOURS, measure
-from harness.core.benchmark import Benchmark, Law, Workload
 from harness.core.contract import Contract
-from harness.inspection import load_catalogue
+from harness.core.workload import Benchmark, Law, Workload
+from harness.judging.inspection import load_catalogue
 
 ALL = [(component, workload) for component, workload in workloads() if component != "rslora"]  # lora's, another scale
 FAST, SLOW_MACHINE = Rates(1e18, 1e18), Rates(1.0, 1.0)
@@ -140,8 +140,8 @@ def gelu_that_counts(counted: list[float], work: Callable[[torch.Tensor], float]
 
 def beside(counted: list[float], theirs: Any, ours: Any, workload: Workload, **options: Any) -> Benchmark:
     """Two functions as subject and reference."""
-    from harness.adapters.door import Door
-    from harness.adapters.players import FunctionAdapter
+    from harness.execution.executor import Door
+    from harness.execution.functions import FunctionAdapter
 
     contracts = load_catalogue().contracts
     doors = [Door("it", {"gelu": FunctionAdapter(f)}, contracts, trusted=True) for f in (theirs, ours)]

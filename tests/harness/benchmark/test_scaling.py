@@ -7,7 +7,7 @@ import pytest
 
 from harness.benchmark.scaling import LEAST_SIZES, exponent, slope_at_the_end, told
 from harness.benchmark.timing import Rounds
-from harness.core.benchmark import Interval
+from harness.core.workload import Interval
 from harness.numerics.statistics import binomial_two_sided
 
 SIZES = (64, 128, 256, 512, 1024, 2048)

@@ -13,7 +13,7 @@ from support_workloads import small
 from harness.benchmark.machine import Rates
 from harness.cli import main
 from harness.commands import bench
-from harness.inspection import Catalogue, load_catalogue
+from harness.judging.inspection import Catalogue, load_catalogue
 from harness.reports import json_file
 
 RIGHT = "import torch\n\ndef gelu(x):\n    return torch.nn.functional.gelu(x, approximate='tanh')\n\ndef mlp(*a):\n    raise NotImplementedError\n"
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         name: replace(c, workloads=tuple(small(name, w, axes=True) for w in c.workloads)) for name, c in known.contracts.items()
     }
     smaller = Catalogue(contracts, known.claims, known.bugs)
-    for module in ("harness.inspection.load_catalogue", "harness.commands.bench.load_catalogue"):
+    for module in ("harness.judging.inspection.load_catalogue", "harness.commands.bench.load_catalogue"):
         monkeypatch.setattr(module, lambda: smaller)
     monkeypatch.setattr(bench, "rates", lambda *_: Rates(1e9, 1e9))
     monkeypatch.chdir(tmp_path)

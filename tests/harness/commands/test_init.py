@@ -11,8 +11,8 @@ import pytest
 
 from harness.cli import main
 from harness.commands._skeleton import STYLES
-from harness.core.verdict import HOLDS, MISSING
-from harness.inspection import inspect_subject, load_catalogue
+from harness.core.record import HOLDS, MISSING
+from harness.judging.inspection import inspect_subject, load_catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
 STUB = "    raise NotImplementedError"

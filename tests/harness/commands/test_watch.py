@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.commands.watch import Watch
-from harness.core.verdict import Record, Verdict
+from harness.core.record import Record, Verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 ORDER = ("gelu", "layer_norm", "mlp")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Resource, Settings
-from harness.core.saving import from_json, to_json
+from harness.core.serialize import from_json, to_json
 
 leaf = st.one_of(
     st.integers(), st.booleans(), st.none(), st.text(), st.binary(), st.floats(allow_nan=False),

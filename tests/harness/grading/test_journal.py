@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.core.verdict import Verdict
+from harness.core.record import Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
 from harness.grading.log import Log

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.adapters.wrong_use import WrongUse
 from harness.commands.grade import checks_of
+from harness.core.errors import WrongUse
 from harness.grading.example import example
 from harness.grading.rubric import Limits, Rubric, parse, read, tomllib
-from harness.inspection import load_catalogue
+from harness.judging.inspection import load_catalogue
 
 CHECKS = checks_of(load_catalogue())
 

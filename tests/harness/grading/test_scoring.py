@@ -10,7 +10,7 @@ from typing import Any
 
 from support_records import NASTY
 
-from harness.core.verdict import Card, Verdict
+from harness.core.record import Card, Verdict
 from harness.grading import feedback, tables
 from harness.grading.checks import ROOT, Checks
 from harness.grading.judging import NOT_JUDGED, Judged

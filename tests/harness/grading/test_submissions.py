@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.adapters.wrong_use import WrongUse
+from harness.core.errors import WrongUse
 from harness.grading.submissions import copied, find, forbidden, submission
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from harness.core.case import Case
-from harness.core.subject import Answer
-from harness.domains.tensors import FAMILIES, make
+from harness.core.implementation import Answer
 from harness.numerics.tolerance import compare, is_rounding_noise, perturbed, tolerances
+from harness.strategies.tensors import FAMILIES, make
 
 
 def play_with(function):

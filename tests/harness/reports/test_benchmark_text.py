@@ -8,7 +8,7 @@ import pytest
 from support_benchmarks import BARE, DOUBTFUL, MACHINE, miniature
 from support_records import record
 
-from harness.core.benchmark import Benchmark, Interval, Timing
+from harness.core.workload import Benchmark, Interval, Timing
 from harness.reports import benchmark_text as text
 from harness.reports.plain import from_plain, to_plain
 

@@ -11,8 +11,8 @@ import torch
 from support_formats import strict
 from support_records import BUSY, EMPTY, FINE, HOSTILE, WORST, verdict
 
-from harness.core.benchmark import Benchmark, Exponent, Interval, Ratio, Timing
-from harness.core.fact import Fact
+from harness.core.measurement import Fact
+from harness.core.workload import Benchmark, Exponent, Interval, Ratio, Timing
 from harness.reports import json_file
 from harness.reports.plain import to_plain
 

@@ -1,6 +1,6 @@
 """What to do next: what is wrong first, then what is begun, then what stands on what is done."""
 
-from harness.core.verdict import Card, Record, Verdict
+from harness.core.record import Card, Record, Verdict
 from harness.reports.next_step import next_step
 
 PARTS = {"mlp": ("gelu",), "block": ("norm", "mlp"), "model": ("block", "norm", "table")}

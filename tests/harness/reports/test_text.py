@@ -1,7 +1,7 @@
 """What a person reads: findings once and in order, tables, the trust line, the next step."""
 
-from harness.core.fact import Fact
-from harness.core.verdict import Card, Record, Verdict
+from harness.core.measurement import Fact
+from harness.core.record import Card, Record, Verdict
 from harness.reports import text
 
 

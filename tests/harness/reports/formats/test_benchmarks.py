@@ -11,7 +11,7 @@ import pytest
 from support_benchmarks import BARE, DOUBTFUL, MACHINE, miniature, timing
 from support_records import FINE, NASTY, record
 
-from harness.core.benchmark import Benchmark, Exponent, Interval
+from harness.core.workload import Benchmark, Exponent, Interval
 from harness.reports.formats._benchmarks import BAR, HIGH, WIDE, drawn
 from harness.reports.writing import formats
 

@@ -12,7 +12,7 @@ from support_formats import Page
 from support_records import BUSY, EMPTY, FINE, record, verdict
 
 from harness.cli import main
-from harness.core.verdict import Record
+from harness.core.record import Record
 from harness.reports import json_file
 from harness.reports.github_job import MOST_BYTES, append_summary
 from harness.reports.writing import UnknownFormat, destinations, formats

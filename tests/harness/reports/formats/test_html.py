@@ -10,7 +10,7 @@ import pytest
 from support_formats import Page
 from support_records import BUSY, FINE, NASTY, record, verdict
 
-from harness.core.fact import Fact
+from harness.core.measurement import Fact
 from harness.reports.formats._drawing import dependencies
 from harness.reports.formats._plots import DEEP, SHADES, bars, plot
 from harness.reports.writing import formats

@@ -11,7 +11,7 @@ from support_faces import SUBJECTS, real_record
 from support_formats import CHECKS
 from support_records import BUSY, EMPTY, FINE, HOSTILE, WORST, record, verdict
 
-from harness.core.verdict import Record
+from harness.core.record import Record
 from harness.reports.writing import formats, write_face
 
 MADE_UP = {

@@ -1,0 +1,1 @@
+"""Components that compute with NumPy, JAX, MLX or CuPy arrays."""

@@ -1,0 +1,125 @@
+"""A verdict: a frozen record of plain values. Reports read verdicts and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.core.measurement import Fact
+from harness.core.workload import Benchmark
+
+HOLDS = "holds"
+VIOLATED = "violated"
+CRASHED = "crashed"
+TIMED_OUT = "timed out"
+MISSING = "to do"
+NOT_OFFERED = "not offered"
+FAILING = frozenset({VIOLATED, CRASHED, TIMED_OUT})
+EXPECTED = "expected"
+"""The table ``[tool.plumbline.expected]``: ``"layer_norm::half_precision_statistics" = "why"``, or a whole component."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one claim on one component.
+
+    ``error``: largest error in units of the tolerance over the cases that held (None: no number).
+    ``worst``: the worst element in words. ``smallest``: the smallest violating case in words; ``case_id`` replays it.
+    ``finding``: names of the known mistakes that together explain it, ``or_else``: others that would do so equally well.
+    """
+
+    component: str
+    claim: str
+    sentence: str
+    status: str
+    message: str = ""
+    worst: str = ""
+    error: float | None = None
+    excess: float | None = None
+    cases: int = 0
+    violated: int = 0
+    first: int = 0
+    """Which of the drawn cases was the first that violates it, from 1."""
+    smallest: str = ""
+    case_id: str = ""
+    finding: tuple[str, ...] = ()
+    or_else: tuple[str, ...] = ()
+    frames: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    where: str = ""
+    line: int = 0
+    false_alarm: float = 0.0
+    seconds: float = 0.0
+    heat: tuple[tuple[float, ...], ...] = ()
+    """Errors in units of the tolerance over two axes, of the largest violating case."""
+    excused: str = ""
+    """Why it fails nobody's run although it does not hold."""
+
+    @property
+    def failing(self) -> bool:
+        return self.status in FAILING and not self.excused
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Verdict:
+        return cls(**{name: _frozen(value) for name, value in values.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Card:
+    """A known mistake as a report shows it: what it is called, one sentence, the edit as a diff, where it was seen."""
+
+    name: str
+    component: str
+    sentence: str
+    diff: str
+    seen_in: tuple[str, ...] = ()
+
+
+@dataclass
+class Record:
+    """A whole run in plain values: the only thing that reports read.
+
+    ``planned``: component -> number of checks collected. ``order``: components in reading order, parts before composites;
+    ``parts``: what each is made of. ``missing``: components that the subject does not have, or has not begun.
+    ``signatures``: how each is written, in one line. ``facts``: what was measured beyond right and wrong.
+    """
+
+    impl: str
+    seed: int
+    planned: dict[str, int]
+    order: tuple[str, ...]
+    parts: dict[str, tuple[str, ...]]
+    meanings: dict[str, str]
+    verdicts: list[Verdict]
+    cards: dict[str, Card]
+    missing: tuple[str, ...] = ()
+    variants: dict[str, str] | None = None
+    notes: tuple[str, ...] = ()
+    signatures: dict[str, str] = field(default_factory=dict)
+    facts: list[Fact] = field(default_factory=list)
+    benchmarks: list[Benchmark] = field(default_factory=list)
+    machine: dict[str, Any] = field(default_factory=dict)
+    """What was measured on: names, and the rates that benchmarks are held against."""
+    effort: str = "default"
+    started: float = 0.0
+    """Seconds since 1970."""
+    seconds: float = 0.0
+    finished: bool = False
+    version: int = 1
+
+    def of(self, component: str) -> list[Verdict]:
+        """The verdicts of one component, in the order they came."""
+        return [v for v in self.verdicts if v.component == component]
+
+    def below(self, component: str) -> tuple[str, ...]:
+        """Everything a component is made of, directly or not, in reading order."""
+        direct = self.parts.get(component, ())
+        found = {*direct, *(deep for part in direct for deep in self.below(part))}
+        return tuple(name for name in self.order if name in found)

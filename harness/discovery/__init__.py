@@ -1,0 +1,1 @@
+"""What --impl names, and the components found in it."""

@@ -1,0 +1,150 @@
+"""``plumbline.map.toml``: what was found in somebody's modules, for them to read, to correct and to commit.
+
+One table per implementation and component. Where the file says something else than what would be found, the file is right.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.core.declaration import LAYOUTS
+from harness.core.errors import WrongUse, did_you_mean
+from harness.modules.expected_parameters import LAYER
+from harness.modules.found_class import FoundModule, PartFactory
+from harness.modules.parameter_map import Plan
+
+FILE = "plumbline.map.toml"
+KEYS = ("class", "inside", "of", "layout", "skip", "names")
+HEAD = f"""\
+# {FILE}: how your modules are plugged in, as `plumbline doctor` found it. Correct what is wrong and commit the file;
+# it is read from here at every run.
+#   class    the module class that is this component        inside   or: where it stands in the class `of`
+#   layout   "in_out" where square weights are [in, out]     skip     true: do not judge it
+#   names    which of your parameters is which of ours; several in order where yours are in parts
+"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the file says of one component."""
+
+    kind: str = ""
+    inside: str = ""
+    layout: str | None = None
+    skip: bool = False
+    names: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(folder: Path, implementation: str, components: Mapping[str, Any]) -> dict[str, Told]:
+    """What the file in this folder says of this implementation; nothing where there is no file.
+
+    Raises WrongUse naming the file and the entry that cannot be meant.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return {}
+    try:
+        whole = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli").loads(
+            path.read_text(encoding="utf-8")
+        )
+    except (OSError, ValueError) as error:
+        raise WrongUse(f"{path} cannot be read: {error}") from None
+    tables = whole.get(implementation, {})
+    if not isinstance(tables, dict):
+        raise WrongUse(f"{path}: [{_quoted(implementation)}.COMPONENT] tables are expected, not {tables!r}")
+    return {name: _told(path, name, table, components) for name, table in tables.items()}
+
+
+def _told(path: Path, name: str, table: Any, components: Mapping[str, Any]) -> Told:
+    if name not in components:
+        hint = did_you_mean(name, components)
+        raise WrongUse(f"{path}: there is no component {name!r}; {hint or 'see `plumbline list`'}")
+    if not isinstance(table, dict):
+        raise WrongUse(f"{path}: {name} must be a table, not {table!r}")
+    for key in table:
+        if key not in KEYS:
+            raise WrongUse(f"{path}: {name} has {key!r}; {did_you_mean(key, KEYS) or 'it takes ' + ', '.join(KEYS)}")
+    layout, names, skip = table.get("layout"), table.get("names", {}), table.get("skip", False)
+    if layout is not None and layout not in LAYOUTS:
+        raise WrongUse(f'{path}: the layout of {name} is "in_out" or "out_in", not {layout!r}')
+    if not isinstance(names, dict) or not all(isinstance(v, (str, list)) for v in names.values()):
+        raise WrongUse(f"{path}: names of {name} must be a table from our names to yours, not {names!r}")
+    if not isinstance(skip, bool):
+        raise WrongUse(f"{path}: skip of {name} is true or false, not {skip!r}")
+    for key in ("class", "inside", "of"):
+        if not isinstance(table.get(key, ""), str):
+            raise WrongUse(f"{path}: {key} of {name} is a text, not {table[key]!r}")
+    kind = str(table.get("class") or table.get("of") or "")
+    return Told(kind, str(table.get("inside", "")), layout, skip, names)
+
+
+def names_of(plan: Plan) -> dict[str, Any]:
+    """Our names to theirs, as ``names`` takes them: behind the index of the layer, several where theirs are in parts."""
+    found: dict[str, list[str]] = {}
+    for match in plan.matches:
+        found.setdefault(match.slot.name, []).append(match.theirs.pattern.rpartition(f"{LAYER}.")[2])
+    return {name: several[0] if len(several) == 1 else several for name, several in found.items()}
+
+
+def tables(implementation: str, adapters: Mapping[str, Any]) -> str:
+    """The file's part for one implementation, as text; empty where nothing of it was found among module classes."""
+    lines = []
+    for name, adapter in adapters.items():
+        adapter = getattr(adapter, "inner", adapter)
+        if not isinstance(adapter, FoundModule) or adapter._plan is None:
+            continue
+        head = f"{_quoted(implementation)}.{name}"
+        factory = adapter.declaration.factory
+        lines += ["", f"[{head}]"]
+        if isinstance(factory, PartFactory):
+            lines += [f"inside = {_quoted(factory.path)}", f"of = {_quoted(factory.whole.__name__)}"]
+        else:
+            lines.append(f"class = {_quoted(factory.__name__)}")
+        if adapter.declaration.layout:
+            lines.append(f"layout = {_quoted(adapter.declaration.layout)}")
+        pairs = names_of(adapter._plan)
+        if pairs:
+            lines.append(f"[{head}.names]")
+            lines += [f"{ours} = {json.dumps(theirs)}" for ours, theirs in pairs.items()]
+    return "\n".join([*lines[1:], ""]) if lines else ""
+
+
+def write(
+    folder: Path, implementation: str, adapters: Mapping[str, Any], anew: bool = False
+) -> tuple[Path, bool] | None:
+    """Add what was found to the file; what it holds already stays unless ``anew``.
+
+    Returns the path and whether it was written; None where nothing was found among module classes. Raises OSError.
+    """
+    text = tables(implementation, adapters)
+    if not text:
+        return None
+    path = folder / FILE
+    before = path.read_text(encoding="utf-8") if path.is_file() else HEAD
+    mine = f"[{_quoted(implementation)}."
+    if mine in before:
+        if not anew:
+            return path, False
+        before = _without(before, mine)
+    path.write_text(f"{before.rstrip()}\n\n{text}", encoding="utf-8")
+    return path, True
+
+
+def _without(text: str, mine: str) -> str:
+    kept, inside = [], False
+    for line in text.splitlines():
+        if line.startswith("["):
+            inside = line.startswith(mine)
+        if not inside:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)

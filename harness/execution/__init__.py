@@ -1,0 +1,1 @@
+"""Their code runs here and nowhere else."""

@@ -1,0 +1,221 @@
+"""Functions of published projects under their own names and arguments: ``run_linear(d_in, d_out, weights, in_features)``.
+
+Which there are stands in the contract sheets; here is only how one is recognised and called.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+
+from harness.core.case import CALL, Call, Settings
+from harness.core.claim import NotOffered
+from harness.core.contract import Contract, Dialect, Signature
+from harness.core.implementation import Request
+from harness.core.tree import map_leaves
+from harness.execution.bound_call import Ready
+from harness.execution.functions import ClassAdapter, Player, nothing_disturbed, untaken
+
+
+def _has_the_contracts_form(own: type, contract: Contract) -> bool:
+    """Whether a class has the contract's methods and all take what the contract says: then it speaks no dialect.
+
+    (A torch optimizer has a ``step`` too, but that takes no gradients.)
+    """
+    needed = set(contract.calls) - contract.optional_methods
+    return all(_takes(own if name == "build" else getattr(own, name, None), contract.calls[name]) for name in needed)
+
+
+def _takes(found: Any, signature: Signature) -> bool:
+    """Whether it can be given the arguments that are never left out, by their names or by position."""
+    if not callable(found):
+        return False
+    try:
+        parameters = [p for p in inspect.signature(found).parameters.values() if p.name != "self"]
+    except (TypeError, ValueError):
+        return False
+    wanted = [a.name for a in signature.arguments if not a.optional]
+    needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    return {p.name for p in parameters} >= set(wanted) or len(needed) >= len(wanted)
+
+
+def _is_method(found: Callable[..., Any]) -> bool:
+    """Whether it is a method of a class, looked up on the class."""
+    owner = getattr(found, "__qualname__", "").rpartition(".")[0]
+    return bool(owner) and not owner.endswith("<locals>") and _names(found)[:1] == ["self"]
+
+
+def spoken(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter | SpokenClass | None:
+    """The adapter of a function that is this component in a known dialect. ``member`` finds a name in their module."""
+    own = member(contract.name)
+    if inspect.isclass(own) and _has_the_contracts_form(own, contract):
+        return None
+    for dialect in contract.dialects:
+        found = member(dialect.function)
+        if not (inspect.isroutine(found) or (dialect.made is not None and inspect.isclass(found))):
+            continue
+        if inspect.isroutine(found) and _is_method(found):  # of a class that was named
+            continue
+        theirs = set(_names(found))
+        ours = {a.name for a in next(iter(contract.calls.values())).arguments}
+        strange = set(dialect.lacks) or ours - set(dialect.takes)
+        if set(dialect.takes) <= theirs and not theirs & strange:
+            return DialectAdapter(found, dialect, contract) if dialect.made is None else SpokenClass(found, dialect)
+    return None
+
+
+def _names(function: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+class SpokenClass(ClassAdapter):
+    """A function or class that builds a component with a state, as its own project does."""
+
+    def __init__(self, function: Callable[..., Any], dialect: Dialect) -> None:
+        assert dialect.made is not None
+        super().__init__(dialect.made(function))
+        self.made, self.source = self.source, function
+        self.notes = (f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes or _names(function))})",)
+
+    def player(self, contract: Contract, request: Request) -> Player:
+        return ClassAdapter(self.made).player(contract, request)
+
+
+class DialectAdapter:
+    """A function that is called as its own project does."""
+
+    kind = "function"
+
+    def __init__(self, function: Callable[..., Any], dialect: Dialect, contract: Contract) -> None:
+        self.source, self.dialect, self.contract = function, dialect, contract
+        self.absent = dialect.absent
+        self.notes = (f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes)})",)
+
+    def player(self, contract: Contract, request: Request) -> Player:
+        return _Speaking(self)
+
+
+class _Speaking:
+    def __init__(self, adapter: DialectAdapter) -> None:
+        self.adapter, self.dialect = adapter, adapter.dialect
+
+    def call(self, call: Call) -> Any:
+        signature = self.adapter.contract.calls[CALL]
+        read = _Read(call.arguments)
+        rows = self.dialect.one_by_one
+        if not rows:
+            result = self._once(read)
+        else:
+            batch = [name for name in rows if name in call.arguments]
+            many = len(call.arguments[batch[0]])
+            result = _stacked(
+                [self._once(read.replaced({n: call.arguments[n][i] for n in batch})) for i in range(many)]
+            )
+        left = untaken([a for a in signature.arguments if a.role == "setting"], call.arguments, read.names)
+        for a in signature.arguments:
+            record = call.arguments.get(a.name)
+            if isinstance(record, Settings):
+                left += untaken(a.fields, record.as_dict(), read.names)
+        if left:
+            raise NotOffered(f"{self.dialect.function} takes no {', '.join(left)}")
+        return result
+
+    def _once(self, arguments: Mapping[str, Any]) -> Any:
+        given = self.dialect.arguments(arguments)
+        # Such functions build a module each time, which draws weights that are then replaced.
+        with nullcontext() if self.adapter.contract.draws else nothing_disturbed():
+            value = self.adapter.source(**given)
+        if self.dialect.written is not None:
+            return self.dialect.written(given, value)
+        return self.dialect.result(value)
+
+    def ready(self, call: Call) -> Ready:
+        """Their arguments are made beforehand, of detached tensors; of a batch that they take one by one, one call each."""
+        rows, handed = self.dialect.one_by_one, list[tuple[torch.Tensor, torch.Tensor]]()
+        read = _Read(call.arguments)
+        batch = [name for name in rows if name in call.arguments]
+        many = [read.replaced({n: call.arguments[n][i] for n in batch}) for i in range(len(call.arguments[batch[0]]))] if rows else [read]
+        given = [map_leaves(dict(self.dialect.arguments(one)), lambda _, leaf: _a_leaf(leaf, handed)) for one in many]
+        calls = [partial(self.adapter.source, **one) for one in given]
+
+        def value(returned: Any) -> Any:
+            raws = returned if rows else [returned]
+            written = self.dialect.written
+            read_back = self.dialect.result if written is None else None
+            values = [read_back(raw) if read_back else written(one, raw) for one, raw in zip(given, raws, strict=True)]  # type: ignore[misc]
+            return _stacked(values) if rows else values[0]
+
+        return Ready((lambda: [one() for one in calls]) if rows else calls[0], value, handed=tuple(handed))
+
+    def parameters(self) -> Mapping[str, Any]:
+        return {}
+
+    def after_backward(self, found: Mapping[str, Any]) -> None:
+        """Weights that are copied into a module inside receive no gradient, which is how such a function is meant."""
+        learned = {a.name for a in self.adapter.contract.arguments("parameter")}
+        theirs = {name: value for name, value in found.items() if name.partition(".")[0] in learned}
+        if theirs and all(value is None for value in theirs.values()):
+            raise NotOffered(f"{self.dialect.function} copies its weights into a module: no gradient reaches them")
+
+
+def _a_leaf(leaf: Any, handed: list[tuple[torch.Tensor, torch.Tensor]]) -> Any:
+    """A tensor without the history of how it was made of an argument; both are noted where a gradient must go back."""
+    if not torch.is_tensor(leaf) or leaf.is_leaf:
+        return leaf
+    own = leaf.detach().requires_grad_()
+    handed.append((leaf, own))
+    return own
+
+
+class _Read(Mapping[str, Any]):
+    """Arguments that know which of them were read."""
+
+    def __init__(self, values: Mapping[str, Any], names: set[str] | None = None) -> None:
+        self.values_, self.names = dict(values), names if names is not None else set()
+
+    def replaced(self, new: Mapping[str, Any]) -> _Read:
+        return _Read({**self.values_, **new}, self.names)
+
+    def __getitem__(self, name: str) -> Any:
+        self.names.add(name)
+        value = self.values_[name]
+        if isinstance(value, Settings):
+            return _Fields(value, self.names)
+        return value
+
+    def __iter__(self) -> Any:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+class _Fields:
+    """A record of settings whose reading is noted."""
+
+    def __init__(self, record: Settings, names: set[str]) -> None:
+        self._record, self._names = record, names
+
+    def __getattr__(self, name: str) -> Any:
+        self._names.add(name)
+        return getattr(self._record, name)
+
+
+def _stacked(rows: list[Any]) -> Any:
+    """Results of one sequence each, as a batch, in their own library."""
+    first = rows[0]
+    if torch.is_tensor(first):
+        return torch.stack(rows)
+    if hasattr(first, "__array_namespace__"):
+        return first.__array_namespace__().stack(rows)
+    import numpy
+
+    return numpy.stack(rows)

@@ -1,0 +1,179 @@
+"""A process that has everything loaded, and forks for each submission: none pays for importing torch again.
+
+What it forks is a warden (harness.grading.supervisor), which forks the submission's process in turn. It never runs anybody's code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.grading import processes
+from harness.grading import supervisor as warden
+from harness.grading.checks import ROOT
+from harness.grading.supervisor import Job, Outcome
+
+PROGRAM = (
+    "import sys; sys.path[:] = [p for p in sys.path if p] + [sys.argv[1]]; "
+    "from harness.grading.forkserver import serve; serve(int(sys.argv[2]), sys.argv[3].split(','))"
+)
+KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+LOST = "the process that watched it was killed"
+
+
+class Stopped(Exception):
+    """The nursery was closed while a job ran: nothing came of it."""
+
+
+class Nursery:
+    """The grader's end. ``run`` may be called from several threads; a nursery that was killed is started anew."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self.modules = tuple(modules)
+        self.closed = False
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="plumbline-")
+        self._waiting: set[socket.socket] = set()
+
+    def run(self, job: Job) -> Outcome:
+        """The outcome of one job. Raises Stopped where the nursery is closed meanwhile, OSError where it cannot be started."""
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs, self._lock:
+                if self.closed:
+                    raise Stopped
+                self._hand_over(theirs)
+                self._waiting.add(ours)
+            try:
+                ours.sendall(job.as_text().encode() + b"\n")
+                with ours.makefile("rb") as lines:
+                    answer = lines.readline()
+            except OSError:
+                answer = b""
+            finally:
+                with self._lock:
+                    self._waiting.discard(ours)
+        if self.closed:
+            raise Stopped
+        return Outcome(**json.loads(answer)) if answer.endswith(b"\n") else Outcome(-int(signal.SIGKILL), LOST)
+
+    def _hand_over(self, connection: socket.socket) -> None:
+        for last in (False, True):
+            try:
+                if self._control is None or self._process is None or self._process.poll() is not None:
+                    self._start()
+                assert self._control is not None
+                socket.send_fds(self._control, [b"j"], [connection.fileno()])
+                return
+            except OSError:
+                self._end()
+                if last:
+                    raise
+
+    def _start(self) -> None:
+        self._end()
+        ours, theirs = socket.socketpair()
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+        environment |= warden.environment(self._folder.name) | {"TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir())}
+        command = [sys.executable, "-c", PROGRAM, str(ROOT), str(theirs.fileno()), ",".join(self.modules)]
+        with theirs:
+            self._process = subprocess.Popen(
+                command, env=environment, cwd=self._folder.name, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[theirs.fileno()], start_new_session=True,
+            )  # fmt: skip
+        self._control = ours
+        if ours.recv(1) != b"r":
+            _, problem = self._process.communicate()
+            raise OSError(f"the process that judges could not be started: {problem.decode('utf-8', 'replace')[-2000:]}")
+
+    def _end(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if self._process.stderr is not None:
+                self._process.stderr.close()
+        self._control = self._process = None
+
+    def close(self) -> None:
+        """End everything, at once; jobs that wait for an answer raise Stopped."""
+        self.closed = True
+        with self._lock:
+            for waiting in self._waiting:
+                waiting.shutdown(socket.SHUT_RDWR)
+            self._end()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Nursery:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+# the process ---------------------------------------------------------------------------------------------------------
+
+
+def serve(control_fd: int, modules: Sequence[str]) -> None:
+    """Load everything, say so, then fork a warden for every connection that comes, until the grader is gone."""
+    for name in ("pytest", *modules, "plumbline"):
+        if name:
+            importlib.import_module(name)
+    import torch
+
+    torch.set_num_threads(1)
+    processes.adopts_orphans()
+    control = socket.socket(fileno=control_fd)
+    wardens: set[int] = set()
+    control.send(b"r")
+    while True:
+        ready, _, _ = select.select([control], [], [], 0.5)
+        _tidy(wardens)
+        if not ready:
+            continue
+        message, received, _, _ = socket.recv_fds(control, 1, 1)
+        if not message:
+            os._exit(0)
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            try:
+                warden.watch(socket.socket(fileno=received[0]))
+            finally:
+                os._exit(0)
+        wardens.add(pid)
+        for file in received:
+            os.close(file)
+
+
+def _tidy(wardens: set[int]) -> None:
+    """Reap what ended; what a warden that was killed left behind came to us, and is ended."""
+    try:
+        while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+            wardens.discard(pid)
+    except ChildProcessError:
+        return
+    try:
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    except OSError:
+        return
+    for child in map(int, children):
+        if child not in wardens:
+            for pid in (*processes.descendants(child), child):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue

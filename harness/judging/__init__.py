@@ -1,0 +1,1 @@
+"""One implementation beside the reference: cases, trials, verdicts."""

@@ -1,0 +1,1 @@
+"""Somebody's torch.nn.Module as a component."""

@@ -1,0 +1,239 @@
+"""Module classes that were found rather than declared: how they are built, what they may lack, how they are called."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness.core.case import Settings
+from harness.core.claim import NotOffered
+from harness.core.contract import Contract
+from harness.core.declaration import Declaration
+from harness.core.errors import CannotMatch
+from harness.execution.bound_call import Ready
+from harness.execution.functions import Watched
+from harness.modules.adapter import ROOM, ModuleAdapter, bare
+from harness.modules.construction import Sizes, construct, global_sizes, globals_set
+from harness.modules.disambiguation import settled
+from harness.modules.matching import plan
+from harness.modules.parameter_map import Plan
+from harness.modules.submodules import WHOLE
+
+GLOBALS = "_plumbline_globals"
+LEAST = 0.6
+"""Of the tensors that a component must have, the share that a class must have to be taken for it."""
+MOST_SURPLUS = 3
+"""Parameters that a class may have beside, which are left as they were built."""
+SMALL = {"width": 4, "heads": 1, "layers": 1, "vocab_size": 7, "context": ROOM, "eps": 1e-5}
+"""Sizes of a whole that is built for the sake of one part, where the part does not say."""
+
+
+class Factory:
+    """Builds a class of theirs at the sizes of a case, by the names that its constructor uses."""
+
+    def __init__(self, kind: type, contract: Contract) -> None:
+        self.kind, self.contract = kind, contract
+        self.__name__ = kind.__name__
+        self.__module__ = kind.__module__
+
+    def __call__(self, config: Settings) -> nn.Module:
+        known = config.known() if isinstance(config, Watched) else config.as_dict()
+        read = config.read.update if isinstance(config, Watched) else (lambda _: None)
+        values, comes_from = sizes_for(known)
+        sizes = Sizes(values, self.contract.size_names, lambda size: read(comes_from.get(size, (size,))))
+        namespace = vars(sys.modules[self.kind.__module__])
+        names = global_sizes(self.kind, sizes)
+        given = {name: sizes.value(name, names) for name in names}
+        with globals_set(self.kind.__module__, given):
+            made: nn.Module = construct(self.kind, sizes, namespace)
+        if given:
+            made.__dict__[GLOBALS] = (self.kind.__module__, given)
+        without_dropout(made)
+        return made
+
+
+def without_dropout(module: nn.Module) -> None:
+    """Dropout whose share is no argument of the constructor is off too: contracts are about what is computed without."""
+    for inner in module.modules():
+        if isinstance(inner, nn.modules.dropout._DropoutNd):
+            inner.p = 0.0
+        elif type(inner).__module__.startswith("torch.nn.") and isinstance(getattr(inner, "dropout", None), float):
+            inner.dropout = 0.0  # type: ignore[assignment]  # torch's own layer that hands its share on
+
+
+def sizes_for(known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+    """All sizes that a constructor may ask for, and which settings of the case each comes from."""
+    values = {**SMALL, **{name: known[name] for name in SMALL if known.get(name) is not None}}
+    values["heads"] = known.get("heads", known.get("n_heads", values["heads"]))
+    values["eps"] = known.get("eps", known.get("norm_eps", values["eps"]))
+    values["hidden"] = known.get("hidden", 4 * values["width"])
+    values["head_size"] = max(values["width"] // values["heads"], 1)
+    comes_from = {"heads": ("heads", "n_heads"), "eps": ("eps", "norm_eps"), "head_size": ("width", "heads", "n_heads")}
+    if values["hidden"] % values["width"] == 0:
+        values["ratio"] = values["hidden"] // values["width"]
+        comes_from["ratio"] = ("hidden", "width")
+    else:
+        values["ratio"] = 4
+        comes_from["ratio"] = ()
+    return values, comes_from
+
+
+class PartFactory:
+    """Builds the whole and hands out one module inside it."""
+
+    def __init__(self, whole: Factory, path: str) -> None:
+        self.whole, self.path = whole, path
+        self.__name__ = f"{whole.__name__}(...).{path}"
+        self.__module__ = whole.__module__
+
+    def __call__(self, config: Settings) -> nn.Module:
+        model = self.whole(config)
+        part = model.get_submodule(self.path)
+        part.__dict__[WHOLE] = [model]
+        if GLOBALS in model.__dict__:
+            part.__dict__[GLOBALS] = model.__dict__[GLOBALS]
+        return part
+
+
+class FoundModule(ModuleAdapter):
+    """A module class, or a module inside one, that was found rather than declared.
+
+    ``found``: in words, where. A class may lack a few tensors of the contract, or have a few more: then it is judged as
+    it is, and a note says so.
+    """
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        contract: Contract,
+        kind: type,
+        found: str,
+        known: Plan | None = None,
+        place: tuple[str, int] | None = None,
+    ) -> None:
+        super().__init__(declaration, contract)
+        self.source, self.found = kind, found
+        self.place = place or location(kind)
+        self._remarks.append(found)
+        if known is not None:
+            self._plan, self._probed = known, True
+
+    def built(self, arguments: Mapping[str, Any]) -> Any:
+        """As any factory's; sizes that a class refuses once it is known to be buildable are not offered."""
+        try:
+            return super().built(arguments)
+        except (NotImplementedError, NotOffered, CannotMatch):
+            raise
+        except Exception as error:
+            if self._plan is None:
+                raise
+            raise NotOffered(f"it cannot be built at these sizes ({type(error).__name__}: {error})") from error
+
+    def _planned(self, module: nn.Module, arguments: Mapping[str, Any]) -> Plan:
+        told = self.declaration
+        found = plan(self.contract, module, arguments, told.names, told.layout, by_order=True)
+        if found.fine and found.ordered:
+            found = settled(found, self, module, arguments, partial(ModuleAdapter.built, self))
+        return judged_as_it_is(found)
+
+
+def judged_as_it_is(found: Plan) -> Plan:
+    """The plan of a module that is nearly the component: what it lacks and what it has beside is noted."""
+    if found.fine or found.problems or found.unplaced:
+        return found
+    ours = {m.slot.path for m in found.matches if not m.slot.optional}
+    lacking = list(dict.fromkeys(slot.label for slot in found.missing))
+    share = len(ours) / max(len(ours) + len(lacking), 1)
+    matrices = any(len(t.shape) > 1 for t in found.surplus)  # another way to compute, not a bias more
+    if share < LEAST or matrices or len(found.surplus) > MOST_SURPLUS or (lacking and found.surplus):
+        return found
+    notes = [f"it has no {', '.join(lacking)}, which {found.contract} has; judged as it is"] if lacking else []
+    if found.surplus:
+        beside = ", ".join(t.pattern for t in found.surplus)
+        notes.append(f"it has {beside}, which {found.contract} does not have; biases are set to zero, others as built")
+    kept = tuple(name for t in found.surplus for name in t.names)
+    return replace(found, missing=(), surplus=(), kept=kept, lacking=found.missing, notes=(*found.notes, *notes))
+
+
+def called(rank: int | None, inner: Any = None) -> Any:
+    """How a module that was found is called: with the sizes that are globals set, and no other rank asked of it."""
+
+    def call(module: nn.Module, *inputs: Any, **options: Any) -> Any:
+        home, values = module.__dict__.get(GLOBALS, ("", {}))
+        with globals_set(home, values):
+            try:
+                return module(*inputs, **options) if inner is None else inner(module, *inputs, **options)
+            except NotOffered:
+                raise
+            except Exception as error:
+                if rank is not None and torch.is_tensor(inputs[0]) and inputs[0].dim() != rank:
+                    raise NotOffered(f"it takes {rank} axes alone ({type(error).__name__})") from error
+                raise
+
+    def ready(module: nn.Module, inputs: list[Any], options: dict[str, Any]) -> Ready:
+        home, values = module.__dict__.get(GLOBALS, ("", {}))
+        with globals_set(home, values):
+            alone = bare(module, inner, inputs, options)
+        if not values:
+            return alone
+
+        def with_globals() -> Any:
+            with globals_set(home, values):
+                return alone.call()
+
+        return replace(alone, call=with_globals)
+
+    call.ready = ready  # type: ignore[attr-defined]
+    return call
+
+
+class InsideOnly:
+    """A component that is no module of its own: it is judged with the whole it is written into."""
+
+    kind, absent = "inside", ()
+
+    def __init__(self, component: str, whole: FoundModule) -> None:
+        self.component, self.source, self.place = component, whole.source, whole.place
+        self.notes = (f"no module of its own; judged inside {whole.contract.name}",)
+
+    def player(self, contract: Contract, request: Any) -> Any:
+        raise NotOffered(self.notes[0])
+
+
+def location(kind: type) -> tuple[str, int]:
+    """File and line of a class; nothing where there is no source."""
+    try:
+        return inspect.getsourcefile(kind) or "", inspect.getsourcelines(kind)[1]
+    except (TypeError, OSError):
+        return "", 0
+
+
+def assigned(owner: type, path: str) -> tuple[str, int]:
+    """Where a class makes the module at this path: the line of ``self.NAME = ...``, or of the class itself."""
+    file, start = location(owner)
+    try:
+        tree = ast.parse(textwrap.dedent("".join(inspect.getsourcelines(owner)[0])))
+    except (TypeError, OSError, SyntaxError):
+        return file, start
+    for name in reversed([step for step in path.split(".") if not step.isdigit()]):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and any(
+                isinstance(t, ast.Attribute) and t.attr == name for t in node.targets
+            ):
+                return file, start + node.lineno - 1
+            if isinstance(node, ast.keyword) and node.arg == name:
+                return file, start + node.value.lineno - 1
+            if isinstance(node, ast.Dict):
+                for key in node.keys:
+                    if isinstance(key, ast.Constant) and key.value == name:
+                        return file, start + key.lineno - 1
+    return file, start

@@ -1,0 +1,1 @@
+"""What a project declares: variants, expected failures, shards, a fixed epsilon."""

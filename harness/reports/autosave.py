@@ -1,0 +1,83 @@
+"""Keeping a run's record on disk while the run goes: at any moment the file is whole, and holds all that was finished."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from harness.core.record import Record
+from harness.reports.json_file import Writer
+
+
+class Keeper:
+    """Writes one record again and again.
+
+    Where its folder cannot be written to (read-only, a file in its way), the record goes to a folder of its own for
+    temporary files, which ``notes`` of the record tell; where the disk is full, the last file that was whole stays, and
+    every later moment tries again.
+    """
+
+    def __init__(self, record: Record, path: Path) -> None:
+        self.record, self.path, self.wanted = record, path, path
+        self._writer = Writer()
+        self._tidy(path)
+
+    def keep(self) -> bool:
+        """Write the record as it is now; whether that was possible."""
+        self.record.seconds = time.time() - self.record.started
+        try:
+            self._writer.write(self.record, self.path)
+        except OSError as error:
+            return self._elsewhere(error)
+        self._forget("the record could not be written")
+        return True
+
+    def note(self, text: str) -> None:
+        """Something that the record says beside its verdicts; of notes that begin alike the last one stays."""
+        self._forget(text.partition(":")[0])
+        self.record.notes = (*self.record.notes, text)
+
+    @property
+    def shown(self) -> str:
+        """Where the record is, as seen from the folder of the run."""
+        here = Path.cwd()
+        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+
+    def _elsewhere(self, error: OSError) -> bool:
+        if self.path != self.wanted or self.path.exists():  # it could be written before, and may be again
+            self.note(f"the record could not be written: {self.path} ({error}); {self._left()}")
+            return False
+        folder = Path(tempfile.gettempdir()) / f"plumbline-{os.getpid()}"
+        self.path = folder / self.wanted.name
+        self.note(f"the record goes to {self.path}: {self.wanted} cannot be written ({error})")
+        try:
+            self._writer.write(self.record, self.path)
+        except OSError as second:
+            self.note(f"the record could not be written: neither {self.wanted} ({error}) nor {self.path} ({second})")
+            self.path = self.wanted
+            return False
+        return True
+
+    def _left(self) -> str:
+        return "what it held before is still there" if self.path.exists() else "there is none"
+
+    def _forget(self, beginning: str) -> None:
+        self.record.notes = tuple(note for note in self.record.notes if not note.startswith(beginning))
+
+    def _tidy(self, path: Path) -> None:
+        """Remove what runs that were killed in the middle of a writing left beside the file."""
+        for left in path.parent.glob(f".{path.name}.*"):
+            if left.suffix[1:].isdigit() and not _runs(int(left.suffix[1:])):
+                left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True

@@ -1,0 +1,1 @@
+"""How published projects name parameters, sizes, functions and methods. Data only."""

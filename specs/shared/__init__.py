@@ -1,0 +1,1 @@
+"""What several contract sheets share."""

@@ -1,0 +1,113 @@
+"""Claims that every AdamW keeps, whatever it keeps its moments in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from harness.core.case import Case
+from harness.core.claim import Trial, Violation
+from harness.core.measurement import Fact
+from specs.shared.optimizers import building, gradients_of, interrupted, stepping, with_calls
+
+LONGEST = 8.0
+"""Units of lr that one step is long at most, terms of both signs added up: (1 - b1) / sqrt(1 - b2) / sqrt(1 - b1**2 / b2)
+is 7.4 for betas of 0.9 and 0.999, and less for all others drawn."""
+ROUNDINGS = 64.0
+"""Between two ways to the same number: eight operations that round in each of five steps, with a margin."""
+
+
+def ended(trial: Trial, case: Case | None = None) -> list[torch.Tensor]:
+    """The parameters after the last step, checked to be as many tensors of the same shapes."""
+    value: Any = trial.play(case).value
+    asked = trial.case.calls[0].arguments["params"] if case is None else None
+    if not isinstance(value, (list, tuple)) or not all(torch.is_tensor(param) for param in value):
+        raise Violation("step() must return the parameters after the step: a list of tensors")
+    if asked is not None and [p.shape for p in value] != [p.shape for p in asked]:
+        raise Violation("step() returns other parameters than it was built with, in number or shape")
+    return list(value)
+
+
+def rounding(trial: Trial, case: Case) -> float:
+    """By how much two ways to the same parameters may differ."""
+    build = case.calls[0].arguments
+    groups: list[dict[str, Any]] = build["groups"] or [{}]
+    rates = [group.get("lr", build["lr"]) for group in groups]
+    size = max(float(param.abs().max()) for param in build["params"])
+    steps = sum(call.method == "step" for call in case.calls)
+    return ROUNDINGS * torch.finfo(trial.dtype).eps * (size + LONGEST * max(rates) * steps)
+
+
+def same(trial: Trial, one: Case, other: Case, what: str, places: tuple[list[int], list[int]] | None = None) -> float:
+    """The last parameters of two scripts, each the subject's own."""
+    mine, theirs, bound = ended(trial, one), ended(trial, other), rounding(trial, trial.case)
+    ours, others = places or (list(range(len(mine))), list(range(len(theirs))))
+    pairs = zip(ours, others, strict=True)
+    return max(trial.close(mine[i], theirs[j], bound, f"{what}, parameter {i}") for i, j in pairs)
+
+
+def groups_keep_their_own_settings(trial: Trial) -> float:
+    """Each group alone, in an optimiser of its own with its settings given to build(), goes where it goes among others."""
+    build, worst = trial.case.calls[0].arguments, 0.0
+    groups: list[dict[str, Any]] = build["groups"]
+    for group in groups:
+        places = list(group["params"])
+        own = {name: value for name, value in group.items() if name != "params"}
+        params = [build["params"][place] for place in places]
+        steps = [stepping([grads[place] for place in places]) for grads in gradients_of(trial.case)]
+        alone = with_calls(trial.case, building(trial.case, params=params, groups=None, **own), *steps)
+        worst = max(worst, same(trial, trial.case, alone, "against its group alone", (places, list(range(len(places))))))
+    return worst
+
+
+def missing_gradient_leaves_the_parameter(trial: Trial) -> None:
+    """To the last bit: neither momentum nor decay moves it."""
+    outputs = trial.play().outputs
+    before = trial.case.cast(trial.dtype).calls[0].arguments["params"]
+    for at, grads in enumerate(gradients_of(trial.case)):
+        for place, grad in enumerate(grads):
+            after = outputs[1 + at][place]
+            if grad is None and not torch.equal(after, before[place]):
+                what = f"parameter {place} has no gradient in step {at + 1}, and moves"
+                raise Violation(what, worst=_first_move(before[place], after))
+        before = outputs[1 + at]
+
+
+def _first_move(before: torch.Tensor, after: torch.Tensor) -> str:
+    at = int((before != after).reshape(-1).nonzero()[0])
+    return f"out[{at}] = {float(after.reshape(-1)[at]):.9g}, it was {float(before.reshape(-1)[at]):.9g}"
+
+
+def missing_gradient_leaves_the_state(trial: Trial) -> float:
+    """Moments and counter too: a parameter goes on as if the steps without its gradient had not been."""
+    build, worst, gaps = trial.case.calls[0].arguments, 0.0, 0
+    settings_of = {place: group for group in build["groups"] or () for place in group["params"]}
+    for place, param in enumerate(build["params"]):
+        had = [grads[place] for grads in gradients_of(trial.case) if grads[place] is not None]
+        if len(had) == len(gradients_of(trial.case)) or not had:
+            continue
+        gaps += 1
+        own = {name: value for name, value in settings_of.get(place, {}).items() if name != "params"}
+        alone = with_calls(trial.case, building(trial.case, params=[param], groups=None, **own), *(stepping([g]) for g in had))
+        worst = max(worst, same(trial, trial.case, alone, "against the same without the steps that had no gradient", ([place], [0])))
+    if not gaps:
+        trial.not_applicable()
+    return worst
+
+
+def resuming_changes_nothing(trial: Trial) -> float:
+    """Saved after each of the steps and loaded by a new optimiser, it ends where the uninterrupted run ends."""
+    worst = 0.0
+    for after in range(1, len(trial.case.calls) - 1):
+        worst = max(worst, same(trial, interrupted(trial.case, after), trial.case, f"resumed after step {after}"))
+    return worst
+
+
+def state_bytes(trial: Trial) -> Fact:
+    """Bytes of what the optimiser keeps beside parameters and gradients, after one step."""
+    numbers = trial.case.calls[0].arguments["params"][0].numel()
+    held = trial.play(dtype=torch.float32, weigh=True).facts["bytes"]
+    each = (held - 4 * numbers) / numbers
+    how = f"bytes of all tensors that it holds after one step on {numbers} float32 numbers ({held:g}), less the parameters' own"
+    return Fact(f"beside each float32 parameter it keeps {each:.3g} bytes", how, each, "bytes per parameter")

@@ -1,0 +1,178 @@
+"""Sizes, weights and statements that attention, the block and the whole model have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Trial, Violation
+from harness.strategies.tensors import make, seeds
+
+ROOMY_CONTEXT = 32
+"""For parts that are given a context when they are built, though no case of theirs comes near it."""
+WEIGHTS = ("normal", "small integers")
+"""Families of learned matrices. Small integers are easy to read; normal ones have no accidental zeros."""
+
+
+@st.composite
+def head_sizes(
+    draw: st.DrawFn,
+    most_time: int = 7,
+    most_batch: int = 5,
+    most_heads: int = 4,
+    four_fold: bool = False,
+    **more: tuple[int, int],
+) -> dict[str, int]:
+    """batch, time, width and heads, and further sizes within limits; none above 1 equals another, nor the head size.
+
+    ``four_fold``: a hidden size of four times the width, which is what GPT-2 has and many modules cannot do without.
+
+    Several heads in five of six cases: scaling by the width, heads exchanged or mixed show only there. Width and heads
+    coincide only where a head has one feature, width and head size only where there is one head.
+    """
+    heads = draw(st.sampled_from([h for h in (1, 2, 3, 2, 4, 3) if h <= most_heads]))
+    head_size = draw(st.sampled_from([k for k in (2, 3, 4, 5, 1) if k != heads]))
+    sizes = {"width": heads * head_size, "heads": heads}
+    if four_fold:
+        sizes["hidden"] = 4 * sizes["width"]
+    taken = {head_size, *sizes.values()}
+    for name, (least, most) in {"time": (1, most_time), "batch": (1, most_batch), **more}.items():
+        free = [n for n in range(least, most + 1) if n == 1 or n not in taken]
+        sizes[name] = draw(st.sampled_from(free))
+        taken.add(sizes[name])
+    return sizes
+
+
+def learned(family: str, shape: Sequence[int], seed: int, scale: float, around: float = 0.0) -> torch.Tensor:
+    """A learned tensor of about this scale: normal, or small integers divided to that scale."""
+    values = make(family, shape, seed)
+    return around + scale * (values / 2 if family == "small integers" else values)
+
+
+@st.composite
+def attention_weights(draw: st.DrawFn, width: int, sharpness: float = 1.5, biases: bool = True) -> dict[str, Any]:
+    """Weights under which attention is far from uniform: logits of standard deviation ``sharpness`` for normal inputs."""
+    family, seed = draw(st.sampled_from(WEIGHTS)), draw(seeds)
+    with_qkv, with_out = (draw(st.integers(0, 4)) > 0 and biases for _ in range(2))
+    projection = math.sqrt(sharpness / width)
+    return {
+        "qkv_weight": learned(family, (3 * width, width), seed, projection),
+        "qkv_bias": learned(family, (3 * width,), seed + 1, 0.5) if with_qkv else None,
+        "out_weight": learned(family, (width, width), seed + 2, 1 / math.sqrt(width)),
+        "out_bias": learned(family, (width,), seed + 3, 0.5) if with_out else None,
+    }
+
+
+@st.composite
+def mlp_weights(draw: st.DrawFn, width: int, hidden: int) -> dict[str, Any]:
+    """Weights that bring the activation to where it is curved, and biases as large as what they are added to."""
+    family, seed = draw(st.sampled_from(WEIGHTS)), draw(seeds)
+    with_up, with_down = (draw(st.integers(0, 4)) > 0 for _ in range(2))
+    return {
+        "up_weight": learned(family, (hidden, width), seed, 1.5 / math.sqrt(width)),
+        "up_bias": learned(family, (hidden,), seed + 1, 0.5) if with_up else None,
+        "down_weight": learned(family, (width, hidden), seed + 2, 1 / math.sqrt(hidden)),
+        "down_bias": learned(family, (width,), seed + 3, 0.5) if with_down else None,
+    }
+
+
+SILENCED = ("out_weight", "out_bias", "down_weight", "down_bias")
+
+
+@st.composite
+def block_weights(draw: st.DrawFn, width: int, hidden: int, silent: tuple[str, ...] = ()) -> dict[str, Any]:
+    """All weights of one block. Gains differ from 1 and from each other; those in ``silent`` are all zeros."""
+    seed = draw(seeds)
+    with_shift = draw(st.integers(0, 5)) > 0
+    weights = {
+        "norm_1_weight": learned("normal", (width,), seed, 0.4, around=1.3),
+        "norm_1_bias": learned("normal", (width,), seed + 1, 0.4) if with_shift else None,
+        **draw(attention_weights(width)),
+        "norm_2_weight": learned("normal", (width,), seed + 2, 0.4, around=0.8),
+        "norm_2_bias": learned("normal", (width,), seed + 3, 0.4) if with_shift else None,
+        **draw(mlp_weights(width, hidden)),
+    }
+    return {name: silence(value) if name in silent else value for name, value in weights.items()}
+
+
+silent_parts = st.sampled_from((*((),) * 9, SILENCED[:2], SILENCED[2:], SILENCED))
+"""Which output projections are zero: mostly none; else one sublayer, or both, which leaves the other parts to be seen."""
+
+
+def silence(value: torch.Tensor | None) -> torch.Tensor | None:
+    """Zeros in its place (a bias that is left out stays out)."""
+    return None if value is None else torch.zeros_like(value)
+
+
+def output(trial: Trial, case: Case | None = None) -> torch.Tensor:
+    """The subject's output, which must have the form of the reference's to be taken apart."""
+    value, expected = trial.play(case).value, trial.expect(case).value
+    if not torch.is_tensor(value) or value.shape != expected.shape:
+        form = f"shape {list(value.shape)}" if torch.is_tensor(value) else f"a {type(value).__name__}"
+        raise Violation(
+            f"out has {form}, not shape {list(expected.shape)}"
+            if torch.is_tensor(value)
+            else f"out is {form}, not a tensor"
+        )
+    return value
+
+
+def tolerance(trial: Trial, *cases: Case | None) -> float:
+    """For comparing runs of these cases with each other: the sum of their tolerances."""
+    return sum(float(trial.spread_of_value(case)) for case in cases)
+
+
+def moved_by_a_float32_scale(values: torch.Tensor) -> float:
+    """How far an output may move where two scales that are compared, 1/sqrt(K) and another, are numbers kept in float32.
+
+    A relative change c of all logits moves a softmax's weighted mean by at most c/2 times the range of the values. (Of a deck
+    of few cases all may have a K whose root float32 holds exactly; nothing else then says that the scale is kept in it.)
+    """
+    return 8 * torch.finfo(torch.float32).eps * float(values.abs().max())
+
+
+def unmoved(trial: Trial, changed: Case, what: str) -> float:
+    """The changed case gives what the case itself gives."""
+    return trial.close(output(trial, changed), output(trial), tolerance(trial, None, changed), what)
+
+
+def sees_only_the_past(trial: Trial, changed: Case, time: int) -> float:
+    """``changed`` differs from the case at position ``time`` alone; nothing before it may move. Axis 1 is time."""
+    before, after = output(trial)[:, :time], output(trial, changed)[:, :time]
+    try:
+        return trial.close(after, before, tolerance(trial, None, changed), f"with another position {time}, out")
+    except Violation as violation:
+        moved = (after.double() - before.double()).abs().transpose(0, 1).flatten(1).amax(1)
+        seen_by = int(moved.nan_to_num(float("inf"), float("inf")).argmax())
+        message = f"position {seen_by} saw position {time}, which comes after it"
+        raise Violation(message, worst=violation.worst, error=violation.error) from None
+
+
+def prefix_alone(trial: Trial, name: str) -> float:
+    """The first positions of argument ``name`` alone give what they give at the head of the whole sequence."""
+    whole, values = output(trial), trial.case.arguments[name]
+    time = values.shape[1]
+    if time < 2:
+        trial.not_applicable()
+    worst = 0.0
+    for kept in sorted({1, time - 1}):
+        alone = with_time(trial.case.changed(**{name: values[:, :kept]}), kept)
+        what = f"the first {kept} of {time} positions alone, out"
+        worst = max(worst, trial.close(output(trial, alone), whole[:, :kept], tolerance(trial, None, alone), what))
+    return worst
+
+
+def with_time(case: Case, time: int) -> Case:
+    """The same case, said to have been drawn with this many positions."""
+    return replace(case, dimensions={**case.dimensions, "time": time})
+
+
+def elsewhere(trial: Trial, value: torch.Tensor, size: float = 1.0) -> torch.Tensor:
+    """Normal values of this size in the place of a tensor, from the trial's own generator."""
+    return size * torch.randn(value.shape, generator=trial.random(), dtype=torch.float64)

@@ -1,0 +1,318 @@
+"""What the two low-rank adapters share: cases and claims. They differ in one line, the scale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.numerics.statistics import binomial_two_sided
+from harness.numerics.tolerance import EPSILON, difference, magnitude, perturbed
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import make, parameters, seeds, tensors
+from specs.shared.low_rank_script import (
+    EVAL,
+    MERGE,
+    PARAMETERS,
+    TRAIN,
+    UNMERGE,
+    changed,
+    other_values,
+    script,
+    with_calls,
+)
+from specs.shared.scaling_law import Scale, scale_cases, scale_is_recovered, variance_cases, variance_follows_the_rank
+
+# cases ---------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Rank, inputs and outputs all differ, but for one square weight in four, where a transposed product has the right
+    shape and only its numbers are wrong. Alpha is never the rank: their quotient is 1, and a missing scale unseen.
+    """
+    sizes = draw(distinct_sizes(batch=(1, 3), time=(1, 4), rank=(1, 5), in_features=(2, 7), out_features=(1, 8)))
+    if draw(st.integers(0, 3)) == 3:
+        sizes["out_features"] = sizes["in_features"]
+    inputs, outputs, rank = sizes["in_features"], sizes["out_features"], sizes["rank"]
+    alpha = draw(st.sampled_from([alpha for alpha in (8, 16.0, 2.5, 0.5, 3, 7.0) if alpha != rank]))
+    bias = draw(parameters((outputs,), 0.5, around=1.0)) if draw(st.integers(0, 3)) else None
+    shape = (sizes["batch"], sizes["time"], inputs) if draw(st.booleans()) else (sizes["batch"], inputs)
+    x, family = draw(tensors(shape))
+    weight, a, b = (draw(parameters(s)) for s in ((outputs, inputs), (rank, inputs), (outputs, rank)))
+    return script(weight, bias, alpha, a, b, x, family, **sizes)
+
+
+@st.composite
+def ordinary_cases(draw: st.DrawFn) -> Case:
+    """Normal values, so that nothing vanishes: for claims that measure."""
+    sizes = draw(distinct_sizes(batch=(2, 3), rank=(2, 4), in_features=(4, 7), out_features=(3, 8)))
+    inputs, outputs, rank = sizes["in_features"], sizes["out_features"], sizes["rank"]
+    bias = draw(parameters((outputs,), 0.5, around=1.0)) if draw(st.booleans()) else None
+    shapes = ((outputs, inputs), (rank, inputs), (outputs, rank), (sizes["batch"], inputs))
+    weight, a, b, x = (draw(parameters(s)) for s in shapes)
+    return script(weight, bias, draw(st.sampled_from((8, 2.5, 0.5))), a, b, x, "normal", **sizes)
+
+
+BITS, ROWS = 6, 200
+
+
+@st.composite
+def dropout_cases(draw: st.DrawFn) -> Case:
+    """Every row of x is 1, 2, 4, ..., 32 and A sums it, so that what comes out spells which inputs were kept."""
+    share = draw(st.sampled_from((0.25, 0.4, 0.1)))
+    x = (2.0 ** torch.arange(BITS, dtype=torch.float64)).expand(ROWS, BITS).clone()
+    a, weight = torch.ones(1, BITS, dtype=torch.float64), torch.zeros(3, BITS, dtype=torch.float64)
+    b = make("normal", (3, 1), draw(seeds)) + torch.tensor([[4.0], [-4.0], [4.0]], dtype=torch.float64)
+    alpha, sizes = draw(st.sampled_from((3.0, 8.0))), {"rank": 1, "in_features": BITS, "out_features": 3}
+    return changed(script(weight, None, alpha, a, b, x, f"dropout {share:g}", **sizes), "build", dropout=share)
+
+
+@st.composite
+def invalid_cases(draw: st.DrawFn) -> Case:
+    """What cannot be meant: an x, or an A, of another width than the weight."""
+    case = draw(ordinary_cases())
+    a, x = case.calls[1].arguments["a"], case.arguments["x"]
+    if draw(st.booleans()):
+        wider = changed(case, "load", a=torch.cat([a, a[:, :1]], 1))
+        return replace(wider, family="an a that is one wider than the weight")
+    return replace(case.changed(x=torch.cat([x, x[..., :1]], -1)), family="an x that is one wider than the weight")
+
+
+# claims --------------------------------------------------------------------------------------------------------------
+
+
+def starts_as_the_base_layer(trial: Trial) -> float:
+    """B is zero at first (or A is), so nothing is added before anything is trained or loaded."""
+    build, _, forward = trial.case.calls
+    at_first = with_calls(trial.case, build, forward)
+    exact, tolerance = trial.agreement(at_first)
+    return trial.close(trial.play(at_first).value, exact.value, tolerance.value, "before anything is trained, out")
+
+
+def base_is_frozen(trial: Trial) -> None:
+    gradients = trial.play(gradients=True).gradients
+    trained = [n for n, g in gradients.items() if n not in ("a", "b", "x") and g is not None and bool((g != 0).any())]
+    if trained:
+        raise Violation(f"{', '.join(trained)} of the base receives a gradient: only a and b are trained")
+
+
+def both_matrices_train(trial: Trial) -> None:
+    """At the start one of the two gets a gradient (else both stay where they are for ever); with B loaded, both do.
+
+    With b = 0 the gradient of a is 0 and that of b is not: the first step moves b, the second moves a.
+    """
+    build, load, forward = trial.case.calls
+    at_first = trial.play(with_calls(trial.case, build, forward), gradients=True).gradients
+    if not any(_is_moved(at_first.get(name)) for name in ("a", "b")):
+        raise Violation("at the start neither a nor b receives a gradient: the adapter never learns anything")
+    no_b = changed(trial.case, "load", b=torch.zeros_like(load.arguments["b"]))
+    while_zero, loaded = trial.play(no_b, gradients=True).gradients, trial.play(gradients=True).gradients
+    if _is_moved(while_zero.get("a")):
+        raise Violation("a receives a gradient while b is zero: something else than B A x is added")
+    for name, gradients in (("b", while_zero), ("b", loaded), ("a", loaded)):
+        if not _is_moved(gradients.get(name)):
+            raise Violation(f"no gradient reaches {name}: it is never trained")
+
+
+def _is_moved(gradient: torch.Tensor | None) -> bool:
+    return gradient is not None and bool((gradient != 0).any())
+
+
+def same_out(trial: Trial, one: Case, other: Case, what: str) -> float:
+    """The last output of two scripts, each the subject's own, within what rounding explains of both."""
+    bound = trial.agreement(one)[1].value + trial.agreement(other)[1].value
+    return trial.close(trial.play(one).value, trial.play(other).value, 2 * bound, what)
+
+
+def merged_equals_unmerged(trial: Trial) -> float:
+    """Merged after a forward pass, so that what that pass may have kept shows, and without one."""
+    build, load, forward = trial.case.calls
+    worst = same_out(trial, with_calls(trial.case, build, load, MERGE, forward), trial.case, "merged, out")
+    between = with_calls(trial.case, build, load, forward, MERGE, forward)
+    return max(worst, same_out(trial, between, trial.case, "merged after a forward pass, out"))
+
+
+def unmerge_restores(trial: Trial) -> float:
+    """Within the rounding of adding and subtracting once; and what is loaded afterwards counts."""
+    build, load, forward = trial.case.calls
+    again = other_values(trial.case)
+    back = with_calls(trial.case, build, load, MERGE, forward, UNMERGE, forward)
+    anew = with_calls(trial.case, build, load, MERGE, UNMERGE, again, forward)
+    only = with_calls(trial.case, build, again, forward)
+    worst = same_out(trial, back, trial.case, "merged and unmerged, out")
+    return max(worst, same_out(trial, anew, only, "unmerged and loaded again, out"))
+
+
+def merging_twice_is_merging_once(trial: Trial) -> float:
+    """A second merge (or unmerge) does nothing, or it is refused with an error."""
+    *setting_up, forward = trial.case.calls
+    worst = 0.0
+    for twice, once in (((MERGE, MERGE), (MERGE,)), ((MERGE, MERGE, UNMERGE), (MERGE, UNMERGE)),
+                        ((MERGE, UNMERGE, UNMERGE), (MERGE, UNMERGE)), ((UNMERGE,), ())):  # fmt: skip
+        repeated = with_calls(trial.case, *setting_up, *twice, forward)
+        crash = trial.attempt(repeated).crash
+        if crash is not None and crash.call < len(repeated.calls) - 1:
+            continue
+        plain = with_calls(trial.case, *setting_up, *once, forward)
+        worst = max(worst, same_out(trial, repeated, plain, f"after {', '.join(c.method for c in twice)}, out"))
+    return worst
+
+
+def merging_follows_the_last_load(trial: Trial) -> float:
+    build, load, forward = trial.case.calls
+    again = other_values(trial.case)
+    second = with_calls(trial.case, build, load, MERGE, UNMERGE, again, MERGE, forward)
+    only = with_calls(trial.case, build, again, MERGE, forward)
+    return same_out(trial, second, only, "merged a second time with other matrices, out")
+
+
+def merging_leaves_the_given_weight_alone(trial: Trial) -> None:
+    """The weight that the layer was built from may be in use elsewhere (a tied head); merging changes its own."""
+    *setting_up, forward = trial.case.calls
+    effects = trial.play(with_calls(trial.case, *setting_up, MERGE, forward)).effects
+    written = [effect for effect in effects if "given to build" in effect]
+    if written:
+        raise Violation("; ".join(written))
+
+
+def forward_follows_the_last_load(trial: Trial) -> float:
+    build, load, forward = trial.case.calls
+    again = other_values(trial.case)
+    changing = with_calls(trial.case, build, load, forward, again, forward)
+    only = with_calls(trial.case, build, again, forward)
+    return same_out(trial, changing, only, "after other matrices were loaded, out")
+
+
+def parameters_are_what_was_loaded(trial: Trial) -> float:
+    build, load, _ = trial.case.calls
+    changing = with_calls(trial.case, build, load, PARAMETERS)
+    exact, tolerance = trial.agreement(changing)
+    return trial.close(trial.play(changing).value, exact.value, tolerance.value, "parameters()")
+
+
+def holds_up_in_half_precision(trial: Trial) -> float:
+    """At most four times what the reference loses there, or what a rounding of the arguments alone costs.
+
+    A layer that keeps W + scale B A instead of both rounds that sum, so the reference's own loss is no bound for it.
+    """
+    worst, refused = 0.0, []
+    for dtype in (torch.bfloat16, torch.float16):
+        try:
+            answer = trial.attempt(dtype=dtype)
+        except NotOffered as error:  # one of the two at least: numpy has no bfloat16
+            refused.append(f"{str(dtype).removeprefix('torch.')} ({error})")
+            continue
+        if answer.crash is not None:
+            refused.append(f"{str(dtype).removeprefix('torch.')} ({answer.crash.error})")
+            continue
+        exact, tolerance = trial.agreement(dtype=dtype)
+        given = trial.case.cast(dtype).cast(torch.float64)
+        others = [trial.expect(perturbed(given, EPSILON[dtype], seed), dtype=torch.float64) for seed in (1, 2, 3)]
+        moved = max(difference(other.value, exact.value) for other in others)
+        bound = max(tolerance.value, 4 * (moved + EPSILON[dtype] * magnitude(exact.value)))
+        worst = max(worst, trial.close(answer.value, exact.value, bound, f"out in {dtype}"))
+    if len(refused) == 2:
+        raise NotOffered("it does not run in " + " or ".join(refused))
+    return worst
+
+
+# dropout -------------------------------------------------------------------------------------------------------------
+
+
+def no_dropout_in_evaluation(trial: Trial) -> float:
+    build, load, forward = changed(trial.case, "build", dropout=0.5).calls
+    worst = 0.0
+    for before in ((load, EVAL), (TRAIN, load, forward, EVAL)):  # some merge when they go to evaluation: load first
+        evaluated = with_calls(trial.case, build, *before, forward)
+        worst = max(worst, same_out(trial, evaluated, trial.case, "with dropout, in evaluation mode, out"))
+    return worst
+
+
+def dropout_spares_the_base(trial: Trial) -> float:
+    """With b = 0 training mode shows the base alone, and no dropout may show in it."""
+    no_b = changed(trial.case, "load", b=torch.zeros_like(trial.case.calls[1].arguments["b"]))
+    build, load, forward = changed(no_b, "build", dropout=0.5).calls
+    trained = with_calls(trial.case, build, TRAIN, load, forward)
+    return same_out(trial, trained, no_b, "with b = 0, in training mode, out")
+
+
+def dropout_acts_on_what_the_adapter_reads(trial: Trial) -> float | None:
+    """Each row of x is 1, 2, 4, ... and a sums it: the change, in units of the undropped change of one unit, is a whole
+    number that spells in binary which inputs were kept, over 1 - p.
+
+    Exact: it is a whole number, and the same for every output. Random: of the 1200 inputs the kept ones are binomial;
+    one in 1e10 correct layers is so far off, and two forward passes, two independent draws, must both be so.
+    Power: keeping a share p for 1 - p, or every input, or none, is missed with probability below 1e-12.
+    """
+    build, load, forward = trial.case.calls
+    share, everything = build.arguments["dropout"], float(2**BITS - 1)
+    whole = trial.play(with_calls(trial.case, build, load, EVAL, forward)).value.double()
+    if not bool((whole != 0).all()):
+        raise Violation("in evaluation mode the adapter changes nothing")
+    answer = trial.play(with_calls(trial.case, build, TRAIN, load, forward, forward))
+    draws = []
+    for out in answer.outputs[-2:]:
+        spelled = out.double() / whole * everything * (1 - share)
+        codes = spelled.round()
+        if float((spelled - spelled[:, :1]).abs().max()) > 1e-3 * everything:
+            raise Violation("outputs of one row are dropped apart: dropout acts behind b, it belongs before a")
+        if float((spelled - codes).abs().max()) > 1e-3 or float(codes.min()) < 0 or float(codes.max()) > everything:
+            found = f"{float(spelled[0, 0]):.5g} of {everything:g}"
+            raise Violation("what is kept is not scaled by 1 / (1 - dropout)", worst=found)
+        draws.append(codes[:, 0].long())
+    kept = [sum(bin(code).count("1") for code in codes.tolist()) for codes in draws]
+    chance = max(binomial_two_sided(count, ROWS * BITS, 1 - share) for count in kept)
+    if chance < 1e-10:
+        raise Violation(f"of {ROWS * BITS} inputs {kept[0]} and {kept[1]} are kept at a dropout of {share:g}")
+    if all(bool(((codes == 0) | (codes == everything)).all()) for codes in draws):
+        raise Violation("whole rows are dropped: dropout acts behind a, it belongs before it")
+    if torch.equal(*draws):
+        raise Violation("the second forward pass drops the very inputs that the first one dropped")
+    return None
+
+
+# all of them ---------------------------------------------------------------------------------------------------------
+
+
+def claims(scale: Scale, law: str, *, broken_by: str) -> tuple[Claim, ...]:
+    """The claims of an adapter with this scale; ``broken_by``: a known mistake in the scale."""
+    return (
+        Claim("scale_is_recovered", f"the scale is {law} at every rank", scale_is_recovered(scale, law),
+              broken_by=broken_by, cases=scale_cases, max_cases=8),
+        Claim("variance_follows_the_rank", f"over ranks 4 to 512 the variance of the change is that of {law}",
+              variance_follows_the_rank(scale, law), broken_by=broken_by, cases=variance_cases, max_cases=2,
+              false_alarm=1e-9, power=0.999),
+        Claim("starts_as_the_base_layer", "before anything is trained it is the base layer", starts_as_the_base_layer,
+              broken_by="b_starts_random", max_cases=12),
+        Claim("base_is_frozen", "no gradient reaches the weight and bias of the base", base_is_frozen,
+              broken_by="weight_not_frozen"),
+        Claim("both_matrices_train", "b is trained from the first step on, a from the second", both_matrices_train,
+              broken_by="a_starts_at_zero", cases=ordinary_cases, max_cases=12),
+        Claim("merged_equals_unmerged", "merging changes nothing that comes out", merged_equals_unmerged,
+              broken_by="merged_without_scale", max_cases=20),
+        Claim("unmerge_restores", "unmerging gives back the layer as it was, up to rounding", unmerge_restores,
+              broken_by="unmerged_with_the_wrong_sign", max_cases=15),
+        Claim("merging_twice_is_merging_once", "merging or unmerging a second time changes nothing",
+              merging_twice_is_merging_once, broken_by="merged_twice_counts_twice", max_cases=12),
+        Claim("merging_follows_the_last_load", "merging again uses the matrices of now", merging_follows_the_last_load,
+              broken_by="first_update_kept", max_cases=12),
+        Claim("merging_leaves_the_given_weight_alone", "merging does not write into the weight it was built from",
+              merging_leaves_the_given_weight_alone, broken_by="merged_in_place", max_cases=12),
+        Claim("forward_follows_the_last_load", "forward uses the matrices of now", forward_follows_the_last_load,
+              broken_by="first_a_kept", max_cases=12),
+        Claim("parameters_are_what_was_loaded", "parameters() are a and b as loaded, and nothing else",
+              parameters_are_what_was_loaded, broken_by="a_and_b_exchanged", max_cases=12),
+        Claim("no_dropout_in_evaluation", "in evaluation mode nothing is dropped", no_dropout_in_evaluation,
+              broken_by="dropout_in_evaluation", max_cases=12),
+        Claim("dropout_spares_the_base", "in training mode the base is not dropped", dropout_spares_the_base,
+              broken_by="dropout_on_the_base", cases=ordinary_cases, max_cases=12),
+        Claim("dropout_acts_on_what_the_adapter_reads", "in training mode a share of the adapter's inputs is dropped",
+              dropout_acts_on_what_the_adapter_reads, broken_by="dropout_never", cases=dropout_cases, max_cases=3,
+              false_alarm=1e-9, power=0.999),
+        Claim("holds_up_in_half_precision", "in 16 bit it loses little more than the rounding of its arguments",
+              holds_up_in_half_precision, broken_by=broken_by, max_cases=15),
+    )  # fmt: skip

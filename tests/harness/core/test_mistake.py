@@ -1,0 +1,51 @@
+"""Edits of functions: one line changes, composites follow, everything is put back."""
+
+import pytest
+
+from harness.core.mistake import Bug, Edit, EditDoesNotFit, applied, fits
+
+
+def part(x, times=2):
+    doubled = x * times  # the right line
+    return doubled
+
+
+def whole(x):
+    return part(x) + 1
+
+
+def other_part(x, times=2):
+    return -x
+
+
+def test_an_edit_reaches_every_composite() -> None:
+    """The function object stays, its code changes: callers see it; afterwards all is as before."""
+    edit = Edit(part, "doubled = x*times", "doubled = x * (times + 1)")
+    with applied((edit,)):
+        assert part(5) == 15 and whole(5) == 16
+    assert part(5) == 10 and whole(5) == 11
+
+
+def test_defaults_and_state_are_put_back() -> None:
+    """A changed default counts while in force, and attributes written meanwhile are gone."""
+    with applied((Edit(part, "def part(x, times=2):", "def part(x, times=7):"),)):
+        assert part(1) == 7
+        part.seen = True
+    assert part(1) == 2 and not hasattr(part, "seen")
+
+
+def test_a_whole_function_can_stand_in() -> None:
+    """instead= replaces the body, and its source is the diff."""
+    bug = Bug("negative", "You negate it.", part, instead=other_part)
+    with applied(bug.edits):
+        assert whole(5) == -4
+    assert "+        return -x" in bug.diff()
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    """A line that is not there, or that another edit took, is an error and leaves the function alone."""
+    one = Edit(part, "doubled = x * times", "doubled = x")
+    assert fits((one,)) and not fits((one, one))
+    with pytest.raises(EditDoesNotFit, match="stands 0 times"), applied((Edit(part, "tripled = x", "y"),)):
+        pass
+    assert part(5) == 10

@@ -1,0 +1,94 @@
+"""Somebody's function is called by name where its names are the contract's, by position otherwise."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from harness.core.case import Settings
+from harness.core.claim import NotOffered
+from harness.core.contract import Argument, Signature
+from harness.execution.functions import Watched, invoke, untaken
+
+SIGNATURE = Signature(
+    (
+        Argument("x", "float[n]"),
+        Argument("weight", "float[n]", "parameter"),
+        Argument("eps", "number", "setting", optional=True, default=1e-5),
+    ),
+    "float[n]",
+)
+GIVEN = {"x": 1, "weight": 2, "eps": 1e-3}
+
+
+def test_names_of_the_contract_in_any_order():
+    """By keyword."""
+    assert invoke(lambda eps, weight, x: (x, weight, eps), SIGNATURE, GIVEN) == (1, 2, 1e-3)
+
+
+def test_names_of_their_own_in_the_contracts_order():
+    """By position."""
+    assert invoke(lambda a, b, c: (a, b, c), SIGNATURE, GIVEN) == (1, 2, 1e-3)
+
+
+def test_keyword_only_names():
+    """As some insist on."""
+
+    def function(*, x, weight, eps):
+        return x, weight, eps
+
+    assert invoke(function, SIGNATURE, GIVEN) == (1, 2, 1e-3)
+
+
+def test_any_keywords_and_any_arguments():
+    """Wrappers take what comes."""
+    assert invoke(lambda **given: given, SIGNATURE, GIVEN) == GIVEN
+    assert invoke(lambda *given: given, SIGNATURE, GIVEN) == (1, 2, 1e-3)
+
+
+def test_builtins_without_a_signature():
+    """torch's own functions have none."""
+    x = torch.ones(2)
+    assert torch.equal(invoke(torch.add, Signature(SIGNATURE.arguments[:2], ""), {"x": x, "weight": x}), 2 * x)
+
+
+def test_an_optional_argument_at_its_default_may_be_missing():
+    """Leaving it out means the same."""
+    assert invoke(lambda x, weight: (x, weight), SIGNATURE, {**GIVEN, "eps": 1e-5}) == (1, 2)
+
+
+def test_an_optional_argument_of_another_value_is_not_offered():
+    """Their function has no such knob: nothing is wrong, nothing can be said."""
+    with pytest.raises(NotOffered, match="eps"):
+        invoke(lambda x, weight: (x, weight), SIGNATURE, GIVEN)
+
+
+def test_too_few_parameters_are_refused_with_both_signatures():
+    """Theirs and the contract's."""
+    with pytest.raises(TypeError, match=r"\(x\) cannot be called as the contract says.*\(x, weight, eps\)"):
+        invoke(lambda x: x, SIGNATURE, {**GIVEN, "eps": 1e-5})
+
+
+def test_settings_know_what_was_read():
+    """Attribute by attribute, or all at once."""
+    watched = Watched(Settings(width=3, norm_eps=1e-3))
+    assert watched.width == 3 and watched.read == {"width"}
+    optional = (Argument("norm_eps", "number", "setting", optional=True, default=1e-5),)
+    assert untaken(optional, watched.known(), watched.read) == ["norm_eps"]
+    watched.as_dict()
+    assert untaken(optional, watched.known(), watched.read) == []
+
+
+def test_watched_settings_can_be_copied():
+    """People deep-copy their configuration."""
+    assert copy.deepcopy(Watched(Settings(width=3))).width == 3
+
+
+def test_a_missing_argument_in_the_middle_shifts_no_other():
+    """Who has eps but no scale is not given the scale as eps."""
+    scale, eps = (Argument(name, "number", "setting", optional=True, default=0.0) for name in ("scale", "eps"))
+    signature = Signature((Argument("x", "float[width]"), scale, eps), "float[width]")
+    with pytest.raises(NotOffered, match="scale"):
+        invoke(lambda x, eps=0.0: (x, eps), signature, {"x": 1, "scale": 0.5, "eps": 0.0})

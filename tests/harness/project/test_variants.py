@@ -1,0 +1,95 @@
+"""What somebody declares of an implementation, and who goes before whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import WrongUse
+from harness.core.record import HOLDS
+from harness.judging.inspection import inspect_subject, load_catalogue
+from harness.project.variants import Declared, Project, how_to_declare, in_one_line, in_project
+
+CONTRACTS = load_catalogue().contracts
+FIXED = """
+import torch
+def layer_norm(x, weight, bias):
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, 1e-6)
+def gelu(x):
+    return torch.nn.functional.gelu(x)
+"""
+
+
+def project(**table: object) -> Project:
+    return Project(table, "pyproject.toml")
+
+
+def test_a_table_is_read() -> None:
+    """Variants, the epsilon under either name; options of a run are none of its business."""
+    found = in_project(project(gelu="erf", block="post_norm", epsilon=1e-6, impl="mine", cases=5), CONTRACTS)
+    assert found == Declared({"gelu": "erf", "block": "post_norm"}, 1e-6)
+    assert str(found) == "gelu=erf,block=post_norm,eps=1e-06" and in_one_line(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"gleu": "erf"}, "no key 'gleu'; did you mean gelu"),
+        ({"imp": "mine"}, "did you mean impl"),
+        ({"gelu": "erff"}, 'did you mean erf? legal variants: erf (write gelu = "erf")'),
+        ({"gelu": True}, "no variant True"),
+        ({"layer_norm": "rms"}, "layer_norm has no legal variants; these have some: gelu"),
+        ({"eps": "small"}, "eps is a small positive number like 1e-6, not 'small'"),
+        ({"eps": True}, "eps is a small positive number"),
+    ],
+)
+def test_a_wrong_key_or_value_names_the_nearest(table: dict, told: str) -> None:
+    """With the file it stands in."""
+    with pytest.raises(WrongUse) as caught:
+        in_project(project(**table), CONTRACTS)
+    assert told in str(caught.value) and str(caught.value).startswith("pyproject.toml, [tool.plumbline]")
+
+
+def test_the_command_line_goes_before_their_file_and_that_before_the_project(tmp_path: Path) -> None:
+    """Each says what the others leave open."""
+    file = tmp_path / "mine.py"
+    file.write_text(FIXED + 'PLUMBLINE = {"variants": {"block": "parallel"}, "eps": 1e-4}\n')
+    table = project(gelu="erf", block="post_norm", eps=1e-6)
+    found = inspect_subject(str(file), project=table)
+    assert found.declared == Declared({"gelu": "erf", "block": "parallel"}, 1e-4)
+    found = inspect_subject(str(file), project=table, variants="block=post_norm, eps=1e-3")
+    assert found.declared == Declared({"gelu": "erf", "block": "post_norm"}, 1e-3)
+    assert inspect_subject("bug:gelu.relu", project=table).declared == Declared(
+        {"gelu": "erf", "block": "post_norm"}, 1e-6
+    )
+
+
+def status(inspection, component: str, claim: str = "agrees_with_the_reference"):
+    (found,) = (c for c in inspection.catalogue.claims_of(component) if c.name == claim)
+    return inspection.judge(component, found)
+
+
+def test_a_fixed_epsilon_is_right_where_it_is_declared(tmp_path: Path) -> None:
+    """Undeclared it is a mistake whose text says how to declare it; declared, all usual cases have it."""
+    file = tmp_path / "mine.py"
+    file.write_text(FIXED)
+    undeclared = inspect_subject(str(file), cases=10)
+    verdict = status(undeclared, "layer_norm")
+    (name,) = verdict.finding
+    told = how_to_declare(undeclared.known()[name])
+    assert "eps = 1e-6 under [tool.plumbline] in pyproject.toml, or --impl-variant=eps=1e-6" in told
+    assert how_to_declare(undeclared.known()[name], eps=1e-6) == ""
+    declared = inspect_subject(str(file), cases=10, variants="eps=1e-6")
+    verdict = status(declared, "layer_norm")
+    assert verdict.status == HOLDS and verdict.cases >= 3
+    assert status(declared, "layer_norm", "stable_at_a_large_mean").status == HOLDS
+
+
+def test_every_variant_says_how_to_declare_it() -> None:
+    """And no other mistake does, but a fixed epsilon."""
+    inspection = inspect_subject("bug:gelu.relu")
+    for name, bug in inspection.known().items():
+        told = how_to_declare(bug)
+        assert bool(told) == ("variant=" in name or ("eps_fixed" in name and "1e_5" not in name)), name
+    assert 'gelu = "erf" under [tool.plumbline]' in how_to_declare(inspection.known()["gelu.variant=erf"])
