@@ -1,6 +1,6 @@
 """Plumbline: checks a GPT-2 written from scratch, part by part, and says which line is wrong.
 
-The front door. It adds pytest's options, ``python -m plumbline`` and the public names, and imports nothing else of the
+The front executor. It adds pytest's options, ``python -m plumbline`` and the public names, and imports nothing else of the
 project until it is asked to: `harness` and `specs` are everyday names, and somebody's own packages must not be disturbed.
 """
 

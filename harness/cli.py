@@ -9,7 +9,7 @@ from typing import Any
 
 import harness.commands
 from harness.commands._command import Command
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.core.registry import scan
 from harness.project.variants import Project
 
@@ -17,14 +17,14 @@ USAGE_ERROR = 4
 
 
 def main(arguments: Sequence[str], project: tuple[dict[str, Any], str] = ({}, "")) -> int:
-    """Run one subcommand; 0 fine, 1 something is wrong with the subject, 4 wrong use (as pytest's).
+    """Run one subcommand; 0 fine, 1 something is wrong with the implementation, 4 wrong use (as pytest's).
 
     ``project``: the table ``[tool.plumbline]`` and its file; the commands find them as ``options.project``.
     """
     options = _parser().parse_args(arguments, argparse.Namespace(project=Project(*project)))
     try:
         return int(options.run(options) or 0)
-    except WrongUse as wrong:
+    except UsageError as wrong:
         print(f"plumbline: {wrong}", file=sys.stderr)
         return USAGE_ERROR
     except BrokenPipeError:

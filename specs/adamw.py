@@ -117,12 +117,12 @@ def zero_gradients(draw: st.DrawFn) -> Case:
 
 def agrees_on(trial: Trial, case: Case, what: str) -> float:
     exact, tolerance = trial.agreement(case)
-    return trial.close(trial.play(case).value, exact.value, tolerance.value, what)
+    return trial.close(trial.run(case).value, exact.value, tolerance.value, what)
 
 
 def rounds_like_the_reference_in_float32(trial: Trial) -> float:
     exact, tolerance = trial.agreement(dtype=torch.float32)
-    return trial.close(trial.play(dtype=torch.float32).outputs, exact.outputs, tolerance.outputs, "out")
+    return trial.close(trial.run(dtype=torch.float32).outputs, exact.outputs, tolerance.outputs, "out")
 
 
 def first_step_is_the_rate(trial: Trial) -> float:
@@ -239,7 +239,7 @@ CONTRACT = Contract(
     half_precision=False,
     tables_in_float32=True,  # 1 - beta**t of a float32 step counter, as torch's capturable form has it
     order=79,
-    deck_size=18,
+    case_count=18,
     optional_methods=OPTIONAL_METHODS,
     dialects=dialects(*CLASSES, getters=("get_adamw_cls", "run_get_adamw_cls")),
     measures=(Measure("state_bytes", "what it keeps beside each parameter", state_bytes, large_cases),),

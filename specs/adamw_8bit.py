@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Contract
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.strategies.tensors import make, parameters, seeds
 from reference_model.adamw import adamw
 from reference_model.adamw_8bit import adamw_8bit
@@ -225,12 +225,12 @@ def new_rate_counts_at_once(trial: Trial) -> float:
     """A rate of 0 stops it: neither a move nor decay."""
     *before, last = trial.case.calls
     stopped = with_calls(trial.case, *before, Call("set_lr", {"lr": 0.0}), last)
-    outputs = trial.play(stopped).outputs
+    outputs = trial.run(stopped).outputs
     return max(trial.close(a, b, 0.0, f"with a rate of 0, parameter {i},") for i, (a, b) in enumerate(zip(outputs[-1], outputs[-3], strict=True)))
 
 
 def state_is_small(trial: Trial) -> float:
-    each = trial.play(dtype=torch.float32, weigh=True).facts.get("bytes")
+    each = trial.run(dtype=torch.float32, weigh=True).facts.get("bytes")
     if each is None:
         raise NotOffered("what it holds cannot be weighed")
     numbers = trial.case.calls[0].arguments["params"][0].numel()
@@ -240,13 +240,13 @@ def state_is_small(trial: Trial) -> float:
     return beside / ENOUGH
 
 
-def memory_saved(trial: Trial) -> Fact | None:
+def memory_saved(trial: Trial) -> Measurement | None:
     """Against the two moments of four bytes that AdamW keeps."""
     fact = state_bytes(trial)
     assert fact.value is not None
     saved = 100 * (1 - fact.value / 8)
     total = 100 * (8 - fact.value) / 16
-    return Fact(f"its state takes {saved:.1f} % less than AdamW's 8 bytes; parameters, gradients and state together {total:.1f} % less",
+    return Measurement(f"its state takes {saved:.1f} % less than AdamW's 8 bytes; parameters, gradients and state together {total:.1f} % less",
                 fact.how, saved, "%")  # fmt: skip
 
 
@@ -261,7 +261,7 @@ CONTRACT = Contract(
     agrees=False,
     parts=("adamw",),
     order=95,
-    deck_size=6,
+    case_count=6,
     optional_methods=OPTIONAL_METHODS,
     dialects=dialects(*NAMES),
     measures=(

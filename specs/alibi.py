@@ -37,7 +37,7 @@ def penalties(trial: Trial, case: Case | None = None) -> torch.Tensor:
     Only that reaches the softmax of a causal row: a constant in a row does not, nor what the mask hides. One row for all
     queries [H, 1, T] and a leading axis of 1 broadcast to the same scores.
     """
-    value = trial.play(case).value
+    value = trial.run(case).value
     heads, time = ((case or trial.case).arguments[name] for name in ("n_heads", "time"))
     if not torch.is_tensor(value):
         raise Violation(f"the bias is a {type(value).__name__}, not a tensor")
@@ -67,7 +67,7 @@ def case_of(heads: int, time: int) -> Case:
 
 
 ROUNDINGS = 16
-"""Units of float32 of the largest number in play that a bias may be off: a slope by repeated products of up to eight
+"""Units of float32 of the largest number in run that a bias may be off: a slope by repeated products of up to eight
 ratios, times a distance, less the same for another distance."""
 
 
@@ -123,9 +123,9 @@ def any_order_of_lengths(trial: Trial) -> float:
     lengths = (time, time + 4, max(1, time - 1), time + 9, time, time + 2)
     each = [case_of(heads, length) for length in lengths]
     together = Case(tuple(call for case in each for call in case.calls), trial.case.dimensions, trial.case.family)
-    outputs, worst = trial.play(together, fresh=True).outputs, 0.0
+    outputs, worst = trial.run(together, fresh=True).outputs, 0.0
     for case, length, value in zip(each, lengths, outputs, strict=True):
-        alone = trial.play(case, fresh=True).value
+        alone = trial.run(case, fresh=True).value
         what = f"of lengths {', '.join(map(str, lengths))} one after the other, that of {length}"
         worst = max(worst, trial.close(value, alone, off(trial, length), what))
     return worst
@@ -150,7 +150,7 @@ CONTRACT = Contract(
     differentiable=False,
     agrees=False,
     order=44,
-    deck_size=24,
+    case_count=24,
     variants=(
         Variant(
             "one_series",

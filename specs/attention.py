@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, make, seeds, tensors
 from reference_model.attention import attention
@@ -106,7 +106,7 @@ def jacobian_is_causal(trial: Trial) -> float:
         trial.not_applicable()
     worst = 0.0
     for at in sorted({1, time // 2, time - 1} - {0}):
-        gradient: Any = trial.play(gradients=True, output_part=(1, 0, at)).gradients.get("x")
+        gradient: Any = trial.run(gradients=True, output_part=(1, 0, at)).gradients.get("x")
         if gradient is None or gradient.shape != x.shape:
             trial.not_applicable()  # a missing gradient is another claim's business
         bound: Any = trial.agreement(gradients=True)[1].gradients["x"]
@@ -220,7 +220,7 @@ def weights_sum_to_one(trial: Trial) -> float:
     width = a["x"].shape[-1]
     weight, constant = a["qkv_weight"].clone(), elsewhere(trial, a["out_weight"][0])
     weight[2 * width :] = 0
-    if a["qkv_bias"] is None:  # a subject without biases may have none given: the values come from a constant feature
+    if a["qkv_bias"] is None:  # an implementation without biases may have none given: the values come from a constant feature
         x = a["x"].clone()
         x[..., 0] = 1.0
         weight[2 * width :, 0] = constant
@@ -285,7 +285,7 @@ def shown(draw: st.DrawFn) -> Case:
     return _case(x, weights, dict(SHOWN), "positions for values")
 
 
-def weights_shown(trial: Trial) -> Fact:
+def weights_shown(trial: Trial) -> Measurement:
     """out[t, head] is the weights with which position t looks at the others."""
     theirs, ours = (
         out[0].unflatten(-1, (SHOWN["heads"], -1)).transpose(0, 1)[..., : SHOWN["time"]]

@@ -189,7 +189,7 @@ CONTRACT = Contract(
         "attention": {name: name for name in ("qkv_weight", "qkv_bias", "out_weight", "out_bias")},
         "mlp": {name: name for name in ("up_weight", "up_bias", "down_weight", "down_bias")},
     },
-    deck_size=32,
+    case_count=32,
     variants=(
         Variant(
             "post_norm",

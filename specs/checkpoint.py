@@ -112,7 +112,7 @@ def saved(trial: Trial) -> tuple[Script, int]:
 
 
 def stands(trial: Trial, script: Script) -> dict[str, Any]:
-    found: dict[str, Any] = trial.play(script.case()).value
+    found: dict[str, Any] = trial.run(script.case()).value
     return found
 
 
@@ -204,7 +204,7 @@ def step_comes_back(trial: Trial) -> None:
     script, run = saved(trial)
     script.load("latest", run)
     script.step()
-    step = trial.play(script.case()).value
+    step = trial.run(script.case()).value
     if step is None:
         raise NotOffered("load() returns no step")
     if step != BEFORE:
@@ -282,7 +282,7 @@ CONTRACT = Contract(
     differentiable=False,
     agrees=False,
     order=88,
-    deck_size=6,
+    case_count=6,
     dialects=tuple(Dialect("training code", save, (), lambda a: a, made=functools.partial(apart, load)) for save, load in PAIRS),
     sources=("torch's recipe for a general checkpoint", "Stanford's CS336 assignment 1, section 5.2"),
     claims=(

@@ -95,7 +95,7 @@ def given(trial: Trial, case: Case | None = None) -> Gradients:
 
 def returned(trial: Trial, case: Case | None = None) -> tuple[Gradients, torch.Tensor]:
     """(clipped, norm), checked to be of the promised kind, shape by shape."""
-    value: Any = trial.play(case).value
+    value: Any = trial.run(case).value
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         raise Violation("it must return the clipped gradients and the norm: (list, number)")
     clipped, norm = value
@@ -184,7 +184,7 @@ def as_long_as_the_limit(trial: Trial) -> float:
     limit, norm = trial.case.arguments["max_norm"], norm_of(given(trial))
     if norm <= limit:
         trial.not_applicable()
-    trial.play(
+    trial.run(
         trial.case.changed(max_norm=2 * norm)
     )  # judged by another claim: what it answers tells two mistakes apart
     clipped_norm = torch.tensor(norm_of(returned(trial)[0]), dtype=torch.float64)
@@ -195,7 +195,7 @@ def as_long_as_the_limit(trial: Trial) -> float:
 def each_is_scaled(trial: Trial) -> float:
     limit, norm = trial.case.arguments["max_norm"], norm_of(given(trial))
     if norm > limit:
-        trial.play(trial.case.changed(max_norm=2 * norm))  # as above
+        trial.run(trial.case.changed(max_norm=2 * norm))  # as above
     return clipped_as_expected(trial, "above the limit" if norm > limit else "below the limit")
 
 
@@ -294,7 +294,7 @@ CONTRACT = Contract(
         ),
     ),
     order=77,
-    deck_size=24,
+    case_count=24,
     sources=("Pascanu et al. 2013, section 3.2, algorithm 1", "torch.nn.utils.clip_grad_norm_"),
     claims=(
         Claim("every_gradient_comes_back", "as many gradients come back as went in, each in its shape and dtype",

@@ -115,7 +115,7 @@ class Grid:
 
 def rounded(trial: Trial, dtype: torch.dtype | None = None, case: Case | None = None) -> torch.Tensor:
     case = case or trial.case
-    return floating(trial.play(case, dtype=dtype or trial.dtype).value, x_of(case).shape, "forward()")
+    return floating(trial.run(case, dtype=dtype or trial.dtype).value, x_of(case).shape, "forward()")
 
 
 def inside_it_is_half_a_step_off(trial: Trial) -> float:
@@ -191,7 +191,7 @@ def negative_numbers_mirror_positive_ones(trial: Trial) -> float:
 
 def gradient_of(trial: Trial, case: Case, name: str = "x") -> tuple[torch.Tensor, torch.Tensor]:
     """The gradient of an x, and the cotangent that came in."""
-    answer = trial.play(case, gradients=True)
+    answer = trial.run(case, gradients=True)
     found = answer.gradients.get(name)
     if found is None:
         raise Violation("no gradient reaches x: rounding cuts it off; pass it straight through")
@@ -241,7 +241,7 @@ def followed(batches: Sequence[torch.Tensor], momentum: float = 1.0, kept: bool 
 
 def range_after(trial: Trial, *calls: Call) -> Range:
     """What range() says after these calls."""
-    found = trial.play(Case((trial.case.calls[0], *calls, RANGE))).value
+    found = trial.run(Case((trial.case.calls[0], *calls, RANGE))).value
     try:
         low, high = (float(value) for value in found)
     except (TypeError, ValueError):
@@ -298,7 +298,7 @@ def in_evaluation_the_range_stands_still(trial: Trial) -> float:
     first, second, _ = batches_of(trial)
     far = 100.0 * second
     worst = is_range(range_after(trial, TRAIN, forward(first), EVAL, forward(far)), followed([first]), "in evaluation the range moves")
-    out = trial.play(Case((trial.case.calls[0], TRAIN, forward(first), EVAL, forward(far)))).value.double()
+    out = trial.run(Case((trial.case.calls[0], TRAIN, forward(first), EVAL, forward(far)))).value.double()
     low, high = min(float(first.min()), 0.0), max(float(first.max()), 0.0)
     allowed, step = torch.full_like(out, ROUNDING * (high - low)), (high - low) / 255
     return max(worst, within(out, far.clamp(low, high), allowed, "in evaluation another range is used than the tracked one", step))
@@ -330,7 +330,7 @@ def no_gradient_through_the_range(trial: Trial) -> float:
     found, cotangent = gradient_of(trial, case, "x@3")
     allowed = 1e-5 * cotangent.abs() + 1e-12
     worst = within(found, cotangent, allowed, "in training the gradient of x goes through the range too; detach what is observed")
-    earlier = trial.play(case, gradients=True).gradients.get("x")
+    earlier = trial.run(case, gradients=True).gradients.get("x")
     if earlier is not None and bool((earlier != 0).any()):
         raise Violation("an earlier batch receives a gradient through the range; detach what is observed")
     return worst
@@ -339,7 +339,7 @@ def no_gradient_through_the_range(trial: Trial) -> float:
 def nothing_but_zeros_gives_zeros(trial: Trial) -> None:
     zeros = torch.zeros(4, 3, dtype=torch.float64)
     for calls in ((TRAIN, forward(zeros)), (TRAIN, forward(zeros), EVAL, forward(zeros))):
-        out = trial.play(Case((trial.case.calls[0], *calls))).value
+        out = trial.run(Case((trial.case.calls[0], *calls))).value
         if not bool((out == 0).all()):
             raise Violation("nothing but zeros does not give zeros", worst=f"0 becomes {float(out.reshape(-1)[0])}")
 
@@ -369,7 +369,7 @@ CONTRACT = Contract(
     agrees=False,
     half_precision=False,
     order=94,
-    deck_size=24,
+    case_count=24,
     variants=(
         Variant(
             "passes_everything",

@@ -33,14 +33,14 @@ def far_out(draw: st.DrawFn) -> Case:
 def odd_part_is_half_x(trial: Trial) -> float:
     """gelu(x) - gelu(-x) = x, for the tanh and the erf form alike, so gelu(x) - x/2 is even."""
     x = trial.case.arguments["x"]
-    here, mirrored = trial.play().value, trial.play(trial.case.changed(x=-x)).value
+    here, mirrored = trial.run().value, trial.run(trial.case.changed(x=-x)).value
     bound = trial.spread_of_value() + trial.spread_of_value(trial.case.changed(x=-x))
     return trial.close(here - mirrored, x.to(here.dtype), bound, "gelu(x) - gelu(-x)")
 
 
 def tails_are_right(trial: Trial) -> float:
     exact, tolerance = trial.agreement(gradients=True)
-    answer = trial.play(gradients=True)
+    answer = trial.run(gradients=True)
     worst = trial.close(answer.value, exact.value, tolerance.value, "out")
     return max(
         worst, trial.close(answer.gradients["x"], exact.gradients["x"], tolerance.gradients["x"], "the gradient of x")

@@ -76,7 +76,7 @@ def with_options(case: Case, **options: Any) -> Case:
 def returned(trial: Trial, case: Case | None = None, ended: bool = False) -> torch.Tensor:
     """The ids that came back: integers, the prompt first, and as many more as were asked for (fewer where all ``ended``)."""
     case = case or trial.case
-    value: Any = trial.play(case, fresh=True).value
+    value: Any = trial.run(case, fresh=True).value
     ids, number = case.arguments["ids"], case.arguments["max_new_tokens"]
     if not torch.is_tensor(value) or value.is_floating_point():
         raise Violation("it must return ids, a tensor of integers [batch, time + new]")
@@ -163,7 +163,7 @@ def calls_do_not_mix(trial: Trial) -> None:
     build, first = trial.case.calls
     config = build.arguments["config"]
     other = Call("generate", {**first.arguments, "ids": (first.arguments["ids"].flip(0) + 1) % config.vocab_size})
-    outputs = trial.play(replace(trial.case, calls=(build, first, other, first)), fresh=True).outputs
+    outputs = trial.run(replace(trial.case, calls=(build, first, other, first)), fresh=True).outputs
     alone = returned(trial, replace(trial.case, calls=(build, other)))
     if not torch.is_tensor(outputs[3]) or not torch.equal(outputs[3], outputs[1]):
         raise Violation("the same call once more, after another one, gives other ids")
@@ -315,7 +315,7 @@ def draws_from_the_candidates(trial: Trial) -> None:
 def draws_anew(trial: Trial) -> None:
     """A second call does not draw what the first drew: 1,500 rows alike by chance have a probability below 1e-200."""
     build, first = trial.case.calls
-    outputs = trial.play(replace(trial.case, calls=(build, first, first)), fresh=True).outputs
+    outputs = trial.run(replace(trial.case, calls=(build, first, first)), fresh=True).outputs
     returned(trial)
     if torch.is_tensor(outputs[2]) and torch.equal(outputs[1], outputs[2]):
         raise Violation("two calls one after the other draw the very same ids: is the generator seeded inside?")
@@ -356,7 +356,7 @@ CONTRACT = Contract(
     whole=METHODS,
     order=74,
     headline=True,
-    deck_size=14,
+    case_count=14,
     sources=("openai/gpt-2 src/sample.py", "Holtzman et al. 2020, section 3", "karpathy/nanoGPT model.py generate"),
     claims=(
         Claim("prompt_first", "the prompt comes back with as many ids as were asked for behind it", prompt_first,

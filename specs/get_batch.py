@@ -109,7 +109,7 @@ def pairs_of(trial: Trial, case: Case | None = None) -> list[tuple[torch.Tensor,
     """(x, y) of every call of a script, as int64 [batch, time]."""
     script = case or trial.case
     found = []
-    for call, value in zip(script.calls, trial.play(script, fresh=True).outputs, strict=True):
+    for call, value in zip(script.calls, trial.run(script, fresh=True).outputs, strict=True):
         found.append(pair_of(value, call.arguments["batch"], call.arguments["time"]))
     return found
 
@@ -176,7 +176,7 @@ def y_is_what_follows(trial: Trial) -> None:
 
 
 def ids_are_int64(trial: Trial) -> None:
-    for name, tensor in zip("xy", trial.play().value, strict=True):
+    for name, tensor in zip("xy", trial.run().value, strict=True):
         if tensor.dtype != torch.int64:
             stored = str(trial.case.arguments["tokens"].dtype).removeprefix("torch.")
             raise Violation(f"from data in {stored}, {name} is {tensor.dtype}; embeddings and losses need int64")
@@ -193,7 +193,7 @@ def every_start_equally_often(trial: Trial) -> None:
     """How often each start came up is binomial; rows that are drawn without putting back vary less, never more."""
     batch, time = trial.case.arguments["batch"], trial.case.arguments["time"]
     legal = len(trial.case.arguments["tokens"]) - time
-    trial.play(in_a_row(trial, 2), fresh=True)  # judged elsewhere: a short script tells mistakes apart sooner than a long one
+    trial.run(in_a_row(trial, 2), fresh=True)  # judged elsewhere: a short script tells mistakes apart sooner than a long one
     script = in_a_row(trial, -(-PER_START * legal // batch))
     counts = Counter(start for row in starts_of(trial, pairs_of(trial, script)) for start in row)
     draws = counts.total()
@@ -275,7 +275,7 @@ CONTRACT = Contract(
     draws=True,
     dialects=BATCHES,
     order=76,
-    deck_size=24,
+    case_count=24,
     sources=("karpathy/nanoGPT train.py, get_batch", "Stanford CS336, assignment 1, section 5.1"),
     claims=(
         Claim("rows_of_ids", "x and y are batch rows of time ids each", rows_of_ids, broken_by="time_before_batch"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.core.case import Case, Settings
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.implementation import Told
+from harness.core.implementation import MeasuredOutput
 from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import Config, parameter_count
 from reference_model.gpt2 import gpt2
@@ -158,7 +158,7 @@ def linear_in_the_final_norm(trial: Trial) -> float:
 
 def parameter_count_by_formula(trial: Trial) -> None:
     """Weights are drawn once per size, so this is about what the module has, the tied head counted once."""
-    counted, config = trial.play().facts.get("parameters"), trial.case.arguments["config"]
+    counted, config = trial.run().facts.get("parameters"), trial.case.arguments["config"]
     if counted is None:
         raise NotOffered("a function has no parameters of its own")
     width, layers = config.width, config.layers
@@ -185,8 +185,8 @@ def parameter_count_by_formula(trial: Trial) -> None:
         raise Violation(f"it trains {counted:,.0f} numbers where a GPT-2 of these sizes has {expected:,}{why if untied else ''}")
 
 
-def miscounts(call: Any, method: str, arguments: Any, request: Any) -> Told:
-    return Told(call(arguments), {"parameters": 1.0})
+def miscounts(call: Any, method: str, arguments: Any, request: Any) -> MeasuredOutput:
+    return MeasuredOutput(call(arguments), {"parameters": 1.0})
 
 
 CONFIG = (
@@ -229,7 +229,7 @@ CONTRACT = Contract(
         "token_embedding": {"weight": "token_embedding"},
         "learned_positions": {"weight": "position_embedding"},
     },
-    deck_size=25,
+    case_count=25,
     sources=("Radford et al. 2018, section 3.1", "Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py model"),
     workloads=workloads.MODEL,
     claims=(

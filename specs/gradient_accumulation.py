@@ -84,8 +84,8 @@ def batches_of(case: Case) -> Batches:
 
 
 def against(trial: Trial, case: Case, what: str) -> float:
-    """The gradients that the subject left in the model, against those of the reference."""
-    found, expected = trial.play(case).value, trial.expect(case).value
+    """The gradients that the implementation left in the model, against those of the reference."""
+    found, expected = trial.run(case).value, trial.expect(case).value
     present = {name for name, gradient in found.items() if gradient is not None}
     if not present:
         raise Violation("no gradient is left in the model, and no parameter has moved")
@@ -123,7 +123,7 @@ def empty_one_counts_for_nothing(trial: Trial) -> float:
 
 def order_does_not_matter(trial: Trial) -> float:
     model, batches = trial.case.calls[0].arguments["model"], batches_of(trial.case)
-    found, turned = (trial.play(script(model, order, "")).value for order in (batches, [*batches[1:], batches[0]]))
+    found, turned = (trial.run(script(model, order, "")).value for order in (batches, [*batches[1:], batches[0]]))
     largest = max(float(gradient.abs().max()) for gradient in found.values() if gradient is not None)
     pairs = ((name, gradient, turned[name]) for name, gradient in found.items() if gradient is not None)
     return max(trial.close(b, a, SINGLE * largest, f"with the micro-batches in another order, the gradient of {n}") for n, a, b in pairs)
@@ -132,7 +132,7 @@ def order_does_not_matter(trial: Trial) -> float:
 def losses(trial: Trial) -> tuple[Any, Any]:
     """What is returned for the loss, and what it must be."""
     asked = replace(trial.case, calls=(trial.case.calls[0], LOSS))
-    return trial.play(asked).value, trial.expect(asked).value
+    return trial.run(asked).value, trial.expect(asked).value
 
 
 def loss_is_that_of_all(trial: Trial) -> float:
@@ -183,7 +183,7 @@ CONTRACT = Contract(
     agrees=False,
     parts=("lm_loss",),
     order=86,
-    deck_size=6,
+    case_count=6,
     dialects=DIALECTS,
     sources=("Radford et al. 2018, section 3.1, equation 1", "huggingface.co/blog/gradient_accumulation"),
     claims=(

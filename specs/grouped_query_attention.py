@@ -198,7 +198,7 @@ CONTRACT = Contract(
     invalid=indivisible,
     rows=("x",),
     order=52,
-    deck_size=26,
+    case_count=26,
     roundings=(
         Edit(grouped_query_attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),
     ),

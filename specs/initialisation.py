@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Settings
 from harness.core.claim import Claim, NotOffered, Trial, Violation
-from harness.core.contract import Argument, Contract, Dialect, Signature, Variant, Whole
+from harness.core.contract import Argument, Contract, Dialect, Signature, Variant, WholeModel
 from harness.core.tree import leaves, map_leaves
 from harness.numerics.statistics import binomial_two_sided, chi_square_two_sided, normal_two_sided
 from harness.strategies.tensors import seeds
@@ -58,7 +58,7 @@ def drawn(trial: Trial, again: bool = False) -> Mapping[str, Any]:
     """The weights, checked to have the contract's form. ``again``: of another seed."""
     seed = trial.case.calls[0].arguments["seed"]
     case = seeded(trial.case, (seed + 7_777) % 2**31) if again else trial.case
-    value, expected = trial.play(case).value, trial.expect(case).value
+    value, expected = trial.run(case).value, trial.expect(case).value
     theirs = dict(leaves(value))
     for path, leaf in leaves(expected):
         other = theirs.get(path)
@@ -273,7 +273,7 @@ def first_loss_is_that_of_chance(trial: Trial) -> float:
 
     def loss(at: int) -> float:
         case = seeded(trial.case, at, Call("logits", {"ids": ids}))
-        logits = trial.play(case).value
+        logits = trial.run(case).value
         if not torch.is_tensor(logits) or logits.shape != (*ids.shape, config.vocab_size):
             raise Violation("logits must be [batch, time, vocab_size]")
         return float(torch.nn.functional.cross_entropy(logits.double().flatten(0, 1), targets.flatten()))
@@ -285,7 +285,7 @@ def first_loss_is_that_of_chance(trial: Trial) -> float:
     return abs(found - chance) / 0.1
 
 
-# how it is played on what people have --------------------------------------------------------------------------------
+# how it is run on what people have --------------------------------------------------------------------------------
 
 
 def of_a_module(make: Callable[..., Any]) -> type:
@@ -362,13 +362,13 @@ CONTRACT = Contract(
     agrees=False,
     optional_methods=frozenset({"logits"}),
     dialects=FUNCTIONS,
-    whole=Whole("gpt2", of_a_module),
+    whole=WholeModel("gpt2", of_a_module),
     variants=(
         Variant("torch_default", "You start from what torch.nn draws: embeddings N(0, 1), linear layers uniform within 1/sqrt(in); GPT-2 draws "
                 "N(0, 0.02).", ()),
     ),
     order=73,
-    deck_size=CASES,
+    case_count=CASES,
     sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py", "karpathy/nanoGPT model.py _init_weights"),
     claims=(
         Claim("matrices_are_normal", "matrices and the token embedding are N(0, 0.02)", matrices_are_normal, broken_by="a_tenth_for_a_fiftieth",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import make, seeds
@@ -136,7 +136,7 @@ def with_threshold(case: Case, threshold: float) -> Case:
 
 
 def coded(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Whole numbers of steps, and the step of each row: its largest number over 127."""
+    """WholeModel numbers of steps, and the step of each row: its largest number over 127."""
     step = rows.abs().amax(1, keepdim=True) / 127
     step = torch.where(step > 0, step, torch.ones_like(step))
     return (rows / step).round(), step
@@ -156,7 +156,7 @@ def by_integers(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
 def out_of(trial: Trial, case: Case | None = None) -> torch.Tensor:
     """What comes out, as rows."""
     x, weight, *_ = asked(case or trial.case)
-    out = trial.play(case).value
+    out = trial.run(case).value
     if not torch.is_tensor(out) or out.shape != (*x.shape[:-1], len(weight)):
         found = list(out.shape) if torch.is_tensor(out) else f"a {type(out).__name__}"
         raise Violation(f"out has shape {found}, not {[*x.shape[:-1], len(weight)]}")
@@ -225,7 +225,7 @@ def with_threshold_zero_nothing_of_x_is_rounded(trial: Trial) -> float:
     given = case.cast(trial.dtype)
     x, weight, bias, _ = asked(given)
     expected = x.double() @ weight.double().T + (0.0 if bias is None else bias.double())
-    out = trial.play(case).value
+    out = trial.run(case).value
     return trial.close(out.double(), expected, bound(trial, case), "with threshold 0, out")
 
 
@@ -233,7 +233,7 @@ def the_gradient_is_that_of_the_dequantized_weight(trial: Trial) -> float:
     """Of ordinary and outlier columns alike, as if x had not been rounded."""
     case = trial.case.cast(trial.dtype)
     _, weight, *_ = asked(case)
-    answer = trial.play(gradients=True)
+    answer = trial.run(gradients=True)
     found = answer.gradients.get("x")
     if found is None:
         raise Violation("no gradient reaches x: rounding cuts it off; pass it on as if x had not been rounded")
@@ -276,8 +276,8 @@ def an_earlier_call_changes_nothing(trial: Trial) -> float:
     build, forward = trial.case.calls
     outlier = x.abs().reshape(-1, x.shape[-1]).amax(0) >= threshold
     other = Call("forward", {"x": (0.5 * x.masked_fill(outlier, 0.0)).flip(0)})
-    after = trial.play(replace(trial.case, calls=(build, other, forward))).value
-    return trial.close(after, trial.play().value, bound(trial), "after a call with other numbers, out")
+    after = trial.run(replace(trial.case, calls=(build, other, forward))).value
+    return trial.close(after, trial.run().value, bound(trial), "after a call with other numbers, out")
 
 
 def half_precision_is_kept(trial: Trial) -> float:
@@ -309,15 +309,15 @@ def whole_cases(draw: st.DrawFn) -> Case:
     return script(x, weight, make("small integers", (4,), seed + 2), draw(st.sampled_from((6.0, INFINITY))), "16 bit", rows=3)
 
 
-def memory(trial: Trial) -> Fact | None:
+def memory(trial: Trial) -> Measurement | None:
     """Bytes per weight, everything that the layer holds counted, for 256 x 512 float32 weights."""
     weight = make("normal", (256, 512), 3)
     case = script(make("normal", (2, 512), 4), weight, None, 6.0, "measured")
-    held = trial.play(case, dtype=torch.float32, weigh=True).facts.get("bytes")
+    held = trial.run(case, dtype=torch.float32, weigh=True).facts.get("bytes")
     if held is None:
         return None
     each = held / weight.numel()
-    return Fact(
+    return Measurement(
         sentence=f"A weight takes {each:.3f} bytes, {each / 4:.1%} of float32.",
         how="everything that a layer of 256 x 512 float32 weights holds after one forward pass, weighed",
         value=each,
@@ -345,7 +345,7 @@ CONTRACT = Contract(
     leading_axes=("x",),
     half_precision=False,
     order=92,
-    deck_size=24,
+    case_count=24,
     variants=(
         Variant(
             "zero_means_none",

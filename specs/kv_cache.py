@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, Crashed, NotOffered, Trial, Violation
 from harness.core.contract import Contract, Variant
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
 from harness.strategies.tensors import make
 from reference_model.kv_cache import kv_cache
@@ -54,7 +54,7 @@ def overflow_is_refused_or_slid(trial: Trial) -> float | None:
     if answer.crash is not None and trial.case.calls[-1].method == "extend":
         raise NotOffered(f"it refuses a piece that does not fit ({answer.crash.error})")
     exact, _ = trial.agreement()
-    out = joined(trial.case, trial.play().outputs)
+    out = joined(trial.case, trial.run().outputs)
     return trial.close(out, joined(trial.case, exact.outputs), bound(trial, trial.case), f"with {trial.case.family}, out")
 
 
@@ -75,7 +75,7 @@ def memory_cases(draw: st.DrawFn) -> Case:
     return Case((build, Call("prefill", {"x": x[:, : m["time"]].clone()}), *steps), dict(m), "normal")
 
 
-def memory(trial: Trial) -> Fact:
+def memory(trial: Trial) -> Measurement:
     """Bytes held beyond those of the empty cache, against 2 x batch x positions x width numbers."""
     m, size = MEASURED, torch.finfo(trial.dtype).bits // 8
     empty = bytes_after(trial, trial.case, 1, trial.dtype)
@@ -91,7 +91,7 @@ def memory(trial: Trial) -> Fact:
     how = "grows with the sequence" if grows else "is there for the whole context from the start"
     ratio = held / right
     told = f"its memory {how}: {held:g} bytes are held, {ratio:.3g} of the {right:g} that keys and values need"
-    return Fact(
+    return Measurement(
         told,
         "bytes of every tensor it can reach, minus those after build(); keys and values need 2 x batch x positions x width numbers",
         per_position,
@@ -111,7 +111,7 @@ CONTRACT = Contract(
     invalid=unusable,
     differentiable=False,
     order=72,
-    deck_size=18,
+    case_count=18,
     variants=(
         Variant(
             SLIDING,

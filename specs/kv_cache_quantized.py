@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, Crashed, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.numerics.tolerance import EPSILON
 from harness.strategies.tensors import make
 from reference_model.kv_cache_quantized import kv_cache_quantized
@@ -114,7 +114,7 @@ def kept_within_the_bound(trial: Trial) -> float:
 
 
 def _kept(trial: Trial, case: Case) -> float:
-    found = trial.play(case.followed_by(CONTENTS)).value
+    found = trial.run(case.followed_by(CONTENTS)).value
     if not isinstance(found, (tuple, list)) or len(found) != 2:
         raise Violation(f"contents() must return the keys and the values, not a {type(found).__name__}")
     _, k, v = exact_heads(trial, case)
@@ -159,7 +159,7 @@ def _attends(trial: Trial, case: Case) -> float:
     whole, error = ((t.transpose(1, 2).flatten(2)) for t in (weights @ v, slack))
     expected = whole @ a["out_weight"].T + (0 if a["out_bias"] is None else a["out_bias"])
     bound = error @ a["out_weight"].abs().T + 64 * EPSILON[trial.dtype] * (expected.abs().max() + error.max())
-    out = joined(case, trial.play(case).outputs).double()
+    out = joined(case, trial.run(case).outputs).double()
     ratio = _ratio((out - expected).abs(), bound)
     if float(ratio.max()) > 1:
         at = [int(i) for i in torch.unravel_index(ratio.argmax(), ratio.shape)]
@@ -178,7 +178,7 @@ def rows_are_independent(trial: Trial) -> float:
         x[-1] *= 1000
         calls.append(call.with_arguments({"x": x}))
     beside = replace(trial.case, calls=tuple(calls))
-    found, (_, k, v) = trial.play(beside.followed_by(CONTENTS)).value, exact_heads(trial, beside)
+    found, (_, k, v) = trial.run(beside.followed_by(CONTENTS)).value, exact_heads(trial, beside)
     bits, worst = beside.calls[0].arguments["bits"], 0.0
     for name, exact, kept in (("keys", k, found[0]), ("values", v, found[1])):
         bound = allowed(trial, exact[:-1], bits)
@@ -191,7 +191,7 @@ def rows_are_independent(trial: Trial) -> float:
 
 def nothing_stays_nothing(trial: Trial) -> float:
     """A vector of zeros has no range; it comes back as zeros, and no number is nan."""
-    answer = trial.play(trial.case.followed_by(CONTENTS))
+    answer = trial.run(trial.case.followed_by(CONTENTS))
     for call, output in zip(trial.case.calls, answer.outputs, strict=False):
         if call.method in PIECES and not bool(torch.isfinite(output).all()):
             raise Violation(f"{call.method}() of positions of zeros is not finite")
@@ -227,7 +227,7 @@ def memory_cases(draw: st.DrawFn) -> Case:
     return Case(calls, dict(m), "normal")
 
 
-def memory(trial: Trial, dtypes: Sequence[torch.dtype] = (torch.bfloat16,)) -> Fact:
+def memory(trial: Trial, dtypes: Sequence[torch.dtype] = (torch.bfloat16,)) -> Measurement:
     """A cache of 16-bit numbers over what is held beyond the empty cache, by bits."""
     m, series = MEASURED, {}
     plain = 2.0 * m["batch"] * (m["time"] + 1) * m["width"] * 2
@@ -235,7 +235,7 @@ def memory(trial: Trial, dtypes: Sequence[torch.dtype] = (torch.bfloat16,)) -> F
         case = _with_bits(trial.case, bits)
         held = bytes_after(trial, case, 3, dtypes[0]) - bytes_after(trial, case, 1, dtypes[0])
         series[f"{bits} bits"] = plain / held
-    return Fact(
+    return Measurement(
         f"in 3 bits keys and values take {series['3 bits']:.3g} times less memory than in 16 bits ({series['4 bits']:.3g} in 4, "
         f"{series['8 bits']:.3g} in 8)",
         "bytes of 16-bit keys and values over those of every tensor held beyond build(), two heads of 128 features, bfloat16",
@@ -263,7 +263,7 @@ CONTRACT = Contract(
     differentiable=False,
     agrees=False,
     order=93,
-    deck_size=16,
+    case_count=16,
     sources=("Liu et al. 2024 (KIVI), section 3", "Sheng et al. 2023 (FlexGen), section 5"),
     measures=(Measure("memory", "how much less memory it takes than 16-bit numbers, by bits", memory, memory_cases),),
     claims=(

@@ -43,7 +43,7 @@ def unchanged_by_a_shift(trial: Trial) -> float:
     x = trial.case.arguments["x"]
     shifted = trial.case.changed(x=x + 3.0)
     bound = trial.spread_of_value() + trial.spread_of_value(shifted)
-    return trial.close(trial.play(shifted).value, trial.play().value, bound, "after adding 3 to every x, out")
+    return trial.close(trial.run(shifted).value, trial.run().value, bound, "after adding 3 to every x, out")
 
 
 def unchanged_by_a_scale(trial: Trial) -> float:
@@ -51,22 +51,22 @@ def unchanged_by_a_scale(trial: Trial) -> float:
     x, eps = trial.case.arguments["x"], trial.case.arguments["eps"]
     scaled, eased = trial.case.changed(x=x * 4.0), trial.case.changed(eps=eps / 16.0)
     bound = trial.spread_of_value(scaled) + trial.spread_of_value(eased)
-    return trial.close(trial.play(scaled).value, trial.play(eased).value, bound, "with x times 4 against eps / 16, out")
+    return trial.close(trial.run(scaled).value, trial.run(eased).value, bound, "with x times 4 against eps / 16, out")
 
 
 def over_the_last_axis_only(trial: Trial) -> float:
     """Each position alone gives what it gives among the others."""
-    x, whole = trial.case.arguments["x"], trial.play().value
+    x, whole = trial.case.arguments["x"], trial.run().value
     if x.shape[:-1].numel() < 2:
         trial.not_applicable()
     alone = trial.case.changed(x=x[-1:, -1:])
     bound = trial.spread_of_value() + trial.spread_of_value(alone)
-    return trial.close(trial.play(alone).value, whole[-1:, -1:], bound, "the last position alone, out")
+    return trial.close(trial.run(alone).value, whole[-1:, -1:], bound, "the last position alone, out")
 
 
 def stable_at_a_large_mean(trial: Trial) -> float:
     exact, tolerance = trial.agreement(dtype=torch.float32)
-    return trial.close(trial.play(dtype=torch.float32).value, exact.value, tolerance.value, "in float32, out")
+    return trial.close(trial.run(dtype=torch.float32).value, exact.value, tolerance.value, "in float32, out")
 
 
 def half_precision_statistics_in_float32(trial: Trial) -> float:

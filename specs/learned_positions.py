@@ -63,12 +63,12 @@ def equals_rows(trial: Trial) -> float:
     one_hot = (positions.unsqueeze(-1) == torch.arange(weight.shape[0])).double()
     rows = (one_hot @ weight.to(trial.dtype).double()).to(trial.dtype)
     _, tolerance = trial.agreement()
-    return trial.close(trial.play().value, rows, tolerance.value, "against row weight[position], out")
+    return trial.close(trial.run().value, rows, tolerance.value, "against row weight[position], out")
 
 
 def offset_continues(trial: Trial) -> float:
     """In two parts, as with a cache: the second part starts where the first stopped, at every cut."""
-    positions, whole, worst = trial.case.arguments["positions"], trial.play().value, 0.0
+    positions, whole, worst = trial.case.arguments["positions"], trial.run().value, 0.0
     time = positions.shape[-1]
     if time < 2:
         trial.not_applicable()
@@ -76,20 +76,20 @@ def offset_continues(trial: Trial) -> float:
         rest = trial.case.changed(positions=positions[..., cut:].contiguous())
         bound = trial.spread_of_value() + trial.spread_of_value(rest)
         what = f"positions {cut} to {time - 1} of {time} on their own, out"
-        worst = max(worst, trial.close(trial.play(rest).value, whole[..., cut:, :], bound, what))
+        worst = max(worst, trial.close(trial.run(rest).value, whole[..., cut:, :], bound, what))
     return worst
 
 
 def every_row_has_its_own(trial: Trial) -> float:
     """[batch, time] is the same as its rows [time] one by one."""
-    positions, whole, worst = trial.case.arguments["positions"], trial.play().value, 0.0
+    positions, whole, worst = trial.case.arguments["positions"], trial.run().value, 0.0
     if positions.dim() < 2:
         trial.not_applicable()
     for row in range(positions.shape[0]):
         alone = trial.case.changed(positions=positions[row].clone())
         bound = trial.spread_of_value() + trial.spread_of_value(alone)
         what = f"row {row} as a sequence [time], out"
-        worst = max(worst, trial.close(trial.play(alone).value, whole[row], bound, what))
+        worst = max(worst, trial.close(trial.run(alone).value, whole[row], bound, what))
     return worst
 
 

@@ -107,8 +107,8 @@ def weights_are_not_remembered(trial: Trial) -> float:
     """A second call with another weight and another x of the same shapes gives what it gives alone."""
     a = trial.case.arguments
     other = trial.case.changed(weight=elsewhere(trial, a["weight"]), x=elsewhere(trial, a["x"], 2.0))
-    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
-    alone = trial.play(other, fresh=True).value
+    second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    alone = trial.run(other, fresh=True).value
     return trial.close(second, alone, trial.spread_of_value(other), "after a call with another weight, out")
 
 
@@ -132,7 +132,7 @@ CONTRACT = Contract(
     leading_axes=("x",),
     dialects=(CS336_LINEAR, PICO_LINEAR,),
     order=16,
-    deck_size=26,
+    case_count=26,
     sources=("torch.nn.Linear", "openai/gpt-2 src/model.py conv1d, with the weight the other way round"),
     workloads=workloads.LINEAR,
     claims=(

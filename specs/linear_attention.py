@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import make, seeds
@@ -139,14 +139,14 @@ def state_is_not_remembered(trial: Trial) -> float:
     """A second sequence of the same sizes gives what it gives alone."""
     a = trial.case.arguments
     other = trial.case.changed(k=a["k"].flip(-2), v=0.5 - a["v"])
-    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
     return trial.close(second, output(trial, other), trial.spread_of_value(other), "after another sequence, out")
 
 
 LENGTHS = (128, 512, 2048)
 
 
-def cost(trial: Trial) -> Fact:
+def cost(trial: Trial) -> Measurement:
     """Seconds of one call over lengths, the best of three each."""
     series = {}
     for length in LENGTHS:
@@ -154,12 +154,12 @@ def cost(trial: Trial) -> Fact:
         case, seconds = Case.of({"q": q, "k": k, "v": v}), []
         for _ in range(3):
             start = clock.perf_counter()
-            trial.play(case, dtype=torch.float32, fresh=True)
+            trial.run(case, dtype=torch.float32, fresh=True)
             seconds.append(clock.perf_counter() - start)
         series[f"T = {length}"] = min(seconds)
     first, last = series[f"T = {LENGTHS[0]}"], series[f"T = {LENGTHS[-1]}"]
     power = math.log(last / first) / math.log(LENGTHS[-1] / LENGTHS[0])
-    return Fact(
+    return Measurement(
         f"from {LENGTHS[0]} to {LENGTHS[-1]} positions its time grows as T^{power:.2f}; the parallel form's grows as T^2 in the end",
         "best of three calls each, float32, one row of two heads of 16 features",
         power,
@@ -182,7 +182,7 @@ CONTRACT = Contract(
     cases=cases,
     rows=("q", "k", "v"),
     order=54,
-    deck_size=24,
+    case_count=24,
     variants=(
         Variant("epsilon", "1e-6 is added to the denominator, as in fast-transformers; the paper has none.",
                 (Edit(linear_attention, RESULT, "return numerator / (denominator + 1e-6)"),)),

@@ -173,7 +173,7 @@ def every_position_weighs_the_same(trial: Trial) -> float:
 def gradient_is_softmax_less_one_hot(trial: Trial) -> float:
     a, counted = trial.case.arguments, _counted(trial.case)
     _, bound = trial.agreement(gradients=True)
-    answer = trial.play(gradients=True)
+    answer = trial.run(gradients=True)
     actual = answer.gradients.get("logits")
     if actual is None or not torch.is_tensor(answer.value) or answer.value.dim():
         trial.not_applicable()  # a missing gradient is another claim's business, and so is what is no single number
@@ -189,7 +189,7 @@ def holds_at_large_logits(trial: Trial) -> float:
     worst = 0.0
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
         exact, bound = trial.agreement(dtype=dtype, gradients=True)
-        answer = trial.play(dtype=dtype, gradients=True)
+        answer = trial.run(dtype=dtype, gradients=True)
         if not bool(torch.isfinite(answer.value).all()):
             raise Violation(
                 f"in {dtype} the loss of logits of 1e4 is not finite: exponentials overflow, or the logarithm of 0 is taken"
@@ -213,8 +213,8 @@ def counts_are_not_remembered(trial: Trial) -> float:
     targets = a["targets"].clone()
     targets[tuple(counted.nonzero()[0].tolist())] = a["ignore_index"]
     other = trial.case.changed(targets=targets)
-    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
-    alone = trial.play(other, fresh=True).value
+    second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    alone = trial.run(other, fresh=True).value
     return trial.close(second, alone, trial.spread_of_value(other), "after a call that ignored fewer targets, the loss")
 
 
@@ -238,7 +238,7 @@ CONTRACT = Contract(
         Edit(lm_loss, "return kept.sum() / count.clamp(min=1)", "return (1.0 + 2.0**-24) * kept.sum() / count.clamp(min=1)"),
     ),
     order=75,
-    deck_size=26,
+    case_count=26,
     sources=("Radford et al. 2018, section 3.1, equation 1", "torch.nn.functional.cross_entropy"),
     claims=(
         Claim("log_sum_exp_less_the_target", "it is the mean of logsumexp(logits) less the target's logit", log_sum_exp_less_the_target,

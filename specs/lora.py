@@ -20,7 +20,7 @@ CONTRACT = Contract(
     order=80,
     headline=True,
     optional_methods=OPTIONAL_METHODS,
-    deck_size=32,
+    case_count=32,
     sources=("Hu et al. 2021, section 4.1, equation 3", "microsoft/LoRA loralib/layers.py Linear"),
     measures=MEASURES,
     workloads=workloads.adapters(rank_stabilised=False),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
 from harness.numerics.tolerance import EPSILON
 from harness.strategies.shapes import distinct_sizes
@@ -127,7 +127,7 @@ def weights_sum_to_one(trial: Trial) -> float:
 RANKS, POSITIONS, DRAWS = (4, 16, 64), 64, 8
 
 
-def gradient_variance(trial: Trial) -> Fact:
+def gradient_variance(trial: Trial) -> Measurement:
     """Mean squared gradients of q, k and v with drawn projections, over those with the identity (full attention)."""
     size, heads = 8, 2
     shape, totals = (1, heads, POSITIONS, size), dict[str, float]()
@@ -139,14 +139,14 @@ def gradient_variance(trial: Trial) -> Fact:
             q, k, v = (make("normal", shape, 100 * draw + i) for i in range(3))
             e, f = (make("normal", (rank, POSITIONS), 100 * draw + i) / math.sqrt(rank) for i in (3, 4)) if rank else (identity, identity)
             given = {"q": q, "k": k, "v": v, "key_projection": e.clone(), "value_projection": f.clone()}
-            gradients = trial.play(Case.of(given), gradients=True).gradients
+            gradients = trial.run(Case.of(given), gradients=True).gradients
             for name in "qkv":
                 squares[rank][name] += float(gradients[name].pow(2).mean()) / DRAWS
     for rank in RANKS:
         for name in "qkv":
             totals[f"{name}, rank {rank}"] = squares[rank][name] / squares[0][name]
     shown = ", ".join(f"{totals[f'v, rank {rank}']:.3g} at rank {rank}" for rank in RANKS)
-    return Fact(
+    return Measurement(
         f"the gradient of the values varies as much as with full attention times {shown}, of {POSITIONS} positions",
         f"mean squared gradients over {DRAWS} draws of normal q, k, v and projections of variance 1/R, over those with the identity",
         totals[f"v, rank {RANKS[0]}"],
@@ -175,7 +175,7 @@ CONTRACT = Contract(
     invalid=unusable,
     rows=("q", "k", "v"),
     order=55,
-    deck_size=24,
+    case_count=24,
     roundings=(
         Edit(low_rank_attention, "scale = 1.0 / math.sqrt(q.shape[-1])", "scale = (1.0 + 2.0**-24) / math.sqrt(q.shape[-1])"),
     ),

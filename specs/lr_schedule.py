@@ -57,7 +57,7 @@ def run(step: int, warmup: int, total: int, peak: float, floor: float) -> Case:
 
 
 class Rates:
-    """The rates of some steps of the case's run. ``at`` is asked for any of them; the landmarks are always played."""
+    """The rates of some steps of the case's run. ``at`` is asked for any of them; the landmarks are always run."""
 
     def __init__(self, trial: Trial) -> None:
         self.trial, a = trial, trial.case.arguments
@@ -69,7 +69,7 @@ class Rates:
             self.at(step)
 
     def at(self, step: int) -> float:
-        rate = self.trial.play(self.trial.case.changed(step=step)).value
+        rate = self.trial.run(self.trial.case.changed(step=step)).value
         if not torch.is_tensor(rate) or rate.shape != ():
             raise Violation("the rate of a step is one number")
         return float(rate)
@@ -211,7 +211,7 @@ CONTRACT = Contract(
         ),
     ),
     order=78,
-    deck_size=10,
+    case_count=10,
     sources=("Loshchilov & Hutter 2017, equation 5", "Vaswani et al. 2017, section 5.3", "transformers get_cosine_schedule_with_warmup"),
     claims=(
         Claim("warms_up_from_zero", "in warm-up the rate is the peak's share of the steps done", warms_up_from_zero,

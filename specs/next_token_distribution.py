@@ -171,7 +171,7 @@ def the_most_likely_always_stays(trial: Trial) -> None:
             if answer.crash is not None and dtype in (torch.bfloat16, torch.float16):
                 refused = answer.crash.error
                 continue
-            value = trial.play(case, dtype=dtype).value.float()
+            value = trial.run(case, dtype=dtype).value.float()
             tried += 1
             told = str(dtype).removeprefix("torch.")
             if not bool(torch.isfinite(value).all()):
@@ -264,7 +264,7 @@ CONTRACT = Contract(
     rows=("logits",),
     differentiable=False,
     order=72,
-    deck_size=32,
+    case_count=32,
     variants=(
         Variant(
             "top_p_first",

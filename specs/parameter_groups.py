@@ -43,7 +43,7 @@ class Groups:
     """What became of every parameter of the case's model."""
 
     def __init__(self, trial: Trial) -> None:
-        self.found: dict[str, list[float]] = trial.play().value
+        self.found: dict[str, list[float]] = trial.run().value
         model = trial.case.calls[0].arguments["model"].load()
         self.parameters = dict(model.named_parameters())
         self.trained = [name for name, parameter in self.parameters.items() if parameter.requires_grad]
@@ -144,7 +144,7 @@ CONTRACT = Contract(
     differentiable=False,
     agrees=False,
     order=84,
-    deck_size=16,
+    case_count=16,
     dialects=(*CONFIGURING, *(_dialect(name, "model") for name in NAMES)),
     variants=(
         Variant(

@@ -112,7 +112,7 @@ def widths_of(trial: Trial, case: Case, steps: Iterable[int], **options: Any) ->
     calls = tuple(case.changed(step=step).calls[-1] for step in steps)
     answered = [Earlier("call", back=back) for back in reversed(range(len(calls)))]
     together = ours("specs.quantization_schedule:in_order", widths=answered)
-    return [as_width(value) for value in trial.play(replace(case, calls=(*calls, together)), **options).value]
+    return [as_width(value) for value in trial.run(replace(case, calls=(*calls, together)), **options).value]
 
 
 def in_order(widths: list[Any]) -> list[Any]:
@@ -217,7 +217,7 @@ def a_run_of_no_steps_is_defined(trial: Trial) -> None:
     answer = trial.attempt()
     if answer.crash is not None and answer.crash.kind == "raised" and answer.crash.error != ZERO_DIVISION:
         return
-    found = as_width(trial.play().value)
+    found = as_width(trial.run().value)
     if found not in USUAL["bits"]:
         raise Violation(f"of a run of no steps it says {found} bits; there are {list(USUAL['bits'])} only")
 
@@ -262,7 +262,7 @@ CONTRACT = Contract(
         ),
     ),
     order=96,
-    deck_size=12,
+    case_count=12,
     sources=(
         "DeepSpeed, Mixture of Quantization (16 bits first, then 8 by a schedule); compression's schedule_offset",
         "torchtune fake_quant_after_n_steps",

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case, Earlier
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
 from harness.strategies.tensors import make, seeds, tensors
 from reference_model.quantize_4bit import code_book, pack, quantize_4bit, unpack
@@ -175,13 +175,13 @@ class Allowed:
 def came_back(trial: Trial, case: Case | None = None, **options: Any) -> torch.Tensor:
     """What dequantize() made of it, checked to be a number for each element of x."""
     case = case or trial.case
-    return floating(trial.play(case, **options).value, given(case)["x"].shape)
+    return floating(trial.run(case, **options).value, given(case)["x"].shape)
 
 
 def packed_of(trial: Trial, case: Case | None = None) -> torch.Tensor:
     """The bytes that quantize() returned, in a row."""
     case = case or trial.case
-    parts = trial.play(case).outputs[1]
+    parts = trial.run(case).outputs[1]
     if not isinstance(parts, (list, tuple)) or len(parts) < 2:
         raise Violation(f"quantize() must return (packed, scale); it returns a {type(parts).__name__}")
     packed = parts[0]
@@ -416,7 +416,7 @@ def nothing_is_kept_between_calls(trial: Trial) -> float:
     }
     worst = 0.0
     for what, calls in scripts.items():
-        out = floating(trial.play(replace(trial.case, calls=calls)).value, x.shape)
+        out = floating(trial.run(replace(trial.case, calls=calls)).value, x.shape)
         worst = max(worst, within(out, plain, allowed, f"{what}, something else comes back"))
     return worst
 
@@ -426,7 +426,7 @@ def double_quantization_costs_little(trial: Trial) -> float:
     off; and dequantizing a second time gives the same (the scales are not restored in place)."""
     asked = given(trial.case)
     x, block, kind = asked["x"], asked["block"], asked["kind"]
-    answer = trial.play(replace(trial.case, calls=(*trial.case.calls, dequantizing(x, block, kind))))
+    answer = trial.run(replace(trial.case, calls=(*trial.case.calls, dequantizing(x, block, kind))))
     out, again = (floating(value, x.shape) for value in answer.outputs[-2:])
     plain = came_back(trial, changed(trial.case, double=False))
     exact = Allowed(trial, trial.case, trial.dtype, out)
@@ -451,13 +451,13 @@ def double_quantization_saves_memory(trial: Trial) -> None:
 
 def returned_bytes(trial: Trial, x: torch.Tensor, block: int, kind: str, double: bool) -> float:
     case = Case((BUILD, quantizing(x, block, kind, double)))
-    facts = trial.play(case, dtype=torch.float32, weigh=True).facts
+    facts = trial.run(case, dtype=torch.float32, weigh=True).facts
     if "bytes of quantize()" not in facts:
         raise NotOffered("what it returns cannot be weighed")
     return facts["bytes of quantize()"]
 
 
-def memory(trial: Trial) -> Fact:
+def memory(trial: Trial) -> Measurement:
     """Bits per number, everything that quantize() returns counted, for a weight of 65,536 numbers in float32."""
     x, bits = make("normal", (64 * 1024,), 7), {}
     for block in (64, 128):
@@ -469,7 +469,7 @@ def memory(trial: Trial) -> Fact:
                 bits[label] = 8 * answer.facts["bytes of quantize()"] / x.numel()
     best = min(bits, key=lambda label: bits[label])
     usual = bits.get("blocks of 64", bits[best])
-    return Fact(
+    return Measurement(
         sentence=f"A number takes {usual:.3f} bits in blocks of 64; {bits[best]:.3f} at the least ({best}).",
         how="everything that quantize() returns for 65,536 normal float32 numbers, weighed",
         value=usual,
@@ -511,7 +511,7 @@ CONTRACT = Contract(
     agrees=False,
     order=91,
     headline=True,
-    deck_size=24,
+    case_count=24,
     variants=(
         Variant(
             "low_half_first",

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case, Earlier
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import make, seeds, tensors
 from reference_model.quantization import quantize_int8
@@ -186,7 +186,7 @@ class Allowed:
 def came_back(trial: Trial, case: Case | None = None, *, fresh: bool = False, **options: Any) -> torch.Tensor:
     """What dequantize() made of it, checked to be a number for each element of x."""
     case = case or trial.case
-    return _checked(trial.play(case, fresh=fresh, **options).value, case)
+    return _checked(trial.run(case, fresh=fresh, **options).value, case)
 
 
 def _checked(out: Any, case: Case) -> torch.Tensor:
@@ -208,7 +208,7 @@ def error_is_within_the_bound(trial: Trial) -> float:
 
 
 def codes_are_int8(trial: Trial) -> None:
-    codes = codes_of(trial.play().outputs[1], trial.case)
+    codes = codes_of(trial.run().outputs[1], trial.case)
     if codes.dtype != torch.int8:
         raise Violation(f"q is {codes.dtype}; it must be torch.int8")
 
@@ -272,8 +272,8 @@ def sign_is_symmetric(trial: Trial) -> None:
     """Symmetric mode: -x has the negative codes of x, except half-way between two codes, where either is right."""
     if not given(trial.case)["symmetric"]:
         trial.not_applicable()
-    plus = codes_of(trial.play().outputs[1], trial.case)
-    minus = codes_of(trial.play(changed(trial.case, x=-given(trial.case)["x"])).outputs[1], trial.case)
+    plus = codes_of(trial.run().outputs[1], trial.case)
+    minus = codes_of(trial.run(changed(trial.case, x=-given(trial.case)["x"])).outputs[1], trial.case)
     allowed = Allowed(trial.case, trial.dtype, came_back(trial))
     place = (allowed.x / allowed.step.clamp(min=1e-300)).abs()
     tie = (place - place.floor() - 0.5).abs() < 0.02
@@ -286,7 +286,7 @@ def sign_is_symmetric(trial: Trial) -> None:
 
 
 def ends_do_not_wrap(trial: Trial) -> float:
-    """The largest and smallest numbers come back with their sign and size, cut to whole steps (where no tie plays a
+    """The largest and smallest numbers come back with their sign and size, cut to whole steps (where no tie runs a
     part) and as they are, half-way between two codes."""
     asked, worst = given(trial.case), 0.0
     step = Allowed(trial.case, trial.dtype, asked["x"]).step
@@ -341,7 +341,7 @@ def every_size_is_kept(trial: Trial) -> float:
         size = float(given(trial.case)["x"].abs().max())
         if dtype == torch.float16 and not 5e-7 <= size <= 6e4:
             continue
-        answer = trial.attempt(dtype=dtype) if dtype == torch.float16 else trial.play(dtype=dtype)
+        answer = trial.attempt(dtype=dtype) if dtype == torch.float16 else trial.run(dtype=dtype)
         if answer.crash is not None:
             continue
         out = _checked(answer.value, trial.case)
@@ -486,12 +486,12 @@ def nothing_is_kept_between_calls(trial: Trial) -> float:
     }
     worst = 0.0
     for what, calls in scripts.items():
-        out = _checked(trial.play(replace(trial.case, calls=calls)).value, trial.case)
+        out = _checked(trial.run(replace(trial.case, calls=calls)).value, trial.case)
         worst = max(worst, within(out, plain, allowed, f"{what}, something else comes back"))
     return worst
 
 
-def memory(trial: Trial) -> Fact | None:
+def memory(trial: Trial) -> Measurement | None:
     """Bits per number, everything that quantize() returns counted, for a float32 weight of 256 x 512."""
     x, bits = make("normal", (256, 512), 7), {}
     ways: dict[str, tuple[int | None, int | None]] = {
@@ -507,7 +507,7 @@ def memory(trial: Trial) -> Fact | None:
     if not bits:
         return None
     usual = "rows of 512" if "rows of 512" in bits else next(iter(bits))
-    return Fact(
+    return Measurement(
         sentence=f"A number takes {bits[usual]:.3f} bits with a scale for {usual}, {bits[usual] / 32:.1%} of float32.",
         how="everything that quantize() returns for 256 x 512 normal float32 numbers in symmetric mode, weighed",
         value=bits[usual],

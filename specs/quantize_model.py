@@ -18,7 +18,7 @@ from harness.core.case import Call, Case, Settings
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Answer
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.numerics.tolerance import tolerances
 from harness.strategies.tensors import seeds, token_ids
 from reference_model.gpt2 import gpt2
@@ -119,7 +119,7 @@ def named(weights: Mapping[str, Any]) -> Iterator[tuple[str, str, torch.Tensor]]
 def came_back(trial: Trial, case: Case | None = None, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
     """What the model says it computes with, by where it stands, checked against the form of what was given."""
     case = case or trial.case
-    answer = trial.play(case, dtype=dtype)
+    answer = trial.run(case, dtype=dtype)
     found = answer.outputs[1]
     if not isinstance(found, Mapping) or not isinstance(found.get("blocks"), (list, tuple)):
         raise Violation(f"weights() returns a {type(found).__name__}; it must return what build() was given, blocks and all")
@@ -190,7 +190,7 @@ def what_is_asked_for_is_quantized(trial: Trial) -> float:
 def its_logits_are_those_of_its_weights(trial: Trial, case: Case | None = None) -> float:
     """The unquantized model with what weights() says gives the same logits; in float32, as it may compute inside."""
     case = case or trial.case
-    answer = trial.play(case, dtype=torch.float32)
+    answer = trial.run(case, dtype=torch.float32)
     came_back(trial, case)
     given = {"ids": case.arguments["ids"], "weights": answer.outputs[1], "config": asked(case)["config"]}
     exact, bound = tolerances(lambda c: Answer((gpt2(**c.arguments),)), Case.of(given), torch.float32)
@@ -226,7 +226,7 @@ def three_bits_are_kept_too(trial: Trial) -> float:
 def memory_is_saved(trial: Trial) -> float:
     """At most half of what the matrices take in float32, and everything else once. Whoever keeps the weights that were given,
     or what they were taken back to, saves nothing."""
-    held = trial.play(dtype=torch.float32, weigh=True).facts.get("bytes")
+    held = trial.run(dtype=torch.float32, weigh=True).facts.get("bytes")
     if held is None:
         raise NotOffered("it cannot be weighed")
     kept, matrices = float32_bytes(asked(trial.case)["weights"])
@@ -249,11 +249,11 @@ def float32_bytes(weights: Mapping[str, Any], kinds: tuple[str, ...] = USUAL) ->
 def lost_in_the_logits(trial: Trial, case: Case) -> float:
     """Root of the mean square of what quantization changes in the logits, relative to their spread around their mean."""
     exact = gpt2(case.arguments["ids"], asked(case)["weights"], asked(case)["config"])
-    out = trial.play(case, dtype=torch.float32).value.double()
+    out = trial.run(case, dtype=torch.float32).value.double()
     return float((out - exact).pow(2).mean().sqrt() / exact.std())
 
 
-def memory(trial: Trial) -> Fact:
+def memory(trial: Trial) -> Measurement:
     """Bits per quantized number, scales included, and the share of the whole model."""
     each, shares = {}, {}
     for bits in (8, 4, 3, 2):
@@ -264,7 +264,7 @@ def memory(trial: Trial) -> Fact:
             each[f"{bits} bits"] = 8 * (answer.facts["bytes"] - kept) / (matrices / 4)
             shares[bits] = answer.facts["bytes"] / (kept + matrices)
     least = min(shares)
-    return Fact(
+    return Measurement(
         sentence=f"At {least} bits a quantized number takes {each[f'{least} bits']:.2f} bits, the whole model {shares[least]:.0%} of float32.",
         how="a model of 64 x 2 layers with 50 tokens is quantized, and everything that it holds weighed; what stays is taken off",
         value=shares.get(8),
@@ -273,7 +273,7 @@ def memory(trial: Trial) -> Fact:
     )
 
 
-def sensitivity(trial: Trial) -> Fact:
+def sensitivity(trial: Trial) -> Measurement:
     """The error of the logits when each kind of layer alone is quantized, at 4 bits; and what that saves."""
     errors, saved = {}, {}
     kept, matrices = float32_bytes(asked(trial.case)["weights"])
@@ -283,7 +283,7 @@ def sensitivity(trial: Trial) -> Fact:
         saved[kind] = float32_bytes(asked(case)["weights"], (kind,))[1] / (kept + matrices)
     dearest = max(KINDS, key=lambda kind: errors[kind] / saved[kind])
     rows = ", ".join(f"{kind} {errors[kind]:.1%} for {saved[kind]:.1%} of the memory" for kind in KINDS)
-    return Fact(
+    return Measurement(
         sentence=f"Error of the logits with one kind alone in 4 bits: {rows}. For what they save, {dearest} cost most.",
         how="a model of 64 x 2 layers with 50 tokens, gains of 1.3 and 0.8 with a spread of 0.4; error over the spread of the logits",
         value=errors["norms"] / saved["norms"] / (errors["mlp"] / saved["mlp"]),
@@ -292,7 +292,7 @@ def sensitivity(trial: Trial) -> Fact:
     )
 
 
-def error_by_depth(trial: Trial) -> Fact:
+def error_by_depth(trial: Trial) -> Measurement:
     """The error of the logits at 4 bits for models of one to eight layers."""
     errors = {}
     weights, config = asked(trial.case)["weights"], asked(trial.case)["config"]
@@ -301,7 +301,7 @@ def error_by_depth(trial: Trial) -> Fact:
         settings = Settings(**{**config.as_dict(), "layers": layers})
         errors[f"{layers} layers"] = lost_in_the_logits(trial, with_build(trial.case, weights=deeper, config=settings, bits=4))
     growth = math.log(errors["8 layers"] / errors["1 layers"]) / math.log(8)
-    return Fact(
+    return Measurement(
         sentence=f"At 4 bits the error of the logits grows from {errors['1 layers']:.1%} with one layer to {errors['8 layers']:.1%} "
         f"with eight: as layers^{growth:.2f}.",
         how="the first 1, 2, 4 and 8 blocks of one model of width 64; error over the spread of the logits",
@@ -334,7 +334,7 @@ CONTRACT = Contract(
     half_precision=False,
     agrees=False,
     order=97,
-    deck_size=6,
+    case_count=6,
     measures=(
         Measure("memory", "bits per quantized number, and the share of the whole model", memory, cases=larger_cases),
         Measure("sensitivity", "error of the logits with each kind of layer alone quantized", sensitivity, cases=larger_cases),

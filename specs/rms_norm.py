@@ -108,7 +108,7 @@ CONTRACT = Contract(
     size_names=SIZES,
     dialects=(CS336_RMS_NORM,),
     order=22,
-    deck_size=26,
+    case_count=26,
     variants=(
         Variant(
             "unit_offset",

@@ -71,11 +71,11 @@ def parts(draw: st.DrawFn) -> Case:
     return Case.of({"x": x, "positions": positions, "base": 10000.0, "rotated": rotated}, family=family)
 
 
-def bound_of_products(trial: Trial, *played: Case) -> float:
-    """Of sums of products of two vectors of a head, each off by the tolerances of what was played. A turn keeps lengths, so
+def bound_of_products(trial: Trial, *run: Case) -> float:
+    """Of sums of products of two vectors of a head, each off by the tolerances of what was run. A turn keeps lengths, so
     that no feature is larger than sqrt(2) times the largest of its pair before."""
-    largest = max(float(case.arguments["x"].abs().max()) for case in played)
-    return 4 * trial.case.arguments["x"].shape[-1] * largest * tolerance(trial, *played)
+    largest = max(float(case.arguments["x"].abs().max()) for case in run)
+    return 4 * trial.case.arguments["x"].shape[-1] * largest * tolerance(trial, *run)
 
 
 def keeps_the_norm(trial: Trial) -> float:
@@ -161,14 +161,14 @@ def caches_do_not_show(trial: Trial) -> float:
     positions = a["positions"]
     longer = trial.case.changed(x=torch.cat((a["x"], a["x"]), -2), positions=torch.cat((positions, positions + 90), -1))
     script = trial.case.followed_by(*longer.calls, *trial.case.calls)
-    short, long, again = trial.play(script, fresh=True).outputs
+    short, long, again = trial.run(script, fresh=True).outputs
     expected, bound = trial.agreement(longer)
     what = "after a shorter call, out"
     worst = trial.close(long, expected.value, bound.value, what)
     worst = max(worst, trial.close(again, short, tolerance(trial, None), "after a longer call, out"))
     for dtype in (torch.bfloat16, torch.float16):
         trial.attempt(longer, dtype=dtype, fresh=True)
-        retyped = trial.play(fresh=True).value
+        retyped = trial.run(fresh=True).value
         worst = max(worst, trial.close(retyped, short, tolerance(trial, None), f"after a call in {dtype}, out"))
     return worst
 
@@ -198,7 +198,7 @@ CONTRACT = Contract(
     invalid=invalid,
     tables_in_float32=True,
     order=42,
-    deck_size=18,
+    case_count=18,
     variants=(
         Variant(
             "halves",

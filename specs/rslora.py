@@ -22,7 +22,7 @@ CONTRACT = Contract(
     order=82,
     headline=True,
     optional_methods=OPTIONAL_METHODS,
-    deck_size=32,
+    case_count=32,
     sources=("Kalajdzievski 2023, section 3, theorem 3.2", "huggingface/peft, LoraConfig(use_rslora=True)"),
     measures=MEASURES,
     workloads=workloads.adapters(rank_stabilised=True),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import make, seeds
@@ -215,8 +215,8 @@ def masks_are_not_remembered(trial: Trial) -> float:
     if trial.case.arguments["mask"] is None:
         trial.not_applicable()
     other = trial.case.changed(mask=trial.case.arguments["mask"].flip(-1))
-    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
-    alone = trial.play(other, fresh=True).value
+    second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    alone = trial.run(other, fresh=True).value
     return trial.close(second, alone, trial.spread_of_value(other), "after a call with another mask, out")
 
 
@@ -231,7 +231,7 @@ def shown(draw: st.DrawFn) -> Case:
     return _case(q, k, v, mask, sizes, "the identity for values")
 
 
-def weights_shown(trial: Trial) -> Fact:
+def weights_shown(trial: Trial) -> Measurement:
     """Where the values are the identity matrix, the result is the weights."""
     how = "the values are the identity matrix, so that what comes out is the weights; each query sees itself and what is before it"
     return side_by_side(output(trial)[0], trial.expect().value[0], how)
@@ -261,7 +261,7 @@ CONTRACT = Contract(
              "scale = (1.0 + 2.0**-24) / math.sqrt(q.shape[-1])"),
     ),
     order=45,
-    deck_size=26,
+    case_count=26,
     variants=(
         Variant(
             "mean_of_hidden",

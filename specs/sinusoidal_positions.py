@@ -190,7 +190,7 @@ CONTRACT = Contract(
     rows=("positions",),
     differentiable=False,
     order=15,
-    deck_size=26,
+    case_count=26,
     variants=(
         Variant(
             "halves",

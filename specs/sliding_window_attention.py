@@ -147,8 +147,8 @@ def windows_are_not_remembered(trial: Trial) -> float:
     window = trial.case.arguments["window"]
     other = trial.case.changed(window=window + 1 if window < 3 else 1)
     other = replace(other, dimensions={**other.dimensions, "window": other.arguments["window"]})
-    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
-    alone = trial.play(other, fresh=True).value
+    second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    alone = trial.run(other, fresh=True).value
     return trial.close(second, alone, trial.spread_of_value(other), "after a call with another window, out")
 
 
@@ -171,7 +171,7 @@ CONTRACT = Contract(
     invalid=unusable,
     rows=("x",),
     order=53,
-    deck_size=26,
+    case_count=26,
     roundings=(
         Edit(sliding_window_attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),
     ),

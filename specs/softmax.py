@@ -100,7 +100,7 @@ def holds_at_large_scores(trial: Trial) -> float:
     largest, worst = float(trial.case.arguments["x"].abs().max()), 0.0
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
         exact, bound = trial.agreement(dtype=dtype, gradients=True)
-        answer = trial.play(dtype=dtype, gradients=True)
+        answer = trial.run(dtype=dtype, gradients=True)
         slack = 8 * torch.finfo(dtype).eps * largest
         worst = max(worst, trial.close(answer.value, exact.value, bound.value + slack, f"in {dtype}, out"))
         ours, theirs = exact.gradients["x"], answer.gradients.get("x")
@@ -156,7 +156,7 @@ CONTRACT = Contract(
     invalid=no_such_axis,
     dialects=(CS336_SOFTMAX, PICO_SOFTMAX),
     order=18,
-    deck_size=26,
+    case_count=26,
     sources=("Bridle 1990", "Goodfellow et al. 2016, section 4.1", "openai/gpt-2 src/model.py softmax"),
     workloads=workloads.SOFTMAX,
     claims=(

@@ -23,7 +23,7 @@ LONG = 700
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """Time, width, states and batch all differ; a within (-1, 1), negative ones and an exact 0 among them. Two steps at least:
-    over a single one a plays no part, and need not receive a gradient."""
+    over a single one a runs no part, and need not receive a gradient."""
     sizes = draw(distinct_sizes(time=(2, 9), width=(1, 5), states=(1, 4), batch=(1, 4)))
     x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), (*ORDINARY, "repeated rows")))
     return _case(x, draw(seeds), sizes, family, draw(st.booleans()))
@@ -155,7 +155,7 @@ def states_and_channels_are_apart(trial: Trial) -> float:
 def state_is_not_remembered(trial: Trial) -> float:
     """A second sequence of the same sizes gives what it gives alone."""
     other = trial.case.changed(x=0.7 - trial.case.arguments["x"])
-    second = trial.play(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
+    second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
     return trial.close(second, output(trial, other), trial.spread_of_value(other), "after another sequence, out")
 
 
@@ -176,7 +176,7 @@ CONTRACT = Contract(
     invalid=unusable,
     rows=("x",),
     order=56,
-    deck_size=24,
+    case_count=24,
     sources=("Gu and Dao 2023, section 2, equations 2 and 3", "Gupta et al. 2022 (diagonal state spaces)"),
     claims=(
         Claim("equals_its_convolution", "the recurrence is a causal convolution of each channel", equals_its_convolution,

@@ -57,7 +57,7 @@ def equals_a_one_hot_product(trial: Trial) -> float:
     product = one_hot(ids, weight.shape[0]) @ weight.to(trial.dtype).double()
     _, tolerance = trial.agreement()
     what = "against one_hot(ids) @ weight, out"
-    return trial.close(trial.play().value, product.to(trial.dtype), tolerance.value, what)
+    return trial.close(trial.run().value, product.to(trial.dtype), tolerance.value, what)
 
 
 def gradient_accumulates(trial: Trial) -> float:
@@ -66,7 +66,7 @@ def gradient_accumulates(trial: Trial) -> float:
     counts = torch.bincount(ids.reshape(-1), minlength=weight.shape[0])
     if int(counts.max()) < 2:
         trial.not_applicable()
-    answer = trial.play(gradients=True)
+    answer = trial.run(gradients=True)
     gradient = answer.gradients.get("weight")
     if gradient is None:
         raise Violation("no gradient reaches weight")
@@ -91,7 +91,7 @@ def no_id_is_special(trial: Trial) -> float:
     order = torch.roll(torch.arange(size), 1) if size < 3 else torch.randperm(size, generator=trial.random())
     renumbered = trial.case.changed(ids=order[ids], weight=weight[torch.argsort(order)])
     bound = trial.spread_of_value() + trial.spread_of_value(renumbered)
-    return trial.close(trial.play(renumbered).value, trial.play().value, bound, "with the vocabulary renumbered, out")
+    return trial.close(trial.run(renumbered).value, trial.run().value, bound, "with the vocabulary renumbered, out")
 
 
 CONTRACT = Contract(

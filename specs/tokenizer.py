@@ -259,15 +259,15 @@ def require_text(what: str, actual: object, expected: str) -> None:
 
 def round_trip(trial: Trial) -> None:
     text = text_of(trial)
-    ids = listed(trial.play().value)
-    back = trial.play(script(trial, decode(ids))).value
+    ids = listed(trial.run().value)
+    back = trial.run(script(trial, decode(ids))).value
     if back != text:
         require_text(f"encoding and decoding {shown(text)}", back, text)
 
 
 def ids_are_known(trial: Trial) -> None:
     known = bytes_by_id(trial)
-    for token_id in listed(trial.play().value):
+    for token_id in listed(trial.run().value):
         if token_id not in known:
             text = shown(text_of(trial))
             raise Violation(f"encoding {text} gives the id {token_id}, which no token has (there are {len(known)})")
@@ -278,7 +278,7 @@ def decodes_any_ids(trial: Trial) -> None:
     ids = trial.case.arguments["ids"]
     known = bytes_by_id(trial)
     exact = b"".join(known[token_id] for token_id in ids)
-    text = trial.play().value
+    text = trial.run().value
     if isinstance(text, str) and gathered(text) == gathered(exact.decode("utf-8", "replace")):
         return
     require_text(f"decoding {shown_ids(ids)}, the bytes {exact!r},", text, exact.decode("utf-8", "replace"))
@@ -293,7 +293,7 @@ def decoding_adds_up(trial: Trial) -> None:
     text, ordinary = text_of(trial), nothing_special(trial)
     for at in sorted({0, len(text) // 2, len(text)}):
         a, b = trial.expect(script(trial, encode(text[:at], ordinary), encode(text[at:], ordinary))).outputs[1:]
-        first, second, both = trial.play(script(trial, decode(a), decode(b), decode(a + b))).outputs[1:]
+        first, second, both = trial.run(script(trial, decode(a), decode(b), decode(a + b))).outputs[1:]
         if both != first + second:
             apart = f"decode({shown_ids(a)}) = {shown(first)} and decode({shown_ids(b)}) = {shown(second)}"
             require_text(f"with {apart}, decoding both at once", both, first + second)
@@ -303,7 +303,7 @@ def streams(trial: Trial) -> None:
     """What the first ids give, less the character that is not whole yet, stands at the start of the whole text."""
     ids, text = trial.case.arguments["ids"], trial.expect().value
     heads = [head for head, _ in cuts(ids)]
-    outputs = trial.play(script(trial, *(decode(head) for head in heads))).outputs[1:]
+    outputs = trial.run(script(trial, *(decode(head) for head in heads))).outputs[1:]
     for head, given in zip(heads, outputs, strict=True):
         if not isinstance(given, str) or not text.startswith(given.rstrip(REPLACEMENT)):
             raise Violation(
@@ -316,7 +316,7 @@ def streams(trial: Trial) -> None:
 def streams_bytes(trial: Trial) -> None:
     ids, known = trial.case.arguments["ids"], bytes_by_id(trial)
     halves = cuts(ids)
-    outputs = trial.play(script(trial, *(decode(half, "decode_bytes") for pair in halves for half in pair))).outputs[1:]
+    outputs = trial.run(script(trial, *(decode(half, "decode_bytes") for pair in halves for half in pair))).outputs[1:]
     whole = b"".join(known[token_id] for token_id in ids)
     for (head, tail), one, two in zip(halves, outputs[::2], outputs[1::2], strict=True):
         if not isinstance(one, bytes) or not isinstance(two, bytes):
@@ -332,7 +332,7 @@ def lowest_rank_first(trial: Trial) -> None:
     """By an oracle of its own: merge the pair of lowest rank, the leftmost of equals, until none is left."""
     word, ranks = text_of(trial), trial.case.calls[0].arguments["ranks"]
     parts = merged(word.encode(), ranks)
-    ids = listed(trial.play().value)
+    ids = listed(trial.run().value)
     if ids == [ranks[part] for part in parts]:
         return
     fitting = [(token, rank) for token, rank in ranks.items() if len(token) > 1 and token in word.encode()]
@@ -347,7 +347,7 @@ def cut_by_the_pattern(trial: Trial) -> None:
     text, ranks = text_of(trial), trial.case.calls[0].arguments["ranks"]
     pieces = pieces_of(text, trial.case.calls[0].arguments["pattern"])
     parts = [merged(piece.encode(), ranks) for piece in pieces]
-    ids = listed(trial.play().value)
+    ids = listed(trial.run().value)
     if ids != [ranks[part] for piece in parts for part in piece]:
         raise Violation(
             f"{shown(text)} becomes {in_bytes(ids, trial)}; the pattern cuts it into {' '.join(map(shown, pieces))}",
@@ -367,7 +367,7 @@ def special_tokens_stand_alone(trial: Trial) -> None:
     parts = regex.split("(" + "|".join(map(regex.escape, special)) + ")", text)
     ordinary = [part for part in parts if part not in special and part]
     calls = [encode(part, list(special)) for part in (text, *ordinary)]
-    outputs = trial.play(script(trial, *calls)).outputs[1:]
+    outputs = trial.run(script(trial, *calls)).outputs[1:]
     by_part = dict(zip(ordinary, outputs[1:], strict=True))
     expected: list[int] = []
     for part in parts:
@@ -380,7 +380,7 @@ def special_tokens_only_when_allowed(trial: Trial) -> None:
     """With none allowed, and with each one allowed alone."""
     text, special = text_of(trial), special_of(trial)
     choices: list[list[str]] = [[], *([name] for name in special)]
-    outputs = trial.play(script(trial, *(encode(text, allowed) for allowed in choices))).outputs[1:]
+    outputs = trial.run(script(trial, *(encode(text, allowed) for allowed in choices))).outputs[1:]
     for allowed, ids in zip(choices, outputs, strict=True):
         for name, special_id in special.items():
             wanted = text.count(name) if name in allowed else 0
@@ -389,7 +389,7 @@ def special_tokens_only_when_allowed(trial: Trial) -> None:
                 with_what = f"allowed_special={allowed!r}" if allowed else "no special token allowed"
                 times = f"{found} times, expected {wanted}"
                 raise Violation(f"with {with_what}, {shown(text)} gives the id {special_id} of {name!r} {times}")
-    back = trial.play(script(trial, decode(listed(outputs[0])))).value
+    back = trial.run(script(trial, decode(listed(outputs[0])))).value
     require_text(f"with no special token allowed, encoding and decoding {shown(text)}", back, text)
 
 
@@ -397,7 +397,7 @@ def longest_special_token_first(trial: Trial) -> None:
     text, special = text_of(trial), special_of(trial)
     longest_first = sorted(special, key=len, reverse=True)
     parts = [part for part in regex.split("(" + "|".join(map(regex.escape, longest_first)) + ")", text) if part]
-    found = [token_id for token_id in listed(trial.play().value) if token_id in special.values()]
+    found = [token_id for token_id in listed(trial.run().value) if token_id in special.values()]
     expected = [special[part] for part in parts if part in special]
     if found != expected:
         names = {special_id: name for name, special_id in special.items()}
@@ -406,7 +406,7 @@ def longest_special_token_first(trial: Trial) -> None:
 
 
 def nothing_gives_nothing(trial: Trial) -> None:
-    ids, text = trial.play(script(trial, encode("", list(special_of(trial)) or None), decode([]))).outputs[1:]
+    ids, text = trial.run(script(trial, encode("", list(special_of(trial)) or None), decode([]))).outputs[1:]
     if listed(ids):
         raise Violation(f'encode("") gives {ids}; it must be empty')
     require_text("decode([])", text, "")
@@ -418,18 +418,18 @@ def surrogates_are_not_swallowed(trial: Trial) -> None:
     answer = trial.attempt(fresh=True)
     if answer.crash is not None:
         return
-    back = trial.play(script(trial, decode(listed(answer.value)))).value
+    back = trial.run(script(trial, decode(listed(answer.value)))).value
     expected = regex.sub(r"[\ud800-\udfff]", REPLACEMENT, text)
     if back != expected:
         raise Violation(f"the lone surrogate in {shown(text)} comes back as {shown(back)}; it must raise an error")
 
 
 def ids_of_the_real_vocabulary(trial: Trial) -> None:
-    ours, theirs = trial.expect().outputs, trial.play().outputs
+    ours, theirs = trial.expect().outputs, trial.run().outputs
     for call, expected, actual in zip(trial.case.calls[1:], ours[1:], theirs[1:], strict=True):
         require_ids(call.arguments["text"], actual, expected, trial)
     decodes = [decode(ids) for ids in ours[1:]]
-    back = trial.play(script(trial, *decodes)).outputs[1:]
+    back = trial.run(script(trial, *decodes)).outputs[1:]
     for call, text in zip(trial.case.calls[1:], back, strict=True):
         require_text(f"encoding and decoding {shown(call.arguments['text'])}", text, call.arguments["text"])
 

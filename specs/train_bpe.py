@@ -114,7 +114,7 @@ def unequal() -> st.SearchStrategy[Case]:
 
 def learned(trial: Trial, case: Case | None = None) -> tuple[dict[int, bytes], list[Pair]]:
     """(vocab, merges), or a Violation that says what came instead."""
-    value: Any = trial.play(case).value
+    value: Any = trial.run(case).value
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise Violation("it must return the vocabulary and the merges: (dict[int, bytes], list[(bytes, bytes)])")
     vocab, merges = value
@@ -287,7 +287,7 @@ CONTRACT = Contract(
     agrees=False,
     dialects=TRAINERS,
     order=4,
-    deck_size=30,
+    case_count=30,
     variants=(
         _tie("greatest", "Of equally frequent pairs you take the greatest in the order of their bytes, as CS336 and subword-nmt do.",
              "best = max(counts, key=lambda pair: (counts[pair], pair))"),

@@ -70,7 +70,7 @@ def changed(case: Case, seed: int | None = None, **settings: Any) -> Case:
 
 def told(trial: Trial, case: Case | None = None, what: str = "loss") -> Any:
     """A part of the history."""
-    found = trial.play(case).value[what]
+    found = trial.run(case).value[what]
     if found is None and what == "loss":
         raise Violation("the history holds no losses: return a list of them, or a dictionary with one under 'loss'")
     if found is None:
@@ -145,7 +145,7 @@ def every_parameter_moves(trial: Trial) -> None:
 def same_seed_same_history(trial: Trial) -> None:
     """Twice in one process, the second time with whatever the first left behind; and another seed is another run."""
     short = changed(trial.case, steps=4)
-    twice = trial.play(short.followed_by(*short.calls), fresh=True)
+    twice = trial.run(short.followed_by(*short.calls), fresh=True)
     first, second = twice.outputs[1]["loss"], twice.outputs[3]["loss"]
     if first != second:
         raise Violation(f"the same seed gives {second} after {first}")
@@ -198,7 +198,7 @@ CONTRACT = Contract(
     differentiable=False,
     agrees=False,
     order=89,
-    deck_size=2,
+    case_count=2,
     dialects=tuple(
         Dialect("training code", name, ("config", "data", "seed"), lambda a: {k: a[k] for k in ("config", "data", "seed")}) for name in NAMES
     ),

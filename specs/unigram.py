@@ -144,7 +144,7 @@ def script(trial: Trial, *calls: Call) -> Case:
 
 def encoded(trial: Trial, text: str | None = None) -> list[str]:
     """What the text is cut into, or a Violation where that is no list of pieces."""
-    found = trial.play(script(trial, encode(text_of(trial) if text is None else text))).value
+    found = trial.run(script(trial, encode(text_of(trial) if text is None else text))).value
     if not isinstance(found, (list, tuple)) or any(type(piece) is not str for piece in found):
         raise Violation(f"encode returns {found!r}; it must return a list of pieces, as text")
     return list(found)
@@ -210,7 +210,7 @@ def most_probable(trial: Trial) -> None:
 
 def comes_back(trial: Trial) -> None:
     text, found = text_of(trial), encoded(trial)
-    back = trial.play(script(trial, decode(found))).value
+    back = trial.run(script(trial, decode(found))).value
     expected = " ".join(filter(None, text.split(" "))) if trial.variant == "extra_spaces_removed" else text
     if back != expected:
         where = where_texts_part(back, expected) if isinstance(back, str) else f"it is a {type(back).__name__}"
@@ -269,14 +269,14 @@ def decodes_any_pieces(trial: Trial) -> None:
     pieces = trial.case.arguments["pieces"]
     expected = "".join(pieces).replace(MARK, " ")
     expected = expected if trial.variant == "no_mark_before" else expected.removeprefix(" ")
-    text = trial.play().value
+    text = trial.run().value
     if text != expected:
         raise Violation(f"decoding {pieces} gives {text!r}, expected {expected!r}")
 
 
 def nothing_gives_nothing(trial: Trial) -> None:
     found = encoded(trial, "")
-    text = trial.play(script(trial, decode([]))).value
+    text = trial.run(script(trial, decode([]))).value
     if found or text != "":
         raise Violation(f'encode("") gives {found} and decode([]) gives {text!r}; both must be empty')
 
@@ -302,7 +302,7 @@ CONTRACT = Contract(
     half_precision=False,
     agrees=False,
     order=7,
-    deck_size=30,
+    case_count=30,
     variants=(
         Variant("no_mark_before", "No mark is put before the text (sentencepiece: add_dummy_prefix=False).",
                 (Edit(unigram.encode, 'marked = MARK + text.replace(" ", MARK)', 'marked = text.replace(" ", MARK)'),

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Settings
 from harness.core.claim import Claim, NotOffered, Trial, Violation
-from harness.core.contract import Argument, Contract, Signature, Variant, Whole
-from harness.core.measurement import Fact, Measure
+from harness.core.contract import Argument, Contract, Signature, Variant, WholeModel
+from harness.core.measurement import Measure, Measurement
 from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
 from reference_model.gpt2 import initialise
@@ -41,7 +41,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 def after(trial: Trial, *calls: Call) -> Any:
     """What the last of these calls returned, made on one object."""
-    return trial.play(replace(trial.case, calls=(trial.case.calls[0], *calls)), fresh=True).value
+    return trial.run(replace(trial.case, calls=(trial.case.calls[0], *calls)), fresh=True).value
 
 
 def batch_of(trial: Trial) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def counted_once(trial: Trial) -> None:
     build = trial.case.calls[0]
     larger = Settings(**{**config.as_dict(), "vocab_size": config.vocab_size + 5})
     wider = Call("build", {**build.arguments, "config": larger})
-    more = trial.play(replace(trial.case, calls=(wider, SHARED)), fresh=True).value["numbers"] - found["numbers"]
+    more = trial.run(replace(trial.case, calls=(wider, SHARED)), fresh=True).value["numbers"] - found["numbers"]
     if more not in (5 * config.width, 5 * config.width + 5):  # with a bias at the head
         if found["memories"] > 1:
             raise Violation(NEVER)
@@ -187,13 +187,13 @@ SIZES = {
 }  # fmt: skip
 
 
-def share_saved(trial: Trial) -> Fact | None:
+def share_saved(trial: Trial) -> Measurement | None:
     """At the sizes that were published, for a model that counts as the formula does at the sizes of this case."""
     if trial.variant == "untied" or after(trial, SHARED)["memories"] > 1:
         return None
     shares = {name: 100 * c.vocab_size * c.width / parameter_count(c) for name, c in SIZES.items()}
     small, largest = shares["GPT-2 small"], shares["GPT-3 175B"]
-    return Fact(
+    return Measurement(
         f"one tensor for embedding and head saves {small:.0f} % of the parameters at GPT-2 small, {shares['GPT-2 XL']:.1f} % at GPT-2 XL and "
         f"{largest:.1f} % at 175 billion",
         "vocabulary times width over V D + C D + L (12 D^2 + 13 D) + 2 D, of a model whose head was seen to be its embedding",
@@ -201,7 +201,7 @@ def share_saved(trial: Trial) -> Fact | None:
     )  # fmt: skip
 
 
-# how it is played on what people have --------------------------------------------------------------------------------
+# how it is run on what people have --------------------------------------------------------------------------------
 
 
 def of_a_module(make: Callable[..., Any]) -> type:
@@ -314,10 +314,10 @@ CONTRACT = Contract(
     half_precision=False,
     agrees=False,
     optional_methods=frozenset({"reload_without_head", "duplicate", "cast"}),
-    whole=Whole("gpt2", of_a_module),
+    whole=WholeModel("gpt2", of_a_module),
     variants=(Variant("untied", "Your head is a tensor of its own; GPT-2's is the token embedding, which saves V D parameters.", ()),),
     order=71,
-    deck_size=8,
+    case_count=8,
     sources=("Press & Wolf 2017", "Radford et al. 2018, section 3.1", "openai/gpt-2 src/model.py"),
     measures=(Measure("share_saved", "how many parameters one tensor for two uses saves", share_saved),),
     claims=(

@@ -136,7 +136,7 @@ def script(trial: Trial, *calls: Call) -> Case:
 
 def encoded(trial: Trial, text: str | None = None) -> list[str]:
     """The pieces of the text, or a Violation where what comes back is no list of pieces."""
-    found = trial.play(script(trial, encode(text_of(trial) if text is None else text))).value
+    found = trial.run(script(trial, encode(text_of(trial) if text is None else text))).value
     if not isinstance(found, (list, tuple)) or any(type(piece) is not str for piece in found):
         raise Violation(f"encode returns {found!r}; it must return a list of pieces, as text")
     return list(found)
@@ -197,7 +197,7 @@ def one_for_the_whole_word(trial: Trial) -> None:
 def comes_back(trial: Trial) -> None:
     """Up to white space, which is one space between two words afterwards."""
     found = encoded(trial)
-    back = trial.play(script(trial, decode(found))).value
+    back = trial.run(script(trial, decode(found))).value
     expected = " ".join(words_of(trial, text_of(trial)))
     if back != expected:
         raise Violation(f"decoding {found} gives {back!r}, expected {expected!r}")
@@ -207,7 +207,7 @@ def white_space_gives_nothing(trial: Trial) -> None:
     for text in ("", " ", "\n \t"):
         if found := encoded(trial, text):
             raise Violation(f"encode({text!r}) gives {found}; there is no word in it")
-    text = trial.play(script(trial, decode([]))).value
+    text = trial.run(script(trial, decode([]))).value
     if text != "":
         raise Violation(f"decode([]) gives {text!r}; it must be empty")
 
@@ -232,7 +232,7 @@ CONTRACT = Contract(
     differentiable=False,
     half_precision=False,
     order=6,
-    deck_size=30,
+    case_count=30,
     variants=(
         Variant("lower_case", "The text is written in small letters first, as for BERT's uncased models.",
                 (Edit(wordpiece.encode, "for word in text.split():", "for word in text.lower().split():"),)),

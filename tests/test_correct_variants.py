@@ -17,9 +17,9 @@ import pytest
 import torch
 
 from harness.core.record import HOLDS
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter, FunctionAdapter
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 
 FOLDER = Path(__file__).with_name("variants")
 KNOWN = load_catalogue()
@@ -47,7 +47,7 @@ VARIANTS = collected()
 @lru_cache(maxsize=1)  # the tests go seed by seed, so that one seed's reference answers are held at a time
 def reference_inspection(seed: int) -> Inspection:
     """What the reference answers over this seed's decks, worked out once for all variants."""
-    return Inspection(KNOWN, reference_door(KNOWN.contracts), seed=seed, cases=CASES)
+    return Inspection(KNOWN, reference_executor(KNOWN.contracts), seed=seed, cases=CASES)
 
 
 def inspection(name: str, seed: int) -> Inspection:
@@ -55,8 +55,8 @@ def inspection(name: str, seed: int) -> Inspection:
         component: FunctionAdapter(part) if KNOWN.contracts[component].is_function else ClassAdapter(part)
         for component, part in VARIANTS[name].items()
     }
-    door = Door(name, adapters, KNOWN.contracts)
-    return Inspection(KNOWN, door, seed=seed, cases=CASES, like=reference_inspection(seed))
+    executor = Executor(name, adapters, KNOWN.contracts)
+    return Inspection(KNOWN, executor, seed=seed, cases=CASES, like=reference_inspection(seed))
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,11 @@ import sys
 from functools import lru_cache
 
 import pytest
-from support_modules import module_door
+from support_modules import module_executor
 
 from harness.core.claim import Claim
 from harness.core.record import HOLDS, NOT_OFFERED
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 
 KNOWN = load_catalogue()
 PAIRS = [(name, claim) for name in KNOWN.contracts for claim in KNOWN.claims_of(name)]
@@ -21,25 +21,25 @@ CASES, MODULE_CASES = 20, 8
 @lru_cache
 def right(cases: int | None) -> Inspection:
     """The reference beside itself: what it answers is worked out once for all pairs."""
-    return Inspection(KNOWN, reference_door(KNOWN.contracts), seed=3, cases=cases)
+    return Inspection(KNOWN, reference_executor(KNOWN.contracts), seed=3, cases=cases)
 
 
 @lru_cache
 def right_modules() -> Inspection:
     """The components that we have as torch modules, for the claims that are about modules."""
-    return Inspection(KNOWN, module_door(KNOWN.contracts), seed=3, cases=MODULE_CASES, like=right(MODULE_CASES))
+    return Inspection(KNOWN, module_executor(KNOWN.contracts), seed=3, cases=MODULE_CASES, like=right(MODULE_CASES))
 
 
 def broken_by(claim: Claim, component: str, modules: bool) -> Inspection:
     """The reference, or our modules, with what must break the claim."""
     if claim.broken_by:
-        edits = KNOWN.bug(f"{component}.{claim.broken_by}").edits
-        return Inspection(KNOWN, reference_door(KNOWN.contracts, edits), seed=3, like=right(None))
+        edits = KNOWN.mistake(f"{component}.{claim.broken_by}").edits
+        return Inspection(KNOWN, reference_executor(KNOWN.contracts, edits), seed=3, like=right(None))
     if modules:
-        door = module_door(KNOWN.contracts, middleware=fresh(claim))
-        return Inspection(KNOWN, door, seed=3, cases=MODULE_CASES, like=right(MODULE_CASES))
-    door = reference_door(KNOWN.contracts, middleware=fresh(claim))
-    return Inspection(KNOWN, door, seed=3, cases=CASES, like=right(CASES))
+        executor = module_executor(KNOWN.contracts, middleware=fresh(claim))
+        return Inspection(KNOWN, executor, seed=3, cases=MODULE_CASES, like=right(MODULE_CASES))
+    executor = reference_executor(KNOWN.contracts, middleware=fresh(claim))
+    return Inspection(KNOWN, executor, seed=3, cases=CASES, like=right(CASES))
 
 
 def fresh(claim: Claim):
@@ -56,7 +56,7 @@ def test_it_holds_for_the_reference_and_breaks_when_broken(component: str, claim
     contract, modules = KNOWN.contracts[component], False
     verdict, _ = right(CASES).bench.judge(contract, claim, shrink=False)
     if verdict.status == NOT_OFFERED and claim.tags & {"module", "stateful"}:
-        modules = right_modules().subject.offers(component) is not None
+        modules = right_modules().implementation.offers(component) is not None
         if not modules:
             pytest.skip(f"no module of {component} to try a claim about modules on")
         verdict, _ = right_modules().bench.judge(contract, claim, shrink=False)

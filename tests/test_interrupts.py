@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support_runs import Runs
 
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.reports import json_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are started by forking")
@@ -41,7 +41,7 @@ def told(line: str) -> bool:
     return "::" in line and any(f" {word}" in line for word in ("PASSED", "FAILED", "TO DO", "NOT OFFERED"))
 
 
-def checks_of(record: Record) -> list[tuple[str, str]]:
+def checks_of(record: RunRecord) -> list[tuple[str, str]]:
     return [(v.component, v.claim) for v in record.verdicts]
 
 

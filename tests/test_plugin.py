@@ -113,7 +113,7 @@ def test_the_failure_names_the_line_first(folder: Path) -> None:
 
 
 def test_the_record_is_written_and_says_the_same(folder: Path) -> None:
-    """The JSON record holds every verdict, the findings' cards, and that the run came to its end."""
+    """The JSON record holds every verdict, the findings' summaries, and that the run came to its end."""
     run(folder, "--impl=wrong", QUICK)
     record = json.loads((folder / ".plumbline" / "run.json").read_text())
     assert record["version"] == 1 and record["finished"] is True

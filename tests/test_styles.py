@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.record import MISSING
-from harness.judging.inspection import Inspection, inspect_subject
+from harness.judging.inspection import Inspection, inspect_implementation
 
 STYLES = Path(__file__).with_name("styles")
 CASES = 12
@@ -147,14 +147,14 @@ GPT2_OF_TRANSFORMERS: list[tuple[str, str, set[str]]] = [
 @cache
 def reference() -> Inspection:
     """Shared by all: decks, exact answers and tolerances."""
-    return inspect_subject(str(STYLES / "nano.py"), cases=CASES)
+    return inspect_implementation(str(STYLES / "nano.py"), cases=CASES)
 
 
 def inspection(path: Path) -> Inspection:
-    judged = inspect_subject(str(path), cases=CASES)
+    judged = inspect_implementation(str(path), cases=CASES)
     return Inspection(
         judged.catalogue,
-        judged.subject,
+        judged.implementation,
         judged.seed,
         CASES,
         judged.variants,
@@ -214,6 +214,6 @@ def test_a_mistake_in_a_real_library_is_named(right: str, wrong: str, names: set
 
 def test_a_real_library_is_judged_with_nothing_written() -> None:
     """Its model class, named on the command line; every part is there, and every claim holds."""
-    judged = inspect_subject("transformers:GPT2LMHeadModel", cases=CASES)
-    judged = Inspection(judged.catalogue, judged.subject, judged.seed, CASES, where=judged.where, like=reference())
+    judged = inspect_implementation("transformers:GPT2LMHeadModel", cases=CASES)
+    judged = Inspection(judged.catalogue, judged.implementation, judged.seed, CASES, where=judged.where, like=reference())
     assert {name: claims for name in PARTS if (claims := broken(judged, name))} == {}

@@ -1,6 +1,6 @@
 """Components on another library's arrays: what goes in and comes out crosses to and from torch here.
 
-The door, the claims and the reports see torch tensors only. Gradients are the library's own (``jax.vjp``) or those of a
+The executor, the claims and the reports see torch tensors only. Gradients are the library's own (``jax.vjp``) or those of a
 hand-written backward function, which is judged wherever there is one, for code in torch too.
 """
 
@@ -17,11 +17,11 @@ from harness.arrays.libraries import KINDS
 from harness.core.case import Call, is_float
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Contract
-from harness.core.errors import WrongUse, did_you_mean
-from harness.core.implementation import Request, Told
+from harness.core.errors import UsageError, did_you_mean
+from harness.core.implementation import MeasuredOutput, Request
 from harness.core.tree import Path, leaves, map_leaves
 from harness.execution.bound_call import Ready
-from harness.execution.functions import Adapter, Player
+from harness.execution.functions import Adapter, Session
 from harness.execution.manual_backward import ByHand
 
 Place = tuple[str | int, ...]
@@ -60,16 +60,16 @@ def fitted(
 
 
 def declared_frameworks(said: Any, contracts: Iterable[str], where: str) -> dict[str, str]:
-    """``PLUMBLINE["framework"]``: one name for every component, or a dictionary by component. Raises WrongUse otherwise."""
+    """``PLUMBLINE["framework"]``: one name for every component, or a dictionary by component. Raises UsageError otherwise."""
     names = list(contracts)
     by_name = dict(said) if isinstance(said, Mapping) else dict.fromkeys(names, said)
     legal = f"legal are {', '.join(FRAMEWORKS)}"
     for name, framework in by_name.items():
         if name not in names:
-            raise WrongUse(f"{where}: PLUMBLINE declares the framework of {name!r}, which is no component")
+            raise UsageError(f"{where}: PLUMBLINE declares the framework of {name!r}, which is no component")
         if framework not in FRAMEWORKS:
             hint = did_you_mean(str(framework), FRAMEWORKS)
-            raise WrongUse(f"{where}: PLUMBLINE declares the framework {framework!r}; {hint + ' ' if hint else ''}{legal}")
+            raise UsageError(f"{where}: PLUMBLINE declares the framework {framework!r}; {hint + ' ' if hint else ''}{legal}")
     return by_name
 
 
@@ -125,21 +125,21 @@ class ArrayAdapter:
             said.append("it returns float64 for float32 (a NumPy scalar, as np.sqrt(2.0) is one, widens what it meets)")
         return tuple(said)
 
-    def player(self, contract: Contract, request: Request) -> ArrayPlayer:
-        return ArrayPlayer(self, contract, request)
+    def session(self, contract: Contract, request: Request) -> ArraySession:
+        return ArraySession(self, contract, request)
 
 
-class ArrayPlayer:
+class ArraySession:
     """Plays a script on another library's arrays, and gives the gradients that autograd cannot."""
 
     def __init__(self, adapter: ArrayAdapter, contract: Contract, request: Request) -> None:
         self.adapter, self.contract, self.request = adapter, contract, request
         self.arrays = KINDS[adapter.framework]()
-        self.inner: Player = adapter.inner.player(contract, request)
+        self.inner: Session = adapter.inner.session(contract, request)
         dtypes = {t.dtype for _, t in request.case.tensors() if is_float(t)}
         self.wide, self.narrow = torch.float64 in dtypes, dtypes == {torch.float32}
         self.half = bool(dtypes & {torch.bfloat16, torch.float16})
-        self.played: list[tuple[Call, dict[str, Any], Any]] = []
+        self.run: list[tuple[Call, dict[str, Any], Any]] = []
         """Each call with its tensors, the arrays made of them, and what came back."""
         self.derivative: Callable[..., Any] | None = None
         self.told: list[str] = []
@@ -159,13 +159,13 @@ class ArrayPlayer:
         with self.arrays.scope(self.wide):
             given = self._taken(call.arguments)
             returned = self.inner.call(call.with_arguments(given))
-            facts = returned.facts if isinstance(returned, Told) else None
-            returned = returned.value if isinstance(returned, Told) else returned
-            self.played.append((call, given, returned))
+            facts = returned.facts if isinstance(returned, MeasuredOutput) else None
+            returned = returned.value if isinstance(returned, MeasuredOutput) else returned
+            self.run.append((call, given, returned))
             if self.backward is not None and self.contract.differentiable:
                 returned, _ = self.backward.apart(returned, call.method)
             value = map_leaves(returned, lambda _, leaf: self._narrowed(self.arrays.give(leaf)))
-        return value if facts is None else Told(value, facts)
+        return value if facts is None else MeasuredOutput(value, facts)
 
     def _narrowed(self, value: Any) -> Any:
         """What NumPy's scalars have widened to float64 on the way, in float32 again: that is no mistake there."""
@@ -199,7 +199,7 @@ class ArrayPlayer:
         def read(found: Mapping[str, Any]) -> dict[str, Any]:
             return {label: self._given_back(label, value) for label, value in found.items()}
 
-        self.played.append((call, given, inner.call()))
+        self.run.append((call, given, inner.call()))
         try:
             if self.backward is None:
                 forward, values = self._differentiable(labels)
@@ -208,7 +208,7 @@ class ArrayPlayer:
             method, everything, returned, wanted, earlier = self._asked(labels)
             back, named = self.backward.prepared(method, everything, returned, arrays, wanted, earlier)
         finally:
-            self.played.pop()
+            self.run.pop()
 
         def both() -> Any:
             out = inner.call()
@@ -217,7 +217,7 @@ class ArrayPlayer:
         return both, lambda pair: (pair[0], read(named(pair[1])))
 
     def _derivative(self, forward: Callable[..., Any], values: dict[str, Any], incoming: list[Any]) -> Callable[..., Any]:
-        """The library's own derivative, compiled where it can be; once for all calls of this player."""
+        """The library's own derivative, compiled where it can be; once for all calls of this session."""
         if self.derivative is None:
             plain = lambda moved, upstream: self.arrays.slopes(forward, moved, upstream)  # noqa: E731
             self.derivative = self.arrays.compiled(plain)
@@ -229,7 +229,7 @@ class ArrayPlayer:
         return self.derivative
 
     def parameters(self) -> Mapping[str, Any]:
-        """Nothing for the door to watch: what an object has learned is differentiated here."""
+        """Nothing for the executor to watch: what an object has learned is differentiated here."""
         return {}
 
     def gradients(self, incoming: Iterable[torch.Tensor], labels: Mapping[Place, str]) -> dict[str, Any]:
@@ -256,12 +256,12 @@ class ArrayPlayer:
     def _asked(self, labels: Mapping[Place, str]) -> tuple[str, dict[str, Any], Any, dict[Path, str], dict[Path, str]]:
         """What a backward function is asked about the last call: its method, all arguments, what it returned, and where the
         arguments stand that have a gradient, in this call and in earlier ones."""
-        last = len(self.played) - 1
+        last = len(self.run) - 1
         wanted: dict[Path, str] = {place[1:]: label for place, label in labels.items() if place[0] == last}
         earlier = {place[1:]: label for place, label in labels.items() if place[0] != last}
         earlier.update({(name,): name for name in self._learned() if (name,) not in earlier})
-        before = {name: value for _, given, _ in self.played[:-1] for name, value in given.items()}
-        call, given, returned = self.played[-1]
+        before = {name: value for _, given, _ in self.run[:-1] for name, value in given.items()}
+        call, given, returned = self.run[-1]
         return call.method, {**before, **given}, returned, wanted, earlier
 
     def _derived(self, incoming: list[Any], labels: Mapping[Place, str]) -> dict[str, Any]:
@@ -274,24 +274,24 @@ class ArrayPlayer:
         if not self.arrays.how:
             raise NotOffered(self._how_to_offer())
         values = {}
-        for at, (call, _, _) in enumerate(self.played):
+        for at, (call, _, _) in enumerate(self.run):
             for path, leaf in leaves(dict(call.arguments), (at,)):
                 if path in labels:
                     values[labels[path]] = self.arrays.take(leaf)
         learned = {name: value for name, value in self._learned().items() if name not in values}
         values.update(learned)
-        played = list(self.played)
+        run = list(self.run)
 
         def forward(moved: dict[str, Any]) -> list[Any]:
-            player = self.adapter.inner.player(self.contract, self.request)
+            session = self.adapter.inner.session(self.contract, self.request)
             result: Any = None
-            for at, (call, given, _) in enumerate(played):
-                if learned and at == len(played) - 1:
-                    player.call(Call(self._loader(), {name: moved[name] for name in learned}))
+            for at, (call, given, _) in enumerate(run):
+                if learned and at == len(run) - 1:
+                    session.call(Call(self._loader(), {name: moved[name] for name in learned}))
                 swap = lambda path, leaf: moved[labels[path]] if path in labels else leaf  # noqa: E731
-                result = player.call(call.with_arguments(map_leaves(given, swap, (at,))))
-            result = result.value if isinstance(result, Told) else result
-            expected = leaves(played[-1][2])
+                result = session.call(call.with_arguments(map_leaves(given, swap, (at,))))
+            result = result.value if isinstance(result, MeasuredOutput) else result
+            expected = leaves(run[-1][2])
             pairs = zip(leaves(result), expected, strict=True)
             return [now for (_, now), (_, leaf) in pairs if is_float(self.arrays.give(leaf))]
 
@@ -300,7 +300,7 @@ class ArrayPlayer:
     def _learned(self) -> dict[str, Any]:
         """What an object learns and was not given by the script: ``parameters()``, where another method loads just that."""
         loader = self._loader()
-        if not loader or any(call.method == loader for call, _, _ in self.played):
+        if not loader or any(call.method == loader for call, _, _ in self.run):
             return {}
         return dict(self.inner.parameters())
 

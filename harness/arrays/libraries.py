@@ -73,7 +73,7 @@ class Numpy(Torch):
 
 
 SCRIPTS, SCRIPTS_KEPT = count(1), 500
-"""Scripts played on JAX, and how many until what JAX keeps compiled in memory is dropped (it drops nothing by itself:
+"""Scripts run on JAX, and how many until what JAX keeps compiled in memory is dropped (it drops nothing by itself:
 4.6 GB were measured at two thirds of a whole run). What is needed again comes from the disk."""
 
 

@@ -1,1 +1,1 @@
-"""How long, how much, how it grows: measuring. It judges nothing, and knows neither components nor subjects."""
+"""How long, how much, how it grows: measuring. It judges nothing, and knows neither components nor implementations."""

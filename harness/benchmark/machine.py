@@ -62,7 +62,7 @@ def share_of_roofline(seconds: float, operations: float, bytes: float, rates: Ra
 
 
 def describe(dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """What was measured on, in names: for ``Record.machine``."""
+    """What was measured on, in names: for ``RunRecord.machine``."""
     place = torch.device(device)
     gpu = {"gpu": torch.cuda.get_device_name(place)} if place.type == "cuda" else {}
     return {

@@ -19,7 +19,7 @@ from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Request
 from harness.core.workload import BELIEVABLE, Benchmark, Exponent, Law, Ratio, Timing, Workload
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import nothing_disturbed
 from harness.execution.timed_script import Prepared, by_function
 from harness.numerics.tolerance import compare, tolerances
@@ -48,16 +48,16 @@ class _Point:
     left_out: list[str]
 
 
-def run(contract: Contract, workload: Workload, subject: Door, reference: Door, **options: Any) -> Benchmark:
+def run(contract: Contract, workload: Workload, implementation: Executor, reference: Executor, **options: Any) -> Benchmark:
     """As :func:`measure`, without the rounds."""
-    return measure(contract, workload, subject, reference, **options).benchmark
+    return measure(contract, workload, implementation, reference, **options).benchmark
 
 
 def measure(
     contract: Contract,
     workload: Workload,
-    subject: Door,
-    reference: Door,
+    implementation: Executor,
+    reference: Executor,
     *,
     seed: int = 0,
     seconds: float = 2.0,
@@ -74,7 +74,7 @@ def measure(
     base = Benchmark(contract.name, workload.name, workload.sentence, unit=workload.unit)
     tell = _told_of(progress, f"{contract.name}::{workload.name}")
     with nothing_disturbed(), torch.set_grad_enabled(workload.backward):
-        bench = _Bench(contract, workload, subject, reference, seed, device)
+        bench = _Bench(contract, workload, implementation, reference, seed, device)
         try:
             tell("preparing")
             point = bench.point(workload.sizes)
@@ -108,23 +108,23 @@ class _Bench:
     """One workload and who takes part."""
 
     def __init__(
-        self, contract: Contract, workload: Workload, subject: Door, reference: Door, seed: int, device: str
+        self, contract: Contract, workload: Workload, implementation: Executor, reference: Executor, seed: int, device: str
     ) -> None:
-        self.contract, self.workload, self.subject, self.reference = contract, workload, subject, reference
+        self.contract, self.workload, self.implementation, self.reference = contract, workload, implementation, reference
         self.seed, self.device = seed, torch.device(device)
         self.wait = torch.cuda.synchronize if self.device.type == "cuda" else None
 
     def point(self, sizes: Mapping[str, int], only: Sequence[str] = ()) -> _Point:
         """Everybody's call at these sizes. Raises NotOffered where yours cannot be timed; peers are left out with a reason."""
         workload, name = self.workload, self.contract.name
-        offer = self.subject.offers(name)
+        offer = self.implementation.offers(name)
         if offer is None:
-            raise NotOffered(f"{self.subject.name} has no {name}")
+            raise NotOffered(f"{self.implementation.name} has no {name}")
         case = workload.case(sizes, self.seed).cast(DTYPE).without(offer.absent)
         case = case.mapped(lambda _, leaf: leaf.to(self.device) if torch.is_tensor(leaf) else leaf)
         request = Request(name, case, gradients=COTANGENT_SEED if workload.backward else None)
         options: Any = {"whole": workload.whole, "fresh": workload.fresh}
-        sides = {YOURS: self.subject.prepared(request, **options), REFERENCE: self.reference.prepared(request, **options)}
+        sides = {YOURS: self.implementation.prepared(request, **options), REFERENCE: self.reference.prepared(request, **options)}
         left_out = []
         for peer, make in workload.peers.items():
             if only and peer not in only:
@@ -160,10 +160,10 @@ class _Bench:
         """The reference's answer in float64, and by how much float32 may miss it."""
         seed, name = COTANGENT_SEED if self.workload.backward else None, self.contract.name
 
-        def play(changed: Case) -> Answer:
-            return self.reference.play(Request(name, changed, gradients=seed))
+        def run(changed: Case) -> Answer:
+            return self.reference.run(Request(name, changed, gradients=seed))
 
-        return tolerances(play, case.mapped(lambda _, leaf: leaf.cpu() if torch.is_tensor(leaf) else leaf), DTYPE)
+        return tolerances(run, case.mapped(lambda _, leaf: leaf.cpu() if torch.is_tensor(leaf) else leaf), DTYPE)
 
     def _differs(self, case: Case, answer: Answer, exact: Answer, bound: Answer) -> str:
         values = answer.outputs

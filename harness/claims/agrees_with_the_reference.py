@@ -6,7 +6,7 @@ from harness.core.claim import Claim, Trial
 
 def agrees(trial: Trial) -> float:
     exact, tolerance = trial.agreement()
-    return trial.close(trial.play().outputs, exact.outputs, tolerance.outputs, "out")
+    return trial.close(trial.run().outputs, exact.outputs, tolerance.outputs, "out")
 
 
 CLAIM = Claim(

@@ -8,7 +8,7 @@ from harness.core.tree import dotted, leaves
 
 def declared_form(trial: Trial) -> None:
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
-        expected, actual = trial.expect(dtype=dtype).value, trial.play(dtype=dtype).value
+        expected, actual = trial.expect(dtype=dtype).value, trial.run(dtype=dtype).value
         ours, theirs = dict(leaves(expected)), dict(leaves(actual))
         if type(actual) is not type(expected) and not _interchangeable(actual, expected):
             raise Violation(f"it returns {_described(actual)}, the contract asks for {_described(expected)}")

@@ -8,7 +8,7 @@ from harness.core.claim import Claim, Trial
 
 def deterministic(trial: Trial) -> float:
     twice = trial.case.followed_by(*trial.case.calls)
-    answer = trial.play(twice, fresh=True)
+    answer = trial.run(twice, fresh=True)
     half = len(trial.case.calls)
     return trial.close(answer.outputs[half:], answer.outputs[:half], trial.spread(), "the second run's out")
 

@@ -6,7 +6,7 @@ from harness.core.claim import Claim, Trial, Violation
 
 def every_argument_receives_a_gradient(trial: Trial) -> None:
     expected = trial.expect(gradients=True).gradients
-    answer = trial.play(gradients=True)
+    answer = trial.run(gradients=True)
     cut_off = [name for name, value in expected.items() if value is not None and answer.gradients.get(name) is None]
     surplus = [
         n

@@ -13,7 +13,7 @@ from harness.core.tree import dotted, leaves
 def finite_on_finite(trial: Trial) -> None:
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
         options: dict[str, Any] = {"gradients": True} if trial.contract.differentiable else {}
-        expected, actual = trial.expect(dtype=dtype, **options), trial.play(dtype=dtype, **options)
+        expected, actual = trial.expect(dtype=dtype, **options), trial.run(dtype=dtype, **options)
         places = [("out", expected.value, actual.value)]
         places += [(f"the gradient of {n}", e, actual.gradients.get(n)) for n, e in expected.gradients.items()]
         for name, right, theirs in places:

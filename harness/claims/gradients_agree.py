@@ -6,7 +6,7 @@ from harness.core.claim import Claim, Trial
 
 def gradients_agree(trial: Trial) -> float:
     exact, tolerance = trial.agreement(gradients=True)
-    answer = trial.play(gradients=True)
+    answer = trial.run(gradients=True)
     worst = 0.0
     for name, expected in exact.gradients.items():
         actual = answer.gradients.get(name)

@@ -12,7 +12,7 @@ from harness.numerics.gradients import directional_discrepancy
 def gradients_agree_with_differences(trial: Trial) -> float:
     if trial.dtype != torch.float64:
         raise NotOffered("it computes in float32, where differences are too coarse")
-    answer = trial.play(gradients=True)
+    answer = trial.run(gradients=True)
     arguments: dict[str, torch.Tensor] = {}
     trial.case.mapped(
         lambda path, leaf: (
@@ -27,7 +27,7 @@ def gradients_agree_with_differences(trial: Trial) -> float:
 
     def value_at(moved: dict[str, torch.Tensor]) -> float:
         case = trial.case.mapped(lambda path, leaf: moved.get(dotted(path[1:]), leaf))
-        return float((trial.play(case, fresh=True).value.double() * cotangent).sum())
+        return float((trial.run(case, fresh=True).value.double() * cotangent).sum())
 
     gradients = {name: answer.gradients[name] for name in arguments}
     noise = float(cotangent.abs().sum()) * trial.agreement(gradients=True)[1].value

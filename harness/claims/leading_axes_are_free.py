@@ -7,7 +7,7 @@ from harness.core.claim import Claim, Trial
 
 
 def leading_axes_are_free(trial: Trial) -> float:
-    worst, whole = 0.0, trial.play().value
+    worst, whole = 0.0, trial.run().value
     if not torch.is_tensor(whole):
         trial.not_applicable()
     for name in trial.contract.leading_axes:
@@ -16,11 +16,11 @@ def leading_axes_are_free(trial: Trial) -> float:
         worst = max(
             worst,
             trial.close(
-                trial.play(extra).value, whole.unsqueeze(0), trial.spread_of_value(), "with one more leading axis, out"
+                trial.run(extra).value, whole.unsqueeze(0), trial.spread_of_value(), "with one more leading axis, out"
             ),
         )
         flat_value = value.reshape(-1, value.shape[-1]) if value.is_floating_point() else value.reshape(-1)
-        flat = trial.play(trial.case.changed(**{name: flat_value})).value
+        flat = trial.run(trial.case.changed(**{name: flat_value})).value
         expected = whole.reshape(-1, whole.shape[-1])
         worst = max(
             worst,

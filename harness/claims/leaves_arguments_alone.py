@@ -10,11 +10,11 @@ from harness.core.tree import leaves
 
 
 def leaves_arguments_alone(trial: Trial) -> None:
-    plays = [trial.play()]
+    runs = [trial.run()]
     if trial.contract.differentiable:
         with suppress(NotOffered):  # code without gradients keeps its hands off in the forward pass all the same
-            plays.append(trial.play(gradients=True))
-    for answer in plays:
+            runs.append(trial.run(gradients=True))
+    for answer in runs:
         changed = [effect for effect in answer.effects if "in place" in effect]
         if changed:
             raise Violation("; ".join(dict.fromkeys(changed)))

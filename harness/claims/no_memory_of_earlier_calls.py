@@ -13,10 +13,10 @@ def no_memory_of_earlier_calls(trial: Trial) -> float:
     worst = 0.0
     for other in _others(trial):
         a, b = trial.case.calls, other.calls
-        outputs = trial.play(trial.case.followed_by(*b, *a), fresh=True).outputs
+        outputs = trial.run(trial.case.followed_by(*b, *a), fresh=True).outputs
         first, second, third = outputs[: len(a)], outputs[len(a) : len(a) + len(b)], outputs[len(a) + len(b) :]
         worst = max(worst, trial.close(third, first, trial.spread(), "after another call, out"))
-        alone = trial.play(other, fresh=True).outputs
+        alone = trial.run(other, fresh=True).outputs
         worst = max(worst, trial.close(second, alone, trial.spread(other), "after an earlier call, out"))
     return worst
 

@@ -30,7 +30,7 @@ def non_contiguous_arguments(trial: Trial) -> float:
         if not torch.is_tensor(value) or value.dim() == 0 or value.numel() < 2:
             continue
         applied = True
-        plain = trial.play().outputs
+        plain = trial.run().outputs
         spaced = trial.case.strided(**{name: _spaced(value)})
         compare(spaced, plain, trial.spread(), f"with every second element of a larger {name}, out")
         if value.dim() >= 2:
@@ -41,7 +41,7 @@ def non_contiguous_arguments(trial: Trial) -> float:
             expanded = trial.case.strided(**{name: repeated})
             compare(
                 expanded,
-                trial.play(laid_out).outputs,
+                trial.run(laid_out).outputs,
                 trial.spread(laid_out),
                 f"with {name} expanded from one row, out",
             )

@@ -9,11 +9,11 @@ def rows_of_a_batch_are_independent(trial: Trial) -> float:
     batch = trial.case.arguments[rows[0]].shape[0]
     if batch < 2:
         trial.not_applicable()
-    whole, worst = trial.play().value, 0.0
+    whole, worst = trial.run().value, 0.0
     for row in (0, batch - 1):
         alone = trial.case.changed(**{name: trial.case.arguments[name][row : row + 1] for name in rows})
         bound = trial.spread_of_value() + trial.spread_of_value(alone)
-        worst = max(worst, trial.close(trial.play(alone).value, whole[row : row + 1], bound, f"row {row} alone, out"))
+        worst = max(worst, trial.close(trial.run(alone).value, whole[row : row + 1], bound, f"row {row} alone, out"))
     return worst
 
 

@@ -10,8 +10,8 @@ def survives_copying(trial: Trial) -> float:
         raise NotOffered("a function has no state to copy")
     worst = 0.0
     for context in ("deepcopied", "reloaded") if kind == "module" else ("deepcopied",):
-        answer = trial.play(context=context, fresh=True)
-        worst = max(worst, trial.close(answer.outputs, trial.play().outputs, trial.spread(), f"when {context}, out"))
+        answer = trial.run(context=context, fresh=True)
+        worst = max(worst, trial.close(answer.outputs, trial.run().outputs, trial.spread(), f"when {context}, out"))
     return worst
 
 

@@ -7,7 +7,7 @@ from harness.core.claim import Claim, NotOffered, Trial
 def train_and_eval_agree(trial: Trial) -> float:
     if trial.offer.kind != "module":
         raise NotOffered("a function has no modes")
-    return trial.close(trial.play(mode="train").outputs, trial.play().outputs, trial.spread(), "in training mode, out")
+    return trial.close(trial.run(mode="train").outputs, trial.run().outputs, trial.spread(), "in training mode, out")
 
 
 CLAIM = Claim(

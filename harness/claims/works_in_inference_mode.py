@@ -7,12 +7,12 @@ from harness.core.claim import Claim, Trial
 
 
 def works_in_inference_mode(trial: Trial) -> float:
-    inside = trial.play(context="inference", fresh=True)
-    worst = trial.close(inside.outputs, trial.play().outputs, trial.spread(), "in inference mode, out")
+    inside = trial.run(context="inference", fresh=True)
+    worst = trial.close(inside.outputs, trial.run().outputs, trial.spread(), "in inference mode, out")
     if trial.contract.differentiable:
-        again = trial.play(gradients=True, fresh=True)
+        again = trial.run(gradients=True, fresh=True)
         worst = max(
-            worst, trial.close(again.outputs, trial.play().outputs, trial.spread(), "after inference mode, out")
+            worst, trial.close(again.outputs, trial.run().outputs, trial.spread(), "after inference mode, out")
         )
     return worst
 

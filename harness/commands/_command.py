@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.judging.inspection import Catalogue
 
 
 @dataclass(frozen=True)
 class Command:
-    """One subcommand: its help, its arguments, and ``run(options)``, which returns the exit code or raises WrongUse."""
+    """One subcommand: its help, its arguments, and ``run(options)``, which returns the exit code or raises UsageError."""
 
     help: str
     arguments: Callable[[argparse.ArgumentParser], Any]
@@ -22,9 +22,9 @@ class Command:
 
 
 def component_of(known: Catalogue, name: str) -> str:
-    """The name, if it is a component's. Raises WrongUse with the nearest names otherwise."""
+    """The name, if it is a component's. Raises UsageError with the nearest names otherwise."""
     if name not in known.contracts:
-        raise WrongUse(f"there is no component {name!r}; {nearest(name, known.contracts)}")
+        raise UsageError(f"there is no component {name!r}; {nearest(name, known.contracts)}")
     return name
 
 

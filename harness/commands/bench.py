@@ -16,13 +16,13 @@ from harness.benchmark import comparing
 from harness.benchmark.machine import describe, rates
 from harness.benchmark.running import DTYPE, YOURS
 from harness.commands._command import Command, component_of, nearest
-from harness.core.errors import WrongUse
-from harness.core.record import Record
+from harness.core.errors import UsageError
+from harness.core.record import RunRecord
 from harness.core.signatures import in_one_line
 from harness.core.workload import Workload
-from harness.judging.inspection import Catalogue, Inspection, inspect_subject, load_catalogue
+from harness.judging.inspection import Catalogue, Inspection, inspect_implementation, load_catalogue
 from harness.reports import benchmark_text, json_file
-from harness.reports.writing import BENCHMARKS_RECORD, Destinations, UnknownFormat, destinations, write_face
+from harness.reports.writing import BENCHMARKS_RECORD, Destinations, UnknownFormat, destinations, write_report
 
 SECONDS, QUICK_SECONDS = 2.0, 0.3
 
@@ -47,11 +47,11 @@ def run(options: argparse.Namespace) -> int:
         return _listed(load_catalogue(), [name for name in (options.impl, *options.what) if name])
     impl = options.impl or str(options.project.table.get("impl", ""))
     if not impl:
-        raise WrongUse("time what? plumbline bench mymodel.py [COMPONENT ...]; plumbline bench --list shows what is timed")
+        raise UsageError("time what? plumbline bench mymodel.py [COMPONENT ...]; plumbline bench --list shows what is timed")
     if options.seconds is not None and not options.seconds > 0:
-        raise WrongUse(f"--seconds takes how long, more than 0; not {options.seconds:g}")
+        raise UsageError(f"--seconds takes how long, more than 0; not {options.seconds:g}")
     old, places = _earlier(options.compare), _places(options.report)
-    inspection = inspect_subject(impl, seed=options.seed, variants=options.variant, project=options.project)
+    inspection = inspect_implementation(impl, seed=options.seed, variants=options.variant, project=options.project)
     everything = list(_chosen(inspection.catalogue, options.what))
     chosen = [(component, workload) for component, workload in everything if component in inspection.begun]
     record = _record(inspection, impl)
@@ -71,16 +71,16 @@ def run(options: argparse.Namespace) -> int:
             print(f"  {line}")
     for name, file in places.faces:
         try:
-            write_face(name, record, Path(file))
+            write_report(name, record, Path(file))
         except OSError as error:
-            raise WrongUse(f"{file} cannot be written: {error}") from None
+            raise UsageError(f"{file} cannot be written: {error}") from None
         print(f"{name}: {file}")
     print(f"record: {places.record}")
     return int(any(YOURS in benchmark.wrong for benchmark in record.benchmarks))
 
 
 def _measure(
-    inspection: Inspection, chosen: Sequence[tuple[str, Workload]], record: Record, options: argparse.Namespace, path: Path
+    inspection: Inspection, chosen: Sequence[tuple[str, Workload]], record: RunRecord, options: argparse.Namespace, path: Path
 ) -> None:
     """Workload after workload; the record is written after each."""
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
@@ -110,25 +110,25 @@ def _progress() -> Any:
     return lambda text: print(f"\r\x1b[2K{text[:110]}", end="", file=sys.stderr, flush=True)
 
 
-def _save(record: Record, path: Path) -> None:
+def _save(record: RunRecord, path: Path) -> None:
     record.seconds = time.time() - record.started
     try:
         json_file.write(record, path)
     except OSError as error:
-        raise WrongUse(f"the record {path} cannot be written: {error}") from None
+        raise UsageError(f"the record {path} cannot be written: {error}") from None
 
 
 def _chosen(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Workload]]:
-    """In the order of the catalogue. Raises WrongUse for a component that is none, or of which nothing is timed."""
+    """In the order of the catalogue. Raises UsageError for a component that is none, or of which nothing is timed."""
     wanted: dict[str, set[str]] = {}
     timed = {name: contract for name, contract in catalogue.contracts.items() if contract.workloads}
     for given in names:
         component, _, workload = given.partition("::")
         if component_of(catalogue, component) not in timed:
-            raise WrongUse(f"nothing of {component} is timed; there are: {', '.join(timed)}")
+            raise UsageError(f"nothing of {component} is timed; there are: {', '.join(timed)}")
         workloads = [w.name for w in timed[component].workloads]
         if workload and workload not in workloads:
-            raise WrongUse(f"{component} has no workload {workload!r}; {nearest(workload, workloads)}")
+            raise UsageError(f"{component} has no workload {workload!r}; {nearest(workload, workloads)}")
         wanted.setdefault(component, set()).update([workload] if workload else workloads)
     for name, contract in timed.items():
         for each in contract.workloads:
@@ -149,13 +149,13 @@ def _listed(catalogue: Catalogue, names: Sequence[str]) -> int:
     return 0
 
 
-def _earlier(path: str | None) -> Record | None:
+def _earlier(path: str | None) -> RunRecord | None:
     if path is None:
         return None
     try:
         return json_file.read(Path(path))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise WrongUse(f"--compare: {path} is no record of a run: {error}") from None
+        raise UsageError(f"--compare: {path} is no record of a run: {error}") from None
 
 
 def _places(text: str) -> Destinations:
@@ -163,16 +163,16 @@ def _places(text: str) -> Destinations:
     try:
         found = destinations(",".join(pieces))
     except UnknownFormat as wrong:
-        raise WrongUse(f"--report: {wrong}") from None
+        raise UsageError(f"--report: {wrong}") from None
     own = any(piece.endswith(".json") and ":" not in piece for piece in pieces)
     return found if own else Destinations(BENCHMARKS_RECORD, found.faces)
 
 
-def _record(inspection: Inspection, impl: str) -> Record:
+def _record(inspection: Inspection, impl: str) -> RunRecord:
     contracts = inspection.catalogue.contracts
-    return Record(
+    return RunRecord(
         impl=impl, seed=inspection.seed, planned={}, order=tuple(contracts), parts={n: c.parts for n, c in contracts.items()},
-        meanings={n: c.meaning for n, c in contracts.items()}, verdicts=[], cards={},
+        meanings={n: c.meaning for n, c in contracts.items()}, verdicts=[], summaries={},
         missing=tuple(n for n in contracts if n not in inspection.begun), variants=dict(inspection.variants),
         notes=tuple(inspection.notes), signatures={n: in_one_line(c) for n, c in contracts.items()}, started=time.time(),
     )  # fmt: skip

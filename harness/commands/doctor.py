@@ -10,7 +10,7 @@ from harness.commands._command import Command
 from harness.discovery import map_file
 from harness.discovery.locate import locate
 from harness.discovery.search import map_folder
-from harness.judging.inspection import inspect_subject
+from harness.judging.inspection import inspect_implementation
 from harness.modules.adapter import mapping_table
 from harness.modules.parameter_map import Row
 
@@ -21,11 +21,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    inspection = inspect_subject(options.impl, project=options.project)
+    inspection = inspect_implementation(options.impl, project=options.project)
     print(f"{options.impl}: {inspection.where}")
-    door: Any = inspection.subject
+    executor: Any = inspection.implementation
     for name, contract in inspection.catalogue.contracts.items():
-        offer = inspection.subject.offers(name)
+        offer = inspection.implementation.offers(name)
         if offer is None:
             print(f"\n{name:<18} to do. {contract.meaning}")
             for method, signature in contract.calls.items():
@@ -43,11 +43,11 @@ def run(options: argparse.Namespace) -> int:
         if offer.absent:
             print(f"    it has no {', '.join(offer.absent)}; cases are judged without")
         if offer.kind == "module":
-            for line in _table(mapping_table(door.adapters[name], contract)):
+            for line in _table(mapping_table(executor.adapters[name], contract)):
                 print(f"    {line}")
     for note in inspection.notes:
         print(f"\nnote: {note}")
-    _keep(options, door.adapters)
+    _keep(options, executor.adapters)
     return 0
 
 

@@ -7,7 +7,7 @@ import inspect
 import textwrap
 
 from harness.commands._command import Command, component_of, nearest
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.judging.inspection import Catalogue, load_catalogue
 from harness.project.variants import how_to_declare
 
@@ -50,7 +50,7 @@ def _explaincomponent_of(known: Catalogue, name: str) -> str:
     lines += ["", "claims:"]
     lines += [f"    {claim.name:<40} {claim.sentence}" for claim in known.claims_of(name)]
     lines += ["", "known mistakes:"]
-    lines += [f"    {bug.name:<40} {bug.sentence}" for bug in known.bugs.get(name, ())]
+    lines += [f"    {mistake.name:<40} {mistake.sentence}" for mistake in known.mistakes.get(name, ())]
     lines += ["", *(f"source: {source}" for source in contract.sources)]
     return "\n".join(lines)
 
@@ -58,7 +58,7 @@ def _explaincomponent_of(known: Catalogue, name: str) -> str:
 def _explain_claim(known: Catalogue, component: str, claim_name: str) -> str:
     claims = {claim.name: claim for claim in known.claims_of(component)}
     if claim_name not in claims:
-        raise WrongUse(f"{component} has no claim {claim_name!r}; {nearest(claim_name, claims)}")
+        raise UsageError(f"{component} has no claim {claim_name!r}; {nearest(claim_name, claims)}")
     claim = claims[claim_name]
     why = inspect.getdoc(claim.test) or inspect.getdoc(inspect.getmodule(claim.test)) or ""
     lines = [f"{component}::{claim.name}: {claim.sentence}.", ""]
@@ -74,19 +74,19 @@ def _explain_claim(known: Catalogue, component: str, claim_name: str) -> str:
 
 def explain_bug(known: Catalogue, name: str) -> str:
     try:
-        bug = known.bug(name)
+        mistake = known.mistake(name)
     except KeyError as error:
-        raise WrongUse(str(error.args[0])) from None
-    lines = [f"{bug.full_name}", "", *textwrap.wrap(bug.sentence, 108), "", textwrap.indent(bug.diff(), "    "), ""]
-    if bug.seen_in:
-        lines.append(f"seen in: {', '.join(bug.seen_in)}")
-    if bug.looks_like:
-        lines.append(f"same numbers as: {', '.join(bug.looks_like)}")
-    if bug.unnamed_because:
-        lines.append(f"the diagnosis cannot name it: {bug.unnamed_because}")
-    if how := how_to_declare(bug):
+        raise UsageError(str(error.args[0])) from None
+    lines = [f"{mistake.full_name}", "", *textwrap.wrap(mistake.sentence, 108), "", textwrap.indent(mistake.diff(), "    "), ""]
+    if mistake.seen_in:
+        lines.append(f"seen in: {', '.join(mistake.seen_in)}")
+    if mistake.looks_like:
+        lines.append(f"same numbers as: {', '.join(mistake.looks_like)}")
+    if mistake.unnamed_because:
+        lines.append(f"the diagnosis cannot name it: {mistake.unnamed_because}")
+    if how := how_to_declare(mistake):
         lines += textwrap.wrap(how, 108, break_on_hyphens=False)
-    lines.append(f"see it caught: pytest --impl=bug:{bug.full_name}")
+    lines.append(f"see it caught: pytest --impl=bug:{mistake.full_name}")
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.commands._command import Command
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.grading import processes
 from harness.grading.checks import ROOT, Checks
 from harness.grading.example import example
@@ -49,20 +49,20 @@ def run(options: argparse.Namespace) -> int:
         print(example(checks), end="")
         return 0
     if not options.submissions:
-        raise WrongUse("grade what? plumbline grade submissions/ --rubric rubric.toml")
+        raise UsageError("grade what? plumbline grade submissions/ --rubric rubric.toml")
     if not options.rubric:
-        raise WrongUse("--rubric is missing; `plumbline grade --example-rubric > rubric.toml` writes one to begin with")
+        raise UsageError("--rubric is missing; `plumbline grade --example-rubric > rubric.toml` writes one to begin with")
     if options.jobs < 1:
-        raise WrongUse(f"--jobs takes a number of submissions from 1 on, not {options.jobs}")
+        raise UsageError(f"--jobs takes a number of submissions from 1 on, not {options.jobs}")
     if not processes.supported():
-        raise WrongUse("plumbline grade watches processes through Linux's /proc, which this system does not have; run it in a container")
+        raise UsageError("plumbline grade watches processes through Linux's /proc, which this system does not have; run it in a container")
     rubric = read(Path(options.rubric), checks)
     extra, user = _slurm_options(options), _user(options.user)
     out = Path(options.out).resolve()
     try:
         submissions = _submissions(options, rubric)
     except OSError as error:
-        raise WrongUse(f"{options.submissions} cannot be read: {error}") from None
+        raise UsageError(f"{options.submissions} cannot be read: {error}") from None
     session = Session(
         submissions, rubric, checks, out, options.again, user, not options.no_namespaces, _say
     )
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         _say(f"interrupted; what was judged stays in {options.out}, and the same command goes on from there")
         return INTERRUPTED
     except OSError as error:
-        raise WrongUse(f"{error}") from None
+        raise UsageError(f"{error}") from None
     mean = sum(one.total for one in grades) / len(grades)
     _say(f"{len(grades)} graded, {mean:.2f} of {rubric.points:g} points on average: {options.out}/grades.csv, {options.out}/class.html")
     return 0
@@ -100,7 +100,7 @@ def checks_of(known: Catalogue) -> Checks:
 def _submissions(options: argparse.Namespace, rubric: Rubric) -> list[Submission]:
     path = Path(options.submissions).resolve()
     if not path.exists():
-        raise WrongUse(f"there is no {options.submissions}")
+        raise UsageError(f"there is no {options.submissions}")
     if options.single or path.is_file():
         return [submission(path, rubric.entry if path.is_dir() else "")]
     found, passed_over = find(path, rubric.entry)
@@ -115,13 +115,13 @@ def _user(name: str | None) -> tuple[int, int]:
     import pwd
 
     if os.geteuid() != 0:
-        raise WrongUse("--user needs root: only root may run something as somebody else")
+        raise UsageError("--user needs root: only root may run something as somebody else")
     try:
         entry: Any = pwd.getpwnam(name)
     except KeyError:
-        raise WrongUse(f"--user: there is no user {name!r} on this machine; adduser --system {name} makes one") from None
+        raise UsageError(f"--user: there is no user {name!r} on this machine; adduser --system {name} makes one") from None
     if problem := _unusable(entry.pw_uid, entry.pw_gid):
-        raise WrongUse(f"--user: {name} cannot use this Python ({sys.executable}), so that nothing could be judged: {problem}")
+        raise UsageError(f"--user: {name} cannot use this Python ({sys.executable}), so that nothing could be judged: {problem}")
     return entry.pw_uid, entry.pw_gid
 
 
@@ -142,7 +142,7 @@ def _slurm_options(options: argparse.Namespace) -> dict[str, str]:
     for pair in options.slurm_option:
         key, equals, value = pair.partition("=")
         if not (key and equals and value):
-            raise WrongUse(f"--slurm-option takes KEY=VALUE, not {pair!r} (example: partition=gpu)")
+            raise UsageError(f"--slurm-option takes KEY=VALUE, not {pair!r} (example: partition=gpu)")
         found[key] = value
     return found
 

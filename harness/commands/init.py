@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.commands._command import Command, component_of
 from harness.commands._skeleton import STYLES, skeleton
 from harness.core.contract import Contract
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.judging.inspection import load_catalogue
 
 
@@ -30,26 +30,26 @@ def run(options: argparse.Namespace) -> int:
     if file in known.contracts:  # plumbline init layer_norm
         file, names = "mymodel.py", [file, *names]
     if options.style not in STYLES:
-        raise WrongUse(f"there is no style {options.style!r}; --style is one of {', '.join(STYLES)}")
+        raise UsageError(f"there is no style {options.style!r}; --style is one of {', '.join(STYLES)}")
     path = Path(file if file.endswith(".py") else f"{file}.py")
     if not path.stem.isidentifier() or keyword.iskeyword(path.stem):
-        raise WrongUse(
+        raise UsageError(
             f"{path.name} cannot be imported: take a name of letters, digits and underscores, like mymodel.py"
         )
     hidden = importlib.util.find_spec(path.stem) if path.parent == Path() else None
     if hidden is not None and not path.exists() and hidden.origin != str(path.resolve()):
-        raise WrongUse(
+        raise UsageError(
             f"{path.name} would hide the module {path.stem!r} ({hidden.origin or 'installed'}); take another name, like mymodel.py"
         )
     if path.exists() and not options.force:
-        raise WrongUse(f"{path} exists and is left as it is. Take another name (plumbline init other.py), or --force")
+        raise UsageError(f"{path} exists and is left as it is. Take another name (plumbline init other.py), or --force")
     chosen = {component_of(known, name) for name in names}
     chosen |= {part for name in chosen for part in _below(known.contracts, name)}
     contracts = [c for c in known.contracts.values() if not chosen or c.name in chosen]
     try:
         path.write_text(skeleton(contracts, options.style, path.name), encoding="utf-8")
     except OSError as error:
-        raise WrongUse(f"{path} cannot be written: {error.strerror}") from None
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
     impl = path.stem if path.parent == Path() else str(path)
     what = f"{len(contracts)} components, all to do" if len(contracts) > 1 else f"{contracts[0].name}, to do"
     print(f"{path}: {what}. Fill in one, in any order, then")

@@ -18,18 +18,18 @@ def run(options: argparse.Namespace) -> int:
     names = [component_of(known, name) for name in options.component] or list(known.contracts)
     for name in names:
         contract = known.contracts[name]
-        bugs = known.bugs.get(name, ())
-        if options.bugs:
-            for bug in bugs:
-                print(f"{bug.full_name:<46}  {bug.sentence}")
+        mistakes = known.mistakes.get(name, ())
+        if options.mistakes:
+            for mistake in mistakes:
+                print(f"{mistake.full_name:<46}  {mistake.sentence}")
             continue
-        print(f"{name:<18} {len(known.claims_of(name)):>3} claims {len(bugs):>4} known mistakes   {contract.meaning}")
+        print(f"{name:<18} {len(known.claims_of(name)):>3} claims {len(mistakes):>4} known mistakes   {contract.meaning}")
         if options.component:
             for claim in known.claims_of(name):
                 print(f"    {claim.name:<40} {claim.sentence}")
     if not options.component:
         claims = sum(len(known.claims_of(name)) for name in names)
-        print(f"{len(names)} components, {claims} claims, {len(known.all_bugs())} known mistakes")
+        print(f"{len(names)} components, {claims} claims, {len(known.all_mistakes())} known mistakes")
     return 0
 
 

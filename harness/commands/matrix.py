@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.commands._command import Command, component_of
-from harness.core.errors import WrongUse
-from harness.core.mistake import Bug
-from harness.judging.inspection import Catalogue, Inspection, load_catalogue, reference_door
+from harness.core.errors import UsageError
+from harness.core.mistake import KnownMistake
+from harness.judging.inspection import Catalogue, Inspection, load_catalogue, reference_executor
 
 MOST_DRAWN = 200
 """A mistake that needs as many drawn cases to be seen is one that a usual run may miss."""
@@ -37,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if options.jobs < 1:
-        raise WrongUse(f"--jobs takes a number of processes from 1 on, not {options.jobs}")
+        raise UsageError(f"--jobs takes a number of processes from 1 on, not {options.jobs}")
     started, known = time.perf_counter(), load_catalogue()
     components = [component_of(known, name) for name in options.component] or list(known.contracts)
     rows = []
@@ -61,7 +61,7 @@ def _rows(known: Catalogue, components: list[str], options: argparse.Namespace) 
     """A row for every known mistake, in order, from as many processes as were asked for."""
     work = []
     for component in components:
-        names = [bug.full_name for bug in known.bugs.get(component, ())]
+        names = [mistake.full_name for mistake in known.mistakes.get(component, ())]
         work += [names[start : start + TOGETHER] for start in range(0, len(names), TOGETHER)]
     how = (options.seed, options.cases, not options.first)
     if options.jobs == 1:
@@ -79,14 +79,14 @@ def _tried(names: list[str], seed: int, cases: int | None, every_claim: bool) ->
     torch.set_num_threads(1)
     known = load_catalogue()
     like = _right(seed, cases)
-    return [try_bug(known, known.bug(name), seed, cases, every_claim=every_claim, like=like) for name in names]
+    return [try_bug(known, known.mistake(name), seed, cases, every_claim=every_claim, like=like) for name in names]
 
 
 @cache
 def _right(seed: int, cases: int | None) -> Inspection:
     """The reference beside itself, once per process: its cases, answers and tolerances are every mistake's."""
     known = load_catalogue()
-    return Inspection(known, reference_door(known.contracts), seed, cases)
+    return Inspection(known, reference_executor(known.contracts), seed, cases)
 
 
 def _line(number: int, row: dict[str, Any]) -> str:
@@ -100,7 +100,7 @@ def _line(number: int, row: dict[str, Any]) -> str:
 
 def try_bug(
     known: Catalogue,
-    bug: Bug,
+    mistake: KnownMistake,
     seed: int = 0,
     cases: int | None = None,
     *,
@@ -114,25 +114,25 @@ def try_bug(
     ``every_claim=False`` stops where it is caught and explained. ``like``: an inspection to share the reference's work with.
     """
     started = time.perf_counter()
-    inspection = Inspection(known, reference_door(known.contracts, bug.edits), seed, cases, like=like)
-    contract = known.contracts[bug.component]
+    inspection = Inspection(known, reference_executor(known.contracts, mistake.edits), seed, cases, like=like)
+    contract = known.contracts[mistake.component]
     caught_by, finding, drawn = [], None, 0
-    claims = known.claims_of(bug.component)
+    claims = known.claims_of(mistake.component)
     if not every_claim:  # the claim that this mistake is known to break knows best
-        claims.sort(key=lambda claim: claim.broken_by != bug.name)
+        claims.sort(key=lambda claim: claim.broken_by != mistake.name)
     for claim in claims:
         verdict, evidence = inspection.bench.judge(contract, claim, shrink=False)
         if verdict.failing:
             drawn = min(drawn or verdict.first, verdict.first)
             caught_by.append(claim.name)
-            finding = finding or inspection.explain(bug.component, evidence)
+            finding = finding or inspection.explain(mistake.component, evidence)
             if finding and not every_claim:
                 break
     names = finding.names if finding else ()
-    alike = {bug.full_name, *bug.looks_like, *(f"{bug.component}.{name}" for name in bug.looks_like)}
+    alike = {mistake.full_name, *mistake.looks_like, *(f"{mistake.component}.{name}" for name in mistake.looks_like)}
     return {
-        "name": bug.full_name, "caught_by": caught_by, "finding": list(names), "drawn": drawn,
-        "named": len(names) == 1 and names[0] in alike, "unnamed_because": bug.unnamed_because,
+        "name": mistake.full_name, "caught_by": caught_by, "finding": list(names), "drawn": drawn,
+        "named": len(names) == 1 and names[0] in alike, "unnamed_because": mistake.unnamed_because,
         "seconds": time.perf_counter() - started,
     }  # fmt: skip
 

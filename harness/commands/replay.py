@@ -8,9 +8,9 @@ from pathlib import Path
 
 from harness.commands._command import Command, component_of
 from harness.commands.explain import explain_bug
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.core.record import CRASHED, FAILING, HOLDS, MISSING
-from harness.judging.inspection import inspect_subject, load_case
+from harness.judging.inspection import inspect_implementation, load_case
 from harness.project.variants import Project
 
 
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         paths = [given] if given.suffix == ".json" else sorted(folder.glob(f"{options.case}*.json"))
         if not paths:
             kept = ", ".join(path.stem for path in sorted(folder.glob("*.json"))) or "none"
-            raise WrongUse(f"no kept failure {options.case!r} in {folder.resolve()}; there are: {kept}")
+            raise UsageError(f"no kept failure {options.case!r} in {folder.resolve()}; there are: {kept}")
     still = 0
     for path in paths:
         still += _replay_one(path, options.impl, options.project)
@@ -40,11 +40,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _replay_one(path: Path, impl: str | None, project: Project) -> int:
     body, case = load_case(path)
-    inspection = inspect_subject(impl or body["impl"], seed=body["seed"], variants=body["variants"], project=project)
+    inspection = inspect_implementation(impl or body["impl"], seed=body["seed"], variants=body["variants"], project=project)
     component = component_of(inspection.catalogue, body["component"])
     claims = {c.name: c for c in inspection.catalogue.claims_of(component)}
     if body["claim"] not in claims:
-        raise WrongUse(f"{path} is about the claim {body['claim']!r}, which {component} no longer has")
+        raise UsageError(f"{path} is about the claim {body['claim']!r}, which {component} no longer has")
     verdict = inspection.judge_case(component, claims[body["claim"]], case)
     title = f"{path.stem}  {component}::{verdict.claim}"
     if verdict.status == HOLDS:
@@ -60,7 +60,7 @@ def _replay_one(path: Path, impl: str | None, project: Project) -> int:
         print(
             textwrap.indent(
                 explain_bug(inspection.catalogue, name)
-                if name in {b.full_name for b in inspection.catalogue.all_bugs()}
+                if name in {b.full_name for b in inspection.catalogue.all_mistakes()}
                 else name,
                 "        ",
             )

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from harness.commands._command import Command
-from harness.core.errors import WrongUse, did_you_mean
-from harness.core.record import Record
+from harness.core.errors import UsageError, did_you_mean
+from harness.core.record import RunRecord
 from harness.project.shards import joined
 from harness.reports import json_file
-from harness.reports.writing import USUAL_RECORD, formats, write_face
+from harness.reports.writing import USUAL_RECORD, formats, write_report
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     for name in names:
         if name not in formats():
             hint = did_you_mean(name, formats()) or f"there are: {', '.join(formats())}"
-            raise WrongUse(f"--to: there is no format {name!r}; {hint}")
+            raise UsageError(f"--to: there is no format {name!r}; {hint}")
     record = joined([_read(name) for name in options.record], options.record)
     if options.output == "-":
         sys.stdout.write("".join(formats()[name].render(record) for name in names))
@@ -36,19 +36,19 @@ def run(options: argparse.Namespace) -> int:
     for name in names:
         path = _path(options.output, formats()[name].file, len(names))
         try:
-            write_face(name, record, path)
+            write_report(name, record, path)
         except OSError as error:
-            raise WrongUse(f"{path} cannot be written: {error}") from None
+            raise UsageError(f"{path} cannot be written: {error}") from None
         print(f"{name}: {path}")
     return 0
 
 
-def _read(name: str) -> Record:
+def _read(name: str) -> RunRecord:
     try:
         return json_file.read(Path(name))
     except (OSError, ValueError, TypeError, KeyError) as error:
         hint = "" if Path(name).exists() else "; a run of `pytest --impl=mymodel` writes it"
-        raise WrongUse(f"{name} is no record of a run: {error}{hint}") from None
+        raise UsageError(f"{name} is no record of a run: {error}{hint}") from None
 
 
 def _path(output: str | None, usual: str, count: int) -> Path:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from harness.commands._command import Command
 from harness.commands._watching import Source, Unfinished, files_of, read, stamps, touched
-from harness.core.errors import WrongUse
-from harness.core.record import HOLDS, Record
+from harness.core.errors import UsageError
+from harness.core.record import HOLDS, RunRecord
 from harness.discovery.locate import locate
 from harness.reports import json_file, text
 from harness.reports.next_step import next_step
@@ -38,14 +38,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     impl = options.impl or str(options.project.table.get("impl", ""))
     if not impl:
-        raise WrongUse("watch what? plumbline watch mymodel.py")
+        raise UsageError("watch what? plumbline watch mymodel.py")
     if impl.startswith("bug:"):
-        raise WrongUse(
+        raise UsageError(
             f"{impl} is a known mistake of the reference and never changes; see it with pytest --impl={impl}"
         )
     path = locate(impl).path
     if path is None or path.suffix != ".py":
-        raise WrongUse(f"{impl} has no file of Python that could be watched")
+        raise UsageError(f"{impl} has no file of Python that could be watched")
     watch = Watch(impl, path, _pytest_of(options.cases))
     try:
         watch.look()
@@ -65,12 +65,12 @@ class Watch:
     """One implementation under watch. ``judge(impl, components)`` runs these (None: all) and gives exit code, record, text."""
 
     def __init__(
-        self, impl: str, path: Path, judge: Callable[[str, list[str] | None], tuple[int, Record | None, str]]
+        self, impl: str, path: Path, judge: Callable[[str, list[str] | None], tuple[int, RunRecord | None, str]]
     ) -> None:
         self.impl, self.path, self.judge = impl, path, judge
         self.seen: dict[Path, tuple[int, int]] = {}
         self.source: Source | None = None
-        self.record: Record | None = None
+        self.record: RunRecord | None = None
         self.code = 0
 
     def look(self) -> bool:
@@ -138,20 +138,20 @@ def _waits(status: str) -> bool:
     return status in ("to do", "not offered")
 
 
-def _merged(before: Record, after: Record, chosen: Iterable[str]) -> Record:
+def _merged(before: RunRecord, after: RunRecord, chosen: Iterable[str]) -> RunRecord:
     """The later run of some components in front of the earlier one of all."""
     again = set(chosen)
     verdicts = [v for v in before.verdicts if v.component not in again] + after.verdicts
     return replace(
-        after, verdicts=verdicts, cards={**before.cards, **after.cards}, planned={**before.planned, **after.planned}
+        after, verdicts=verdicts, summaries={**before.summaries, **after.summaries}, planned={**before.planned, **after.planned}
     )
 
 
-def _pytest_of(cases: int | None) -> Callable[[str, list[str] | None], tuple[int, Record | None, str]]:
+def _pytest_of(cases: int | None) -> Callable[[str, list[str] | None], tuple[int, RunRecord | None, str]]:
     """Judge in a fresh process, with pytest and whatever its configuration says."""
     installed = any(entry.name == "plumbline" for entry in importlib.metadata.entry_points(group="pytest11"))
 
-    def judge(impl: str, components: list[str] | None) -> tuple[int, Record | None, str]:
+    def judge(impl: str, components: list[str] | None) -> tuple[int, RunRecord | None, str]:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "run.json"
             command = [sys.executable, "-c", PROGRAM, str(ROOT), f"--impl={impl}", f"--impl-report={report}", "-q"]

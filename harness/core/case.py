@@ -16,7 +16,7 @@ from harness.core.tree import Path, dotted, leaves, map_leaves
 CALL = "call"
 """The method name of a component that is a plain function."""
 OURS = "ours"
-"""The method name of a line that the door plays itself, between the calls of somebody's code; see :func:`ours`."""
+"""The method name of a line that the executor runs itself, between the calls of somebody's code; see :func:`ours`."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Resource:
-    """An argument by name, ``package.module:function``, that the door makes anew for every play of the script.
+    """An argument by name, ``package.module:function``, that the executor makes anew for every run of the script.
 
     For what is large, and for what is no tensor or number, like a model to train: ``arguments`` are plain values that the
     function is called with.
@@ -115,7 +115,7 @@ class Call:
 
 
 def ours(do: str, **arguments: Any) -> Call:
-    """A line that the door plays itself: calls ``package.module:function`` of ours, to prepare or to look at something.
+    """A line that the executor runs itself: calls ``package.module:function`` of ours, to prepare or to look at something.
 
     For what passes between their calls and is neither tensor nor number: a model, an optimiser, a folder. Such results
     can be handed on (:class:`Earlier`); in the answer stands the name of their class.

@@ -13,14 +13,14 @@ from harness.core.implementation import Answer
 
 
 class Violation(Exception):
-    """The claim does not hold on this case. ``error`` is in units of the tolerance (inf where there is none); ``heat``:
+    """The claim does not hold on this case. ``error`` is in units of the tolerance (inf where there is none); ``error_map``:
     the same for every element around the worst, over two axes."""
 
     def __init__(
-        self, message: str, *, worst: str = "", error: float = float("inf"), heat: tuple[tuple[float, ...], ...] = ()
+        self, message: str, *, worst: str = "", error: float = float("inf"), error_map: tuple[tuple[float, ...], ...] = ()
     ) -> None:
         super().__init__(message)
-        self.message, self.worst, self.error, self.heat = message, worst, error, heat
+        self.message, self.worst, self.error, self.error_map = message, worst, error, error_map
 
 
 class NotApplicable(Exception):
@@ -28,7 +28,7 @@ class NotApplicable(Exception):
 
 
 class NotOffered(Exception):
-    """The subject does not offer what the claim is about; the text says what."""
+    """The implementation does not offer what the claim is about; the text says what."""
 
 
 class Crashed(Exception):
@@ -44,9 +44,9 @@ class ToDo(Exception):
 
 
 class Trial(Protocol):
-    """What a claim may use: one case, the two doors, and the numerics bound to that case.
+    """What a claim may use: one case, the two executors, and the numerics bound to that case.
 
-    Options of the plays: ``dtype`` (the case is cast to it first; the working precision if not given), ``gradients``
+    Options of the runs: ``dtype`` (the case is cast to it first; the working precision if not given), ``gradients``
     (also return gradients for a random cotangent), ``mode``, ``context``, ``fresh``, ``output_part`` and ``weigh`` as in
     Request.
     """
@@ -55,7 +55,7 @@ class Trial(Protocol):
     contract: Any
     offer: Any
     dtype: torch.dtype
-    """The working precision: float64, or float32 where that is all the subject computes in."""
+    """The working precision: float64, or float32 where that is all the implementation computes in."""
     seed: int
 
     @property
@@ -64,13 +64,13 @@ class Trial(Protocol):
 
     @property
     def companions(self) -> tuple[Case, ...]:
-        """Other cases to play in between."""
+        """Other cases to run in between."""
 
-    def play(self, case: Case | None = None, **options: Any) -> Answer:
-        """The subject's answer; raises Crashed, ToDo or NotOffered where there is none."""
+    def run(self, case: Case | None = None, **options: Any) -> Answer:
+        """The implementation's answer; raises Crashed, ToDo or NotOffered where there is none."""
 
     def attempt(self, case: Case | None = None, **options: Any) -> Answer:
-        """The subject's answer, a crash included (for claims about what must raise)."""
+        """The implementation's answer, a crash included (for claims about what must raise)."""
 
     def expect(self, case: Case | None = None, **options: Any) -> Answer:
         """The reference's answer under the same options."""
@@ -81,7 +81,7 @@ class Trial(Protocol):
         """The exact answer (float64), and the tolerance of every output and gradient in the dtype asked for."""
 
     def spread(self, case: Case | None = None) -> Any:
-        """Tolerances of the outputs for comparing two runs of the subject with each other."""
+        """Tolerances of the outputs for comparing two runs of the implementation with each other."""
 
     def spread_of_value(self, case: Case | None = None) -> Any:
         """The last of them."""

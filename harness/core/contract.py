@@ -92,8 +92,8 @@ class Dialect:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """How a component is played on the modules of another one, so that whoever has those need write nothing for it.
+class WholeModel:
+    """How a component is run on the modules of another one, so that whoever has those need write nothing for it.
 
     ``component``: whose modules. ``made``: from what builds one (``build(config, seed=..., dtype=...)``, which gives a
     harness.modules.whole_model.Built) to a class or function with this contract's calls. ``method``: a method that their class
@@ -114,7 +114,7 @@ class Contract:
     must be refused. ``rows``: arguments whose first axis is a batch of independent rows. ``leading_axes``: arguments
     whose leading axes are free. ``differentiable``: whether gradients are promised. ``agrees``: whether its numbers must
     be the reference's (a quantizer's codes need not be). ``draws``: that it draws random numbers, from a generator that it
-    is given or from the global ones, so that two calls need not agree. ``optional_methods``: calls a subject may leave out.
+    is given or from the global ones, so that two calls need not agree. ``optional_methods``: calls an implementation may leave out.
     ``parts``: the components it is made of. ``inside``: for each part, where its parameters stand among this contract's
     own (``{"norm": {"weight": "norm_1_weight"}}``), so that a module can be taken apart. ``classes``: names of published
     module classes of it. ``size_names``: how published constructors and configurations name its sizes.
@@ -144,7 +144,7 @@ class Contract:
     variants: tuple[Variant, ...] = ()
     sources: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
-    deck_size: int = 50
+    case_count: int = 50
     classes: tuple[str, ...] = ()
     size_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -153,7 +153,7 @@ class Contract:
     dialects: tuple[Dialect, ...] = ()
     measures: tuple[Measure, ...] = ()
     workloads: tuple[Workload, ...] = ()
-    whole: Whole | None = None
+    whole: WholeModel | None = None
 
     @property
     def is_function(self) -> bool:

@@ -17,11 +17,11 @@ FORMS = """\
 Nothing written yet? `plumbline init` writes a file to begin with."""
 
 
-class WrongUse(Exception):
+class UsageError(Exception):
     """What was asked for cannot be had. The text is complete: what is wrong, and what to write instead."""
 
 
-class ImportFailed(WrongUse):
+class ImportFailed(UsageError):
     """Their module exists and could not be imported. The text holds their traceback, from their first frame on."""
 
 

@@ -1,6 +1,6 @@
-"""The narrow door to somebody's implementation: a request goes in, an answer comes out, and nothing else passes.
+"""The narrow executor to somebody's implementation: a request goes in, an answer comes out, and nothing else passes.
 
-Requests and answers hold tensors, strings and numbers only, so that a subject may live in another process without any
+Requests and answers hold tensors, strings and numbers only, so that an implementation may live in another process without any
 claim noticing.
 """
 
@@ -57,7 +57,7 @@ class Crash:
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class MeasuredOutput:
     """What a call returned, together with facts about the object that computed it."""
 
     value: Any
@@ -86,7 +86,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a subject says of a component: where it is defined, and what a person should know about how it is plugged.
+    """What an implementation says of a component: where it is defined, and what a person should know about how it is plugged.
 
     ``by_hand``: name, file and line of the hand-written backward function that gives its gradients, where there is one.
     """
@@ -102,7 +102,7 @@ class Offer:
     """Why it is not written yet, as far as can be told without calling it."""
 
 
-class Subject(Protocol):
+class Implementation(Protocol):
     """Somebody's implementation."""
 
     name: str
@@ -112,5 +112,5 @@ class Subject(Protocol):
     def offers(self, component: str) -> Offer | None:
         """How it offers a component, or None when it does not."""
 
-    def play(self, request: Request) -> Answer:
+    def run(self, request: Request) -> Answer:
         """Play a request. Never raises for what their code does; see :class:`Crash`."""

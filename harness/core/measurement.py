@@ -10,7 +10,7 @@ from harness.core.claim import Trial
 
 
 @dataclass(frozen=True)
-class Fact:
+class Measurement:
     """``sentence`` says it in words with its number; ``how`` tells how that was obtained, so that it can be obtained again.
 
     ``value`` in ``unit`` is the one number to compare between runs. ``series``: more of them by label (per rank, per script,
@@ -25,7 +25,7 @@ class Fact:
     component: str = ""
     name: str = ""
     grids: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
-    """Tables of numbers by label, to be shown as heat maps side by side."""
+    """Tables of numbers by label, to be shown as error_map maps side by side."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -36,11 +36,11 @@ class Measure:
     """What a component is measured for, beyond right and wrong.
 
     ``take(trial)`` is called with the first case of the component's deck (or of ``cases``, a strategy of its own) and
-    returns the fact, or None where there is none to tell; it may play any case, and ``trial.play(weigh=True)`` tells what an
+    returns the fact, or None where there is none to tell; it may run any case, and ``trial.run(weigh=True)`` tells what an
     object holds in memory (``facts["bytes"]``). It must not judge: what raises there is no failure.
     """
 
     name: str
     sentence: str
-    take: Callable[[Trial], Fact | None]
+    take: Callable[[Trial], Measurement | None]
     cases: Callable[[], Any] | None = None

@@ -43,7 +43,7 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Bug:
+class KnownMistake:
     """A known mistake of one component.
 
     ``sentence`` speaks to the person who made it. ``seen_in``: projects and files, or threads, where it was found.
@@ -72,7 +72,7 @@ class Bug:
     def full_name(self) -> str:
         return f"{self.component}.{self.name}"
 
-    def within(self, component: str) -> Bug:
+    def within(self, component: str) -> KnownMistake:
         """The same mistake, placed in its component."""
         return replace(self, component=component)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from harness.core.measurement import Fact
+from harness.core.measurement import Measurement
 from harness.core.workload import Benchmark
 
 HOLDS = "holds"
@@ -50,7 +50,7 @@ class Verdict:
     line: int = 0
     false_alarm: float = 0.0
     seconds: float = 0.0
-    heat: tuple[tuple[float, ...], ...] = ()
+    error_map: tuple[tuple[float, ...], ...] = ()
     """Errors in units of the tolerance over two axes, of the largest violating case."""
     excused: str = ""
     """Why it fails nobody's run although it does not hold."""
@@ -72,7 +72,7 @@ def _frozen(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Card:
+class MistakeSummary:
     """A known mistake as a report shows it: what it is called, one sentence, the edit as a diff, where it was seen."""
 
     name: str
@@ -83,11 +83,11 @@ class Card:
 
 
 @dataclass
-class Record:
+class RunRecord:
     """A whole run in plain values: the only thing that reports read.
 
     ``planned``: component -> number of checks collected. ``order``: components in reading order, parts before composites;
-    ``parts``: what each is made of. ``missing``: components that the subject does not have, or has not begun.
+    ``parts``: what each is made of. ``missing``: components that the implementation does not have, or has not begun.
     ``signatures``: how each is written, in one line. ``facts``: what was measured beyond right and wrong.
     """
 
@@ -98,12 +98,12 @@ class Record:
     parts: dict[str, tuple[str, ...]]
     meanings: dict[str, str]
     verdicts: list[Verdict]
-    cards: dict[str, Card]
+    summaries: dict[str, MistakeSummary]
     missing: tuple[str, ...] = ()
     variants: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
     signatures: dict[str, str] = field(default_factory=dict)
-    facts: list[Fact] = field(default_factory=list)
+    facts: list[Measurement] = field(default_factory=list)
     benchmarks: list[Benchmark] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
     """What was measured on: names, and the rates that benchmarks are held against."""

@@ -8,14 +8,14 @@ from types import ModuleType
 from typing import Any
 
 
-class EmptySeat(Exception):
+class RegistryError(Exception):
     """A file of a registry folder does not hold the object that it must."""
 
 
 def scan(package: ModuleType, attribute: str, kind: type) -> dict[str, Any]:
     """Every module of a package folder (those that start with ``_`` are helpers) -> its ``attribute``, by module name.
 
-    Raises EmptySeat naming the file where the attribute is absent or of another type.
+    Raises RegistryError naming the file where the attribute is absent or of another type.
     """
     found = {}
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
@@ -24,7 +24,7 @@ def scan(package: ModuleType, attribute: str, kind: type) -> dict[str, Any]:
         module = importlib.import_module(f"{package.__name__}.{info.name}")
         value = getattr(module, attribute, None)
         if not isinstance(value, kind):
-            raise EmptySeat(
+            raise RegistryError(
                 f"{module.__file__} must define {attribute} (a {kind.__name__}); "
                 + (f"it has {value!r}" if value is not None else "it does not. Helpers start with an underscore.")
             )

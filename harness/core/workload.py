@@ -42,7 +42,7 @@ class Workload:
     floating-point operations and memory traffic that any implementation needs at least, for the roofline.
     ``amount(sizes)``: how much is done in one call, in ``unit`` ("tokens", "bytes of text", "parameters"): throughput.
     ``backward``: the gradients of the last result are part of what is timed. ``fresh``: a timed call changes what it is
-    called on, so that everything before it is played anew for each. ``check(case, value)``: what is wrong with a result, in words,
+    called on, so that everything before it is run anew for each. ``check(case, value)``: what is wrong with a result, in words,
     where it need not be the reference's number by number (an empty text where nothing is). ``remark``: said beneath.
     """
 

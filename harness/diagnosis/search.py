@@ -1,11 +1,11 @@
 """ "Your output is what this known mistake would give."
 
-The reference is run once per known mistake on the very requests that the subject was seen to answer wrongly. A mistake is
-named only when its edited reference gives the subject's answer to every one of them; if none does, pairs are tried.
+The reference is run once per known mistake on the very requests that the implementation was seen to answer wrongly. A mistake is
+named only when its edited reference gives the implementation's answer to every one of them; if none does, pairs are tried.
 
 Pairs are many (40,000 for a whole model), so each mistake is first seen alone on a few requests: it is *silent* there (the
-answer is the reference's), it *explains* the subject's answer, or it does something *else*. Of two mistakes that act
-together the one explains what the other is silent on; where both are silent the subject is right, and where neither is,
+answer is the reference's), it *explains* the implementation's answer, or it does something *else*. Of two mistakes that act
+together the one explains what the other is silent on; where both are silent the implementation is right, and where neither is,
 neither explains it alone. Few pairs agree with that, and they are tried first; the others come after them, for inside one
 function a mistake may well show only together with another.
 """
@@ -23,15 +23,15 @@ import torch
 
 from harness.core.case import Case, is_float
 from harness.core.contract import Contract
-from harness.core.implementation import Answer, Request, Subject
-from harness.core.mistake import Bug, Edit, fits
+from harness.core.implementation import Answer, Implementation, Request
+from harness.core.mistake import Edit, KnownMistake, fits
 from harness.core.tree import leaves
 from harness.numerics.tolerance import compare, tolerances
 
 SLACK = 16.0
-"""An edited reference may miss the subject's numbers by this many tolerances: its own rounding differs a little."""
+"""An edited reference may miss the implementation's numbers by this many tolerances: its own rounding differs a little."""
 SHARE = 1e-4
-"""... or by more, up to this share of the subject's whole error, where it is itself that much more sensitive to rounding
+"""... or by more, up to this share of the implementation's whole error, where it is itself that much more sensitive to rounding
 than the reference is; that is measured."""
 SECONDS = 12.0
 """Computing time for one diagnosis; singles come first."""
@@ -50,17 +50,17 @@ SILENT, EXPLAINS, ELSE = "silent", "explains", "else"
 class Finding:
     """The known mistakes that together explain every case tried. ``or_else``: others that do so equally well."""
 
-    bugs: tuple[Bug, ...]
-    or_else: tuple[Bug, ...] = ()
+    mistakes: tuple[KnownMistake, ...]
+    or_else: tuple[KnownMistake, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(bug.full_name for bug in self.bugs)
+        return tuple(mistake.full_name for mistake in self.mistakes)
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A request, the subject's answer, the reference's answer, and the tolerance between them.
+    """A request, the implementation's answer, the reference's answer, and the tolerance between them.
 
     ``effects``: whether side effects are part of what went wrong.
     """
@@ -73,36 +73,36 @@ class Observation:
 
     @cached_property
     def wrong(self) -> bool:
-        """Whether the subject's answer is not the reference's."""
+        """Whether the implementation's answer is not the reference's."""
         return is_wrong(self)
 
 
 @dataclass
 class Diagnostician:
-    """Finds the known mistakes behind observations. ``door(edits)`` makes the reference with edits in force;
+    """Finds the known mistakes behind observations. ``executor(edits)`` makes the reference with edits in force;
     ``quick(edits)`` does so without watching for side effects, for where they do not matter. ``always``: edits in force
     beside them, of declared variants; a mistake of a line that one of them changed cannot be made."""
 
     contracts: Mapping[str, Contract]
-    bugs: Mapping[str, Sequence[Bug]]
-    door: Callable[[tuple[Edit, ...]], Subject]
-    quick: Callable[[tuple[Edit, ...]], Subject] | None = None
+    mistakes: Mapping[str, Sequence[KnownMistake]]
+    executor: Callable[[tuple[Edit, ...]], Implementation]
+    quick: Callable[[tuple[Edit, ...]], Implementation] | None = None
     seconds: float = SECONDS
     always: tuple[Edit, ...] = ()
-    _reach: dict[str, tuple[Bug, ...]] = field(default_factory=dict)
+    _reach: dict[str, tuple[KnownMistake, ...]] = field(default_factory=dict)
     _explained: dict[tuple[str, ...], dict[int, tuple[float, Observation]]] = field(default_factory=dict)
     """By mistakes and observation (kept beside its id): how far off those that they explain are. A deck is asked for again."""
 
-    def candidates(self, component: str) -> tuple[Bug, ...]:
+    def candidates(self, component: str) -> tuple[KnownMistake, ...]:
         """The known mistakes and legal variants of a component and, below it, of everything it is made of."""
         if component not in self._reach:
-            own = list(self.bugs.get(component, ())) + variants_as_bugs(self.contracts[component])
-            below = [bug for part in self.contracts[component].parts for bug in self.candidates(part)]
+            own = list(self.mistakes.get(component, ())) + variants_as_mistakes(self.contracts[component])
+            below = [mistake for part in self.contracts[component].parts for mistake in self.candidates(part)]
             self._reach[component] = tuple(dict.fromkeys([*own, *below]))
         return self._reach[component]
 
     def explain(
-        self, component: str, observations: Sequence[Observation], first: Sequence[tuple[Bug, ...]] = ()
+        self, component: str, observations: Sequence[Observation], first: Sequence[tuple[KnownMistake, ...]] = ()
     ) -> Finding | None:
         """The finding, or None. ``first``: sets of mistakes to try before all others (what was found in the parts)."""
         wrong = sorted((o for o in observations if o.wrong), key=lambda o: _cost(o.request))
@@ -112,20 +112,20 @@ class Diagnostician:
         right = sorted((o for o in observations if id(o) not in known), key=lambda o: _cost(o.request))
         order = [*wrong, *right]
         deadline = time.thread_time() + self.seconds
-        for bugs in first:
-            if bugs and self._misfit(bugs, order) is not None:
-                return Finding(bugs)
+        for mistakes in first:
+            if mistakes and self._misfit(mistakes, order) is not None:
+                return Finding(mistakes)
         singles = self.candidates(component)
         matching = []
-        for bug in singles:
-            misfit = self._misfit((bug,), order)
+        for mistake in singles:
+            misfit = self._misfit((mistake,), order)
             if misfit is not None:
-                matching.append((misfit, bug))
+                matching.append((misfit, mistake))
             if time.thread_time() > deadline:
                 break
         if matching:
             best = min(misfit for misfit, _ in matching)
-            equals = [bug for misfit, bug in matching if misfit <= max(1.0, 10 * best)]
+            equals = [mistake for misfit, mistake in matching if misfit <= max(1.0, 10 * best)]
             return Finding((equals[0],), tuple(equals[1:]))
         for pair, pair_order in self._pairs(singles, first, wrong, right, deadline):
             if self._misfit(pair, pair_order) is not None:
@@ -136,29 +136,29 @@ class Diagnostician:
 
     def _pairs(
         self,
-        singles: Sequence[Bug],
-        first: Sequence[tuple[Bug, ...]],
+        singles: Sequence[KnownMistake],
+        first: Sequence[tuple[KnownMistake, ...]],
         wrong: Sequence[Observation],
         right: Sequence[Observation],
         deadline: float,
-    ) -> Iterator[tuple[tuple[Bug, ...], Sequence[Observation]]]:
+    ) -> Iterator[tuple[tuple[KnownMistake, ...], Sequence[Observation]]]:
         """What was found in the parts and one more, then every two, those first that agree best with what each does alone;
         each with the observations in the order in which they are likely to refute it."""
         order = [*wrong, *right]
         for known in first:
-            for bug in singles:
-                if known and bug not in known:
-                    yield (*known, bug), order
+            for mistake in singles:
+                if known and mistake not in known:
+                    yield (*known, mistake), order
         places = self._telling(singles, wrong)
         sample, calm = [wrong[n] for n in places], right[:CALM]
-        seen: list[tuple[Bug, tuple[str, ...], int]] = []
-        for bug in singles:
+        seen: list[tuple[KnownMistake, tuple[str, ...], int]] = []
+        for mistake in singles:
             if time.thread_time() > deadline:
                 return
-            marks = self._marks(bug, sample, calm)
+            marks = self._marks(mistake, sample, calm)
             if marks is not None:
                 seen.append(
-                    (bug, marks, self._first_unexplained(bug, wrong) if set(marks) == {EXPLAINS} else places[-1])
+                    (mistake, marks, self._first_unexplained(mistake, wrong) if set(marks) == {EXPLAINS} else places[-1])
                 )
         ranked: list[Any] = []
         for (one, its, left_by_one), (other, others, left_by_other) in itertools.combinations(seen, 2):
@@ -173,17 +173,17 @@ class Diagnostician:
         for *_, pair, telling in sorted(ranked, key=lambda entry: entry[:4]):
             yield pair, [wrong[telling], *wrong[:telling], *wrong[telling + 1 :], *right]
 
-    def _telling(self, singles: Sequence[Bug], wrong: Sequence[Observation]) -> list[int]:
+    def _telling(self, singles: Sequence[KnownMistake], wrong: Sequence[Observation]) -> list[int]:
         """Which of the wrongly answered requests make the sample."""
         scouts: dict[str, list[_Edited]] = {}
-        for bug in singles:
-            if len(scouts.setdefault(bug.component, [])) < SCOUTS and fits((*self.always, *bug.edits)):
-                scouts[bug.component].append(self._edited(bug.edits))
+        for mistake in singles:
+            if len(scouts.setdefault(mistake.component, [])) < SCOUTS and fits((*self.always, *mistake.edits)):
+                scouts[mistake.component].append(self._edited(mistake.edits))
         kinds: dict[tuple[bool, ...], int] = {}
         plain = [n for n, o in enumerate(wrong) if o.request.gradients is None] or list(range(len(wrong)))
         for n in plain[:SCOUTED]:
             o = wrong[n]
-            silent = (all(_is_silent(door.play(o), o) for door in doors) for doors in scouts.values())
+            silent = (all(_is_silent(executor.run(o), o) for executor in executors) for executors in scouts.values())
             kinds.setdefault(tuple(silent), n)
         chosen = sorted(kinds.values())[:SAMPLE]
         spread = (0, 1, 2, 3, 5, 8, 13, 21, 34)
@@ -191,52 +191,52 @@ class Diagnostician:
         return sorted(chosen)
 
     def _edited(self, edits: tuple[Edit, ...]) -> _Edited:
-        return _Edited(self.door(edits), self.quick(edits) if self.quick else None)
+        return _Edited(self.executor(edits), self.quick(edits) if self.quick else None)
 
-    def _first_unexplained(self, bug: Bug, wrong: Sequence[Observation]) -> int:
+    def _first_unexplained(self, mistake: KnownMistake, wrong: Sequence[Observation]) -> int:
         """Which wrong answer a mistake leaves unexplained that explains the whole sample."""
-        door = self._edited(bug.edits)
-        return next((n for n, o in enumerate(wrong) if _misfit(door.play(o), o, door) is None), 0)
+        executor = self._edited(mistake.edits)
+        return next((n for n, o in enumerate(wrong) if _misfit(executor.run(o), o, executor) is None), 0)
 
-    def _marks(self, bug: Bug, sample: Sequence[Observation], calm: Sequence[Observation]) -> tuple[str, ...] | None:
+    def _marks(self, mistake: KnownMistake, sample: Sequence[Observation], calm: Sequence[Observation]) -> tuple[str, ...] | None:
         """What a mistake alone does on each request of the sample; None where it shows on a calm one or cannot be made."""
-        if not fits((*self.always, *bug.edits)):
+        if not fits((*self.always, *mistake.edits)):
             return None
-        door = self._edited(bug.edits)
+        executor = self._edited(mistake.edits)
         for o in calm:
-            if not _is_silent(door.play(o), o):
+            if not _is_silent(executor.run(o), o):
                 return None
         marks = []
         for o in sample:
-            answer = door.play(o)
+            answer = executor.run(o)
             if _is_silent(answer, o):
                 marks.append(SILENT)
             else:
-                marks.append(ELSE if _misfit(answer, o, door) is None else EXPLAINS)
+                marks.append(ELSE if _misfit(answer, o, executor) is None else EXPLAINS)
         return tuple(marks)
 
-    def _misfit(self, bugs: tuple[Bug, ...], observations: Sequence[Observation]) -> float | None:
-        """How far from the subject's answers these mistakes together are at the worst, in units of the tolerance; None
+    def _misfit(self, mistakes: tuple[KnownMistake, ...], observations: Sequence[Observation]) -> float | None:
+        """How far from the implementation's answers these mistakes together are at the worst, in units of the tolerance; None
         where they do not explain one of them, or cannot be made together."""
-        edits = edits_of(bugs)
+        edits = edits_of(mistakes)
         if not fits((*self.always, *edits)):
             return None
-        door, worst = self._edited(edits), 0.0
-        known = self._explained.setdefault(tuple(bug.full_name for bug in bugs), {})
-        is_form = all(bug.name.startswith("variant=") for bug in bugs)
+        executor, worst = self._edited(edits), 0.0
+        known = self._explained.setdefault(tuple(mistake.full_name for mistake in mistakes), {})
+        is_form = all(mistake.name.startswith("variant=") for mistake in mistakes)
         for o in observations:
             if id(o) not in known:
-                predicted = door.play(o)
+                predicted = executor.run(o)
                 if is_form and predicted.crash is not None and o.answer.crash is not None:
                     continue  # a case that a legal form has no place for ends in an error of whatever kind
-                missed = _misfit(predicted, o, door)
+                missed = _misfit(predicted, o, executor)
                 if missed is None:
                     return None
                 known[id(o)] = (missed, o)
             worst = max(worst, known[id(o)][0])
         crashes = [o for o in observations if o.answer.crash is not None and o.reference.crash is None]
         only_errors = crashes and len(crashes) == sum(o.wrong for o in observations)  # there is nothing else to go by
-        if only_errors and any(_error(door.play(o)) != _error(o.answer) for o in crashes):
+        if only_errors and any(_error(executor.run(o)) != _error(o.answer) for o in crashes):
             return None
         return worst
 
@@ -248,12 +248,12 @@ def _error(answer: Answer) -> str:
 class _Edited:
     """The reference with edits in force, watched for side effects where an observation is about them."""
 
-    def __init__(self, watched: Subject, quick: Subject | None) -> None:
+    def __init__(self, watched: Implementation, quick: Implementation | None) -> None:
         self.watched, self.quick = watched, quick or watched
 
-    def play(self, o: Observation, case: Case | None = None) -> Answer:
+    def run(self, o: Observation, case: Case | None = None) -> Answer:
         """The answer to the observation's request, or to the same request for another case."""
-        return (self.watched if o.effects else self.quick).play(o.request.of(case) if case else o.request)
+        return (self.watched if o.effects else self.quick).run(o.request.of(case) if case else o.request)
 
 
 def _can_act_together(one: str, other: str) -> bool:
@@ -261,25 +261,25 @@ def _can_act_together(one: str, other: str) -> bool:
     return {one, other} == {SILENT, EXPLAINS} or one == other == ELSE
 
 
-def edits_of(bugs: Iterable[Bug]) -> tuple[Edit, ...]:
+def edits_of(mistakes: Iterable[KnownMistake]) -> tuple[Edit, ...]:
     """All edits of several mistakes."""
-    return tuple(edit for bug in bugs for edit in bug.edits)
+    return tuple(edit for mistake in mistakes for edit in mistake.edits)
 
 
-def variants_as_bugs(contract: Contract) -> list[Bug]:
+def variants_as_mistakes(contract: Contract) -> list[KnownMistake]:
     """The legal variants of a component as mistakes, named ``component.variant=name``, to be recognised undeclared."""
     found = []
     for variant in contract.variants:
         if not variant.edits:
             continue
         head, *rest = variant.edits
-        bug = Bug(f"variant={variant.name}", variant.sentence, head.of, head.right, head.wrong, head.instead, tuple(rest))
-        found.append(bug.within(contract.name))
+        mistake = KnownMistake(f"variant={variant.name}", variant.sentence, head.of, head.right, head.wrong, head.instead, tuple(rest))
+        found.append(mistake.within(contract.name))
     return found
 
 
 def is_wrong(o: Observation) -> bool:
-    """Whether the subject's answer is not the reference's."""
+    """Whether the implementation's answer is not the reference's."""
     if (o.answer.crash is None) != (o.reference.crash is None):
         return True
     if o.answer.crash is not None:
@@ -296,8 +296,8 @@ def _is_silent(answer: Answer, o: Observation) -> bool:
     return answer.crash is not None or _distance(answer, o.reference, o) <= 1
 
 
-def _misfit(predicted: Answer, o: Observation, door: _Edited) -> float | None:
-    """How far the subject's answer is from the predicted one in units of the tolerance; None where it is another one."""
+def _misfit(predicted: Answer, o: Observation, executor: _Edited) -> float | None:
+    """How far the implementation's answer is from the predicted one in units of the tolerance; None where it is another one."""
     if (predicted.crash is None) != (o.answer.crash is None):
         return None
     if o.effects and set(predicted.effects) != set(o.answer.effects):
@@ -313,7 +313,7 @@ def _misfit(predicted: Answer, o: Observation, door: _Edited) -> float | None:
     error = _distance(o.answer, o.reference, o)
     if missed <= min(SLACK, 0.1 * error):
         return missed
-    if missed <= SHARE * error < float("inf") and _within_its_own_rounding(o, door):
+    if missed <= SHARE * error < float("inf") and _within_its_own_rounding(o, executor):
         return missed
     return None
 
@@ -333,11 +333,11 @@ def _where_defined(predicted: Answer, answer: Answer) -> tuple[Answer, Answer]:
     return replace(predicted, gradients=ours), replace(answer, gradients=theirs)
 
 
-def _within_its_own_rounding(o: Observation, door: _Edited) -> bool:
-    """Whether the subject's answer is the edited reference's up to what rounding does to the edited reference itself."""
+def _within_its_own_rounding(o: Observation, executor: _Edited) -> bool:
+    """Whether the implementation's answer is the edited reference's up to what rounding does to the edited reference itself."""
     floats = [leaf.dtype for _, leaf in o.request.case.tensors() if is_float(leaf)]
     floats += [leaf.dtype for _, leaf in leaves(list(o.reference.outputs)) if is_float(leaf)]  # where no dtype goes in
-    exact, own = tolerances(lambda case: door.play(o, case), o.request.case, floats[0] if floats else torch.float64)
+    exact, own = tolerances(lambda case: executor.run(o, case), o.request.case, floats[0] if floats else torch.float64)
     return exact.crash is None and _distance(o.answer, exact, Observation(o.request, o.answer, exact, own)) <= SLACK
 
 

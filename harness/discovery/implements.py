@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from harness.core.declaration import LAYOUTS, Declaration
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 DECLARED: list[Declaration] = []
@@ -35,26 +35,26 @@ def implements(
     ``output``: where the tensor stands in what the module returns: an attribute, an index, or a function of it.
     ``call(module, *inputs)``: how the module is called, where ``module(*inputs)`` is not enough (a mask, a flag).
 
-    Raises WrongUse where one of these is not what it must be, or where what is decorated cannot be called.
+    Raises UsageError where one of these is not what it must be, or where what is decorated cannot be called.
     """
     if not isinstance(component, str):
-        raise WrongUse(
+        raise UsageError(
             f'@implements needs the name of a component: @implements("...") above the factory, not {component!r}'
         )
     if layout is not None and layout not in LAYOUTS:
-        raise WrongUse(f'@implements("{component}"): layout is "in_out" or "out_in", not {layout!r}')
+        raise UsageError(f'@implements("{component}"): layout is "in_out" or "out_in", not {layout!r}')
     if variant is not None and not isinstance(variant, str):
-        raise WrongUse(f'@implements("{component}"): variant is the name of a legal variant, not {variant!r}')
+        raise UsageError(f'@implements("{component}"): variant is the name of a legal variant, not {variant!r}')
     if names is not None and not isinstance(names, Mapping):
-        raise WrongUse(f'@implements("{component}"): names is a dictionary from our names to yours, not {names!r}')
+        raise UsageError(f'@implements("{component}"): names is a dictionary from our names to yours, not {names!r}')
     if output is not None and not (isinstance(output, (str, int)) or callable(output)):
-        raise WrongUse(f'@implements("{component}"): output is an attribute, an index or a function, not {output!r}')
+        raise UsageError(f'@implements("{component}"): output is an attribute, an index or a function, not {output!r}')
     if call is not None and not callable(call):
-        raise WrongUse(f'@implements("{component}"): call is a function of the module and its inputs, not {call!r}')
+        raise UsageError(f'@implements("{component}"): call is a function of the module and its inputs, not {call!r}')
 
     def declare(factory: Factory) -> Factory:
         if not callable(factory):
-            raise WrongUse(f'@implements("{component}") stands above something that cannot be called: {factory!r}')
+            raise UsageError(f'@implements("{component}") stands above something that cannot be called: {factory!r}')
         declaration = Declaration(component, factory, variant, layout, dict(names or {}), output, call)
         DECLARED[:] = [d for d in DECLARED if d.place != declaration.place]
         DECLARED.append(declaration)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-from harness.core.errors import FORMS, ImportFailed, WrongUse, did_you_mean, near
+from harness.core.errors import FORMS, ImportFailed, UsageError, did_you_mean, near
 from harness.discovery.implements import forget
 
 OURS = (str(Path(__file__).resolve().parents[1]) + os.sep, importlib.__file__, "<frozen importlib")
@@ -48,10 +48,10 @@ class Place:
 
 
 def locate(text: str) -> Place:
-    """What the text names, so far as can be said without running any of it. Raises WrongUse where there is none."""
+    """What the text names, so far as can be said without running any of it. Raises UsageError where there is none."""
     text = text.strip()
     if not text:
-        raise WrongUse(f"--impl is empty.\n{FORMS}")
+        raise UsageError(f"--impl is empty.\n{FORMS}")
     head, attributes = _split(text)
     looks_like_a_file = head.endswith(".py") or "/" in head or os.sep in head or head.startswith((".", "~"))
     if looks_like_a_file or (Path(head).suffix and Path(head).is_file()):
@@ -61,7 +61,7 @@ def locate(text: str) -> Place:
 
 def load(place: Place, time_limit: float = 0.0) -> tuple[ModuleType, Any]:
     """The module and the object in it. Raises ImportFailed where their code fails or is not through after
-    ``time_limit`` seconds (0: no limit), WrongUse where there is none."""
+    ``time_limit`` seconds (0: no limit), UsageError where there is none."""
     with _not_forever(time_limit):
         module = _imported(place)
     found: Any = module
@@ -75,7 +75,7 @@ def load(place: Place, time_limit: float = 0.0) -> tuple[ModuleType, Any]:
             names = [n for n in dir(found) if not n.startswith("_")]
             listed = ", ".join(n for n in names if not isinstance(getattr(found, n, None), ModuleType)) or "nothing"
             hint = did_you_mean(name, names)
-            raise WrongUse(
+            raise UsageError(
                 f"--impl={place.text}: {whole} has no {name!r}" + (f"; {hint}" if hint else f". It has: {_cut(listed)}")
             ) from None
     return module, found
@@ -87,7 +87,7 @@ def _split(text: str) -> tuple[str, tuple[str, ...]]:
         return text, ()
     parts = tuple(tail.split("."))
     if not all(part.isidentifier() for part in parts):
-        raise WrongUse(f"--impl={text}: after the colon stands the name of an object, not {tail!r}.\n{FORMS}")
+        raise UsageError(f"--impl={text}: after the colon stands the name of an object, not {tail!r}.\n{FORMS}")
     return head, parts
 
 
@@ -99,17 +99,17 @@ def _file(head: str, attributes: tuple[str, ...], text: str) -> Place:
             _searched_first(str(package.parent))
             return Place(package.name, package / "__init__.py", attributes, text)
         files = ", ".join(sorted(p.name for p in path.glob("*.py"))) or "no .py file"
-        raise WrongUse(
+        raise UsageError(
             f"--impl={text}: {head} is a directory without __init__.py, so it is no package. "
             f"It holds {_cut(files)}: name one file."
         )
     if not path.exists():
-        raise WrongUse(f"--impl={text}: there is no file {path}{_nearest_files(path)}\n{FORMS}")
+        raise UsageError(f"--impl={text}: there is no file {path}{_nearest_files(path)}\n{FORMS}")
     if path.suffix == ".ipynb":
         script = f"jupyter nbconvert --to script {path}"
-        raise WrongUse(f"--impl={text}: {path.name} is a notebook. Turn it into a Python file first: {script}")
+        raise UsageError(f"--impl={text}: {path.name} is a notebook. Turn it into a Python file first: {script}")
     if path.suffix != ".py":
-        raise WrongUse(f"--impl={text}: {path.name} is not a Python file (.py).\n{FORMS}")
+        raise UsageError(f"--impl={text}: {path.name} is not a Python file (.py).\n{FORMS}")
     path = path.resolve()
     digest = hashlib.sha1(str(path).encode(), usedforsecurity=False).hexdigest()[:8]
     return Place(f"_plumbline_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}", path, attributes, text)
@@ -134,15 +134,15 @@ def _nearest_files(path: Path) -> str:
 def _module(name: str, attributes: tuple[str, ...], text: str) -> Place:
     parts = name.split(".")
     if not all(part.isidentifier() for part in parts):
-        raise WrongUse(f"--impl={text}: {name!r} is no module name.\n{FORMS}")
+        raise UsageError(f"--impl={text}: {name!r} is no module name.\n{FORMS}")
     here = os.getcwd()
     _searched_first(here)
     spec = _top(parts[0])
     if spec is None:
-        raise WrongUse(f"--impl={text}: there is no module {parts[0]!r}{_nearest_modules(parts[0])}\n{FORMS}")
+        raise UsageError(f"--impl={text}: there is no module {parts[0]!r}{_nearest_modules(parts[0])}\n{FORMS}")
     local = _local(Path(here), parts[0])
     if local is not None and not _is_of(spec, local):
-        raise WrongUse(
+        raise UsageError(
             f"--impl={text}: a module named {parts[0]!r} is already loaded from {spec.origin or 'elsewhere'}, and "
             f"hides {local.name} in the current directory. Name the file instead: --impl=./{local.name}"
         )
@@ -154,14 +154,14 @@ def _module(name: str, attributes: tuple[str, ...], text: str) -> Place:
                 break  # made by the package itself while it was imported
             package = ".".join(parts[:i])
             if not places:
-                raise WrongUse(
+                raise UsageError(
                     f"--impl={text}: {package} is a module, no package. "
                     f"An object in it is written --impl={package}:{part}"
                 )
             names = [info.name for info in pkgutil.iter_modules(list(places))]
             hint = did_you_mean(part, names)
             more = f"; {hint}" if hint else f". {package} has: {_cut(', '.join(names) or 'no modules')}"
-            raise WrongUse(f"--impl={text}: there is no module {whole!r}{more}\n{FORMS}")
+            raise UsageError(f"--impl={text}: there is no module {whole!r}{more}\n{FORMS}")
         spec = inner
     path = Path(spec.origin) if spec.origin and spec.has_location else None
     return Place(name, path, attributes, text)
@@ -226,10 +226,10 @@ def _searched_first(folder: str) -> None:
 def _imported(place: Place) -> ModuleType:
     try:
         return _run_file(place) if place.is_file else importlib.import_module(place.module)
-    except WrongUse as wrong:  # @implements refuses what it was given
+    except UsageError as wrong:  # @implements refuses what it was given
         frames = [frame for frame in traceback.extract_tb(wrong.__traceback__) if not frame.filename.startswith(OURS)]
         at = f'\n  File "{frames[-1].filename}", line {frames[-1].lineno}\n    {frames[-1].line}' if frames else ""
-        raise WrongUse(f"--impl={place.text}: {wrong}{at}\nNo check was run.") from None
+        raise UsageError(f"--impl={place.text}: {wrong}{at}\nNo check was run.") from None
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # SystemExit, and what test frameworks raise to stop a module

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.declaration import LAYOUTS
-from harness.core.errors import WrongUse, did_you_mean
+from harness.core.errors import UsageError, did_you_mean
 from harness.modules.expected_parameters import LAYER
 from harness.modules.found_class import FoundModule, PartFactory
 from harness.modules.parameter_map import Plan
@@ -31,7 +31,7 @@ HEAD = f"""\
 
 
 @dataclass(frozen=True)
-class Told:
+class MapEntry:
     """What the file says of one component."""
 
     kind: str = ""
@@ -41,10 +41,10 @@ class Told:
     names: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read(folder: Path, implementation: str, components: Mapping[str, Any]) -> dict[str, Told]:
+def read(folder: Path, implementation: str, components: Mapping[str, Any]) -> dict[str, MapEntry]:
     """What the file in this folder says of this implementation; nothing where there is no file.
 
-    Raises WrongUse naming the file and the entry that cannot be meant.
+    Raises UsageError naming the file and the entry that cannot be meant.
     """
     path = folder / FILE
     if not path.is_file():
@@ -54,34 +54,34 @@ def read(folder: Path, implementation: str, components: Mapping[str, Any]) -> di
             path.read_text(encoding="utf-8")
         )
     except (OSError, ValueError) as error:
-        raise WrongUse(f"{path} cannot be read: {error}") from None
+        raise UsageError(f"{path} cannot be read: {error}") from None
     tables = whole.get(implementation, {})
     if not isinstance(tables, dict):
-        raise WrongUse(f"{path}: [{_quoted(implementation)}.COMPONENT] tables are expected, not {tables!r}")
+        raise UsageError(f"{path}: [{_quoted(implementation)}.COMPONENT] tables are expected, not {tables!r}")
     return {name: _told(path, name, table, components) for name, table in tables.items()}
 
 
-def _told(path: Path, name: str, table: Any, components: Mapping[str, Any]) -> Told:
+def _told(path: Path, name: str, table: Any, components: Mapping[str, Any]) -> MapEntry:
     if name not in components:
         hint = did_you_mean(name, components)
-        raise WrongUse(f"{path}: there is no component {name!r}; {hint or 'see `plumbline list`'}")
+        raise UsageError(f"{path}: there is no component {name!r}; {hint or 'see `plumbline list`'}")
     if not isinstance(table, dict):
-        raise WrongUse(f"{path}: {name} must be a table, not {table!r}")
+        raise UsageError(f"{path}: {name} must be a table, not {table!r}")
     for key in table:
         if key not in KEYS:
-            raise WrongUse(f"{path}: {name} has {key!r}; {did_you_mean(key, KEYS) or 'it takes ' + ', '.join(KEYS)}")
+            raise UsageError(f"{path}: {name} has {key!r}; {did_you_mean(key, KEYS) or 'it takes ' + ', '.join(KEYS)}")
     layout, names, skip = table.get("layout"), table.get("names", {}), table.get("skip", False)
     if layout is not None and layout not in LAYOUTS:
-        raise WrongUse(f'{path}: the layout of {name} is "in_out" or "out_in", not {layout!r}')
+        raise UsageError(f'{path}: the layout of {name} is "in_out" or "out_in", not {layout!r}')
     if not isinstance(names, dict) or not all(isinstance(v, (str, list)) for v in names.values()):
-        raise WrongUse(f"{path}: names of {name} must be a table from our names to yours, not {names!r}")
+        raise UsageError(f"{path}: names of {name} must be a table from our names to yours, not {names!r}")
     if not isinstance(skip, bool):
-        raise WrongUse(f"{path}: skip of {name} is true or false, not {skip!r}")
+        raise UsageError(f"{path}: skip of {name} is true or false, not {skip!r}")
     for key in ("class", "inside", "of"):
         if not isinstance(table.get(key, ""), str):
-            raise WrongUse(f"{path}: {key} of {name} is a text, not {table[key]!r}")
+            raise UsageError(f"{path}: {key} of {name} is a text, not {table[key]!r}")
     kind = str(table.get("class") or table.get("of") or "")
-    return Told(kind, str(table.get("inside", "")), layout, skip, names)
+    return MapEntry(kind, str(table.get("inside", "")), layout, skip, names)
 
 
 def names_of(plan: Plan) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Module classes with no adapter written for them: which component each is, and what is inside it.
 
-Class names and parameter names propose, shapes decide. What a module computes plays no part, so that a mistake in it is
+Class names and parameter names propose, shapes decide. What a module computes runs no part, so that a mistake in it is
 never mapped away; a run of the whole only shows which of its modules is called with what.
 """
 
@@ -17,8 +17,8 @@ from harness.core.case import Case
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
-from harness.core.errors import WrongUse, did_you_mean, plain
-from harness.discovery.map_file import FILE, Told, names_of
+from harness.core.errors import UsageError, did_you_mean, plain
+from harness.discovery.map_file import FILE, MapEntry, names_of
 from harness.modules.adapter import ModuleAdapter, telling_cases
 from harness.modules.construction import CannotBuild
 from harness.modules.found_class import Factory, FoundModule, InsideOnly, PartFactory, assigned, called
@@ -39,11 +39,11 @@ def automatic(
     classes: Sequence[type],
     contracts: Mapping[str, Contract],
     taken: Iterable[str],
-    told: Mapping[str, Told] | None = None,
+    told: Mapping[str, MapEntry] | None = None,
 ) -> Automatic:
     """Finds components among these classes. ``taken``: components that are found already. ``told``: what a person says.
 
-    Raises WrongUse where a person names a class or a place that is not there.
+    Raises UsageError where a person names a class or a place that is not there.
     """
     search = _Search(classes, contracts, set(taken), dict(told or {}))
     search.wholes()
@@ -55,7 +55,7 @@ def automatic(
 
 class _Search:
     def __init__(
-        self, classes: Sequence[type], contracts: Mapping[str, Contract], taken: set[str], told: dict[str, Told]
+        self, classes: Sequence[type], contracts: Mapping[str, Contract], taken: set[str], told: dict[str, MapEntry]
     ) -> None:
         self.classes, self.contracts, self.told = list(classes), contracts, told
         self.taken = taken | {name for name, said in told.items() if said.skip}
@@ -125,18 +125,18 @@ class _Search:
                 return kind
         names = [kind.__name__ for kind in self.classes]
         hint = did_you_mean(told.kind, names) or f"there are: {', '.join(names)}"
-        raise WrongUse(f"{FILE}: {contract.name} is said to be the class {told.kind!r}, which is not there; {hint}")
+        raise UsageError(f"{FILE}: {contract.name} is said to be the class {told.kind!r}, which is not there; {hint}")
 
     def _tried(self, kind: type, contract: Contract) -> tuple[FoundModule | None, str]:
         """The class as this component, or why not. What a person says of names counts where it differs from what is found."""
-        told = self.told.get(contract.name, Told())
+        told = self.told.get(contract.name, MapEntry())
         adapter, why = self._as(kind, contract, told.layout, {})
         known = names_of(adapter._plan) if adapter is not None and adapter._plan is not None else None
         if not told.names or known == dict(told.names):
             return adapter, why
         adapter, why = self._as(kind, contract, told.layout, told.names)
         if adapter is None:
-            raise WrongUse(f"{FILE}: with the names that it gives for {contract.name}, {why}")
+            raise UsageError(f"{FILE}: with the names that it gives for {contract.name}, {why}")
         return adapter, why
 
     def _as(
@@ -155,7 +155,7 @@ class _Search:
             except Exception as error:
                 why = _why(kind, error)
                 if unfinished(error):
-                    return adapter, ""  # told as to do when it is played
+                    return adapter, ""  # told as to do when it is run
                 continue
             if not learned:
                 return (adapter, "") if not any(True for _ in made.inner.parameters()) else (None, "it has parameters")
@@ -178,7 +178,7 @@ class _Search:
             return
         made = adapter.built(case.arguments)
         inputs = _inputs(contract, case)
-        # What it raises is told when it is played; what was called before that is seen.
+        # What it raises is told when it is run; what was called before that is seen.
         with watched(made.inner) as seen, contextlib.suppress(Exception):
             made(*inputs.values())
         if not seen:
@@ -194,7 +194,7 @@ class _Search:
     def _part(self, part: Part, whole: Factory, contract: Contract) -> FoundModule:
         ids = next(a for s in contract.calls.values() for a in s.arguments).kind.startswith("int")
         how = call_in_place(part.path, part.swapped, ids) if part.in_place else None
-        told = self.told.get(part.component, Told())
+        told = self.told.get(part.component, MapEntry())
         same = not told.names or dict(told.names) == names_of(part.plan)
         how = called(part.rank, how)
         factory = PartFactory(whole, part.path)

@@ -15,12 +15,12 @@ import torch
 from harness.arrays.adapter import declared_frameworks, fitted
 from harness.core.contract import Argument, Contract
 from harness.core.declaration import Declaration
-from harness.core.errors import ImportFailed, WrongUse, did_you_mean, near, plain
+from harness.core.errors import ImportFailed, UsageError, did_you_mean, near, plain
 from harness.discovery import map_file
 from harness.discovery.implements import declared_in
 from harness.discovery.locate import Place, load, locate
 from harness.discovery.module_classes import automatic
-from harness.execution.dialects import spoken
+from harness.execution.dialects import dialect_of
 from harness.execution.functions import Adapter, ClassAdapter, FunctionAdapter
 from harness.modules.adapter import ModuleAdapter
 from harness.modules.whole_model import beside
@@ -50,7 +50,7 @@ def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = 0
     """Everything that a module, a file or an object offers of these components.
 
     A component is a function (or a class, where its contract has a ``build``) of its name, defined there or merely
-    imported, or a factory decorated with ``@implements``. Raises WrongUse with a complete text where there is nothing
+    imported, or a factory decorated with ``@implements``. Raises UsageError with a complete text where there is nothing
     to check; ImportFailed, one of these, where their module fails while it is imported.
     """
     place = locate(text)
@@ -78,7 +78,7 @@ class _Search:
             if name in declared:
                 adapters[name] = self._by_factory(declared[name], contract)
             else:
-                adapter = spoken(contract, self._called) or self._by_name(name, contract)
+                adapter = dialect_of(contract, self._called) or self._by_name(name, contract)
                 if adapter is not None:
                     adapters[name] = adapter
         self._declared_variants(declared)
@@ -100,7 +100,7 @@ class _Search:
         if not self._is_one_thing():
             self._near_misses(adapters)
         if not adapters:
-            raise WrongUse(self._nothing_here())
+            raise UsageError(self._nothing_here())
         whole = ":".join(filter(None, (self.place.name, ".".join(self.place.attributes))))
         where = str(self.place.path) if self.place.path else getattr(self.module, "__file__", None) or ""
         frameworks = declared_frameworks(self._switches().get("framework", {}), self.contracts, f"--impl={self.place.text}")
@@ -121,10 +121,10 @@ class _Search:
         for declaration in every:
             name = declaration.component
             if name not in self.contracts:
-                raise WrongUse(self._no_component(f'@implements("{name}") above {declaration.label}', name))
+                raise UsageError(self._no_component(f'@implements("{name}") above {declaration.label}', name))
             if name in by_component:
                 other = by_component[name]
-                raise WrongUse(
+                raise UsageError(
                     f"--impl={self.place.text}: two factories say that they build {name}: {other.label} and "
                     f"{declaration.label}. Keep one, or name the one you mean: "
                     f"--impl={self.place.text.partition(':')[0]}:{getattr(declaration.factory, '__name__', 'build')}"
@@ -134,7 +134,7 @@ class _Search:
 
     def _by_factory(self, declaration: Declaration, contract: Contract) -> Adapter:
         if not contract.is_function:
-            return spoken(contract, lambda _: declaration.factory) or ClassAdapter(declaration.factory)
+            return dialect_of(contract, lambda _: declaration.factory) or ClassAdapter(declaration.factory)
         if _takes_arguments_of(declaration.factory, contract):
             return FunctionAdapter(declaration.factory)
         self._known_names(declaration, contract)
@@ -145,7 +145,7 @@ class _Search:
         for name in declaration.names:
             if name not in ours:
                 hint = did_you_mean(name, ours) or f"there are: {', '.join(ours) or 'none'}"
-                raise WrongUse(
+                raise UsageError(
                     f"--impl={self.place.text}: {declaration.label} names a parameter {name!r} that {contract.name} "
                     f"does not have; {hint}"
                 )
@@ -223,7 +223,7 @@ class _Search:
         """What their module says in PLUMBLINE."""
         switches = getattr(self.module, "PLUMBLINE", {})
         if not isinstance(switches, Mapping) or any(key not in SWITCHES for key in switches):
-            raise WrongUse(
+            raise UsageError(
                 f"--impl={self.place.text}: PLUMBLINE must be a dictionary like "
                 f'{{"variants": {{COMPONENT: VARIANT}}, "framework": "numpy"}}, not {switches!r}'
             )
@@ -234,11 +234,11 @@ class _Search:
         pairs.update({name: d.variant for name, d in declared.items() if d.variant is not None})
         for name, variant in pairs.items():
             if name not in self.contracts:
-                raise WrongUse(self._no_component(f"a variant is declared for {name!r}", str(name)))
+                raise UsageError(self._no_component(f"a variant is declared for {name!r}", str(name)))
             legal = [v.name for v in self.contracts[name].variants]
             if variant not in legal:
                 listed = ", ".join(legal) or "none"
-                raise WrongUse(
+                raise UsageError(
                     f"--impl={self.place.text}: {name} has no variant {variant!r}; its legal variants: {listed}"
                 )
         self.variants = pairs
@@ -407,4 +407,4 @@ def _article(thing: Any) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
-__all__ = ["Found", "ImportFailed", "WrongUse", "discover"]
+__all__ = ["Found", "ImportFailed", "UsageError", "discover"]

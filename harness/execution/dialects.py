@@ -19,7 +19,7 @@ from harness.core.contract import Contract, Dialect, Signature
 from harness.core.implementation import Request
 from harness.core.tree import map_leaves
 from harness.execution.bound_call import Ready
-from harness.execution.functions import ClassAdapter, Player, nothing_disturbed, untaken
+from harness.execution.functions import ClassAdapter, Session, nothing_disturbed, untaken
 
 
 def _has_the_contracts_form(own: type, contract: Contract) -> bool:
@@ -50,7 +50,7 @@ def _is_method(found: Callable[..., Any]) -> bool:
     return bool(owner) and not owner.endswith("<locals>") and _names(found)[:1] == ["self"]
 
 
-def spoken(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter | SpokenClass | None:
+def dialect_of(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter | DialectClass | None:
     """The adapter of a function that is this component in a known dialect. ``member`` finds a name in their module."""
     own = member(contract.name)
     if inspect.isclass(own) and _has_the_contracts_form(own, contract):
@@ -65,7 +65,7 @@ def spoken(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter |
         ours = {a.name for a in next(iter(contract.calls.values())).arguments}
         strange = set(dialect.lacks) or ours - set(dialect.takes)
         if set(dialect.takes) <= theirs and not theirs & strange:
-            return DialectAdapter(found, dialect, contract) if dialect.made is None else SpokenClass(found, dialect)
+            return DialectAdapter(found, dialect, contract) if dialect.made is None else DialectClass(found, dialect)
     return None
 
 
@@ -76,7 +76,7 @@ def _names(function: Callable[..., Any]) -> list[str]:
         return []
 
 
-class SpokenClass(ClassAdapter):
+class DialectClass(ClassAdapter):
     """A function or class that builds a component with a state, as its own project does."""
 
     def __init__(self, function: Callable[..., Any], dialect: Dialect) -> None:
@@ -85,8 +85,8 @@ class SpokenClass(ClassAdapter):
         self.made, self.source = self.source, function
         self.notes = (f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes or _names(function))})",)
 
-    def player(self, contract: Contract, request: Request) -> Player:
-        return ClassAdapter(self.made).player(contract, request)
+    def session(self, contract: Contract, request: Request) -> Session:
+        return ClassAdapter(self.made).session(contract, request)
 
 
 class DialectAdapter:
@@ -99,11 +99,11 @@ class DialectAdapter:
         self.absent = dialect.absent
         self.notes = (f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes)})",)
 
-    def player(self, contract: Contract, request: Request) -> Player:
-        return _Speaking(self)
+    def session(self, contract: Contract, request: Request) -> Session:
+        return _DialectSession(self)
 
 
-class _Speaking:
+class _DialectSession:
     def __init__(self, adapter: DialectAdapter) -> None:
         self.adapter, self.dialect = adapter, adapter.dialect
 

@@ -1,4 +1,4 @@
-"""The door itself: clones what goes in, watches for side effects, turns what their code raises into a Crash.
+"""The executor itself: clones what goes in, watches for side effects, turns what their code raises into a Crash.
 
 No other code touches the implementation.
 """
@@ -25,10 +25,10 @@ from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.errors import CannotMatch
 from harness.core.formatting import said
-from harness.core.implementation import Answer, Crash, Offer, Request, Told
+from harness.core.implementation import Answer, Crash, MeasuredOutput, Offer, Request
 from harness.core.tree import dotted, leaves, map_leaves
 from harness.execution.error_hints import hint
-from harness.execution.functions import Adapter, Player, invoke
+from harness.execution.functions import Adapter, Session, invoke
 from harness.execution.memory_footprint import bytes_held
 from harness.execution.timed_script import Prepared, by_adapter
 from harness.stubs import dependencies as waiting
@@ -41,10 +41,10 @@ class TimedOut(BaseException):
     """Their code ran longer than it may. (Not an Exception, so that a broad ``except`` of theirs does not eat it.)"""
 
 
-class Door:
-    """A Subject in this process.
+class Executor:
+    """An Implementation in this process.
 
-    ``adapters``: component name -> how it is called. ``around``: a context manager in force during every play (a known
+    ``adapters``: component name -> how it is called. ``around``: a context manager in force during every run (a known
     mistake switched on, say). ``middleware(call, method, arguments, request)``: stands between the script and their code;
     used to sabotage right components. ``time_limit``: seconds for one script, 0 for none. ``trusted``: our own reference, whose
     side effects nobody looks at; only its random numbers are seeded and put back.
@@ -91,7 +91,7 @@ class Door:
             self._unfinished[component] = told or waiting.as_a_whole(adapter.source, self.contracts[component])
         return self._unfinished[component]
 
-    def play(self, request: Request) -> Answer:
+    def run(self, request: Request) -> Answer:
         adapter = self.adapters.get(request.component)
         if adapter is None:
             return Answer(crash=Crash("to do", "", f"{self.name} has no {request.component}"))
@@ -104,7 +104,7 @@ class Door:
         return replace(answer, effects=(*answer.effects, *effects))
 
     def prepared(self, request: Request, *, whole: bool = False, fresh: bool = False) -> Prepared:
-        """Their code without this door, for timing it: see :class:`harness.execution.timed_script.Prepared`.
+        """Their code without this executor, for timing it: see :class:`harness.execution.timed_script.Prepared`.
 
         Raises NotOffered with the reason where there is nothing to time: it is absent, to do, not offered, or it raises.
         """
@@ -129,7 +129,7 @@ class Door:
 
 
 class _Script:
-    """One play of one request."""
+    """One run of one request."""
 
     def __init__(self, contract: Contract, request: Request, middleware: Middleware | None) -> None:
         self.contract, self.request, self.middleware = contract, request, middleware
@@ -147,21 +147,21 @@ class _Script:
     def run(self, adapter: Adapter) -> Answer:
         gradients: dict[str, Any] = {}
         try:
-            player = adapter.player(self.contract, self.request)
+            session = adapter.session(self.contract, self.request)
             with _gradient_context(self.request):
                 for at, call in enumerate(self.request.case.calls):
                     self.at = at
-                    output = self._ours(call) if call.method == OURS else self._one(player, call)
+                    output = self._ours(call) if call.method == OURS else self._one(session, call)
                     self.outputs.append(output)
                     self.shown.append(self._as_shown(call, output))
             self.effects += [f"{what} was changed by a later call" for what, a, b in self.lent if not _unchanged(a, b)]
             if self.request.gradients is not None:
                 self.phase = "backward"
-                gradients = self._backward(player)
+                gradients = self._backward(session)
             if _lacks_something(self.outputs) and (part := waiting.beneath(adapter.source)):
                 return self._crash("to do", NotImplementedError(part))
             if self.request.weigh:
-                self.facts |= self._weights(getattr(player, "built", None))
+                self.facts |= self._weights(getattr(session, "built", None))
             outputs = tuple(map_leaves(self.shown, lambda _, leaf: _detached(leaf)))
             return Answer(outputs, gradients, tuple(self.effects), None, self.facts)
         except NotOffered as error:
@@ -178,7 +178,7 @@ class _Script:
                 part = waiting.beneath(adapter.source, modules=True)
             return self._crash("to do", NotImplementedError(part)) if part else self._crash("raised", error)
 
-    def _one(self, player: Player, call: Call) -> Any:
+    def _one(self, session: Session, call: Call) -> Any:
         signature = self.contract.calls.get(call.method)
         roles = {a.name: a.role for a in signature.arguments} if signature else {}
         kept: list[Any] = []
@@ -187,7 +187,7 @@ class _Script:
         numbers = signature is not None and signature.result == "number"
 
         def through(arguments: Mapping[str, Any]) -> Any:
-            heard = self._heard(player.call(call.with_arguments(arguments)))
+            heard = self._heard(session.call(call.with_arguments(arguments)))
             return _as_number(heard) if numbers else heard
 
         if self.middleware is None:
@@ -236,7 +236,7 @@ class _Script:
 
     def _heard(self, output: Any) -> Any:
         """What was returned; facts that came with it are kept apart."""
-        if not isinstance(output, Told):
+        if not isinstance(output, MeasuredOutput):
             return output
         self.facts.update(output.facts)
         return output.value
@@ -277,11 +277,11 @@ class _Script:
             )
         return value[earlier.entry]
 
-    def _backward(self, player: Player) -> dict[str, Any]:
+    def _backward(self, session: Session) -> dict[str, Any]:
         drawn = self._cotangents()
         before = [cotangent.clone() for _, cotangent in drawn]
-        own = getattr(player, "gradients", None)
-        found = self._by_autograd(player, drawn) if own is None else self._by_their_own(own, drawn)
+        own = getattr(session, "gradients", None)
+        found = self._by_autograd(session, drawn) if own is None else self._by_their_own(own, drawn)
         if any(not _same(a, b) for (_, a), b in zip(drawn, before, strict=True)):
             self.effects.append("the incoming gradient was changed in place")
         return found
@@ -298,8 +298,8 @@ class _Script:
                 drawn.append((leaf, random_values.to(leaf.dtype).to(leaf.device)))
         return drawn
 
-    def _by_autograd(self, player: Player, drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Any]:
-        live = {name: value for name, value in player.parameters().items() if torch.is_tensor(value)}
+    def _by_autograd(self, session: Session, drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Any]:
+        live = {name: value for name, value in session.parameters().items() if torch.is_tensor(value)}
         for value in live.values():
             if value.requires_grad and value.is_leaf:
                 value.grad = None
@@ -313,13 +313,13 @@ class _Script:
                     gradient is not None
                 ):  # of an argument and a live tensor of one name, the one that was reached counts
                     found[name] = gradient
-        after = getattr(player, "after_backward", None)
+        after = getattr(session, "after_backward", None)
         if after is not None:
             after(found)
         return found
 
     def _by_their_own(self, own: Callable[..., Any], drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Any]:
-        """Gradients that the player gives without autograd: another library's, or a hand-written function's."""
+        """Gradients that the session gives without autograd: another library's, or a hand-written function's."""
         found = {**dict.fromkeys(self.leaves), **own([cotangent for _, cotangent in drawn], self.labels)}
         changed = [label for label, original, passed in self.kept if not _unchanged(passed, original)]
         written = [f"{label} was changed in place by its backward function" for label in changed]
@@ -385,7 +385,7 @@ def _lacks_something(outputs: list[Any]) -> bool:
 
 
 def _is_plain(leaf: Any) -> bool:
-    """Whether it can pass the door: a tensor, a number, a text or nothing."""
+    """Whether it can pass the executor: a tensor, a number, a text or nothing."""
     return torch.is_tensor(leaf) or leaf is None or type(leaf) in (bool, int, float, str, bytes)
 
 
@@ -431,7 +431,7 @@ def _gradient_context(request: Request) -> AbstractContextManager[Any]:
 
 @contextmanager
 def _seeded(request: Request) -> Iterator[list[str]]:
-    """What a trusted subject draws starts from the same seed every time, and torch's generator is put back."""
+    """What a trusted implementation draws starts from the same seed every time, and torch's generator is put back."""
     before = torch.get_rng_state()
     torch.default_generator.manual_seed(0)
     try:
@@ -537,4 +537,4 @@ def _location(source: Any) -> tuple[str, int]:
         return "", 0
 
 
-__all__ = ["Case", "Door", "TimedOut", "invoke"]
+__all__ = ["Case", "Executor", "TimedOut", "invoke"]

@@ -33,8 +33,8 @@ def nothing_disturbed() -> Iterator[None]:
         random.setstate(before[2])
 
 
-class Player(Protocol):
-    """Plays the calls of one script, in order. Each script gets a player of its own."""
+class Session(Protocol):
+    """Plays the calls of one script, in order. Each script gets a session of its own."""
 
     def call(self, call: Call) -> Any:
         """Make one call of the script and return what came back."""
@@ -47,7 +47,7 @@ class Player(Protocol):
 
 
 class Adapter(Protocol):
-    """Makes players for one component, and says how it is plugged in."""
+    """Makes sessions for one component, and says how it is plugged in."""
 
     source: Any
 
@@ -63,11 +63,11 @@ class Adapter(Protocol):
     def notes(self) -> tuple[str, ...]:
         """What a person should know of how it is plugged."""
 
-    def player(self, contract: Contract, request: Request) -> Player:
-        """A fresh player for this request."""
+    def session(self, contract: Contract, request: Request) -> Session:
+        """A fresh session for this request."""
 
 
-class Watched(Settings):
+class TrackedSettings(Settings):
     """Settings that know what was read of them: code that never looks at an optional one does not offer it."""
 
     def __init__(self, settings: Settings) -> None:
@@ -105,18 +105,18 @@ class FunctionAdapter:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.source = function
 
-    def player(self, contract: Contract, request: Request) -> Player:
+    def session(self, contract: Contract, request: Request) -> Session:
         function = copy.deepcopy(self.source) if request.context == "deepcopied" else self.source
-        return _FunctionPlayer(function, contract)
+        return _FunctionSession(function, contract)
 
 
-class _FunctionPlayer:
+class _FunctionSession:
     def __init__(self, function: Callable[..., Any], contract: Contract) -> None:
         self.function, self.contract = function, contract
 
     def call(self, call: Call) -> Any:
         signature = self.contract.calls[CALL]
-        records = {n: Watched(value) for n, value in call.arguments.items() if isinstance(value, Settings)}
+        records = {n: TrackedSettings(value) for n, value in call.arguments.items() if isinstance(value, Settings)}
         result = invoke(self.function, signature, {**call.arguments, **records})
         for name, record in records.items():
             unread = untaken(next(a for a in signature.arguments if a.name == name).fields, record.known(), record.read)
@@ -141,11 +141,11 @@ class ClassAdapter:
     def __init__(self, build: Callable[..., Any], extra: Mapping[str, Any] | None = None) -> None:
         self.source, self.extra = build, dict(extra or {})
 
-    def player(self, contract: Contract, request: Request) -> Player:
-        return _ObjectPlayer(self.source, contract, request, self.extra)
+    def session(self, contract: Contract, request: Request) -> Session:
+        return _ObjectSession(self.source, contract, request, self.extra)
 
 
-class _ObjectPlayer:
+class _ObjectSession:
     def __init__(self, build: Callable[..., Any], contract: Contract, request: Request, extra: dict[str, Any]) -> None:
         self.build, self.contract, self.request, self.extra = build, contract, request, extra
         self.built: Any = None

@@ -16,10 +16,10 @@ import torch
 from harness.core.case import OURS, Call, Case, Earlier, Given, Resource, is_float, named
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
-from harness.core.implementation import Answer, Request, Told
+from harness.core.implementation import Answer, MeasuredOutput, Request
 from harness.core.tree import Path, dotted, leaves, map_leaves
 from harness.execution.bound_call import Ready
-from harness.execution.functions import Adapter, Player
+from harness.execution.functions import Adapter, Session
 
 Starter = Callable[["Prepared", Case], Ready]
 """Plays what goes before the timed calls of a loaded script, and makes these ready."""
@@ -29,7 +29,7 @@ class Prepared:
     """``prepared()`` returns a call to be timed; ``answer`` and ``changed`` are about the call that was prepared last.
 
     ``whole``: all calls but ``build`` are timed, else the last. ``fresh``: a timed call changes what it is called on, so
-    that what goes before is played anew for each. ``around``: in force during their calls.
+    that what goes before is run anew for each. ``around``: in force during their calls.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Prepared:
         self.differentiable: dict[Path, str] = {}
         """Where the arguments stand that have a gradient, and their labels."""
         self.live: dict[str, torch.Tensor] = {}
-        self.player: Player | None = None
+        self.session: Session | None = None
         self.outputs: list[Any] = []
         self.read: Callable[[Any], tuple[Any, dict[str, Any]]] = lambda raw: (raw, {})
         self.incoming: list[torch.Tensor] = []
@@ -60,20 +60,20 @@ class Prepared:
     def __call__(self) -> Callable[[], Any]:
         """A call of theirs, ready to be timed."""
         if self.fresh:
-            self.kept, self.player = {}, None
+            self.kept, self.session = {}, None
         with self.around():
             ready = self.start(self, self._loaded())
             call = self._there_and_back(ready) if self.request.gradients is not None else self._there(ready)
         if ready.wait is not None:
             call = partial(_waited_for, ready.wait, call)
-        self.notes = tuple(dict.fromkeys((*self.notes, *ready.notes, *getattr(self.player, "told", ()))))
+        self.notes = tuple(dict.fromkeys((*self.notes, *ready.notes, *getattr(self.session, "told", ()))))
         return call if self.around is nullcontext else partial(_within, self.around, call)
 
     def answer(self, raw: Any) -> Answer:
         """What the call that was prepared last returned, as the contract speaks of it, and the gradients."""
         value, gradients = self.read(raw)
         outputs = tuple(value) if len(self.request.case.calls) - self.first > 1 else (value,)
-        after = getattr(self.player, "after_backward", None)
+        after = getattr(self.session, "after_backward", None)
         if self.request.gradients is not None and after is not None:
             after(gradients)
         return Answer(tuple(map_leaves(list(outputs), lambda _, leaf: leaf.detach() if torch.is_tensor(leaf) else leaf)), gradients)
@@ -167,11 +167,11 @@ class Prepared:
 
     def _live(self) -> Mapping[str, torch.Tensor]:
         """What the object that was built trains."""
-        found = {} if self.player is None else self.player.parameters()
+        found = {} if self.session is None else self.session.parameters()
         return {name: tensor for name, tensor in found.items() if torch.is_tensor(tensor)}
 
     def _cotangents(self, value: Any) -> list[torch.Tensor]:
-        """Incoming gradients as the door draws them, for every floating-point tensor of the result."""
+        """Incoming gradients as the executor draws them, for every floating-point tensor of the result."""
         generator = torch.Generator().manual_seed(self.request.gradients or 0)
         floats = [leaf for _, leaf in leaves(value) if is_float(leaf)]
         drawn = [torch.randn(leaf.shape, generator=generator, dtype=torch.float32) for leaf in floats]
@@ -179,20 +179,20 @@ class Prepared:
 
 
 def by_adapter(adapter: Adapter) -> Starter:
-    """A script is started, and its timed calls made ready, by the player of an adapter."""
+    """A script is started, and its timed calls made ready, by the session of an adapter."""
 
     def start(prepared: Prepared, case: Case) -> Ready:
         calls, first = case.calls, prepared.first
-        if prepared.player is None:
-            prepared.player = adapter.player(prepared.contract, prepared.request)
+        if prepared.session is None:
+            prepared.session = adapter.session(prepared.contract, prepared.request)
             with torch.set_grad_enabled(prepared.request.gradients is not None):
                 prepared.outputs = []
                 for at in range(first):
-                    prepared.outputs.append(_played(prepared.player, calls, at, prepared.outputs))
-        player = prepared.player
+                    prepared.outputs.append(_played(prepared.session, calls, at, prepared.outputs))
+        session = prepared.session
         if len(calls) - first == 1:
-            return player.ready(_resolved(calls, first, prepared.outputs))
-        return _one_after_the_other([player.ready(_resolved(calls, at, prepared.outputs)) for at in range(first, len(calls))], first)
+            return session.ready(_resolved(calls, first, prepared.outputs))
+        return _one_after_the_other([session.ready(_resolved(calls, at, prepared.outputs)) for at in range(first, len(calls))], first)
 
     return start
 
@@ -209,13 +209,13 @@ def by_function(make: Callable[[Case], Callable[[], Any] | None]) -> Starter:
     return start
 
 
-def _played(player: Player, calls: tuple[Call, ...], at: int, outputs: list[Any]) -> Any:
+def _played(session: Session, calls: tuple[Call, ...], at: int, outputs: list[Any]) -> Any:
     call = _resolved(calls, at, outputs)
     if call.method == OURS:
         arguments = dict(call.arguments)
         return named(arguments.pop("do"))(**arguments)
-    returned = player.call(call)
-    return returned.value if isinstance(returned, Told) else returned
+    returned = session.call(call)
+    return returned.value if isinstance(returned, MeasuredOutput) else returned
 
 
 def _resolved(calls: tuple[Call, ...], at: int, outputs: list[Any]) -> Call:

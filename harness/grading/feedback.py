@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED
 from harness.grading.scoring import UNREACHED, Grade, PartGrade
-from harness.reports.formats._format import Told, told
+from harness.reports.formats._format import FailureReport, told
 from harness.reports.formats.markdown import _block, _escaped
 
 WORDS = {VIOLATED: "does not hold", CRASHED: "crashed", TIMED_OUT: "ran out of time", MISSING: "to do", UNREACHED: "not judged"}
@@ -81,7 +81,7 @@ def explained(grade: Grade, part: PartGrade) -> str:
     return "\n".join(lines)
 
 
-def _finding(one: Told, hints: str) -> Sequence[str]:
+def _finding(one: FailureReport, hints: str) -> Sequence[str]:
     """One finding: in words; with ``line`` also the line that is wrong, and the evidence."""
     if hints == "finding":
         names = f"{', '.join(one.group.names)}: " if one.group.names else ""

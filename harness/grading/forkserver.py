@@ -32,11 +32,11 @@ LOST = "the process that watched it was killed"
 
 
 class Stopped(Exception):
-    """The nursery was closed while a job ran: nothing came of it."""
+    """The fork_server was closed while a job ran: nothing came of it."""
 
 
-class Nursery:
-    """The grader's end. ``run`` may be called from several threads; a nursery that was killed is started anew."""
+class ForkServer:
+    """The grader's end. ``run`` may be called from several threads; a fork_server that was killed is started anew."""
 
     def __init__(self, modules: Sequence[str]) -> None:
         self.modules = tuple(modules)
@@ -48,7 +48,7 @@ class Nursery:
         self._waiting: set[socket.socket] = set()
 
     def run(self, job: Job) -> Outcome:
-        """The outcome of one job. Raises Stopped where the nursery is closed meanwhile, OSError where it cannot be started."""
+        """The outcome of one job. Raises Stopped where the fork_server is closed meanwhile, OSError where it cannot be started."""
         ours, theirs = socket.socketpair()
         with ours:
             with theirs, self._lock:
@@ -117,7 +117,7 @@ class Nursery:
             self._end()
         self._folder.cleanup()
 
-    def __enter__(self) -> Nursery:
+    def __enter__(self) -> ForkServer:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -48,7 +48,7 @@ class Journal:
     def pytest_runtest_logreport(self, report: Any) -> None:
         verdict = getattr(report, "plumbline", None)
         if verdict is not None:
-            self.write(verdict=verdict, cards=report.plumbline_cards)
+            self.write(verdict=verdict, summaries=report.plumbline_summaries)
             if verdict["status"] == "timed out":
                 self.timed_out[verdict["component"]] = self.timed_out.get(verdict["component"], 0) + 1
 
@@ -66,7 +66,7 @@ class Kept:
 
     planned: list[str] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
-    cards: dict[str, Any] = field(default_factory=dict)
+    summaries: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     variants: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -104,7 +104,7 @@ def _take(kept: Kept, entry: dict[str, Any]) -> None:
     elif isinstance(entry.get("verdict"), dict):
         kept.verdicts.append(entry["verdict"])
         kept.open = False
-        kept.cards.update(entry.get("cards") or {})
+        kept.summaries.update(entry.get("cards") or {})
     elif "end" in entry:
         kept.end = int(entry["end"])
 

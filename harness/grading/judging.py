@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.core.record import Card, Verdict
+from harness.core.record import MistakeSummary, Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
-from harness.grading.forkserver import Nursery
+from harness.grading.forkserver import ForkServer
 from harness.grading.log import Log, cards_of
 from harness.grading.rubric import Rubric
 from harness.grading.submissions import Submission, copied, forbidden
@@ -56,7 +56,7 @@ class Judged:
     why: str = ""
     deaths: tuple[str, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
-    cards: Mapping[str, Card] = field(default_factory=dict)
+    summaries: Mapping[str, MistakeSummary] = field(default_factory=dict)
     unreached: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     variants: Mapping[str, str] = field(default_factory=dict)
@@ -77,8 +77,8 @@ class Judged:
         return cls(**{**values, **lists, "verdicts": verdicts, "cards": cards_of(values["cards"])})
 
 
-def judge(task: Task, nursery: Nursery) -> Judged:
-    """Judge one submission. Raises Stopped where the nursery is closed meanwhile, OSError where it cannot be started."""
+def judge(task: Task, fork_server: ForkServer) -> Judged:
+    """Judge one submission. Raises Stopped where the fork_server is closed meanwhile, OSError where it cannot be started."""
     one, blank = task.submission, Judged(task.submission.name, task.key)
     if one.problem:
         return replace(blank, state=NOT_JUDGED, why=one.problem)
@@ -86,12 +86,12 @@ def judge(task: Task, nursery: Nursery) -> Judged:
         return replace(blank, state=REFUSED, why=used)
     folder = Path(tempfile.mkdtemp(prefix="plumbline-")).resolve()
     try:
-        return _judged(task, nursery, blank, folder)
+        return _judged(task, fork_server, blank, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _judged(task: Task, nursery: Nursery, blank: Judged, folder: Path) -> Judged:
+def _judged(task: Task, fork_server: ForkServer, blank: Judged, folder: Path) -> Judged:
     limits, started = task.rubric.limits, time.monotonic()
     impl = _laid_out(task, folder)
     log = Log(task.checks, task.rubric.names)
@@ -106,7 +106,7 @@ def _judged(task: Task, nursery: Nursery, blank: Judged, folder: Path) -> Judged
             str(folder / "work"), str(path), _arguments(task, impl), replace(limits, seconds=left),
             tuple(log.verdicts), tuple(log.without), *task.user, namespaces=task.namespaces,
         )  # fmt: skip
-        outcome = _whole(nursery.run(job), limits.seconds)
+        outcome = _whole(fork_server.run(job), limits.seconds)
         kept = journal.read(path)
         if not kept.begun:
             why = _not_begun(outcome)
@@ -129,7 +129,7 @@ def _judged(task: Task, nursery: Nursery, blank: Judged, folder: Path) -> Judged
     unreached = log.unreached()
     return _clean(replace(
         blank, state=PARTLY if unreached else JUDGED, why="; ".join(log.whys()), deaths=tuple(log.deaths),
-        verdicts=tuple(log.verdicts.values()), cards=log.cards, unreached=unreached, notes=tuple(log.notes),
+        verdicts=tuple(log.verdicts.values()), summaries=log.summaries, unreached=unreached, notes=tuple(log.notes),
         variants=log.variants, suspicious=tuple(log.suspicious), seconds=time.monotonic() - started,
         memory_mb=outcome.memory_mb, output=outcome.output, apart=outcome.apart,
     ), folder)  # fmt: skip

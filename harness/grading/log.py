@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.core.record import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Verdict
+from harness.core.record import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, MistakeSummary, Verdict
 from harness.grading.checks import Checks
 from harness.grading.journal import PATIENCE, Kept
 
@@ -21,7 +21,7 @@ class Log:
     checks: Checks
     names: Sequence[str]
     verdicts: dict[str, Verdict] = field(default_factory=dict)
-    cards: dict[str, Card] = field(default_factory=dict)
+    summaries: dict[str, MistakeSummary] = field(default_factory=dict)
     without: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     deaths: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Log:
                 self.suspicious.append("it wrote verdicts that the machine does not write")
             else:
                 self.verdicts[check] = replace(verdict, excused="")
-        self.cards |= cards_of(kept.cards)
+        self.summaries |= cards_of(kept.summaries)
         self.left_out |= dict.fromkeys((c for c in kept.left_out if c in planned), OUT_OF_TIME)
         self.notes = list(dict.fromkeys([*self.notes, *kept.notes]))
         self.variants |= {str(component): str(variant) for component, variant in kept.variants.items()}
@@ -106,20 +106,20 @@ def _verdict(values: Mapping[str, Any]) -> Verdict | None:
         all(isinstance(text, str) for text in texts)
         and all(isinstance(one, tuple) and all(isinstance(text, str) for text in one) for one in lists)
         and all(isinstance(number, (int, float)) for number in numbers)
-        and isinstance(verdict.heat, tuple)
-        and all(isinstance(row, tuple) and all(isinstance(cell, (int, float)) for cell in row) for row in verdict.heat)
+        and isinstance(verdict.error_map, tuple)
+        and all(isinstance(row, tuple) and all(isinstance(cell, (int, float)) for cell in row) for row in verdict.error_map)
         and verdict.status in STATUSES
         and (verdict.status != HOLDS or verdict.cases >= 1)
     )
     return verdict if fine else None
 
 
-def cards_of(values: Mapping[str, Any]) -> dict[str, Card]:
+def cards_of(values: Mapping[str, Any]) -> dict[str, MistakeSummary]:
     """Cards from plain values; what is none is left out."""
     found = {}
-    for name, card in values.items():
+    for name, summary in values.items():
         try:
-            one = card if isinstance(card, Card) else Card(**{**card, "seen_in": tuple(card["seen_in"])})
+            one = summary if isinstance(summary, MistakeSummary) else MistakeSummary(**{**summary, "seen_in": tuple(summary["seen_in"])})
         except (TypeError, KeyError):
             continue
         if all(isinstance(text, str) for text in (one.name, one.component, one.sentence, one.diff, *one.seen_in)):

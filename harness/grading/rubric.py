@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import WrongUse, did_you_mean
+from harness.core.errors import UsageError, did_you_mean
 from harness.grading.checks import Checks
 
 if sys.version_info >= (3, 11):
@@ -94,23 +94,23 @@ class Rubric:
 
 
 def read(path: Path, checks: Checks) -> Rubric:
-    """The rubric in a file. Raises WrongUse naming the key or value that is wrong, and the nearest right one."""
+    """The rubric in a file. Raises UsageError naming the key or value that is wrong, and the nearest right one."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise WrongUse(f"--rubric: {path} cannot be read: {error.strerror}; plumbline grade --example-rubric prints one") from None
+        raise UsageError(f"--rubric: {path} cannot be read: {error.strerror}; plumbline grade --example-rubric prints one") from None
     except ValueError as error:
-        raise WrongUse(f"--rubric: {path} is no TOML: {error}") from None
+        raise UsageError(f"--rubric: {path} is no TOML: {error}") from None
     return parse(table, checks, str(path))
 
 
 def parse(table: Mapping[str, Any], checks: Checks, where: str = "rubric") -> Rubric:
-    """The rubric in a table. Raises WrongUse as ``read`` does."""
+    """The rubric in a table. Raises UsageError as ``read`` does."""
     keys = ("title", "effort", "seed", "hints", "entry", "forbidden", "visibility", "limits", "components")
     _known(where, table, keys)
     components = _table(where, "components", table.get("components", {}))
     if not components:
-        raise WrongUse(f"{where}: no component counts anything; write, for example, [components.{next(iter(checks.claims))}] points = 10")
+        raise UsageError(f"{where}: no component counts anything; write, for example, [components.{next(iter(checks.claims))}] points = 10")
     parts = tuple(_part(where, name, value, checks) for name, value in components.items())
     rubric = Rubric(
         tuple(sorted(parts, key=lambda part: list(checks.claims).index(part.name))),
@@ -124,25 +124,25 @@ def parse(table: Mapping[str, Any], checks: Checks, where: str = "rubric") -> Ru
         limits=_limits(f"{where}, [limits]", _table(where, "limits", table.get("limits", {}))),
     )
     if rubric.points <= 0:
-        raise WrongUse(f"{where}: all components together count 0 points; give one of them some")
+        raise UsageError(f"{where}: all components together count 0 points; give one of them some")
     return rubric
 
 
 def _part(where: str, name: str, value: Any, checks: Checks) -> Part:
     if name not in checks.claims:
-        raise WrongUse(f"{where}: [components.{name}]: there is no component {name!r}; {_near(name, checks.claims)}")
+        raise UsageError(f"{where}: [components.{name}]: there is no component {name!r}; {_near(name, checks.claims)}")
     here = f"{where}, [components.{name}]"
     table = _table(where, f"components.{name}", value)
     _known(here, table, [f.name for f in fields(Part) if f.name != "name"])
     if "points" not in table:
-        raise WrongUse(f"{here}: it says no points; write points = 10")
+        raise UsageError(f"{here}: it says no points; write points = 10")
     claims, legal = checks.claims[name], checks.variants.get(name, ())
     weights = {
         _claim(f"{here}, weights", claim, claims): _number(f"{here}, weights", claim, weight)
         for claim, weight in _table(here, "weights", table.get("weights", {})).items()
     }
     if not any(weights.get(claim, 1.0) > 0 for claim in claims):
-        raise WrongUse(f"{here}, weights: every claim weighs 0; leave one its weight")
+        raise UsageError(f"{here}, weights: every claim weighs 0; leave one its weight")
     own = table.get("variants", ANY)
     return Part(
         name, _number(here, "points", table["points"]), weights,
@@ -160,7 +160,7 @@ def _limits(where: str, table: Mapping[str, Any]) -> Limits:
     found = {key: _number(where, key, value, whole=isinstance(defaults[key], int)) for key, value in table.items()}
     for key, value in found.items():
         if value <= 0 and key != "restarts":
-            raise WrongUse(f"{where}: {key} must be more than 0, not {value!r}")
+            raise UsageError(f"{where}: {key} must be more than 0, not {value!r}")
     return Limits(**{**defaults, **found})
 
 
@@ -170,7 +170,7 @@ def _limits(where: str, table: Mapping[str, Any]) -> Limits:
 def _known(where: str, table: Mapping[str, Any], keys: Iterable[str]) -> None:
     for key in table:
         if key not in keys:
-            raise WrongUse(f"{where}: there is no key {key!r}; {_near(key, keys)}")
+            raise UsageError(f"{where}: there is no key {key!r}; {_near(key, keys)}")
 
 
 def _near(name: str, names: Iterable[str]) -> str:
@@ -180,55 +180,55 @@ def _near(name: str, names: Iterable[str]) -> str:
 
 def _table(where: str, key: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise WrongUse(f"{where}: {key} must be a table, [{key}], not {value!r}")
+        raise UsageError(f"{where}: {key} must be a table, [{key}], not {value!r}")
     return value
 
 
 def _text(where: str, key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise WrongUse(f"{where}: {key} must be a text in quotation marks, not {value!r}")
+        raise UsageError(f"{where}: {key} must be a text in quotation marks, not {value!r}")
     return value
 
 
 def _texts(where: str, key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise WrongUse(f'{where}: {key} must be a list of texts, ["...", "..."], not {value!r}')
+        raise UsageError(f'{where}: {key} must be a list of texts, ["...", "..."], not {value!r}')
     return tuple(value)
 
 
 def _truth(where: str, key: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise WrongUse(f"{where}: {key} must be true or false, not {value!r}")
+        raise UsageError(f"{where}: {key} must be true or false, not {value!r}")
     return value
 
 
 def _number(where: str, key: str, value: Any, whole: bool = False) -> Any:
     fine = isinstance(value, int) or (isinstance(value, float) and not whole)
     if not fine or isinstance(value, bool) or not 0 <= value < 1e18:
-        raise WrongUse(f"{where}: {key} must be a {'whole ' if whole else ''}number from 0 on, not {value!r}")
+        raise UsageError(f"{where}: {key} must be a {'whole ' if whole else ''}number from 0 on, not {value!r}")
     return value if whole else float(value)
 
 
 def _one_of(where: str, key: str, value: Any, legal: Iterable[str]) -> str:
     if value not in legal:
-        raise WrongUse(f"{where}: {key} is one of {', '.join(legal)}, not {value!r}; {_near(str(value), legal)}")
+        raise UsageError(f"{where}: {key} is one of {', '.join(legal)}, not {value!r}; {_near(str(value), legal)}")
     return str(value)
 
 
 def _claim(where: str, name: str, claims: Iterable[str]) -> str:
     if name not in claims:
-        raise WrongUse(f"{where}: there is no claim {name!r}; {_near(name, claims)}")
+        raise UsageError(f"{where}: there is no claim {name!r}; {_near(name, claims)}")
     return name
 
 
 def _variant(where: str, name: Any, legal: Iterable[str]) -> str:
     if name not in legal:
-        raise WrongUse(f"{where}: there is no legal variant {name!r}; {_near(str(name), legal) if legal else 'it has none'}")
+        raise UsageError(f"{where}: there is no legal variant {name!r}; {_near(str(name), legal) if legal else 'it has none'}")
     return str(name)
 
 
 def _entry(where: str, value: Any) -> str:
     name = _text(where, "entry", value)
     if name and (Path(name).is_absolute() or ".." in Path(name).parts):
-        raise WrongUse(f"{where}: entry is a file inside each submission, like mymodel.py, not {name!r}")
+        raise UsageError(f"{where}: entry is a file inside each submission, like mymodel.py, not {name!r}")
     return name

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.core.record import HOLDS, MISSING, NOT_OFFERED, Record, Verdict
+from harness.core.record import HOLDS, MISSING, NOT_OFFERED, RunRecord, Verdict
 from harness.grading.checks import ROOT, Checks
 from harness.grading.judging import NOT_JUDGED, REFUSED, Judged
 from harness.grading.rubric import Part, Rubric
@@ -56,7 +56,7 @@ class Grade:
     rubric: Rubric
     parts: tuple[PartGrade, ...]
     findings: tuple[str, ...]
-    record: Record
+    record: RunRecord
 
     @property
     def name(self) -> str:
@@ -132,13 +132,13 @@ def _why(found: PartGrade, judged: Judged) -> str:
     return max(whys, key=whys.count) if whys else ""
 
 
-def _record(judged: Judged, rubric: Rubric, checks: Checks, seed: int) -> Record:
+def _record(judged: Judged, rubric: Rubric, checks: Checks, seed: int) -> RunRecord:
     """As the reports read it, of the rubric's components."""
     names = rubric.names
     below = {name: tuple(part for part in checks.parts.get(name, ()) if part in names) for name in names}
-    return Record(
+    return RunRecord(
         impl=judged.name, seed=seed, planned={name: len(checks.claims[name]) for name in names}, order=names, parts=below,
-        meanings={name: checks.meanings.get(name, "") for name in names}, verdicts=list(judged.verdicts), cards=dict(judged.cards),
+        meanings={name: checks.meanings.get(name, "") for name in names}, verdicts=list(judged.verdicts), summaries=dict(judged.summaries),
         variants=dict(judged.variants), notes=judged.notes, effort=rubric.effort, finished=not judged.unreached and not judged.why,
         signatures={name: checks.signatures.get(name, "") for name in names},
         missing=tuple(n for n in names if all(v.status == MISSING for v in judged.verdicts if v.component == n)),

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.grading import feedback, tables
 from harness.grading.checks import Checks, edition
-from harness.grading.forkserver import Nursery
+from harness.grading.forkserver import ForkServer
 from harness.grading.judging import Judged, Task, judge
 from harness.grading.rubric import Rubric
 from harness.grading.scoring import Grade, as_dict, grade
@@ -82,9 +82,9 @@ class Session:
             path.chmod(0o600)
             return seed
         except (ValueError, KeyError, TypeError) as error:
-            raise WrongUse(f"{path} does not hold a seed: {error}; remove it, or say one in the rubric") from None
+            raise UsageError(f"{path} does not hold a seed: {error}; remove it, or say one in the rubric") from None
         except OSError as error:
-            raise WrongUse(f"--out: {self.out} cannot be written: {error.strerror}") from None
+            raise UsageError(f"--out: {self.out} cannot be written: {error.strerror}") from None
 
     def _key(self, one: Submission, seed: int) -> str:
         """What was judged is what will be judged, exactly where this is the same."""
@@ -129,12 +129,12 @@ def here(tasks: Sequence[Task], jobs: int) -> Iterator[Judged]:
     """Judge on this machine, ``jobs`` at a time. Interrupted, it ends all that runs."""
     if not tasks:
         return
-    with Nursery(tasks[0].checks.modules) as nursery:
+    with ForkServer(tasks[0].checks.modules) as fork_server:
         pool = ThreadPoolExecutor(jobs)
         try:
-            running: list[Any] = [pool.submit(judge, task, nursery) for task in tasks]
+            running: list[Any] = [pool.submit(judge, task, fork_server) for task in tasks]
             for done in as_completed(running):
                 yield done.result()
         finally:
-            nursery.close()
+            fork_server.close()
             pool.shutdown(cancel_futures=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import WrongUse
-from harness.grading.forkserver import Nursery
+from harness.core.errors import UsageError
+from harness.grading.forkserver import ForkServer
 from harness.grading.judging import Judged, Task, judge
 
 CLUSTERS = ("slurm", "local")
@@ -19,12 +19,12 @@ MINUTES_MORE = 5
 def on_cluster(tasks: Sequence[Task], folder: Path, jobs: int, cluster: str, options: Mapping[str, str]) -> Iterator[Judged]:
     """Judge on a cluster. ``folder``: for submitit's files, on a file system that all machines see; ``options``: Slurm's own.
 
-    Interrupted, it cancels what is not finished. Raises WrongUse where submitit is not installed, or refuses an option.
+    Interrupted, it cancels what is not finished. Raises UsageError where submitit is not installed, or refuses an option.
     """
     try:
         import submitit
     except ImportError:
-        raise WrongUse('--slurm needs submitit: pip install "plumbline[slurm]"') from None
+        raise UsageError('--slurm needs submitit: pip install "plumbline[slurm]"') from None
     if not tasks:
         return
     limits = tasks[0].rubric.limits
@@ -38,7 +38,7 @@ def on_cluster(tasks: Sequence[Task], folder: Path, jobs: int, cluster: str, opt
             given = {f"slurm_{key.removeprefix('slurm_')}": value for key, value in options.items()}
             executor.update_parameters(slurm_array_parallelism=jobs, **given)
     except (RuntimeError, ValueError, TypeError, NameError) as error:
-        raise WrongUse(f"--slurm: {error}") from None
+        raise UsageError(f"--slurm: {error}") from None
     running = executor.map_array(judge_alone, list(tasks))
     try:
         for done in submitit.helpers.as_completed(running):
@@ -51,5 +51,5 @@ def on_cluster(tasks: Sequence[Task], folder: Path, jobs: int, cluster: str, opt
 
 def judge_alone(task: Task) -> Judged:
     """One submission on the machine where this runs."""
-    with Nursery(task.checks.modules) as nursery:
-        return judge(task, nursery)
+    with ForkServer(task.checks.modules) as fork_server:
+        return judge(task, fork_server)

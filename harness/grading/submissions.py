@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 
 IGNORED = ("__pycache__", ".git", ".venv", "venv", "__MACOSX", ".ipynb_checkpoints", ".DS_Store")
 
@@ -28,9 +28,9 @@ class Submission:
 
 
 def find(folder: Path, entry: str = "") -> tuple[list[Submission], list[str]]:
-    """Every submission, by name, and what was passed over. Raises WrongUse where there is none, or two of one name."""
+    """Every submission, by name, and what was passed over. Raises UsageError where there is none, or two of one name."""
     if not folder.is_dir():
-        raise WrongUse(f"{folder} is no folder; `plumbline grade` takes one with a file or a folder per submission")
+        raise UsageError(f"{folder} is no folder; `plumbline grade` takes one with a file or a folder per submission")
     found: dict[str, Submission] = {}
     passed_over = []
     for path in sorted(folder.iterdir()):
@@ -41,10 +41,10 @@ def find(folder: Path, entry: str = "") -> tuple[list[Submission], list[str]]:
             continue
         one = submission(path, entry)
         if one.name in found:
-            raise WrongUse(f"{folder} holds two submissions named {one.name}: {found[one.name].path.name} and {path.name}")
+            raise UsageError(f"{folder} holds two submissions named {one.name}: {found[one.name].path.name} and {path.name}")
         found[one.name] = one
     if not found:
-        raise WrongUse(f"{folder} holds no submission: no .py file and no folder (for one submission: --single)")
+        raise UsageError(f"{folder} holds no submission: no .py file and no folder (for one submission: --single)")
     return list(found.values()), passed_over
 
 

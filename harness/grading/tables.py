@@ -108,10 +108,10 @@ def _claims(grades: Sequence[Grade], rubric: Rubric) -> list[dict[str, Any]]:
 def _mistakes(grades: Sequence[Grade]) -> list[dict[str, Any]]:
     """Known mistakes with the number of submissions that have each."""
     counts = Counter(name for one in grades for name in one.findings)
-    cards = {name: card for one in grades for name, card in one.judged.cards.items()}
+    summaries = {name: summary for one in grades for name, summary in one.judged.summaries.items()}
     highest = max(counts.values(), default=1)
     return [
-        {"name": name, "count": count, "share": round(100 * count / highest), "sentence": cards[name].sentence if name in cards else ""}
+        {"name": name, "count": count, "share": round(100 * count / highest), "sentence": summaries[name].sentence if name in summaries else ""}
         for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
 

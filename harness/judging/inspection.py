@@ -1,4 +1,4 @@
-"""One subject beside the reference, with the whole catalogue: what the plug-in and the command line both stand on."""
+"""One implementation beside the reference, with the whole catalogue: what the plug-in and the command line both stand on."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from harness.core.case import is_float
 from harness.core.claim import Claim
 from harness.core.contract import Contract, Variant
 from harness.core.defaults import with_eps
-from harness.core.errors import WrongUse
-from harness.core.implementation import Answer, Offer, Request, Subject
-from harness.core.measurement import Fact
-from harness.core.mistake import Bug, Edit, applied
+from harness.core.errors import UsageError
+from harness.core.implementation import Answer, Implementation, Offer, Request
+from harness.core.measurement import Measurement
+from harness.core.mistake import Edit, KnownMistake, applied
 from harness.core.record import CRASHED, TIMED_OUT, VIOLATED, Verdict
-from harness.core.registry import EmptySeat, scan
+from harness.core.registry import RegistryError, scan
 from harness.core.serialize import from_json, to_json
 from harness.core.tree import leaves
 from harness.core.workload import Workload
-from harness.diagnosis.search import Diagnostician, Finding, Observation, edits_of, is_wrong, variants_as_bugs
+from harness.diagnosis.search import Diagnostician, Finding, Observation, edits_of, is_wrong, variants_as_mistakes
 from harness.discovery.search import discover
-from harness.execution.caching import Remembering
-from harness.execution.executor import Door
+from harness.execution.caching import CachingImplementation
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter, FunctionAdapter
 from harness.judging.judge import COTANGENT_SEED, Bench, Evidence
-from harness.numerics.gradient_relations import Played, in_words
+from harness.numerics.gradient_relations import ComparedCall, in_words
 from harness.numerics.tolerance import magnitude
 from harness.project.variants import Declared, Project, in_one_line, in_project
 
@@ -50,46 +50,46 @@ class Catalogue:
 
     contracts: Mapping[str, Contract]
     claims: Mapping[str, Claim]
-    bugs: Mapping[str, tuple[Bug, ...]]
+    mistakes: Mapping[str, tuple[KnownMistake, ...]]
 
     def claims_of(self, component: str) -> list[Claim]:
         """The generic claims that fit a component, then its own."""
         contract = self.contracts[component]
         return [claim for claim in self.claims.values() if claim.needs(contract)] + list(contract.claims)
 
-    def bug(self, full_name: str) -> Bug:
+    def mistake(self, full_name: str) -> KnownMistake:
         """The known mistake ``component.name``; or legal variant ``component.variant=name``; KeyError with near names otherwise."""
-        for bug in self.all_bugs():
-            if bug.full_name == full_name:
-                return bug
-        names = [bug.full_name for bug in self.all_bugs()]
+        for mistake in self.all_mistakes():
+            if mistake.full_name == full_name:
+                return mistake
+        names = [mistake.full_name for mistake in self.all_mistakes()]
         for contract in self.contracts.values():
-            for bug in variants_as_bugs(contract):
-                if bug.full_name == full_name:
-                    return bug
+            for mistake in variants_as_mistakes(contract):
+                if mistake.full_name == full_name:
+                    return mistake
         near = difflib.get_close_matches(full_name, names, 3, 0.4)
         raise KeyError(
             f"no known mistake {full_name!r}; "
             + (f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}: see `plumbline list --bugs`")
         )
 
-    def all_bugs(self) -> list[Bug]:
-        return [bug for group in self.bugs.values() for bug in group]
+    def all_mistakes(self) -> list[KnownMistake]:
+        return [mistake for group in self.mistakes.values() for mistake in group]
 
 
-def catalogue(specs: ModuleType, bugs: ModuleType) -> Catalogue:
-    """Read the folders. Raises EmptySeat naming a file without its object, or a sheet whose name is not its file's."""
+def catalogue(specs: ModuleType, mistakes: ModuleType) -> Catalogue:
+    """Read the folders. Raises RegistryError naming a file without its object, or a sheet whose name is not its file's."""
     contracts = scan(specs, "CONTRACT", Contract)
     for name, contract in contracts.items():
         if contract.name != name:
-            raise EmptySeat(
+            raise RegistryError(
                 f"specs/{name}.py holds the contract of {contract.name!r}; file and component share one name"
             )
-    found = scan(bugs, "BUGS", tuple)
-    placed = {name: tuple(bug.within(name) for bug in group) for name, group in found.items()}
+    found = scan(mistakes, "MISTAKES", tuple)
+    placed = {name: tuple(mistake.within(name) for mistake in group) for name, group in found.items()}
     for name in placed:
         if name not in contracts:
-            raise EmptySeat(f"specs/bugs/{name}.py holds mistakes of {name!r}, which has no sheet in specs/")
+            raise RegistryError(f"specs/bugs/{name}.py holds mistakes of {name!r}, which has no sheet in specs/")
     return Catalogue(_in_reading_order(contracts), scan(harness.claims, "CLAIM", Claim), placed)
 
 
@@ -110,26 +110,26 @@ def load_catalogue() -> Catalogue:
     return catalogue(importlib.import_module("specs"), importlib.import_module("specs.bugs"))
 
 
-def reference_door(contracts: Mapping[str, Contract], edits: tuple[Any, ...] = (), **options: Any) -> Door:
-    """The reference as a subject, with edits in force during every play."""
+def reference_executor(contracts: Mapping[str, Contract], edits: tuple[Any, ...] = (), **options: Any) -> Executor:
+    """The reference as an implementation, with edits in force during every run."""
     adapters = {
         name: FunctionAdapter(contract.reference) if contract.is_function else ClassAdapter(contract.reference)
         for name, contract in contracts.items()
     }
     around: Any = partial(applied, edits) if edits else nullcontext
-    return Door(options.pop("name", "the reference"), adapters, contracts, around=around, **options)
+    return Executor(options.pop("name", "the reference"), adapters, contracts, around=around, **options)
 
 
 @dataclass
 class Inspection:
-    """Judges a subject claim by claim and explains what it finds.
+    """Judges an implementation claim by claim and explains what it finds.
 
-    ``variants``: declared legal forms by component. ``like``: an inspection of another subject with the same seed and
+    ``variants``: declared legal forms by component. ``like``: an inspection of another implementation with the same seed and
     variants, whose drawn cases, reference answers and tolerances are shared.
     """
 
     catalogue: Catalogue
-    subject: Subject
+    implementation: Implementation
     seed: int = 0
     cases: int | None = None
     variants: Mapping[str, str] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class Inspection:
     eps: float | None = None
     effort: str = "default"
     expected: Mapping[str, str] = field(default_factory=dict)
-    """Failures that the subject's own module expects, with reasons."""
+    """Failures that the implementation's own module expects, with reasons."""
     bench: Bench = field(init=False)
     findings: dict[str, Finding | None] = field(default_factory=dict)
 
@@ -147,7 +147,7 @@ class Inspection:
         contracts = self.catalogue.contracts
         self.edits = tuple(edit for c, v in self.variants.items() for edit in variant_of(contracts, c, v).edits)
         if self.like is None:
-            reference: Subject = Remembering(reference_door(contracts, self.edits, time_limit=0.0, trusted=True))
+            reference: Implementation = CachingImplementation(reference_executor(contracts, self.edits, time_limit=0.0, trusted=True))
         else:
             if self._drawn_by != self.like._drawn_by:
                 raise ValueError("inspections that share the reference's work need the same seed, cases, effort and variants")
@@ -157,17 +157,17 @@ class Inspection:
             for name, contract in contracts.items()
         }
 
-        def door(edits: tuple[Edit, ...], trusted: bool = False) -> Door:
-            return reference_door(contracts, (*self.edits, *edits), time_limit=10.0, trusted=trusted)
+        def executor(edits: tuple[Edit, ...], trusted: bool = False) -> Executor:
+            return reference_executor(contracts, (*self.edits, *edits), time_limit=10.0, trusted=trusted)
 
         self.bench = Bench(
-            contracts, Remembering(self.subject), reference,
+            contracts, CachingImplementation(self.implementation), reference,
             seed=self.seed, cases=self.cases, effort=self.effort, like=self.like.bench if self.like else None,
-            edited=partial(door, trusted=True), variants=self.variants,
+            edited=partial(executor, trusted=True), variants=self.variants,
         )  # fmt: skip
-        bugs, always = self.catalogue.bugs, self.edits
-        self.diagnostician = Diagnostician(undeclared, bugs, door, partial(door, trusted=True), always=always)
-        self.by_result = Diagnostician(undeclared, bugs, lambda edits: _ResultAlone(door(edits)), always=always)
+        mistakes, always = self.catalogue.mistakes, self.edits
+        self.diagnostician = Diagnostician(undeclared, mistakes, executor, partial(executor, trusted=True), always=always)
+        self.by_result = Diagnostician(undeclared, mistakes, lambda edits: _LastResultOnly(executor(edits)), always=always)
         self._told: set[tuple[str, Any]] = set()
         self._unexplained: set[tuple[str, str] | None] = set()
         """Crashes that nothing known explains: not looked for again in every claim that they spoil."""
@@ -179,14 +179,14 @@ class Inspection:
 
     @property
     def declared(self) -> Declared:
-        """What was declared of the subject, wherever."""
+        """What was declared of the implementation, wherever."""
         return Declared(dict(self.variants), self.eps)
 
     @property
     def begun(self) -> tuple[str, ...]:
         """The components that are there, as far as can be told without calling anything; the rest is to do."""
-        unfinished = self.subject.to_do if isinstance(self.subject, Door) else lambda name: ""
-        return tuple(name for name in self.subject.components if not unfinished(name))
+        unfinished = self.implementation.to_do if isinstance(self.implementation, Executor) else lambda name: ""
+        return tuple(name for name in self.implementation.components if not unfinished(name))
 
     def judge(self, component: str, claim: Claim) -> Verdict:
         """One claim, with its finding where a known mistake explains the violation."""
@@ -211,7 +211,7 @@ class Inspection:
             verdict = replace(verdict, message=self._gradients_in_words(component) or verdict.message)
         return verdict
 
-    def facts(self, component: str) -> list[Fact]:
+    def facts(self, component: str) -> list[Measurement]:
         """What is measured of a component beyond right and wrong, as far as it is there."""
         contract = self.catalogue.contracts[component]
         self.bench.progress(f"measuring {component}")
@@ -221,10 +221,10 @@ class Inspection:
         """One workload beside the reference and its peers: see :func:`harness.benchmark.running.measure`."""
         from harness.benchmark.running import measure  # the profiler is loaded for those who time
 
-        assert isinstance(self.subject, Door)
-        reference = reference_door(self.catalogue.contracts, self.edits, time_limit=0.0, trusted=True)
+        assert isinstance(self.implementation, Executor)
+        reference = reference_executor(self.catalogue.contracts, self.edits, time_limit=0.0, trusted=True)
         contract = self.catalogue.contracts[component]
-        return measure(contract, workload, self.subject, reference, seed=self.seed, **options)
+        return measure(contract, workload, self.implementation, reference, seed=self.seed, **options)
 
     def judge_case(self, component: str, claim: Claim, case: Any) -> Verdict:
         """One claim on one given case, with its finding (a replay)."""
@@ -255,18 +255,18 @@ class Inspection:
         found = self.diagnostician.explain(component, observations, first)
         return found or self._in_float32(component, deck, first)
 
-    def known(self) -> dict[str, Bug]:
+    def known(self) -> dict[str, KnownMistake]:
         """Every known mistake and undeclared legal variant by its full name."""
         contracts = self.diagnostician.contracts.values()
         return {
-            b.full_name: b for b in [*self.catalogue.all_bugs(), *(b for c in contracts for b in variants_as_bugs(c))]
+            b.full_name: b for b in [*self.catalogue.all_mistakes(), *(b for c in contracts for b in variants_as_mistakes(c))]
         }
 
     def finding_of(self, component: str) -> Finding | None:
         """What explains the component's deck alone (None too where it is right)."""
         if component not in self.findings:
             self.findings[component] = None
-            offer = self.bench.subject.offers(component)
+            offer = self.bench.implementation.offers(component)
             if offer is not None and not offer.to_do:
                 self.findings[component] = self.explain(component)
         return self.findings[component]
@@ -276,18 +276,18 @@ class Inspection:
         deck = self._deck(component)
         if any(is_wrong(o) for o in deck if o.request.gradients is None) and not self._is_by_hand(component):
             return ""
-        plays = [Played(o.request, o.answer, o.reference, o.tolerance) for o in deck if o.request.gradients is not None]
-        return in_words(self.catalogue.contracts[component], plays, self.bench.reference.play)
+        runs = [ComparedCall(o.request, o.answer, o.reference, o.tolerance) for o in deck if o.request.gradients is not None]
+        return in_words(self.catalogue.contracts[component], runs, self.bench.reference.run)
 
     def _is_by_hand(self, component: str) -> bool:
-        offer = self.bench.subject.offers(component)
+        offer = self.bench.implementation.offers(component)
         return offer is not None and offer.by_hand is not None
 
-    def _first(self, component: str) -> list[tuple[Bug, ...]]:
+    def _first(self, component: str) -> list[tuple[KnownMistake, ...]]:
         below = [f for part in self.catalogue.contracts[component].parts if (f := self.finding_of(part))]
-        union = tuple(dict.fromkeys(bug for finding in below for bug in finding.bugs))
+        union = tuple(dict.fromkeys(mistake for finding in below for mistake in finding.mistakes))
         own = self.findings.get(component)
-        return [bugs for bugs in (own.bugs if own else (), union) if bugs]
+        return [mistakes for mistakes in (own.mistakes if own else (), union) if mistakes]
 
     def _deck(self, component: str, single: bool = False) -> list[Observation]:
         """What it answers over its deck, in its working precision or in float32."""
@@ -299,7 +299,7 @@ class Inspection:
                 case = case.cast(dtype)
                 for gradients in (None, COTANGENT_SEED) if contract.differentiable and index < 12 else (None,):
                     request = Request(component, case, gradients=gradients)
-                    answer = self.bench.subject.play(request)
+                    answer = self.bench.implementation.run(request)
                     if _is_offered(answer):
                         seen.append(self._observed(Evidence(request, answer)))
             self._deck_evidence[key] = seen if contract.agrees else []
@@ -319,7 +319,7 @@ class Inspection:
 
     def _observed(self, item: Evidence) -> Observation:
         request = item.request
-        reference = self.bench.reference.play(replace(request, fresh=False))
+        reference = self.bench.reference.run(replace(request, fresh=False))
         floats = [leaf.dtype for _, leaf in request.case.tensors() if leaf.is_floating_point()]
         dtype = floats[0] if floats else self.bench.precision(self.catalogue.contracts[request.component])
         _, tolerance = self.bench.agreement(request.component, request.case, dtype, request.gradients is not None)
@@ -333,17 +333,17 @@ def _is_offered(answer: Answer) -> bool:
     return answer.crash is None or answer.crash.kind != "not offered"
 
 
-class _ResultAlone:
-    """A subject of whose script only the last result is seen."""
+class _LastResultOnly:
+    """An implementation of whose script only the last result is seen."""
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject, self.name, self.components = subject, subject.name, subject.components
+    def __init__(self, implementation: Implementation) -> None:
+        self.implementation, self.name, self.components = implementation, implementation.name, implementation.components
 
     def offers(self, component: str) -> Offer | None:
-        return self.subject.offers(component)
+        return self.implementation.offers(component)
 
-    def play(self, request: Request) -> Answer:
-        return _last(self.subject.play(request))
+    def run(self, request: Request) -> Answer:
+        return _last(self.implementation.run(request))
 
 
 def _result_alone(o: Observation) -> Observation:
@@ -372,7 +372,7 @@ def variant_of(contracts: Mapping[str, Contract], component: str, name: str) -> 
     raise KeyError(f"{component} has no variant {name!r}; legal variants: {legal}")
 
 
-def inspect_subject(
+def inspect_implementation(
     impl: str,
     *,
     seed: int = 0,
@@ -382,7 +382,7 @@ def inspect_subject(
     project: Project = NO_PROJECT,
     effort: str = "default",
 ) -> Inspection:
-    """An inspection of what ``--impl`` names. Raises WrongUse with a complete text where it cannot be had.
+    """An inspection of what ``--impl`` names. Raises UsageError with a complete text where it cannot be had.
 
     What is declared in ``variants`` (the command line) goes before what their own file declares, and that before what
     the project's table does.
@@ -393,14 +393,14 @@ def inspect_subject(
     given = in_one_line(variants) if isinstance(variants, str) else Declared(dict(variants))
     if impl.startswith("bug:"):
         try:
-            bugs = [known.bug(name.strip()) for name in impl.removeprefix("bug:").split("+")]
+            mistakes = [known.mistake(name.strip()) for name in impl.removeprefix("bug:").split("+")]
         except KeyError as error:
-            raise WrongUse(str(error.args[0])) from None
+            raise UsageError(str(error.args[0])) from None
         known, declared = _with(known, given.over(in_file))
         edits = tuple(e for c, v in declared.variants.items() for e in variant_of(known.contracts, c, v).edits)
-        door = reference_door(known.contracts, (*edits, *edits_of(bugs)), name=impl, time_limit=time_limit)
+        executor = reference_executor(known.contracts, (*edits, *edits_of(mistakes)), name=impl, time_limit=time_limit)
         return Inspection(
-            known, door, seed, cases, declared.variants, "the reference with this mistake", eps=declared.eps, effort=effort
+            known, executor, seed, cases, declared.variants, "the reference with this mistake", eps=declared.eps, effort=effort
         )
     eps = given.eps if given.eps is not None else in_file.eps
     found = discover(impl, _with(known, Declared({}, eps))[0].contracts, max(IMPORT_LIMIT * time_limit, 5.0))
@@ -409,16 +409,16 @@ def inspect_subject(
         for name, adapter in found.adapters.items():
             if hasattr(adapter, "contract"):
                 adapter.contract = known.contracts[name]
-    door = Door(found.name, found.adapters, known.contracts, time_limit=time_limit)
+    executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
     notes = tuple(found.notes)
     return Inspection(
-        known, door, seed, cases, declared.variants, found.where, notes,
+        known, executor, seed, cases, declared.variants, found.where, notes,
         eps=declared.eps, effort=effort, expected=found.expected,
     )  # fmt: skip
 
 
 def _with(known: Catalogue, declared: Declared) -> tuple[Catalogue, Declared]:
-    """The catalogue as it is for what is declared. Raises WrongUse where a variant is none."""
+    """The catalogue as it is for what is declared. Raises UsageError where a variant is none."""
     _declared(known, declared.variants)
     if declared.eps is None:
         return known, declared
@@ -431,7 +431,7 @@ def _declared(known: Catalogue, variants: Mapping[str, str]) -> None:
         try:
             variant_of(known.contracts, component, name)
         except KeyError as error:
-            raise WrongUse(str(error.args[0])) from None
+            raise UsageError(str(error.args[0])) from None
 
 
 def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Mapping[str, str]) -> None:
@@ -448,9 +448,9 @@ def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Map
 
 
 def load_case(path: Path) -> tuple[dict[str, Any], Any]:
-    """A kept case with what is known of it. Raises WrongUse naming the file where it is not one."""
+    """A kept case with what is known of it. Raises UsageError naming the file where it is not one."""
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         return body, from_json(body["case"])
     except (OSError, KeyError, ValueError) as error:
-        raise WrongUse(f"{path} is not a kept case: {error}") from None
+        raise UsageError(f"{path} is not a kept case: {error}") from None

@@ -19,8 +19,8 @@ from harness.core.case import Case, is_float
 from harness.core.claim import Claim, Crashed, NotApplicable, NotOffered, ToDo, Violation
 from harness.core.contract import Argument, Contract, Variant
 from harness.core.formatting import describe, weight
-from harness.core.implementation import Answer, Crash, Offer, Request, Subject
-from harness.core.measurement import Fact, Measure
+from harness.core.implementation import Answer, Crash, Implementation, Offer, Request
+from harness.core.measurement import Measure, Measurement
 from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Verdict
 from harness.core.result_form import other_kind
 from harness.core.tree import leaves
@@ -41,12 +41,12 @@ NEARLY, PATIENT_PERTURBATIONS = 10.0, 24
 """An error of up to ten times the tolerance is looked at again with a tolerance from many more perturbations: where a
 gradient is a difference of large numbers, three of them may happen to move it little."""
 EVIDENCE_CASES = 6
-"""Violating cases of a claim whose plays are kept for the diagnosis."""
+"""Violating cases of a claim whose runs are kept for the diagnosis."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the subject answered to one request, kept for the diagnosis. ``effects``: whether side effects matter."""
+    """What the implementation answered to one request, kept for the diagnosis. ``effects``: whether side effects matter."""
 
     request: Request
     answer: Answer
@@ -67,9 +67,9 @@ class _Tally:
 
 
 class Bench:
-    """One subject beside the reference: decks, working precision and the trials of every claim.
+    """One implementation beside the reference: decks, working precision and the trials of every claim.
 
-    ``subject`` and ``reference`` should remember (harness.execution.caching). ``cases``: how many to draw per component
+    ``implementation`` and ``reference`` should remember (harness.execution.caching). ``cases``: how many to draw per component
     (None: what the contract says, in the proportion of ``effort``). ``edited``: the reference with edits in force. ``variants``: legal forms
     that were declared, by component. ``like``: a bench with the same seed and reference, whose work is shared.
     """
@@ -77,20 +77,20 @@ class Bench:
     def __init__(
         self,
         contracts: Mapping[str, Contract],
-        subject: Subject,
-        reference: Subject,
+        implementation: Implementation,
+        reference: Implementation,
         *,
         seed: int = 0,
         cases: int | None = None,
         effort: str = "default",
         like: Bench | None = None,
-        edited: Callable[[tuple[Any, ...]], Subject] | None = None,
+        edited: Callable[[tuple[Any, ...]], Implementation] | None = None,
         variants: Mapping[str, str] | None = None,
     ) -> None:
         self.variants = dict(variants or {})
-        self.contracts, self.subject, self.reference, self.edited = contracts, subject, reference, edited
+        self.contracts, self.implementation, self.reference, self.edited = contracts, implementation, reference, edited
         self.seed, self.cases, self.effort = seed, cases, effort
-        # The reference's part of the work depends on the seed alone: benches of several subjects share it.
+        # The reference's part of the work depends on the seed alone: benches of several implementations share it.
         self._drawn: dict[tuple[str, str, int], tuple[Case, ...]] = like._drawn if like else {}
         self._decks: dict[tuple[str, str], tuple[Case, ...]] = {}
         self._agreements: dict[Any, tuple[Answer, Answer]] = like._agreements if like else {}
@@ -118,9 +118,9 @@ class Bench:
                 most = min(most, self._most(claim))
             raises = claim is not None and "invalid" in claim.tags and own
             deck = self._offered(contract, self._drawn_for(contract, strategy, key, most), raises)
-            if not raises and most < contract.deck_size and self._is_refused_bare(contract, deck):
+            if not raises and most < contract.case_count and self._is_refused_bare(contract, deck):
                 # So few that none has all its optional parameters: whether bare ones are refused must be seen in more.
-                deck = self._offered(contract, self._drawn_for(contract, strategy, key, contract.deck_size))[:most]
+                deck = self._offered(contract, self._drawn_for(contract, strategy, key, contract.case_count))[:most]
             self._decks[key] = deck
             if not key[1]:
                 self._shared |= {case.key for case in self._decks[key]}
@@ -130,7 +130,7 @@ class Bench:
     def _drawn_for(
         self, contract: Contract, strategy: Callable[[], Any], key: tuple[str, str], most: int
     ) -> tuple[Case, ...]:
-        """So many cases, without what the subject has not and what a declared form has no place for."""
+        """So many cases, without what the implementation has not and what a declared form has no place for."""
         if (*key, most) not in self._drawn:
             self._drawn[(*key, most)] = tuple(draw(strategy(), self.seed, most))
         return self._in_the_declared_form(contract, tuple(self.restricted(contract, c) for c in self._drawn[(*key, most)]))
@@ -138,7 +138,7 @@ class Bench:
     def _is_refused_bare(self, contract: Contract, deck: tuple[Case, ...]) -> bool:
         """Whether every case lacks an optional parameter, and every one raises."""
         requests = (Request(contract.name, case) for case in deck)
-        return all(_is_bare(contract, r.case) and self.subject.play(r).crash is not None for r in requests)
+        return all(_is_bare(contract, r.case) and self.implementation.run(r).crash is not None for r in requests)
 
     def declared(self, contract: Contract) -> list[Variant]:
         """The legal forms that were declared of a component and of what it is made of."""
@@ -155,16 +155,16 @@ class Bench:
 
     def _has_a_place(self, contract: Contract, case: Case) -> bool:
         """Whether a case fits the forms that were declared."""
-        return not self.declared(contract) or self.reference.play(Request(contract.name, case)).crash is None
+        return not self.declared(contract) or self.reference.run(Request(contract.name, case)).crash is None
 
     def _offered(self, contract: Contract, deck: tuple[Case, ...], raises: bool = False) -> tuple[Case, ...]:
-        """Without the cases that the subject does not take (an option it has not); all of them where it takes none.
+        """Without the cases that the implementation does not take (an option it has not); all of them where it takes none.
 
         ``raises``: they are cases that must be refused, so that a crash says nothing about what it takes.
         """
         taken: list[tuple[Case, Crash | None]] = []
         for case in deck:
-            crash = self.subject.play(Request(contract.name, case)).crash
+            crash = self.implementation.run(Request(contract.name, case)).crash
             if crash is not None and crash.kind in ("timed out", "to do"):
                 return deck
             if crash is None or crash.kind != "not offered":
@@ -182,7 +182,7 @@ class Bench:
 
     def _size(self, contract: Contract) -> int:
         """As many as asked for; of components that are dear, and have smaller decks, more in proportion only."""
-        usual = contract.deck_size
+        usual = contract.case_count
         if not self.cases:
             return max(round(usual * EFFORTS[self.effort]), min(usual, FEW))
         return self.cases if self.cases <= usual else max(usual, usual * self.cases // USUAL_CASES)
@@ -201,14 +201,14 @@ class Bench:
         return contract.cases, False
 
     def restricted(self, contract: Contract, case: Case) -> Case:
-        """The case without the optional parameters that the subject does not have (a bias-less model, say)."""
-        offer = self.subject.offers(contract.name)
+        """The case without the optional parameters that the implementation does not have (a bias-less model, say)."""
+        offer = self.implementation.offers(contract.name)
         return case.without(offer.absent) if offer is not None and offer.absent else case
 
     # precision -------------------------------------------------------------------------------------------------------
 
     def precision(self, contract: Contract) -> torch.dtype:
-        """What the subject computes this component in: float64, or float32 where float64 is refused or not reached.
+        """What the implementation computes this component in: float64, or float32 where float64 is refused or not reached.
 
         Code that computes in float32 inside on purpose misses the rule of meaning and meets the rule of rounding, and
         its error is noise: that is a note, not a failure.
@@ -219,7 +219,7 @@ class Bench:
             if dtype == torch.float64 and contract.name in self._misses:
                 # Wrong, and made of parts that are right in float32 alone: what is wrong can be told in float32 only.
                 parts = [self.contracts[name] for name in contract.parts if name in self.contracts]
-                if any(self.precision(p) == torch.float32 for p in parts if self.subject.offers(p.name) is not None):
+                if any(self.precision(p) == torch.float32 for p in parts if self.implementation.offers(p.name) is not None):
                     dtype = torch.float32
                     self.note(contract, "judged in float32, as its parts are")
             self._precision[contract.name] = dtype
@@ -240,14 +240,14 @@ class Bench:
 
     def _of_the_result(self, contract: Contract) -> torch.dtype:
         """Where no argument has a floating-point dtype: the one in which the contract's results come, which no case can widen."""
-        answers = [self.reference.play(Request(contract.name, case)) for case in self.deck(contract)[:1]]
+        answers = [self.reference.run(Request(contract.name, case)) for case in self.deck(contract)[:1]]
         floats = [leaf.dtype for answer in answers for _, leaf in leaves(list(answer.outputs)) if is_float(leaf)]
         return torch.float32 if floats and all(dtype == torch.float32 for dtype in floats) else torch.float64
 
     def _moved_by_roundings(self, contract: Contract, case: Case) -> list[Answer]:
         """What the reference answers with each constant of the contract, or of its parts, moved by one float32 unit."""
         edits = self._roundings(contract.name) if self.edited is not None else []
-        return [self.edited((edit,)).play(Request(contract.name, case)) for edit in edits]  # type: ignore[misc]
+        return [self.edited((edit,)).run(Request(contract.name, case)) for edit in edits]  # type: ignore[misc]
 
     def _roundings(self, component: str) -> list[Any]:
         contract = self.contracts[component]
@@ -279,11 +279,11 @@ class Bench:
         if key not in self._agreements:
             seed = COTANGENT_SEED if gradients else None
 
-            def play(changed: Case, fresh: bool = False) -> Answer:
-                return self.reference.play(Request(component, changed, gradients=seed, fresh=fresh))
+            def run(changed: Case, fresh: bool = False) -> Answer:
+                return self.reference.run(Request(component, changed, gradients=seed, fresh=fresh))
 
             moves = PATIENT_PERTURBATIONS if patient else PERTURBATIONS
-            self._agreements[key] = tolerances(play, case, dtype, partial(play, fresh=True), moves)
+            self._agreements[key] = tolerances(run, case, dtype, partial(run, fresh=True), moves)
         return self._agreements[key]
 
     # verdicts --------------------------------------------------------------------------------------------------------
@@ -291,12 +291,12 @@ class Bench:
     def judge(
         self, contract: Contract, claim: Claim, *, shrink: bool = True, only: tuple[Case, ...] = ()
     ) -> tuple[Verdict, list[Evidence]]:
-        """One claim over its deck (or ``only`` these cases). The evidence: what the subject answered where it fails."""
+        """One claim over its deck (or ``only`` these cases). The evidence: what the implementation answered where it fails."""
         started = time.perf_counter()
-        offer = self.subject.offers(contract.name)
+        offer = self.implementation.offers(contract.name)
         base = Verdict(contract.name, claim.name, claim.sentence, HOLDS, false_alarm=claim.false_alarm)
         if offer is None:
-            return replace(base, status=MISSING, message=f"{self.subject.name} has no {contract.name} yet"), []
+            return replace(base, status=MISSING, message=f"{self.implementation.name} has no {contract.name} yet"), []
         base = replace(base, where=offer.where, line=offer.line)
         if offer.to_do:
             return replace(base, status=MISSING, message=offer.to_do), []
@@ -346,9 +346,9 @@ class Bench:
                     tally.worst = max(tally.worst or 0.0, outcome)
         return tally
 
-    def measure(self, contract: Contract, measure: Measure) -> Fact | None:
-        """The fact, named; None where the subject offers nothing to measure, or fails on the way (which claims tell)."""
-        offer = self.subject.offers(contract.name)
+    def measure(self, contract: Contract, measure: Measure) -> Measurement | None:
+        """The fact, named; None where the implementation offers nothing to measure, or fails on the way (which claims tell)."""
+        offer = self.implementation.offers(contract.name)
         if offer is None or offer.to_do:
             return None
         key = (contract.name, measure.name, 1)
@@ -377,10 +377,10 @@ class Bench:
         largest = max((p.error for _, p in tally.broken if isinstance(p, Violation)), default=math.inf)
         excess = largest if math.isfinite(largest) else None
         case, problem = min(tally.broken, key=lambda pair: weight(pair[0]))
-        heats = [problem.heat for _, problem in tally.broken if isinstance(problem, Violation)]
-        largest_heat = max(heats, key=lambda heat: sum(map(len, heat)), default=())
+        error_maps = [problem.error_map for _, problem in tally.broken if isinstance(problem, Violation)]
+        largest_error_map = max(error_maps, key=lambda error_map: sum(map(len, error_map)), default=())
         shown = self._shown(base, case, problem)
-        return replace(shown, excess=excess, violated=len(tally.broken), first=tally.first, heat=largest_heat)
+        return replace(shown, excess=excess, violated=len(tally.broken), first=tally.first, error_map=largest_error_map)
 
     def _shown(self, verdict: Verdict, case: Case, problem: Exception) -> Verdict:
         """The verdict with this violating case in it; the case is kept for a replay."""
@@ -424,11 +424,11 @@ class Bench:
 
 
 class BenchTrial:
-    """The Trial of harness.core.claim: one case at the two doors."""
+    """The Trial of harness.core.claim: one case at the two executors."""
 
     def __init__(self, bench: Bench, contract: Contract, case: Case, index: int) -> None:
         self.bench, self.contract, self.case, self.index = bench, contract, case, index
-        self.offer = bench.subject.offers(contract.name) or Offer(contract.name)
+        self.offer = bench.implementation.offers(contract.name) or Offer(contract.name)
         self.dtype = bench.precision(contract)
         self.seed = bench.seed * 1_000_003 + index
         self.patient = False
@@ -450,7 +450,7 @@ class BenchTrial:
 
     def attempt(self, case: Case | None = None, **options: Any) -> Answer:
         request = self._request(case, options)
-        answer = self.bench.subject.play(request)
+        answer = self.bench.implementation.run(request)
         self.log.append(Evidence(request, answer))
         if answer.crash is not None:
             if answer.crash.kind == "to do":
@@ -461,7 +461,7 @@ class BenchTrial:
                 raise _Stopped(answer.crash)
         return answer
 
-    def play(self, case: Case | None = None, **options: Any) -> Answer:
+    def run(self, case: Case | None = None, **options: Any) -> Answer:
         answer = self.attempt(case, **options)
         if answer.crash is not None:
             raise Crashed(answer)
@@ -471,7 +471,7 @@ class BenchTrial:
         return answer
 
     def expect(self, case: Case | None = None, **options: Any) -> Answer:
-        return self.bench.reference.play(self._request(case, options))
+        return self.bench.reference.run(self._request(case, options))
 
     def agreement(
         self, case: Case | None = None, *, dtype: torch.dtype | None = None, gradients: bool = False
@@ -500,7 +500,7 @@ class BenchTrial:
             found = compare(actual, expected, tolerance, what)
         if found.fine:
             return found.ratio
-        raise Violation(f"{what} is not what it must be", worst=found.where, error=found.ratio, heat=found.heat)
+        raise Violation(f"{what} is not what it must be", worst=found.where, error=found.ratio, error_map=found.error_map)
 
     def cotangent(self, value: torch.Tensor) -> torch.Tensor:
         generator = torch.Generator().manual_seed(COTANGENT_SEED)
@@ -522,7 +522,7 @@ class _Stopped(Exception):
 
 
 def _is_offered(trial: BenchTrial) -> bool:
-    """Whether the subject plays this case at all (an option it does not take is no failure)."""
+    """Whether the implementation runs this case at all (an option it does not take is no failure)."""
     try:
         trial.attempt()
     except NotOffered:

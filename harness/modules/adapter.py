@@ -22,10 +22,10 @@ from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import CannotMatch, OtherSize
-from harness.core.implementation import Request, Told
+from harness.core.implementation import MeasuredOutput, Request
 from harness.core.tree import leaves
 from harness.execution.bound_call import Ready
-from harness.execution.functions import Watched, bound, invoke, nothing_disturbed, untaken
+from harness.execution.functions import TrackedSettings, bound, invoke, nothing_disturbed, untaken
 from harness.modules.expected_parameters import positions, sizes, slots
 from harness.modules.matching import plan
 from harness.modules.output_form import Calling, calling, result_of
@@ -44,7 +44,7 @@ class ModuleAdapter:
     """A factory of modules (or of plain functions, which are then called with the contract's arguments).
 
     ``kind``, ``absent`` and ``notes`` are known after one module was built for a small case; what goes wrong there is
-    told when a case is played.
+    told when a case is run.
     """
 
     def __init__(self, declaration: Declaration, contract: Contract) -> None:
@@ -72,8 +72,8 @@ class ModuleAdapter:
         self._probe()
         return (*(self._plan.notes if self._plan is not None else ()), *self._remarks)
 
-    def player(self, contract: Contract, request: Request) -> ModulePlayer:
-        return ModulePlayer(self, request)
+    def session(self, contract: Contract, request: Request) -> ModuleSession:
+        return ModuleSession(self, request)
 
     def rows(self) -> list[Row]:
         """The table of parameters."""
@@ -120,7 +120,7 @@ class ModuleAdapter:
 
     def built(self, arguments: Mapping[str, Any]) -> Any:
         """The module (or function) for this call's sizes, settings, dtype and device; built once."""
-        config = Watched(self.configuration(arguments))
+        config = TrackedSettings(self.configuration(arguments))
         dtype, device = _kind_of_numbers(arguments)
         key = (repr(config), dtype, device)
         if key not in self._built:
@@ -183,7 +183,7 @@ class ModuleAdapter:
         for case in telling_cases(self.contract):
             try:
                 made = self.built(case.arguments)
-            except Exception:  # told when a case is played, with their frames
+            except Exception:  # told when a case is run, with their frames
                 continue
             self._is_module = isinstance(made, Holder)
             if not self._is_module:
@@ -228,7 +228,7 @@ def bare(module: nn.Module, how: Callable[..., Any] | None, inputs: list[Any], o
     return Ready(partial(how, module, *inputs, **options)) if ready is None else ready(module, inputs, options)
 
 
-class ModulePlayer:
+class ModuleSession:
     """Plays the calls of one script on modules that are kept between scripts, as a program would keep them."""
 
     def __init__(self, adapter: ModuleAdapter, request: Request) -> None:
@@ -252,7 +252,7 @@ class ModulePlayer:
             named = {f"inner.{name}": value for name, value in values.items()}
             result = torch.func.functional_call(made, named, tuple(inputs), options)
         value = self.adapter.output_of(result, call.arguments[signature.arguments[0].name])
-        return Told(value, {"parameters": _count(made.inner)})
+        return MeasuredOutput(value, {"parameters": _count(made.inner)})
 
     def ready(self, call: Call) -> Ready:
         """On a module of its own that holds the weights of the first call; later ones bring other inputs."""

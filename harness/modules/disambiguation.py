@@ -41,7 +41,7 @@ def settled(
         try:
             holder = build(case.arguments)
             agreeing = [order for order in orders if _agrees(order, holder, told, contract, case.arguments)]
-        except Exception:  # sizes it does not take; or what is told when it is played
+        except Exception:  # sizes it does not take; or what is told when it is run
             continue
         orders, tried = agreeing, tried + 1
         if not orders or tried == SETTLING_CASES:

@@ -16,7 +16,7 @@ LAYER, STACKED = "*", "#"
 
 
 @dataclass(frozen=True)
-class Slot:
+class ExpectedParameter:
     """One tensor of the contract, or one of the equal parts that it is stacked from. ``layered``: one per layer.
 
     ``sizes``: the names of the sizes in its shape.
@@ -41,14 +41,14 @@ class Slot:
         return whole if self.part is None else f"{whole} ({self.parts[self.part]})"
 
 
-def slots(contract: Contract, arguments: Mapping[str, Any]) -> list[Slot]:
+def slots(contract: Contract, arguments: Mapping[str, Any]) -> list[ExpectedParameter]:
     """Every learned tensor of a contract with its shape in one call; layers are represented by their first."""
     return list(_slots(contract.arguments("parameter"), arguments, sizes(contract, arguments), (), False))
 
 
 def _slots(
     arguments: Iterable[Argument], values: Any, dimensions: Mapping[str, int], path: tuple[str, ...], layered: bool
-) -> Iterator[Slot]:
+) -> Iterator[ExpectedParameter]:
     for a in arguments:
         value = values.get(a.name) if isinstance(values, Mapping) else None
         if a.kind.startswith("list["):
@@ -61,10 +61,10 @@ def _slots(
             if shape is None:
                 continue
             named = tuple(dict.fromkeys(re.findall(r"[A-Za-z_]\w*", a.kind.partition("[")[2])))
-            yield Slot((*path, a.name), a.aliases, shape, a.optional, named, layered)
+            yield ExpectedParameter((*path, a.name), a.aliases, shape, a.optional, named, layered)
             for i, aliases in enumerate(a.slices.values()):
                 one = (shape[0] // len(a.slices), *shape[1:])
-                yield Slot((*path, a.name), aliases, one, a.optional, named, layered, i, tuple(a.slices))
+                yield ExpectedParameter((*path, a.name), aliases, one, a.optional, named, layered, i, tuple(a.slices))
 
 
 def sizes(contract: Contract, arguments: Mapping[str, Any]) -> dict[str, int]:

@@ -20,7 +20,7 @@ from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import CannotMatch
 from harness.execution.bound_call import Ready
-from harness.execution.functions import Watched
+from harness.execution.functions import TrackedSettings
 from harness.modules.adapter import ROOM, ModuleAdapter, bare
 from harness.modules.construction import Sizes, construct, global_sizes, globals_set
 from harness.modules.disambiguation import settled
@@ -46,8 +46,8 @@ class Factory:
         self.__module__ = kind.__module__
 
     def __call__(self, config: Settings) -> nn.Module:
-        known = config.known() if isinstance(config, Watched) else config.as_dict()
-        read = config.read.update if isinstance(config, Watched) else (lambda _: None)
+        known = config.known() if isinstance(config, TrackedSettings) else config.as_dict()
+        read = config.read.update if isinstance(config, TrackedSettings) else (lambda _: None)
         values, comes_from = sizes_for(known)
         sizes = Sizes(values, self.contract.size_names, lambda size: read(comes_from.get(size, (size,))))
         namespace = vars(sys.modules[self.kind.__module__])
@@ -205,7 +205,7 @@ class InsideOnly:
         self.component, self.source, self.place = component, whole.source, whole.place
         self.notes = (f"no module of its own; judged inside {whole.contract.name}",)
 
-    def player(self, contract: Contract, request: Any) -> Any:
+    def session(self, contract: Contract, request: Any) -> Any:
         raise NotOffered(self.notes[0])
 
 

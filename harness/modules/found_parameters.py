@@ -12,7 +12,7 @@ from harness.modules.expected_parameters import LAYER, STACKED
 
 
 @dataclass(frozen=True)
-class Theirs:
+class FoundParameter:
     """One parameter of the module, under all its names; ``pattern`` stands for all layers and all stacked pieces."""
 
     pattern: str
@@ -31,7 +31,7 @@ class Theirs:
         )
 
 
-def theirs_of(module: nn.Module, layers: int | None) -> list[Theirs]:
+def theirs_of(module: nn.Module, layers: int | None) -> list[FoundParameter]:
     """Every parameter once, tied ones under all their names. ``layers``: how many layers, None for none."""
     owners = dict(module.named_modules())
     by_tensor: dict[int, list[str]] = {}
@@ -43,7 +43,7 @@ def theirs_of(module: nn.Module, layers: int | None) -> list[Theirs]:
     for key, names in by_tensor.items():
         if tensors[key].requires_grad or not is_like_a_buffer(names):
             owner = owners.get(names[0].rpartition(".")[0], module)
-            found.append(Theirs(names[0], tuple(names), tuple(tensors[key].shape), owner, others=tuple(names[1:])))
+            found.append(FoundParameter(names[0], tuple(names), tuple(tensors[key].shape), owner, others=tuple(names[1:])))
     return _layered(found, layers) if layers is not None else found
 
 
@@ -51,9 +51,9 @@ def is_like_a_buffer(names: Sequence[str]) -> bool:
     return any(name.rpartition(".")[2] in ("mask", "bias_mask", "causal_mask", "masked_bias", "tril") for name in names)
 
 
-def _layered(entries: list[Theirs], layers: int) -> list[Theirs]:
+def _layered(entries: list[FoundParameter], layers: int) -> list[FoundParameter]:
     """The largest family of names that differ in one index alone, one of each for every layer, folded into one."""
-    families: dict[tuple[str, str], dict[int, dict[str, Theirs]]] = {}
+    families: dict[tuple[str, str], dict[int, dict[str, FoundParameter]]] = {}
     for entry in entries:
         tokens = entry.names[0].split(".")
         for at, token in enumerate(tokens[:-1]):
@@ -61,7 +61,7 @@ def _layered(entries: list[Theirs], layers: int) -> list[Theirs]:
             if stem:
                 head = ".".join((*tokens[:at], stem[1]))
                 families.setdefault((head, "."), {}).setdefault(int(stem[2]), {})[".".join(tokens[at + 1 :])] = entry
-    best: tuple[int, str, dict[int, dict[str, Theirs]]] | None = None
+    best: tuple[int, str, dict[int, dict[str, FoundParameter]]] | None = None
     for (head, _), members in families.items():
         indices = sorted(members)
         consecutive = indices in (list(range(layers)), list(range(1, layers + 1)))
@@ -81,9 +81,9 @@ def _layered(entries: list[Theirs], layers: int) -> list[Theirs]:
     return [entry for entry in entries if id(entry) not in inside] + folded
 
 
-def stacks(entries: list[Theirs]) -> list[Theirs]:
+def stacks(entries: list[FoundParameter]) -> list[FoundParameter]:
     """Parameters of one shape whose names differ in one index (``heads.0.key``, ``heads.1.key``), put together."""
-    families: dict[str, dict[int, Theirs]] = {}
+    families: dict[str, dict[int, FoundParameter]] = {}
     for entry in entries:
         for found in re.finditer(r"(?<![^.])(\d+)(?=\.)", entry.pattern):
             pattern = entry.pattern[: found.start()] + STACKED + entry.pattern[found.end() :]

@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from harness.modules.expected_parameters import Slot
+from harness.modules.expected_parameters import ExpectedParameter
 
 
-class Way(NamedTuple):
+class Layout(NamedTuple):
     """How a tensor of the contract becomes theirs. ``ones``: axes of theirs that are always of size one."""
 
     kind: str
     ones: tuple[int, ...] = ()
 
 
-def ways(slot: Slot, shape: tuple[int, ...]) -> list[Way]:
+def ways(slot: ExpectedParameter, shape: tuple[int, ...]) -> list[Layout]:
     """How a tensor of the slot's shape can be laid out in ``shape``, the likeliest first."""
     ones = (
         tuple(i for i, size in enumerate(shape) if size == 1)
@@ -25,7 +25,7 @@ def ways(slot: Slot, shape: tuple[int, ...]) -> list[Way]:
         else ()
     )
     bare = tuple(size for i, size in enumerate(shape) if i not in ones)
-    found = [Way(kind, ones) for kind in _kinds(slot.shape, bare, slot.part is not None or bool(slot.parts))]
+    found = [Layout(kind, ones) for kind in _kinds(slot.shape, bare, slot.part is not None or bool(slot.parts))]
     return found
 
 
@@ -55,7 +55,7 @@ _ROW_KINDS = ("[piece, out, in]", "[piece, in, out]", "[in, piece, out]")
 _COLUMN_KINDS = ("[pieces of in, out]", "[pieces of in: out, in]", "[out, piece, in]")
 
 
-def laid_out(value: Tensor, way: Way, shape: tuple[int, ...]) -> Tensor:
+def laid_out(value: Tensor, way: Layout, shape: tuple[int, ...]) -> Tensor:
     """The tensor of the contract as theirs; gradients flow back. Raises ValueError where the sizes differ."""
     bare = tuple(size for i, size in enumerate(shape) if i not in way.ones)
     if way.kind not in _all_kinds(tuple(value.shape), bare):

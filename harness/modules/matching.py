@@ -1,6 +1,6 @@
 """Which parameter of somebody's module is which tensor of a contract: by name, then by shape, never by trying it out.
 
-A mistake in the module must not be mapped away, so what the module computes plays no part here.
+A mistake in the module must not be mapped away, so what the module computes runs no part here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from torch import nn
 
 from harness.core.contract import Argument, Contract
 from harness.core.errors import near
-from harness.modules.expected_parameters import LAYER, Slot, slots
-from harness.modules.found_parameters import Theirs, stacks, theirs_of
+from harness.modules.expected_parameters import LAYER, ExpectedParameter, slots
+from harness.modules.found_parameters import FoundParameter, stacks, theirs_of
 from harness.modules.layouts import shown, ways
 from harness.modules.parameter_map import Match, Plan
 
@@ -52,11 +52,11 @@ class _Matcher:
     """Names first, then what stands beside a named one, then shapes that only one parameter has."""
 
     def __init__(
-        self, contract: Contract, ours: list[Slot], theirs: list[Theirs], names: Mapping[str, Any], layout: str | None
+        self, contract: Contract, ours: list[ExpectedParameter], theirs: list[FoundParameter], names: Mapping[str, Any], layout: str | None
     ) -> None:
         self.contract, self.ours, self.theirs, self.layout = contract, ours, list(theirs), layout
         self.names = names
-        self.matches: list[tuple[Slot, Theirs, str]] = []
+        self.matches: list[tuple[ExpectedParameter, FoundParameter, str]] = []
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.guessed: list[str] = []
@@ -94,11 +94,11 @@ class _Matcher:
             ordered=tuple(self.ordered),
         )
 
-    def _free(self) -> list[Theirs]:
+    def _free(self) -> list[FoundParameter]:
         taken = {name for _, theirs, _ in self.matches for name in theirs.names}
         return [t for t in self.theirs if not taken.intersection(t.names)]
 
-    def _open(self) -> list[Slot]:
+    def _open(self) -> list[ExpectedParameter]:
         """The slots that nothing is matched with: neither the whole nor the part."""
         whole = {(s.path) for s, _, _ in self.matches if s.part is None}
         pieces = {(s.path, s.part) for s, _, _ in self.matches if s.part is not None}
@@ -136,12 +136,12 @@ class _Matcher:
                 if slot is not None:
                     self.matches.append((slot, exact[0], "as you said"))
 
-    def _by_name(self, entries: Sequence[Theirs]) -> None:
+    def _by_name(self, entries: Sequence[FoundParameter]) -> None:
         """Each parameter goes to the slot with the longest fitting name, among those whose shape it can have."""
         open_slots = self._open()
-        chosen: dict[tuple[Any, ...], list[tuple[Theirs, str]]] = {}
+        chosen: dict[tuple[Any, ...], list[tuple[FoundParameter, str]]] = {}
         for entry in entries:
-            best: tuple[tuple[int, int, int], Slot, str] | None = None
+            best: tuple[tuple[int, int, int], ExpectedParameter, str] | None = None
             for slot in open_slots:
                 if slot.layered != entry.layered or not ways(slot, entry.shape):
                     continue
@@ -200,7 +200,7 @@ class _Matcher:
 
         torch's own layers keep [out, in], so that a wide matrix is told from a tall one.
         """
-        groups: dict[tuple[bool, tuple[int, ...]], list[Slot]] = {}
+        groups: dict[tuple[bool, tuple[int, ...]], list[ExpectedParameter]] = {}
         for slot in self._in_one_piece_or_parts():
             groups.setdefault((slot.layered, slot.shape), []).append(slot)
         for (layered, _), wanted in groups.items():
@@ -223,7 +223,7 @@ class _Matcher:
                     if len(rest) == 1:
                         self.matches.append((slot, rest[0], "beside its weight"))
 
-    def _in_one_piece_or_parts(self) -> list[Slot]:
+    def _in_one_piece_or_parts(self) -> list[ExpectedParameter]:
         """Required tensors that are not found; of one that is kept in parts, the parts where nothing has its whole shape."""
         found, open_slots = [], [s for s in self._open() if not s.optional]
         for slot in open_slots:
@@ -234,7 +234,7 @@ class _Matcher:
                 found.append(slot)
         return found
 
-    def _mains(self) -> list[Theirs]:
+    def _mains(self) -> list[FoundParameter]:
         """Free parameters that are no bias: matrices, and the first of those modules that hold no matrix."""
         deep = {t.pattern.rpartition(".")[0] for t in self.theirs if len(t.shape) > 1}
         mains, seen = [], set[str]()
@@ -247,7 +247,7 @@ class _Matcher:
                 mains.append(t)
         return mains
 
-    def _can_be(self, slot: Slot, theirs: Theirs) -> bool:
+    def _can_be(self, slot: ExpectedParameter, theirs: FoundParameter) -> bool:
         kinds = {way.kind for way in ways(slot, theirs.shape)}
         if len(slot.shape) == 2 and len(theirs.shape) == 2 and not isinstance(theirs.owner, nn.Embedding):
             if type(theirs.owner).__name__ == "Conv1D":
@@ -256,7 +256,7 @@ class _Matcher:
                 kinds -= {"turned"}
         return bool(kinds)
 
-    def _not_found(self) -> tuple[list[Slot], list[str]]:
+    def _not_found(self) -> tuple[list[ExpectedParameter], list[str]]:
         missing, absent = [], []
         begun = {s.path for s, _, _ in self.matches}
         for slot in self._open():
@@ -287,7 +287,7 @@ class _Matcher:
     # layouts
 
     def _laid_out(self) -> list[Match]:
-        decided: list[tuple[Theirs, str]] = []
+        decided: list[tuple[FoundParameter, str]] = []
         for slot, theirs, _ in self.matches:
             kinds = [way.kind for way in ways(slot, theirs.shape)]
             if (
@@ -313,7 +313,7 @@ class _Matcher:
         order = {(s.path, s.part): i for i, s in enumerate(self.ours)}
         return sorted(found, key=lambda m: order[(m.slot.path, m.slot.part)])
 
-    def _square(self, theirs: Theirs, decided: Sequence[tuple[Theirs, str]]) -> tuple[str, str]:
+    def _square(self, theirs: FoundParameter, decided: Sequence[tuple[FoundParameter, str]]) -> tuple[str, str]:
         """A square matrix does not show its layout: its owner's type, what was declared, or its siblings tell."""
         if type(theirs.owner).__name__ == "Conv1D":
             return "turned", ""
@@ -353,5 +353,5 @@ def _longest(names: Iterable[str], aliases: Iterable[str]) -> tuple[tuple[int, i
     return best
 
 
-def _last(theirs: Theirs) -> str:
+def _last(theirs: FoundParameter) -> str:
     return theirs.pattern.rpartition(".")[2]

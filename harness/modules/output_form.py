@@ -79,6 +79,6 @@ def _shape(call: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str,
     try:
         with torch.no_grad():
             value, _ = result_of(call(*inputs, **options))
-    except Exception:  # told when a case is played
+    except Exception:  # told when a case is run
         return None
     return value.shape if torch.is_tensor(value) else None

@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from harness.core.errors import CannotMatch, OtherSize, near
-from harness.modules.expected_parameters import LAYER, STACKED, Slot
-from harness.modules.found_parameters import Theirs, is_like_a_buffer
-from harness.modules.layouts import Way, laid_out, shown, ways
+from harness.modules.expected_parameters import LAYER, STACKED, ExpectedParameter
+from harness.modules.found_parameters import FoundParameter, is_like_a_buffer
+from harness.modules.layouts import Layout, laid_out, shown, ways
 
 
 @dataclass(frozen=True)
 class Match:
     """One parameter of the module and the tensor it is given."""
 
-    slot: Slot
-    theirs: Theirs
-    way: Way
+    slot: ExpectedParameter
+    theirs: FoundParameter
+    way: Layout
     note: str = ""
 
     @property
@@ -58,18 +58,18 @@ class Plan:
 
     matches: list[Match] = field(default_factory=list)
     absent: tuple[str, ...] = ()
-    missing: tuple[Slot, ...] = ()
-    surplus: tuple[Theirs, ...] = ()
+    missing: tuple[ExpectedParameter, ...] = ()
+    surplus: tuple[FoundParameter, ...] = ()
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     contract: str = ""
-    unplaced: tuple[Slot, ...] = ()
+    unplaced: tuple[ExpectedParameter, ...] = ()
     """Absent ones whose shape a parameter has that matches nothing."""
     kept: tuple[str, ...] = ()
     """Parameters beside the contract's: biases are zero, others stay as they were built."""
     ordered: tuple[tuple[tuple[str, str], ...], ...] = ()
     """Groups of (our name, theirs) that were told apart by their order alone."""
-    lacking: tuple[Slot, ...] = ()
+    lacking: tuple[ExpectedParameter, ...] = ()
     """Tensors of the contract that a module which is judged all the same does not have."""
 
     @property
@@ -181,7 +181,7 @@ def _laid_out_or_refused(value: Tensor, match: Match, shape: tuple[int, ...]) ->
         raise OtherSize(f"{text}; was the module built with the sizes of config?", match.slot.sizes) from None
 
 
-def _holders(slot: Slot, arguments: Mapping[str, Any]) -> Iterator[tuple[int | None, Any]]:
+def _holders(slot: ExpectedParameter, arguments: Mapping[str, Any]) -> Iterator[tuple[int | None, Any]]:
     """The dictionary that the slot's tensor stands in, once per layer."""
     holder: Any = arguments
     path = slot.path[:-1]
@@ -199,7 +199,7 @@ def _holders(slot: Slot, arguments: Mapping[str, Any]) -> Iterator[tuple[int | N
         yield index, one
 
 
-def _names(theirs: Theirs, layer: int | None, live: Mapping[str, Tensor]) -> list[str]:
+def _names(theirs: FoundParameter, layer: int | None, live: Mapping[str, Tensor]) -> list[str]:
     """The names that a pattern stands for in this module, in one layer."""
     pattern = theirs.pattern
     if layer is not None:

@@ -19,7 +19,7 @@ from torch import nn
 
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
-from harness.core.errors import WrongUse, did_you_mean
+from harness.core.errors import UsageError, did_you_mean
 from harness.execution.bound_call import Ready, as_it_is
 from harness.modules.expected_parameters import LAYER
 from harness.modules.parameter_map import Match, Plan
@@ -73,7 +73,7 @@ def told_parts(
 ) -> list[Part]:
     """The parts, each at the place that a person says; and those that only a person knows of.
 
-    ``told``: component -> what is said of it, with ``inside``. Raises WrongUse where nothing that is called is there.
+    ``told``: component -> what is said of it, with ``inside``. Raises UsageError where nothing that is called is there.
     """
     found = {part.component: part for part in parts}
     for name, said in told.items():
@@ -81,13 +81,13 @@ def told_parts(
             continue
         if said.inside not in seen:
             hint = did_you_mean(said.inside, seen, 0.5) or f"called are: {', '.join(list(seen)[:12])}"
-            raise WrongUse(
+            raise UsageError(
                 f"plumbline.map.toml: {name} is said to stand at {said.inside!r}, where no module is called; {hint}"
             )
         whole = nn.Module.get_submodule(module, said.inside)
         theirs = [n for n, _ in whole.named_parameters()]
         if theirs and not said.names:
-            raise WrongUse(
+            raise UsageError(
                 f"plumbline.map.toml: {name} is said to stand at {said.inside!r}: say its names too ({', '.join(theirs[:6])})"
             )
         found[name] = _part(name, said.inside, Plan(contract=name), module, seen)

@@ -1,7 +1,7 @@
 """A component that is about how a whole model is made and used, not about what one call of it computes.
 
 Whoever has a module for the whole (found among classes, or declared) has these components too: its contract sheet says
-how they are played on a built module, see :class:`harness.core.contract.Whole`.
+how they are run on a built module, see :class:`harness.core.contract.WholeModel`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.implementation import Request
 from harness.core.tree import map_leaves
-from harness.execution.functions import ClassAdapter, FunctionAdapter, Player, Watched, nothing_disturbed
+from harness.execution.functions import ClassAdapter, FunctionAdapter, Session, TrackedSettings, nothing_disturbed
 from harness.modules.adapter import Holder, ModuleAdapter
 from harness.modules.parameter_map import values_for
 from harness.stubs.dependencies import as_a_whole
@@ -117,7 +117,7 @@ def _built(adapter: ModuleAdapter, config: Settings, seed: int | None = None, dt
         torch.manual_seed(seed)
         numpy.random.seed(seed % 2**32)
         random.seed(seed)
-    made = adapter.declaration.factory(Watched(config))
+    made = adapter.declaration.factory(TrackedSettings(config))
     if not isinstance(made, nn.Module):
         raise NotOffered(f"{adapter.contract.name} is a function: what is built, and how, is not seen")
     return Built(adapter, config, Holder(made.to(dtype) if dtype is not None else made, adapter.declaration.call))
@@ -139,7 +139,7 @@ class Making:
 
 
 class WholeAdapter:
-    """A component that is played on the modules of another."""
+    """A component that is run on the modules of another."""
 
     kind = "class"
     absent: tuple[str, ...] = ()
@@ -159,10 +159,10 @@ class WholeAdapter:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (f"played on the module of {self.whole.contract.name}", *self.whole._remarks)
+        return (f"run on the module of {self.whole.contract.name}", *self.whole._remarks)
 
-    def player(self, contract: Contract, request: Request) -> Player:
-        return self.inner.player(contract, request)
+    def session(self, contract: Contract, request: Request) -> Session:
+        return self.inner.session(contract, request)
 
 
 def beside(adapters: Mapping[str, Any], contracts: Mapping[str, Contract]) -> dict[str, WholeAdapter]:

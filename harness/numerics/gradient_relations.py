@@ -18,8 +18,8 @@ TOLD = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Played:
-    """One request for gradients: what the subject answered, what is right, and within what tolerance."""
+class ComparedCall:
+    """One request for gradients: what the implementation answered, what is right, and within what tolerance."""
 
     request: Request
     answer: Answer
@@ -27,17 +27,17 @@ class Played:
     tolerance: Answer
 
 
-def in_words(contract: Contract, plays: Sequence[Played], reference: Callable[[Request], Answer]) -> str:
+def in_words(contract: Contract, runs: Sequence[ComparedCall], reference: Callable[[Request], Answer]) -> str:
     """``the gradient of weight is 0.5 x what it must be; that of x is right``; empty where no gradient is wrong.
 
-    ``reference`` plays a request: what the gradient of a part of the output would be.
+    ``reference`` runs a request: what the gradient of a part of the output would be.
     """
-    plays = [play for play in plays if play.answer.crash is None and play.exact.crash is None]
-    names = dict.fromkeys(n for play in plays for n, value in play.exact.gradients.items() if value is not None)
+    runs = [run for run in runs if run.answer.crash is None and run.exact.crash is None]
+    names = dict.fromkeys(n for run in runs for n, value in run.exact.gradients.items() if value is not None)
     wrong: dict[str, str] = {}
     right = []
     for name in names:
-        sightings = [s for play in plays if (s := _sighting(name, play, reference)) is not None]
+        sightings = [s for run in runs if (s := _sighting(name, run, reference)) is not None]
         if not sightings:
             continue
         if all(s.fine for s in sightings):
@@ -55,34 +55,34 @@ def in_words(contract: Contract, plays: Sequence[Played], reference: Callable[[R
     return "; ".join(told)
 
 
-def _sighting(name: str, play: Played, reference: Callable[[Request], Answer]) -> Sighting | None:
-    expected, actual = play.exact.gradients.get(name), play.answer.gradients.get(name)
+def _sighting(name: str, run: ComparedCall, reference: Callable[[Request], Answer]) -> Sighting | None:
+    expected, actual = run.exact.gradients.get(name), run.answer.gradients.get(name)
     if not is_float(expected) or not is_float(actual):
         return None
-    arguments = dict(play.request.case.tensors())
+    arguments = dict(run.request.case.tensors())
     ids = {n: t for n, t in arguments.items() if t.dtype in (torch.int64, torch.int32)}
     others = {
         f"is the gradient of {other}": value
-        for other, value in play.exact.gradients.items()
+        for other, value in run.exact.gradients.items()
         if other != name and is_float(value) and value.shape == expected.shape
     }
-    others.update(_of_the_incoming(expected, play))
+    others.update(_of_the_incoming(expected, run))
     found = Sighting(
-        actual, expected, float(play.tolerance.gradients.get(name) or 0.0), arguments.get(name), play.request.case.dimensions, ids, others
+        actual, expected, float(run.tolerance.gradients.get(name) or 0.0), arguments.get(name), run.request.case.dimensions, ids, others
     )
     if not found.fine:
-        others.update(_of_a_part(name, play, reference))
+        others.update(_of_a_part(name, run, reference))
     else:  # no relation is needed to give what is right
         others.update(dict.fromkeys(PART_WORDS, expected))
     return found
 
 
-def _of_the_incoming(expected: torch.Tensor, play: Played) -> dict[str, torch.Tensor]:
+def _of_the_incoming(expected: torch.Tensor, run: ComparedCall) -> dict[str, torch.Tensor]:
     """What comes of the incoming gradient, where it has the shape of this one."""
-    out = play.exact.value
+    out = run.exact.value
     if not is_float(out) or out.shape != expected.shape:
         return {}
-    generator = torch.Generator().manual_seed(play.request.gradients or 0)
+    generator = torch.Generator().manual_seed(run.request.gradients or 0)
     incoming = torch.randn(out.shape, generator=generator, dtype=torch.float32).to(expected.dtype)
     return {
         "is the incoming gradient itself": incoming,
@@ -99,16 +99,16 @@ PART_WORDS = {
 }
 
 
-def _of_a_part(name: str, play: Played, reference: Callable[[Request], Answer]) -> Iterable[tuple[str, torch.Tensor]]:
+def _of_a_part(name: str, run: ComparedCall, reference: Callable[[Request], Answer]) -> Iterable[tuple[str, torch.Tensor]]:
     """What the gradient would be if one entry of an axis of the output counted alone (a batch that is not summed over)."""
-    out = play.exact.value
-    if not is_float(out) or play.request.output_part is not None:
+    out = run.exact.value
+    if not is_float(out) or run.request.output_part is not None:
         return
     for words, (axis, index) in PART_WORDS.items():
         if axis < out.dim() - 1:
             at = index % out.shape[axis] if out.shape[axis] else 0
-            case = play.request.case.cast(torch.float64)
-            value = reference(replace(play.request, case=case, output_part=(axis, at, at + 1))).gradients.get(name)
+            case = run.request.case.cast(torch.float64)
+            value = reference(replace(run.request, case=case, output_part=(axis, at, at + 1))).gradients.get(name)
             if is_float(value):
                 yield words, value
 
@@ -125,4 +125,4 @@ def _parts(contract: Contract, name: str) -> tuple[str, ...]:
     return ()
 
 
-__all__: list[Any] = ["Played", "in_words"]
+__all__: list[Any] = ["ComparedCall", "in_words"]

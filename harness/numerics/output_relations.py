@@ -1,6 +1,6 @@
 """How a wrong gradient is related to the right one: half of it, transposed, not summed, not added up, ...
 
-For mistakes that no known mistake explains. A relation is told only if it gives the subject's gradient in every case that
+For mistakes that no known mistake explains. A relation is told only if it gives the implementation's gradient in every case that
 was tried, right and wrong ones, with the same constants; so a coincidence in one small case is never told.
 """
 

@@ -35,7 +35,7 @@ class Precision:
 
 
 def working_precision(trials: Sequence[Trial], contract: Contract, moved: Moved, tables: bool) -> Precision:
-    """What the subject computes a component in, told from its whole deck.
+    """What the implementation computes a component in, told from its whole deck.
 
     Code that computes in float32 inside on purpose misses the rule of meaning and meets the rule of rounding, and its error
     is noise: that is a note, not a failure. ``moved(contract, case)``: what the reference answers with each of its constants

@@ -39,7 +39,7 @@ HALF_FACTOR = 4.0
 GRADIENT_FLOOR = 1e-10
 """float64 gradients: relative to the root mean square of the reference's gradient."""
 ZERO_FLOOR = 64.0
-"""Exact zeros of the reference may be this many units of rounding of the largest number in play: a weight gradient
+"""Exact zeros of the reference may be this many units of rounding of the largest number in run: a weight gradient
 that vanishes exactly in one evaluation order is a few roundings of its terms in another."""
 
 
@@ -78,7 +78,7 @@ def difference(one: Any, other: Any) -> float:
 
 
 def tolerances(
-    play: Callable[[Case], Answer],
+    run: Callable[[Case], Answer],
     case: Case,
     dtype: torch.dtype,
     anew: Callable[[Case], Answer] | None = None,
@@ -86,24 +86,24 @@ def tolerances(
 ) -> tuple[Answer, Answer]:
     """The expected answer in float64, and the tolerance for each of its outputs and gradients.
 
-    ``play`` runs the reference; ``anew`` does so without answering from memory (``play`` where none is given).
-    ``dtype`` is what the subject computes in: float64 is judged by the rule of meaning,
+    ``run`` runs the reference; ``anew`` does so without answering from memory (``run`` where none is given).
+    ``dtype`` is what the implementation computes in: float64 is judged by the rule of meaning,
     float32 and 16 bit by the reference's own rounding on this very case. Arguments are first rounded to ``dtype``, so
     both sides start from the same numbers. ``perturbations``: how often the reference is moved by a rounding.
     """
     given = case.cast(dtype)
     exact_case = given.cast(torch.float64)
-    exact = play(exact_case)
+    exact = run(exact_case)
     if exact.crash is not None:
         return exact, exact
     if not any(is_float(leaf) for _, leaf in leaves([*exact.outputs, exact.gradients])):  # ids and texts do not round
         return exact, Answer((None,) * len(exact.outputs))
     epsilon = EPSILON[dtype]
     low = dtype in (torch.bfloat16, torch.float16)
-    moved = [] if low else [_moved(anew or play, exact_case, epsilon, seed) for seed in range(1, perturbations + 1)]
-    rounded = [] if dtype == torch.float64 else [(1.0, play(given))]
+    moved = [] if low else [_moved(anew or run, exact_case, epsilon, seed) for seed in range(1, perturbations + 1)]
+    rounded = [] if dtype == torch.float64 else [(1.0, run(given))]
     if low:  # what one small case happens to lose says little; moved by whole units, twice what rounding does at most
-        rounded += [(0.5, _moved(anew or play, given, None, seed)) for seed in range(1, perturbations + 1)]
+        rounded += [(0.5, _moved(anew or run, given, None, seed)) for seed in range(1, perturbations + 1)]
     rounded = [(share, answer) for share, answer in rounded if answer.crash is None]
     biggest_input = magnitude([dict(call.arguments) for call in case.calls])
     biggest_gradient = magnitude(exact.gradients)
@@ -141,14 +141,14 @@ def tolerances(
     return exact, Answer(tuple(outputs), gradients)
 
 
-def _moved(play: Callable[[Case], Answer], case: Case, epsilon: float | None, seed: int) -> Answer:
+def _moved(run: Callable[[Case], Answer], case: Case, epsilon: float | None, seed: int) -> Answer:
     """The reference's answer with every argument and every intermediate result moved by one ``epsilon``.
 
     Without one: every intermediate result alone, by a unit of the dtype it is in.
     """
     start = case if epsilon is None else perturbed(case, epsilon, seed)
     with Jitter(epsilon, seed + PERTURBATIONS):  # other signs than the arguments'
-        return play(start)
+        return run(start)
 
 
 HEAT, HOTTEST = 24, 1e30
@@ -159,12 +159,12 @@ HEAT, HOTTEST = 24, 1e30
 class Comparison:
     """Largest excess of one value over another in units of the tolerance, and where it is.
 
-    ``heat``: where it exceeds, the excess of every element around the worst one, over the last two axes of a tensor.
+    ``error_map``: where it exceeds, the excess of every element around the worst one, over the last two axes of a tensor.
     """
 
     ratio: float
     where: str = ""
-    heat: tuple[tuple[float, ...], ...] = ()
+    error_map: tuple[tuple[float, ...], ...] = ()
 
     @property
     def fine(self) -> bool:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.claim import Claim
-from harness.core.errors import WrongUse, did_you_mean
-from harness.core.record import EXPECTED, HOLDS, Record, Verdict
+from harness.core.errors import UsageError, did_you_mean
+from harness.core.record import EXPECTED, HOLDS, RunRecord, Verdict
 from harness.reports import json_file
 
 
@@ -37,7 +37,7 @@ class Gate:
             return replace(verdict, excused=f"not new: it failed in {self.baseline} too")
         return verdict
 
-    def told(self, record: Record) -> list[str]:
+    def told(self, record: RunRecord) -> list[str]:
         """What was excused, what is stale, and what was mended since the baseline; one line each.
 
         Entries with the same reason are one defect: which of its claims break may hang on the seed, and none of them is stale
@@ -55,11 +55,11 @@ class Gate:
 
 
 def gate(tables: Mapping[str, Any], baseline: str, claims: Mapping[str, list[Claim]]) -> Gate:
-    """``tables``: what is expected, by where that stands. Raises WrongUse naming the entry, or the file, that is wrong."""
+    """``tables``: what is expected, by where that stands. Raises UsageError naming the entry, or the file, that is wrong."""
     expected: dict[str, str] = {}
     for where, table in tables.items():
         if not isinstance(table, Mapping):
-            raise WrongUse(f'{where} must be a table of reasons: "layer_norm::deterministic" = "why", not {table!r}')
+            raise UsageError(f'{where} must be a table of reasons: "layer_norm::deterministic" = "why", not {table!r}')
         for key, reason in table.items():
             _check(where, key, reason, claims)
         expected |= table
@@ -69,20 +69,20 @@ def gate(tables: Mapping[str, Any], baseline: str, claims: Mapping[str, list[Cla
 def _check(where: str, key: str, reason: Any, claims: Mapping[str, list[Claim]]) -> None:
     component, separator, claim = key.partition("::")
     if component not in claims:
-        raise WrongUse(f"{where}: there is no component {component!r}; {did_you_mean(component, claims) or 'see plumbline list'}")
+        raise UsageError(f"{where}: there is no component {component!r}; {did_you_mean(component, claims) or 'see plumbline list'}")
     names = [c.name for c in claims[component]]
     if separator and claim not in names:
-        raise WrongUse(f"{where}: {component} has no check {claim!r}; {did_you_mean(claim, names) or 'see plumbline list ' + component}")
+        raise UsageError(f"{where}: {component} has no check {claim!r}; {did_you_mean(claim, names) or 'see plumbline list ' + component}")
     if not isinstance(reason, str) or not reason.strip():
-        raise WrongUse(f"{where}: {key} needs a reason, in words, not {reason!r}")
+        raise UsageError(f"{where}: {key} needs a reason, in words, not {reason!r}")
 
 
-def baseline_record(baseline: str) -> Record:
-    """The record that ``--impl-baseline`` names. Raises WrongUse where it is none."""
+def baseline_record(baseline: str) -> RunRecord:
+    """The record that ``--impl-baseline`` names. Raises UsageError where it is none."""
     try:
         return json_file.read(Path(baseline))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise WrongUse(f"--impl-baseline: {baseline} is no record of a run: {error}; a run writes .plumbline/run.json") from None
+        raise UsageError(f"--impl-baseline: {baseline} is no record of a run: {error}; a run writes .plumbline/run.json") from None
 
 
 def _failed_in(baseline: str) -> dict[tuple[str, str], Verdict]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from harness.core.errors import WrongUse
-from harness.core.record import Record
+from harness.core.errors import UsageError
+from harness.core.record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -24,34 +24,34 @@ class Shard:
 
 
 def shard_of(text: str) -> Shard:
-    """``2/4``; an empty text is the whole. Raises WrongUse naming what is none."""
+    """``2/4``; an empty text is the whole. Raises UsageError naming what is none."""
     if not text:
         return Shard()
     number, slash, of = text.partition("/")
     if not (slash and number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
-        raise WrongUse(f"--impl-shard takes K/N, the K-th of N parts (1/4 to 4/4), not {text!r}")
+        raise UsageError(f"--impl-shard takes K/N, the K-th of N parts (1/4 to 4/4), not {text!r}")
     return Shard(int(number), int(of))
 
 
-def joined(records: list[Record], names: list[str]) -> Record:
-    """The records of all shards of one run as one. Raises WrongUse naming two that are not of one run."""
+def joined(records: list[RunRecord], names: list[str]) -> RunRecord:
+    """The records of all shards of one run as one. Raises UsageError naming two that are not of one run."""
     first = records[0]
     judged: dict[tuple[str, str], str] = {}
     for record, name in zip(records, names, strict=True):
         for what in ("impl", "effort", "order", "variants", "seed"):
             if (theirs := getattr(record, what)) != (ours := getattr(first, what)):
                 advice = "; give all shards the same --impl-seed" if what == "seed" else ""
-                raise WrongUse(f"{names[0]} and {name} are not parts of one run: {what} {ours!r} and {theirs!r}{advice}")
+                raise UsageError(f"{names[0]} and {name} are not parts of one run: {what} {ours!r} and {theirs!r}{advice}")
         for verdict in record.verdicts:
             key = (verdict.component, verdict.claim)
             if key in judged:
-                raise WrongUse(f"{judged[key]} and {name} both hold {key[0]}::{key[1]}; parts of one run share no check")
+                raise UsageError(f"{judged[key]} and {name} both hold {key[0]}::{key[1]}; parts of one run share no check")
             judged[key] = name
     return replace(
         first,
         planned={k: v for record in records for k, v in record.planned.items()},
         verdicts=[v for record in records for v in record.verdicts],
-        cards={k: v for record in records for k, v in record.cards.items()},
+        summaries={k: v for record in records for k, v in record.summaries.items()},
         facts=[fact for record in records for fact in record.facts],
         benchmarks=[b for record in records for b in record.benchmarks],
         notes=tuple(dict.fromkeys(note for record in records for note in record.notes)),

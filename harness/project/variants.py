@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.core.contract import Contract
-from harness.core.errors import WrongUse, did_you_mean
-from harness.core.mistake import Bug
+from harness.core.errors import UsageError, did_you_mean
+from harness.core.mistake import KnownMistake
 from harness.core.record import EXPECTED
 from harness.project.epsilon import EPS, epsilon
 
 OPTIONS = ("impl", "require", "baseline", "seed", "effort", "cases", "timeout", "report")
-"""Keys of ``[tool.plumbline]`` that are options of a run; the front door reads them."""
+"""Keys of ``[tool.plumbline]`` that are options of a run; the front executor reads them."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Declared:
 
 
 def in_project(project: Project, contracts: Mapping[str, Contract]) -> Declared:
-    """What the project's table declares. Raises WrongUse naming the file and the nearest keys or values."""
+    """What the project's table declares. Raises UsageError naming the file and the nearest keys or values."""
     variants, eps = {}, None
     for key, value in project.table.items():
         if key in OPTIONS or key == EXPECTED:
@@ -55,15 +55,15 @@ def in_project(project: Project, contracts: Mapping[str, Contract]) -> Declared:
         having = [name for name, contract in contracts.items() if contract.variants]
         if key not in contracts:
             known = [*OPTIONS, EXPECTED, *having, EPS[0]]
-            raise WrongUse(
+            raise UsageError(
                 f"{where}: there is no key {key!r}; {did_you_mean(key, known) or f'there are: {_list(known)}'}"
             )
         if key not in having:
-            raise WrongUse(f"{where}: {key} has no legal variants; these have some: {_list(having)}")
+            raise UsageError(f"{where}: {key} has no legal variants; these have some: {_list(having)}")
         if not isinstance(value, str) or value not in [v.name for v in contracts[key].variants]:
             legal = [v.name for v in contracts[key].variants]
             hint = did_you_mean(str(value), legal)
-            raise WrongUse(
+            raise UsageError(
                 f"{where}: {key} has no variant {value!r}; {hint + ' ' if hint else ''}"
                 f'legal variants: {_list(legal)} (write {key} = "{legal[0]}")'
             )
@@ -72,12 +72,12 @@ def in_project(project: Project, contracts: Mapping[str, Contract]) -> Declared:
 
 
 def in_one_line(text: str, where: str = "--impl-variant") -> Declared:
-    """``gelu=erf, eps=1e-6``. Raises WrongUse naming the piece that is no such pair; names are not looked up."""
+    """``gelu=erf, eps=1e-6``. Raises UsageError naming the piece that is no such pair; names are not looked up."""
     variants, eps = {}, None
     for piece in filter(None, (p.strip() for p in text.split(","))):
         component, equals, name = (p.strip() for p in piece.partition("="))
         if not (component and equals and name):
-            raise WrongUse(f"{where} takes component=variant, separated by commas, not {piece!r} (example: gelu=erf)")
+            raise UsageError(f"{where} takes component=variant, separated by commas, not {piece!r} (example: gelu=erf)")
         if component in EPS:
             eps = epsilon(name, where)
         else:
@@ -85,15 +85,15 @@ def in_one_line(text: str, where: str = "--impl-variant") -> Declared:
     return Declared(variants, eps)
 
 
-def how_to_declare(bug: Bug, eps: float | None = None) -> str:
+def how_to_declare(mistake: KnownMistake, eps: float | None = None) -> str:
     """How to say that what looks like a mistake is meant: a legal variant, a fixed epsilon. Empty where it cannot be.
 
     ``eps``: the one that is declared already; who ignores it is wrong whatever is declared.
     """
-    kind, _, name = bug.name.partition("=")
+    kind, _, name = mistake.name.partition("=")
     if kind == "variant":
-        return _said(f'{bug.component} = "{name}"', f"{bug.component}={name}")
-    fixed = _fixed_eps(bug)
+        return _said(f'{mistake.component} = "{name}"', f"{mistake.component}={name}")
+    fixed = _fixed_eps(mistake)
     return _said(f"eps = {fixed}", f"eps={fixed}") if fixed and eps is None else ""
 
 
@@ -101,12 +101,12 @@ def _said(key: str, pair: str) -> str:
     return f"If you mean it, declare it: {key} under [tool.plumbline] in pyproject.toml, or --impl-variant={pair}"
 
 
-def _fixed_eps(bug: Bug) -> str:
+def _fixed_eps(mistake: KnownMistake) -> str:
     """The number that stands for eps in a mistake that differs from the right line in nothing else."""
-    found = re.search(r"(?<![\w.])\d+(\.\d+)?e-\d+(?![\w.])", bug.wrong)
-    if bug.also or bug.instead is not None or found is None or float(found.group()) == 1e-5:
+    found = re.search(r"(?<![\w.])\d+(\.\d+)?e-\d+(?![\w.])", mistake.wrong)
+    if mistake.also or mistake.instead is not None or found is None or float(found.group()) == 1e-5:
         return ""
-    return found.group() if re.sub(r"\beps\b", found.group(), bug.right) == bug.wrong else ""
+    return found.group() if re.sub(r"\beps\b", found.group(), mistake.right) == mistake.wrong else ""
 
 
 def _list(names: Any) -> str:

@@ -89,7 +89,7 @@ class Timing:
                 component, workload, seconds=seconds, axes=not quick, rates=rates, progress=self._show
             )
             record.benchmarks.append(self.measured[key].benchmark)
-            self.plugin.keeper.keep()
+            self.plugin.autosave.keep()
         return self.measured[key]
 
     def _show(self, doing: str) -> None:
@@ -114,7 +114,7 @@ class Timing:
         terminalreporter.section("benchmarks", sep="=")
         for line in benchmark_text.lines(self.plugin.record):
             terminalreporter.write_line(line)
-        for line in (f"record: {self.plugin.keeper.shown}", *(f"{n}: {f}" for n, f in self.plugin.destinations.faces)):
+        for line in (f"record: {self.plugin.autosave.shown}", *(f"{n}: {f}" for n, f in self.plugin.destinations.faces)):
             terminalreporter.write_line(line)
 
 

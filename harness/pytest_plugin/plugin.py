@@ -16,23 +16,23 @@ import pytest
 from _pytest._code.code import ExceptionInfo, ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
 from harness.core.claim import Claim
-from harness.core.errors import WrongUse, did_you_mean
-from harness.core.mistake import Bug
-from harness.core.record import EXPECTED, HOLDS, MISSING, NOT_OFFERED, Card, Record, Verdict
+from harness.core.errors import UsageError, did_you_mean
+from harness.core.mistake import KnownMistake
+from harness.core.record import EXPECTED, HOLDS, MISSING, NOT_OFFERED, MistakeSummary, RunRecord, Verdict
 from harness.core.signatures import in_one_line
-from harness.judging.inspection import Catalogue, Inspection, inspect_subject, load_catalogue, save_case
+from harness.judging.inspection import Catalogue, Inspection, inspect_implementation, load_catalogue, save_case
 from harness.judging.judge import EFFORTS
 from harness.project.expected_failures import baseline_record, gate
 from harness.project.shards import shard_of
 from harness.project.variants import Project, how_to_declare
 from harness.pytest_plugin.benchmark_items import Timing, timing_asked
 from harness.reports import text
-from harness.reports.autosave import Keeper
+from harness.reports.autosave import Autosave
 from harness.reports.github_job import append_summary, in_github
 from harness.reports.json_file import as_kept, atomically
 from harness.reports.live import LiveLine, is_watched, time_left
 from harness.reports.next_step import next_step
-from harness.reports.writing import UnknownFormat, destinations, formats, write_face
+from harness.reports.writing import UnknownFormat, destinations, formats, write_report
 
 CATEGORY = "also explained"
 SETTLED = "plumbline"
@@ -71,9 +71,9 @@ class Plugin:
             self.required = self._required(known, options["impl_require"])
             self.timing = Timing(config, self) if timing_asked(config, self.worker) else None
             self.record = _empty(options["impl"], seed, effort, known, self.started)
-            self.keeper = Keeper(self.record, self.folder / self.destinations.record)
+            self.autosave = Autosave(self.record, self.folder / self.destinations.record)
             with self._on_disk_already():
-                self.inspection: Inspection = inspect_subject(
+                self.inspection: Inspection = inspect_implementation(
                     options["impl"], seed=seed, cases=cases, time_limit=time_limit, variants=options["impl_variant"],
                     project=Project(*project), effort=effort,
                 )  # fmt: skip
@@ -83,7 +83,7 @@ class Plugin:
                 f"{project[1]}, [tool.plumbline.{EXPECTED}]": project[0].get(EXPECTED, {}),
             }
             self.gate = gate(tables, options["impl_baseline"], claims)
-        except WrongUse as wrong:
+        except UsageError as wrong:
             raise pytest.UsageError(str(wrong)) from None
         except UnknownFormat as wrong:
             raise pytest.UsageError(f"--impl-report: {wrong}") from None
@@ -104,7 +104,7 @@ class Plugin:
         try:
             atomically(file.read_bytes(), aside)
         except OSError as error:
-            raise WrongUse(
+            raise UsageError(
                 f"--impl-baseline: {given} is where this run's record goes, and it cannot be copied to {aside}: {error}; "
                 "write the record elsewhere: --impl-report=now.json"
             ) from None
@@ -132,13 +132,13 @@ class Plugin:
             return
         file = self.folder / self.destinations.record
         before = file.read_bytes() if file.is_file() else None
-        self.keeper.keep()
+        self.autosave.keep()
         try:
             yield
-        except WrongUse as wrong:
-            self.keeper.note(f"nothing was judged: {wrong}")
+        except UsageError as wrong:
+            self.autosave.note(f"nothing was judged: {wrong}")
             if before is None:
-                self.keeper.keep()
+                self.autosave.keep()
             else:
                 atomically(before, file)
             raise
@@ -159,7 +159,7 @@ class Plugin:
             return frozenset(contracts)
         for name in names:
             if name not in contracts:
-                raise WrongUse(
+                raise UsageError(
                     f"--impl-require names {name!r}, which is no component; "
                     f"{did_you_mean(name, contracts) or 'there are: ' + ', '.join(contracts)} (or 'all')"
                 )
@@ -217,7 +217,7 @@ class Plugin:
             if isinstance(item, Check):
                 self.record.planned[item.component] = self.record.planned.get(item.component, 0) + 1
         if not self.worker and not self._looks_only:
-            self.keeper.keep()
+            self.autosave.keep()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -279,7 +279,7 @@ class Plugin:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _terminated(self, number: int, frame: Any) -> None:
-        self.keeper.note("stopped by SIGTERM")
+        self.autosave.note("stopped by SIGTERM")
         raise KeyboardInterrupt("SIGTERM")
 
     def judge(self, component: str, claim: Claim) -> Verdict:
@@ -303,20 +303,20 @@ class Plugin:
         verdict = getattr(item, "verdict", None)
         if verdict is not None and call.when == "call":
             report.plumbline = verdict.as_dict()
-            report.plumbline_cards = {c.name: vars(c) for c in self.cards(verdict)}
+            report.plumbline_summaries = {c.name: vars(c) for c in self.summaries(verdict)}
         return report
 
-    def cards(self, verdict: Verdict) -> list[Card]:
+    def summaries(self, verdict: Verdict) -> list[MistakeSummary]:
         """What the reports show of the known mistakes that a verdict names."""
         known = self.inspection.known()
         return [
-            Card(b.full_name, b.component, self._sentence(b), b.diff(), b.seen_in)
+            MistakeSummary(b.full_name, b.component, self._sentence(b), b.diff(), b.seen_in)
             for name in (*verdict.finding, *verdict.or_else)
             if (b := known.get(name)) is not None
         ]
 
-    def _sentence(self, bug: Bug) -> str:
-        return f"{bug.sentence} {how_to_declare(bug, self.inspection.eps)}".strip()
+    def _sentence(self, mistake: KnownMistake) -> str:
+        return f"{mistake.sentence} {how_to_declare(mistake, self.inspection.eps)}".strip()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -327,9 +327,9 @@ class Plugin:
         if values is None or self.worker:
             return
         self.record.verdicts.append(Verdict.from_dict(values))
-        for name, card in report.plumbline_cards.items():
-            self.record.cards[name] = Card(**{**card, "seen_in": tuple(card["seen_in"])})
-        self.keeper.keep()
+        for name, summary in report.plumbline_summaries.items():
+            self.record.summaries[name] = MistakeSummary(**{**summary, "seen_in": tuple(summary["seen_in"])})
+        self.autosave.keep()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
@@ -346,13 +346,13 @@ class Plugin:
         """The faces that were asked for; in GitHub's workflows also its summary of the job."""
         for name, file in self.destinations.faces:
             try:
-                write_face(name, self.record, self.folder / file)
+                write_report(name, self.record, self.folder / file)
             except OSError as error:
-                self.keeper.note(f"the {name} report {file} could not be written: {error}")
+                self.autosave.note(f"the {name} report {file} could not be written: {error}")
         try:
             append_summary(self.record)
         except OSError as error:
-            self.keeper.note(f"the job's summary could not be written: {error}")
+            self.autosave.note(f"the job's summary could not be written: {error}")
 
     def pytest_report_header(self) -> str:
         here = [n for n in self.catalogue.contracts if n not in self.record.missing]
@@ -378,9 +378,9 @@ class Plugin:
                 self._measure()
         except KeyboardInterrupt:
             whole, session.exitstatus = False, pytest.ExitCode.INTERRUPTED
-            self.keeper.note("interrupted while it was measured")
+            self.autosave.note("interrupted while it was measured")
         self.record.finished = whole and not (session.shouldstop or session.shouldfail)
-        self.keeper.keep()
+        self.autosave.keep()
         self._write_faces()
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         failed = reporter.stats.get("failed", []) if reporter else []
@@ -410,7 +410,7 @@ class Plugin:
                 if self.line is not None:
                     self.line.begin()
                 self.record.facts += self.inspection.facts(name)
-                self.keeper.keep()
+                self.autosave.keep()
         if self.line is not None:
             self.line.clear()
 
@@ -448,7 +448,7 @@ class Plugin:
             terminalreporter.write_line(line, bold=True)
         for line in text.trust(self.record):
             terminalreporter.write_line(line)
-        terminalreporter.write_line(f"record: {self.keeper.shown}")
+        terminalreporter.write_line(f"record: {self.autosave.shown}")
         for name, file in self.destinations.faces:
             terminalreporter.write_line(f"{name}: {file}")
         if in_github():
@@ -505,13 +505,13 @@ class Check(pytest.Item):
             return super().repr_failure(excinfo)
         plugin: Plugin = self.parent.plugin  # type: ignore[union-attr]
         verdict = excinfo.value.verdict
-        record = replace(plugin.record, verdicts=[verdict], cards={c.name: c for c in plugin.cards(verdict)})
+        record = replace(plugin.record, verdicts=[verdict], summaries={c.name: c for c in plugin.summaries(verdict)})
         groups = text.groups(record)
         body = "\n\n".join(text.failure(record, group) for group in groups)
         return _as_longrepr(body, text.headline(record, groups[0]), verdict)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        offer = self.parent.plugin.inspection.subject.offers(self.component)  # type: ignore[union-attr]
+        offer = self.parent.plugin.inspection.implementation.offers(self.component)  # type: ignore[union-attr]
         where = Path(offer.where) if offer and offer.where else self.path
         line = max(offer.line - 1, 0) if offer and offer.where else 0
         return where, line, f"{self.component}::{self.claim.name}"
@@ -533,12 +533,12 @@ def _copied(report: Any, names: tuple[str, ...]) -> Any:
     return twin
 
 
-def _empty(impl: str, seed: int, effort: str, known: Catalogue, started: float) -> Record:
+def _empty(impl: str, seed: int, effort: str, known: Catalogue, started: float) -> RunRecord:
     """The record of a run in which nothing was done yet."""
     contracts = known.contracts
-    return Record(
+    return RunRecord(
         impl=impl, seed=seed, planned={}, order=tuple(contracts), parts={name: c.parts for name, c in contracts.items()},
-        meanings={name: c.meaning for name, c in contracts.items()}, verdicts=[], cards={}, missing=tuple(contracts),
+        meanings={name: c.meaning for name, c in contracts.items()}, verdicts=[], summaries={}, missing=tuple(contracts),
         signatures={name: in_one_line(c) for name, c in contracts.items()}, effort=effort, started=started,
     )  # fmt: skip
 
@@ -546,7 +546,7 @@ def _empty(impl: str, seed: int, effort: str, known: Catalogue, started: float) 
 def _effort(given: str) -> str:
     if given not in EFFORTS:
         hint = did_you_mean(given, EFFORTS) or f"there are: {', '.join(EFFORTS)}"
-        raise WrongUse(f"--impl-effort takes how much is to be tried, not {given!r}; {hint}")
+        raise UsageError(f"--impl-effort takes how much is to be tried, not {given!r}; {hint}")
     return given
 
 
@@ -554,7 +554,7 @@ def _number(option: str, given: str) -> int:
     try:
         number = int(given)
     except ValueError:
-        raise WrongUse(f"{option} takes a whole number, not {given!r}") from None
+        raise UsageError(f"{option} takes a whole number, not {given!r}") from None
     if number < 0:
-        raise WrongUse(f"{option} takes a number from 0 on, not {given}")
+        raise UsageError(f"{option} takes a number from 0 on, not {given}")
     return number

@@ -1,1 +1,1 @@
-"""A run's record becomes text, JSON ... One file per report; each reads a Record and nothing else."""
+"""A run's record becomes text, JSON ... One file per report; each reads a RunRecord and nothing else."""

@@ -7,11 +7,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.reports.json_file import Writer
 
 
-class Keeper:
+class Autosave:
     """Writes one record again and again.
 
     Where its folder cannot be written to (read-only, a file in its way), the record goes to a folder of its own for
@@ -19,7 +19,7 @@ class Keeper:
     every later moment tries again.
     """
 
-    def __init__(self, record: Record, path: Path) -> None:
+    def __init__(self, record: RunRecord, path: Path) -> None:
         self.record, self.path, self.wanted = record, path, path
         self._writer = Writer()
         self._tidy(path)

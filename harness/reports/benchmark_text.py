@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.core.workload import BELIEVABLE, OFF, Benchmark, Interval, Timing
 
 WIDTH = 120
@@ -17,7 +17,7 @@ LARGE = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, ""))
 BYTES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "bytes"))
 
 
-def lines(record: Record) -> list[str]:
+def lines(record: RunRecord) -> list[str]:
     """Every workload with its table, at most 120 columns wide; nothing where nothing was timed."""
     if not record.benchmarks:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.reports.formats import markdown
 
 MOST_BYTES = 1_000_000
@@ -17,7 +17,7 @@ def in_github() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def append_summary(record: Record) -> None:
+def append_summary(record: RunRecord) -> None:
     """Append the run as Markdown to the job's summary, where there is one. Raises OSError where it cannot be written."""
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if not in_github() or not file:

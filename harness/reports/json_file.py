@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Record, Verdict
+from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, RunRecord, Verdict
 from harness.reports.plain import from_plain, schema, to_plain
 
 VERSION = 1
 LIMITS: dict[tuple[str, str], dict[str, Any]] = {
-    ("Record", "version"): {"const": VERSION},
-    ("Record", "seed"): {"minimum": 0},
+    ("RunRecord", "version"): {"const": VERSION},
+    ("RunRecord", "seed"): {"minimum": 0},
     ("Verdict", "status"): {"enum": [HOLDS, VIOLATED, CRASHED, TIMED_OUT, MISSING, NOT_OFFERED]},
     ("Verdict", "cases"): {"minimum": 0},
     ("Verdict", "line"): {"minimum": 0},
@@ -34,7 +34,7 @@ class Writer:
     def __init__(self) -> None:
         self._verdicts: list[str] = []
 
-    def write(self, record: Record, path: Path) -> None:
+    def write(self, record: RunRecord, path: Path) -> None:
         """Write beside the file, then rename: readers see the old or the new record, never half of one. Raises OSError."""
         self._verdicts += [encode(v) for v in record.verdicts[len(self._verdicts) :]]
         others = to_plain(replace(record, verdicts=[]))
@@ -50,7 +50,7 @@ def as_kept(verdict: Verdict) -> Verdict:
     return kept
 
 
-def write(record: Record, path: Path) -> None:
+def write(record: RunRecord, path: Path) -> None:
     """Write a record once. Raises OSError; what stood there before is then still there."""
     Writer().write(record, path)
 
@@ -73,19 +73,19 @@ def atomically(text: str | bytes, path: Path) -> None:
         raise
 
 
-def read(path: Path) -> Record:
+def read(path: Path) -> RunRecord:
     """The record of a run. Raises ValueError or TypeError where it is none, or of another version."""
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict) or values.get("version") != VERSION:
         found = values.get("version") if isinstance(values, dict) else None
         raise ValueError(f"{path} is not a run record of version {VERSION} (its version: {found!r})")
-    record: Record = from_plain(Record, values)
+    record: RunRecord = from_plain(RunRecord, values)
     return record
 
 
 def record_schema() -> str:
     """What ``docs/run.schema.json`` holds, for readers in other languages."""
-    titled = {"title": "The record of a run of Plumbline", **schema(Record, LIMITS)}
+    titled = {"title": "The record of a run of Plumbline", **schema(RunRecord, LIMITS)}
     return json.dumps(titled, indent=1) + "\n"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from pathlib import PurePath
 
-from harness.core.record import HOLDS, MISSING, Record
+from harness.core.record import HOLDS, MISSING, RunRecord
 from harness.reports.text import WIDTH, Group, groups
 
 
-def next_step(record: Record) -> list[str]:
+def next_step(record: RunRecord) -> list[str]:
     """One or two lines, three where a signature is long; none where there is nothing to say."""
     text = _mend(record) or _finish(record) or _write(record)
     meaning = record.meanings.get(text.partition(".")[0], "")
@@ -30,7 +30,7 @@ def _lines(text: str) -> list[str]:
 # what is wrong -------------------------------------------------------------------------------------------------------
 
 
-def _mend(record: Record) -> str:
+def _mend(record: RunRecord) -> str:
     """The mistake that explains most; of equals, the one deepest in what the others are made of."""
     found = groups(record)
     if not found:
@@ -63,15 +63,15 @@ def _mend(record: Record) -> str:
     return f"{what}: {why}" + (f"; then {_and(list(rest)[:4])}" if rest else "")
 
 
-def _home(record: Record, group: Group) -> str:
-    name = record.cards[group.names[0]].component if group.names and group.names[0] in record.cards else ""
+def _home(record: RunRecord, group: Group) -> str:
+    name = record.summaries[group.names[0]].component if group.names and group.names[0] in record.summaries else ""
     return name if name in record.order else group.head.component
 
 
 # what is to do -------------------------------------------------------------------------------------------------------
 
 
-def _finish(record: Record) -> str:
+def _finish(record: RunRecord) -> str:
     """A component of which some holds and some is to do."""
     for name in record.order:
         verdicts = record.of(name)
@@ -81,7 +81,7 @@ def _finish(record: Record) -> str:
     return ""
 
 
-def _write(record: Record) -> str:
+def _write(record: RunRecord) -> str:
     """What continues what is begun: the next part of the first composite of which something holds."""
     done = {name for name in record.order if any(v.status == HOLDS for v in record.of(name))}
     to_do = [n for n in record.order if n in record.missing or any(v.status == MISSING for v in record.of(n))]
@@ -110,7 +110,7 @@ def _write(record: Record) -> str:
     return f"{chosen}. {told}"
 
 
-def _because(record: Record, chosen: str, path: list[str], done: set[str]) -> str:
+def _because(record: RunRecord, chosen: str, path: list[str], done: set[str]) -> str:
     """What is begun and waits for it: ``path`` leads there from a composite."""
     if len(path) > 1:
         beside = [n for n in record.parts.get(path[0], ()) if n in done] or [

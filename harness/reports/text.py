@@ -7,7 +7,17 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.core.record import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Card, Record, Verdict
+from harness.core.record import (
+    CRASHED,
+    FAILING,
+    HOLDS,
+    MISSING,
+    NOT_OFFERED,
+    TIMED_OUT,
+    MistakeSummary,
+    RunRecord,
+    Verdict,
+)
 from harness.core.result_form import RETURNED
 
 WIDTH = 108
@@ -36,7 +46,7 @@ class Group:
         return tuple(dict.fromkeys(v.component for v in self.rest if v.component != self.head.component))
 
 
-def groups(record: Record) -> list[Group]:
+def groups(record: RunRecord) -> list[Group]:
     """The failures in order of dependence: each finding once, with everything it explains beneath it.
 
     Parts stand before composites. A composite whose mistakes are all known from its parts adds nothing of its own; a
@@ -58,18 +68,18 @@ def groups(record: Record) -> list[Group]:
             loose.setdefault((verdict.component, key), []).append(verdict)
     found = []
     for name, verdicts in by_finding.items():
-        home = record.cards[name].component if name in record.cards else name.partition(".")[0]
+        home = record.summaries[name].component if name in record.summaries else name.partition(".")[0]
         alone = [v for v in verdicts if v.finding == (name,)]
         at_home = [v for v in alone if v.component == home]
         candidates = at_home or alone or verdicts
         head = next((v for v in candidates if v.claim.startswith("agrees_with")), candidates[0])
-        at = home if name in record.cards else head.component
+        at = home if name in record.summaries else head.component
         found.append(Group(head, tuple(v for v in verdicts if v is not head), (name,), at))
     found += [Group(verdicts[0], tuple(verdicts[1:]), (), verdicts[0].component) for verdicts in loose.values()]
     return sorted(found, key=lambda g: (not g.names, record.order.index(g.home) if g.home in record.order else 99))
 
 
-def command(record: Record) -> str:
+def command(record: RunRecord) -> str:
     """The run again, on the same cases, as it would be typed."""
     variants = ",".join(f"{component}={name}" for component, name in (record.variants or {}).items())
     options = [f"--impl={record.impl}", f"--impl-seed={record.seed}",
@@ -77,18 +87,18 @@ def command(record: Record) -> str:
     return " ".join(["pytest", *(shlex.quote(option) for option in options if option)])
 
 
-def again(record: Record, head: Verdict) -> str:
+def again(record: RunRecord, head: Verdict) -> str:
     """The command that judges one check again, on the same cases."""
     return f'{command(record)} -k "{head.component} and {head.claim}"'
 
 
-def failure(record: Record, group: Group, again: str = "") -> str:
+def failure(record: RunRecord, group: Group, again: str = "") -> str:
     """One failure, finding first, then the evidence."""
     verdict = group.head
     lines: list[str] = []
-    card = record.cards.get(group.names[0]) if group.names else None
-    if card is not None:
-        lines += [*opening(verdict, card), "", textwrap.indent(card.diff, "    "), "", *_wrapped(card.sentence, "  ")]
+    summary = record.summaries.get(group.names[0]) if group.names else None
+    if summary is not None:
+        lines += [*opening(verdict, summary), "", textwrap.indent(summary.diff, "    "), "", *_wrapped(summary.sentence, "  ")]
     elif verdict.status == CRASHED:
         lines += [f"{verdict.component} raised an error ({of_cases(verdict)}):", "", f"    {verdict.message}"]
         lines += ["", *textwrap.indent("\n".join(verdict.frames), "    ").splitlines()] if verdict.frames else []
@@ -106,14 +116,14 @@ def failure(record: Record, group: Group, again: str = "") -> str:
     return "\n".join(lines)
 
 
-def opening(verdict: Verdict, card: Card) -> list[str]:
+def opening(verdict: Verdict, summary: MistakeSummary) -> list[str]:
     """What is wrong with what, on how many cases."""
-    subject = verdict.component
-    if card.component != verdict.component:
-        return [f"{subject} disagrees with the reference on {of_cases(verdict)}. Its {card.component} computes:"]
+    implementation = verdict.component
+    if summary.component != verdict.component:
+        return [f"{implementation} disagrees with the reference on {of_cases(verdict)}. Its {summary.component} computes:"]
     if verdict.claim.startswith(("agrees_with", "rounds_like", "gradients_agree", "holds_up")):
-        return [f"{subject} disagrees with the reference on {of_cases(verdict)}. It computes:"]
-    return [f"{subject}: it must hold that {verdict.sentence}; {of_cases(verdict)} say no. It computes:"]
+        return [f"{implementation} disagrees with the reference on {of_cases(verdict)}. It computes:"]
+    return [f"{implementation}: it must hold that {verdict.sentence}; {of_cases(verdict)} say no. It computes:"]
 
 
 def of_cases(verdict: Verdict) -> str:
@@ -121,9 +131,9 @@ def of_cases(verdict: Verdict) -> str:
     return f"{verdict.violated} of {verdict.cases} cases" if verdict.cases != 1 else "the one case tried"
 
 
-def evidence(record: Record, group: Group, again: str) -> list[tuple[str, str]]:
+def evidence(record: RunRecord, group: Group, again: str) -> list[tuple[str, str]]:
     """What is known of a failure beside its sentence: labels and what they say, in order."""
-    card = record.cards.get(group.names[0]) if group.names else None
+    summary = record.summaries.get(group.names[0]) if group.names else None
     verdict, facts = group.head, list[tuple[str, str]]()
     if verdict.smallest:
         facts.append(("smallest case", verdict.smallest))
@@ -146,10 +156,10 @@ def evidence(record: Record, group: Group, again: str) -> list[tuple[str, str]]:
             facts.append(("made of", f"{', '.join(sick)}, wrong too: mend that first"))
     if verdict.where:
         facts.append(("your code", f"{verdict.where}:{verdict.line}"))
-    if card is not None and card.seen_in:
-        facts.append(("seen in", ", ".join(card.seen_in)))
-    if card is not None:
-        facts.append(("more", f"plumbline explain {card.name}"))
+    if summary is not None and summary.seen_in:
+        facts.append(("seen in", ", ".join(summary.seen_in)))
+    if summary is not None:
+        facts.append(("more", f"plumbline explain {summary.name}"))
     if verdict.case_id:
         facts.append(("again", f"plumbline replay {verdict.case_id}" + (f"     {again}" if again else "")))
     return facts
@@ -164,17 +174,17 @@ def _laid_out(told: list[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def headline(record: Record, group: Group) -> str:
+def headline(record: RunRecord, group: Group) -> str:
     """One line for summaries: the diagnosis where there is one, the broken claim in words otherwise."""
-    card = record.cards.get(group.names[0]) if group.names else None
-    if card:
-        return card.sentence
+    summary = record.summaries.get(group.names[0]) if group.names else None
+    if summary:
+        return summary.sentence
     if group.head.status in (CRASHED, TIMED_OUT) or group.head.message.startswith(RETURNED):
         return group.head.message
     return f"it does not hold that {group.head.sentence}: {group.head.worst or group.head.message}"
 
 
-def table(record: Record) -> list[str]:
+def table(record: RunRecord) -> list[str]:
     """One line per component that was judged: claims held, worst error of 1, gradients, verdict."""
     rows = [("component", "claims held", "worst error", "gradients", "verdict")]
     absent = [n for n in record.order if _is_absent(record, n)]
@@ -201,7 +211,7 @@ def table(record: Record) -> list[str]:
     return [*lines, *(textwrap.wrap(told, WIDTH + 12, subsequent_indent="    ") if absent else [])]
 
 
-def _is_absent(record: Record, name: str) -> bool:
+def _is_absent(record: RunRecord, name: str) -> bool:
     """Whether nothing of a component is there, so that there is nothing to say of it."""
     verdicts = record.of(name)
     missing = bool(verdicts) and all(v.status == MISSING and not v.where for v in verdicts)
@@ -228,12 +238,12 @@ def _gradients(verdicts: Sequence[Verdict]) -> str:
     return "right" if held else "-"
 
 
-def _verdict(record: Record, name: str, judged: Sequence[Verdict]) -> str:
+def _verdict(record: RunRecord, name: str, judged: Sequence[Verdict]) -> str:
     failing, excused = [v for v in judged if v.failing], sum(bool(v.excused) for v in judged)
     if not failing:
         return f"holds, but for {excused} excused" if excused else "holds"
     names = list(dict.fromkeys(n for v in failing for n in v.finding))
-    own = [n for n in names if record.cards.get(n) is None or record.cards[n].component == name]
+    own = [n for n in names if record.summaries.get(n) is None or record.summaries[n].component == name]
     unexplained = [v for v in failing if not v.finding]
     if names and not own and not unexplained:
         return "WRONG, explained by " + ", ".join(names)
@@ -252,7 +262,7 @@ def _verdict(record: Record, name: str, judged: Sequence[Verdict]) -> str:
     )
 
 
-def trust(record: Record) -> list[str]:
+def trust(record: RunRecord) -> list[str]:
     """What was and was not looked at: so that green means something."""
     planned = sum(record.planned.values())
     ran = [v for v in record.verdicts if v.status == HOLDS or v.status in FAILING]
@@ -273,13 +283,13 @@ def trust(record: Record) -> list[str]:
     return [counts, f"{sum(v.cases for v in ran)} cases judged; {margin}; {chance}; seed {record.seed}"]
 
 
-def notes(record: Record) -> Iterable[str]:
+def notes(record: RunRecord) -> Iterable[str]:
     """What a person should know that is no failure, once per component."""
     seen = dict.fromkeys((v.component, note) for v in record.verdicts for note in v.notes)
     return [f"{component}: {note}" for component, note in seen] + list(record.notes)
 
 
-def facts(record: Record) -> list[str]:
+def facts(record: RunRecord) -> list[str]:
     """What was measured beyond right and wrong: each with its number and how it was obtained (of maps, where they are)."""
     lines = []
     for fact in record.facts:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import harness.reports.formats
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.core.registry import scan
 from harness.reports.formats._format import Format
 from harness.reports.json_file import atomically
@@ -57,6 +57,6 @@ def destinations(text: str) -> Destinations:
     return Destinations(record, tuple(faces))
 
 
-def write_face(name: str, record: Record, path: Path) -> None:
+def write_report(name: str, record: RunRecord, path: Path) -> None:
     """Render one format into a file; folders on the way are made. Raises OSError where it cannot be written."""
     atomically(formats()[name].render(record), path)

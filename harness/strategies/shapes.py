@@ -1,4 +1,4 @@
-"""Sizes. No two sizes coincide by accident: many published bugs live exactly where a test used equal numbers."""
+"""Sizes. No two sizes coincide by accident: many published mistakes live exactly where a test used equal numbers."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Unwritten:
     def __init__(self, source: type, to_do: str) -> None:
         self.source, self.to_do = source, to_do
 
-    def player(self, contract: Contract, request: Request) -> Any:
+    def session(self, contract: Contract, request: Request) -> Any:
         raise NotImplementedError(self.to_do)
 
 

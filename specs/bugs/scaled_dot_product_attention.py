@@ -1,6 +1,6 @@
 """Known mistakes in scaled dot-product attention."""
 
-from harness.core.mistake import Bug, Edit
+from harness.core.mistake import Edit, KnownMistake
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
 from reference_model.softmax import softmax
 
@@ -23,14 +23,14 @@ KEEP_IDLE = (
 
 
 def _bug(name, sentence, right, wrong, *also, **more):
-    return Bug(name, sentence, scaled_dot_product_attention, right, wrong, also=tuple(also), **more)
+    return KnownMistake(name, sentence, scaled_dot_product_attention, right, wrong, also=tuple(also), **more)
 
 
 def _edit(right, wrong):
     return Edit(scaled_dot_product_attention, right, wrong)
 
 
-BUGS = (
+MISTAKES = (
     # the mask
     _bug("mask_forgotten", "The mask is not used: every query attends to every key.", MASKED, "masked = scores"),
     _bug("mask_inverted", "The mask is inverted: True means that the query may attend to the key, as in torch's function of this name "
@@ -115,11 +115,11 @@ BUGS = (
     _bug("softmax_twice", "The softmax is taken twice; hidden keys get weight back.", WEIGHTS, "weights = softmax(softmax(filled, dim=-1), dim=-1)"),
     _bug("softmax_forgotten", "There is no softmax: the scores themselves are the weights.", WEIGHTS, "weights = scores.masked_fill(hidden, 0.0)"),
     _bug("sigmoid_for_softmax", "You use a sigmoid; the weights must sum to one: softmax over the keys.", WEIGHTS, "weights = torch.sigmoid(filled)"),
-    Bug("softmax_without_the_maximum", "The exponentials are taken without removing the largest score first: they overflow.",
+    KnownMistake("softmax_without_the_maximum", "The exponentials are taken without removing the largest score first: they overflow.",
         softmax, "shifted = x - highest", "shifted = x"),
-    Bug("softmax_plus_one", "There is one more in the denominator of the softmax: the weights no longer sum to one.",
+    KnownMistake("softmax_plus_one", "There is one more in the denominator of the softmax: the weights no longer sum to one.",
         softmax, "total = exponential.sum(dim, keepdim=True)", "total = exponential.sum(dim, keepdim=True) + torch.exp(-highest)"),
-    Bug("softmax_with_epsilon", "A small number is added to the denominator of the softmax: the weights no longer sum to one.",
+    KnownMistake("softmax_with_epsilon", "A small number is added to the denominator of the softmax: the weights no longer sum to one.",
         softmax, "total = exponential.sum(dim, keepdim=True)", "total = exponential.sum(dim, keepdim=True) + 1e-6"),
     _bug("softmax_in_bfloat16", "The softmax is taken in bfloat16: two digits are left.", WEIGHTS, "weights = softmax(filled.to(torch.bfloat16), dim=-1).to(q.dtype)"),
     _bug("softmax_in_float16", "The softmax is taken in float16: three digits are left, and scores above 65504 overflow.",

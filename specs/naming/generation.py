@@ -16,7 +16,7 @@ import torch
 
 from harness.core.case import Settings
 from harness.core.claim import NotOffered
-from harness.core.contract import Dialect, Whole
+from harness.core.contract import Dialect, WholeModel
 from reference_model.gpt2 import gpt2
 from specs.naming.sizes import SIZES
 from specs.shared.attention import learned
@@ -187,7 +187,7 @@ def as_a_batch(returned: Any, ids: torch.Tensor) -> Any:
     return returned
 
 
-class Told:
+class GenerationAdapter:
     """A component made of somebody's function or method; ``run`` calls it."""
 
     takes: Callable[..., Any]
@@ -241,7 +241,7 @@ def from_a_function(function: Callable[..., Any]) -> type:
 
     seen: dict[str, Any] = {}
 
-    class Generate(Told):
+    class Generate(GenerationAdapter):
         takes, kept = staticmethod(function), seen
 
         def __init__(self, weights: Mapping[str, Any], config: Settings) -> None:
@@ -261,7 +261,7 @@ def from_a_function(function: Callable[..., Any]) -> type:
                         return model.form
                     except NotOffered:
                         break
-                    except Exception:  # told when a case is played
+                    except Exception:  # told when a case is run
                         continue
                 return "tensor"
             finally:
@@ -274,7 +274,7 @@ def from_a_module(make: Callable[..., Any]) -> type:
     """A model class with a method ``generate``, given the weights of the case."""
     seen: dict[str, Any] = {}
 
-    class Generate(Told):
+    class Generate(GenerationAdapter):
         kept = seen
 
         def __init__(self, weights: Mapping[str, Any], config: Settings) -> None:
@@ -290,4 +290,4 @@ def from_a_module(make: Callable[..., Any]) -> type:
 
 FUNCTION = Dialect("its own file", "generate", (), lambda a: a, made=from_a_function)
 """A function of that name, whatever its arguments are."""
-METHODS = Whole("gpt2", from_a_module, "generate")
+METHODS = WholeModel("gpt2", from_a_module, "generate")

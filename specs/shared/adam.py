@@ -8,7 +8,7 @@ import torch
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation
-from harness.core.measurement import Fact
+from harness.core.measurement import Measurement
 from specs.shared.optimizers import building, gradients_of, interrupted, stepping, with_calls
 
 LONGEST = 8.0
@@ -20,7 +20,7 @@ ROUNDINGS = 64.0
 
 def ended(trial: Trial, case: Case | None = None) -> list[torch.Tensor]:
     """The parameters after the last step, checked to be as many tensors of the same shapes."""
-    value: Any = trial.play(case).value
+    value: Any = trial.run(case).value
     asked = trial.case.calls[0].arguments["params"] if case is None else None
     if not isinstance(value, (list, tuple)) or not all(torch.is_tensor(param) for param in value):
         raise Violation("step() must return the parameters after the step: a list of tensors")
@@ -40,7 +40,7 @@ def rounding(trial: Trial, case: Case) -> float:
 
 
 def same(trial: Trial, one: Case, other: Case, what: str, places: tuple[list[int], list[int]] | None = None) -> float:
-    """The last parameters of two scripts, each the subject's own."""
+    """The last parameters of two scripts, each the implementation's own."""
     mine, theirs, bound = ended(trial, one), ended(trial, other), rounding(trial, trial.case)
     ours, others = places or (list(range(len(mine))), list(range(len(theirs))))
     pairs = zip(ours, others, strict=True)
@@ -63,7 +63,7 @@ def groups_keep_their_own_settings(trial: Trial) -> float:
 
 def missing_gradient_leaves_the_parameter(trial: Trial) -> None:
     """To the last bit: neither momentum nor decay moves it."""
-    outputs = trial.play().outputs
+    outputs = trial.run().outputs
     before = trial.case.cast(trial.dtype).calls[0].arguments["params"]
     for at, grads in enumerate(gradients_of(trial.case)):
         for place, grad in enumerate(grads):
@@ -104,10 +104,10 @@ def resuming_changes_nothing(trial: Trial) -> float:
     return worst
 
 
-def state_bytes(trial: Trial) -> Fact:
+def state_bytes(trial: Trial) -> Measurement:
     """Bytes of what the optimiser keeps beside parameters and gradients, after one step."""
     numbers = trial.case.calls[0].arguments["params"][0].numel()
-    held = trial.play(dtype=torch.float32, weigh=True).facts["bytes"]
+    held = trial.run(dtype=torch.float32, weigh=True).facts["bytes"]
     each = (held - 4 * numbers) / numbers
     how = f"bytes of all tensors that it holds after one step on {numbers} float32 numbers ({held:g}), less the parameters' own"
-    return Fact(f"beside each float32 parameter it keeps {each:.3g} bytes", how, each, "bytes per parameter")
+    return Measurement(f"beside each float32 parameter it keeps {each:.3g} bytes", how, each, "bytes per parameter")

@@ -111,8 +111,8 @@ def silence(value: torch.Tensor | None) -> torch.Tensor | None:
 
 
 def output(trial: Trial, case: Case | None = None) -> torch.Tensor:
-    """The subject's output, which must have the form of the reference's to be taken apart."""
-    value, expected = trial.play(case).value, trial.expect(case).value
+    """The implementation's output, which must have the form of the reference's to be taken apart."""
+    value, expected = trial.run(case).value, trial.expect(case).value
     if not torch.is_tensor(value) or value.shape != expected.shape:
         form = f"shape {list(value.shape)}" if torch.is_tensor(value) else f"a {type(value).__name__}"
         raise Violation(

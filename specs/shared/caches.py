@@ -137,10 +137,10 @@ def any_split_gives_the_whole(trial: Trial) -> float:
     time = sequence(trial.case).shape[1]
     if time < 2:
         trial.not_applicable()
-    out, worst = joined(trial.case, trial.play().outputs), 0.0
+    out, worst = joined(trial.case, trial.run().outputs), 0.0
     for lengths, what in (((time,), "in one piece"), ((1,) * time, "one position after the other")):
         other = recut(trial.case, lengths)
-        theirs = joined(other, trial.play(other).outputs)
+        theirs = joined(other, trial.run(other).outputs)
         worst = max(worst, trial.close(out, theirs, bound(trial, trial.case, other), f"against the same {what}, out"))
     return worst
 
@@ -158,7 +158,7 @@ def chunks_are_causal(trial: Trial) -> float:
     x = case.calls[-1].arguments["x"].clone()
     x[:, -1] = 10 * torch.randn(x[:, -1].shape, generator=trial.random(), dtype=torch.float64)
     other = case.changed(x=x)
-    before, after = (joined(one, trial.play(one).outputs)[:, :-1] for one in (case, other))
+    before, after = (joined(one, trial.run(one).outputs)[:, :-1] for one in (case, other))
     what = "with another last position in the last piece, out before it"
     return trial.close(after, before, bound(trial, case, other), what)
 
@@ -173,10 +173,10 @@ def two_in_flight_do_not_mix(trial: Trial) -> float:
         ),
     )
     both = [c for one, two in zip(trial.case.calls, other.calls, strict=True) for c in (one, replace(two, of="other"))]
-    outputs = trial.play(replace(trial.case, calls=tuple(both)), fresh=True).outputs
+    outputs = trial.run(replace(trial.case, calls=tuple(both)), fresh=True).outputs
     worst = 0.0
     for case, found in ((trial.case, outputs[::2]), (other, outputs[1::2])):
-        alone = joined(case, trial.play(case).outputs)
+        alone = joined(case, trial.run(case).outputs)
         what = "with a second cache in use at the same time, out"
         worst = max(worst, trial.close(joined(case, found), alone, bound(trial, case), what))
     return worst
@@ -187,14 +187,14 @@ def rows_are_independent(trial: Trial) -> float:
     batch = sequence(trial.case).shape[0]
     if batch < 2:
         trial.not_applicable()
-    whole, worst = joined(trial.case, trial.play().outputs), 0.0
+    whole, worst = joined(trial.case, trial.run().outputs), 0.0
     for row in (0, batch - 1):
         calls = (
             call if call.method == "build" else call.with_arguments({"x": call.arguments["x"][row : row + 1].clone()})
             for call in trial.case.calls
         )
         alone = replace(trial.case, calls=tuple(calls))
-        out = joined(alone, trial.play(alone).outputs)
+        out = joined(alone, trial.run(alone).outputs)
         slack = bound(trial, trial.case, alone)
         worst = max(worst, trial.close(out, whole[row : row + 1], slack, f"row {row} alone, out"))
     return worst
@@ -205,7 +205,7 @@ def length_is_what_was_given(trial: Trial) -> None:
     calls = [trial.case.calls[0]]
     for call in trial.case.calls[1:]:
         calls += [call, asked]
-    answer = trial.play(replace(trial.case, calls=tuple(calls)))
+    answer = trial.run(replace(trial.case, calls=tuple(calls)))
     for call, output in zip(calls, answer.outputs, strict=True):
         if call.method in PIECES:
             time += call.arguments["x"].shape[1]
@@ -217,20 +217,20 @@ def reset_forgets(trial: Trial) -> float:
     """After a reset a sequence gives what it gives to a new cache, and nothing is counted as held."""
     build, *given = trial.case.calls
     with suppress(NotOffered):
-        counted = trial.play(replace(trial.case, calls=(build, *given, Call("reset", {}), Call("length", {})))).value
+        counted = trial.run(replace(trial.case, calls=(build, *given, Call("reset", {}), Call("length", {})))).value
         if float(counted) != 0:
             raise Violation(f"after a reset length() is {float(counted):g}")
     again = replace(trial.case, calls=(build, *given, Call("reset", {}), *given))
     half = len(given)
-    found = trial.play(again).outputs[-half:]
-    first = joined(trial.case, trial.play().outputs)
+    found = trial.run(again).outputs[-half:]
+    first = joined(trial.case, trial.run().outputs)
     out = joined(replace(trial.case, calls=tuple(given)), found)
     return trial.close(out, first, bound(trial, trial.case), "after a reset, out")
 
 
 def rounds_like_full_attention(trial: Trial) -> float:
     exact, tolerance = trial.agreement(dtype=torch.float32)
-    out = trial.play(dtype=torch.float32).outputs
+    out = trial.run(dtype=torch.float32).outputs
     return trial.close(out, exact.outputs, tolerance.outputs, "out")
 
 
@@ -268,7 +268,7 @@ def holds_up_in_half_precision(trial: Trial) -> float:
 
 def bytes_after(trial: Trial, case: Case, calls: int, dtype: torch.dtype) -> float:
     """What the object holds after so many lines of the script."""
-    answer = trial.play(replace(case, calls=case.calls[:calls]), dtype=dtype, weigh=True, fresh=True)
+    answer = trial.run(replace(case, calls=case.calls[:calls]), dtype=dtype, weigh=True, fresh=True)
     if "bytes" not in answer.facts:
         raise NotOffered("what it holds cannot be weighed")
     return float(answer.facts["bytes"])

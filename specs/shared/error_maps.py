@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from harness.core.measurement import Fact
+from harness.core.measurement import Measurement
 
 WHAT_THEY_SHOW = (
     "A row is what looks, a column what it looks at. Queries and keys are random: the maps show mask, scale and form, and nothing "
@@ -17,7 +17,7 @@ ALIKE = 1e-5
 """Differences below it are told as agreement: float32 leaves 1e-7, tables in float32 a little more. No verdict hangs on it."""
 
 
-def side_by_side(theirs: torch.Tensor, ours: torch.Tensor, how: str) -> Fact:
+def side_by_side(theirs: torch.Tensor, ours: torch.Tensor, how: str) -> Measurement:
     """Weights [heads, queries, keys] of both, head by head in turns, and the largest difference in any of them."""
     theirs, ours = theirs.detach().double(), ours.detach().double()
     grids = {}
@@ -33,7 +33,7 @@ def side_by_side(theirs: torch.Tensor, ours: torch.Tensor, how: str) -> Fact:
         told = f"its weights differ by up to {largest:.2g} (head {head + 1}, position {query})"
     else:
         told = "its weights are the reference's" + (f" to {largest:.1g}" if largest else ", exactly")
-    return Fact(told, f"{how}. {WHAT_THEY_SHOW}", largest, "largest difference of a weight", grids=grids)
+    return Measurement(told, f"{how}. {WHAT_THEY_SHOW}", largest, "largest difference of a weight", grids=grids)
 
 
 def _rows(weights: torch.Tensor) -> list[list[float]]:

@@ -90,11 +90,11 @@ def starts_as_the_base_layer(trial: Trial) -> float:
     build, _, forward = trial.case.calls
     at_first = with_calls(trial.case, build, forward)
     exact, tolerance = trial.agreement(at_first)
-    return trial.close(trial.play(at_first).value, exact.value, tolerance.value, "before anything is trained, out")
+    return trial.close(trial.run(at_first).value, exact.value, tolerance.value, "before anything is trained, out")
 
 
 def base_is_frozen(trial: Trial) -> None:
-    gradients = trial.play(gradients=True).gradients
+    gradients = trial.run(gradients=True).gradients
     trained = [n for n, g in gradients.items() if n not in ("a", "b", "x") and g is not None and bool((g != 0).any())]
     if trained:
         raise Violation(f"{', '.join(trained)} of the base receives a gradient: only a and b are trained")
@@ -106,11 +106,11 @@ def both_matrices_train(trial: Trial) -> None:
     With b = 0 the gradient of a is 0 and that of b is not: the first step moves b, the second moves a.
     """
     build, load, forward = trial.case.calls
-    at_first = trial.play(with_calls(trial.case, build, forward), gradients=True).gradients
+    at_first = trial.run(with_calls(trial.case, build, forward), gradients=True).gradients
     if not any(_is_moved(at_first.get(name)) for name in ("a", "b")):
         raise Violation("at the start neither a nor b receives a gradient: the adapter never learns anything")
     no_b = changed(trial.case, "load", b=torch.zeros_like(load.arguments["b"]))
-    while_zero, loaded = trial.play(no_b, gradients=True).gradients, trial.play(gradients=True).gradients
+    while_zero, loaded = trial.run(no_b, gradients=True).gradients, trial.run(gradients=True).gradients
     if _is_moved(while_zero.get("a")):
         raise Violation("a receives a gradient while b is zero: something else than B A x is added")
     for name, gradients in (("b", while_zero), ("b", loaded), ("a", loaded)):
@@ -123,9 +123,9 @@ def _is_moved(gradient: torch.Tensor | None) -> bool:
 
 
 def same_out(trial: Trial, one: Case, other: Case, what: str) -> float:
-    """The last output of two scripts, each the subject's own, within what rounding explains of both."""
+    """The last output of two scripts, each the implementation's own, within what rounding explains of both."""
     bound = trial.agreement(one)[1].value + trial.agreement(other)[1].value
-    return trial.close(trial.play(one).value, trial.play(other).value, 2 * bound, what)
+    return trial.close(trial.run(one).value, trial.run(other).value, 2 * bound, what)
 
 
 def merged_equals_unmerged(trial: Trial) -> float:
@@ -173,7 +173,7 @@ def merging_follows_the_last_load(trial: Trial) -> float:
 def merging_leaves_the_given_weight_alone(trial: Trial) -> None:
     """The weight that the layer was built from may be in use elsewhere (a tied head); merging changes its own."""
     *setting_up, forward = trial.case.calls
-    effects = trial.play(with_calls(trial.case, *setting_up, MERGE, forward)).effects
+    effects = trial.run(with_calls(trial.case, *setting_up, MERGE, forward)).effects
     written = [effect for effect in effects if "given to build" in effect]
     if written:
         raise Violation("; ".join(written))
@@ -191,7 +191,7 @@ def parameters_are_what_was_loaded(trial: Trial) -> float:
     build, load, _ = trial.case.calls
     changing = with_calls(trial.case, build, load, PARAMETERS)
     exact, tolerance = trial.agreement(changing)
-    return trial.close(trial.play(changing).value, exact.value, tolerance.value, "parameters()")
+    return trial.close(trial.run(changing).value, exact.value, tolerance.value, "parameters()")
 
 
 def holds_up_in_half_precision(trial: Trial) -> float:
@@ -250,10 +250,10 @@ def dropout_acts_on_what_the_adapter_reads(trial: Trial) -> float | None:
     """
     build, load, forward = trial.case.calls
     share, everything = build.arguments["dropout"], float(2**BITS - 1)
-    whole = trial.play(with_calls(trial.case, build, load, EVAL, forward)).value.double()
+    whole = trial.run(with_calls(trial.case, build, load, EVAL, forward)).value.double()
     if not bool((whole != 0).all()):
         raise Violation("in evaluation mode the adapter changes nothing")
-    answer = trial.play(with_calls(trial.case, build, TRAIN, load, forward, forward))
+    answer = trial.run(with_calls(trial.case, build, TRAIN, load, forward, forward))
     draws = []
     for out in answer.outputs[-2:]:
         spelled = out.double() / whole * everything * (1 - share)

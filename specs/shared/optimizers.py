@@ -198,5 +198,5 @@ def _by_their_names(names: Sequence[str], settings: Mapping[str, Any]) -> dict[s
 
 def dialects(*names: str, getters: Sequence[str] = ()) -> tuple[Dialect, ...]:
     """Classes of torch's form under any of these names, and functions without arguments that return one."""
-    spoken = [Dialect("torch", name, (), lambda a: a, made=torch_form, lacks=("groups",)) for name in names]
-    return (*spoken, *(Dialect("Stanford's CS336", name, (), lambda a: a, made=of_its_class) for name in getters))
+    dialect_of = [Dialect("torch", name, (), lambda a: a, made=torch_form, lacks=("groups",)) for name in names]
+    return (*dialect_of, *(Dialect("Stanford's CS336", name, (), lambda a: a, made=of_its_class) for name in getters))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from harness.numerics.statistics import chi_square_two_sided, trigamma
 from harness.numerics.tolerance import EPSILON
 from harness.strategies.tensors import parameters
@@ -139,8 +139,8 @@ def measured_scale(trial: Trial, rank: int, alpha: float, dtype: torch.dtype) ->
     arguments = trial.case.calls[1].arguments
     a, b = arguments["a"][:rank].contiguous(), arguments["b"][:, :rank].contiguous()
     case = changed(changed(trial.case, "build", rank=rank, alpha=alpha), "load", a=a, b=b)
-    with_b = trial.play(case, dtype=dtype).value.double()
-    without = trial.play(changed(case, "load", b=torch.zeros_like(b)), dtype=dtype).value.double()
+    with_b = trial.run(case, dtype=dtype).value.double()
+    without = trial.run(changed(case, "load", b=torch.zeros_like(b)), dtype=dtype).value.double()
     x, a, b = (t.to(dtype).double() for t in (trial.case.arguments["x"], a, b))
     direction = x @ a.T @ b.T
     if with_b.shape != direction.shape or without.shape != direction.shape:
@@ -194,7 +194,7 @@ def _variances(trial: Trial, scale: Scale, generator: torch.Generator) -> tuple[
     for rank in VARIANCE_RANKS:
         a = load.arguments["a"][:rank].contiguous()
         b = spread * torch.randn(OUTPUTS, rank, generator=generator, dtype=torch.float64)
-        change = trial.play(changed(changed(trial.case, "build", rank=rank), "load", a=a, b=b)).value.double()
+        change = trial.run(changed(changed(trial.case, "build", rank=rank), "load", a=a, b=b)).value.double()
         power, drive = float(change.pow(2).sum()), float((x @ a.T).pow(2).sum())
         logs.append(math.log(max(power, 1e-300) * rank / drive))
         chance = chi_square_two_sided(power / (scale(alpha, rank) ** 2 * spread**2 * drive), OUTPUTS)
@@ -224,7 +224,7 @@ def _slope(values: list[float]) -> float:
 # what is measured ----------------------------------------------------------------------------------------------------
 
 
-def scaling_law(trial: Trial) -> Fact:
+def scaling_law(trial: Trial) -> Measurement:
     """The law in words, and the scale at every rank with the first alpha."""
     alpha, sizes = trial.case.calls[0].arguments["alpha"], trial.case.dimensions
     measured = [
@@ -236,7 +236,7 @@ def scaling_law(trial: Trial) -> Fact:
     logs = [(math.log(rank), math.log(max(scale**2 * rank, 1e-300))) for rank, scale in ranks.items()]
     middle = sum(x for x, _ in logs) / len(logs)
     slope = sum((x - middle) * y for x, y in logs) / sum((x - middle) ** 2 for x, _ in logs)
-    return Fact(
+    return Measurement(
         f"B A x is scaled by {law_of(measured)}, so the variance of the change goes as r^{round(slope, 2) + 0.0:.2f}",
         f"the factor in front of B A x at {len(MEASURED)} ranks from {MEASURED[0][0]} to {MEASURED[-1][0]}, with a and b loaded",
         slope,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Resource
 from harness.core.claim import Trial
-from harness.core.measurement import Fact, Measure
+from harness.core.measurement import Measure, Measurement
 from reference_model.config import GPT2_SMALL, parameter_count
 from reference_model.tokenizer import GPT2_PATTERN, gpt2_ranks
 
@@ -115,7 +115,7 @@ def case() -> Case:
 
 def encoded(trial: Trial) -> dict[str, list[int]]:
     """The ids of every text, or of none where something else than ids came back: that is for claims to tell."""
-    ids = trial.play().outputs[1:]
+    ids = trial.run().outputs[1:]
     fine = all(isinstance(one, (list, tuple)) and all(type(i) is int for i in one) for one in ids)
     return dict(zip(everything(), map(list, ids), strict=True)) if fine and all(ids) else {}
 
@@ -123,16 +123,16 @@ def encoded(trial: Trial) -> dict[str, list[int]]:
 HOW = "its own encode, with GPT-2's vocabulary, "
 
 
-def vocabulary(trial: Trial) -> Fact | None:
+def vocabulary(trial: Trial) -> Measurement | None:
     """What the table of embeddings costs in a model as wide as GPT-2's small one."""
-    trial.play()
+    trial.run()
     own = len(gpt2_ranks()) + len(END)
 
     def share(size: int) -> float:
         rest = parameter_count(GPT2_SMALL) - GPT2_SMALL.vocab_size * GPT2_SMALL.width
         return size * GPT2_SMALL.width / (rest + size * GPT2_SMALL.width)
 
-    return Fact(
+    return Measurement(
         f"{own:,} tokens, {own * GPT2_SMALL.width:,} parameters of embeddings: {share(own):.1%} of a small GPT-2, with a tied head",
         f"tokens times the width of {GPT2_SMALL.width}, beside twelve blocks and {GPT2_SMALL.context} positions; other sizes of vocabulary alike",
         share(own),
@@ -141,13 +141,13 @@ def vocabulary(trial: Trial) -> Fact | None:
     )
 
 
-def tokens_per_byte(trial: Trial) -> Fact | None:
+def tokens_per_byte(trial: Trial) -> Measurement | None:
     ids = encoded(trial)
     if not ids:
         return None
     found = {label: len(ids[text]) / len(text.encode()) for label, text in corpus().items()}
     prose, most = found["English docstrings"], max(found, key=lambda label: found[label])
-    return Fact(
+    return Measurement(
         f"{prose:.2f} tokens per byte of English prose, {found['Python code']:.2f} of Python code, up to {found[most]:.2f} ({most})",
         HOW + "on the standard library's docstrings and code, and on one sentence in many languages; bytes of UTF-8",
         prose,
@@ -156,14 +156,14 @@ def tokens_per_byte(trial: Trial) -> Fact | None:
     )
 
 
-def tokens_per_word(trial: Trial) -> Fact | None:
+def tokens_per_word(trial: Trial) -> Measurement | None:
     ids = encoded(trial)
     if not ids:
         return None
     spaced = {label: text for label, text in corpus().items() if label not in WITHOUT_SPACES}
     found = {label: len(ids[text]) / len(text.split()) for label, text in spaced.items()}
     prose, most = found["English docstrings"], max(found, key=lambda label: found[label])
-    return Fact(
+    return Measurement(
         f"{prose:.2f} tokens per word of English prose, up to {found[most]:.1f} ({most})",
         HOW + "on the same texts; words are what stands between white space, languages without it left out",
         prose,
@@ -172,7 +172,7 @@ def tokens_per_word(trial: Trial) -> Fact | None:
     )
 
 
-def same_sentence(trial: Trial) -> Fact | None:
+def same_sentence(trial: Trial) -> Measurement | None:
     ids = encoded(trial)
     if not ids:
         return None
@@ -180,7 +180,7 @@ def same_sentence(trial: Trial) -> Fact | None:
     found = {language: len(ids[text]) / english for language, text in SENTENCES.items()}
     most = max(found, key=lambda language: found[language])
     ordinary = sorted(found.values())[len(found) // 2]
-    return Fact(
+    return Measurement(
         f"the same sentence needs {english} tokens in English and up to {found[most]:.1f} times as many ({most}); half of "
         f"{len(found)} languages need {ordinary:.1f} times as many or more",
         HOW + "on one sentence that says the same in each language",
@@ -190,7 +190,7 @@ def same_sentence(trial: Trial) -> Fact | None:
     )
 
 
-def strange_words(trial: Trial) -> Fact | None:
+def strange_words(trial: Trial) -> Measurement | None:
     """How words that are no token break up."""
     ids = encoded(trial)
     if not ids:
@@ -202,7 +202,7 @@ def strange_words(trial: Trial) -> Fact | None:
     example = "|".join(token_of.get(i, b"?").decode("utf-8", "replace") for i in ids[STRANGE_WORDS[0]])
     mean = sum(found.values()) / len(found)
     rest = f", the others {sum(broken) / len(broken):.1f} on average" if broken else ""
-    return Fact(
+    return Measurement(
         f"{1 - len(broken) / len(known):.0%} of the words in English docstrings are one token{rest}; words made up or rare "
         f"are {mean:.1f}: '{example}'",
         HOW + f"on {len(known)} distinct words of the standard library's docstrings and {len(found)} chosen ones, each after a space",

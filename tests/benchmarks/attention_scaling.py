@@ -28,11 +28,11 @@ from harness.benchmark.machine import Rates, describe, rates, share_of_roofline
 from harness.benchmark.memory import peak_bytes
 from harness.benchmark.scaling import exponent, slope_at_the_end, told
 from harness.benchmark.timing import Contender, Rounds, interleaved, ratio, summary
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.core.workload import Benchmark, Exponent, Ratio, Timing
 from harness.reports import json_file
 from harness.reports.benchmark_text import lines
-from harness.reports.writing import write_face
+from harness.reports.writing import write_report
 
 HEADS, WIDTH = 4, 64
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -142,14 +142,14 @@ def main(arguments: list[str] | None = None) -> int:
             measured("one step", "The newest position, with a cache and without.",
                      {"uncached": (uncached_step, 2, 2), "cached": (cached_step, 1, None)}, sizes, seconds, progress=tell),
         ]  # fmt: skip
-    record = Record("attention", 0, {}, (), {}, {}, [], {}, benchmarks=benchmarks, machine=describe(), started=started,
+    record = RunRecord("attention", 0, {}, (), {}, {}, [], {}, benchmarks=benchmarks, machine=describe(), started=started,
                     seconds=time.time() - started, finished=True)  # fmt: skip
     print("\n".join(lines(record)))
     print(f"{time.time() - started:.0f} s")
     if given.json:
         json_file.write(record, Path(given.json))
     if given.html:
-        write_face("html", record, Path(given.html))
+        write_report("html", record, Path(given.html))
     return 0
 
 

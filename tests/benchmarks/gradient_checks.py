@@ -30,10 +30,10 @@ from torch import Tensor
 from harness.core.case import Case, Settings, is_float
 from harness.core.claim import Crashed, Violation
 from harness.core.tree import leaves, map_leaves
-from harness.execution.caching import Remembering
-from harness.execution.executor import Door
+from harness.execution.caching import CachingImplementation
+from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import load_catalogue, reference_door
+from harness.judging.inspection import load_catalogue, reference_executor
 from harness.judging.judge import Bench
 
 KNOWN = load_catalogue()
@@ -316,8 +316,8 @@ Check = Callable[[], bool]
 
 def by_claim(claim: str, name: str, function: Function, case: Case) -> Check:
     """One of our claims on this case alone, nothing remembered from before."""
-    door = Door("planted", {name: FunctionAdapter(function)}, KNOWN.contracts)
-    bench = Bench(KNOWN.contracts, Remembering(door), Remembering(reference_door(KNOWN.contracts)), cases=1)
+    executor = Executor("planted", {name: FunctionAdapter(function)}, KNOWN.contracts)
+    bench = Bench(KNOWN.contracts, CachingImplementation(executor), CachingImplementation(reference_executor(KNOWN.contracts)), cases=1)
     trial = bench.trial(KNOWN.contracts[name], case)  # finds out here that float64 is what it computes in
     test = KNOWN.claims[claim].test
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
 from harness.judging.inspection import Inspection, load_catalogue
 
@@ -23,8 +23,8 @@ LEFT_OUT = {"double_quantization_costs_little", "every_block_size_is_as_good", "
 
 
 def keeps_every_claim(component: str, adapters) -> None:
-    door = Door("bitsandbytes", adapters, KNOWN.contracts)
-    inspection = Inspection(KNOWN, door, seed=1, cases=QUICK)
+    executor = Executor("bitsandbytes", adapters, KNOWN.contracts)
+    inspection = Inspection(KNOWN, executor, seed=1, cases=QUICK)
     for claim in KNOWN.claims_of(component):
         verdict, _ = inspection.bench.judge(KNOWN.contracts[component], claim, shrink=False)
         assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
@@ -56,7 +56,7 @@ class FourBitLayer:
 def test_the_weight_of_linear4bit_is_a_quantizer_too() -> None:
     """Through the layer's own product. Left out: large weights, which the identity would be too large for, and NaN, which a
     product with zeros spreads."""
-    inspection = Inspection(KNOWN, Door("it", {"quantize_4bit": ClassAdapter(FourBitLayer)}, KNOWN.contracts), seed=1, cases=QUICK)
+    inspection = Inspection(KNOWN, Executor("it", {"quantize_4bit": ClassAdapter(FourBitLayer)}, KNOWN.contracts), seed=1, cases=QUICK)
     for claim in KNOWN.claims_of("quantize_4bit"):
         if claim.name not in LEFT_OUT:
             verdict, _ = inspection.bench.judge(KNOWN.contracts["quantize_4bit"], claim, shrink=False)
@@ -84,9 +84,9 @@ class EightBitLayer:
 
 
 def judged_layer(name: str):
-    door = Door("bitsandbytes", {"int8_linear": ClassAdapter(EightBitLayer)}, KNOWN.contracts)
+    executor = Executor("bitsandbytes", {"int8_linear": ClassAdapter(EightBitLayer)}, KNOWN.contracts)
     claim = next(claim for claim in KNOWN.claims_of("int8_linear") if claim.name == name)
-    inspection = Inspection(KNOWN, door, seed=1, cases=QUICK)
+    inspection = Inspection(KNOWN, executor, seed=1, cases=QUICK)
     return inspection.bench.judge(KNOWN.contracts["int8_linear"], claim, shrink=False)[0]
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue
 
 bitsandbytes = pytest.importorskip("bitsandbytes")
@@ -18,7 +18,7 @@ CLAIMS = [(c, claim) for c in ("adamw", "adamw_8bit") for claim in KNOWN.contrac
 
 @pytest.fixture(scope="module")
 def inspection() -> Inspection:
-    return Inspection(KNOWN, Door(FOUND.name, FOUND.adapters, KNOWN.contracts), seed=1, cases=4)
+    return Inspection(KNOWN, Executor(FOUND.name, FOUND.adapters, KNOWN.contracts), seed=1, cases=4)
 
 
 @pytest.mark.parametrize(("component", "claim"), CLAIMS, ids=lambda v: v if isinstance(v, str) else v.name)

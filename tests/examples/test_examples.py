@@ -11,7 +11,7 @@ from torch import nn
 
 from harness.core.declaration import Declaration
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue
 from harness.modules.adapter import ModuleAdapter
 
@@ -37,8 +37,8 @@ def test_a_released_library_keeps_the_claims(example: str, component: str) -> No
     """Meaning, gradients, refusals, copies, and what is special about it."""
     found = discover(str(EXAMPLES / f"{example}.py"), KNOWN.contracts)
     assert set(found.adapters) == set(WHAT[example])
-    door = Door(found.name, found.adapters, KNOWN.contracts)
-    inspection = Inspection(KNOWN, door, seed=1, cases=QUICK, variants=found.variants)
+    executor = Executor(found.name, found.adapters, KNOWN.contracts)
+    inspection = Inspection(KNOWN, executor, seed=1, cases=QUICK, variants=found.variants)
     for claim in KNOWN.claims_of(component):
         if claim.name in SOME:
             verdict, _ = inspection.bench.judge(KNOWN.contracts[component], claim, shrink=False)
@@ -83,7 +83,7 @@ def test_the_fast_path_of_torch_is_seen_to_compute_another_activation() -> None:
 
     contract = KNOWN.contracts["block"]
     adapter = ModuleAdapter(Declaration("block", build, call=call), contract)
-    inspection = Inspection(KNOWN, Door("torch", {"block": adapter}, KNOWN.contracts), seed=1, cases=16)
+    inspection = Inspection(KNOWN, Executor("torch", {"block": adapter}, KNOWN.contracts), seed=1, cases=16)
     claim = next(claim for claim in KNOWN.claims_of("block") if claim.name == "train_and_eval_agree")
     verdict, _ = inspection.bench.judge(contract, claim, shrink=False)
     assert verdict.status == "violated"

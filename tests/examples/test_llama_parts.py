@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "llama_parts.py"
@@ -20,8 +20,8 @@ def test_a_part_of_llama_keeps_every_claim(component: str) -> None:
     pytest.importorskip("transformers")
     found = discover(str(EXAMPLE), KNOWN.contracts)
     assert set(found.adapters) == set(WHAT)
-    door = Door(found.name, found.adapters, KNOWN.contracts)
-    inspection = Inspection(KNOWN, door, seed=1, cases=QUICK, variants=found.variants)
+    executor = Executor(found.name, found.adapters, KNOWN.contracts)
+    inspection = Inspection(KNOWN, executor, seed=1, cases=QUICK, variants=found.variants)
     for claim in KNOWN.claims_of(component):
         verdict, _ = inspection.bench.judge(KNOWN.contracts[component], claim, shrink=False)
         assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.judging.inspection import Inspection, inspect_subject
+from harness.judging.inspection import Inspection, inspect_implementation
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NUMPY = (
@@ -34,7 +34,7 @@ def judged(inspection: Inspection, component: str, some: set[str] | None = None)
 @pytest.mark.parametrize("component", NUMPY)
 def test_numpy_keeps_every_claim(component: str) -> None:
     """Gradients included: those that were written by hand."""
-    inspection = inspect_subject(str(EXAMPLES / "numpy_backward.py"), cases=4)
+    inspection = inspect_implementation(str(EXAMPLES / "numpy_backward.py"), cases=4)
     found = judged(inspection, component)
     assert found["gradients_agree"] == found["gradients_agree_with_differences"] == "holds"
 
@@ -42,7 +42,7 @@ def test_numpy_keeps_every_claim(component: str) -> None:
 @pytest.mark.parametrize("component", JAX)
 def test_jax_keeps_the_claims_about_numbers_and_gradients(component: str) -> None:
     """By ``jax.vjp``."""
-    found = judged(inspect_subject(str(EXAMPLES / "jax_gpt2.py"), cases=2), component, SOME)
+    found = judged(inspect_implementation(str(EXAMPLES / "jax_gpt2.py"), cases=2), component, SOME)
     assert found.get("gradients_agree", "holds") == "holds" and "holds" in found.values()
 
 
@@ -72,7 +72,7 @@ def test_a_wrong_backward_is_named(tmp_path: Path, component: str, right: str, w
     source = (EXAMPLES / "numpy_backward.py").read_text()
     assert source.count(right) == 1
     (tmp_path / "somebody.py").write_text(source.replace(right, wrong))
-    inspection = inspect_subject(str(tmp_path / "somebody.py"), cases=12)
+    inspection = inspect_implementation(str(tmp_path / "somebody.py"), cases=12)
     inspection.diagnostician.seconds = 2.0  # pairs of known mistakes are another test's business
     claims = {claim.name: claim for claim in inspection.catalogue.claims_of(component)}
     assert inspection.judge(component, claims["agrees_with_the_reference"]).status == "holds"
@@ -87,7 +87,7 @@ def test_a_wrong_component_is_diagnosed_though_its_backward_is_right(tmp_path: P
     """What is computed forwards is explained alone."""
     source = (EXAMPLES / "numpy_backward.py").read_text()
     (tmp_path / "somebody.py").write_text(source.replace("(x + 0.044715 * x**3)))", "(x + 0.44715 * x**3)))"))
-    inspection = inspect_subject(str(tmp_path / "somebody.py"), cases=8)
+    inspection = inspect_implementation(str(tmp_path / "somebody.py"), cases=8)
     claims = {claim.name: claim for claim in inspection.catalogue.claims_of("gelu")}
     verdict = inspection.judge("gelu", claims["agrees_with_the_reference"])
     assert verdict.status == "violated" and verdict.finding

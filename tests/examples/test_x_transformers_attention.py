@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "x_transformers_attention.py"
@@ -24,8 +24,8 @@ def found():
 def test_it_keeps_every_claim(found, component: str) -> None:
     """Every claim, over a few cases."""
     assert set(found.adapters) == set(WHAT)
-    door = Door(found.name, found.adapters, KNOWN.contracts)
-    inspection = Inspection(KNOWN, door, seed=1, cases=QUICK, variants=found.variants)
+    executor = Executor(found.name, found.adapters, KNOWN.contracts)
+    inspection = Inspection(KNOWN, executor, seed=1, cases=QUICK, variants=found.variants)
     for claim in KNOWN.claims_of(component):
         verdict, _ = inspection.bench.judge(KNOWN.contracts[component], claim, shrink=False)
         assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
@@ -34,7 +34,7 @@ def test_it_keeps_every_claim(found, component: str) -> None:
 def test_the_order_of_its_groups_is_named(found) -> None:
     """Undeclared: its heads use group h % G where Llama's use h // (H / G)."""
     name = "grouped_query_attention"
-    inspection = Inspection(KNOWN, Door(found.name, found.adapters, KNOWN.contracts), seed=1)
+    inspection = Inspection(KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1)
     claim = next(claim for claim in KNOWN.claims_of(name) if claim.name == "heads_use_their_group")
     verdict = inspection.judge(name, claim)
     assert verdict.failing

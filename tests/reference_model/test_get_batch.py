@@ -11,8 +11,8 @@ import torch
 
 from harness.core.record import HOLDS
 from harness.discovery.search import discover
-from harness.execution.dialects import DialectAdapter, spoken
-from harness.execution.executor import Door
+from harness.execution.dialects import DialectAdapter, dialect_of
+from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue
 from harness.numerics.statistics import binomial_two_sided
 from reference_model.get_batch import get_batch
@@ -65,9 +65,9 @@ def block_size_first(data, block_size, batch_size):
 def test_published_spellings_keep_every_claim(name, function):
     """CS336's adapter with a NumPy array, and nanoGPT's names in another order; neither takes a generator."""
     module = types.SimpleNamespace(**{name: function})
-    adapter = spoken(KNOWN.contracts["get_batch"], lambda member: getattr(module, member, None))
+    adapter = dialect_of(KNOWN.contracts["get_batch"], lambda member: getattr(module, member, None))
     assert isinstance(adapter, DialectAdapter)
-    judged = Inspection(KNOWN, Door(name, {"get_batch": adapter}, KNOWN.contracts), seed=2, cases=8)
+    judged = Inspection(KNOWN, Executor(name, {"get_batch": adapter}, KNOWN.contracts), seed=2, cases=8)
     held = []
     for claim in KNOWN.claims_of("get_batch"):
         verdict, _ = judged.bench.judge(KNOWN.contracts["get_batch"], claim, shrink=False)
@@ -102,7 +102,7 @@ def test_a_function_of_globals_is_judged_with_three_lines(tmp_path):
     """nanoGPT's get_batch(split), which reads its data and sizes from the file it stands in."""
     (tmp_path / "trainer.py").write_text(WITH_GLOBALS)
     found = discover(str(tmp_path / "trainer.py"), KNOWN.contracts)
-    judged = Inspection(KNOWN, Door("theirs", found.adapters, KNOWN.contracts), seed=3, cases=8)
+    judged = Inspection(KNOWN, Executor("theirs", found.adapters, KNOWN.contracts), seed=3, cases=8)
     for claim in KNOWN.claims_of("get_batch"):
         verdict, _ = judged.bench.judge(KNOWN.contracts["get_batch"], claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst}"

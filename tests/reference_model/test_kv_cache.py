@@ -16,7 +16,7 @@ def draw(width=6, time=5, batch=2, bias=True):
     return x, [w if bias or w.dim() > 1 else None for w in weights]
 
 
-def played(cache, x, lengths):
+def run(cache, x, lengths):
     """The sequence given in pieces of these lengths."""
     return torch.cat([cache.extend(piece) for piece in x.split(lengths, 1)], 1)
 
@@ -29,7 +29,7 @@ def test_every_cut_gives_attention_over_the_whole(bias):
     for cuts in itertools.product((False, True), repeat=4):
         at = [0, *(i + 1 for i, cut in enumerate(cuts) if cut), 5]
         lengths = [b - a for a, b in itertools.pairwise(at)]
-        assert (played(kv_cache(*weights, 3, 5), x, lengths) - expected).abs().max() <= 1e-13
+        assert (run(kv_cache(*weights, 3, 5), x, lengths) - expected).abs().max() <= 1e-13
 
 
 def test_equals_gpt2_in_transformers():

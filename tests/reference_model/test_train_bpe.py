@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.discovery.search import discover
-from harness.execution.dialects import spoken
-from harness.execution.executor import Door
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.execution.dialects import dialect_of
+from harness.execution.executor import Executor
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 from reference_model.tokenizer import tokenizer
 from reference_model.train_bpe import train_bpe
 
@@ -110,20 +110,20 @@ def cs336(input_path, vocab_size, special_tokens, **kwargs):
 def test_the_form_of_cs336_with_its_own_ties():
     """A path for a text; declared, every claim holds, and undeclared the convention is named."""
     module = types.SimpleNamespace(run_train_bpe=cs336)
-    door = Door("cs336", {"train_bpe": spoken(CONTRACT, lambda name: getattr(module, name, None))}, KNOWN.contracts)
-    declared = Inspection(KNOWN, door, seed=1, cases=12, variants={"train_bpe": "greatest"})
+    executor = Executor("cs336", {"train_bpe": dialect_of(CONTRACT, lambda name: getattr(module, name, None))}, KNOWN.contracts)
+    declared = Inspection(KNOWN, executor, seed=1, cases=12, variants={"train_bpe": "greatest"})
     for claim in KNOWN.claims_of("train_bpe"):
         verdict, _ = declared.bench.judge(CONTRACT, claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst}"
-    undeclared = Inspection(KNOWN, door, seed=1, cases=12)
+    undeclared = Inspection(KNOWN, executor, seed=1, cases=12)
     claim = next(claim for claim in KNOWN.claims_of("train_bpe") if claim.name == "same_merges")
     assert undeclared.bench.judge(CONTRACT, claim, shrink=False)[0].status == "violated"
 
 
 @pytest.mark.parametrize("variant", [v.name for v in CONTRACT.variants])
 def test_every_declared_convention_keeps_every_claim(variant):
-    door = reference_door(KNOWN.contracts, edits_of(variant))
-    declared = Inspection(KNOWN, door, seed=1, cases=12, variants={"train_bpe": variant})
+    executor = reference_executor(KNOWN.contracts, edits_of(variant))
+    declared = Inspection(KNOWN, executor, seed=1, cases=12, variants={"train_bpe": variant})
     for claim in KNOWN.claims_of("train_bpe"):
         verdict, _ = declared.bench.judge(CONTRACT, claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst}"
@@ -140,7 +140,7 @@ def test_the_trainer_of_tokenizers_claim_by_claim(name):
     """Through examples/tokenizers_bpe.py; what fails is its special tokens, wherever a text has them."""
     pytest.importorskip("tokenizers")
     found = discover(str(TOKENIZERS), KNOWN.contracts)
-    inspection = Inspection(KNOWN, Door(found.name, found.adapters, KNOWN.contracts), seed=1, variants=found.variants)
+    inspection = Inspection(KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1, variants=found.variants)
     claim = next(claim for claim in KNOWN.claims_of("train_bpe") if claim.name == name)
     verdict, _ = inspection.bench.judge(CONTRACT, claim, shrink=False)
     assert verdict.status in ("holds", "not offered"), f"{verdict.message} {verdict.smallest}"

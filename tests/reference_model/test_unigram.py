@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue
 from reference_model.unigram import unigram
 
@@ -63,7 +63,7 @@ def test_sentencepiece_keeps_every_claim():
     pytest.importorskip("sentencepiece")
     found = discover(str(EXAMPLES / "sentencepiece_unigram.py"), KNOWN.contracts)
     assert set(found.adapters) == {"unigram"}
-    inspection = Inspection(KNOWN, Door(found.name, found.adapters, KNOWN.contracts), seed=1, cases=12)
+    inspection = Inspection(KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1, cases=12)
     for claim in KNOWN.claims_of("unigram"):
         verdict, _ = inspection.bench.judge(CONTRACT, claim, shrink=False)
         assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
@@ -71,10 +71,10 @@ def test_sentencepiece_keeps_every_claim():
 
 @pytest.mark.parametrize("variant", [v.name for v in CONTRACT.variants])
 def test_every_declared_convention_keeps_every_claim(variant):
-    from harness.judging.inspection import reference_door
+    from harness.judging.inspection import reference_executor
 
     edits = next(v for v in CONTRACT.variants if v.name == variant).edits
-    declared = Inspection(KNOWN, reference_door(KNOWN.contracts, edits), seed=1, cases=12, variants={"unigram": variant})
+    declared = Inspection(KNOWN, reference_executor(KNOWN.contracts, edits), seed=1, cases=12, variants={"unigram": variant})
     for claim in KNOWN.claims_of("unigram"):
         verdict, _ = declared.bench.judge(CONTRACT, claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst}"

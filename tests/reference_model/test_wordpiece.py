@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 from reference_model.wordpiece import wordpiece
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -68,7 +68,7 @@ def test_released_libraries_keep_every_claim(library):
     pytest.importorskip(library)
     adapters = {"wordpiece": ClassAdapter(bert())} if library == "transformers" else None
     adapters = adapters or discover(str(EXAMPLES / "tokenizers_wordpiece.py"), KNOWN.contracts).adapters
-    inspection = Inspection(KNOWN, Door(library, adapters, KNOWN.contracts), seed=1, cases=12)
+    inspection = Inspection(KNOWN, Executor(library, adapters, KNOWN.contracts), seed=1, cases=12)
     for claim in KNOWN.claims_of("wordpiece"):
         verdict, _ = inspection.bench.judge(CONTRACT, claim, shrink=False)
         assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
@@ -77,7 +77,7 @@ def test_released_libraries_keep_every_claim(library):
 @pytest.mark.parametrize("variant", [v.name for v in CONTRACT.variants])
 def test_every_declared_convention_keeps_every_claim(variant):
     edits = next(v for v in CONTRACT.variants if v.name == variant).edits
-    declared = Inspection(KNOWN, reference_door(KNOWN.contracts, edits), seed=1, cases=12, variants={"wordpiece": variant})
+    declared = Inspection(KNOWN, reference_executor(KNOWN.contracts, edits), seed=1, cases=12, variants={"wordpiece": variant})
     for claim in KNOWN.claims_of("wordpiece"):
         verdict, _ = declared.bench.judge(CONTRACT, claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst}"

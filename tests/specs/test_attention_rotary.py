@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
 from harness.judging.inspection import Inspection, load_catalogue
 
@@ -35,8 +35,8 @@ def attention_with(turn, dtype=torch.float32):
 
 
 def judged(turn, claims=None, seed=2, dtype=torch.float32, **variants):
-    door = Door("theirs", {"attention": FunctionAdapter(attention_with(turn, dtype))}, KNOWN.contracts)
-    inspection = Inspection(KNOWN, door, seed=seed, cases=14, variants=variants)
+    executor = Executor("theirs", {"attention": FunctionAdapter(attention_with(turn, dtype))}, KNOWN.contracts)
+    inspection = Inspection(KNOWN, executor, seed=seed, cases=14, variants=variants)
     chosen = [claim for claim in KNOWN.claims_of("attention") if claims is None or claim.name in claims]
     return [inspection.judge("attention", claim) for claim in chosen]
 

@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional
 
 from harness.core.record import HOLDS
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import Inspection, inspect_subject, load_catalogue
+from harness.judging.inspection import Inspection, inspect_implementation, load_catalogue
 
 KNOWN = load_catalogue()
 BLOCK = KNOWN.contracts["block"]
@@ -51,8 +51,8 @@ FORMS = {form.__name__: form for form in (post_norm, parallel, parallel_with_one
 
 
 def inspection(form, variant: str = "") -> Inspection:
-    door = Door("theirs", {"block": FunctionAdapter(form)}, KNOWN.contracts)
-    return Inspection(KNOWN, door, seed=2, cases=CASES, variants={"block": variant} if variant else {})
+    executor = Executor("theirs", {"block": FunctionAdapter(form)}, KNOWN.contracts)
+    return Inspection(KNOWN, executor, seed=2, cases=CASES, variants={"block": variant} if variant else {})
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -106,7 +106,7 @@ def test_what_was_declared_must_be_there(declared: str, form, claims: set[str]) 
 def failing(text: str, folder: Path, variants: str, *components: str) -> set[str]:
     path = folder / "mine.py"
     path.write_text(text, encoding="utf-8")
-    judged = inspect_subject(str(path), cases=6, variants=variants)
+    judged = inspect_implementation(str(path), cases=6, variants=variants)
     pairs = [(KNOWN.contracts[c], claim) for c in components for claim in KNOWN.claims_of(c)]
     verdicts = [judged.bench.judge(contract, claim, shrink=False)[0] for contract, claim in pairs]
     assert sum(v.status == HOLDS for v in verdicts) > 20

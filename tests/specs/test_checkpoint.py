@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue
 
 KNOWN = load_catalogue()
@@ -26,7 +26,7 @@ def test_the_functions_of_cs336(tmp_path, prefix):
             return iteration
         '''))
     found = discover(str(file), KNOWN.contracts)
-    inspection = Inspection(KNOWN, Door(found.name, found.adapters, KNOWN.contracts), seed=1, cases=4)
+    inspection = Inspection(KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1, cases=4)
     contract = KNOWN.contracts["checkpoint"]
     verdicts = {claim.name: inspection.bench.judge(contract, claim, shrink=False)[0].status for claim in contract.claims}
     assert {name for name, status in verdicts.items() if status != "holds"} == {"schedule_goes_on", "random_numbers_go_on"}

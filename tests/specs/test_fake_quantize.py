@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.core.record import HOLDS
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["fake_quantize"]
@@ -13,10 +13,10 @@ CONTRACT = KNOWN.contracts["fake_quantize"]
 
 @pytest.mark.parametrize("variant", CONTRACT.variants, ids=lambda v: v.name)
 def test_a_declared_variant_holds_and_an_undeclared_one_does_not(variant) -> None:
-    subject = reference_door(KNOWN.contracts, variant.edits)
-    declared = Inspection(KNOWN, subject, seed=1, cases=8, variants={"fake_quantize": variant.name})
+    implementation = reference_executor(KNOWN.contracts, variant.edits)
+    declared = Inspection(KNOWN, implementation, seed=1, cases=8, variants={"fake_quantize": variant.name})
     for claim in KNOWN.claims_of("fake_quantize"):
         verdict, _ = declared.bench.judge(CONTRACT, claim, shrink=False)
         assert verdict.status == HOLDS, f"{claim.name}: {verdict.message} {verdict.worst}"
-    undeclared = Inspection(KNOWN, subject, seed=1, cases=8)
+    undeclared = Inspection(KNOWN, implementation, seed=1, cases=8)
     assert any(undeclared.bench.judge(CONTRACT, claim, shrink=False)[0].failing for claim in CONTRACT.claims)

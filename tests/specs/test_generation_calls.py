@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.record import HOLDS
-from harness.judging.inspection import inspect_subject
+from harness.judging.inspection import inspect_implementation
 
 STYLES = Path(__file__).parents[1] / "styles"
 METHOD = '''
@@ -45,7 +45,7 @@ def generate(model, idx, max_new_tokens, context_size, temperature=0.0, top_k=No
 def judged(text: str, folder: Path):
     path = folder / "mine.py"
     path.write_text(text, encoding="utf-8")
-    inspection = inspect_subject(str(path), cases=6)
+    inspection = inspect_implementation(str(path), cases=6)
     claims = inspection.catalogue.claims_of("generation")
     verdicts = [inspection.judge("generation", claim) for claim in claims]
     return {v.claim for v in verdicts if v.failing}, {v.claim for v in verdicts if v.status == HOLDS}, {n for v in verdicts for n in v.finding}

@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue
 
 KNOWN = load_catalogue()
@@ -39,6 +39,6 @@ def test_a_step_is_called_as_it_is(tmp_path, head):
     file = tmp_path / "mine.py"
     file.write_text(textwrap.dedent(text))
     found = discover(str(file), KNOWN.contracts)
-    inspection = Inspection(KNOWN, Door(found.name, found.adapters, KNOWN.contracts), seed=1, cases=3)
+    inspection = Inspection(KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1, cases=3)
     contract = KNOWN.contracts["gradient_accumulation"]
     assert all(inspection.bench.judge(contract, claim, shrink=False)[0].status == "holds" for claim in contract.claims)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.judging.inspection import inspect_subject
+from harness.judging.inspection import inspect_implementation
 
 STYLES = Path(__file__).parents[1] / "styles"
 SCALED = """        for name, p in self.named_parameters():
@@ -17,7 +17,7 @@ APPLIED = "        self.apply(self._init_weights)\n"
 def failing(text: str, folder: Path, variants: str = "") -> dict[str, str]:
     path = folder / "mine.py"
     path.write_text(text, encoding="utf-8")
-    judged = inspect_subject(str(path), cases=2, variants=variants)
+    judged = inspect_implementation(str(path), cases=2, variants=variants)
     contract = judged.catalogue.contracts["initialisation"]
     verdicts = [judged.bench.judge(contract, c, shrink=False)[0] for c in judged.catalogue.claims_of("initialisation")]
     assert sum(v.status == "holds" for v in verdicts) >= 4

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["kv_cache"]
@@ -11,7 +11,7 @@ MEMORY = next(measure for measure in CONTRACT.measures if measure.name == "memor
 
 def test_the_memory_of_the_reference_is_as_computed() -> None:
     """2 x width numbers of eight bytes for every position of every row, and no more; it grows with the sequence."""
-    fact = Inspection(KNOWN, reference_door(KNOWN.contracts), seed=1).bench.measure(CONTRACT, MEMORY)
+    fact = Inspection(KNOWN, reference_executor(KNOWN.contracts), seed=1).bench.measure(CONTRACT, MEMORY)
     assert fact is not None
     assert fact.value == pytest.approx(2 * 24 * 8)
     assert "grows with the sequence" in fact.sentence

@@ -3,7 +3,7 @@
 from torch.nn import functional
 
 from harness.core.record import HOLDS
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
 from harness.judging.inspection import Inspection, load_catalogue
 
@@ -45,8 +45,8 @@ class Ring:
 
 
 def verdicts(**variants):
-    door = Door("theirs", {"kv_cache": ClassAdapter(Ring)}, KNOWN.contracts)
-    inspection = Inspection(KNOWN, door, seed=4, variants=variants)
+    executor = Executor("theirs", {"kv_cache": ClassAdapter(Ring)}, KNOWN.contracts)
+    inspection = Inspection(KNOWN, executor, seed=4, variants=variants)
     return {claim.name: inspection.judge("kv_cache", claim) for claim in KNOWN.claims_of("kv_cache")}
 
 

@@ -1,6 +1,6 @@
 """What is measured of attention by products of features."""
 
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["linear_attention"]
@@ -8,7 +8,7 @@ CONTRACT = KNOWN.contracts["linear_attention"]
 
 def test_the_cost_of_the_reference_grows_about_linearly() -> None:
     """Between nothing and a square: machines are noisy."""
-    fact = Inspection(KNOWN, reference_door(KNOWN.contracts), seed=1).bench.measure(CONTRACT, CONTRACT.measures[0])
+    fact = Inspection(KNOWN, reference_executor(KNOWN.contracts), seed=1).bench.measure(CONTRACT, CONTRACT.measures[0])
     assert fact is not None
     assert fact.value is not None
     assert 0.2 < fact.value < 1.7

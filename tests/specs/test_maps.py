@@ -4,27 +4,27 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import Inspection, inspect_subject, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, inspect_implementation, load_catalogue, reference_executor
 
 KNOWN = load_catalogue()
 BOTH = ("attention", "scaled_dot_product_attention")
 
 
-def measured(door, component="attention", seed=3, **variants):
-    found = Inspection(KNOWN, door, seed=seed, cases=4, variants=variants).facts(component)
+def measured(executor, component="attention", seed=3, **variants):
+    found = Inspection(KNOWN, executor, seed=seed, cases=4, variants=variants).facts(component)
     return next((fact for fact in found if fact.name == "weights"), None)
 
 
 def offering(function, component="attention", **variants):
-    return measured(Door("theirs", {component: FunctionAdapter(function)}, KNOWN.contracts), component, **variants)
+    return measured(Executor("theirs", {component: FunctionAdapter(function)}, KNOWN.contracts), component, **variants)
 
 
 @pytest.mark.parametrize("component", BOTH)
 def test_of_the_reference_they_are_its_own(component) -> None:
     """Rows sum to 1, nothing later is seen; what they show and do not show is said."""
-    fact = measured(reference_door(KNOWN.contracts), component)
+    fact = measured(reference_executor(KNOWN.contracts), component)
     assert fact is not None and fact.value == 0 and fact.sentence == "its weights are the reference's, exactly"
     heads = 3 if component == "attention" else 2
     assert list(fact.grids) == [f"{whose}, head {n + 1}" for n in range(heads) for whose in ("yours", "reference")]
@@ -37,7 +37,7 @@ def test_of_the_reference_they_are_its_own(component) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bug", "seen"),
+    ("mistake", "seen"),
     [
         ("attention.one_future_position", lambda yours, ours: yours.triu(1).any()),
         ("attention.no_mask", lambda yours, ours: bool((yours > 0).all())),
@@ -47,10 +47,10 @@ def test_of_the_reference_they_are_its_own(component) -> None:
         ("scaled_dot_product_attention.is_causal_always", None),
     ],
 )
-def test_a_mistake_is_seen(bug, seen) -> None:
+def test_a_mistake_is_seen(mistake, seen) -> None:
     """By eye, and in the number; one that does nothing here differs in nothing."""
-    component = bug.partition(".")[0]
-    fact = next(f for f in inspect_subject(f"bug:{bug}", seed=3, cases=4).facts(component) if f.name == "weights")
+    component = mistake.partition(".")[0]
+    fact = next(f for f in inspect_implementation(f"bug:{mistake}", seed=3, cases=4).facts(component) if f.name == "weights")
     if seen is None:  # the map is causal anyway
         assert fact.value == 0
         return
@@ -113,5 +113,5 @@ def test_a_model_without_biases_is_measured() -> None:
 
     declared = Declaration("attention", lambda config: Attention(config.width, config.heads))
     adapter = ModuleAdapter(declared, KNOWN.contracts["attention"])
-    fact = measured(Door("theirs", {"attention": adapter}, KNOWN.contracts))
+    fact = measured(Executor("theirs", {"attention": adapter}, KNOWN.contracts))
     assert fact is not None and fact.value < 1e-12

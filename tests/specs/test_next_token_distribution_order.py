@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
 from harness.judging.inspection import Inspection, load_catalogue
 
@@ -38,8 +38,8 @@ FORMS = {"top_p_first": top_p_first, "temperature_last": temperature_last}
 
 
 def inspection(name: str, declared: bool) -> Inspection:
-    door = Door(name, {CONTRACT.name: FunctionAdapter(FORMS[name])}, KNOWN.contracts)
-    return Inspection(KNOWN, door, seed=2, variants={CONTRACT.name: name} if declared else {})
+    executor = Executor(name, {CONTRACT.name: FunctionAdapter(FORMS[name])}, KNOWN.contracts)
+    return Inspection(KNOWN, executor, seed=2, variants={CONTRACT.name: name} if declared else {})
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -7,8 +7,8 @@ import textwrap
 import pytest
 
 from harness.discovery.search import discover
-from harness.execution.executor import Door
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.execution.executor import Executor
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 
 KNOWN = load_catalogue()
 COURSE = '''
@@ -37,8 +37,8 @@ class NAME(torch.optim.Optimizer):
 
 def judged(text: str, component: str = "adamw", cases: int = 4) -> dict[str, str]:
     found = discover(text, KNOWN.contracts)
-    door = Door(found.name, found.adapters, KNOWN.contracts)
-    inspection = Inspection(KNOWN, door, seed=1, cases=cases)
+    executor = Executor(found.name, found.adapters, KNOWN.contracts)
+    inspection = Inspection(KNOWN, executor, seed=1, cases=cases)
     bench, contract = inspection.bench, KNOWN.contracts[component]
     return {claim.name: bench.judge(contract, claim, shrink=False)[0].status for claim in KNOWN.claims_of(component)}
 
@@ -108,7 +108,7 @@ def test_a_class_that_is_not_written_is_to_do(tmp_path):
 )  # fmt: skip
 def test_what_is_kept_is_measured(component, facts):
     """Two moments of four bytes each, or of one byte with a scale of four for every 256."""
-    inspection = Inspection(KNOWN, reference_door(KNOWN.contracts), seed=0)
+    inspection = Inspection(KNOWN, reference_executor(KNOWN.contracts), seed=0)
     contract = KNOWN.contracts[component]
     found = {measure.name: inspection.bench.measure(contract, measure) for measure in contract.measures}
     assert {name: fact.value for name, fact in found.items()} == {name: value for name, (_, value) in facts.items()}

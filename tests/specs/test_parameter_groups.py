@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue
 
 KNOWN = load_catalogue()
@@ -27,6 +27,6 @@ def test_published_functions_are_called_as_they_are(tmp_path, head):
             return {"torch.optim.AdamW(groups)" if "configure" in head else "groups"}
         '''))
     found = discover(str(file), KNOWN.contracts)
-    inspection = Inspection(KNOWN, Door(found.name, found.adapters, KNOWN.contracts), seed=1, cases=4)
+    inspection = Inspection(KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1, cases=4)
     contract = KNOWN.contracts["parameter_groups"]
     assert all(inspection.bench.judge(contract, claim, shrink=False)[0].status == "holds" for claim in contract.claims)

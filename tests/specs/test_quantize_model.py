@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["quantize_model"]
 MEASURES = {measure.name: measure for measure in CONTRACT.measures}
-BENCH = Inspection(KNOWN, reference_door(KNOWN.contracts), seed=1, cases=2).bench
+BENCH = Inspection(KNOWN, reference_executor(KNOWN.contracts), seed=1, cases=2).bench
 
 
 def test_memory_by_bits() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 
 KNOWN = load_catalogue()
 
@@ -17,7 +17,7 @@ KNOWN = load_catalogue()
 )
 def test_the_law_and_its_slope_are_told(component: str, mistake: str, law: str, slope: float) -> None:
     """In words, with the slope of the variance over the ranks and the scale at each."""
-    edits = KNOWN.bug(mistake).edits if mistake else ()
-    (fact,) = Inspection(KNOWN, reference_door(KNOWN.contracts, edits), seed=3).facts(component)
+    edits = KNOWN.mistake(mistake).edits if mistake else ()
+    (fact,) = Inspection(KNOWN, reference_executor(KNOWN.contracts, edits), seed=3).facts(component)
     assert f"is scaled by {law}, so" in fact.sentence and f"as r^{slope:.2f}" in fact.sentence
     assert fact.value == pytest.approx(slope, abs=1e-9) and len(fact.series) == 6

@@ -4,9 +4,9 @@ import unicodedata
 
 import pytest
 
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 from reference_model.tokenizer import gpt2_ranks
 from specs.shared.tokenizers import SENTENCES, STRANGE_WORDS, corpus, words_of
 
@@ -14,8 +14,8 @@ KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["tokenizer"]
 
 
-def facts_of(door):
-    bench = Inspection(KNOWN, door, seed=1).bench
+def facts_of(executor):
+    bench = Inspection(KNOWN, executor, seed=1).bench
     return {measure.name: bench.measure(CONTRACT, measure) for measure in CONTRACT.measures}
 
 
@@ -41,7 +41,7 @@ class Broken(Bytes):
 
 def test_of_the_reference():
     """The published numbers of GPT-2: 50,257 tokens, 31 % of 124M parameters; the rest as tiktoken counts."""
-    facts = facts_of(reference_door(KNOWN.contracts))
+    facts = facts_of(reference_executor(KNOWN.contracts))
     assert all(fact.component == "tokenizer" and fact.how for fact in facts.values())
     assert facts["vocabulary"].value == pytest.approx(38_597_376 / 124_439_808)
     assert list(facts["vocabulary"].series.values()) == sorted(facts["vocabulary"].series.values())
@@ -56,21 +56,21 @@ def test_as_tiktoken_counts():
     from reference_model.tokenizer import GPT2_PATTERN
 
     gpt2 = tiktoken.Encoding("gpt2", pat_str=GPT2_PATTERN, mergeable_ranks=gpt2_ranks(), special_tokens={"<|endoftext|>": 50256})
-    facts = facts_of(reference_door(KNOWN.contracts))
+    facts = facts_of(reference_executor(KNOWN.contracts))
     for label, text in corpus().items():
         assert facts["tokens_per_byte"].series[label] == len(gpt2.encode_ordinary(text)) / len(text.encode())
 
 
 def test_of_another_tokenizer():
     """Its own encode is measured, right or wrong: every byte a token."""
-    facts = facts_of(Door("bytes", {"tokenizer": ClassAdapter(Bytes)}, KNOWN.contracts))
+    facts = facts_of(Executor("bytes", {"tokenizer": ClassAdapter(Bytes)}, KNOWN.contracts))
     assert set(facts["tokens_per_byte"].series.values()) == {1.0}
     assert facts["strange_words"].series["blorptification"] == 16
     assert facts["same_sentence"].series["Thai"] > 1.5
 
 
 def test_what_gives_no_ids_is_not_measured():
-    facts = facts_of(Door("broken", {"tokenizer": ClassAdapter(Broken)}, KNOWN.contracts))
+    facts = facts_of(Executor("broken", {"tokenizer": ClassAdapter(Broken)}, KNOWN.contracts))
     assert facts["vocabulary"] is not None
     assert [name for name, fact in facts.items() if fact is None] == ["tokens_per_byte", "tokens_per_word", "same_sentence", "strange_words"]
 

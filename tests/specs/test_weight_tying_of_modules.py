@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.judging.inspection import Inspection, inspect_subject, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, inspect_implementation, load_catalogue, reference_executor
 
 STYLES = Path(__file__).parents[1] / "styles"
 TIED = "self.transformer.wte.weight = self.lm_head.weight"
@@ -13,7 +13,7 @@ TIED = "self.transformer.wte.weight = self.lm_head.weight"
 def failing(text: str, folder: Path, variants: str = "") -> dict[str, str]:
     path = folder / "mine.py"
     path.write_text(text, encoding="utf-8")
-    judged = inspect_subject(str(path), cases=2, variants=variants)
+    judged = inspect_implementation(str(path), cases=2, variants=variants)
     contract = judged.catalogue.contracts["weight_tying"]
     verdicts = [judged.bench.judge(contract, c, shrink=False)[0] for c in judged.catalogue.claims_of("weight_tying")]
     assert sum(v.status == "holds" for v in verdicts) >= 4
@@ -55,7 +55,7 @@ def test_what_it_saves() -> None:
     """31 % for the small model, under 1 % at many billions."""
     known = load_catalogue()
     contract = known.contracts["weight_tying"]
-    judged = Inspection(known, reference_door(known.contracts), seed=1, cases=2)
+    judged = Inspection(known, reference_executor(known.contracts), seed=1, cases=2)
     fact = judged.bench.measure(contract, contract.measures[0])
     assert fact is not None and fact.value == pytest.approx(31.0, abs=0.1) and fact.name == "share_saved"
     shares = list(fact.series.values())

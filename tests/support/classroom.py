@@ -43,7 +43,7 @@ class Student:
 def text(*mistakes: str, first: Mapping[str, str] = {}, top: str = "", leave_out: tuple[str, ...] = ()) -> str:
     """The reference's functions as one file, with known mistakes in them, and with ``first`` lines in their bodies."""
     known = load_catalogue()
-    edits = [edit for name in mistakes for edit in known.bug(name).edits]
+    edits = [edit for name in mistakes for edit in known.mistake(name).edits]
     parts = [HEAD + top]
     for name, function in FUNCTIONS.items():
         if name in leave_out:

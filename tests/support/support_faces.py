@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support_runs import ROOT, Runs
 
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.reports import json_file
 from harness.reports.writing import USUAL_RECORD
 
@@ -20,7 +20,7 @@ SUBJECTS = {
 """What is judged, how much of it is tried, and which components."""
 
 
-def real_record(name: str, shared: Path) -> Record:
+def real_record(name: str, shared: Path) -> RunRecord:
     """The record of a run; ``shared`` is a folder that all processes of a test run see. POSIX only."""
     import fcntl
 

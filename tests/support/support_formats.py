@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonschema
 
-from harness.core.record import HOLDS, Record
+from harness.core.record import HOLDS, RunRecord
 from harness.reports.formats._format import counted
 
 TEXT, COUNT = {"type": "string"}, {"type": "integer", "minimum": 0}
@@ -84,7 +84,7 @@ def strict(text: str) -> Any:
     return read
 
 
-def check_ctrf(text: str, run: Record) -> None:
+def check_ctrf(text: str, run: RunRecord) -> None:
     body = strict(text)
     jsonschema.validate(body, CTRF)
     summary, tests = body["results"]["summary"], body["results"]["tests"]
@@ -94,7 +94,7 @@ def check_ctrf(text: str, run: Record) -> None:
     assert found["failed"] == sum(v.failing for v in run.verdicts) and found["passed"] == sum(v.status == HOLDS for v in run.verdicts)
 
 
-def check_gradescope(text: str, run: Record) -> None:
+def check_gradescope(text: str, run: RunRecord) -> None:
     body = strict(text)
     jsonschema.validate(body, GRADESCOPE)
     scored = [test for test in body["tests"] if "score" in test or "max_score" in test]
@@ -104,14 +104,14 @@ def check_gradescope(text: str, run: Record) -> None:
     assert len(set(numbers)) == len(numbers) == sum(counted(run).values())
 
 
-def check_gitlab(text: str, run: Record) -> None:
+def check_gitlab(text: str, run: RunRecord) -> None:
     issues = strict(text)
     jsonschema.validate(issues, GITLAB)
     assert len({issue["fingerprint"] for issue in issues}) == len(issues)  # of equal ones GitLab shows the first alone
     assert bool(issues) == any(v.failing for v in run.verdicts)
 
 
-def check_badge(text: str, run: Record) -> None:
+def check_badge(text: str, run: RunRecord) -> None:
     badge = strict(text)
     jsonschema.validate(badge, BADGE)
     assert badge.get("isError", False) == any(v.failing for v in run.verdicts)
@@ -125,7 +125,7 @@ WITHIN = {"testsuites": ("testsuite",), "testsuite": ("testcase",), "testcase": 
 """Windy Road's JUnit.xsd of Ant's format; properties of a test case, which it has not, are what pytest writes too."""
 
 
-def check_junit(text: str, run: Record) -> None:
+def check_junit(text: str, run: RunRecord) -> None:
     assert text.startswith('<?xml version="1.0" encoding="utf-8"?>\n')
     root = ElementTree.fromstring(text.encode())
     assert root.tag == "testsuites"
@@ -157,7 +157,7 @@ def _has(element: ElementTree.Element, expected: dict[str, str]) -> None:
         assert re.fullmatch(form, element.attrib[name]), f"{element.tag} {name}={element.attrib[name]!r}"
 
 
-def check_csv(text: str, run: Record) -> None:
+def check_csv(text: str, run: RunRecord) -> None:
     """RFC 4180, one line a row, nothing that a spreadsheet would run, each field within what Excel takes."""
     assert "\r" not in text and "\0" not in text
     rows = list(csv.reader(io.StringIO(text), strict=True))
@@ -167,7 +167,7 @@ def check_csv(text: str, run: Record) -> None:
         assert not value.startswith(("=", "+", "@", "\t")) and (not value.startswith("-") or float(value))
 
 
-def check_benchmarks(text: str, run: Record) -> None:
+def check_benchmarks(text: str, run: RunRecord) -> None:
     """A table of times: the same rules, and a row for every time and what it is set beside."""
     rows = list(csv.reader(io.StringIO(text), strict=True))
     beside = [sum((r.contender, r.sizes) == (t.contender, t.sizes) for r in one.ratios) for one in run.benchmarks for t in one.timings]
@@ -178,13 +178,13 @@ def check_benchmarks(text: str, run: Record) -> None:
 COMMAND = re.compile(r"::error (?:file=[^:,\r\n]+,line=[1-9]\d*,)?title=[^:,\r\n]+::[^\r\n]*")
 
 
-def check_github(text: str, run: Record) -> None:
+def check_github(text: str, run: RunRecord) -> None:
     lines = text.splitlines()
     assert len(lines) <= 10 and all(COMMAND.fullmatch(line) for line in lines)
     assert bool(lines) == any(v.failing for v in run.verdicts)
 
 
-def check_markdown(text: str, run: Record) -> None:
+def check_markdown(text: str, run: RunRecord) -> None:
     """Fences are closed, rows have the cells of their table, and their words are no markup outside of them."""
     outside, fence = [], ""
     for line in text.splitlines():
@@ -237,8 +237,8 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def check_html(text: str, run: Record) -> None:
-    """Whole, nothing loaded or run, links stay on the page, and what a reader without eyes or mouse needs."""
+def check_html(text: str, run: RunRecord) -> None:
+    """WholeModel, nothing loaded or run, links stay on the page, and what a reader without eyes or mouse needs."""
     page = Page(text)
     assert not page.open and text.startswith("<!doctype html>")
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]

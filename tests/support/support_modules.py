@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from harness.core.declaration import Declaration
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.modules.adapter import ModuleAdapter
 
 
@@ -142,15 +142,15 @@ FACTORIES: dict[str, Any] = {
 }
 
 
-def module_door(contracts, middleware=None, factories=None, **declared):
-    """The components as modules behind a door. ``declared``: further words of @implements, for all of them."""
+def module_executor(contracts, middleware=None, factories=None, **declared):
+    """The components as modules behind an executor. ``declared``: further words of @implements, for all of them."""
     chosen = FACTORIES if factories is None else factories
     adapters = {
         name: ModuleAdapter(Declaration(name, factory, **declared), contracts[name])
         for name, factory in chosen.items()
         if name in contracts
     }
-    return Door("torch modules", adapters, contracts, middleware=middleware)
+    return Executor("torch modules", adapters, contracts, middleware=middleware)
 
 
 # other ways to write them --------------------------------------------------------------------------------------------

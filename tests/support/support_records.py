@@ -1,7 +1,7 @@
 """Records of runs as the reports get them: a busy one, a fine one, one that was cut off."""
 
-from harness.core.measurement import Fact
-from harness.core.record import Card, Record, Verdict
+from harness.core.measurement import Measurement
+from harness.core.record import MistakeSummary, RunRecord, Verdict
 
 NASTY = 'a|b <script>alert("x")</script> %0A `q` \x07 \N{PILE OF POO} ]]> */ \n::error::no'
 
@@ -10,14 +10,14 @@ def verdict(component: str, claim: str, status: str = "holds", **values) -> Verd
     return Verdict(component, claim, "it is right", status, **{"cases": 5, "seconds": 0.25, **values})
 
 
-def record(*verdicts: Verdict, **changes) -> Record:
-    slip = Card("part.slip", "part", "You slipped: 100%, really.", "-    right\n+    wrong", ("a/b#1",))
+def record(*verdicts: Verdict, **changes) -> RunRecord:
+    slip = MistakeSummary("part.slip", "part", "You slipped: 100%, really.", "-    right\n+    wrong", ("a/b#1",))
     values = {
         "impl": "mine", "seed": 3, "planned": {v.component: 2 for v in verdicts}, "order": ("part", "other", "whole", "absent"),
         "parts": {"whole": ("part", "other")}, "meanings": {}, "verdicts": list(verdicts), "cards": {"part.slip": slip},
         "started": 1_700_000_000.25, "seconds": 2.5, "finished": True,
     }  # fmt: skip
-    return Record(**{**values, **changes})
+    return RunRecord(**{**values, **changes})
 
 
 BUSY = record(
@@ -27,7 +27,7 @@ BUSY = record(
     verdict("other", "agrees", "crashed", violated=5, message=NASTY, frames=("mine.py:3, in f\n    f(",)),
     verdict("whole", "agrees", "not offered", message="=HYPERLINK(1)"),
     verdict("absent", "agrees", "to do"),
-    facts=[Fact("holds 96 bytes", "counted", 96.0, "bytes", {"a|b": 96.0}, "part", "memory")], notes=(NASTY,),
+    facts=[Measurement("holds 96 bytes", "counted", 96.0, "bytes", {"a|b": 96.0}, "part", "memory")], notes=(NASTY,),
 )  # fmt: skip
 FINE = record(verdict("part", "agrees", error=0.5), verdict("other", "agrees"))
 EMPTY = record(finished=False)
@@ -49,7 +49,7 @@ ALL_AT_ONCE = "\n".join(WORST[:14])
 HOSTILE = record(
     verdict("part", "agrees", "violated", violated=4, excess=float("inf"), finding=("part.slip",), where=f"src/{WORST[1]}.py", line=7,
             case_id="abcd", worst=ALL_AT_ONCE, smallest=ALL_AT_ONCE, message=ALL_AT_ONCE, notes=(ALL_AT_ONCE,),
-            heat=((0.5, float("inf")), (float("nan"), 1e300))),
+            error_map=((0.5, float("inf")), (float("nan"), 1e300))),
     verdict("part", "gradients_agree", "violated", error=float("nan"), excess=float("nan"), violated=1, worst=ALL_AT_ONCE, message=ALL_AT_ONCE),
     verdict("other", "agrees", "crashed", violated=5, message=ALL_AT_ONCE, frames=(ALL_AT_ONCE, *WORST)),
     verdict("other", "ends", "timed out", message=WORST[-3]),
@@ -58,8 +58,8 @@ HOSTILE = record(
     verdict("absent", "agrees", "to do", message=ALL_AT_ONCE),
     impl=ALL_AT_ONCE, notes=WORST, variants={"part": WORST[0]}, meanings={"part": ALL_AT_ONCE}, signatures={"part": ALL_AT_ONCE},
     facts=[
-        Fact(ALL_AT_ONCE, ALL_AT_ONCE, float("nan"), WORST[0], {WORST[0]: float("inf"), WORST[4]: 1.0}, "part", "memory"),
-        Fact("maps", "made up", 1.0, "", {}, "part", "maps", {f"yours, {WORST[0]}": [[float("nan"), 1.0]], f"reference, {WORST[0]}": [[0.0, -1.0]]}),
+        Measurement(ALL_AT_ONCE, ALL_AT_ONCE, float("nan"), WORST[0], {WORST[0]: float("inf"), WORST[4]: 1.0}, "part", "memory"),
+        Measurement("maps", "made up", 1.0, "", {}, "part", "maps", {f"yours, {WORST[0]}": [[float("nan"), 1.0]], f"reference, {WORST[0]}": [[0.0, -1.0]]}),
     ],
     machine={"name": WORST[4], "rate": float("inf")},
 )  # fmt: skip

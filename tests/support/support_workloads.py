@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.core.workload import Workload
-from harness.judging.inspection import Inspection, inspect_subject, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, inspect_implementation, load_catalogue, reference_executor
 
 SMALL = {"B": 2, "T": 6, "D": 16, "H": 2, "L": 2, "V": 19, "R": 3}
 NUMBERS = {"tokenizer": 300, "adamw": 4096, "adamw_8bit": 16384}
@@ -32,9 +32,9 @@ def named(component: str, name: str, **options: Any) -> Workload:
     return small(component, found, **options)
 
 
-def subject(impl: str, **options: Any) -> Inspection:
-    return inspect_subject(impl, **options)
+def implementation(impl: str, **options: Any) -> Inspection:
+    return inspect_implementation(impl, **options)
 
 
 def reference() -> Any:
-    return reference_door(load_catalogue().contracts, time_limit=0.0, trusted=True)
+    return reference_executor(load_catalogue().contracts, time_limit=0.0, trusted=True)

@@ -41,7 +41,7 @@ def fixed_by_the_last_step(step, total_steps):
 
 
 def fixed_in_percent_and_refusing(step, total_steps):
-    """Whole numbers only; a run of no steps is refused."""
+    """WholeModel numbers only; a run of no steps is refused."""
     assert total_steps > 0, "no steps to train"
     return 16 if 100 * step < 40 * total_steps else 8
 

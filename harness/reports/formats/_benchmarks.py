@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.core.workload import OFF, Benchmark, Exponent, Interval, Timing
 from harness.reports import benchmark_text as text
 
@@ -66,7 +66,7 @@ class Plot:
     bottom: int = HIGH - BOTTOM
 
 
-def drawn(record: Record) -> dict[str, Any] | None:
+def drawn(record: RunRecord) -> dict[str, Any] | None:
     """What the page shows of the benchmarks; None where nothing was timed."""
     if not record.benchmarks:
         return None

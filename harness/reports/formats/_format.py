@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
+from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, RunRecord, Verdict
 from harness.reports.formats._words import readable
 from harness.reports.text import Group, again, evidence, failure, groups, headline, opening
 
@@ -19,18 +19,18 @@ class Format:
 
     meaning: str
     file: str
-    convert: Callable[[Record], str]
+    convert: Callable[[RunRecord], str]
 
-    def render(self, record: Record) -> str:
+    def render(self, record: RunRecord) -> str:
         """The text of the file: valid UTF-8 whatever their code said."""
         return self.convert(readable(record))
 
 
 @dataclass(frozen=True)
-class Told:
+class FailureReport:
     """A failure as every format shows it: its group, one line, the whole text and its parts, and where their code stands.
 
-    ``commands``: what explains it, what plays its smallest case again, what judges the check again.
+    ``commands``: what explains it, what runs its smallest case again, what judges the check again.
     """
 
     group: Group
@@ -45,19 +45,19 @@ class Told:
     commands: tuple[str, ...]
 
 
-def told(record: Record) -> list[Told]:
+def told(record: RunRecord) -> list[FailureReport]:
     """Every finding once, in order of dependence, each with the text that the terminal shows."""
     found = []
     for group in groups(record):
         head = group.head
         command = again(record, head)
         title = ", ".join(group.names) or f"{head.component}::{head.claim}"
-        card = record.cards.get(group.names[0]) if group.names else None
-        commands = [f"plumbline explain {card.name}"] if card else []
+        summary = record.summaries.get(group.names[0]) if group.names else None
+        commands = [f"plumbline explain {summary.name}"] if summary else []
         commands += [f"plumbline replay {head.case_id}"] if head.case_id else []
-        found.append(Told(
-            group, title, headline(record, group), failure(record, group, command), " ".join(opening(head, card)) if card else "",
-            card.diff if card else "", tuple(evidence(record, group, command)), relative(head.where), head.line, (*commands, command),
+        found.append(FailureReport(
+            group, title, headline(record, group), failure(record, group, command), " ".join(opening(head, summary)) if summary else "",
+            summary.diff if summary else "", tuple(evidence(record, group, command)), relative(head.where), head.line, (*commands, command),
         ))  # fmt: skip
     return found
 
@@ -68,7 +68,7 @@ def relative(file: str) -> str:
     return path.relative_to(here).as_posix() if file and path.is_relative_to(here) else file
 
 
-def status_of(record: Record, component: str) -> str:
+def status_of(record: RunRecord, component: str) -> str:
     """``wrong``, ``holds``, ``excused``, ``to do`` or ``not offered``: of all its verdicts, what weighs most."""
     verdicts = record.of(component)
     if any(v.failing for v in verdicts):
@@ -81,13 +81,13 @@ def status_of(record: Record, component: str) -> str:
     return "to do" if component in record.missing and record.planned.get(component) else ""
 
 
-def counted(record: Record) -> dict[str, int]:
+def counted(record: RunRecord) -> dict[str, int]:
     """How many components are in each state (those that were not asked for are in none)."""
     states = [status_of(record, name) for name in record.order]
     return {state: states.count(state) for state in ("holds", "wrong", "excused", "to do", "not offered")}
 
 
-def verdict_line(record: Record) -> str:
+def verdict_line(record: RunRecord) -> str:
     """The whole run in one line."""
     count = counted(record)
     wrong = sum(v.failing for v in record.verdicts)

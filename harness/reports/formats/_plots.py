@@ -146,11 +146,11 @@ def maps(grids: Mapping[str, Sequence[Sequence[float]]]) -> list[tuple[str, list
     return list(found.items())
 
 
-def error_map(heat: Sequence[Sequence[float]]) -> list[list[Cell]]:
+def error_map(error_map: Sequence[Sequence[float]]) -> list[list[Cell]]:
     """Errors in units of the tolerance: blank up to 1, then a shade for every decade."""
-    shade = [[0.0 if v <= 1 else min(1.0, (1 + int(math.log10(v))) / SHADES) if math.isfinite(v) else 1.0 for v in row] for row in heat]
+    shade = [[0.0 if v <= 1 else min(1.0, (1 + int(math.log10(v))) / SHADES) if math.isfinite(v) else 1.0 for v in row] for row in error_map]
     return [[_cell(v, s, f"{v:.0e}".replace("e+0", "e").replace("e+", "e") if v >= 100 else f"{v:.2g}") for v, s in zip(row, shades, strict=True)]
-            for row, shades in zip(heat, shade, strict=True)]  # fmt: skip
+            for row, shades in zip(error_map, shade, strict=True)]  # fmt: skip
 
 
 def _cell(value: float, share: float, text: str) -> Cell:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.reports.formats._format import Format, counted
 
 
-def render(record: Record) -> str:
+def render(record: RunRecord) -> str:
     count = counted(record)
     there = count["holds"] + count["wrong"]
     color = "red" if count["wrong"] else "brightgreen" if there and not count["to do"] else "yellow" if there else "lightgrey"

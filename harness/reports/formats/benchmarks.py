@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.reports.formats._format import Format
 from harness.reports.formats.csv import plain
 
@@ -15,7 +15,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def render(record: Record) -> str:
+def render(record: RunRecord) -> str:
     """A contender that is set beside several others has a row for each; the numbers before ``beside`` are then the same."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

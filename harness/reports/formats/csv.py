@@ -6,7 +6,7 @@ import csv
 import io
 import re
 
-from harness.core.record import HOLDS, Record
+from harness.core.record import HOLDS, RunRecord
 from harness.reports.formats._format import Format
 
 COLUMNS = (
@@ -16,7 +16,7 @@ COLUMNS = (
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?|-?inf|nan")
 
 
-def render(record: Record) -> str:
+def render(record: RunRecord) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from harness.core.record import Record, Verdict
+from harness.core.record import RunRecord, Verdict
 from harness.reports.formats._format import Format, state_of
 
 STATES = {"holds": "passed", "wrong": "failed", "excused": "other", "to do": "pending", "not offered": "skipped"}
 
 
-def render(record: Record) -> str:
+def render(record: RunRecord) -> str:
     verdicts = [v for name in record.order for v in record.of(name)]
     tests = [_test(v) for v in verdicts]
     states = [test["status"] for test in tests]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.reports.formats._format import Format, told
 
 
-def render(record: Record) -> str:
+def render(record: RunRecord) -> str:
     issues = []
     for one in told(record):
         head = one.group.head

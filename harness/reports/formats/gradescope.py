@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.reports.formats._format import Format, judged, status_of, told, verdict_line
 from harness.reports.text import trust
 
 NO_PART = ("not offered", "excused")
 
 
-def render(record: Record) -> str:
+def render(record: RunRecord) -> str:
     texts: dict[str, list[str]] = {}
     for one in told(record):
         texts.setdefault(one.group.head.component, []).append(one.text)

@@ -11,12 +11,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from harness.core.record import CRASHED, MISSING, NOT_OFFERED, TIMED_OUT, Record, Verdict
+from harness.core.record import CRASHED, MISSING, NOT_OFFERED, TIMED_OUT, RunRecord, Verdict
 from harness.reports.formats._benchmarks import drawn as benchmarks
 from harness.reports.formats._drawing import dependencies
 from harness.reports.formats._format import (
+    FailureReport,
     Format,
-    Told,
     counted,
     judged,
     state_of,
@@ -36,7 +36,7 @@ SHOWN_ELSEWHERE = ("more", "again")
 """Labels of the evidence that the page shows as commands, one a line, to be copied."""
 
 
-def render(record: Record) -> str:
+def render(record: RunRecord) -> str:
     rows = [_row(record, name) for name in record.order if record.of(name)]
     findings = [_card(one) for one in told(record)]
     page: str = _template().render(
@@ -62,7 +62,7 @@ def _breakable(text: str) -> Markup:
     return Markup(str(escape(text)).replace("_", "_<wbr>"))
 
 
-def _about(record: Record) -> str:
+def _about(record: RunRecord) -> str:
     """When, how long, and what it was drawn from."""
     when = datetime.fromtimestamp(record.started, timezone.utc).strftime("%Y-%m-%d %H:%M UTC, ") if record.started else ""
     declared = "".join(f", {component} declared as {name}" for component, name in (record.variants or {}).items())
@@ -78,7 +78,7 @@ def _bar(verdict: Verdict) -> int:
     return max(1, min(100, round(100 * (1 + math.log10(verdict.error) / 6))))
 
 
-def _shared(record: Record) -> list[str]:
+def _shared(record: RunRecord) -> list[str]:
     """Claims in the order in which they are met, as far as several components have them."""
     met: dict[str, int] = {}
     for verdict in (v for name in record.order for v in record.of(name)):
@@ -86,7 +86,7 @@ def _shared(record: Record) -> list[str]:
     return [claim for claim, times in met.items() if times >= SHARED_BY]
 
 
-def _row(record: Record, name: str) -> dict[str, Any]:
+def _row(record: RunRecord, name: str) -> dict[str, Any]:
     verdicts, shared = record.of(name), _shared(record)
     seen = judged(verdicts)
     own = [v for v in seen if v.claim not in shared]
@@ -101,14 +101,14 @@ def _row(record: Record, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _absent(record: Record, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _absent(record: RunRecord, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Components of which nothing was judged: to do, or not offered."""
     known = {row["name"]: row for row in rows}
     names = [n for n in record.order if not known.get(n, {}).get("there") and status_of(record, n)]
     return [known.get(n) or {**_row(record, n), "state": "to do"} for n in names]
 
 
-def _card(one: Told) -> dict[str, Any]:
+def _card(one: FailureReport) -> dict[str, Any]:
     """A finding as its parts; without a known mistake, their own frames stand where the diff would."""
     head = one.group.head
     if one.diff:
@@ -122,7 +122,7 @@ def _card(one: Told) -> dict[str, Any]:
     return {
         "title": one.title, "lead": lead, "message": message, "file": one.file, "at": one.at, "opening": one.opening,
         "diff": [(line[:1], line) for line in one.diff.splitlines()], "evidence": evidence, "frames": "\n".join(head.frames),
-        "commands": one.commands, "also": list(one.group.also), "heat": error_map(head.heat), "component": head.component,
+        "commands": one.commands, "also": list(one.group.also), "heat": error_map(head.error_map), "component": head.component,
         "home": one.group.home, "names": one.group.names, "raised": head.status == CRASHED,
     }  # fmt: skip
 
@@ -145,13 +145,13 @@ def _gradients(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _facts(record: Record) -> list[dict[str, Any]]:
+def _facts(record: RunRecord) -> list[dict[str, Any]]:
     """Facts with their series as lines or bars and their grids as maps; what has maps, which are wide, comes first."""
     facts = sorted(record.facts, key=lambda fact: not fact.grids)
     return [{"fact": f, "plot": plot(f.series), "bars": bars(f.series), "maps": maps(f.grids)} for f in facts]
 
 
-def _drawn(record: Record) -> list[dict[str, Any]]:
+def _drawn(record: RunRecord) -> list[dict[str, Any]]:
     """What is made of what, as far as it was judged; and along which lines a finding is carried upwards."""
     names = [n for n in record.order if judged(record.of(n))]
     groups = [one.group for one in told(record)]

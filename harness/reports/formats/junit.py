@@ -5,13 +5,13 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from datetime import datetime, timezone
 
-from harness.core.record import CRASHED, HOLDS, TIMED_OUT, Record, Verdict
+from harness.core.record import CRASHED, HOLDS, TIMED_OUT, RunRecord, Verdict
 from harness.reports.formats._format import Format
 
 RAISED = (CRASHED, TIMED_OUT)
 
 
-def render(record: Record) -> str:
+def render(record: RunRecord) -> str:
     suites = ElementTree.Element("testsuites", name="plumbline")
     when = datetime.fromtimestamp(record.started, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     for name in filter(record.of, record.order):

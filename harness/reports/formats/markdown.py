@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.core.record import MISSING, NOT_OFFERED, Record
+from harness.core.record import MISSING, NOT_OFFERED, RunRecord
 from harness.reports.formats._benchmarks import markdown
 from harness.reports.formats._format import Format, judged, status_of, told, verdict_line
 from harness.reports.next_step import next_step
@@ -13,7 +13,7 @@ from harness.reports.text import notes, trust
 SIGNS = {"wrong": "**wrong**", "holds": "holds", "excused": "excused"}
 
 
-def render(record: Record) -> str:
+def render(record: RunRecord) -> str:
     lines = [f"# Plumbline: {_code(record.impl)}", "", f"**{verdict_line(record)}**", ""]
     lines += _table(record)
     failures = told(record)
@@ -36,7 +36,7 @@ def render(record: Record) -> str:
     return "\n".join(lines)
 
 
-def _table(record: Record) -> list[str]:
+def _table(record: RunRecord) -> list[str]:
     rows, absent = [], []
     for name in record.order:
         verdicts, state = record.of(name), status_of(record, name)

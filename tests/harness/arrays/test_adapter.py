@@ -11,10 +11,10 @@ import torch
 
 from harness.arrays.adapter import ArrayAdapter
 from harness.core.case import Call, Case
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.core.implementation import Answer, Request
 from harness.discovery.search import discover
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.judging.inspection import load_catalogue
 
 CONTRACTS = load_catalogue().contracts
@@ -26,34 +26,34 @@ NUMPY_GELU = """
 """
 
 
-def offered(folder: Path, source: str) -> Door:
+def offered(folder: Path, source: str) -> Executor:
     """What a file with this source offers."""
     path = folder / "somebody.py"
     path.write_text(textwrap.dedent(source))
     found = discover(str(path), CONTRACTS)
-    return Door(found.name, found.adapters, CONTRACTS)
+    return Executor(found.name, found.adapters, CONTRACTS)
 
 
-def played(door: Door, component: str = "gelu", case: Case | None = None, **options: Any) -> Answer:
+def run(executor: Executor, component: str = "gelu", case: Case | None = None, **options: Any) -> Answer:
     """The answer to one request."""
-    return door.play(Request(component, case or Case.of({"x": X}), **options))
+    return executor.run(Request(component, case or Case.of({"x": X}), **options))
 
 
 def test_numpy_forwards_and_no_gradients(tmp_path: Path) -> None:
     """Without a backward function gradients are not offered, and the text says what to write."""
-    door = offered(tmp_path, NUMPY_GELU)
-    assert torch.allclose(played(door).value, torch.nn.functional.gelu(X, approximate="tanh"), atol=1e-15)
-    crash = played(door, gradients=1).crash
+    executor = offered(tmp_path, NUMPY_GELU)
+    assert torch.allclose(run(executor).value, torch.nn.functional.gelu(X, approximate="tanh"), atol=1e-15)
+    crash = run(executor, gradients=1).crash
     assert crash is not None and crash.kind == "not offered" and "gelu_backward(grad_out, x)" in crash.message
-    half = played(door, case=Case.of({"x": X.bfloat16()})).crash
+    half = run(executor, case=Case.of({"x": X.bfloat16()})).crash
     assert half is not None and half.kind == "not offered" and "bfloat16" in half.message
 
 
 def test_a_backward_function_is_judged_in_numpy_and_in_torch(tmp_path: Path) -> None:
     """The offer says where it is; of torch code the hand-written one counts, not autograd."""
     for source in (NUMPY_GELU, "import torch\ndef gelu(x): return torch.tanh(x)\n"):
-        door = offered(tmp_path, textwrap.dedent(source) + "\ndef gelu_backward(grad, x):\n    return 0 * grad + 7\n")
-        answer, offer = played(door, gradients=1), door.offers("gelu")
+        executor = offered(tmp_path, textwrap.dedent(source) + "\ndef gelu_backward(grad, x):\n    return 0 * grad + 7\n")
+        answer, offer = run(executor, gradients=1), executor.offers("gelu")
         assert answer.gradients["x"].tolist() == [[7.0] * 3]
         assert offer is not None and offer.by_hand is not None and offer.by_hand[0] == "gelu_backward"
         assert any("gelu_backward" in note for note in offer.notes)
@@ -63,35 +63,35 @@ def test_a_backward_function_is_judged_in_numpy_and_in_torch(tmp_path: Path) -> 
 
 def test_torch_without_a_backward_function_is_left_alone(tmp_path: Path) -> None:
     """As it was before there were other libraries; so is a helper that cannot be meant."""
-    door = offered(tmp_path, "import torch\ndef gelu(x): return torch.tanh(x)\ndef gelu_backward(ctx, g): ...")
-    assert not isinstance(door.adapters["gelu"], ArrayAdapter)
+    executor = offered(tmp_path, "import torch\ndef gelu(x): return torch.tanh(x)\ndef gelu_backward(ctx, g): ...")
+    assert not isinstance(executor.adapters["gelu"], ArrayAdapter)
     (note,) = discover(str(tmp_path / "somebody.py"), CONTRACTS).notes
     assert note.startswith("gelu: gelu_backward is not judged")
 
 
 def test_writes_show(tmp_path: Path) -> None:
     """Into an argument on the way forth, into an argument or the incoming gradient on the way back."""
-    door = offered(tmp_path, "import numpy as np\ndef gelu(x):\n    x *= 2\n    return np.tanh(x)")
-    assert played(door).effects == ("x was changed in place",)
+    executor = offered(tmp_path, "import numpy as np\ndef gelu(x):\n    x *= 2\n    return np.tanh(x)")
+    assert run(executor).effects == ("x was changed in place",)
     source = NUMPY_GELU + "\n    def gelu_backward(dout, x):\n        x += 1\n        dout *= 2\n        return dout"
-    effects = played(offered(tmp_path, source), gradients=1).effects
+    effects = run(offered(tmp_path, source), gradients=1).effects
     assert set(effects) == {"x was changed in place by its backward function", "the incoming gradient was changed in place"}
 
 
 def test_jax_by_vjp(tmp_path: Path) -> None:
     """In float64 and float32, with dtypes kept; what does not depend on an argument gives it no gradient."""
     source = "import jax, jax.numpy as jnp\ndef gelu(x): return jax.nn.gelu(x) + jnp.zeros(3)"
-    door = offered(tmp_path, source)
+    executor = offered(tmp_path, source)
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         start = X.detach().clone().to(dtype).requires_grad_()
-        answer = played(door, case=Case.of({"x": X.to(dtype)}), gradients=1)
+        answer = run(executor, case=Case.of({"x": X.to(dtype)}), gradients=1)
         out = torch.nn.functional.gelu(start, approximate="tanh")
         out.backward(torch.randn(X.shape, generator=torch.Generator().manual_seed(1)).to(dtype))
         bound = 1e-6 if dtype != torch.bfloat16 else 0.02
         assert answer.value.dtype == (dtype if dtype != torch.bfloat16 else torch.float32)
         assert torch.allclose(answer.gradients["x"].to(dtype), start.grad, atol=bound, rtol=bound)
     constant = offered(tmp_path, "import jax.numpy as jnp\ndef gelu(x): return jnp.ones_like(x)")
-    assert played(constant, gradients=1).gradients == {"x": None}
+    assert run(constant, gradients=1).gradients == {"x": None}
 
 
 def test_objects_in_jax_are_differentiated_through_all_their_calls(tmp_path: Path) -> None:
@@ -109,11 +109,11 @@ def test_objects_in_jax_are_differentiated_through_all_their_calls(tmp_path: Pat
     weight, a, b = (torch.ones(shape, dtype=torch.float64) for shape in ((2, 3), (1, 3), (2, 1)))
     build = Call("build", {"weight": weight, "bias": None, "rank": 1, "alpha": 2.0})
     load, forward = Call("load", {"a": a, "b": b}), Call("forward", {"x": X})
-    door = offered(tmp_path, source)
-    loaded = played(door, "lora", Case((build, load, forward)), gradients=1)
+    executor = offered(tmp_path, source)
+    loaded = run(executor, "lora", Case((build, load, forward)), gradients=1)
     assert loaded.crash is None and loaded.gradients["weight"] is None
     assert all(bool((loaded.gradients[name] != 0).any()) for name in ("a", "b", "x"))
-    first = played(door, "lora", Case((build, forward)), gradients=1).gradients
+    first = run(executor, "lora", Case((build, forward)), gradients=1).gradients
     assert bool((first["b"] != 0).any()) and not bool((first["a"] != 0).any())
 
 
@@ -131,7 +131,7 @@ def test_a_numpy_object_gives_gradients_by_a_method(tmp_path: Path) -> None:
     weight, a, b = (torch.ones(shape, dtype=torch.float64) for shape in ((2, 3), (1, 3), (2, 1)))
     build = Call("build", {"weight": weight, "bias": None, "rank": 1, "alpha": 2.0})
     script = Case((build, Call("load", {"a": a, "b": b}), Call("forward", {"x": X})))
-    answer = played(offered(tmp_path, source), "lora", script, gradients=1)
+    answer = run(offered(tmp_path, source), "lora", script, gradients=1)
     assert answer.crash is None and answer.gradients["b"] is None
     assert answer.gradients["x"].shape == X.shape and answer.gradients["a"].tolist() == [[0.0] * 3]
 
@@ -139,17 +139,17 @@ def test_a_numpy_object_gives_gradients_by_a_method(tmp_path: Path) -> None:
 def test_a_module_may_declare_its_library(tmp_path: Path) -> None:
     """For all, or by component; other names are refused with the legal ones."""
     plain = "def gelu(x): return x * (x > 0)\n"
-    door = offered(tmp_path, plain + 'PLUMBLINE = {"framework": "numpy"}')
-    assert "its arrays are NumPy's" in door.adapters["gelu"].notes
-    door = offered(tmp_path, plain + 'PLUMBLINE = {"framework": {"gelu": "jax"}}')
-    assert "its arrays are JAX's" in door.adapters["gelu"].notes
+    executor = offered(tmp_path, plain + 'PLUMBLINE = {"framework": "numpy"}')
+    assert "its arrays are NumPy's" in executor.adapters["gelu"].notes
+    executor = offered(tmp_path, plain + 'PLUMBLINE = {"framework": {"gelu": "jax"}}')
+    assert "its arrays are JAX's" in executor.adapters["gelu"].notes
     for wrong in ('"nunpy"', '{"gelu": "tensorflow"}', '{"gleu": "numpy"}', "3"):
-        with pytest.raises(WrongUse, match=r"legal are torch, jax, mlx, cupy, numpy|no component"):
+        with pytest.raises(UsageError, match=r"legal are torch, jax, mlx, cupy, numpy|no component"):
             offered(tmp_path, plain + f'PLUMBLINE = {{"framework": {wrong}}}')
 
 
 def test_a_library_that_is_not_installed_is_not_offered(tmp_path: Path) -> None:
     """MLX and CuPy go the same way where they are."""
-    door = offered(tmp_path, 'PLUMBLINE = {"framework": "mlx"}\ndef gelu(x): return x')
-    crash = played(door).crash
+    executor = offered(tmp_path, 'PLUMBLINE = {"framework": "mlx"}\ndef gelu(x): return x')
+    crash = run(executor).crash
     assert crash is None or crash.kind == "not offered"

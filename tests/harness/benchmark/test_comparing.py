@@ -31,7 +31,7 @@ def test_slower_faster_same_and_noisy() -> None:
 
 
 def test_what_is_new_or_gone_is_listed() -> None:
-    """Whole workloads, and single contenders of one."""
+    """WholeModel workloads, and single contenders of one."""
     one = Interval(1.0, 0.99, 1.01)
     other = replace(benchmark(one), workload="backward")
     changes = compare([other, benchmark(one, one)], [benchmark(one), replace(benchmark(one), workload="decode")])

@@ -100,7 +100,7 @@ def test_standard_error_is_theirs_alone(capfd) -> None:
 
 
 def test_on_a_gpu_the_allocators_own_mark_is_read(monkeypatch) -> None:
-    """Reset before, waited for after, and what was held before is taken off. (The device is played by a list of what is called.)"""
+    """Reset before, waited for after, and what was held before is taken off. (The device is run by a list of what is called.)"""
     called: list[str] = []
     held = iter([500])
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: called.append("wait"))

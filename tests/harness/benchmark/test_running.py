@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from support_workloads import named, reference, subject, workloads
+from support_workloads import implementation, named, reference, workloads
 
 from harness.benchmark import timing
 from harness.benchmark.machine import Rates
@@ -36,8 +36,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def measured(impl: str, component: str, workload: Workload, **options: Any) -> Benchmark:
     given = {"seconds": 0.02, "axes": False, **options}
     contract: Contract = load_catalogue().contracts[component]
-    door: Any = subject(impl).subject
-    return measure(contract, workload, door, reference(), **given).benchmark
+    executor: Any = implementation(impl).implementation
+    return measure(contract, workload, executor, reference(), **given).benchmark
 
 
 def in_file(folder: Path, text: str) -> str:
@@ -47,7 +47,7 @@ def in_file(folder: Path, text: str) -> str:
 
 @pytest.mark.parametrize(("component", "workload"), ALL, ids=[f"{c}-{w.name}" for c, w in ALL])
 def test_everybody_who_takes_part_is_right(component: str, workload: Workload) -> None:
-    """The reference as subject, and every peer that is installed, give what the contract asks for; none is left out silently."""
+    """The reference as implementation, and every peer that is installed, give what the contract asks for; none is left out silently."""
     result = measured("reference_model", component, workload)
     assert result.wrong == {}
     out = {t.contender for t in result.timings}
@@ -139,14 +139,14 @@ def gelu_that_counts(counted: list[float], work: Callable[[torch.Tensor], float]
 
 
 def beside(counted: list[float], theirs: Any, ours: Any, workload: Workload, **options: Any) -> Benchmark:
-    """Two functions as subject and reference."""
-    from harness.execution.executor import Door
+    """Two functions as implementation and reference."""
+    from harness.execution.executor import Executor
     from harness.execution.functions import FunctionAdapter
 
     contracts = load_catalogue().contracts
-    doors = [Door("it", {"gelu": FunctionAdapter(f)}, contracts, trusted=True) for f in (theirs, ours)]
+    executors = [Executor("it", {"gelu": FunctionAdapter(f)}, contracts, trusted=True) for f in (theirs, ours)]
     options = {"seconds": 1e9, "axes": False, **options}
-    return measure(contracts["gelu"], replace(workload, peers={}), *doors, **options).benchmark
+    return measure(contracts["gelu"], replace(workload, peers={}), *executors, **options).benchmark
 
 
 def test_thrice_the_work_is_thrice_as_much(counted: list[float]) -> None:

@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     contracts = {
         name: replace(c, workloads=tuple(small(name, w, axes=True) for w in c.workloads)) for name, c in known.contracts.items()
     }
-    smaller = Catalogue(contracts, known.claims, known.bugs)
+    smaller = Catalogue(contracts, known.claims, known.mistakes)
     for module in ("harness.judging.inspection.load_catalogue", "harness.commands.bench.load_catalogue"):
         monkeypatch.setattr(module, lambda: smaller)
     monkeypatch.setattr(bench, "rates", lambda *_: Rates(1e9, 1e9))

@@ -12,7 +12,7 @@ import pytest
 from harness.cli import main
 from harness.commands._skeleton import STYLES
 from harness.core.record import HOLDS, MISSING
-from harness.judging.inspection import inspect_subject, load_catalogue
+from harness.judging.inspection import inspect_implementation, load_catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
 STUB = "    raise NotImplementedError"
@@ -43,8 +43,8 @@ def test_every_style_is_all_to_do(style: str, folder: Path, capsys: pytest.Captu
     """It imports, every component is found, none is begun, and each says that it is to do."""
     assert main(["init", f"begin_{style}", "--style", style]) == 0
     assert f"pytest --impl=begin_{style}" in capsys.readouterr().out
-    inspection = inspect_subject(str(folder / f"begin_{style}.py"), cases=3)
-    assert set(inspection.subject.components) == set(load_catalogue().contracts) and inspection.begun == ()
+    inspection = inspect_implementation(str(folder / f"begin_{style}.py"), cases=3)
+    assert set(inspection.implementation.components) == set(load_catalogue().contracts) and inspection.begun == ()
     for name in inspection.catalogue.contracts:
         assert inspection.judge(name, inspection.catalogue.claims_of(name)[0]).status == MISSING, name
 
@@ -81,7 +81,7 @@ def test_modules_and_backward_functions_are_found_where_they_are_written(folder:
 
 
 def holds(file: str, component: str, claim: str) -> str:
-    inspection = inspect_subject(f"./{file}", cases=5)
+    inspection = inspect_implementation(f"./{file}", cases=5)
     (found,) = (c for c in inspection.catalogue.claims_of(component) if c.name == claim)
     return inspection.judge(component, found).status
 

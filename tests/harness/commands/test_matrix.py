@@ -18,11 +18,11 @@ def test_every_row_says_what_catches_it_and_the_sum_stands_last(tmp_path, capsys
     assert main(["matrix", "gelu", "--cases", "10", "--json", str(file)]) == 0
     told = capsys.readouterr().out.splitlines()
     rows = json.loads(file.read_text())
-    bugs = KNOWN.bugs["gelu"]
-    assert [row["name"] for row in rows] == [bug.full_name for bug in bugs]
+    mistakes = KNOWN.mistakes["gelu"]
+    assert [row["name"] for row in rows] == [mistake.full_name for mistake in mistakes]
     assert all(row["caught_by"] and row["named"] and 0 < row["drawn"] < 200 for row in rows)
-    assert len(told) == len(bugs) + 1 and all(f" {bug.full_name} " in line for bug, line in zip(bugs, told, strict=False))
-    assert told[-1].startswith(f"{len(bugs)} known mistakes of 1 components: {len(bugs)} caught, {len(bugs)} named (100.0 %)")
+    assert len(told) == len(mistakes) + 1 and all(f" {mistake.full_name} " in line for mistake, line in zip(mistakes, told, strict=False))
+    assert told[-1].startswith(f"{len(mistakes)} known mistakes of 1 components: {len(mistakes)} caught, {len(mistakes)} named (100.0 %)")
     assert main(["matrix", "gelu", "--cases", "10", "--first", "--jobs", "2", "--json", str(file)]) == 0
     quick = json.loads(file.read_text())
     assert [row["name"] for row in quick] == [row["name"] for row in rows]
@@ -50,8 +50,8 @@ def test_what_is_missed_not_named_or_seen_too_late_is_a_failure(monkeypatch, cap
 
 def test_a_mistake_with_a_reason_not_to_be_named_says_it(monkeypatch) -> None:
     """The row carries the reason of the record."""
-    bug = replace(KNOWN.bugs["gelu"][0], unnamed_because="it is a test")
-    row = matrix.try_bug(KNOWN, bug, cases=6, every_claim=False)
+    mistake = replace(KNOWN.mistakes["gelu"][0], unnamed_because="it is a test")
+    row = matrix.try_bug(KNOWN, mistake, cases=6, every_claim=False)
     assert row["unnamed_because"] == "it is a test" and row["caught_by"]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.commands.watch import Watch
-from harness.core.record import Record, Verdict
+from harness.core.record import RunRecord, Verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 ORDER = ("gelu", "layer_norm", "mlp")
@@ -29,7 +29,7 @@ class Judge:
         self.wrong: set[str] = set()
         self.broken = False
 
-    def __call__(self, impl: str, components: list[str] | None) -> tuple[int, Record | None, str]:
+    def __call__(self, impl: str, components: list[str] | None) -> tuple[int, RunRecord | None, str]:
         self.asked.append(components)
         if self.broken:
             return 4, None, "NameError: name 'tprch' is not defined"
@@ -37,9 +37,9 @@ class Judge:
             Verdict(n, "agrees", "it is right", "violated" if n in self.wrong else "holds", message="it is not", cases=3, violated=3)
             for n in (components or ORDER)
         ]  # fmt: skip
-        record = Record(
+        record = RunRecord(
             impl=impl, seed=0, planned=dict.fromkeys(components or ORDER, 1), order=ORDER, parts={"mlp": ("gelu",)},
-            meanings={}, verdicts=verdicts, cards={},
+            meanings={}, verdicts=verdicts, summaries={},
         )  # fmt: skip
         return int(bool(self.wrong)), record, ""
 

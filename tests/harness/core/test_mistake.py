@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.core.mistake import Bug, Edit, EditDoesNotFit, applied, fits
+from harness.core.mistake import Edit, EditDoesNotFit, KnownMistake, applied, fits
 
 
 def part(x, times=2):
@@ -36,10 +36,10 @@ def test_defaults_and_state_are_put_back() -> None:
 
 def test_a_whole_function_can_stand_in() -> None:
     """instead= replaces the body, and its source is the diff."""
-    bug = Bug("negative", "You negate it.", part, instead=other_part)
-    with applied(bug.edits):
+    mistake = KnownMistake("negative", "You negate it.", part, instead=other_part)
+    with applied(mistake.edits):
         assert whole(5) == -4
-    assert "+        return -x" in bug.diff()
+    assert "+        return -x" in mistake.diff()
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from harness.core.registry import EmptySeat, scan
+from harness.core.registry import RegistryError, scan
 
 
 def test_files_are_found_and_helpers_are_not(tmp_path, monkeypatch) -> None:
@@ -20,6 +20,6 @@ def test_files_are_found_and_helpers_are_not(tmp_path, monkeypatch) -> None:
     assert scan(package, "SEAT", int) == {"one": 1}
     (folder / "two.py").write_text("SEAT = 'wrong'\n")
     importlib.invalidate_caches()
-    with pytest.raises(EmptySeat, match=r"two\.py must define SEAT"):
+    with pytest.raises(RegistryError, match=r"two\.py must define SEAT"):
         scan(package, "SEAT", int)
     del sys.modules["seats"]

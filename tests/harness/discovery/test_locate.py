@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import ImportFailed, WrongUse
+from harness.core.errors import ImportFailed, UsageError
 from harness.discovery.locate import load, locate
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,7 +27,7 @@ def here(tmp_path, monkeypatch):
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         load(locate(text))
     return str(caught.value)
 
@@ -211,10 +211,10 @@ def test_a_module_that_skips_itself_is_refused(here):
 def test_locating_loads_nothing_heavy(here):
     """A wrong name is refused in the time that Python takes to start, not in the time that torch takes to load."""
     code = (
-        "import sys; from harness.discovery.locate import locate; from harness.core.errors import WrongUse\n"
+        "import sys; from harness.discovery.locate import locate; from harness.core.errors import UsageError\n"
         "import harness.discovery.implements\n"
         "try: locate('nosuchmodule')\n"
-        "except WrongUse: print('torch' in sys.modules or 'numpy' in sys.modules)"
+        "except UsageError: print('torch' in sys.modules or 'numpy' in sys.modules)"
     )
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=False

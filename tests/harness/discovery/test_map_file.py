@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.discovery import map_file
 from harness.discovery.search import discover
 from harness.judging.inspection import load_catalogue
@@ -79,7 +79,7 @@ def test_names_that_tell_nothing_are_said_once(tmp_path: Path) -> None:
     """A class of any name, with parameters of any names."""
     path = tmp_path / "odd.py"
     path.write_text(ODD, encoding="utf-8")
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         discover(str(path), KNOWN)
     (tmp_path / map_file.FILE).write_text(
         '["odd.py".layer_norm]\nclass = "Mixer"\nnames = {weight = "omega", bias = "alpha"}\n', encoding="utf-8"
@@ -109,6 +109,6 @@ def test_what_is_skipped_is_to_do(model: Path) -> None:
 def test_what_cannot_be_meant_is_refused_with_the_nearest(model: Path, text: str, said: str) -> None:
     """Each names the file and what to write instead."""
     (model.parent / map_file.FILE).write_text(text, encoding="utf-8")
-    with pytest.raises(WrongUse, match=map_file.FILE.replace(".", r"\.")) as refused:
+    with pytest.raises(UsageError, match=map_file.FILE.replace(".", r"\.")) as refused:
         discover(str(model), KNOWN)
     assert said in str(refused.value)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.core.implementation import Request
 from harness.discovery.search import discover
-from harness.execution.executor import Door
-from harness.judging.inspection import load_catalogue, reference_door
+from harness.execution.executor import Executor
+from harness.judging.inspection import load_catalogue, reference_executor
 from harness.modules.adapter import telling_cases
 from harness.strategies.sampling import draw
 
@@ -34,11 +34,11 @@ def edited(tmp_path: Path, style: str, *pairs: tuple[str, str]):
     return found(tmp_path, text)
 
 
-def agrees(subject, component: str) -> bool:
+def agrees(implementation, component: str) -> bool:
     """Whether it gives the reference's output on every drawn case that it takes."""
-    door, reference, compared = Door("theirs", subject.adapters, KNOWN), reference_door(KNOWN), 0
+    executor, reference, compared = Executor("theirs", implementation.adapters, KNOWN), reference_executor(KNOWN), 0
     for case in draw(KNOWN[component].cases(), 3, 12):
-        theirs, ours = door.play(Request(component, case)), reference.play(Request(component, case))
+        theirs, ours = executor.run(Request(component, case)), reference.run(Request(component, case))
         if theirs.crash is not None and theirs.crash.kind == "not offered":
             continue
         assert theirs.crash is None, theirs.crash
@@ -52,11 +52,11 @@ def agrees(subject, component: str) -> bool:
 @pytest.mark.parametrize("style", ["nano", "mini", "book", "lens", "lecture", "encoder", "lit"])
 def test_every_part_is_found_or_said_to_be_inside(style):
     """With the class, or the line that makes it, as the place of its source."""
-    subject = discover(str(STYLES / f"{style}.py"), KNOWN)
-    door = Door("theirs", subject.adapters, KNOWN)
+    implementation = discover(str(STYLES / f"{style}.py"), KNOWN)
+    executor = Executor("theirs", implementation.adapters, KNOWN)
     lines = (STYLES / f"{style}.py").read_text(encoding="utf-8").splitlines()
     for name in PARTS:
-        offer = door.offers(name)
+        offer = executor.offers(name)
         assert offer is not None
         if offer.where.endswith(f"{style}.py"):
             line = lines[offer.line - 1]
@@ -65,64 +65,64 @@ def test_every_part_is_found_or_said_to_be_inside(style):
 
 def test_a_part_that_the_model_hands_a_mask_is_called_by_the_model():
     """Its block gets our x and the model's own mask, whatever that looks like."""
-    subject = discover(str(STYLES / "lit.py"), KNOWN)
-    assert "called as it calls it" in " ".join(subject.adapters["attention"].notes)
-    assert agrees(subject, "attention") and agrees(subject, "block")
+    implementation = discover(str(STYLES / "lit.py"), KNOWN)
+    assert "called as it calls it" in " ".join(implementation.adapters["attention"].notes)
+    assert agrees(implementation, "attention") and agrees(implementation, "block")
 
 
 def test_a_wrong_mask_of_the_model_is_not_made_right(tmp_path):
-    subject = edited(tmp_path, "lit", (".tril()", ".tril(1)"))
-    assert not agrees(subject, "attention")
+    implementation = edited(tmp_path, "lit", (".tril()", ".tril(1)"))
+    assert not agrees(implementation, "attention")
 
 
 def test_time_before_batch_is_seen_and_turned(tmp_path):
     """A model that hands its blocks [time, batch, width]."""
-    subject = edited(
+    implementation = edited(
         tmp_path, "nano",
         ("            x = block(x)\n        x = self.transformer.ln_f(x)",
          "            x = block(x.transpose(0, 1)).transpose(0, 1)\n        x = self.transformer.ln_f(x)"),
         ("B, T, C = x.size()", "x = x.transpose(0, 1)\n        B, T, C = x.size()"),
         ("return self.resid_dropout(self.c_proj(y))", "return self.resid_dropout(self.c_proj(y)).transpose(0, 1)"),
     )  # fmt: skip
-    assert "time before batch" in " ".join(subject.adapters["block"].notes)
-    assert agrees(subject, "block") and agrees(subject, "attention") and agrees(subject, "gpt2")
+    assert "time before batch" in " ".join(implementation.adapters["block"].notes)
+    assert agrees(implementation, "block") and agrees(implementation, "attention") and agrees(implementation, "gpt2")
 
 
 def test_a_transposed_square_weight_is_not_mapped_away(tmp_path):
-    """Shapes say nothing of it, names do, and what it computes plays no part."""
-    subject = edited(
+    """Shapes say nothing of it, names do, and what it computes runs no part."""
+    implementation = edited(
         tmp_path, "book", ("self.out_proj(context_vec)", "context_vec @ self.out_proj.weight + self.out_proj.bias")
     )
-    assert not agrees(subject, "attention")
-    rows = subject.adapters["attention"].rows()
+    assert not agrees(implementation, "attention")
+    rows = implementation.adapters["attention"].rows()
     assert next(r for r in rows if r.canonical == "out_weight").layout == "[out, in]"
 
 
 def test_swapped_names_are_a_finding_too(tmp_path):
-    subject = edited(
+    implementation = edited(
         tmp_path,
         "book",
         ("keys = self.W_key(x)", "keys = self.W_query(x)"),
         ("queries = self.W_query(x)", "queries = self.W_key(x)"),
     )
     case = telling_cases(KNOWN["attention"])[0]
-    assert Door("theirs", subject.adapters, KNOWN).play(Request("attention", case)).crash is None
-    assert not agrees(subject, "attention")
+    assert Executor("theirs", implementation.adapters, KNOWN).run(Request("attention", case)).crash is None
+    assert not agrees(implementation, "attention")
 
 
 def test_a_norm_that_is_missing_altogether_is_judged_as_missing(tmp_path):
     """There is no tensor to give it; everything else fits."""
-    subject = edited(
+    implementation = edited(
         tmp_path, "nano", ("                ln_f=LayerNorm(config.n_embd, bias=config.bias),\n", ""),
         ("x = self.transformer.ln_f(x)", "pass"),
     )  # fmt: skip
-    assert "it has no weights.final_norm_weight" in " ".join(subject.adapters["gpt2"].notes)
-    assert not agrees(subject, "gpt2") and agrees(subject, "block")
+    assert "it has no weights.final_norm_weight" in " ".join(implementation.adapters["gpt2"].notes)
+    assert not agrees(implementation, "gpt2") and agrees(implementation, "block")
 
 
 def test_classes_that_are_no_gpt2_are_told_and_not_judged(tmp_path):
     """A recurrent network named like a model."""
-    with pytest.raises(WrongUse, match="looks like gpt2, but its parameters do not fit"):
+    with pytest.raises(UsageError, match="looks like gpt2, but its parameters do not fit"):
         found(tmp_path, "from torch import nn\nclass LanguageModel(nn.Module):\n"
                         "    def __init__(self, vocab_size, d_model):\n        super().__init__()\n"
                         "        self.embedding = nn.Embedding(vocab_size, d_model)\n"
@@ -146,9 +146,9 @@ def test_one_class_is_taken_with_its_parts(tmp_path):
 def test_parts_alone_are_built_by_their_own_constructors(tmp_path):
     """No whole model in the file."""
     text = (STYLES / "nano.py").read_text(encoding="utf-8")
-    subject = found(tmp_path, text[: text.index("class GPT(nn.Module)")])
-    assert set(subject.adapters) >= {"layer_norm", "attention", "mlp", "block"} and "gpt2" not in subject.adapters
-    assert all(agrees(subject, name) for name in ("attention", "mlp", "block"))
+    implementation = found(tmp_path, text[: text.index("class GPT(nn.Module)")])
+    assert set(implementation.adapters) >= {"layer_norm", "attention", "mlp", "block"} and "gpt2" not in implementation.adapters
+    assert all(agrees(implementation, name) for name in ("attention", "mlp", "block"))
 
 
 def test_a_function_of_a_components_name_goes_before_a_class(tmp_path):
@@ -195,16 +195,16 @@ class Net(nn.Module):
 """
 
 
-def layout_of(subject) -> dict[str, tuple[str, str]]:
-    return {row.canonical: (row.theirs, row.confidence) for row in subject.adapters["attention"].rows()}
+def layout_of(implementation) -> dict[str, tuple[str, str]]:
+    return {row.canonical: (row.theirs, row.confidence) for row in implementation.adapters["attention"].rows()}
 
 
 def test_names_that_tell_nothing_are_matched_by_shape_and_order(tmp_path):
     """Wide and tall matrices by shape; q, k, v, out and the norms by the order in which they are made."""
-    subject = found(tmp_path, NAMELESS)
-    rows = layout_of(subject)
+    implementation = found(tmp_path, NAMELESS)
+    rows = layout_of(implementation)
     assert [rows[f"qkv_weight ({n})"][0] for n in ("query", "key", "value")] == ["l1.weight", "l2.weight", "l3.weight"]
-    assert rows["out_weight"][0] == "l4.weight" and all(agrees(subject, n) for n in ("attention", "block", "gpt2"))
+    assert rows["out_weight"][0] == "l4.weight" and all(agrees(implementation, n) for n in ("attention", "block", "gpt2"))
 
 
 def test_another_order_is_settled_by_what_it_computes(tmp_path):
@@ -212,10 +212,10 @@ def test_another_order_is_settled_by_what_it_computes(tmp_path):
     text = NAMELESS.replace("(self.l1, self.l2, self.l3)", "(self.l2, self.l4, self.l1)").replace(
         "self.l4(y", "self.l3(y"
     )
-    subject = found(tmp_path, text)
-    rows = layout_of(subject)
+    implementation = found(tmp_path, text)
+    rows = layout_of(implementation)
     assert [rows[f"qkv_weight ({n})"][0] for n in ("query", "key", "value")] == ["l2.weight", "l4.weight", "l1.weight"]
-    assert rows["out_weight"] == ("l3.weight", "sure") and agrees(subject, "gpt2")
+    assert rows["out_weight"] == ("l3.weight", "sure") and agrees(implementation, "gpt2")
 
 
 @pytest.mark.parametrize(
@@ -229,9 +229,9 @@ def test_another_order_is_settled_by_what_it_computes(tmp_path):
 def test_a_wrong_model_keeps_its_order_and_stays_wrong(tmp_path, right, wrong):
     """None of the mappings gives the reference, so none is chosen for it."""
     assert right in NAMELESS
-    subject = found(tmp_path, NAMELESS.replace(right, wrong))
-    assert layout_of(subject)["out_weight"] == ("l4.weight", "guessed")
-    assert not agrees(subject, "gpt2")
+    implementation = found(tmp_path, NAMELESS.replace(right, wrong))
+    assert layout_of(implementation)["out_weight"] == ("l4.weight", "guessed")
+    assert not agrees(implementation, "gpt2")
 
 
 def test_dropout_that_is_no_argument_is_off(tmp_path):
@@ -242,7 +242,7 @@ def test_dropout_that_is_no_argument_is_off(tmp_path):
     kept = text.replace("self.l3, self.l4 =", "self.drop = nn.Dropout(0.5)\n        self.l3, self.l4 =").replace(
         "nn.Dropout(0.5)(self.l4", "self.drop(self.l4"
     )
-    subject = found(tmp_path, kept)
-    door, case = Door("theirs", subject.adapters, KNOWN), draw(KNOWN["attention"].cases(), 3, 1)[0]
-    one, other = (door.play(Request("attention", case, mode=mode)) for mode in ("train", "eval"))
+    implementation = found(tmp_path, kept)
+    executor, case = Executor("theirs", implementation.adapters, KNOWN), draw(KNOWN["attention"].cases(), 3, 1)[0]
+    one, other = (executor.run(Request("attention", case, mode=mode)) for mode in ("train", "eval"))
     assert torch.equal(one.value, other.value)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.discovery.search import discover
 
 
@@ -55,7 +55,7 @@ def find(here):
 
 
 def refusal(find, *args) -> str:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         find(*args)
     return str(caught.value)
 
@@ -268,7 +268,7 @@ def test_a_package_whose_files_hold_module_classes_is_told_which(here):
     (here / "llm").mkdir()
     (here / "llm" / "__init__.py").write_text("")
     (here / "llm" / "model.py").write_text("raise SystemExit\nclass GPT(nn.Module): ...\nclass Other: ...\n")
-    with pytest.raises(WrongUse, match=r"model.py has the module classes GPT: --impl=llm.model"):
+    with pytest.raises(UsageError, match=r"model.py has the module classes GPT: --impl=llm.model"):
         discover("llm", CONTRACTS)
 
 
@@ -277,7 +277,7 @@ def test_a_package_that_keeps_components_in_unimported_files_is_told_so(here):
     (here / "shelf").mkdir()
     (here / "shelf" / "__init__.py").write_text("")
     (here / "shelf" / "double.py").write_text("def double(x): return x\n")
-    with pytest.raises(WrongUse, match=r"double\.py; import"):
+    with pytest.raises(UsageError, match=r"double\.py; import"):
         discover("shelf", CONTRACTS)
 
 

@@ -1,4 +1,4 @@
-"""A door that remembers answers from memory, and asks again where repeatability is judged."""
+"""An executor that remembers answers from memory, and asks again where repeatability is judged."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 
 from harness.core.case import Case
 from harness.core.implementation import Answer, Offer, Request
-from harness.execution.caching import Remembering
+from harness.execution.caching import CachingImplementation
 
 
 class Counting:
-    """A subject that counts how often it was asked."""
+    """An implementation that counts how often it was asked."""
 
     name = "counting"
     components = ("a", "b")
@@ -19,7 +19,7 @@ class Counting:
     def offers(self, component):
         return Offer(component)
 
-    def play(self, request):
+    def run(self, request):
         self.asked += 1
         return Answer((self.asked,))
 
@@ -30,13 +30,13 @@ def case(*numbers: float) -> Case:
 
 def test_the_same_request_is_asked_once():
     """Equal content is the same request, whatever object it is."""
-    subject = Remembering(Counting())
-    assert subject.play(Request("a", case(1.0))).value == subject.play(Request("a", case(1.0))).value == 1
+    implementation = CachingImplementation(Counting())
+    assert implementation.run(Request("a", case(1.0))).value == implementation.run(Request("a", case(1.0))).value == 1
 
 
 def test_another_request_is_asked_anew():
     """Another component, case, cotangent, mode or context."""
-    subject = Remembering(Counting())
+    implementation = CachingImplementation(Counting())
     requests = [
         Request("a", case(1.0)),
         Request("b", case(1.0)),
@@ -45,10 +45,10 @@ def test_another_request_is_asked_anew():
         Request("a", case(1.0), mode="train"),
         Request("a", case(1.0), context="deepcopied"),
     ]
-    assert [subject.play(request).value for request in requests] == [1, 2, 3, 4, 5, 6]
+    assert [implementation.run(request).value for request in requests] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_fresh_request_is_always_asked():
     """Where repeatability and state are judged, memory would hide them."""
-    subject = Remembering(Counting())
-    assert [subject.play(Request("a", case(1.0), fresh=True)).value for _ in range(2)] == [1, 2]
+    implementation = CachingImplementation(Counting())
+    assert [implementation.run(Request("a", case(1.0), fresh=True)).value for _ in range(2)] == [1, 2]

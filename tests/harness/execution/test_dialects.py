@@ -10,10 +10,10 @@ from harness.core.case import Case
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from harness.core.implementation import Request
-from harness.execution.dialects import spoken
-from harness.execution.executor import Door
+from harness.execution.dialects import dialect_of
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
-from harness.judging.inspection import inspect_subject
+from harness.judging.inspection import inspect_implementation
 from harness.strategies.tensors import tensors
 
 
@@ -42,46 +42,46 @@ def contract(*dialects: Dialect) -> Contract:
 X, GAIN = torch.arange(6.0, dtype=torch.float64).reshape(2, 3), torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
 
 
-def played(function, one: Dialect, power: int = 1, gradients: int | None = None):
+def run(function, one: Dialect, power: int = 1, gradients: int | None = None):
     whole = contract(one)
-    adapter = spoken(whole, {"run_scale": function}.get)
+    adapter = dialect_of(whole, {"run_scale": function}.get)
     assert adapter is not None
     case = Case.of({"x": X, "weight": GAIN, "power": power})
-    return Door("theirs", {"scale": adapter}, {"scale": whole}).play(Request("scale", case, gradients=gradients))
+    return Executor("theirs", {"scale": adapter}, {"scale": whole}).run(Request("scale", case, gradients=gradients))
 
 
 def test_it_is_recognised_by_its_arguments_alone():
     """Another function of that name, or one that has arguments of ours beside, is not it."""
     whole = contract(dialect())
-    assert spoken(whole, {"run_scale": lambda gain, inputs: inputs}.get) is not None
-    assert spoken(whole, {"run_scale": lambda gain, inputs, extra=1: inputs}.get) is not None
-    assert spoken(whole, {"run_scale": lambda a, b: a}.get) is None
-    assert spoken(whole, {"run_scale": lambda gain, inputs, power: inputs}.get) is None
-    assert spoken(whole, {"run_scale": 3}.get) is None and spoken(whole, {}.get) is None
+    assert dialect_of(whole, {"run_scale": lambda gain, inputs: inputs}.get) is not None
+    assert dialect_of(whole, {"run_scale": lambda gain, inputs, extra=1: inputs}.get) is not None
+    assert dialect_of(whole, {"run_scale": lambda a, b: a}.get) is None
+    assert dialect_of(whole, {"run_scale": lambda gain, inputs, power: inputs}.get) is None
+    assert dialect_of(whole, {"run_scale": 3}.get) is None and dialect_of(whole, {}.get) is None
 
 
 def test_a_class_may_be_spoken_too_unless_it_is_the_contract_s_own_form():
     """Where the dialect makes something of it; ``lacks`` tells the contract's own form apart."""
 
-    class Theirs:
+    class FoundParameter:
         def __init__(self, gain, power=1): ...
 
-    class Ours(Theirs):
+    class Ours(FoundParameter):
         def __init__(self, gain, weight): ...
 
     made = Dialect("a course", "Scale", ("gain",), lambda a: a, made=lambda cls: cls, lacks=("weight",))
-    assert spoken(contract(made), {"Scale": Theirs}.get) is not None
-    assert spoken(contract(made), {"Scale": Ours}.get) is None
-    assert spoken(contract(dialect()), {"run_scale": Theirs}.get) is None
+    assert dialect_of(contract(made), {"Scale": FoundParameter}.get) is not None
+    assert dialect_of(contract(made), {"Scale": Ours}.get) is None
+    assert dialect_of(contract(dialect()), {"run_scale": FoundParameter}.get) is None
 
 
 def test_it_is_called_with_its_own_arguments():
-    assert torch.equal(played(lambda gain, inputs: inputs * gain, dialect()).value, X * GAIN)
+    assert torch.equal(run(lambda gain, inputs: inputs * gain, dialect()).value, X * GAIN)
 
 
 def test_a_setting_it_has_no_place_for_is_not_offered():
     """The default is what it does anyway."""
-    crash = played(lambda gain, inputs: inputs * gain, dialect(), power=2).crash
+    crash = run(lambda gain, inputs: inputs * gain, dialect(), power=2).crash
     assert crash is not None and crash.kind == "not offered" and "power" in crash.message
 
 
@@ -94,7 +94,7 @@ def test_one_sequence_at_a_time(kind):
         shapes.append(tuple(inputs.shape))
         return inputs * gain if kind == "torch" else numpy.asarray(inputs) * numpy.asarray(gain)
 
-    value = played(run_scale, dialect(one_by_one=("x",))).value
+    value = run(run_scale, dialect(one_by_one=("x",))).value
     assert shapes == [(3,), (3,)]
     assert torch.equal(torch.as_tensor(value), X * GAIN)
 
@@ -106,9 +106,9 @@ def test_weights_that_are_copied_into_a_module_promise_no_gradient():
         layer = torch.nn.Parameter(gain.detach().clone())
         return inputs * layer
 
-    crash = played(copies, dialect(), gradients=1).crash
+    crash = run(copies, dialect(), gradients=1).crash
     assert crash is not None and crash.kind == "not offered" and "copies" in crash.message
-    assert torch.is_tensor(played(lambda gain, inputs: inputs * gain, dialect(), gradients=1).gradients["weight"])
+    assert torch.is_tensor(run(lambda gain, inputs: inputs * gain, dialect(), gradients=1).gradients["weight"])
 
 
 def test_building_modules_disturbs_nothing():
@@ -116,7 +116,7 @@ def test_building_modules_disturbs_nothing():
         torch.randn(3)
         return inputs * gain
 
-    assert played(builds, dialect()).effects == ()
+    assert run(builds, dialect()).effects == ()
 
 
 def test_a_dialect_may_decline_a_case():
@@ -124,7 +124,7 @@ def test_a_dialect_may_decline_a_case():
         raise NotOffered("not this one")
 
     refusing = Dialect("a course", "run_scale", ("gain", "inputs"), only_small)
-    crash = played(lambda gain, inputs: inputs, refusing).crash
+    crash = run(lambda gain, inputs: inputs, refusing).crash
     assert crash is not None and crash.kind == "not offered"
 
 
@@ -138,7 +138,7 @@ def test_a_function_that_writes_into_what_it_is_given():
         "a course", "run_scale", ("gain", "inputs"),
         lambda a: {"gain": a["weight"], "inputs": a["x"].clone()}, written=lambda given, value: given["inputs"],
     )  # fmt: skip
-    answer = played(run_scale, kept)
+    answer = run(run_scale, kept)
     assert torch.equal(answer.value, X * GAIN) and answer.effects == ()
 
 
@@ -183,7 +183,7 @@ def judged_as(component: str, text: str, tmp_path) -> list[str]:
     """The mistakes named in a file that offers one component."""
     file = tmp_path / "mine.py"
     file.write_text(text)
-    judged = inspect_subject(str(file), cases=12)
+    judged = inspect_implementation(str(file), cases=12)
     found = []
     for claim in judged.catalogue.claims_of(component):
         verdict, evidence = judged.bench.judge(judged.catalogue.contracts[component], claim, shrink=False)
@@ -239,6 +239,6 @@ def test_a_class_of_the_components_own_name_speaks_no_dialect(tmp_path, monkeypa
     from harness.judging.inspection import load_catalogue
 
     monkeypatch.chdir(tmp_path)  # in the project's own folder a second reference_model would stand beside an installed one
-    adapters = inspect_subject("reference_model").subject.adapters
-    spoken = [n for n, c in load_catalogue().contracts.items() if not c.is_function and type(adapters[n]) is not ClassAdapter]
-    assert not spoken
+    adapters = inspect_implementation("reference_model").implementation.adapters
+    dialect_of = [n for n, c in load_catalogue().contracts.items() if not c.is_function and type(adapters[n]) is not ClassAdapter]
+    assert not dialect_of

@@ -1,4 +1,4 @@
-"""The door: what goes in is a copy, what comes out is checked, and whatever their code does becomes an answer."""
+"""The executor: what goes in is a copy, what comes out is checked, and whatever their code does becomes an answer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.implementation import Request, Told
-from harness.execution.executor import Door
+from harness.core.implementation import MeasuredOutput, Request
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter, FunctionAdapter
 
 X = Argument("x", "float[n]")
@@ -39,17 +39,17 @@ CASE = Case.of(
 )
 
 
-def play(function, case: Case = CASE, middleware=None, time_limit: float = 60.0, **options):
-    door = Door(
+def run(function, case: Case = CASE, middleware=None, time_limit: float = 60.0, **options):
+    executor = Executor(
         "theirs", {"double": FunctionAdapter(function)}, CONTRACTS, middleware=middleware, time_limit=time_limit
     )
-    return door.play(Request("double", case, **options))
+    return executor.run(Request("double", case, **options))
 
 
 def script(built, *calls: tuple[str, dict], **options):
-    door = Door("theirs", {"counter": ClassAdapter(built)}, CONTRACTS)
+    executor = Executor("theirs", {"counter": ClassAdapter(built)}, CONTRACTS)
     case = Case((Call("build", {"start": 1}), *(Call(method, arguments) for method, arguments in calls)))
-    return door.play(Request("counter", case, **options))
+    return executor.run(Request("counter", case, **options))
 
 
 # answers -------------------------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def script(built, *calls: tuple[str, dict], **options):
 
 def test_what_comes_back_is_the_output():
     """One per call."""
-    assert torch.equal(play(lambda x, scale: x * scale).value, torch.tensor([3.0, 8.0], dtype=torch.float64))
+    assert torch.equal(run(lambda x, scale: x * scale).value, torch.tensor([3.0, 8.0], dtype=torch.float64))
 
 
 def test_arguments_are_copies():
@@ -67,20 +67,20 @@ def test_arguments_are_copies():
         x.add_(1)
         return x * scale
 
-    answer = play(careless)
+    answer = run(careless)
     assert CASE.arguments["x"].tolist() == [1.0, 2.0] and answer.effects == ("x was changed in place",)
 
 
 def test_gradients_arrive_by_name():
     """For a random cotangent, which is not the sum."""
-    gradients = play(lambda x, scale: x * scale, gradients=3).gradients
+    gradients = run(lambda x, scale: x * scale, gradients=3).gradients
     ratio = gradients["x"] / CASE.arguments["scale"]
     assert torch.allclose(gradients["scale"] / CASE.arguments["x"], ratio) and ratio[0] != ratio[1]
 
 
 def test_a_gradient_that_does_not_arrive_is_none():
     """Not zero: that would be a claim about numbers."""
-    assert play(lambda x, scale: x.detach() * scale, gradients=3).gradients["x"] is None
+    assert run(lambda x, scale: x.detach() * scale, gradients=3).gradients["x"] is None
 
 
 def test_a_change_in_place_is_seen_with_gradients_too():
@@ -90,13 +90,13 @@ def test_a_change_in_place_is_seen_with_gradients_too():
         x.mul_(2)
         return x * scale
 
-    answer = play(careless, gradients=3)
+    answer = run(careless, gradients=3)
     assert answer.crash is None and "x was changed in place" in answer.effects
 
 
 def test_facts_are_kept_apart_from_the_output():
-    """Whatever a player or a middleware tells of the object."""
-    answer = play(lambda x, scale: x, middleware=lambda call, *_: Told(call({**CASE.arguments}), {"parameters": 2.0}))
+    """Whatever a session or a middleware tells of the object."""
+    answer = run(lambda x, scale: x, middleware=lambda call, *_: MeasuredOutput(call({**CASE.arguments}), {"parameters": 2.0}))
     assert answer.facts == {"parameters": 2.0} and torch.is_tensor(answer.value)
 
 
@@ -112,19 +112,19 @@ def raises(error):
 
 def test_what_their_code_raises_is_a_crash_with_their_frames():
     """Not an exception of ours."""
-    crash = play(raises(ValueError("no"))).crash
+    crash = run(raises(ValueError("no"))).crash
     assert (crash.kind, crash.error, crash.message) == ("raised", "ValueError", "no")
     assert len(crash.frames) == 1 and "in broken" in crash.frames[0]
 
 
 def test_not_implemented_is_to_do():
     """Their own word for it."""
-    assert play(raises(NotImplementedError())).crash.kind == "to do"
+    assert run(raises(NotImplementedError())).crash.kind == "to do"
 
 
 def test_an_exit_is_a_crash():
     """It does not end the run."""
-    assert play(raises(SystemExit(1))).crash.error == "SystemExit"
+    assert run(raises(SystemExit(1))).crash.error == "SystemExit"
 
 
 def test_a_skip_or_a_panic_of_theirs_is_a_crash():
@@ -133,14 +133,14 @@ def test_a_skip_or_a_panic_of_theirs_is_a_crash():
     class Panic(BaseException):
         pass
 
-    assert play(raises(Panic("no entry found for key"))).crash.message == "no entry found for key"
-    assert play(raises(pytest.skip.Exception("not today"))).crash.kind == "raised"
+    assert run(raises(Panic("no entry found for key"))).crash.message == "no entry found for key"
+    assert run(raises(pytest.skip.Exception("not today"))).crash.kind == "raised"
 
 
 def test_an_interrupt_goes_through():
     """The person at the keyboard wants to stop."""
     with pytest.raises(KeyboardInterrupt):
-        play(raises(KeyboardInterrupt()))
+        run(raises(KeyboardInterrupt()))
 
 
 def test_an_error_in_backward_is_told_as_such():
@@ -155,7 +155,7 @@ def test_an_error_in_backward_is_told_as_such():
         def backward(ctx, gradient):
             raise RuntimeError("backwards")
 
-    crash = play(lambda x, scale: Broken.apply(x), gradients=3).crash
+    crash = run(lambda x, scale: Broken.apply(x), gradients=3).crash
     assert crash.phase == "backward" and "backwards" in crash.message
 
 
@@ -169,12 +169,12 @@ def test_an_endless_loop_is_stopped():
             except Exception:
                 continue
 
-    assert play(endless, time_limit=0.2).crash.kind == "timed out"
+    assert run(endless, time_limit=0.2).crash.kind == "timed out"
 
 
 def test_a_component_that_is_not_there_is_to_do():
     """Nothing was promised."""
-    assert Door("theirs", {}, CONTRACTS).play(Request("double", CASE)).crash.kind == "to do"
+    assert Executor("theirs", {}, CONTRACTS).run(Request("double", CASE)).crash.kind == "to do"
 
 
 # the world -----------------------------------------------------------------------------------------------------------
@@ -198,19 +198,19 @@ def test_a_change_of_global_state_is_told_and_undone(change, said):
         change()
         return x * scale
 
-    assert said in play(meddles).effects[0]
+    assert said in run(meddles).effects[0]
     assert (torch.get_default_dtype(), torch.is_grad_enabled()) == before[:2]
     assert torch.equal(torch.get_rng_state(), before[2]) and random.getstate() == before[3]
 
 
 def test_drawing_is_no_effect_in_training():
     """Dropout is allowed to draw there."""
-    assert play(lambda x, scale: x * torch.rand(2), mode="train").effects == ()
+    assert run(lambda x, scale: x * torch.rand(2), mode="train").effects == ()
 
 
 def test_every_play_starts_from_the_same_random_state():
     """So that what draws is repeatable, and a claim about it can be checked."""
-    drawn = [play(lambda x, scale: torch.rand(2)).value for _ in range(2)]
+    drawn = [run(lambda x, scale: torch.rand(2)).value for _ in range(2)]
     assert torch.equal(*drawn)
 
 
@@ -237,7 +237,7 @@ def test_every_script_builds_its_own():
 
 
 def test_a_list_or_dictionary_that_is_changed_is_told():
-    """Plain values in containers are arguments too; the next play gets them as they were."""
+    """Plain values in containers are arguments too; the next run gets them as they were."""
 
     class Emptied(Counter):
         def step(self, by):
@@ -246,8 +246,8 @@ def test_a_list_or_dictionary_that_is_changed_is_told():
             return total
 
     case = Case((Call("build", {"start": 1}), Call("step", {"by": [1, 2]})))
-    door = Door("theirs", {"counter": ClassAdapter(Emptied)}, CONTRACTS)
-    answers = [door.play(Request("counter", case)) for _ in range(2)]
+    executor = Executor("theirs", {"counter": ClassAdapter(Emptied)}, CONTRACTS)
+    answers = [executor.run(Request("counter", case)) for _ in range(2)]
     assert [answer.value for answer in answers] == [3, 3]
     assert answers[1].effects == ("by was changed in place by step()",)
 
@@ -282,8 +282,8 @@ def test_a_number_is_a_number_whatever_library_made_it(two):
     number = Contract("two", "", {"call": Signature((), "number")}, lambda: 2.0, lambda: st.nothing())
 
     def answer(value):
-        door = Door("theirs", {"two": FunctionAdapter(lambda: value)}, {"two": number})
-        return door.play(Request("two", Case.of({}))).value
+        executor = Executor("theirs", {"two": FunctionAdapter(lambda: value)}, {"two": number})
+        return executor.run(Request("two", Case.of({}))).value
 
     assert torch.equal(answer(two), torch.tensor(2.0, dtype=torch.float64)) and answer(two).dtype == torch.float64
     assert answer(True) is True and answer("2") == "2"

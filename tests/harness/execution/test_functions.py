@@ -10,7 +10,7 @@ import torch
 from harness.core.case import Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Signature
-from harness.execution.functions import Watched, invoke, untaken
+from harness.execution.functions import TrackedSettings, invoke, untaken
 
 SIGNATURE = Signature(
     (
@@ -66,14 +66,14 @@ def test_an_optional_argument_of_another_value_is_not_offered():
 
 
 def test_too_few_parameters_are_refused_with_both_signatures():
-    """Theirs and the contract's."""
+    """FoundParameter and the contract's."""
     with pytest.raises(TypeError, match=r"\(x\) cannot be called as the contract says.*\(x, weight, eps\)"):
         invoke(lambda x: x, SIGNATURE, {**GIVEN, "eps": 1e-5})
 
 
 def test_settings_know_what_was_read():
     """Attribute by attribute, or all at once."""
-    watched = Watched(Settings(width=3, norm_eps=1e-3))
+    watched = TrackedSettings(Settings(width=3, norm_eps=1e-3))
     assert watched.width == 3 and watched.read == {"width"}
     optional = (Argument("norm_eps", "number", "setting", optional=True, default=1e-5),)
     assert untaken(optional, watched.known(), watched.read) == ["norm_eps"]
@@ -83,7 +83,7 @@ def test_settings_know_what_was_read():
 
 def test_watched_settings_can_be_copied():
     """People deep-copy their configuration."""
-    assert copy.deepcopy(Watched(Settings(width=3))).width == 3
+    assert copy.deepcopy(TrackedSettings(Settings(width=3))).width == 3
 
 
 def test_a_missing_argument_in_the_middle_shifts_no_other():

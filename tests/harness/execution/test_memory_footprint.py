@@ -6,7 +6,7 @@ import torch
 from harness.core.case import Call, Case
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Request
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
 from harness.execution.memory_footprint import bytes_held
 
@@ -51,7 +51,7 @@ class Halver:
 def test_what_a_call_returned_is_weighed_beside_what_was_built() -> None:
     calls = {"build": Signature((), "it"), "call": Signature((Argument("x", "float[...]"),), "(half, scale)")}
     contract = Contract("halver", "", calls, Halver, lambda: None)
-    door = Door("it", {"halver": ClassAdapter(Halver)}, {"halver": contract})
+    executor = Executor("it", {"halver": ClassAdapter(Halver)}, {"halver": contract})
     case = Case((Call("build", {}), Call("call", {"x": torch.zeros(4)})))
-    assert door.play(Request("halver", case, weigh=True)).facts == {"bytes": 20, "bytes of call()": 8 + 12}
-    assert not door.play(Request("halver", case)).facts
+    assert executor.run(Request("halver", case, weigh=True)).facts == {"bytes": 20, "bytes of call()": 8 + 12}
+    assert not executor.run(Request("halver", case)).facts

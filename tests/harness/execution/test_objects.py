@@ -8,7 +8,7 @@ from harness.core.case import Call, Case
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Request
 from harness.core.serialize import from_json, to_json
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
 from harness.judging.judge import describe
 
@@ -50,9 +50,9 @@ SCRIPT = Case(
 
 def test_lines_of_a_script_are_about_the_object_they_name() -> None:
     """Every object keeps what it was told, and changes of the case keep the names."""
-    door = Door("theirs", {"total": ClassAdapter(Total)}, {"total": CONTRACT})
+    executor = Executor("theirs", {"total": ClassAdapter(Total)}, {"total": CONTRACT})
     for case in (SCRIPT, SCRIPT.cast(torch.float32), SCRIPT.mapped(lambda path, leaf: leaf), SCRIPT.changed(x=number(3))):
-        answer = door.play(Request("total", case))
+        answer = executor.run(Request("total", case))
         assert [None if value is None else float(value) for value in answer.outputs] == [None, None, 3.0, 102.0, 6.0]
 
 

@@ -1,4 +1,4 @@
-"""Scripts at the door: what one line returned goes into another, and whose tensors are trained."""
+"""Scripts at the executor: what one line returned goes into another, and whose tensors are trained."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from harness.core.case import Call, Case, Earlier, Given, Resource, ours
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Request
 from harness.core.serialize import from_json, to_json
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter, FunctionAdapter
 
 PAIR = Contract(
@@ -32,9 +32,9 @@ PAIR = Contract(
 BUILD = Call("build", {"weight": torch.ones(2)})
 
 
-def play(build, *calls, **options):
-    door = Door("theirs", {"pair": ClassAdapter(build)}, {"pair": PAIR})
-    return door.play(Request("pair", Case((BUILD, *calls)), **options))
+def run(build, *calls, **options):
+    executor = Executor("theirs", {"pair": ClassAdapter(build)}, {"pair": PAIR})
+    return executor.run(Request("pair", Case((BUILD, *calls)), **options))
 
 
 def apart(value, **more):
@@ -58,9 +58,9 @@ class Halves:
 
 def test_what_was_returned_is_handed_on_as_it_is() -> None:
     """Even a dictionary of their own; of the latest call, or of one before it."""
-    assert torch.equal(play(Halves, apart(3.0), together()).value, torch.full((2,), 3.0))
-    assert torch.equal(play(Halves, apart(3.0), apart(5.0), together(back=1)).value, torch.full((2,), 3.0))
-    assert torch.equal(play(Halves, apart(3.0), apart(5.0), together()).value, torch.full((2,), 5.0))
+    assert torch.equal(run(Halves, apart(3.0), together()).value, torch.full((2,), 3.0))
+    assert torch.equal(run(Halves, apart(3.0), apart(5.0), together(back=1)).value, torch.full((2,), 3.0))
+    assert torch.equal(run(Halves, apart(3.0), apart(5.0), together()).value, torch.full((2,), 5.0))
 
 
 def test_what_was_not_returned_cannot_be_handed_on() -> None:
@@ -70,24 +70,24 @@ def test_what_was_not_returned_cannot_be_handed_on() -> None:
         def apart(self, x):
             return x
 
-    crash = play(One, apart(3.0), together()).crash
+    crash = run(One, apart(3.0), together()).crash
     assert crash is not None and "apart() must return at least 1 values" in crash.message
 
 
 def test_all_of_it_is_handed_on_where_no_entry_is_named() -> None:
     """An optimiser's state is the user's own business: it comes back as it was given out."""
 
-    class Whole(Halves):
+    class WholeModel(Halves):
         def together(self, half, rest):
             return half[0] + rest
 
     both = Call("together", {"half": Earlier("apart"), "rest": torch.ones(2)})
 
-    class Tuple(Whole):
+    class Tuple(WholeModel):
         def apart(self, x):
             return x, "theirs"
 
-    assert torch.equal(play(Tuple, apart(3.0), both).value, torch.full((2,), 4.0))
+    assert torch.equal(run(Tuple, apart(3.0), both).value, torch.full((2,), 4.0))
     assert repr(Earlier("apart")) == "apart()"
 
 
@@ -103,7 +103,7 @@ def count_of(counter, add):
 
 
 def test_a_line_of_ours_looks_at_what_was_handed_over() -> None:
-    """The very object that their code got; objects themselves stay behind the door."""
+    """The very object that their code got; objects themselves stay behind the executor."""
 
     class Counts(Halves):
         def together(self, half, rest):
@@ -115,13 +115,13 @@ def test_a_line_of_ours_looks_at_what_was_handed_over() -> None:
     call = Call("together", {"half": Earlier("ours"), "rest": torch.ones(2)})
     again = Call("together", {"half": Given("together", "half"), "rest": torch.ones(2)})
     look = ours(f"{here}:count_of", counter=Given("together", "half"), add=torch.ones(1))
-    answer = play(Counts, made, call, again, look)
+    answer = run(Counts, made, call, again, look)
     assert answer.crash is None and answer.outputs[1] == "<Counter>"
     assert answer.value[0] == 5 and torch.equal(answer.value[1], torch.ones(1))
     case = Case((made, again, look))
     assert from_json(json.loads(json.dumps(to_json(case)))).key == case.key
     fresh = Call("together", {"half": Resource(f"{here}:Counter", (3,)), "rest": torch.ones(2)})
-    assert play(Counts, fresh, fresh, look).value[0] == 4
+    assert run(Counts, fresh, fresh, look).value[0] == 4
 
 
 def test_what_is_live_counts_as_it_was_when_it_was_returned() -> None:
@@ -136,10 +136,10 @@ def test_what_is_live_counts_as_it_was_when_it_was_returned() -> None:
     live = replace(PAIR, calls={**PAIR.calls, "apart": replace(PAIR.calls["apart"], live=True)})
     case = Case((Call("build", {"weight": torch.ones(2)}), apart(1.0), apart(1.0)))
     for contract, first in ((live, 2.0), (PAIR, 3.0)):
-        answer = Door("theirs", {"pair": ClassAdapter(InPlace)}, {"pair": contract}).play(Request("pair", case))
+        answer = Executor("theirs", {"pair": ClassAdapter(InPlace)}, {"pair": contract}).run(Request("pair", case))
         assert torch.equal(answer.outputs[1][0], torch.full((2,), first))
     apart_ = replace(PAIR, calls={**PAIR.calls, "apart": replace(PAIR.calls["apart"], objects=True)})
-    answer = Door("theirs", {"pair": ClassAdapter(InPlace)}, {"pair": apart_}).play(Request("pair", case))
+    answer = Executor("theirs", {"pair": ClassAdapter(InPlace)}, {"pair": apart_}).run(Request("pair", case))
     assert answer.outputs[1:] == ("(objects)", "(objects)")
 
 
@@ -158,14 +158,14 @@ def test_a_later_change_of_an_earlier_argument_is_seen() -> None:
             self.weight += 1
             return super().apart(x)
 
-    assert play(Keeps, apart(3.0)).effects == ("weight, given to build(), was changed by a later call",)
-    assert play(Halves, apart(3.0)).effects == ()
+    assert run(Keeps, apart(3.0)).effects == ("weight, given to build(), was changed by a later call",)
+    assert run(Halves, apart(3.0)).effects == ()
 
 
 def test_options_that_a_function_does_not_take() -> None:
     """At their default they are left out; otherwise the case is not offered."""
-    assert play(Halves, apart(3.0, way=True)).crash is None
-    crash = play(Halves, apart(3.0, way=False)).crash
+    assert run(Halves, apart(3.0, way=True)).crash is None
+    crash = run(Halves, apart(3.0, way=False)).crash
     assert crash is not None and crash.kind == "not offered" and "it takes no way" in crash.message
 
 
@@ -199,10 +199,10 @@ class Transposed:
 def test_the_gradient_of_a_module_and_of_a_transposed_parameter() -> None:
     """By the names and in the layout of the contract."""
     load, x = Call("load", {"a": torch.eye(2)}), apart(2.0)
-    gradient = play(Learns, load, x, gradients=1).gradients["a"]
+    gradient = run(Learns, load, x, gradients=1).gradients["a"]
     assert gradient.shape == (2, 2) and bool((gradient != 0).all())
     load = Call("load", {"a": torch.ones(3, 2)})
-    answer = play(Transposed, load, x, gradients=1)
+    answer = run(Transposed, load, x, gradients=1)
     assert answer.gradients["a"].shape == (3, 2)
     assert torch.equal(answer.gradients["a"][:, 0], answer.gradients["a"][:, 1])
 
@@ -215,7 +215,7 @@ def test_parameters_without_a_known_name_are_not_guessed() -> None:
             super().__init__(weight)
             self.strange = nn.Parameter(torch.zeros(1))
 
-    crash = play(Unknown, apart(2.0), gradients=1).crash
+    crash = run(Unknown, apart(2.0), gradients=1).crash
     assert crash is not None and crash.kind == "to do" and "strange" in crash.message
 
 
@@ -223,7 +223,7 @@ def test_parameters_without_a_known_name_are_not_guessed() -> None:
 def test_parameters_that_are_no_dictionary(parameters) -> None:
     """A list cannot be told apart; no method at all is to do."""
     Lists = type("Lists", (Transposed,), {"parameters": parameters})
-    crash = play(Lists, apart(2.0), gradients=1).crash
+    crash = run(Lists, apart(2.0), gradients=1).crash
     assert crash is not None and crash.kind == ("raised" if parameters else "to do")
 
 
@@ -231,6 +231,6 @@ def test_a_function_may_leave_out_what_is_empty() -> None:
     """linear(x, weight) is right where there is no bias."""
     bias = Argument("bias", "float[n]", "parameter", optional=True)
     contract = Contract("f", "", {"call": Signature((Argument("x", "float[n]"), bias), "")}, abs, lambda: None)
-    door = Door("theirs", {"f": FunctionAdapter(lambda value: value * 2)}, {"f": contract})
-    answer = door.play(Request("f", Case.of({"x": torch.ones(1), "bias": None})))
+    executor = Executor("theirs", {"f": FunctionAdapter(lambda value: value * 2)}, {"f": contract})
+    answer = executor.run(Request("f", Case.of({"x": torch.ones(1), "bias": None})))
     assert torch.equal(answer.value, torch.full((1,), 2.0))

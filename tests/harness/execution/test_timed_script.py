@@ -1,4 +1,4 @@
-"""Code prepared for timing: their call and nothing else is left, and it gives what the same code gives at the door."""
+"""Code prepared for timing: their call and nothing else is left, and it gives what the same code gives at the executor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from support_workloads import named, reference, subject, workloads
+from support_workloads import implementation, named, reference, workloads
 
 from harness.core.claim import NotOffered
 from harness.core.implementation import Answer, Request
@@ -27,15 +27,15 @@ def request_of(component: str, workload: Workload, seed: int = 0) -> Request:
     return Request(component, workload.case(workload.sizes, seed), gradients=SEED if workload.backward else None)
 
 
-def prepared_by(door: Any, component: str, workload: Workload) -> Any:
+def prepared_by(executor: Any, component: str, workload: Workload) -> Any:
     with torch.set_grad_enabled(workload.backward):
-        return door.prepared(request_of(component, workload), whole=workload.whole, fresh=workload.fresh)
+        return executor.prepared(request_of(component, workload), whole=workload.whole, fresh=workload.fresh)
 
 
-def answered(door: Any, component: str, workload: Workload) -> Answer:
+def answered(executor: Any, component: str, workload: Workload) -> Answer:
     """What a timed call of it gives."""
     with torch.set_grad_enabled(workload.backward):
-        side = prepared_by(door, component, workload)
+        side = prepared_by(executor, component, workload)
         return side.answer(side()())
 
 
@@ -55,13 +55,13 @@ def in_file(folder: Path, text: str) -> str:
 
 
 def agrees_with_the_door(impl: str, component: str, workload: Workload) -> Answer:
-    """The answer of the timed call, which must be the door's, outputs and gradients."""
-    door: Any = subject(impl).subject
-    timed, played = answered(door, component, workload), door.play(request_of(component, workload))
-    assert played.crash is None, played.crash
+    """The answer of the timed call, which must be the executor's, outputs and gradients."""
+    executor: Any = implementation(impl).implementation
+    timed, run = answered(executor, component, workload), executor.run(request_of(component, workload))
+    assert run.crash is None, run.crash
     if timed.outputs != (None,):
-        same(list(timed.outputs), list(played.outputs[-len(timed.outputs) :]))
-    for name, gradient in played.gradients.items():
+        same(list(timed.outputs), list(run.outputs[-len(timed.outputs) :]))
+    for name, gradient in run.gradients.items():
         if gradient is not None:
             same(timed.gradients[name], gradient)
     return timed
@@ -71,10 +71,10 @@ def agrees_with_the_door(impl: str, component: str, workload: Workload) -> Answe
 def test_every_workload_gives_what_it_gives_at_the_door(component: str, workload: Workload) -> None:
     """The reference, in every sheet, with its gradients where they are timed."""
     answer = answered(reference(), component, workload)
-    played = reference().play(request_of(component, workload))
-    same(list(answer.outputs), list(played.outputs[-len(answer.outputs) :]))
+    run = reference().run(request_of(component, workload))
+    same(list(answer.outputs), list(run.outputs[-len(answer.outputs) :]))
     assert bool(answer.gradients) == workload.backward
-    for name, gradient in played.gradients.items():
+    for name, gradient in run.gradients.items():
         if gradient is not None:
             same(answer.gradients[name], gradient)
 
@@ -160,10 +160,10 @@ def calls_made(function: Callable[[], Any]) -> list[str]:
 @pytest.mark.parametrize("component", ("attention", "gpt2", "layer_norm"))
 def test_a_function_is_called_and_nothing_else(component: str) -> None:
     """Counted, not timed: what is entered is what a call by hand enters."""
-    workload, door = named(component, "forward"), reference()
+    workload, executor = named(component, "forward"), reference()
     arguments = dict(workload.case(workload.sizes, 0).arguments)
-    by_hand = partial(door.adapters[component].source, **arguments)
-    assert calls_made(prepared_by(door, component, workload)()) == calls_made(by_hand)
+    by_hand = partial(executor.adapters[component].source, **arguments)
+    assert calls_made(prepared_by(executor, component, workload)()) == calls_made(by_hand)
 
 
 @pytest.mark.parametrize(("component", "name"), (("kv_cache", "step"), ("adamw", "step"), ("tokenizer", "encode")))
@@ -196,7 +196,7 @@ def test_a_module_is_called_itself(tmp_path: Path) -> None:
                 return self.proj(self.gelu(self.fc(x)))
         """,
     )
-    entered = calls_made(prepared_by(subject(path).subject, "mlp", named("mlp", "forward"))())
+    entered = calls_made(prepared_by(implementation(path).implementation, "mlp", named("mlp", "forward"))())
     assert any(name.endswith("MLP.forward") or name == "forward" for name in entered)
     assert not [name for name in entered if "functional_call" in name or "swap" in name]
 
@@ -217,9 +217,9 @@ def test_who_remembers_the_tensor_computes_again(tmp_path: Path) -> None:
             return KEPT[id(x)][1]
         """,
     )
-    door: Any = subject(path).subject
-    side = prepared_by(door, "gelu", named("gelu", "forward"))
-    counted = door.adapters["gelu"].source.__globals__["COUNT"]
+    executor: Any = implementation(path).implementation
+    side = prepared_by(executor, "gelu", named("gelu", "forward"))
+    counted = executor.adapters["gelu"].source.__globals__["COUNT"]
     counted.clear()
     for _ in range(5):
         side()()
@@ -251,12 +251,12 @@ def test_a_step_starts_from_the_same_state_every_time() -> None:
 )
 def test_the_reason_is_given(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(NotOffered, match=why):
-        prepared_by(subject(in_file(tmp_path, text)).subject, "gelu", named("gelu", "forward"))
+        prepared_by(implementation(in_file(tmp_path, text)).implementation, "gelu", named("gelu", "forward"))
 
 
 def test_an_argument_that_was_changed_is_named(tmp_path: Path) -> None:
     path = in_file(tmp_path, "def gelu(x):\n    return x.mul_(2)\n")
-    side = prepared_by(subject(path).subject, "gelu", named("gelu", "forward"))
+    side = prepared_by(implementation(path).implementation, "gelu", named("gelu", "forward"))
     side()()
     assert side.changed() == "x"
     side = prepared_by(reference(), "gelu", named("gelu", "forward"))
@@ -265,8 +265,8 @@ def test_an_argument_that_was_changed_is_named(tmp_path: Path) -> None:
 
 
 def test_a_known_mistake_is_in_force_while_it_is_timed() -> None:
-    door: Any = subject("bug:layer_norm.unbiased_variance").subject
+    executor: Any = implementation("bug:layer_norm.unbiased_variance").implementation
     workload = named("layer_norm", "forward")
-    same(answered(door, "layer_norm", workload).value, door.play(request_of("layer_norm", workload)).value)
+    same(answered(executor, "layer_norm", workload).value, executor.run(request_of("layer_norm", workload)).value)
     right = answered(reference(), "layer_norm", workload).value
-    assert float((answered(door, "layer_norm", workload).value - right).abs().max()) > 1e-3
+    assert float((answered(executor, "layer_norm", workload).value - right).abs().max()) > 1e-3

@@ -88,17 +88,17 @@ def test_other_checks_than_there_are_and_two_verdicts_of_one(tmp_path: Path) -> 
 
 
 def test_a_card_that_is_none_is_left_out(tmp_path: Path) -> None:
-    """Reports read cards: all of their fields are texts."""
+    """Reports read summaries: all of their fields are texts."""
     good = {"name": "part.slip", "component": "part", "sentence": "s", "diff": "d", "seen_in": ["a"]}
-    cards = {"part.slip": good, "part.a": {**good, "diff": 3}, "part.b": {"name": "x"}, "part.c": {**good, "seen_in": 3}, "part.d": 5}
+    summaries = {"part.slip": good, "part.a": {**good, "diff": 3}, "part.b": {"name": "x"}, "part.c": {**good, "seen_in": 3}, "part.d": 5}
     log = Log(CHECKS, ("part", "whole"))
-    log.take(written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees"), "cards": cards}))
-    assert list(log.cards) == ["part.slip"]
+    log.take(written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees"), "cards": summaries}))
+    assert list(log.summaries) == ["part.slip"]
 
 
 def test_long_texts_are_cut_when_they_are_written(tmp_path: Path) -> None:
     """An error's message may be of any length; the journal's file may not."""
-    keeper = journal.Journal(str(tmp_path / "j"))
-    keeper.write(verdict=verdict("part", "agrees", message="x" * 10**6, frames=["y" * 10**6]), cards={})
+    autosave = journal.Journal(str(tmp_path / "j"))
+    autosave.write(verdict=verdict("part", "agrees", message="x" * 10**6, frames=["y" * 10**6]), summaries={})
     assert (tmp_path / "j").stat().st_size < 100_000
     assert journal.read(tmp_path / "j").verdicts[0]["message"].endswith("(cut here)")

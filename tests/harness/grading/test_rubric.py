@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.commands.grade import checks_of
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.grading.example import example
 from harness.grading.rubric import Limits, Rubric, parse, read, tomllib
 from harness.judging.inspection import load_catalogue
@@ -77,22 +77,22 @@ GELU = "[components.gelu]\npoints = 1\n"
 )
 def test_what_is_wrong_is_named(text: str, told: str) -> None:
     """With the key, the value, and the nearest right one."""
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         rubric(text)
     assert told in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     """Absent, or no TOML; both name the file."""
-    with pytest.raises(WrongUse, match=r"nowhere.toml cannot be read: .*--example-rubric"):
+    with pytest.raises(UsageError, match=r"nowhere.toml cannot be read: .*--example-rubric"):
         read(tmp_path / "nowhere.toml", CHECKS)
     (tmp_path / "broken.toml").write_text("[components\n")
-    with pytest.raises(WrongUse, match=r"broken.toml is no TOML: .*line 1"):
+    with pytest.raises(UsageError, match=r"broken.toml is no TOML: .*line 1"):
         read(tmp_path / "broken.toml", CHECKS)
 
 
 def test_every_weight_zero_is_no_rubric() -> None:
     """Nothing would be left to count."""
     zero = "\n".join(f"{claim} = 0" for claim in CHECKS.claims["gelu"])
-    with pytest.raises(WrongUse, match="every claim weighs 0"):
+    with pytest.raises(UsageError, match="every claim weighs 0"):
         rubric(f"{GELU}[components.gelu.weights]\n{zero}\n")

@@ -10,7 +10,7 @@ from typing import Any
 
 from support_records import NASTY
 
-from harness.core.record import Card, Verdict
+from harness.core.record import MistakeSummary, Verdict
 from harness.grading import feedback, tables
 from harness.grading.checks import ROOT, Checks
 from harness.grading.judging import NOT_JUDGED, Judged
@@ -22,7 +22,7 @@ CHECKS = Checks(
     {"part": CLAIMS, "whole": CLAIMS}, {"part": ("other", "third")}, {"whole": ("part",)}, {}, {},
 )  # fmt: skip
 SEED = 123_456_789
-SLIP = Card("part.slip", "part", "You slipped.", "-    right line\n+    wrong line", ("a/b#1",))
+SLIP = MistakeSummary("part.slip", "part", "You slipped.", "-    right line\n+    wrong line", ("a/b#1",))
 
 
 def judged(*statuses: str, **values: Any) -> Judged:
@@ -34,7 +34,7 @@ def judged(*statuses: str, **values: Any) -> Judged:
         if status
     ]  # fmt: skip
     whole = [Verdict("whole", claim, sentence, "holds", cases=4) for claim, sentence in CLAIMS.items()]
-    return Judged("me", "key", verdicts=(*found, *whole), cards={"part.slip": SLIP}, **values)
+    return Judged("me", "key", verdicts=(*found, *whole), summaries={"part.slip": SLIP}, **values)
 
 
 def scored(found: Judged, hints: str = "finding", **changes: Any) -> Grade:

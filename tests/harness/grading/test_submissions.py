@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.grading.submissions import copied, find, forbidden, submission
 
 
@@ -37,12 +37,12 @@ def test_files_and_folders_by_name(tmp_path: Path) -> None:
 
 def test_nothing_and_two_of_one_name_are_wrong_use(tmp_path: Path) -> None:
     """Both would be silent otherwise."""
-    with pytest.raises(WrongUse, match="holds no submission"):
+    with pytest.raises(UsageError, match="holds no submission"):
         find(tmp_path)
-    with pytest.raises(WrongUse, match="is no folder"):
+    with pytest.raises(UsageError, match="is no folder"):
         find(tmp_path / "absent")
     written(tmp_path, alice="", alice__model="")
-    with pytest.raises(WrongUse, match="two submissions named alice: alice and alice"):
+    with pytest.raises(UsageError, match="two submissions named alice: alice and alice"):
         find(tmp_path)
 
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from harness.core.implementation import Request
-from harness.execution.dialects import spoken
-from harness.execution.executor import Door
+from harness.execution.dialects import dialect_of
+from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
 from harness.judging.inspection import load_catalogue
 from harness.judging.judge import Bench
@@ -36,8 +36,8 @@ def test_claims_about_two_calls_are_not_made_of_it():
         assert CLAIMS[name].needs(contract()) and not CLAIMS[name].needs(contract(draws=True))
 
     def status(function, whole):
-        door = Door("theirs", {"noise": FunctionAdapter(function)}, {"noise": whole})
-        bench = Bench({"noise": whole}, door, door)
+        executor = Executor("theirs", {"noise": FunctionAdapter(function)}, {"noise": whole})
+        bench = Bench({"noise": whole}, executor, executor)
         return bench.judge(whole, CLAIMS["leaves_global_state_alone"], shrink=False, only=(CASE,))[0].status
 
     assert status(noisy, contract()) == "violated"
@@ -49,7 +49,7 @@ def test_a_dialect_of_it_goes_on_drawing():
     """Generators are put back after a function that builds a module and throws it away, not after this one."""
     for draws in (False, True):
         whole = contract(draws=draws, dialects=(Dialect("a course", "run_noise", ("values",), lambda a: {"values": a["x"]}),))
-        adapter = spoken(whole, {"run_noise": lambda values: noisy(values)}.get)
+        adapter = dialect_of(whole, {"run_noise": lambda values: noisy(values)}.get)
         twice = CASE.followed_by(*CASE.calls)
-        one, two = Door("theirs", {"noise": adapter}, {"noise": whole}).play(Request("noise", twice)).outputs
+        one, two = Executor("theirs", {"noise": adapter}, {"noise": whole}).run(Request("noise", twice)).outputs
         assert torch.equal(one, two) is not draws

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from harness.core.claim import Claim, NotOffered
-from harness.core.measurement import Fact, Measure
-from harness.core.record import Record
-from harness.judging.inspection import Catalogue, Inspection, inspect_subject, load_catalogue, reference_door
+from harness.core.measurement import Measure, Measurement
+from harness.core.record import RunRecord
+from harness.judging.inspection import Catalogue, Inspection, inspect_implementation, load_catalogue, reference_executor
 from harness.judging.judge import EFFORTS, FEW, FEWEST
 from harness.reports import json_file
 
@@ -16,7 +16,7 @@ GELU = KNOWN.contracts["gelu"]
 
 
 def inspection(catalogue: Catalogue = KNOWN, **options) -> Inspection:
-    return Inspection(catalogue, reference_door(catalogue.contracts), seed=5, **options)
+    return Inspection(catalogue, reference_executor(catalogue.contracts), seed=5, **options)
 
 
 def with_measures(*measures: Measure) -> Catalogue:
@@ -27,7 +27,7 @@ def with_measures(*measures: Measure) -> Catalogue:
 def test_decks_and_claims_grow_with_the_effort(effort: str) -> None:
     """A few cases at least, however quick; --impl-cases says it exactly, whatever the effort."""
     bench = inspection(effort=effort).bench
-    assert len(bench.deck(GELU)) == max(round(GELU.deck_size * EFFORTS[effort]), FEW)
+    assert len(bench.deck(GELU)) == max(round(GELU.case_count * EFFORTS[effort]), FEW)
     ten = Claim("ten", "it is", lambda trial: None, max_cases=10)
     assert len(bench.deck(GELU, ten)) == min(max(round(10 * EFFORTS[effort]), FEWEST), len(bench.deck(GELU)))
     assert len(inspection(effort=effort, cases=6).bench.deck(GELU)) == 6
@@ -49,7 +49,7 @@ def test_facts_carry_the_names_of_their_component_and_measure() -> None:
     """What cannot be measured is left out; so is everything of a component that is not there."""
 
     def offered(trial):
-        return Fact(f"{trial.play().value.numel()} numbers", "counted", 3.0, "numbers")
+        return Measurement(f"{trial.run().value.numel()} numbers", "counted", 3.0, "numbers")
 
     def refused(trial):
         raise NotOffered("no such method")
@@ -57,14 +57,14 @@ def test_facts_carry_the_names_of_their_component_and_measure() -> None:
     known = with_measures(Measure("size", "how many", offered), Measure("none", "nothing", refused))
     (fact,) = inspection(known).facts("gelu")
     assert (fact.component, fact.name, fact.unit) == ("gelu", "size", "numbers") and fact.sentence.endswith("numbers")
-    absent = Inspection(known, reference_door({n: c for n, c in known.contracts.items() if n != "gelu"}), seed=5)
+    absent = Inspection(known, reference_executor({n: c for n, c in known.contracts.items() if n != "gelu"}), seed=5)
     assert absent.facts("gelu") == []
 
 
 def test_a_fact_survives_the_record(tmp_path) -> None:
     """Written and read back, it is the same."""
-    fact = Fact("holds 96 bytes", "counted", 96.0, "bytes", {"rank 4": 96.0}, "gelu", "memory")
-    record = Record("mine", 0, {}, ("gelu",), {}, {}, [], {}, facts=[fact])
+    fact = Measurement("holds 96 bytes", "counted", 96.0, "bytes", {"rank 4": 96.0}, "gelu", "memory")
+    record = RunRecord("mine", 0, {}, ("gelu",), {}, {}, [], {}, facts=[fact])
     json_file.write(record, tmp_path / "run.json")
     assert json_file.read(tmp_path / "run.json").facts == [fact]
 
@@ -81,7 +81,7 @@ def test_a_deck_that_happens_to_lack_a_bias_everywhere_is_no_reason_to_fail_code
         "    return y * gamma + beta\n"
     )
     for seed in (2, 3, 4, 9):
-        judged = inspect_subject(str(tmp_path / "own.py"), seed=seed, cases=5)
+        judged = inspect_implementation(str(tmp_path / "own.py"), seed=seed, cases=5)
         contract = judged.catalogue.contracts["layer_norm"]
         claim = next(c for c in judged.catalogue.claims_of("layer_norm") if c.name == "agrees_with_the_reference")
         verdict = judged.judge("layer_norm", claim)

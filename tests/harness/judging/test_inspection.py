@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
 from harness.judging.inspection import Inspection, load_catalogue
 
@@ -23,8 +23,8 @@ def in_halves(positions, width, base=10000.0):
 @pytest.mark.parametrize(("function", "name"), [(from_one, "positions_from_one"), (in_halves, "variant=halves")])
 def test_a_mistake_in_code_in_float32_is_named_where_only_whole_numbers_go_in(function, name):
     """Its numbers are float32 numbers, off from the edited reference's by roundings of float32."""
-    door = Door("theirs", {"sinusoidal_positions": FunctionAdapter(function)}, KNOWN.contracts)
-    inspection = Inspection(KNOWN, door, seed=2)
+    executor = Executor("theirs", {"sinusoidal_positions": FunctionAdapter(function)}, KNOWN.contracts)
+    inspection = Inspection(KNOWN, executor, seed=2)
     verdicts = [inspection.judge("sinusoidal_positions", claim) for claim in KNOWN.claims_of("sinusoidal_positions")]
     findings = {finding for verdict in verdicts if verdict.failing for finding in verdict.finding}
     assert findings == {f"sinusoidal_positions.{name}"}
@@ -57,8 +57,8 @@ def side_by_side(x, positions, base=10000.0):
 )
 def test_layouts_of_rope_are_told_apart_by_name_though_the_tables_are_float32(function, variants, expected):
     """A float32 table is no mistake, and hides none; a layout that was declared must be the one that is there."""
-    door = Door("theirs", {"rope": FunctionAdapter(function)}, KNOWN.contracts)
-    inspection = Inspection(KNOWN, door, seed=2, cases=10, variants=variants)
+    executor = Executor("theirs", {"rope": FunctionAdapter(function)}, KNOWN.contracts)
+    inspection = Inspection(KNOWN, executor, seed=2, cases=10, variants=variants)
     verdicts = [inspection.judge("rope", claim) for claim in KNOWN.claims_of("rope")]
     failing = [verdict for verdict in verdicts if verdict.failing]
     assert bool(failing) == (expected != set())
@@ -71,7 +71,7 @@ def test_a_crash_that_nothing_explains_is_looked_for_once(monkeypatch):
     def broken(x, dim):
         raise OverflowError("no such place")
 
-    inspection = Inspection(KNOWN, Door("theirs", {"softmax": FunctionAdapter(broken)}, KNOWN.contracts), seed=2, cases=4)
+    inspection = Inspection(KNOWN, Executor("theirs", {"softmax": FunctionAdapter(broken)}, KNOWN.contracts), seed=2, cases=4)
     searched = []
     explain = inspection.explain
     monkeypatch.setattr(inspection, "explain", lambda *a: searched.append(a) or explain(*a))  # with evidence: two arguments

@@ -13,32 +13,32 @@ from torch import nn
 from harness.core.case import Case
 from harness.core.declaration import Declaration
 from harness.core.implementation import Request
-from harness.execution.executor import Door
+from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import Inspection, load_catalogue, reference_door
+from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 from harness.modules.adapter import ModuleAdapter, mapping_table, telling_cases
 
 KNOWN = load_catalogue()
-REFERENCE = reference_door(KNOWN.contracts)
+REFERENCE = reference_executor(KNOWN.contracts)
 TELLING = {name: telling_cases(KNOWN.contracts[name])[0] for name in ("layer_norm", "attention", "mlp", "block")}
 TELLING["layer_norm"] = TELLING["layer_norm"].changed(eps=1e-5)
 MEANING = ("agrees_with_the_reference", "gradients_agree", "survives_copying", "train_and_eval_agree")
 
 
-def door(component: str, factory: Any, **declared: Any) -> Any:
-    return support.module_door(KNOWN.contracts, factories={component: factory}, **declared)
+def executor(component: str, factory: Any, **declared: Any) -> Any:
+    return support.module_executor(KNOWN.contracts, factories={component: factory}, **declared)
 
 
-def play(component: str, factory: Any, case: Case | None = None, request: dict | None = None, **declared: Any) -> Any:
-    subject = factory if hasattr(factory, "play") else door(component, factory, **declared)
-    return subject.play(Request(component, case or TELLING[component], **(request or {})))
+def run(component: str, factory: Any, case: Case | None = None, request: dict | None = None, **declared: Any) -> Any:
+    implementation = factory if hasattr(factory, "run") else executor(component, factory, **declared)
+    return implementation.run(Request(component, case or TELLING[component], **(request or {})))
 
 
 def judged(
     component: str, factory: Any, claims: tuple[str, ...] = MEANING, cases: int = 12, **declared: Any
 ) -> dict[str, str]:
     """Claim -> status, over a small deck."""
-    inspection = Inspection(KNOWN, door(component, factory, **declared), seed=5, cases=cases)
+    inspection = Inspection(KNOWN, executor(component, factory, **declared), seed=5, cases=cases)
     contract = KNOWN.contracts[component]
     every = {claim.name: claim for claim in KNOWN.claims_of(component)}
     return {name: inspection.bench.judge(contract, every[name], shrink=False)[0].status for name in claims}
@@ -106,8 +106,8 @@ def test_exchanged_norms_are_not_mapped_away():
 
     case = TELLING["block"]
     one = case.changed(n_heads=1)
-    theirs = play("block", lambda c: Exchanged(c.width, c.hidden), one)
-    ours = REFERENCE.play(Request("block", one))
+    theirs = run("block", lambda c: Exchanged(c.width, c.hidden), one)
+    ours = REFERENCE.run(Request("block", one))
     assert theirs.crash is None and not torch.allclose(theirs.value, ours.value)
 
 
@@ -138,9 +138,9 @@ def test_names_are_told_where_they_do_not_tell():
         def forward(self, x):
             return nn.functional.layer_norm(x, self.first.shape, self.first, self.second, 1e-5)
 
-    told = play("layer_norm", lambda c: Odd(c.width), names={"weight": "first", "bias": "second"})
-    assert torch.allclose(told.value, REFERENCE.play(Request("layer_norm", TELLING["layer_norm"])).value)
-    assert "names=" in play("layer_norm", lambda c: Odd(c.width)).crash.message
+    told = run("layer_norm", lambda c: Odd(c.width), names={"weight": "first", "bias": "second"})
+    assert torch.allclose(told.value, REFERENCE.run(Request("layer_norm", TELLING["layer_norm"])).value)
+    assert "names=" in run("layer_norm", lambda c: Odd(c.width)).crash.message
 
 
 # what the factory gets -----------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_names_are_told_where_they_do_not_tell():
 def test_the_factory_receives_sizes_and_settings_by_name():
     """Of the case, and room for any sequence."""
     seen = []
-    play("attention", lambda c: seen.append(c.as_dict()) or support.SeparateAttention(c.width, c.n_heads))
+    run("attention", lambda c: seen.append(c.as_dict()) or support.SeparateAttention(c.width, c.n_heads))
     width = TELLING["attention"].arguments["x"].shape[-1]
     heads = TELLING["attention"].arguments["n_heads"]
     assert seen[0]["width"] == width and seen[0]["n_heads"] == seen[0]["heads"] == heads and seen[0]["context"] > 100
@@ -158,30 +158,30 @@ def test_the_factory_receives_sizes_and_settings_by_name():
 def test_the_sizes_of_inputs_are_not_the_modules_business():
     """A module built for one batch and time would be another in every case."""
     seen = []
-    play("attention", lambda c: seen.append(c.as_dict()) or support.SeparateAttention(c.width, c.n_heads))
+    run("attention", lambda c: seen.append(c.as_dict()) or support.SeparateAttention(c.width, c.n_heads))
     assert not {"batch", "time"} & set(seen[0])
 
 
 def test_an_unknown_size_is_refused_with_those_there_are():
     """In their frames."""
-    crash = play("layer_norm", lambda c: nn.LayerNorm(c.widht)).crash
+    crash = run("layer_norm", lambda c: nn.LayerNorm(c.widht)).crash
     assert "no setting 'widht'; there are: width" in crash.message and "test_modules.py" in crash.frames[0]
 
 
 def test_a_module_is_built_once_for_its_sizes():
     """And kept between calls, as a program would keep it, so that what it remembers shows."""
     built = []
-    subject = door("layer_norm", lambda c: built.append(c.width) or nn.LayerNorm(c.width, eps=c.eps))
-    subject.offers("layer_norm")
+    implementation = executor("layer_norm", lambda c: built.append(c.width) or nn.LayerNorm(c.width, eps=c.eps))
+    implementation.offers("layer_norm")
     before = len(built)
     for _ in range(3):
-        play("layer_norm", subject)
+        run("layer_norm", implementation)
     assert len(built) <= before + 1
 
 
 def test_building_leaves_the_generators_alone():
     """Drawing initial weights is the business of a build, and no effect of the call."""
-    answer = play("mlp", lambda c: support.MLP(support.nano(c)))
+    answer = run("mlp", lambda c: support.MLP(support.nano(c)))
     assert answer.effects == ()
 
 
@@ -192,14 +192,14 @@ def test_a_random_forward_pass_is_still_seen():
         def forward(self, x):
             return super().forward(x) + torch.randn(1) * 0
 
-    assert "random generator" in play("layer_norm", lambda c: Noisy(c.width)).effects[0]
+    assert "random generator" in run("layer_norm", lambda c: Noisy(c.width)).effects[0]
 
 
 def test_the_module_has_the_dtype_of_the_case():
     """Buffers and all."""
     case = TELLING["layer_norm"]
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
-        assert play("layer_norm", lambda c: nn.LayerNorm(c.width), case.cast(dtype)).value.dtype == dtype
+        assert run("layer_norm", lambda c: nn.LayerNorm(c.width), case.cast(dtype)).value.dtype == dtype
 
 
 def test_modes_are_passed_on():
@@ -211,9 +211,9 @@ def test_modes_are_passed_on():
             seen.append(self.training)
             return super().forward(x)
 
-    subject = door("layer_norm", lambda c: Watching(c.width))
+    implementation = executor("layer_norm", lambda c: Watching(c.width))
     for mode in ("train", "eval"):
-        play("layer_norm", subject, request={"mode": mode})
+        run("layer_norm", implementation, request={"mode": mode})
     assert seen == [True, False]
 
 
@@ -239,16 +239,16 @@ def test_a_module_first_met_in_inference_mode_can_be_trained_later():
         def forward(self, x):
             return self.norm(x) * self.scale
 
-    subject = door("layer_norm", lambda c: Scaled(c.width, c.eps))
-    subject.adapters["layer_norm"]._probed = True
-    play("layer_norm", subject, request={"context": "inference"})
-    assert play("layer_norm", subject, request={"gradients": 1}).crash is None
+    implementation = executor("layer_norm", lambda c: Scaled(c.width, c.eps))
+    implementation.adapters["layer_norm"]._probed = True
+    run("layer_norm", implementation, request={"context": "inference"})
+    assert run("layer_norm", implementation, request={"gradients": 1}).crash is None
 
 
 def test_gradients_arrive_at_the_contracts_own_tensors():
     """Through the module's layout."""
-    theirs = play("attention", lambda c: support.ConvAttention(c.width, c.heads), request={"gradients": 7})
-    ours = REFERENCE.play(Request("attention", TELLING["attention"], gradients=7))
+    theirs = run("attention", lambda c: support.ConvAttention(c.width, c.heads), request={"gradients": 7})
+    ours = REFERENCE.run(Request("attention", TELLING["attention"], gradients=7))
     assert set(theirs.gradients) == set(ours.gradients)
     assert all(torch.allclose(theirs.gradients[n], g) for n, g in ours.gradients.items() if g is not None)
 
@@ -260,7 +260,7 @@ def test_a_detached_module_has_no_gradient():
         def forward(self, x):
             return super().forward(x.detach())
 
-    assert play("layer_norm", lambda c: Cut(c.width), request={"gradients": 7}).gradients["x"] is None
+    assert run("layer_norm", lambda c: Cut(c.width), request={"gradients": 7}).gradients["x"] is None
 
 
 def test_state_that_is_lost_in_a_state_dict_is_seen():
@@ -300,9 +300,9 @@ def wrapped(how):
 @pytest.mark.parametrize("how", [lambda out: (out, None), lambda out: Output(out)], ids=["tuple", "logits"])
 def test_the_tensor_is_found_where_modules_keep_it_and_noted(how):
     """The first of a tuple, or an attribute called logits."""
-    subject = door("layer_norm", wrapped(how))
-    assert torch.is_tensor(play("layer_norm", subject).value)
-    assert "its output is taken" in subject.offers("layer_norm").notes[0]
+    implementation = executor("layer_norm", wrapped(how))
+    assert torch.is_tensor(run("layer_norm", implementation).value)
+    assert "its output is taken" in implementation.offers("layer_norm").notes[0]
 
 
 @pytest.mark.parametrize(
@@ -316,12 +316,12 @@ def test_the_tensor_is_found_where_modules_keep_it_and_noted(how):
 )
 def test_the_tensor_is_taken_from_where_it_was_declared(how, output):
     """``output=`` of @implements."""
-    assert torch.is_tensor(play("layer_norm", wrapped(how), output=output).value)
+    assert torch.is_tensor(run("layer_norm", wrapped(how), output=output).value)
 
 
 def test_what_is_no_tensor_is_not_made_one():
     """A form of its own is for the claim about forms to tell."""
-    assert play("layer_norm", wrapped(lambda out: [out])).value.__class__ is list
+    assert run("layer_norm", wrapped(lambda out: [out])).value.__class__ is list
 
 
 def test_a_module_is_called_as_declared():
@@ -331,7 +331,7 @@ def test_a_module_is_called_as_declared():
         def forward(self, x, *, really):
             return super().forward(x) if really else None
 
-    assert play("layer_norm", lambda c: Flagged(c.width), call=lambda m, x: m(x, really=True)).crash is None
+    assert run("layer_norm", lambda c: Flagged(c.width), call=lambda m, x: m(x, really=True)).crash is None
 
 
 # optional things -----------------------------------------------------------------------------------------------------
@@ -339,7 +339,7 @@ def test_a_module_is_called_as_declared():
 
 def test_absent_biases_are_known_before_play():
     """So that cases can be judged without them."""
-    assert door("attention", lambda c: support.SeparateAttention(c.width, c.heads, False)).offers(
+    assert executor("attention", lambda c: support.SeparateAttention(c.width, c.heads, False)).offers(
         "attention"
     ).absent == ("qkv_bias",)
 
@@ -348,17 +348,17 @@ def test_the_number_of_parameters_is_told():
     """Trained ones, tied ones once."""
     case = TELLING["mlp"]
     expected = sum(v.numel() for n, v in case.arguments.items() if n != "x" and v is not None)
-    assert play("mlp", support.FACTORIES["mlp"], case).facts == {"parameters": expected}
+    assert run("mlp", support.FACTORIES["mlp"], case).facts == {"parameters": expected}
 
 
 def test_a_factory_may_return_a_plain_function():
     """Which is then called with the contract's arguments."""
     from reference_model import layer_norm
 
-    subject = door("layer_norm", lambda config: layer_norm)
-    assert subject.offers("layer_norm").kind == "function"
+    implementation = executor("layer_norm", lambda config: layer_norm)
+    assert implementation.offers("layer_norm").kind == "function"
     assert torch.equal(
-        play("layer_norm", subject).value, REFERENCE.play(Request("layer_norm", TELLING["layer_norm"])).value
+        run("layer_norm", implementation).value, REFERENCE.run(Request("layer_norm", TELLING["layer_norm"])).value
     )
 
 
@@ -368,8 +368,8 @@ def test_a_setting_that_the_factory_never_reads_is_not_offered_at_other_values()
     def factory(config):
         return nn.LayerNorm(config.width)
 
-    assert play("layer_norm", factory).crash is None
-    other = play("layer_norm", factory, TELLING["layer_norm"].changed(eps=0.1)).crash
+    assert run("layer_norm", factory).crash is None
+    other = run("layer_norm", factory, TELLING["layer_norm"].changed(eps=0.1)).crash
     assert other.kind == "not offered" and other.message == "its factory takes no eps"
 
 
@@ -381,8 +381,8 @@ def test_a_size_that_the_factory_never_reads_is_not_offered_at_other_values():
             nn.Linear(config.width, 4 * config.width), nn.GELU("tanh"), nn.Linear(4 * config.width, config.width)
         )
 
-    subject = door("mlp", factory)
-    kinds = [play("mlp", subject, case).crash for case in telling_cases(KNOWN.contracts["mlp"])]
+    implementation = executor("mlp", factory)
+    kinds = [run("mlp", implementation, case).crash for case in telling_cases(KNOWN.contracts["mlp"])]
     assert None in kinds and {crash.kind for crash in kinds if crash} == {"not offered"}
     assert all_hold(judged("mlp", factory))
 
@@ -396,8 +396,8 @@ def test_an_optional_entry_of_a_record_is_not_offered_where_it_is_never_read():
         sizes = ("vocab_size", "context", "width", "heads", "layers")
         return gpt2(ids, weights, type("Sizes", (), {name: getattr(config, name) for name in sizes}))
 
-    subject = Door("theirs", {"gpt2": FunctionAdapter(fixed)}, KNOWN.contracts)
-    assert subject.play(Request("gpt2", case)).crash.message == "it takes no norm_eps"
+    implementation = Executor("theirs", {"gpt2": FunctionAdapter(fixed)}, KNOWN.contracts)
+    assert implementation.run(Request("gpt2", case)).crash.message == "it takes no norm_eps"
 
 
 def test_the_number_of_parameters_is_judged_by_the_formula():
@@ -417,25 +417,25 @@ def test_a_factory_that_is_not_written_yet_is_to_do():
     def factory(config):
         raise NotImplementedError
 
-    assert play("layer_norm", factory).crash.kind == "to do"
+    assert run("layer_norm", factory).crash.kind == "to do"
 
 
 def test_a_factory_that_raises_is_told_with_their_frames():
-    """When a case is played, not before."""
+    """When a case is run, not before."""
 
     def factory(config):
         return 1 / 0
 
-    subject = door("layer_norm", factory)
-    assert subject.offers("layer_norm").kind == "module"
-    crash = play("layer_norm", subject).crash
+    implementation = executor("layer_norm", factory)
+    assert implementation.offers("layer_norm").kind == "module"
+    crash = run("layer_norm", implementation).crash
     assert crash.error == "ZeroDivisionError" and "in factory" in crash.frames[-1]
 
 
 @pytest.mark.parametrize(("value", "said"), [(None, "is a `return` missing?"), (3, "returned a int")])
 def test_a_factory_that_returns_no_module_is_told(value, said):
     """And what it returned."""
-    assert said in play("layer_norm", lambda config: value).crash.message
+    assert said in run("layer_norm", lambda config: value).crash.message
 
 
 def test_parameters_that_cannot_be_matched_are_told_in_a_table():
@@ -446,7 +446,7 @@ def test_parameters_that_cannot_be_matched_are_told_in_a_table():
             super().__init__()
             self.first, self.second = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
 
-    crash = play("layer_norm", lambda c: Odd(c.width)).crash
+    crash = run("layer_norm", lambda c: Odd(c.width)).crash
     assert crash.kind == "raised" and "cannot be matched" in crash.message
     assert "not found in the module" in crash.message and '@implements("layer_norm", names=' in crash.message
 
@@ -457,7 +457,7 @@ def test_a_module_of_a_fixed_size_is_told_so():
     other = 2 if case.arguments["x"].shape[-1] != 2 else 3
     assert (
         "does the factory build it with config.width?"
-        in play("layer_norm", lambda c: nn.LayerNorm(c.width + other), case).crash.message
+        in run("layer_norm", lambda c: nn.LayerNorm(c.width + other), case).crash.message
     )
 
 

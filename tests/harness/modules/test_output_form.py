@@ -35,7 +35,7 @@ class Flat(nn.Module):
         return torch.zeros(ids.numel(), 5)
 
 
-class Whole(nn.Module):
+class WholeModel(nn.Module):
     def forward(self, ids, labels=None):
         return torch.zeros(*ids.shape, 5)
 
@@ -51,7 +51,7 @@ def seen(kind: type) -> Calling:
 
 
 def test_what_returns_everything_is_left_alone():
-    assert seen(Whole) == Calling()
+    assert seen(WholeModel) == Calling()
 
 
 def test_targets_are_given_where_they_bring_every_position():

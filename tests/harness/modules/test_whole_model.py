@@ -1,4 +1,4 @@
-"""Whole models as their constructors leave them, for components that are about how a model is made and used."""
+"""WholeModel models as their constructors leave them, for components that are about how a model is made and used."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from torch import nn
 from harness.core.case import Settings
 from harness.core.claim import NotOffered
 from harness.core.declaration import Declaration
-from harness.judging.inspection import inspect_subject, load_catalogue
+from harness.judging.inspection import inspect_implementation, load_catalogue
 from harness.modules.adapter import ModuleAdapter
 from harness.modules.whole_model import Making, beside
 from reference_model import Config, gpt2, initialise
@@ -23,7 +23,7 @@ IDS = torch.tensor([[1, 5, 5, 0], [10, 2, 3, 4]])
 
 
 def making(style: str) -> Making:
-    adapter = inspect_subject(str(STYLES / f"{style}.py"), cases=4).subject.adapters["gpt2"]
+    adapter = inspect_implementation(str(STYLES / f"{style}.py"), cases=4).implementation.adapters["gpt2"]
     assert isinstance(adapter, ModuleAdapter)
     return Making(adapter)
 

@@ -9,7 +9,7 @@ import torch
 from harness.core.case import Case
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Answer, Request
-from harness.numerics.gradient_relations import Played, in_words
+from harness.numerics.gradient_relations import ComparedCall, in_words
 
 QKV = Argument("weight", "float[n, width]", "parameter", slices={"q": (), "k": ()})
 CONTRACT = Contract(
@@ -32,14 +32,14 @@ def right(request: Request) -> Answer:
 
 def told(change: Any) -> str:
     """What is said where each right answer is changed."""
-    plays = []
+    runs = []
     for seed in range(4):
         x = torch.randn(3 + seed % 2, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         request = Request("f", Case.of({"x": x, "weight": x.new_ones(4, 4)}, batch=len(x)), gradients=seed + 1)
         exact = right(request)
         answer = Answer(exact.outputs, {n: change(n, g, x) if g is not None else None for n, g in exact.gradients.items()})
-        plays.append(Played(request, answer, exact, Answer((1e-12,), {"x": 1e-12, "weight": 1e-12})))
-    return in_words(CONTRACT, plays, right)
+        runs.append(ComparedCall(request, answer, exact, Answer((1e-12,), {"x": 1e-12, "weight": 1e-12})))
+    return in_words(CONTRACT, runs, right)
 
 
 def test_the_argument_is_named_and_the_right_ones_too() -> None:

@@ -6,7 +6,7 @@ import pytest
 from support_records import record, verdict
 
 from harness.core.claim import Claim
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.project.expected_failures import Gate, gate
 from harness.reports import json_file, text
 
@@ -75,7 +75,7 @@ def test_the_table_says_that_something_is_excused() -> None:
 )
 def test_a_wrong_entry_is_told(table, told) -> None:
     """With the file it stands in."""
-    with pytest.raises(WrongUse, match=r"pyproject\.toml") as error:
+    with pytest.raises(UsageError, match=r"pyproject\.toml") as error:
         gate({"pyproject.toml": table}, "", CLAIMS)
     assert told in str(error.value)
 
@@ -84,5 +84,5 @@ def test_a_baseline_that_is_none_is_told(tmp_path) -> None:
     """Absent, or another kind of file."""
     (tmp_path / "other.json").write_text("[1]")
     for name in ("absent.json", "other.json"):
-        with pytest.raises(WrongUse, match=name):
+        with pytest.raises(UsageError, match=name):
             gate({}, str(tmp_path / name), CLAIMS)

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from harness.core.errors import WrongUse
-from harness.core.record import Record, Verdict
+from harness.core.errors import UsageError
+from harness.core.record import RunRecord, Verdict
 from harness.project.shards import joined, shard_of
 
 
-def part(components: tuple[str, ...], **values) -> Record:
+def part(components: tuple[str, ...], **values) -> RunRecord:
     verdicts = [Verdict(name, "deterministic", "it is", "holds") for name in components]
     planned = dict.fromkeys(components, 1)
-    record = Record("mine", 3, planned, ("a", "b", "c"), {}, {}, verdicts, {}, seconds=2.0, finished=True)
+    record = RunRecord("mine", 3, planned, ("a", "b", "c"), {}, {}, verdicts, {}, seconds=2.0, finished=True)
     return replace(record, **values)
 
 
@@ -24,7 +24,7 @@ def test_every_component_is_in_exactly_one_part(of: int) -> None:
 
 @pytest.mark.parametrize("text", ["2", "0/3", "4/3", "a/b", "1/", "/2", "-1/2"])
 def test_what_is_no_part_is_refused_by_name(text: str) -> None:
-    with pytest.raises(WrongUse, match="K/N"):
+    with pytest.raises(UsageError, match="K/N"):
         shard_of(text)
 
 
@@ -35,7 +35,7 @@ def test_the_parts_joined_are_the_whole() -> None:
 
 
 def test_parts_of_different_runs_are_not_joined() -> None:
-    with pytest.raises(WrongUse, match="seed 3 and 4; give all shards the same --impl-seed"):
+    with pytest.raises(UsageError, match="seed 3 and 4; give all shards the same --impl-seed"):
         joined([part(("a",)), part(("b",), seed=4)], ["one.json", "two.json"])
-    with pytest.raises(WrongUse, match=r"one\.json and two\.json both hold a::deterministic"):
+    with pytest.raises(UsageError, match=r"one\.json and two\.json both hold a::deterministic"):
         joined([part(("a",)), part(("a",))], ["one.json", "two.json"])

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import WrongUse
+from harness.core.errors import UsageError
 from harness.core.record import HOLDS
-from harness.judging.inspection import inspect_subject, load_catalogue
+from harness.judging.inspection import inspect_implementation, load_catalogue
 from harness.project.variants import Declared, Project, how_to_declare, in_one_line, in_project
 
 CONTRACTS = load_catalogue().contracts
@@ -46,7 +46,7 @@ def test_a_table_is_read() -> None:
 )
 def test_a_wrong_key_or_value_names_the_nearest(table: dict, told: str) -> None:
     """With the file it stands in."""
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         in_project(project(**table), CONTRACTS)
     assert told in str(caught.value) and str(caught.value).startswith("pyproject.toml, [tool.plumbline]")
 
@@ -56,11 +56,11 @@ def test_the_command_line_goes_before_their_file_and_that_before_the_project(tmp
     file = tmp_path / "mine.py"
     file.write_text(FIXED + 'PLUMBLINE = {"variants": {"block": "parallel"}, "eps": 1e-4}\n')
     table = project(gelu="erf", block="post_norm", eps=1e-6)
-    found = inspect_subject(str(file), project=table)
+    found = inspect_implementation(str(file), project=table)
     assert found.declared == Declared({"gelu": "erf", "block": "parallel"}, 1e-4)
-    found = inspect_subject(str(file), project=table, variants="block=post_norm, eps=1e-3")
+    found = inspect_implementation(str(file), project=table, variants="block=post_norm, eps=1e-3")
     assert found.declared == Declared({"gelu": "erf", "block": "post_norm"}, 1e-3)
-    assert inspect_subject("bug:gelu.relu", project=table).declared == Declared(
+    assert inspect_implementation("bug:gelu.relu", project=table).declared == Declared(
         {"gelu": "erf", "block": "post_norm"}, 1e-6
     )
 
@@ -74,13 +74,13 @@ def test_a_fixed_epsilon_is_right_where_it_is_declared(tmp_path: Path) -> None:
     """Undeclared it is a mistake whose text says how to declare it; declared, all usual cases have it."""
     file = tmp_path / "mine.py"
     file.write_text(FIXED)
-    undeclared = inspect_subject(str(file), cases=10)
+    undeclared = inspect_implementation(str(file), cases=10)
     verdict = status(undeclared, "layer_norm")
     (name,) = verdict.finding
     told = how_to_declare(undeclared.known()[name])
     assert "eps = 1e-6 under [tool.plumbline] in pyproject.toml, or --impl-variant=eps=1e-6" in told
     assert how_to_declare(undeclared.known()[name], eps=1e-6) == ""
-    declared = inspect_subject(str(file), cases=10, variants="eps=1e-6")
+    declared = inspect_implementation(str(file), cases=10, variants="eps=1e-6")
     verdict = status(declared, "layer_norm")
     assert verdict.status == HOLDS and verdict.cases >= 3
     assert status(declared, "layer_norm", "stable_at_a_large_mean").status == HOLDS
@@ -88,8 +88,8 @@ def test_a_fixed_epsilon_is_right_where_it_is_declared(tmp_path: Path) -> None:
 
 def test_every_variant_says_how_to_declare_it() -> None:
     """And no other mistake does, but a fixed epsilon."""
-    inspection = inspect_subject("bug:gelu.relu")
-    for name, bug in inspection.known().items():
-        told = how_to_declare(bug)
+    inspection = inspect_implementation("bug:gelu.relu")
+    for name, mistake in inspection.known().items():
+        told = how_to_declare(mistake)
         assert bool(told) == ("variant=" in name or ("eps_fixed" in name and "1e_5" not in name)), name
     assert 'gelu = "erf" under [tool.plumbline]' in how_to_declare(inspection.known()["gelu.variant=erf"])

@@ -9,27 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.record import Record, Verdict
+from harness.core.record import RunRecord, Verdict
 from harness.reports import json_file
-from harness.reports.autosave import Keeper
+from harness.reports.autosave import Autosave
 from harness.reports.json_file import atomically
 
 
-def record(count: int = 0) -> Record:
+def record(count: int = 0) -> RunRecord:
     verdicts = [Verdict("gelu", f"claim_{n}", "it holds", "holds", error=0.5) for n in range(count)]
-    return Record("mine", 3, {"gelu": 9}, ("gelu",), {"gelu": ()}, {"gelu": "a curve"}, verdicts, {})
+    return RunRecord("mine", 3, {"gelu": 9}, ("gelu",), {"gelu": ()}, {"gelu": "a curve"}, verdicts, {})
 
 
 def test_each_writing_holds_all_that_was_judged_by_then(tmp_path: Path) -> None:
     """Verdicts come one by one; what is read back is what was there."""
     kept = record()
-    keeper = Keeper(kept, tmp_path / "deep" / "run.json")
+    autosave = Autosave(kept, tmp_path / "deep" / "run.json")
     for verdict in record(5).verdicts:
         kept.verdicts.append(verdict)
-        assert keeper.keep()
-        read = json_file.read(keeper.path)
+        assert autosave.keep()
+        read = json_file.read(autosave.path)
         assert read.verdicts == kept.verdicts and read.seed == 3 and not read.finished
-    assert [p.name for p in keeper.path.parent.iterdir()] == ["run.json"]
+    assert [p.name for p in autosave.path.parent.iterdir()] == ["run.json"]
 
 
 def test_a_folder_that_cannot_be_made_sends_the_record_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,17 +38,17 @@ def test_a_folder_that_cannot_be_made_sends_the_record_elsewhere(tmp_path: Path,
     monkeypatch.setattr("tempfile.tempdir", None)
     (tmp_path / "taken").write_text("")
     kept = record(2)
-    keeper = Keeper(kept, tmp_path / "taken" / "run.json")
-    assert keeper.keep() and keeper.path.parent.name == f"plumbline-{os.getpid()}"
-    assert json_file.read(keeper.path).verdicts == kept.verdicts
-    assert keeper.keep() and len(kept.notes) == 1 and "cannot be written" in kept.notes[0] and str(keeper.path) in kept.notes[0]
+    autosave = Autosave(kept, tmp_path / "taken" / "run.json")
+    assert autosave.keep() and autosave.path.parent.name == f"plumbline-{os.getpid()}"
+    assert json_file.read(autosave.path).verdicts == kept.verdicts
+    assert autosave.keep() and len(kept.notes) == 1 and "cannot be written" in kept.notes[0] and str(autosave.path) in kept.notes[0]
 
 
 def test_a_writing_that_fails_leaves_the_last_whole_record_and_no_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full for a while: the file stays as it was, a note says so, and goes when there is room again."""
     kept = record(1)
-    keeper = Keeper(kept, tmp_path / "run.json")
-    keeper.keep()
+    autosave = Autosave(kept, tmp_path / "run.json")
+    autosave.keep()
     kept.verdicts.append(replace(kept.verdicts[0], claim="late"))
     real = Path.write_bytes
 
@@ -57,12 +57,12 @@ def test_a_writing_that_fails_leaves_the_last_whole_record_and_no_rubbish(tmp_pa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    assert not keeper.keep()
+    assert not autosave.keep()
     assert len(json_file.read(tmp_path / "run.json").verdicts) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
     assert "No space left" in kept.notes[0] and "is still there" in kept.notes[0]
     monkeypatch.setattr(Path, "write_bytes", real)
-    assert keeper.keep() and not kept.notes and len(json_file.read(tmp_path / "run.json").verdicts) == 2
+    assert autosave.keep() and not kept.notes and len(json_file.read(tmp_path / "run.json").verdicts) == 2
 
 
 def test_what_a_killed_run_left_half_written_is_swept_away(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_a_killed_run_left_half_written_is_swept_away(tmp_path: Path) -> No
     (tmp_path / f".run.json.{gone.pid}").write_text("{")
     (tmp_path / f".run.json.{os.getpid()}").write_text("{")
     (tmp_path / ".run.json.txt").write_text("theirs")
-    Keeper(record(), tmp_path / "run.json")
+    Autosave(record(), tmp_path / "run.json")
     assert sorted(p.name for p in tmp_path.iterdir()) == [f".run.json.{os.getpid()}", ".run.json.txt"]
 
 

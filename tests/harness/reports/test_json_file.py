@@ -11,7 +11,7 @@ import torch
 from support_formats import strict
 from support_records import BUSY, EMPTY, FINE, HOSTILE, WORST, verdict
 
-from harness.core.measurement import Fact
+from harness.core.measurement import Measurement
 from harness.core.workload import Benchmark, Exponent, Interval, Ratio, Timing
 from harness.reports import json_file
 from harness.reports.plain import to_plain
@@ -27,8 +27,8 @@ MEASURED = Benchmark(
 )  # fmt: skip
 ODD = replace(
     FINE, machine={"name": "a processor", "rate": math.inf}, benchmarks=[MEASURED], variants=None,
-    facts=[Fact("it is", "so", math.nan, "", {"a": math.inf, "b": -math.inf}, "part", "size", {"m": [[math.nan, 1.0], [0.5, math.inf]]})],
-    verdicts=[verdict("part", "agrees", "violated", excess=math.inf, error=math.nan, heat=((math.inf, 0.5), (math.nan, -math.inf)), message="inf")],
+    facts=[Measurement("it is", "so", math.nan, "", {"a": math.inf, "b": -math.inf}, "part", "size", {"m": [[math.nan, 1.0], [0.5, math.inf]]})],
+    verdicts=[verdict("part", "agrees", "violated", excess=math.inf, error=math.nan, error_map=((math.inf, 0.5), (math.nan, -math.inf)), message="inf")],
 )  # fmt: skip
 RECORDS = {"busy": BUSY, "fine": FINE, "empty": EMPTY, "hostile": HOSTILE, "odd": ODD}
 
@@ -39,7 +39,7 @@ def test_it_is_strict_json_and_valid(run, tmp_path) -> None:
     json_file.write(run, tmp_path / "run.json")
     body = strict((tmp_path / "run.json").read_text(encoding="utf-8"))
     jsonschema.validate(body, SCHEMA)
-    assert set(body) == set(SCHEMA["$defs"]["Record"]["properties"])
+    assert set(body) == set(SCHEMA["$defs"]["RunRecord"]["properties"])
 
 
 @pytest.mark.parametrize("run", RECORDS.values(), ids=RECORDS)

@@ -1,23 +1,23 @@
 """What to do next: what is wrong first, then what is begun, then what stands on what is done."""
 
-from harness.core.record import Card, Record, Verdict
+from harness.core.record import MistakeSummary, RunRecord, Verdict
 from harness.reports.next_step import next_step
 
 PARTS = {"mlp": ("gelu",), "block": ("norm", "mlp"), "model": ("block", "norm", "table")}
 ORDER = ("words", "gelu", "table", "norm", "mlp", "block", "model")
 
 
-def record(*, message: str = "", **states: str) -> Record:
+def record(*, message: str = "", **states: str) -> RunRecord:
     """A run in which these components have these states, and all others are not there."""
     verdicts = [
         Verdict(name, "agrees", "it is right", state.partition(" by ")[0], cases=5, where="mine.py", line=3,
                 message=message, finding=tuple(state.partition(" by ")[2].split()))
         for name, state in states.items()
     ]  # fmt: skip
-    return Record(
+    return RunRecord(
         impl="mine", seed=0, planned=dict.fromkeys(ORDER, 1), order=ORDER, parts=PARTS,
         meanings={"norm": "Each position is normalised."}, verdicts=verdicts,
-        cards={"norm.slip": Card("norm.slip", "norm", "You slipped.", ""), "mlp.slip": Card("mlp.slip", "mlp", "Again.", "")},
+        summaries={"norm.slip": MistakeSummary("norm.slip", "norm", "You slipped.", ""), "mlp.slip": MistakeSummary("mlp.slip", "mlp", "Again.", "")},
         missing=tuple(name for name in ORDER if name not in states), signatures={"norm": "def norm(x, eps)"},
     )  # fmt: skip
 

@@ -1,21 +1,21 @@
 """What a person reads: findings once and in order, tables, the trust line, the next step."""
 
-from harness.core.measurement import Fact
-from harness.core.record import Card, Record, Verdict
+from harness.core.measurement import Measurement
+from harness.core.record import MistakeSummary, RunRecord, Verdict
 from harness.reports import text
 
 
-def record(*verdicts: Verdict, **changes) -> Record:
-    cards = {
-        "part.slip": Card("part.slip", "part", "You slipped.", "-    right\n+    wrong", ("a/b#1",)),
-        "other.slip": Card("other.slip", "other", "You slipped again.", "-    right\n+    left"),
+def record(*verdicts: Verdict, **changes) -> RunRecord:
+    summaries = {
+        "part.slip": MistakeSummary("part.slip", "part", "You slipped.", "-    right\n+    wrong", ("a/b#1",)),
+        "other.slip": MistakeSummary("other.slip", "other", "You slipped again.", "-    right\n+    left"),
     }
     values = {
         "impl": "mine", "seed": 3, "planned": {v.component: 2 for v in verdicts}, "order": ("part", "other", "whole"),
         "parts": {"whole": ("part", "other")}, "meanings": {"part": "A part.", "other": "Another.", "whole": "All."},
-        "verdicts": list(verdicts), "cards": cards,
+        "verdicts": list(verdicts), "cards": summaries,
     }  # fmt: skip
-    return Record(**{**values, **changes})
+    return RunRecord(**{**values, **changes})
 
 
 def verdict(component: str, claim: str, status: str = "holds", **values) -> Verdict:
@@ -106,6 +106,6 @@ def test_many_absent_components_are_told_in_one_line() -> None:
 
 def test_facts_are_told_with_their_number_and_how_it_was_obtained() -> None:
     """And nothing is said where nothing was measured."""
-    fact = Fact("holds 96 bytes", "counted after 3 steps", 96.0, "bytes", {"3": 96.0}, "part", "memory")
+    fact = Measurement("holds 96 bytes", "counted after 3 steps", 96.0, "bytes", {"3": 96.0}, "part", "memory")
     assert text.facts(record(facts=[fact])) == ["facts:", "  part: holds 96 bytes (counted after 3 steps)", ""]
     assert text.facts(record()) == []

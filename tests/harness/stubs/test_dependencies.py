@@ -41,7 +41,7 @@ def none_of_its_own(x, mask=None):
 class Half(nn.Module):
     def forward(self, x): ...
 
-class Whole(nn.Module):
+class WholeModel(nn.Module):
     def __init__(self):
         super().__init__()
         self.inner = Half()
@@ -49,7 +49,7 @@ class Whole(nn.Module):
     def forward(self, x):
         return x + self.inner(x)
 
-class Chain(Whole):
+class Chain(WholeModel):
     def forward(self, x):
         return 1 + self.many(x)
 
@@ -81,7 +81,7 @@ def test_a_crash_on_none_names_the_part_that_is_to_do(theirs: ModuleType) -> Non
     """With where it stands and why; inside containers of torch's too."""
     x = torch.ones(2, 2)
     assert behind(theirs.mlp, x) == "its act is to do (only `pass`, theirs_waiting.py:5); write that first"
-    assert "its inner is to do (Half.forward() is to do: only `...`" in behind(theirs.Whole(), x)
+    assert "its inner is to do (Half.forward() is to do: only `...`" in behind(theirs.WholeModel(), x)
     assert "its many is to do" in behind(theirs.Chain(), x)
 
 
@@ -98,7 +98,7 @@ def test_a_missing_result_is_traced_down(theirs: ModuleType) -> None:
 
 
 def test_a_factory_of_an_unfinished_class_is_to_do(theirs: ModuleType) -> None:
-    """Told without building anything."""
+    """MeasuredOutput without building anything."""
     contract = Contract(
         "half", "A half.", {"call": Signature((Argument("x", "float[...]"),), "float[...]")}, print, print
     )
@@ -108,7 +108,7 @@ def test_a_factory_of_an_unfinished_class_is_to_do(theirs: ModuleType) -> None:
 
 def test_module_classes_that_are_to_do_are_found_by_their_names(tmp_path: Path) -> None:
     """With their reasons, and those that wait for them; what is written beside them is judged."""
-    from harness.judging.inspection import inspect_subject
+    from harness.judging.inspection import inspect_implementation
 
     (tmp_path / "begun.py").write_text(
         "import torch\nfrom torch import nn\n"
@@ -120,8 +120,8 @@ def test_module_classes_that_are_to_do_are_found_by_their_names(tmp_path: Path) 
         "class GELU(nn.Module):\n    def forward(self, x):\n"
         "        return torch.nn.functional.gelu(x, approximate='tanh')\n"
     )
-    inspection = inspect_subject(str(tmp_path / "begun.py"))
+    inspection = inspect_implementation(str(tmp_path / "begun.py"))
     assert inspection.begun == ("gelu",)
-    offers = {name: inspection.subject.offers(name) for name in ("layer_norm", "block")}
+    offers = {name: inspection.implementation.offers(name) for name in ("layer_norm", "block")}
     assert offers["layer_norm"].to_do == "LayerNorm.forward() is to do: only `pass`"
     assert "its LayerNorm is to do" in offers["block"].to_do and "write that first" in offers["block"].to_do

@@ -242,8 +242,8 @@ def test_a_method_that_may_be_empty_is_written() -> None:
     calls = {"build": Signature((), "it"), "train": Signature((), "nothing")}
     calls["forward"] = Signature((Argument("x", "text"),), "text")
     contract = Contract("thing", "A thing.", calls, print, print, optional_methods=frozenset({"train"}))
-    player = ClassAdapter(Layer).player(contract, Request("thing", Case(())))
-    player.call(Call("build", {}))
-    assert player.call(Call("train", {})) is None
+    session = ClassAdapter(Layer).session(contract, Request("thing", Case(())))
+    session.call(Call("build", {}))
+    assert session.call(Call("train", {})) is None
     with pytest.raises(NotImplementedError, match="only `pass`"):
-        player.call(Call("forward", {"x": "a"}))
+        session.call(Call("forward", {"x": "a"}))

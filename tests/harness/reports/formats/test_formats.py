@@ -12,7 +12,7 @@ from support_formats import Page
 from support_records import BUSY, EMPTY, FINE, record, verdict
 
 from harness.cli import main
-from harness.core.record import Record
+from harness.core.record import RunRecord
 from harness.reports import json_file
 from harness.reports.github_job import MOST_BYTES, append_summary
 from harness.reports.writing import UnknownFormat, destinations, formats
@@ -20,7 +20,7 @@ from harness.reports.writing import UnknownFormat, destinations, formats
 
 @pytest.mark.parametrize("name", formats())
 @pytest.mark.parametrize("run", [BUSY, FINE, EMPTY], ids=["busy", "fine", "empty"])
-def test_every_format_takes_every_record(name: str, run: Record) -> None:
+def test_every_format_takes_every_record(name: str, run: RunRecord) -> None:
     """Text that ends a line, that can be written as UTF-8, and that is the same twice."""
     text = formats()[name].render(run)
     assert text == formats()[name].render(run) and (not text or text.endswith("\n"))
@@ -114,7 +114,7 @@ def test_what_is_excused_fails_nothing_and_is_told() -> None:
     ("run", "message", "color"),
     [(BUSY, "0/2, 1 to do", "red"), (FINE, "2/2", "brightgreen"), (EMPTY, "to do", "lightgrey")],
 )
-def test_the_badge_is_what_shields_reads(run: Record, message: str, color: str) -> None:
+def test_the_badge_is_what_shields_reads(run: RunRecord, message: str, color: str) -> None:
     """Schema version 1, a label, a message, a color."""
     badge = json.loads(formats()["badge"].render(run))
     assert (badge["schemaVersion"], badge["message"], badge["color"]) == (1, message, color)

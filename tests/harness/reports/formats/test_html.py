@@ -10,7 +10,7 @@ import pytest
 from support_formats import Page
 from support_records import BUSY, FINE, NASTY, record, verdict
 
-from harness.core.measurement import Fact
+from harness.core.measurement import Measurement
 from harness.reports.formats._drawing import dependencies
 from harness.reports.formats._plots import DEEP, SHADES, bars, plot
 from harness.reports.writing import formats
@@ -49,7 +49,7 @@ def test_color_is_never_alone() -> None:
 
 def test_errors_are_drawn_as_a_map() -> None:
     """Darker by decades, the number in words; what is within the tolerance is blank."""
-    hot = replace(verdict("part", "agrees", "violated", violated=1, message="off"), heat=((0.5, 3.0), (2e5, 1e30)))
+    hot = replace(verdict("part", "agrees", "violated", violated=1, message="off"), error_map=((0.5, 3.0), (2e5, 1e30)))
     cells = [attributes for tag, attributes in page(record(hot)).tags if tag == "td" and "--shade" in (attributes.get("style") or "")]
     assert [cell["style"] for cell in cells] == ["--shade:0", "--shade:1", "--shade:6", "--shade:10"]
     assert "2e5" in page(record(hot)).text and "in units of its tolerance" in page(record(hot)).text
@@ -116,7 +116,7 @@ def test_every_line_can_be_judged_again() -> None:
 def test_maps_stand_side_by_side() -> None:
     """Both of a pair in one figure, shaded alike; every number is written in its cell."""
     grids = {f"{whose}, {which}": [[0.0, scale], [0.25, 1.0]] for which in ("one", "two") for whose, scale in (("yours", 0.5), ("theirs", 0.75))}
-    run = replace(FINE, facts=[Fact("maps", "made up", 0.25, "", {}, "part", "maps", grids)])
+    run = replace(FINE, facts=[Measurement("maps", "made up", 0.25, "", {}, "part", "maps", grids)])
     found = Page(formats()["html"].render(run))
     assert len(found.of("figure")) == 2 and len([a for a in found.of("table") if a.get("class") == "heat share"]) == 4
     cells = [a["style"] for a in found.of("td") if "--shade" in (a.get("style") or "")]

@@ -11,8 +11,8 @@ from support_faces import SUBJECTS, real_record
 from support_formats import CHECKS
 from support_records import BUSY, EMPTY, FINE, HOSTILE, WORST, record, verdict
 
-from harness.core.record import Record
-from harness.reports.writing import formats, write_face
+from harness.core.record import RunRecord
+from harness.reports.writing import formats, write_report
 
 MADE_UP = {
     "busy": BUSY, "fine": FINE, "empty": EMPTY, "hostile": HOSTILE,
@@ -34,7 +34,7 @@ def test_every_face_has_a_reader() -> None:
 
 @pytest.mark.parametrize("name", CHECKS)
 @pytest.mark.parametrize("run", MADE_UP.values(), ids=MADE_UP)
-def test_made_up_records(name: str, run: Record) -> None:
+def test_made_up_records(name: str, run: RunRecord) -> None:
     CHECKS[name](formats()[name].render(run), run)
 
 
@@ -50,16 +50,16 @@ def test_nobodys_words_break_a_face(words: str) -> None:
         assert len(text) < 200_000
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
-def test_real_runs(subject: str, shared: Path) -> None:
+@pytest.mark.parametrize("implementation", SUBJECTS)
+def test_real_runs(implementation: str, shared: Path) -> None:
     """The reference holds, a library's model too; the student's file has its three mistakes named, in every face for people."""
-    run = real_record(subject, shared)
+    run = real_record(implementation, shared)
     texts = {name: formats()[name].render(run) for name in CHECKS}
     for name, check in CHECKS.items():
         check(texts[name], run)
     found = {name for v in run.verdicts for name in v.finding}
     mistakes = {"gelu.variant=erf", "layer_norm.unbiased_variance", "attention.scaled_by_width"}
-    if subject != "student":
+    if implementation != "student":
         assert not found and "What is wrong" not in texts["html"]
         return
     assert mistakes <= found
@@ -70,15 +70,15 @@ def test_real_runs(subject: str, shared: Path) -> None:
 
 
 @pytest.mark.skipif(not browser(), reason="there is no Chromium on this machine")
-@pytest.mark.parametrize("subject", [*SUBJECTS, "hostile", "timed"])
-def test_the_page_in_a_browser(subject: str, shared: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("implementation", [*SUBJECTS, "hostile", "timed"])
+def test_the_page_in_a_browser(implementation: str, shared: Path, tmp_path: Path) -> None:
     """Nothing sticks out of the page, all text can be read, light and dark, and the browser has nothing to complain of.
 
     With PLUMBLINE_ARTEFACTS=FOLDER pages and pictures are kept there, to be looked at.
     """
-    page = tmp_path / f"{subject}.html"
-    run = MADE_UP[subject] if subject in MADE_UP else real_record(subject, shared)
-    write_face("html", run, page)
+    page = tmp_path / f"{implementation}.html"
+    run = MADE_UP[implementation] if implementation in MADE_UP else real_record(implementation, shared)
+    write_report("html", run, page)
     kept = os.environ.get("PLUMBLINE_ARTEFACTS")
     for mode, width in zip(MODES, WIDTHS, strict=True):  # each once: what is wide does not depend on the colours
         seen = look(page, width, mode, tmp_path)
@@ -88,11 +88,11 @@ def test_the_page_in_a_browser(subject: str, shared: Path, tmp_path: Path) -> No
     assert not console(page, tmp_path)
     if kept:
         Path(kept).mkdir(parents=True, exist_ok=True)
-        write_face("html", run, Path(kept) / page.name)
+        write_report("html", run, Path(kept) / page.name)
         for mode in MODES:
             for width in WIDTHS:
                 height = min(look(page, width, mode, tmp_path)["height"], 16_000)
-                picture(page, width, mode, height, Path(kept) / f"{subject}-{width}-{mode}.png", tmp_path)
+                picture(page, width, mode, height, Path(kept) / f"{implementation}-{width}-{mode}.png", tmp_path)
 
 
 @pytest.mark.skipif(not browser(), reason="there is no Chromium on this machine")
