@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, Trial
+from harness.core.claim import Claim, Trial, claim
 from harness.core.contract import Contract, Variant
 from harness.core.measurement import Measure
 from harness.core.mistake import Edit
@@ -120,11 +120,13 @@ def agrees_on(trial: Trial, case: Case, what: str) -> float:
     return trial.close(trial.run(case).value, exact.value, tolerance.value, what)
 
 
+@claim("in float32 it is as accurate as the reference", broken_by="second_moment_in_bfloat16", max_cases=8)
 def rounds_like_the_reference_in_float32(trial: Trial) -> float:
     exact, tolerance = trial.agreement(dtype=torch.float32)
     return trial.close(trial.run(dtype=torch.float32).outputs, exact.outputs, tolerance.outputs, "out")
 
 
+@claim("bias is corrected from step 1 on: the first step moves every number by lr", broken_by="no_bias_correction", cases=first_steps, max_cases=8)
 def first_step_is_the_rate(trial: Trial) -> float:
     """Whatever the betas are, the corrected moments of one gradient are g and g**2, so a number moves by lr, against g."""
     build = trial.case.calls[0].arguments
@@ -137,6 +139,7 @@ def first_step_is_the_rate(trial: Trial) -> float:
     return worst
 
 
+@claim("weight decay stays out of the moments", broken_by="coupled_decay", max_cases=10)
 def decay_is_decoupled(trial: Trial) -> float:
     """Moments see gradients alone: parameters that start elsewhere go the same way, and their distance only decays."""
     build = trial.case.calls[0]
@@ -150,14 +153,17 @@ def decay_is_decoupled(trial: Trial) -> float:
     return worst
 
 
+@claim("gradients of zero leave the decay at work", broken_by="zeros_not_decayed", cases=zero_gradients, max_cases=5)
 def zero_gradients_still_decay(trial: Trial) -> float:
     return agrees_on(trial, trial.case, "with gradients of nothing but zeros, out")
 
 
+@claim("eps is added to the root, not under it", broken_by="eps_inside_the_root", cases=tiny_gradients, max_cases=8)
 def eps_stands_outside_the_root(trial: Trial) -> float:
     return agrees_on(trial, trial.case, "with gradients as small as eps, out")
 
 
+@claim("a parameter moves as it moves alone", broken_by="counted_per_parameter", max_cases=12)
 def parameters_do_not_mix(trial: Trial) -> float:
     """In reverse order, and each alone, the same; groups are left out here."""
     build = trial.case.calls[0].arguments
@@ -175,6 +181,7 @@ def parameters_do_not_mix(trial: Trial) -> float:
     return worst
 
 
+@claim("each parameter counts its own steps", broken_by="calls_counted", max_cases=8)
 def counters_are_per_parameter(trial: Trial) -> float:
     """Twins with the same gradients move alike; one that gets its first gradient in the last step then moves by lr."""
     build = trial.case.calls[0].arguments
@@ -189,6 +196,7 @@ def counters_are_per_parameter(trial: Trial) -> float:
     return max(worst, same(trial, together, newcomer, "a parameter whose first gradient comes late", ([2], [0])))
 
 
+@claim("every setting is used", broken_by="betas_fixed", max_cases=3)
 def every_setting_counts(trial: Trial) -> float:
     """Another lr, beta, eps or decay leads where it leads in the reference."""
     build = trial.case.calls[0].arguments
@@ -203,6 +211,7 @@ def every_setting_counts(trial: Trial) -> float:
     return worst
 
 
+@claim("gradients and eps of any common size give the same steps", broken_by="root_forgotten", max_cases=8)
 def size_of_gradients_does_not_matter(trial: Trial) -> float:
     """Gradients and eps times 64: m / sqrt(v) is the same. A power of two, so that nothing is rounded otherwise."""
     larger = [stepping([None if g is None else 64.0 * g for g in grads]) for grads in gradients_of(trial.case)]
@@ -211,6 +220,7 @@ def size_of_gradients_does_not_matter(trial: Trial) -> float:
     return same(trial, scaled, trial.case, "with gradients and eps 64 times as large")
 
 
+@claim("a new learning rate counts from the next step on", broken_by="new_rate_for_the_first_group", cases=grouped_cases, max_cases=5)
 def new_rate_counts_at_once(trial: Trial) -> float:
     """For the move and for the decay, in every group."""
     *before, last = trial.case.calls
@@ -263,31 +273,23 @@ CONTRACT = Contract(
     sources=("Loshchilov & Hutter 2019, algorithm 2", "Kingma & Ba 2015, algorithm 1", "torch.optim.AdamW"),
     workloads=workloads.ADAMW,
     claims=(
-        Claim("rounds_like_the_reference_in_float32", "in float32 it is as accurate as the reference",
-              rounds_like_the_reference_in_float32, broken_by="second_moment_in_bfloat16", max_cases=8),
-        Claim("first_step_is_the_rate", "bias is corrected from step 1 on: the first step moves every number by lr", first_step_is_the_rate,
-              broken_by="no_bias_correction", cases=first_steps, max_cases=8),
-        Claim("decay_is_decoupled", "weight decay stays out of the moments", decay_is_decoupled, broken_by="coupled_decay", max_cases=10),
-        Claim("zero_gradients_still_decay", "gradients of zero leave the decay at work", zero_gradients_still_decay,
-              broken_by="zeros_not_decayed", cases=zero_gradients, max_cases=5),
-        Claim("eps_stands_outside_the_root", "eps is added to the root, not under it", eps_stands_outside_the_root,
-              broken_by="eps_inside_the_root", cases=tiny_gradients, max_cases=8),
+        rounds_like_the_reference_in_float32,
+        first_step_is_the_rate,
+        decay_is_decoupled,
+        zero_gradients_still_decay,
+        eps_stands_outside_the_root,
         Claim("groups_keep_their_own_settings", "every group has its own learning rate and decay", groups_keep_their_own_settings,
               broken_by="rate_of_the_first_group", cases=grouped_cases, max_cases=10),
-        Claim("parameters_do_not_mix", "a parameter moves as it moves alone", parameters_do_not_mix, broken_by="counted_per_parameter",
-              max_cases=12),
+        parameters_do_not_mix,
         Claim("missing_gradient_leaves_the_parameter", "a parameter without a gradient does not move", missing_gradient_leaves_the_parameter,
               broken_by="missing_gradient_decays", cases=cases_with_gaps, max_cases=12),
         Claim("missing_gradient_leaves_the_state", "a step without a gradient leaves moments and counter alone",
               missing_gradient_leaves_the_state, broken_by="missing_gradient_counts", cases=cases_with_gaps, max_cases=12),
-        Claim("counters_are_per_parameter", "each parameter counts its own steps", counters_are_per_parameter, broken_by="calls_counted",
-              max_cases=8),
+        counters_are_per_parameter,
         Claim("resuming_changes_nothing", "a run resumed from its saved state ends as the uninterrupted one", resuming_changes_nothing,
               broken_by="counter_not_saved", cases=longer_cases, max_cases=6),
-        Claim("every_setting_counts", "every setting is used", every_setting_counts, broken_by="betas_fixed", max_cases=3),
-        Claim("size_of_gradients_does_not_matter", "gradients and eps of any common size give the same steps",
-              size_of_gradients_does_not_matter, broken_by="root_forgotten", max_cases=8),
-        Claim("new_rate_counts_at_once", "a new learning rate counts from the next step on", new_rate_counts_at_once,
-              broken_by="new_rate_for_the_first_group", cases=grouped_cases, max_cases=5),
+        every_setting_counts,
+        size_of_gradients_does_not_matter,
+        new_rate_counts_at_once,
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
 from harness.core.contract import Contract
 from harness.core.measurement import Measure, Measurement
 from harness.strategies.tensors import make, parameters, seeds
@@ -162,11 +162,13 @@ def within(found: list[torch.Tensor], exact: list[torch.Tensor], bounds: list[to
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("it stays as close to the 32-bit optimiser as eight bits allow", broken_by="scales_not_used", cases=longer_cases, max_cases=6)
 def trajectory_is_within_the_bound(trial: Trial) -> float:
     exact, bounds = exact_and_bound(trial)
     return within(ended(trial), exact, bounds, rounding(trial, trial.case), "after these steps")
 
 
+@claim("the first step is that of the 32-bit optimiser", broken_by="quantised_parameters")
 def first_step_is_adamw_s(trial: Trial) -> float:
     """Nothing was kept before it: the same bound, of one step."""
     one = with_calls(trial.case, *trial.case.calls[:2])
@@ -178,6 +180,7 @@ def first_step_is_adamw_s(trial: Trial) -> float:
     return within(found, exact, bounds, rounding(trial, one), "after one step")
 
 
+@claim("what rounding loses cancels over many numbers", broken_by="rounded_down", cases=longer_cases, max_cases=4)
 def rounding_cancels(trial: Trial) -> float:
     """Of thousands of numbers as many are kept too high as too low, and as many steps are too long as too short."""
     exact, bounds = exact_and_bound(trial)
@@ -194,6 +197,7 @@ def rounding_cancels(trial: Trial) -> float:
     return worst
 
 
+@claim("a number whose gradient is always 0 never moves", broken_by="no_code_for_zero", cases=half_idle_cases, max_cases=5)
 def idle_numbers_never_move(trial: Trial) -> float:
     """Exactly, without decay; with it, they decay and nothing else. (0 has a code of its own.)"""
     build, found, worst = trial.case.calls[0].arguments, ended(trial), 0.0
@@ -206,6 +210,7 @@ def idle_numbers_never_move(trial: Trial) -> float:
     return worst
 
 
+@claim("an outlier costs the numbers beside it their digits, no others", broken_by="one_scale_for_all", cases=outlier_cases, max_cases=4)
 def outliers_stay_in_their_block(trial: Trial) -> float:
     exact, bounds = exact_and_bound(trial, outliers=True)
     found = [param.reshape(-1)[WIDEST_BLOCK:] for param in ended(trial)]
@@ -213,6 +218,7 @@ def outliers_stay_in_their_block(trial: Trial) -> float:
     return within(found, cut[0], cut[1], rounding(trial, trial.case), "beyond the block of an outlier")
 
 
+@claim("a transposed gradient gives the same step", broken_by="gradient_read_in_memory_order", cases=wide_cases, max_cases=3)
 def layout_of_gradients_does_not_matter(trial: Trial) -> float:
     """A gradient that is stored transposed gives the step of the same numbers in order."""
     turned = [stepping([g.transpose(0, 1).contiguous().transpose(0, 1) for g in grads]) for grads in gradients_of(trial.case)]
@@ -221,6 +227,7 @@ def layout_of_gradients_does_not_matter(trial: Trial) -> float:
     return max(trial.close(b, a, bound, f"with gradients stored transposed, parameter {i},") for i, (a, b) in enumerate(pairs))
 
 
+@claim("a new learning rate counts from the next step on", broken_by="first_rate_kept", cases=longer_cases, max_cases=3)
 def new_rate_counts_at_once(trial: Trial) -> float:
     """A rate of 0 stops it: neither a move nor decay."""
     *before, last = trial.case.calls
@@ -229,6 +236,7 @@ def new_rate_counts_at_once(trial: Trial) -> float:
     return max(trial.close(a, b, 0.0, f"with a rate of 0, parameter {i},") for i, (a, b) in enumerate(zip(outputs[-1], outputs[-3], strict=True)))
 
 
+@claim("its state takes two bytes per parameter, and little more", broken_by="moments_not_quantised", cases=large_cases, max_cases=1)
 def state_is_small(trial: Trial) -> float:
     each = trial.run(dtype=torch.float32, weigh=True).facts.get("bytes")
     if each is None:
@@ -271,17 +279,12 @@ CONTRACT = Contract(
     sources=("Dettmers et al. 2022 (8-bit optimizers), sections 2 and 3", "bitsandbytes AdamW8bit"),
     workloads=workloads.ADAMW_8BIT,
     claims=(
-        Claim("first_step_is_adamw_s", "the first step is that of the 32-bit optimiser", first_step_is_adamw_s, broken_by="quantised_parameters"),
-        Claim("trajectory_is_within_the_bound", "it stays as close to the 32-bit optimiser as eight bits allow", trajectory_is_within_the_bound,
-              broken_by="scales_not_used", cases=longer_cases, max_cases=6),
-        Claim("rounding_cancels", "what rounding loses cancels over many numbers", rounding_cancels, broken_by="rounded_down",
-              cases=longer_cases, max_cases=4),
-        Claim("idle_numbers_never_move", "a number whose gradient is always 0 never moves", idle_numbers_never_move,
-              broken_by="no_code_for_zero", cases=half_idle_cases, max_cases=5),
-        Claim("outliers_stay_in_their_block", "an outlier costs the numbers beside it their digits, no others", outliers_stay_in_their_block,
-              broken_by="one_scale_for_all", cases=outlier_cases, max_cases=4),
-        Claim("layout_of_gradients_does_not_matter", "a transposed gradient gives the same step", layout_of_gradients_does_not_matter,
-              broken_by="gradient_read_in_memory_order", cases=wide_cases, max_cases=3),
+        first_step_is_adamw_s,
+        trajectory_is_within_the_bound,
+        rounding_cancels,
+        idle_numbers_never_move,
+        outliers_stay_in_their_block,
+        layout_of_gradients_does_not_matter,
         Claim("groups_keep_their_own_settings", "every group has its own learning rate and decay", groups_keep_their_own_settings,
               broken_by="settings_of_the_first_group", cases=grouped_cases, max_cases=3),
         Claim("missing_gradient_leaves_the_parameter", "a parameter without a gradient does not move", missing_gradient_leaves_the_parameter,
@@ -290,9 +293,7 @@ CONTRACT = Contract(
               broken_by="missing_gradient_is_zero", cases=cases_with_gaps, max_cases=3),
         Claim("resuming_changes_nothing", "a run resumed from its saved state ends as the uninterrupted one", resuming_changes_nothing,
               broken_by="scales_not_saved", cases=longer_cases, max_cases=3),
-        Claim("new_rate_counts_at_once", "a new learning rate counts from the next step on", new_rate_counts_at_once,
-              broken_by="first_rate_kept", cases=longer_cases, max_cases=3),
-        Claim("state_is_small", "its state takes two bytes per parameter, and little more", state_is_small,
-              broken_by="moments_not_quantised", cases=large_cases, max_cases=1),
+        new_rate_counts_at_once,
+        state_is_small,
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.numerics.tolerance import EPSILON
@@ -76,6 +76,7 @@ def off(trial: Trial, time: int) -> float:
     return ROUNDINGS * EPSILON[torch.float32] * max(time, 1)
 
 
+@claim("causal attention with this bias gives what it must", broken_by="slopes_start_at_one")
 def attention_with_it(trial: Trial) -> float:
     """softmax(scores + bias, causal) v for drawn scores and values: what the bias is there for.
 
@@ -94,6 +95,7 @@ def attention_with_it(trial: Trial) -> float:
     return trial.close(attended(penalties(trial)), attended(expected_penalties(trial)), slack, what)
 
 
+@claim("the slopes are those of its number of heads, powers of two and others", broken_by="next_power_of_two_cut_off")
 def slopes_of_every_head(trial: Trial) -> float:
     """One position back costs the head's slope."""
     heads = trial.case.arguments["n_heads"]
@@ -106,6 +108,7 @@ def slopes_of_every_head(trial: Trial) -> float:
     return worst
 
 
+@claim("the penalty is the slope times the distance", broken_by="squared_distance")
 def linear_in_the_distance(trial: Trial) -> float:
     """Every position further back costs as much as the first one, in every row."""
     time = trial.case.arguments["time"]
@@ -117,6 +120,7 @@ def linear_in_the_distance(trial: Trial) -> float:
     return trial.close(found, line, 2 * time * off(trial, time), "the penalty, against the slope times the distance,")
 
 
+@claim("earlier calls with other lengths change nothing", broken_by="kept_where_too_small", max_cases=12)
 def any_order_of_lengths(trial: Trial) -> float:
     """Short, long, short, longer, short again: every one as it is alone (a bias kept from an earlier call fits some)."""
     heads, time = trial.case.arguments["n_heads"], trial.case.arguments["time"]
@@ -131,6 +135,7 @@ def any_order_of_lengths(trial: Trial) -> float:
     return worst
 
 
+@claim("hundreds of positions away the penalty is still that of the very distance", broken_by="distance_in_bfloat16", cases=far, max_cases=2)
 def exact_far_away(trial: Trial) -> float:
     time = trial.case.arguments["time"]
     return trial.close(penalties(trial), expected_penalties(trial), off(trial, time), "the penalty")
@@ -161,15 +166,10 @@ CONTRACT = Contract(
     ),
     sources=("Press et al. 2022, section 3", "ofirpress/attention_with_linear_biases fairseq/models/transformer.py get_slopes"),
     claims=(
-        Claim("attention_with_it", "causal attention with this bias gives what it must", attention_with_it,
-              broken_by="slopes_start_at_one"),
-        Claim("slopes_of_every_head", "the slopes are those of its number of heads, powers of two and others", slopes_of_every_head,
-              broken_by="next_power_of_two_cut_off"),
-        Claim("linear_in_the_distance", "the penalty is the slope times the distance", linear_in_the_distance,
-              broken_by="squared_distance"),
-        Claim("any_order_of_lengths", "earlier calls with other lengths change nothing", any_order_of_lengths,
-              broken_by="kept_where_too_small", max_cases=12),
-        Claim("exact_far_away", "hundreds of positions away the penalty is still that of the very distance", exact_far_away,
-              broken_by="distance_in_bfloat16", cases=far, max_cases=2),
+        attention_with_it,
+        slopes_of_every_head,
+        linear_in_the_distance,
+        any_order_of_lengths,
+        exact_far_away,
     ),
 )  # fmt: skip

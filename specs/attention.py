@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -84,6 +84,7 @@ def indivisible(draw: st.DrawFn) -> Case:
 # causality -----------------------------------------------------------------------------------------------------------
 
 
+@claim("what stands at a position changes nothing before it", broken_by="one_future_position", max_cases=30)
 def is_causal(trial: Trial) -> float:
     """The last position and one in between, replaced by something ten times as large."""
     x = trial.case.arguments["x"]
@@ -98,6 +99,7 @@ def is_causal(trial: Trial) -> float:
     return worst
 
 
+@claim("no gradient flows from a position to a later one", broken_by="no_mask", max_cases=25)
 def jacobian_is_causal(trial: Trial) -> float:
     """Gradients of the outputs before t alone: at x from t on they are zero."""
     x = trial.case.arguments["x"]
@@ -119,10 +121,12 @@ def jacobian_is_causal(trial: Trial) -> float:
     return worst
 
 
+@claim("the first positions alone give what they give in the whole", broken_by="softmax_over_queries", max_cases=30)
 def a_prefix_stands_alone(trial: Trial) -> float:
     return prefix_alone(trial, "x")
 
 
+@claim("logits of 1e4 and 1e5 neither leak through the mask nor overflow", broken_by="mask_adds_minus_1e4", cases=large_logits, max_cases=25)
 def holds_at_large_logits(trial: Trial) -> float:
     exact, bound = trial.agreement()
     if not bool(torch.isfinite(output(trial)).all()):
@@ -131,6 +135,7 @@ def holds_at_large_logits(trial: Trial) -> float:
     return max(worst, is_causal(trial) if trial.case.arguments["x"].shape[1] > 1 else 0.0)
 
 
+@claim("the last position sees the earlier ones as a set", broken_by="only_recent_positions", max_cases=30)
 def the_past_has_no_order(trial: Trial) -> float:
     """Keys and values of earlier positions form a set: reversing them changes nothing for the last position."""
     x = trial.case.arguments["x"]
@@ -157,6 +162,7 @@ def _features_in_order(trial: Trial, order: torch.Tensor) -> Case:
     )
 
 
+@claim("permuting the heads in all weights together changes nothing", broken_by="heads_strided", max_cases=25)
 def heads_have_no_order(trial: Trial) -> float:
     """The heads in another order, and the features of one of them in reverse (where no positions are in them)."""
     heads, width = trial.case.arguments["n_heads"], trial.case.arguments["x"].shape[-1]
@@ -168,6 +174,7 @@ def heads_have_no_order(trial: Trial) -> float:
     return unmoved(trial, _features_in_order(trial, order), "with the heads in another order in all weights, out")
 
 
+@claim("a head's result depends on its own queries, keys and values alone", broken_by="split_without_transpose", max_cases=25)
 def heads_are_apart(trial: Trial) -> float:
     """With the out projection reading head 0 alone, nothing of another head's queries, keys and values matters."""
     a = trial.case.arguments
@@ -185,6 +192,7 @@ def heads_are_apart(trial: Trial) -> float:
     return trial.close(output(trial, two), output(trial, one), tolerance(trial, one, two), what)
 
 
+@claim("logits are divided by sqrt(K), the root of the head size", broken_by="scaled_by_width", max_cases=25)
 def scaled_by_the_head_size(trial: Trial) -> float:
     """Head 0 of several equals a single head of the whole width whose other features are 0 and whose queries are
     sqrt(H) times larger: exactly what dividing by sqrt(K), K = D / H, there and by sqrt(D) here makes equal."""
@@ -214,6 +222,7 @@ def scaled_by_the_head_size(trial: Trial) -> float:
 # values --------------------------------------------------------------------------------------------------------------
 
 
+@claim("equal values everywhere give that value", broken_by="mask_after_softmax", max_cases=30)
 def weights_sum_to_one(trial: Trial) -> float:
     """Where every value is the same, their weighted mean is that value, whatever the weights."""
     a = trial.case.arguments
@@ -238,6 +247,7 @@ def weights_sum_to_one(trial: Trial) -> float:
     )
 
 
+@claim("a single position gives out(v)", broken_by="keys_for_values", max_cases=30)
 def one_position_is_its_own_value(trial: Trial) -> float:
     """There is one key to attend to: the result is out(v), whatever q and k are."""
     a = trial.case.arguments
@@ -248,6 +258,7 @@ def one_position_is_its_own_value(trial: Trial) -> float:
     return trial.close(output(trial, alone), expected.to(trial.dtype), tolerance(trial, alone), "for one position, out")
 
 
+@claim("an out projection of zeros leaves its bias alone", broken_by="residual_inside", max_cases=20)
 def nothing_but_the_out_bias(trial: Trial) -> float:
     """With an out projection of zeros only its bias is left: no residual stream inside."""
     a = trial.case.arguments
@@ -328,27 +339,16 @@ CONTRACT = Contract(
     workloads=workloads.ATTENTION,
     measures=(Measure("weights", "with which weights positions look at each other, beside the reference", weights_shown, shown),),
     claims=(
-        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="one_future_position",
-              max_cases=30),
-        Claim("jacobian_is_causal", "no gradient flows from a position to a later one", jacobian_is_causal, broken_by="no_mask",
-              max_cases=25),
-        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
-              broken_by="softmax_over_queries", max_cases=30),
-        Claim("the_past_has_no_order", "the last position sees the earlier ones as a set", the_past_has_no_order,
-              broken_by="only_recent_positions", max_cases=30),
-        Claim("holds_at_large_logits", "logits of 1e4 and 1e5 neither leak through the mask nor overflow", holds_at_large_logits,
-              broken_by="mask_adds_minus_1e4", cases=large_logits, max_cases=25),
-        Claim("heads_have_no_order", "permuting the heads in all weights together changes nothing", heads_have_no_order,
-              broken_by="heads_strided", max_cases=25),
-        Claim("heads_are_apart", "a head's result depends on its own queries, keys and values alone", heads_are_apart,
-              broken_by="split_without_transpose", max_cases=25),
-        Claim("scaled_by_the_head_size", "logits are divided by sqrt(K), the root of the head size", scaled_by_the_head_size,
-              broken_by="scaled_by_width", max_cases=25),
-        Claim("weights_sum_to_one", "equal values everywhere give that value", weights_sum_to_one, broken_by="mask_after_softmax",
-              max_cases=30),
-        Claim("one_position_is_its_own_value", "a single position gives out(v)", one_position_is_its_own_value,
-              broken_by="keys_for_values", max_cases=30),
-        Claim("nothing_but_the_out_bias", "an out projection of zeros leaves its bias alone", nothing_but_the_out_bias,
-              broken_by="residual_inside", max_cases=20),
+        is_causal,
+        jacobian_is_causal,
+        a_prefix_stands_alone,
+        the_past_has_no_order,
+        holds_at_large_logits,
+        heads_have_no_order,
+        heads_are_apart,
+        scaled_by_the_head_size,
+        weights_sum_to_one,
+        one_position_is_its_own_value,
+        nothing_but_the_out_bias,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial
+from harness.core.claim import Trial, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, tensors
@@ -47,6 +47,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
+@claim("what stands at a position changes nothing before it", broken_by="future_in_the_residual", max_cases=20)
 def is_causal(trial: Trial) -> float:
     x = trial.case.arguments["x"]
     time = x.shape[1]
@@ -60,6 +61,7 @@ def is_causal(trial: Trial) -> float:
     return worst
 
 
+@claim("the first positions alone give what they give in the whole", broken_by="future_in_the_residual", max_cases=15)
 def a_prefix_stands_alone(trial: Trial) -> float:
     return prefix_alone(trial, "x")
 
@@ -70,6 +72,7 @@ def changed_weights(case: Case, names: tuple[str, ...], change: Callable[[torch.
     return case.changed(weights={n: change(v) if n in names and v is not None else v for n, v in weights.items()})
 
 
+@claim("with output projections of zeros it returns x itself", broken_by="residual_normalised")
 def identity_without_its_sublayers(trial: Trial) -> float:
     """With both output projections zero nothing is added to the stream (in a pre-norm block)."""
     x = trial.case.arguments["x"]
@@ -81,6 +84,7 @@ def identity_without_its_sublayers(trial: Trial) -> float:
     )
 
 
+@claim("a constant added to the stream passes through unchanged, past both norms", broken_by="second_norm_forgotten")
 def carries_a_shift(trial: Trial) -> float:
     """Both norms remove a constant added to all features; the residual stream carries it through."""
     x = trial.case.arguments["x"]
@@ -97,6 +101,7 @@ ATTENTION_HALF = ("norm_1_weight", "norm_1_bias", "qkv_weight", "qkv_bias")
 MLP_HALF = ("norm_2_weight", "norm_2_bias", "up_weight", "up_bias")
 
 
+@claim("each sublayer has its own norm", broken_by="norms_exchanged", max_cases=15)
 def sublayers_keep_to_their_weights(trial: Trial) -> float:
     """What a sublayer with an output projection of zeros has for a norm and for inner weights does not matter."""
     worst = 0.0
@@ -118,6 +123,7 @@ def sublayers_keep_to_their_weights(trial: Trial) -> float:
     return worst
 
 
+@claim("only attention mixes positions", broken_by="future_in_the_residual", max_cases=15)
 def the_second_half_acts_on_each_position(trial: Trial) -> float:
     """Without attention, positions and rows in another order give the same results in that order."""
     x = trial.case.arguments["x"]
@@ -132,6 +138,7 @@ def the_second_half_acts_on_each_position(trial: Trial) -> float:
     return trial.close(output(trial, moved), expected, tolerance(trial, closed, moved), what)
 
 
+@claim("its two halves follow one another (stand side by side, or end in their norm, where declared)", broken_by="attention_lost", max_cases=15)
 def composed_as_it_says(trial: Trial) -> float:
     """Pre-norm: the block without attention, of the block without the mlp, is the block. Parallel: what the two add is added
     up. Post-norm: what comes out is what its last norm makes, whatever was in it: the norm's gain and shift taken off again,
@@ -216,19 +223,12 @@ CONTRACT = Contract(
     sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py block"),
     workloads=workloads.BLOCK,
     claims=(
-        Claim("identity_without_its_sublayers", "with output projections of zeros it returns x itself", identity_without_its_sublayers,
-              broken_by="residual_normalised"),
-        Claim("carries_a_shift", "a constant added to the stream passes through unchanged, past both norms", carries_a_shift,
-              broken_by="second_norm_forgotten"),
-        Claim("sublayers_keep_to_their_weights", "each sublayer has its own norm", sublayers_keep_to_their_weights,
-              broken_by="norms_exchanged", max_cases=15),
-        Claim("the_second_half_acts_on_each_position", "only attention mixes positions", the_second_half_acts_on_each_position,
-              broken_by="future_in_the_residual", max_cases=15),
-        Claim("composed_as_it_says", "its two halves follow one another (stand side by side, or end in their norm, where declared)",
-              composed_as_it_says, broken_by="attention_lost", max_cases=15),
-        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="future_in_the_residual",
-              max_cases=20),
-        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
-              broken_by="future_in_the_residual", max_cases=15),
+        identity_without_its_sublayers,
+        carries_a_shift,
+        sublayers_keep_to_their_weights,
+        the_second_half_acts_on_each_position,
+        composed_as_it_says,
+        is_causal,
+        a_prefix_stands_alone,
     ),
 )  # fmt: skip

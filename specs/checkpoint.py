@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import OURS, Call, Case, Earlier, ours
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from reference_model.checkpoint import checkpoint
 
@@ -148,11 +148,13 @@ def resuming_changes_nothing(trial: Trial) -> None:
     same(resumed(trial), uninterrupted(trial), "resumed")
 
 
+@claim("a model and an optimiser that had trained are overwritten", broken_by="old_state_kept", max_cases=4)
 def used_ones_are_overwritten(trial: Trial) -> None:
     resumed(trial)  # as above
     same(resumed(trial, used=True), uninterrupted(trial), "resumed by a model and an optimiser that had trained before")
 
 
+@claim("the parameters that come back are those that were saved, and the optimiser's own", broken_by="parameters_not_loaded", max_cases=4)
 def parameters_come_back(trial: Trial) -> None:
     """Before any further step."""
     resumed(trial)  # judged by another claim: what it answers tells two mistakes apart
@@ -167,6 +169,7 @@ def parameters_come_back(trial: Trial) -> None:
         raise Violation("after load() the optimiser holds other parameters than the model, or some are frozen: training moves nothing")
 
 
+@claim("a run that was saved goes on as if it had not been", broken_by="left_in_evaluation_mode", max_cases=4)
 def saving_changes_nothing(trial: Trial) -> None:
     script, run = saved(trial)
     script.train(run, BEFORE, AFTER)
@@ -176,6 +179,7 @@ def saving_changes_nothing(trial: Trial) -> None:
         raise Violation("after a save the model is left in evaluation mode")
 
 
+@claim("what was saved stays as it was while the run goes on", broken_by="references_kept", max_cases=4)
 def later_steps_do_not_reach_the_file(trial: Trial) -> None:
     script, run = saved(trial)
     script.train(run, BEFORE, 4)
@@ -184,6 +188,7 @@ def later_steps_do_not_reach_the_file(trial: Trial) -> None:
     same(stands(trial, script), uninterrupted(trial), "after further steps the file was read, and then")
 
 
+@claim("two files hold two states", broken_by="one_file_for_all", max_cases=3)
 def files_do_not_mix(trial: Trial) -> None:
     script, run = saved(trial)
     script.train(run, BEFORE, 3)
@@ -194,12 +199,14 @@ def files_do_not_mix(trial: Trial) -> None:
     same(stands(trial, script), uninterrupted(trial), "of two files the first was read, and then")
 
 
+@claim("tied weights are one tensor after loading", broken_by="untied_by_loading", cases=tied_cases, max_cases=3)
 def tied_stay_tied(trial: Trial) -> None:
     found = resumed(trial)
     if not found["tied"]:
         raise Violation("after load() embedding and head are two tensors: they were one")
 
 
+@claim("the step comes back", broken_by="step_not_saved", max_cases=3)
 def step_comes_back(trial: Trial) -> None:
     script, run = saved(trial)
     script.load("latest", run)
@@ -211,6 +218,7 @@ def step_comes_back(trial: Trial) -> None:
         raise Violation(f"load() returns the step {step}; {BEFORE} was saved")
 
 
+@claim("a file of other shapes is refused", broken_by="other_shapes_passed_over", max_cases=2)
 def other_shapes_are_refused(trial: Trial) -> None:
     resumed(trial)  # as above
     script, _ = saved(trial)
@@ -286,25 +294,19 @@ CONTRACT = Contract(
     dialects=tuple(Dialect("training code", save, (), lambda a: a, made=functools.partial(apart, load)) for save, load in PAIRS),
     sources=("torch's recipe for a general checkpoint", "Stanford's CS336 assignment 1, section 5.2"),
     claims=(
-        Claim("parameters_come_back", "the parameters that come back are those that were saved, and the optimiser's own",
-              parameters_come_back, broken_by="parameters_not_loaded", max_cases=4),
+        parameters_come_back,
         Claim("resuming_changes_nothing", "a resumed run ends as the uninterrupted one, to the last bit", resuming_changes_nothing,
               broken_by="optimiser_not_loaded", cases=plain_cases, max_cases=4),
         Claim("schedule_goes_on", "the learning rate goes on where it stopped", resuming_changes_nothing, broken_by="schedule_not_loaded",
               cases=scheduled_cases, max_cases=4),
         Claim("random_numbers_go_on", "the generator goes on where it stopped", resuming_changes_nothing, broken_by="generator_not_loaded",
               cases=drawn_cases, max_cases=4),
-        Claim("used_ones_are_overwritten", "a model and an optimiser that had trained are overwritten", used_ones_are_overwritten,
-              broken_by="old_state_kept", max_cases=4),
-        Claim("tied_stay_tied", "tied weights are one tensor after loading", tied_stay_tied, broken_by="untied_by_loading",
-              cases=tied_cases, max_cases=3),
-        Claim("saving_changes_nothing", "a run that was saved goes on as if it had not been", saving_changes_nothing,
-              broken_by="left_in_evaluation_mode", max_cases=4),
-        Claim("later_steps_do_not_reach_the_file", "what was saved stays as it was while the run goes on", later_steps_do_not_reach_the_file,
-              broken_by="references_kept", max_cases=4),
-        Claim("files_do_not_mix", "two files hold two states", files_do_not_mix, broken_by="one_file_for_all", max_cases=3),
-        Claim("step_comes_back", "the step comes back", step_comes_back, broken_by="step_not_saved", max_cases=3),
-        Claim("other_shapes_are_refused", "a file of other shapes is refused", other_shapes_are_refused, broken_by="other_shapes_passed_over",
-              max_cases=2),
+        used_ones_are_overwritten,
+        tied_stay_tied,
+        saving_changes_nothing,
+        later_steps_do_not_reach_the_file,
+        files_do_not_mix,
+        step_comes_back,
+        other_shapes_are_refused,
     ),
 )  # fmt: skip

@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.tensors import make, seeds
@@ -148,10 +148,12 @@ def clipped_as_expected(trial: Trial, what: str, case: Case | None = None) -> fl
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("as many gradients come back as went in, each in its shape and dtype", broken_by="generator_consumed")
 def every_gradient_comes_back(trial: Trial) -> None:
     returned(trial)
 
 
+@claim("the norm is that of all gradients together, before they were clipped", broken_by="norm_after_clipping")
 def norm_of_all_before_clipping(trial: Trial) -> float:
     """In a case above the limit the norm after would be the limit."""
     offers_the_norm(trial)
@@ -163,6 +165,7 @@ def norm_of_all_before_clipping(trial: Trial) -> float:
     return trial.close(norm, torch.tensor(wanted, dtype=norm.dtype), bound, "the norm")
 
 
+@claim("the direction is kept: every tensor is scaled by the same share", broken_by="each_tensor_alone")
 def one_share_for_all(trial: Trial) -> float:
     """The direction of all gradients together is kept: each tensor is the same multiple of what it was."""
     clipped, _ = returned(trial)
@@ -180,6 +183,7 @@ def one_share_for_all(trial: Trial) -> float:
     return worst
 
 
+@claim("what was longer than the limit comes back as long as the limit", broken_by="never_clipped")
 def as_long_as_the_limit(trial: Trial) -> float:
     limit, norm = trial.case.arguments["max_norm"], norm_of(given(trial))
     if norm <= limit:
@@ -192,6 +196,7 @@ def as_long_as_the_limit(trial: Trial) -> float:
     return trial.close(clipped_norm, torch.full_like(clipped_norm, limit), bound, "the norm of what comes back")
 
 
+@claim("each gradient is min(1, max_norm / norm) times what it was", broken_by="sign_lost")
 def each_is_scaled(trial: Trial) -> float:
     limit, norm = trial.case.arguments["max_norm"], norm_of(given(trial))
     if norm > limit:
@@ -199,6 +204,7 @@ def each_is_scaled(trial: Trial) -> float:
     return clipped_as_expected(trial, "above the limit" if norm > limit else "below the limit")
 
 
+@claim("below the limit nothing changes", broken_by="always_scaled")
 def unchanged_below_the_limit(trial: Trial) -> float:
     """The same gradients under a limit of twice their norm, and of infinity, which measures only."""
     worst, norm = 0.0, norm_of(trial.case.arguments["grads"])
@@ -208,6 +214,7 @@ def unchanged_below_the_limit(trial: Trial) -> float:
     return worst
 
 
+@claim("how the numbers are cut into tensors changes nothing", broken_by="norms_summed", max_cases=16)
 def cuts_do_not_matter(trial: Trial) -> float:
     """The numbers of all tensors in a single one: the same norm, and the same numbers come back."""
     grads, limit = trial.case.arguments["grads"], trial.case.arguments["max_norm"]
@@ -224,6 +231,7 @@ def cuts_do_not_matter(trial: Trial) -> float:
     return max(worst, trial.close(pieces, whole, bound * largest([whole]), "out, against all numbers in one tensor,"))
 
 
+@claim("a parameter without a gradient is passed over", broken_by="missing_gradient_read", cases=missing_cases, max_cases=12)
 def missing_gradients_count_for_nothing(trial: Trial) -> float:
     _, norm = returned(trial)
     _, wanted, off = expected(trial)
@@ -233,6 +241,7 @@ def missing_gradients_count_for_nothing(trial: Trial) -> float:
     return max(worst, clipped_as_expected(trial, "beside a missing gradient"))
 
 
+@claim("zeros have norm 0 and stay zeros", broken_by="divided_before_the_limit", cases=zero_cases, max_cases=8)
 def zeros_stay_zeros(trial: Trial) -> None:
     clipped, norm = returned(trial)
     if any(bool((grad != 0).any()) for grad in clipped if grad is not None):
@@ -241,6 +250,7 @@ def zeros_stay_zeros(trial: Trial) -> None:
         raise Violation(f"the norm of nothing but zeros is {float(norm):g}")
 
 
+@claim("no gradients at all have norm 0", broken_by="nothing_has_norm_nan", cases=empty_cases, max_cases=4)
 def nothing_has_norm_zero(trial: Trial) -> None:
     answer = trial.attempt()
     if answer.crash is not None:
@@ -250,6 +260,7 @@ def nothing_has_norm_zero(trial: Trial) -> None:
         raise Violation(f"no gradients at all have norm 0; it is {float(norm):g}")
 
 
+@claim("a nan or inf among the gradients shows in the norm", broken_by="nan_hidden", cases=spoiled_cases, max_cases=10)
 def what_is_not_finite_shows(trial: Trial) -> None:
     """The norm tells whoever logs it, or skips the step. What becomes of the gradients is not promised."""
     answer = trial.attempt()
@@ -297,26 +308,16 @@ CONTRACT = Contract(
     case_count=24,
     sources=("Pascanu et al. 2013, section 3.2, algorithm 1", "torch.nn.utils.clip_grad_norm_"),
     claims=(
-        Claim("every_gradient_comes_back", "as many gradients come back as went in, each in its shape and dtype",
-              every_gradient_comes_back, broken_by="generator_consumed"),
-        Claim("norm_of_all_before_clipping", "the norm is that of all gradients together, before they were clipped",
-              norm_of_all_before_clipping, broken_by="norm_after_clipping"),
-        Claim("one_share_for_all", "the direction is kept: every tensor is scaled by the same share", one_share_for_all,
-              broken_by="each_tensor_alone"),
-        Claim("as_long_as_the_limit", "what was longer than the limit comes back as long as the limit", as_long_as_the_limit,
-              broken_by="never_clipped"),
-        Claim("each_is_scaled", "each gradient is min(1, max_norm / norm) times what it was", each_is_scaled,
-              broken_by="sign_lost"),
-        Claim("unchanged_below_the_limit", "below the limit nothing changes", unchanged_below_the_limit, broken_by="always_scaled"),
-        Claim("cuts_do_not_matter", "how the numbers are cut into tensors changes nothing", cuts_do_not_matter,
-              broken_by="norms_summed", max_cases=16),
-        Claim("missing_gradients_count_for_nothing", "a parameter without a gradient is passed over",
-              missing_gradients_count_for_nothing, broken_by="missing_gradient_read", cases=missing_cases, max_cases=12),
-        Claim("zeros_stay_zeros", "zeros have norm 0 and stay zeros", zeros_stay_zeros, broken_by="divided_before_the_limit",
-              cases=zero_cases, max_cases=8),
-        Claim("nothing_has_norm_zero", "no gradients at all have norm 0", nothing_has_norm_zero, broken_by="nothing_has_norm_nan",
-              cases=empty_cases, max_cases=4),
-        Claim("what_is_not_finite_shows", "a nan or inf among the gradients shows in the norm", what_is_not_finite_shows,
-              broken_by="nan_hidden", cases=spoiled_cases, max_cases=10),
+        every_gradient_comes_back,
+        norm_of_all_before_clipping,
+        one_share_for_all,
+        as_long_as_the_limit,
+        each_is_scaled,
+        unchanged_below_the_limit,
+        cuts_do_not_matter,
+        missing_gradients_count_for_nothing,
+        zeros_stay_zeros,
+        nothing_has_norm_zero,
+        what_is_not_finite_shows,
     ),
 )  # fmt: skip

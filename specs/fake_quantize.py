@@ -13,7 +13,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -118,6 +118,7 @@ def rounded(trial: Trial, dtype: torch.dtype | None = None, case: Case | None = 
     return floating(trial.run(case, dtype=dtype or trial.dtype).value, x_of(case).shape, "forward()")
 
 
+@claim("inside the range a number is at most half a step off", broken_by="rounded_down")
 def inside_it_is_half_a_step_off(trial: Trial) -> float:
     grid, worst = Grid(trial.case), 0.0
     for dtype in dtypes(trial):
@@ -130,6 +131,7 @@ def inside_it_is_half_a_step_off(trial: Trial) -> float:
     return worst
 
 
+@claim("beyond the range a number is clipped to its end", broken_by="not_clamped")
 def outside_it_is_clipped(trial: Trial) -> float:
     grid, worst = Grid(trial.case), 0.0
     for dtype in dtypes(trial):
@@ -142,6 +144,7 @@ def outside_it_is_clipped(trial: Trial) -> float:
     return worst
 
 
+@claim("2 to the power of bits values come out, evenly spaced", broken_by="always_eight_bits", cases=even_cases, max_cases=8)
 def there_are_as_many_values_as_codes(trial: Trial) -> float:
     """At most 2^bits different values, not many fewer, and one distance between neighbours."""
     grid = Grid(trial.case)
@@ -158,6 +161,7 @@ def there_are_as_many_values_as_codes(trial: Trial) -> float:
     return uneven
 
 
+@claim("zero stays zero", broken_by="zero_point_not_whole", max_cases=16)
 def zero_is_exact(trial: Trial) -> None:
     """Padding and ReLUs are full of zeros."""
     for dtype in dtypes(trial):
@@ -166,6 +170,7 @@ def zero_is_exact(trial: Trial) -> None:
             raise Violation("zero does not stay zero", worst=f"0 becomes {float(out[0]):.6g}")
 
 
+@claim("what came out is on codes already", broken_by="noise_for_rounding", max_cases=16)
 def rounding_again_changes_nothing(trial: Trial) -> float:
     once = rounded(trial)
     again = rounded(trial, case=trial.case.changed(x=once.to(torch.float64)))
@@ -173,6 +178,7 @@ def rounding_again_changes_nothing(trial: Trial) -> float:
     return within(again, once, allowed, "what came out, quantized again, comes out as something else")
 
 
+@claim("in symmetric mode -x gives minus what x gives", broken_by="rounded_down", cases=even_cases, max_cases=8)
 def negative_numbers_mirror_positive_ones(trial: Trial) -> float:
     """Symmetric mode; half-way between two codes, and within a step of the ends, it may differ."""
     grid = Grid(trial.case)
@@ -198,6 +204,7 @@ def gradient_of(trial: Trial, case: Case, name: str = "x") -> tuple[torch.Tensor
     return found.double(), trial.cotangent(answer.value)
 
 
+@claim("inside the range the gradient is passed straight through", broken_by="rounding_cuts_the_gradient")
 def gradient_is_the_identity_inside(trial: Trial) -> float:
     found, cotangent = gradient_of(trial, trial.case)
     inside = Grid(trial.case).well_inside(x_of(trial.case))
@@ -207,6 +214,7 @@ def gradient_is_the_identity_inside(trial: Trial) -> float:
     return within(found[inside], cotangent[inside], allowed[inside], "inside the range the gradient is not passed straight through")
 
 
+@claim("beyond the range the gradient is zero", broken_by="gradient_through_one_end", cases=even_cases, max_cases=6)
 def gradient_is_zero_outside(trial: Trial) -> float:
     """Unless it is declared that everything is passed through."""
     found, cotangent = gradient_of(trial, trial.case)
@@ -271,11 +279,13 @@ def share_of(trial: Trial) -> tuple[float, bool]:
     return trial.case.calls[0].arguments["momentum"], trial.variant == "momentum_is_kept"
 
 
+@claim("the first batch sets the range", broken_by="range_starts_at_zero", cases=tracking_cases, max_cases=6)
 def the_first_batch_sets_the_range(trial: Trial) -> float:
     first = batches_of(trial)[0]
     return is_range(range_after(trial, TRAIN, forward(first)), followed([first]), "after the first batch the range is not that batch's")
 
 
+@claim("each batch moves the range by the share of momentum", broken_by="last_batch_kept", cases=tracking_cases, max_cases=6)
 def the_range_is_a_moving_average(trial: Trial) -> float:
     """In closed form over three batches."""
     batches = batches_of(trial)
@@ -283,6 +293,7 @@ def the_range_is_a_moving_average(trial: Trial) -> float:
     return is_range(found, followed(batches, *share_of(trial)), "over three batches the range does not follow by the share of momentum")
 
 
+@claim("the tracked range neither collapses nor explodes", broken_by="extremes_kept", cases=tracking_cases, max_cases=4)
 def the_range_neither_collapses_nor_explodes(trial: Trial) -> float:
     """The same batch over and over leaves it where it is; what an outlier did to it fades."""
     first = batches_of(trial)[0]
@@ -293,6 +304,7 @@ def the_range_neither_collapses_nor_explodes(trial: Trial) -> float:
     return max(worst, is_range(found, followed(outlier, *share_of(trial)), "what one batch of outliers did to the range does not fade"))
 
 
+@claim("in evaluation the range stands still", broken_by="observes_in_evaluation", cases=tracking_cases, max_cases=6)
 def in_evaluation_the_range_stands_still(trial: Trial) -> float:
     """However far off what is seen; and it is that range that is used."""
     first, second, _ = batches_of(trial)
@@ -304,6 +316,7 @@ def in_evaluation_the_range_stands_still(trial: Trial) -> float:
     return max(worst, within(out, far.clamp(low, high), allowed, "in evaluation another range is used than the tracked one", step))
 
 
+@claim("back in training it follows again", broken_by="train_switches_off", cases=tracking_cases, max_cases=6)
 def training_again_it_follows_again(trial: Trial) -> float:
     """train() after eval(), and eval() after train(), each time."""
     first, second, third = batches_of(trial)
@@ -311,6 +324,7 @@ def training_again_it_follows_again(trial: Trial) -> float:
     return is_range(found, followed([first, second], *share_of(trial)), "back in training the range does not follow again")
 
 
+@claim("training goes on from a loaded range", broken_by="loaded_range_forgotten", cases=tracking_cases, max_cases=6)
 def a_loaded_range_is_followed_on(trial: Trial) -> float:
     """A run that was resumed goes on from the range it had."""
     first, second, _ = batches_of(trial)
@@ -319,6 +333,7 @@ def a_loaded_range_is_followed_on(trial: Trial) -> float:
     return is_range(found, followed([first, second], *share_of(trial)), "after load() training does not go on from the loaded range")
 
 
+@claim("the range passes no gradient", broken_by="range_not_detached", cases=tracking_cases, max_cases=6)
 def no_gradient_through_the_range(trial: Trial) -> float:
     """In training, for a batch well inside a range that earlier ones have made wide: the gradient is the identity even for its
     smallest and largest number, which the range has been moved by; and the earlier batch gets none."""
@@ -336,6 +351,7 @@ def no_gradient_through_the_range(trial: Trial) -> float:
     return worst
 
 
+@claim("a range without width gives no NaN", broken_by="scale_without_guard", cases=tracking_cases, max_cases=3)
 def nothing_but_zeros_gives_zeros(trial: Trial) -> None:
     zeros = torch.zeros(4, 3, dtype=torch.float64)
     for calls in ((TRAIN, forward(zeros)), (TRAIN, forward(zeros), EVAL, forward(zeros))):
@@ -389,35 +405,21 @@ CONTRACT = Contract(
     ),
     sources=("Bengio et al. 2013, section 4", "Jacob et al. 2018, sections 3 and 3.1", "torch.ao.quantization.FakeQuantize"),
     claims=(
-        Claim("inside_it_is_half_a_step_off", "inside the range a number is at most half a step off", inside_it_is_half_a_step_off,
-              broken_by="rounded_down"),
-        Claim("outside_it_is_clipped", "beyond the range a number is clipped to its end", outside_it_is_clipped, broken_by="not_clamped"),
-        Claim("there_are_as_many_values_as_codes", "2 to the power of bits values come out, evenly spaced", there_are_as_many_values_as_codes,
-              broken_by="always_eight_bits", cases=even_cases, max_cases=8),
-        Claim("zero_is_exact", "zero stays zero", zero_is_exact, broken_by="zero_point_not_whole", max_cases=16),
-        Claim("rounding_again_changes_nothing", "what came out is on codes already", rounding_again_changes_nothing,
-              broken_by="noise_for_rounding", max_cases=16),
-        Claim("negative_numbers_mirror_positive_ones", "in symmetric mode -x gives minus what x gives", negative_numbers_mirror_positive_ones,
-              broken_by="rounded_down", cases=even_cases, max_cases=8),
-        Claim("gradient_is_the_identity_inside", "inside the range the gradient is passed straight through", gradient_is_the_identity_inside,
-              broken_by="rounding_cuts_the_gradient"),
-        Claim("gradient_is_zero_outside", "beyond the range the gradient is zero", gradient_is_zero_outside,
-              broken_by="gradient_through_one_end", cases=even_cases, max_cases=6),
-        Claim("the_first_batch_sets_the_range", "the first batch sets the range", the_first_batch_sets_the_range,
-              broken_by="range_starts_at_zero", cases=tracking_cases, max_cases=6),
-        Claim("the_range_is_a_moving_average", "each batch moves the range by the share of momentum", the_range_is_a_moving_average,
-              broken_by="last_batch_kept", cases=tracking_cases, max_cases=6),
-        Claim("the_range_neither_collapses_nor_explodes", "the tracked range neither collapses nor explodes",
-              the_range_neither_collapses_nor_explodes, broken_by="extremes_kept", cases=tracking_cases, max_cases=4),
-        Claim("in_evaluation_the_range_stands_still", "in evaluation the range stands still", in_evaluation_the_range_stands_still,
-              broken_by="observes_in_evaluation", cases=tracking_cases, max_cases=6),
-        Claim("training_again_it_follows_again", "back in training it follows again", training_again_it_follows_again,
-              broken_by="train_switches_off", cases=tracking_cases, max_cases=6),
-        Claim("a_loaded_range_is_followed_on", "training goes on from a loaded range", a_loaded_range_is_followed_on,
-              broken_by="loaded_range_forgotten", cases=tracking_cases, max_cases=6),
-        Claim("no_gradient_through_the_range", "the range passes no gradient", no_gradient_through_the_range,
-              broken_by="range_not_detached", cases=tracking_cases, max_cases=6),
-        Claim("nothing_but_zeros_gives_zeros", "a range without width gives no NaN", nothing_but_zeros_gives_zeros,
-              broken_by="scale_without_guard", cases=tracking_cases, max_cases=3),
+        inside_it_is_half_a_step_off,
+        outside_it_is_clipped,
+        there_are_as_many_values_as_codes,
+        zero_is_exact,
+        rounding_again_changes_nothing,
+        negative_numbers_mirror_positive_ones,
+        gradient_is_the_identity_inside,
+        gradient_is_zero_outside,
+        the_first_batch_sets_the_range,
+        the_range_is_a_moving_average,
+        the_range_neither_collapses_nor_explodes,
+        in_evaluation_the_range_stands_still,
+        training_again_it_follows_again,
+        a_loaded_range_is_followed_on,
+        no_gradient_through_the_range,
+        nothing_but_zeros_gives_zeros,
     ),
 )  # fmt: skip

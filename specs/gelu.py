@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial
+from harness.core.claim import Trial, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -30,6 +30,7 @@ def far_out(draw: st.DrawFn) -> Case:
     return Case.of({"x": torch.linspace(-size, size, width, dtype=torch.float64)}, family="tails", width=width)
 
 
+@claim("gelu(x) - gelu(-x) is x", broken_by="square_for_cube")
 def odd_part_is_half_x(trial: Trial) -> float:
     """gelu(x) - gelu(-x) = x, for the tanh and the erf form alike, so gelu(x) - x/2 is even."""
     x = trial.case.arguments["x"]
@@ -38,6 +39,7 @@ def odd_part_is_half_x(trial: Trial) -> float:
     return trial.close(here - mirrored, x.to(here.dtype), bound, "gelu(x) - gelu(-x)")
 
 
+@claim("values and slopes are right and finite up to 1e4 on both sides", broken_by="derivative_cut_off", cases=far_out)
 def tails_are_right(trial: Trial) -> float:
     exact, tolerance = trial.agreement(gradients=True)
     answer = trial.run(gradients=True)
@@ -71,8 +73,7 @@ CONTRACT = Contract(
     sources=("Hendrycks & Gimpel 2016, section 2", "openai/gpt-2 src/model.py gelu"),
     workloads=workloads.GELU,
     claims=(
-        Claim("odd_part_is_half_x", "gelu(x) - gelu(-x) is x", odd_part_is_half_x, broken_by="square_for_cube"),
-        Claim("tails_are_right", "values and slopes are right and finite up to 1e4 on both sides", tails_are_right,
-              broken_by="derivative_cut_off", cases=far_out),
+        odd_part_is_half_x,
+        tails_are_right,
     ),
 )  # fmt: skip

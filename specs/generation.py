@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Settings
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.numerics.statistics import binomial_two_sided
 from harness.strategies.tensors import seeds
@@ -120,10 +120,12 @@ def refused(trial: Trial, case: Case, what: str) -> None:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("the prompt comes back with as many ids as were asked for behind it", broken_by="one_id_too_many", max_cases=8)
 def prompt_first(trial: Trial) -> None:
     returned(trial)
 
 
+@claim("with top_k = 1 every id is the most likely one of the full recomputation", broken_by="first_position_read", max_cases=10)
 def greedy_with_one_candidate(trial: Trial) -> None:
     most_likely_throughout(trial, trial.case, "with top_k = 1")
     case = trial.case.changed(temperature=2.5)
@@ -131,23 +133,22 @@ def greedy_with_one_candidate(trial: Trial) -> None:
         most_likely_throughout(trial, case, "with top_k = 1 at temperature 2.5")
 
 
+@claim("at temperature 0 every id is the most likely one", broken_by="zero_draws", max_cases=8)
 def greedy_at_zero(trial: Trial) -> None:
     case = trial.case.changed(temperature=0.0, top_k=None)
     refused(trial, case, "at temperature 0")
     most_likely_throughout(trial, case, "at temperature 0")
 
 
+@claim("towards temperature 0 every id is the most likely one", broken_by="temperature_forgotten", max_cases=8)
 def greedy_when_cold(trial: Trial) -> None:
     """The second most likely id is e^-100 times as likely or less."""
     most_likely_throughout(trial, trial.case.changed(temperature=1e-4, top_k=None), "at temperature 0.0001")
 
 
-def sees_the_last_of_the_context(trial: Trial) -> None:
-    """Past the end of the context, the model is given the last ids that fit."""
-    refused(trial, trial.case, "past the end of the context")
-    most_likely_throughout(trial, trial.case, "past the end of the context")
 
 
+@claim("one row alone goes on as it does in its batch", broken_by="first_row_for_all", max_cases=10)
 def rows_do_not_mix(trial: Trial) -> None:
     whole, ids = returned(trial), trial.case.arguments["ids"]
     if len(ids) < 2:
@@ -158,6 +159,7 @@ def rows_do_not_mix(trial: Trial) -> None:
             raise Violation(f"row {row} alone goes on with {alone[0].tolist()}, in its batch with {whole[row].tolist()}")
 
 
+@claim("an earlier call changes nothing", broken_by="earlier_ids_kept", max_cases=6)
 def calls_do_not_mix(trial: Trial) -> None:
     """Another prompt in between, then the first again, on one object: what an earlier call kept shows."""
     build, first = trial.case.calls
@@ -171,22 +173,13 @@ def calls_do_not_mix(trial: Trial) -> None:
         raise Violation("after an earlier call it gives other ids than alone")
 
 
+@claim("no new ids asked for, the prompt comes back", broken_by="one_id_too_many", max_cases=3)
 def nothing_new(trial: Trial) -> None:
     case = trial.case.changed(max_new_tokens=0)
     refused(trial, case, "where no new id is asked for")
     returned(trial, case)
 
 
-def stops_at_the_end_token(trial: Trial) -> None:
-    """One row, and an end token that greedy decoding comes to: nothing of what would follow stands behind it."""
-    ids = trial.case.arguments["ids"][:1]
-    weights, config = speaker(trial.case)
-    path = greedy(ids, trial.case.arguments["max_new_tokens"], weights, config)[0][0]
-    time, behind = ids.shape[1], set[int]()
-    for end in dict.fromkeys(path[time:].tolist()):
-        at = time + path[time:].tolist().index(end)
-        case = trial.case.changed(ids=ids, end_token=end)
-        _ends(returned(trial, case, ended=True)[0], path, at, end, "", time, behind)
 
 
 def _ends(row: torch.Tensor, path: torch.Tensor, at: int, end: int, which: str, time: int, behind: set[int]) -> None:
@@ -200,32 +193,9 @@ def _ends(row: torch.Tensor, path: torch.Tensor, at: int, end: int, which: str, 
         raise Violation(f"{which}it goes on behind the end token {end}: {row[time:].tolist()}")
 
 
-def each_row_ends_alone(trial: Trial) -> None:
-    """An end token that rows come to at different places, or never."""
-    ids, number = trial.case.arguments["ids"], trial.case.arguments["max_new_tokens"]
-    if len(ids) < 2:
-        trial.not_applicable()
-    weights, config = speaker(trial.case)
-    paths, time, told, behind = greedy(ids, number, weights, config)[0], ids.shape[1], False, set[int]()
-    for end in range(config.vocab_size):
-        places = [row[time:].tolist().index(end) if end in row[time:].tolist() else number for row in paths]
-        if len(set(places)) < 2:
-            continue
-        told = True
-        case = trial.case.changed(end_token=end)
-        refused(trial, case, "where rows end at different places")
-        value = returned(trial, case, ended=True)
-        if value.shape[1] < min(time + max(places), time + number):
-            raise Violation(f"it stops with {value.shape[1] - time} new ids, before row {places.index(max(places))} came to its end")
-        for row, place in enumerate(places):
-            if place < number:
-                _ends(value[row], paths[row], time + place, end, f"in row {row} ", time, behind)
-            elif not torch.equal(value[row], paths[row][: value.shape[1]]):
-                raise Violation(f"row {row} never comes to the end token, and goes on otherwise than without one")
-    if not told:
-        trial.not_applicable()
 
 
+@claim("an end token in the prompt ends nothing", broken_by="ended_by_the_prompt", max_cases=10)
 def an_end_token_in_the_prompt_ends_nothing(trial: Trial) -> None:
     """GPT-2's end token stands before every text: a prompt may hold it."""
     ids, number = trial.case.arguments["ids"], trial.case.arguments["max_new_tokens"]
@@ -248,6 +218,7 @@ DRAWS, CASES, LEVEL = 1500, 4, 1e-11
 """Rows, cases, and the level of each of at most 11 x 4 x 2 exact tests: below 1e-9 together, before the second look."""
 
 
+@claim("each id is drawn as often as its probability says", broken_by="always_the_most_likely", cases=many_rows, max_cases=CASES, false_alarm=1e-9, power=0.999)
 def draws_follow_the_distribution(trial: Trial) -> float:
     """How often each id is drawn is binomial, with the probability that the softmax gives it: an exact test per id.
 
@@ -282,6 +253,7 @@ def _tested(drawn: torch.Tensor, expected: torch.Tensor) -> tuple[float, str]:
     return worst, message
 
 
+@claim("all that top-k and top-p leave is drawn, and nothing else", broken_by="top_k_forgotten", cases=many_rows, max_cases=3, false_alarm=1e-11, power=0.999)
 def draws_from_the_candidates(trial: Trial) -> None:
     """Of 1,500 rows none draws an id that top-k, or top-p, leaves out, and each that it leaves is drawn by some.
 
@@ -312,6 +284,7 @@ def draws_from_the_candidates(trial: Trial) -> None:
         raise NotOffered(why)
 
 
+@claim("two calls do not draw the same", broken_by="seeded_inside", cases=many_rows, max_cases=2, false_alarm=1e-100, power=0.999)
 def draws_anew(trial: Trial) -> None:
     """A second call does not draw what the first drew: 1,500 rows alike by chance have a probability below 1e-200."""
     build, first = trial.case.calls
@@ -323,6 +296,53 @@ def draws_anew(trial: Trial) -> None:
 
 def in_cases(**options: Any) -> Any:
     return lambda: cases(**options)
+
+
+@claim("a row that ended stops no other, and is not gone on with", broken_by="first_end_stops_all", cases=in_cases(least=5, batch=(2, 3)), max_cases=6)
+def each_row_ends_alone(trial: Trial) -> None:
+    """An end token that rows come to at different places, or never."""
+    ids, number = trial.case.arguments["ids"], trial.case.arguments["max_new_tokens"]
+    if len(ids) < 2:
+        trial.not_applicable()
+    weights, config = speaker(trial.case)
+    paths, time, told, behind = greedy(ids, number, weights, config)[0], ids.shape[1], False, set[int]()
+    for end in range(config.vocab_size):
+        places = [row[time:].tolist().index(end) if end in row[time:].tolist() else number for row in paths]
+        if len(set(places)) < 2:
+            continue
+        told = True
+        case = trial.case.changed(end_token=end)
+        refused(trial, case, "where rows end at different places")
+        value = returned(trial, case, ended=True)
+        if value.shape[1] < min(time + max(places), time + number):
+            raise Violation(f"it stops with {value.shape[1] - time} new ids, before row {places.index(max(places))} came to its end")
+        for row, place in enumerate(places):
+            if place < number:
+                _ends(value[row], paths[row], time + place, end, f"in row {row} ", time, behind)
+            elif not torch.equal(value[row], paths[row][: value.shape[1]]):
+                raise Violation(f"row {row} never comes to the end token, and goes on otherwise than without one")
+    if not told:
+        trial.not_applicable()
+
+
+@claim("nothing follows the end token", broken_by="end_token_ignored", cases=in_cases(least=5, batch=(1, 1)), max_cases=5)
+def stops_at_the_end_token(trial: Trial) -> None:
+    """One row, and an end token that greedy decoding comes to: nothing of what would follow stands behind it."""
+    ids = trial.case.arguments["ids"][:1]
+    weights, config = speaker(trial.case)
+    path = greedy(ids, trial.case.arguments["max_new_tokens"], weights, config)[0][0]
+    time, behind = ids.shape[1], set[int]()
+    for end in dict.fromkeys(path[time:].tolist()):
+        at = time + path[time:].tolist().index(end)
+        case = trial.case.changed(ids=ids, end_token=end)
+        _ends(returned(trial, case, ended=True)[0], path, at, end, "", time, behind)
+
+
+@claim("past the end of the context the last ids that fit are seen", broken_by="first_of_the_context_seen", cases=in_cases(beyond=True), max_cases=8)
+def sees_the_last_of_the_context(trial: Trial) -> None:
+    """Past the end of the context, the model is given the last ids that fit."""
+    refused(trial, trial.case, "past the end of the context")
+    most_likely_throughout(trial, trial.case, "past the end of the context")
 
 
 CONTRACT = Contract(
@@ -359,29 +379,19 @@ CONTRACT = Contract(
     case_count=14,
     sources=("openai/gpt-2 src/sample.py", "Holtzman et al. 2020, section 3", "karpathy/nanoGPT model.py generate"),
     claims=(
-        Claim("prompt_first", "the prompt comes back with as many ids as were asked for behind it", prompt_first,
-              broken_by="one_id_too_many", max_cases=8),
-        Claim("greedy_with_one_candidate", "with top_k = 1 every id is the most likely one of the full recomputation",
-              greedy_with_one_candidate, broken_by="first_position_read", max_cases=10),
-        Claim("greedy_at_zero", "at temperature 0 every id is the most likely one", greedy_at_zero, broken_by="zero_draws", max_cases=8),
-        Claim("greedy_when_cold", "towards temperature 0 every id is the most likely one", greedy_when_cold,
-              broken_by="temperature_forgotten", max_cases=8),
-        Claim("sees_the_last_of_the_context", "past the end of the context the last ids that fit are seen", sees_the_last_of_the_context,
-              broken_by="first_of_the_context_seen", cases=in_cases(beyond=True), max_cases=8),
-        Claim("rows_do_not_mix", "one row alone goes on as it does in its batch", rows_do_not_mix, broken_by="first_row_for_all", max_cases=10),
-        Claim("calls_do_not_mix", "an earlier call changes nothing", calls_do_not_mix, broken_by="earlier_ids_kept", max_cases=6),
-        Claim("nothing_new", "no new ids asked for, the prompt comes back", nothing_new, broken_by="one_id_too_many", max_cases=3),
-        Claim("stops_at_the_end_token", "nothing follows the end token", stops_at_the_end_token, broken_by="end_token_ignored",
-              cases=in_cases(least=5, batch=(1, 1)), max_cases=5),
-        Claim("each_row_ends_alone", "a row that ended stops no other, and is not gone on with", each_row_ends_alone,
-              broken_by="first_end_stops_all", cases=in_cases(least=5, batch=(2, 3)), max_cases=6),
-        Claim("an_end_token_in_the_prompt_ends_nothing", "an end token in the prompt ends nothing", an_end_token_in_the_prompt_ends_nothing,
-              broken_by="ended_by_the_prompt", max_cases=10),
-        Claim("draws_follow_the_distribution", "each id is drawn as often as its probability says", draws_follow_the_distribution,
-              broken_by="always_the_most_likely", cases=many_rows, max_cases=CASES, false_alarm=1e-9, power=0.999),
-        Claim("draws_from_the_candidates", "all that top-k and top-p leave is drawn, and nothing else", draws_from_the_candidates,
-              broken_by="top_k_forgotten", cases=many_rows, max_cases=3, false_alarm=1e-11, power=0.999),
-        Claim("draws_anew", "two calls do not draw the same", draws_anew, broken_by="seeded_inside", cases=many_rows, max_cases=2,
-              false_alarm=1e-100, power=0.999),
+        prompt_first,
+        greedy_with_one_candidate,
+        greedy_at_zero,
+        greedy_when_cold,
+        sees_the_last_of_the_context,
+        rows_do_not_mix,
+        calls_do_not_mix,
+        nothing_new,
+        stops_at_the_end_token,
+        each_row_ends_alone,
+        an_end_token_in_the_prompt_ends_nothing,
+        draws_follow_the_distribution,
+        draws_from_the_candidates,
+        draws_anew,
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Resource
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.numerics.statistics import FALSE_ALARM, binomial_two_sided
 from reference_model.get_batch import get_batch
@@ -151,10 +151,12 @@ def fits(row: list[int], tokens: list[int]) -> list[int]:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("x and y are batch rows of time ids each", broken_by="time_before_batch")
 def rows_of_ids(trial: Trial) -> None:
     pairs_of(trial)
 
 
+@claim("every row is a stretch of the data as it stands there", broken_by="places_for_tokens")
 def stretches_of_the_data(trial: Trial) -> None:
     tokens = trial.case.arguments["tokens"].tolist()
     for x, y in pairs_of(trial):
@@ -164,6 +166,7 @@ def stretches_of_the_data(trial: Trial) -> None:
                     raise Violation(f"row {b} of {name} is no stretch of the data: {row}", worst=f"the data is {tokens}")
 
 
+@claim("y is what follows each token of x in the data", broken_by="ids_plus_one")
 def y_is_what_follows(trial: Trial) -> None:
     """In the data: y is not x plus one, nor x turned round."""
     tokens = trial.case.arguments["tokens"].tolist()
@@ -175,6 +178,7 @@ def y_is_what_follows(trial: Trial) -> None:
                 raise Violation(f"row {b}: x is {row} and y is {target}{follows}", worst=f"the data is {tokens}")
 
 
+@claim("x and y are int64, in however many bits the data is stored", broken_by="integers_as_stored", cases=other_integers, max_cases=12)
 def ids_are_int64(trial: Trial) -> None:
     for name, tensor in zip("xy", trial.run().value, strict=True):
         if tensor.dtype != torch.int64:
@@ -182,6 +186,7 @@ def ids_are_int64(trial: Trial) -> None:
             raise Violation(f"from data in {stored}, {name} is {tensor.dtype}; embeddings and losses need int64")
 
 
+@claim("data one token longer than a row gives that row", broken_by="last_start_left_out", cases=shortest_data, max_cases=10)
 def the_only_start(trial: Trial) -> None:
     tokens = trial.case.arguments["tokens"]
     for x, y in pairs_of(trial, in_a_row(trial, 12)):
@@ -189,6 +194,7 @@ def the_only_start(trial: Trial) -> None:
             raise Violation(f"of the data {tokens.tolist()} it gives x = {x[0].tolist()} and y = {y[0].tolist()}")
 
 
+@claim("every start that leaves room for y is drawn equally often, the last one included", broken_by="first_start_left_out", cases=few_starts, max_cases=MANY_CASES, false_alarm=FALSE_ALARM, power=0.999)
 def every_start_equally_often(trial: Trial) -> None:
     """How often each start came up is binomial; rows that are drawn without putting back vary less, never more."""
     batch, time = trial.case.arguments["batch"], trial.case.arguments["time"]
@@ -208,6 +214,7 @@ def every_start_equally_often(trial: Trial) -> None:
         )
 
 
+@claim("each row of a batch begins at a place of its own", broken_by="one_start_for_all_rows", cases=few_starts, max_cases=MANY_CASES, false_alarm=1e-18, power=1.0)
 def rows_are_drawn_one_by_one(trial: Trial) -> None:
     found = starts_of(trial, pairs_of(trial, in_a_row(trial, CALLS)))
     for one, other in pairwise(range(trial.case.arguments["batch"])):
@@ -215,6 +222,7 @@ def rows_are_drawn_one_by_one(trial: Trial) -> None:
             raise Violation(f"rows {one} and {other} began at the same place in every one of {CALLS} batches")
 
 
+@claim("one call after the other draws other batches", broken_by="reseeded_in_every_call", cases=few_starts, max_cases=MANY_CASES, false_alarm=1e-18, power=1.0)
 def every_batch_is_drawn_anew(trial: Trial) -> None:
     """Without a generator, and with one where it is taken."""
     for generator, again in ((None, "in a row"), (new(7), "with the same generator")):
@@ -224,6 +232,7 @@ def every_batch_is_drawn_anew(trial: Trial) -> None:
                 raise Violation(f"{CALLS} calls {again} gave the same batch every time: each must draw anew")
 
 
+@claim("random generators seeded alike give the same batches", broken_by="seeded_by_chance", max_cases=12)
 def same_seed_same_batches(trial: Trial) -> None:
     """The generator's seed, or that of the global generators of torch, NumPy and Python."""
     script = in_a_row(trial, 3)
@@ -233,6 +242,7 @@ def same_seed_same_batches(trial: Trial) -> None:
         raise Violation(f"with {which} seeded alike, the batches are different ones")
 
 
+@claim("where a generator is given, it alone decides", broken_by="generator_left_aside", cases=long_data, max_cases=6, false_alarm=1e-11, power=0.9999999)
 def given_generator_decides(trial: Trial) -> None:
     """Whatever was drawn elsewhere, the same seed gives the same batch; another seed, another."""
     (seed,) = trial.case.arguments["generator"].arguments
@@ -278,24 +288,15 @@ CONTRACT = Contract(
     case_count=24,
     sources=("karpathy/nanoGPT train.py, get_batch", "Stanford CS336, assignment 1, section 5.1"),
     claims=(
-        Claim("rows_of_ids", "x and y are batch rows of time ids each", rows_of_ids, broken_by="time_before_batch"),
-        Claim("stretches_of_the_data", "every row is a stretch of the data as it stands there", stretches_of_the_data,
-              broken_by="places_for_tokens"),
-        Claim("y_is_what_follows", "y is what follows each token of x in the data", y_is_what_follows, broken_by="ids_plus_one"),
-        Claim("ids_are_int64", "x and y are int64, in however many bits the data is stored", ids_are_int64,
-              broken_by="integers_as_stored", cases=other_integers, max_cases=12),
-        Claim("the_only_start", "data one token longer than a row gives that row", the_only_start,
-              broken_by="last_start_left_out", cases=shortest_data, max_cases=10),
-        Claim("every_start_equally_often", "every start that leaves room for y is drawn equally often, the last one included",
-              every_start_equally_often, broken_by="first_start_left_out", cases=few_starts, max_cases=MANY_CASES,
-              false_alarm=FALSE_ALARM, power=0.999),
-        Claim("rows_are_drawn_one_by_one", "each row of a batch begins at a place of its own", rows_are_drawn_one_by_one,
-              broken_by="one_start_for_all_rows", cases=few_starts, max_cases=MANY_CASES, false_alarm=1e-18, power=1.0),
-        Claim("every_batch_is_drawn_anew", "one call after the other draws other batches", every_batch_is_drawn_anew,
-              broken_by="reseeded_in_every_call", cases=few_starts, max_cases=MANY_CASES, false_alarm=1e-18, power=1.0),
-        Claim("same_seed_same_batches", "random generators seeded alike give the same batches", same_seed_same_batches,
-              broken_by="seeded_by_chance", max_cases=12),
-        Claim("given_generator_decides", "where a generator is given, it alone decides", given_generator_decides,
-              broken_by="generator_left_aside", cases=long_data, max_cases=6, false_alarm=1e-11, power=0.9999999),
+        rows_of_ids,
+        stretches_of_the_data,
+        y_is_what_follows,
+        ids_are_int64,
+        the_only_start,
+        every_start_equally_often,
+        rows_are_drawn_one_by_one,
+        every_batch_is_drawn_anew,
+        same_seed_same_batches,
+        given_generator_decides,
     ),
 )  # fmt: skip

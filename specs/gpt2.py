@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case, Settings
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.implementation import MeasuredOutput
 from harness.strategies.tensors import seeds, token_ids
@@ -89,6 +89,7 @@ def another_id(case: Case, at: int) -> Case:
     return case.changed(ids=ids)
 
 
+@claim("an id changes nothing before its position", broken_by="shifted_by_one")
 def is_causal(trial: Trial) -> float:
     time = trial.case.arguments["ids"].shape[1]
     if time < 2:
@@ -99,10 +100,12 @@ def is_causal(trial: Trial) -> float:
     return worst
 
 
+@claim("the first ids alone give what they give in the whole", broken_by="positions_stretched", max_cases=15)
 def a_prefix_stands_alone(trial: Trial) -> float:
     return prefix_alone(trial, "ids")
 
 
+@claim("it works with as many ids as the context holds, and with one", broken_by="full_context_refused", cases=lambda: cases(most_time=8, full=True), max_cases=15)
 def holds_at_the_full_context(trial: Trial) -> float:
     exact, bound = trial.agreement()
     worst = trial.close(output(trial), exact.value, bound.value, "with as many ids as the context holds, out")
@@ -116,6 +119,7 @@ def with_weights(case: Case, **weights: object) -> Case:
     return case.changed(weights={**case.arguments["weights"], **weights})
 
 
+@claim("the first T rows of the position table are read", broken_by="positions_stretched")
 def unused_positions_do_not_matter(trial: Trial) -> float:
     """The first T rows of the position table are read, the others are not."""
     time, table = trial.case.arguments["ids"].shape[1], trial.case.arguments["weights"]["position_embedding"]
@@ -129,6 +133,7 @@ def unused_positions_do_not_matter(trial: Trial) -> float:
     )
 
 
+@claim("the head is the token embedding, row by row", broken_by="probabilities_returned")
 def each_logit_has_its_own_row(trial: Trial) -> float:
     """The row of an id that does not occur matters for the logit of that id alone: the head is the embedding, row by row."""
     a = trial.case.arguments
@@ -147,6 +152,7 @@ def each_logit_has_its_own_row(trial: Trial) -> float:
     )
 
 
+@claim("the final norm is the last thing before the head", broken_by="final_norm_forgotten")
 def linear_in_the_final_norm(trial: Trial) -> float:
     """Twice the gain and the shift of the final norm give twice the logits: it is there, and nothing follows but the head."""
     weights = trial.case.arguments["weights"]
@@ -156,7 +162,14 @@ def linear_in_the_final_norm(trial: Trial) -> float:
     return trial.close(output(trial, twice), 2 * output(trial), tolerance(trial, None, None, twice), what)
 
 
-def parameter_count_by_formula(trial: Trial) -> None:
+
+
+def miscounts(call: Any, method: str, arguments: Any, request: Any) -> MeasuredOutput:
+    return MeasuredOutput(call(arguments), {"parameters": 1.0})
+
+
+@claim("it has as many parameters as the formula says, V D + C D + L (12 D^2 + 13 D) + 2 D", sabotage=miscounts, tags=frozenset({"module"}), max_cases=10)
+def parameter_count(trial: Trial) -> None:
     """Weights are drawn once per size, so this is about what the module has, the tied head counted once."""
     counted, config = trial.run().facts.get("parameters"), trial.case.arguments["config"]
     if counted is None:
@@ -183,10 +196,6 @@ def parameter_count_by_formula(trial: Trial) -> None:
             '--impl-variant=gpt2=untied, or gpt2 = "untied" under [tool.plumbline] in pyproject.toml'
         )
         raise Violation(f"it trains {counted:,.0f} numbers where a GPT-2 of these sizes has {expected:,}{why if untied else ''}")
-
-
-def miscounts(call: Any, method: str, arguments: Any, request: Any) -> MeasuredOutput:
-    return MeasuredOutput(call(arguments), {"parameters": 1.0})
 
 
 CONFIG = (
@@ -233,18 +242,12 @@ CONTRACT = Contract(
     sources=("Radford et al. 2018, section 3.1", "Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py model"),
     workloads=workloads.MODEL,
     claims=(
-        Claim("is_causal", "an id changes nothing before its position", is_causal, broken_by="shifted_by_one"),
-        Claim("a_prefix_stands_alone", "the first ids alone give what they give in the whole", a_prefix_stands_alone,
-              broken_by="positions_stretched", max_cases=15),
-        Claim("holds_at_the_full_context", "it works with as many ids as the context holds, and with one",
-              holds_at_the_full_context, broken_by="full_context_refused", cases=lambda: cases(most_time=8, full=True), max_cases=15),
-        Claim("unused_positions_do_not_matter", "the first T rows of the position table are read", unused_positions_do_not_matter,
-              broken_by="positions_stretched"),
-        Claim("each_logit_has_its_own_row", "the head is the token embedding, row by row", each_logit_has_its_own_row,
-              broken_by="probabilities_returned"),
-        Claim("linear_in_the_final_norm", "the final norm is the last thing before the head", linear_in_the_final_norm,
-              broken_by="final_norm_forgotten"),
-        Claim("parameter_count", "it has as many parameters as the formula says, V D + C D + L (12 D^2 + 13 D) + 2 D",
-              parameter_count_by_formula, sabotage=miscounts, tags=frozenset({"module"}), max_cases=10),
+        is_causal,
+        a_prefix_stands_alone,
+        holds_at_the_full_context,
+        unused_positions_do_not_matter,
+        each_logit_has_its_own_row,
+        linear_in_the_final_norm,
+        parameter_count,
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import CALL, Call, Case, Earlier, Given, Resource, ours
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from harness.strategies.tensors import seeds
 from reference_model.gradient_accumulation import gradient_accumulation
@@ -96,24 +96,29 @@ def against(trial: Trial, case: Case, what: str) -> float:
     return max(trial.close(found[n], g, SINGLE * largest, f"{what}, the gradient of {n}") for n, g in expected.items() if g is not None)
 
 
+@claim("a single micro-batch gives the gradient of its mean loss", broken_by="ignored_targets_count", max_cases=5)
 def one_micro_batch_is_a_batch(trial: Trial) -> float:
     """The mean over its targets."""
     alone = script(trial.case.calls[0].arguments["model"], batches_of(trial.case)[:1], "one micro-batch")
     return against(trial, alone, "with one micro-batch")
 
 
+@claim("micro-batches of one size give the gradient of one big batch", broken_by="means_summed", cases=plain_cases, max_cases=5)
 def equals_one_big_batch(trial: Trial) -> float:
     return against(trial, trial.case, "with micro-batches of one size")
 
 
+@claim("micro-batches of unequal sizes give the gradient of one big batch", broken_by="mean_of_means", cases=ragged_cases, max_cases=5)
 def unequal_sizes(trial: Trial) -> float:
     return against(trial, trial.case, "with micro-batches of unequal sizes")
 
 
+@claim("micro-batches with unequal numbers of targets that count give the gradient of one big batch", broken_by="weighted_by_size", cases=masked_cases, max_cases=5)
 def unequal_counts(trial: Trial) -> float:
     return against(trial, trial.case, "with unequal numbers of targets that count")
 
 
+@claim("a micro-batch in which no target counts changes nothing", broken_by="empty_gives_nan", cases=empty_cases, max_cases=5)
 def empty_one_counts_for_nothing(trial: Trial) -> float:
     """And makes no nan: neither of the gradients, nor of the loss where one is returned."""
     worst = against(trial, trial.case, "beside a micro-batch in which no target counts")
@@ -121,6 +126,7 @@ def empty_one_counts_for_nothing(trial: Trial) -> float:
     return worst if found is None else max(worst, trial.close(found, expected, SINGLE * float(expected), "the loss it returns"))
 
 
+@claim("the order of micro-batches does not matter", broken_by="last_one_dropped")
 def order_does_not_matter(trial: Trial) -> float:
     model, batches = trial.case.calls[0].arguments["model"], batches_of(trial.case)
     found, turned = (trial.run(script(model, order, "")).value for order in (batches, [*batches[1:], batches[0]]))
@@ -135,6 +141,7 @@ def losses(trial: Trial) -> tuple[Any, Any]:
     return trial.run(asked).value, trial.expect(asked).value
 
 
+@claim("the loss returned is the mean over all targets that count", broken_by="loss_of_the_last")
 def loss_is_that_of_all(trial: Trial) -> float:
     loss, expected = losses(trial)
     if loss is None:
@@ -187,18 +194,12 @@ CONTRACT = Contract(
     dialects=DIALECTS,
     sources=("Radford et al. 2018, section 3.1, equation 1", "huggingface.co/blog/gradient_accumulation"),
     claims=(
-        Claim("one_micro_batch_is_a_batch", "a single micro-batch gives the gradient of its mean loss", one_micro_batch_is_a_batch,
-              broken_by="ignored_targets_count", max_cases=5),
-        Claim("equals_one_big_batch", "micro-batches of one size give the gradient of one big batch", equals_one_big_batch,
-              broken_by="means_summed", cases=plain_cases, max_cases=5),
-        Claim("unequal_sizes", "micro-batches of unequal sizes give the gradient of one big batch", unequal_sizes,
-              broken_by="mean_of_means", cases=ragged_cases, max_cases=5),
-        Claim("unequal_counts", "micro-batches with unequal numbers of targets that count give the gradient of one big batch",
-              unequal_counts, broken_by="weighted_by_size", cases=masked_cases, max_cases=5),
-        Claim("empty_one_counts_for_nothing", "a micro-batch in which no target counts changes nothing", empty_one_counts_for_nothing,
-              broken_by="empty_gives_nan", cases=empty_cases, max_cases=5),
-        Claim("order_does_not_matter", "the order of micro-batches does not matter", order_does_not_matter, broken_by="last_one_dropped"),
-        Claim("loss_is_that_of_all", "the loss returned is the mean over all targets that count", loss_is_that_of_all,
-              broken_by="loss_of_the_last"),
+        one_micro_batch_is_a_batch,
+        equals_one_big_batch,
+        unequal_sizes,
+        unequal_counts,
+        empty_one_counts_for_nothing,
+        order_does_not_matter,
+        loss_is_that_of_all,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, seeds, tensors
@@ -92,6 +92,7 @@ def _one_each(trial: Trial) -> Case:
     return replace(written, dimensions={**written.dimensions, "kv_heads": heads})
 
 
+@claim("with as many key-value heads as heads it is attention", broken_by="scaled_by_width", max_cases=16)
 def equals_attention_with_a_group_for_each_head(trial: Trial) -> float:
     """G = H: the numbers of plain attention."""
     if trial.variant in (ROTARY, ROTARY_HALVES):
@@ -104,6 +105,7 @@ def equals_attention_with_a_group_for_each_head(trial: Trial) -> float:
     return trial.close(output(trial, full), expected, tolerance(trial, full), what)
 
 
+@claim("a group stands for its weights repeated for the heads that share it", broken_by="keys_tiled", max_cases=20)
 def sharing_is_writing_out(trial: Trial) -> float:
     """G < H equals G = H with each group's weights repeated for the H / G heads that share it."""
     heads, groups, _ = _sizes(trial)
@@ -112,6 +114,7 @@ def sharing_is_writing_out(trial: Trial) -> float:
     return unmoved(trial, _one_each(trial), "with the weights of each group written out for its heads, out")
 
 
+@claim("with one key-value head the order of the query heads is free", broken_by="query_heads_strided", max_cases=14)
 def one_group_is_multi_query(trial: Trial) -> float:
     """G = 1: all heads see the same keys and values, so that their order is free."""
     heads, _, size = _sizes(trial)
@@ -131,6 +134,7 @@ def one_group_is_multi_query(trial: Trial) -> float:
     return max(worst, trial.close(output(trial, turned), output(trial, single), slack, what))
 
 
+@claim("head h uses group h // (H / G)", broken_by="first_group_for_all", max_cases=16)
 def heads_use_their_group(trial: Trial) -> float:
     """With the out projection reading head h alone, the weights of every group but h // (H / G) may be others."""
     heads, groups, size = _sizes(trial)
@@ -155,6 +159,7 @@ def heads_use_their_group(trial: Trial) -> float:
     return worst
 
 
+@claim("what stands at a position changes nothing before it", broken_by="one_future_position", max_cases=16)
 def is_causal(trial: Trial) -> float:
     x = trial.case.arguments["x"]
     time = x.shape[1]
@@ -168,6 +173,7 @@ def is_causal(trial: Trial) -> float:
     return worst
 
 
+@claim("the first positions alone give what they give in the whole", broken_by="softmax_over_queries", max_cases=14)
 def a_prefix_stands_alone(trial: Trial) -> float:
     return prefix_alone(trial, "x")
 
@@ -217,17 +223,11 @@ CONTRACT = Contract(
     ),
     sources=("Ainslie et al. 2023, section 2.2", "Shazeer 2019, section 3", "meta-llama/llama llama/model.py Attention"),
     claims=(
-        Claim("equals_attention_with_a_group_for_each_head", "with as many key-value heads as heads it is attention",
-              equals_attention_with_a_group_for_each_head, broken_by="scaled_by_width", max_cases=16),
-        Claim("sharing_is_writing_out", "a group stands for its weights repeated for the heads that share it", sharing_is_writing_out,
-              broken_by="keys_tiled", max_cases=20),
-        Claim("one_group_is_multi_query", "with one key-value head the order of the query heads is free", one_group_is_multi_query,
-              broken_by="query_heads_strided", max_cases=14),
-        Claim("heads_use_their_group", "head h uses group h // (H / G)", heads_use_their_group, broken_by="first_group_for_all",
-              max_cases=16),
-        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="one_future_position",
-              max_cases=16),
-        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
-              broken_by="softmax_over_queries", max_cases=14),
+        equals_attention_with_a_group_for_each_head,
+        sharing_is_writing_out,
+        one_group_is_multi_query,
+        heads_use_their_group,
+        is_causal,
+        a_prefix_stands_alone,
     ),
 )  # fmt: skip

@@ -13,7 +13,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Settings
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant, WholeModel
 from harness.core.tree import leaves, map_leaves
 from harness.numerics.statistics import binomial_two_sided, chi_square_two_sided, normal_two_sided
@@ -154,6 +154,7 @@ def spread_of(config: Settings, values: torch.Tensor, std: float, name: str, law
     return ratio, told[which]
 
 
+@claim("matrices and the token embedding are N(0, 0.02)", broken_by="a_tenth_for_a_fiftieth", false_alarm=1e-10, power=0.999)
 def matrices_are_normal(trial: Trial) -> float:
     declared_default(trial)
     config = config_of(trial)
@@ -166,6 +167,7 @@ def matrices_are_normal(trial: Trial) -> float:
     return twice(trial, test)
 
 
+@claim("projections that write to the residual stream are N(0, 0.02 / sqrt(2 L))", broken_by="residual_projections_not_scaled", false_alarm=1e-10, power=0.999)
 def residual_projections_are_scaled(trial: Trial) -> float:
     declared_default(trial)
     config = config_of(trial)
@@ -181,6 +183,7 @@ def residual_projections_are_scaled(trial: Trial) -> float:
     return twice(trial, test)
 
 
+@claim("positions are small, random, and no two alike", broken_by="positions_of_zeros")
 def positions_are_small_and_random(trial: Trial) -> None:
     """Between 0.004 and 0.05: the paper's code has 0.01, many have 0.02. No two positions are alike."""
     declared_default(trial)
@@ -195,6 +198,7 @@ def positions_are_small_and_random(trial: Trial) -> None:
         raise Violation("positions of position_embedding are alike: each must be drawn")
 
 
+@claim("every number of a matrix is drawn by itself", broken_by="one_number_for_a_row", false_alarm=1e-10, power=0.999)
 def numbers_are_drawn_one_by_one(trial: Trial) -> float:
     """Sums of rows and of columns of a matrix are normal too, with as many times the variance: an exact test of independence.
 
@@ -224,6 +228,7 @@ def numbers_are_drawn_one_by_one(trial: Trial) -> float:
     return twice(trial, test)
 
 
+@claim("biases start at 0, gains at 1", broken_by="gains_drawn")
 def biases_are_zero_and_gains_one(trial: Trial) -> None:
     """Exactly. (Biases as torch.nn.Linear draws them belong to that declared form.)"""
     if trial.variant is None:
@@ -241,6 +246,7 @@ def biases_are_zero_and_gains_one(trial: Trial) -> None:
             raise Violation(f"{'.'.join(map(str, path))} holds {value:.4g}: {'gains start at 1' if gain else 'biases start at 0'}")
 
 
+@claim("no layer is a copy of another", broken_by="layers_alike")
 def every_layer_is_drawn_anew(trial: Trial) -> None:
     weights = drawn(trial)
     for name in ("qkv_weight", "out_weight", "up_weight", "down_weight"):
@@ -251,6 +257,7 @@ def every_layer_is_drawn_anew(trial: Trial) -> None:
                     raise Violation(f"{name} of layer {one} is that of layer {other}: every layer must be drawn anew")
 
 
+@claim("another seed gives another model", broken_by="seed_fixed")
 def another_seed_another_model(trial: Trial) -> None:
     first, second = drawn(trial), drawn(trial, again=True)
     for path, leaf in leaves(dict(first)):
@@ -371,17 +378,13 @@ CONTRACT = Contract(
     case_count=CASES,
     sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py", "karpathy/nanoGPT model.py _init_weights"),
     claims=(
-        Claim("matrices_are_normal", "matrices and the token embedding are N(0, 0.02)", matrices_are_normal, broken_by="a_tenth_for_a_fiftieth",
-              false_alarm=1e-10, power=0.999),
-        Claim("residual_projections_are_scaled", "projections that write to the residual stream are N(0, 0.02 / sqrt(2 L))",
-              residual_projections_are_scaled, broken_by="residual_projections_not_scaled", false_alarm=1e-10, power=0.999),
-        Claim("positions_are_small_and_random", "positions are small, random, and no two alike", positions_are_small_and_random,
-              broken_by="positions_of_zeros"),
-        Claim("numbers_are_drawn_one_by_one", "every number of a matrix is drawn by itself", numbers_are_drawn_one_by_one,
-              broken_by="one_number_for_a_row", false_alarm=1e-10, power=0.999),
-        Claim("biases_are_zero_and_gains_one", "biases start at 0, gains at 1", biases_are_zero_and_gains_one, broken_by="gains_drawn"),
-        Claim("every_layer_is_drawn_anew", "no layer is a copy of another", every_layer_is_drawn_anew, broken_by="layers_alike"),
-        Claim("another_seed_another_model", "another seed gives another model", another_seed_another_model, broken_by="seed_fixed"),
+        matrices_are_normal,
+        residual_projections_are_scaled,
+        positions_are_small_and_random,
+        numbers_are_drawn_one_by_one,
+        biases_are_zero_and_gains_one,
+        every_layer_is_drawn_anew,
+        another_seed_another_model,
         Claim("first_loss_is_that_of_chance", "the first loss is ln V, within 0.1", first_logits_or_none, broken_by="embedding_of_ones_size",
               false_alarm=1e-10, power=0.999),
     ),

@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -170,6 +170,7 @@ def bound(trial: Trial, case: Case | None = None) -> float:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("it is the exact product of codes, times the scales of its row and column", broken_by="weight_dequantized_x_not_quantized")
 def is_the_product_of_integers(trial: Trial) -> float:
     """Codes by codes as whole numbers, times the step of the row of x and of the row of the weight; plus what the outlier
     columns give, plus the bias."""
@@ -180,10 +181,12 @@ def is_the_product_of_integers(trial: Trial) -> float:
     return trial.close(out_of(trial).double(), expected, bound(trial), "the product of integers times the scales")
 
 
+@claim("hundreds of products of 127 with 127 are added without overflow", broken_by="sums_in_int16", cases=wide_cases, max_cases=2)
 def large_sums_do_not_overflow(trial: Trial) -> float:
     return is_the_product_of_integers(trial)
 
 
+@claim("the numbers of an outlier column are not rounded", broken_by="outliers_quantized_apart", cases=outlier_cases, max_cases=10)
 def outliers_keep_their_precision(trial: Trial) -> float:
     """A thousandth more in an outlier column of x gives a thousandth more of what that column gives, and nothing else moves."""
     x, weight, *_ = asked(trial.case)
@@ -198,6 +201,7 @@ def outliers_keep_their_precision(trial: Trial) -> float:
     return trial.close(found, expected, tolerance, "what a thousandth more in an outlier column adds")
 
 
+@claim("an outlier costs the other columns nothing", broken_by="outliers_in_the_scale", cases=outlier_cases, max_cases=10)
 def outliers_spare_the_others(trial: Trial) -> float:
     """The rows come out as without the outlier columns, plus what those give: other columns lose nothing to them."""
     x, _, _, threshold = asked(trial.case)
@@ -208,11 +212,13 @@ def outliers_spare_the_others(trial: Trial) -> float:
     return trial.close(found, large, bound(trial) + bound(trial, without), "what the outlier columns add to the rest")
 
 
+@claim("with an infinite threshold all is int8", broken_by="threshold_always_6", cases=pure_cases, max_cases=10)
 def without_a_threshold_all_is_int8(trial: Trial) -> float:
     """threshold = infinity: the pure product of integers, however large x is."""
     return is_the_product_of_integers(trial)
 
 
+@claim("with threshold 0 nothing of x is rounded", broken_by="threshold_always_6", max_cases=12)
 def with_threshold_zero_nothing_of_x_is_rounded(trial: Trial) -> float:
     """threshold = 0: x times the weight, in x's precision. The weight lies on steps here: whether it is the one that was given
     or the one of its codes makes no difference."""
@@ -229,6 +235,7 @@ def with_threshold_zero_nothing_of_x_is_rounded(trial: Trial) -> float:
     return trial.close(out.double(), expected, bound(trial, case), "with threshold 0, out")
 
 
+@claim("the gradient of x is that of the dequantized weight", broken_by="rounding_cuts_the_gradient", max_cases=16)
 def the_gradient_is_that_of_the_dequantized_weight(trial: Trial) -> float:
     """Of ordinary and outlier columns alike, as if x had not been rounded."""
     case = trial.case.cast(trial.dtype)
@@ -243,6 +250,7 @@ def the_gradient_is_that_of_the_dequantized_weight(trial: Trial) -> float:
     return trial.close(found.double(), expected, tolerance, "the gradient of x")
 
 
+@claim("zeros give the bias, for one row and for many", broken_by="bias_lost_for_one_row", max_cases=12)
 def the_bias_is_added_once(trial: Trial) -> float:
     """For one row and for many; zeros give the bias alone."""
     x, _, bias, _ = asked(trial.case)
@@ -257,6 +265,7 @@ def the_bias_is_added_once(trial: Trial) -> float:
     return worst
 
 
+@claim("without outliers one row alone gives what it gives among others", broken_by="one_scale_for_x", max_cases=12)
 def one_row_alone_is_the_same(trial: Trial) -> float:
     """Without outliers each row has a scale of its own: what it gives does not depend on the others."""
     case = with_threshold(trial.case, INFINITY)
@@ -270,6 +279,7 @@ def one_row_alone_is_the_same(trial: Trial) -> float:
     return worst
 
 
+@claim("outliers and scales are found anew at each call", broken_by="first_outliers_kept", cases=outlier_cases, max_cases=8)
 def an_earlier_call_changes_nothing(trial: Trial) -> float:
     """Which columns are outliers, and every scale of x, is found anew at each call."""
     x, _, _, threshold = asked(trial.case)
@@ -280,6 +290,17 @@ def an_earlier_call_changes_nothing(trial: Trial) -> float:
     return trial.close(after, trial.run().value, bound(trial), "after a call with other numbers, out")
 
 
+
+
+@st.composite
+def whole_cases(draw: st.DrawFn) -> Case:
+    """x and the weight are whole numbers of steps, the steps powers of two: 16 bits hold them exactly."""
+    seed = draw(seeds)
+    x, weight = steps((3, 5), seed, 0.0, []) / 64, steps((4, 5), seed + 1, 0.0, []) / 256
+    return script(x, weight, make("small integers", (4,), seed + 2), draw(st.sampled_from((6.0, INFINITY))), "16 bit", rows=3)
+
+
+@claim("in 16 bit only the result is rounded", broken_by="scales_swapped", cases=whole_cases, max_cases=8)
 def half_precision_is_kept(trial: Trial) -> float:
     """16-bit x and weights that lie on codes: only the result is rounded, and the steps."""
     refused, worst = [], 0.0
@@ -299,14 +320,6 @@ def half_precision_is_kept(trial: Trial) -> float:
     if len(refused) == 2:
         raise NotOffered("it does not run in " + " or ".join(refused))
     return worst
-
-
-@st.composite
-def whole_cases(draw: st.DrawFn) -> Case:
-    """x and the weight are whole numbers of steps, the steps powers of two: 16 bits hold them exactly."""
-    seed = draw(seeds)
-    x, weight = steps((3, 5), seed, 0.0, []) / 64, steps((4, 5), seed + 1, 0.0, []) / 256
-    return script(x, weight, make("small integers", (4,), seed + 2), draw(st.sampled_from((6.0, INFINITY))), "16 bit", rows=3)
 
 
 def memory(trial: Trial) -> Measurement | None:
@@ -356,27 +369,16 @@ CONTRACT = Contract(
     measures=(Measure("memory", "bytes per weight, scales included", memory),),
     sources=("Dettmers et al. 2022 (LLM.int8()), section 3, equations 7 and 8", "bitsandbytes autograd/_functions.py MatMul8bitLt"),
     claims=(
-        Claim("is_the_product_of_integers", "it is the exact product of codes, times the scales of its row and column",
-              is_the_product_of_integers, broken_by="weight_dequantized_x_not_quantized"),
-        Claim("large_sums_do_not_overflow", "hundreds of products of 127 with 127 are added without overflow",
-              large_sums_do_not_overflow, broken_by="sums_in_int16", cases=wide_cases, max_cases=2),
-        Claim("outliers_keep_their_precision", "the numbers of an outlier column are not rounded", outliers_keep_their_precision,
-              broken_by="outliers_quantized_apart", cases=outlier_cases, max_cases=10),
-        Claim("outliers_spare_the_others", "an outlier costs the other columns nothing", outliers_spare_the_others,
-              broken_by="outliers_in_the_scale", cases=outlier_cases, max_cases=10),
-        Claim("without_a_threshold_all_is_int8", "with an infinite threshold all is int8", without_a_threshold_all_is_int8,
-              broken_by="threshold_always_6", cases=pure_cases, max_cases=10),
-        Claim("with_threshold_zero_nothing_of_x_is_rounded", "with threshold 0 nothing of x is rounded",
-              with_threshold_zero_nothing_of_x_is_rounded, broken_by="threshold_always_6", max_cases=12),
-        Claim("the_gradient_is_that_of_the_dequantized_weight", "the gradient of x is that of the dequantized weight",
-              the_gradient_is_that_of_the_dequantized_weight, broken_by="rounding_cuts_the_gradient", max_cases=16),
-        Claim("the_bias_is_added_once", "zeros give the bias, for one row and for many", the_bias_is_added_once,
-              broken_by="bias_lost_for_one_row", max_cases=12),
-        Claim("one_row_alone_is_the_same", "without outliers one row alone gives what it gives among others", one_row_alone_is_the_same,
-              broken_by="one_scale_for_x", max_cases=12),
-        Claim("an_earlier_call_changes_nothing", "outliers and scales are found anew at each call", an_earlier_call_changes_nothing,
-              broken_by="first_outliers_kept", cases=outlier_cases, max_cases=8),
-        Claim("half_precision_is_kept", "in 16 bit only the result is rounded", half_precision_is_kept,
-              broken_by="scales_swapped", cases=whole_cases, max_cases=8),
+        is_the_product_of_integers,
+        large_sums_do_not_overflow,
+        outliers_keep_their_precision,
+        outliers_spare_the_others,
+        without_a_threshold_all_is_int8,
+        with_threshold_zero_nothing_of_x_is_rounded,
+        the_gradient_is_that_of_the_dequantized_weight,
+        the_bias_is_added_once,
+        one_row_alone_is_the_same,
+        an_earlier_call_changes_nothing,
+        half_precision_is_kept,
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, Crashed, NotOffered, Trial, Violation
+from harness.core.claim import Claim, Crashed, NotOffered, Trial, Violation, claim
 from harness.core.contract import Contract, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -38,6 +38,7 @@ HIDDEN = "hidden = everywhere.triu(diagonal=start + 1)"
 WINDOW = "hidden = everywhere.triu(diagonal=start + 1) | everywhere.tril(diagonal=start - self.context)"
 
 
+@claim("what goes beyond the context is refused, or slides where that is declared", broken_by="grows_without_end", cases=overflowing, max_cases=14)
 def overflow_is_refused_or_slid(trial: Trial) -> float | None:
     """One position too many raises; where it is declared to slide, the oldest are forgotten.
 
@@ -134,8 +135,7 @@ CONTRACT = Contract(
               broken_by="shared_by_all_objects", max_cases=12),
         Claim("rows_are_independent", "one row alone gives what it gives in its batch", rows_are_independent,
               broken_by="first_row_for_all", max_cases=14),
-        Claim("overflow_is_refused_or_slid", "what goes beyond the context is refused, or slides where that is declared",
-              overflow_is_refused_or_slid, broken_by="grows_without_end", cases=overflowing, max_cases=14),
+        overflow_is_refused_or_slid,
         Claim("length_is_what_was_given", "length() is the number of positions given", length_is_what_was_given,
               broken_by="length_counts_calls", max_cases=10),
         Claim("reset_forgets", "after a reset it is as just built", reset_forgets, broken_by="reset_keeps_the_keys", max_cases=10),

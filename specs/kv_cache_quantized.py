@@ -10,7 +10,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, Crashed, Trial, Violation
+from harness.core.claim import Claim, Crashed, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.measurement import Measure, Measurement
 from harness.numerics.tolerance import EPSILON
@@ -108,6 +108,7 @@ def _ratio(error: torch.Tensor, bound: torch.Tensor) -> torch.Tensor:
     return ratio.nan_to_num(float("inf"), float("inf"))
 
 
+@claim("every key and value is held within half a step of its own vector", broken_by="rounded_down")
 def kept_within_the_bound(trial: Trial) -> float:
     """contents() against the exact keys and values, each within half a step of its own vector."""
     return _kept(trial, trial.case)
@@ -133,6 +134,7 @@ def _kept(trial: Trial, case: Case) -> float:
     return worst
 
 
+@claim("however it is cut, attention is off by no more than its bits explain", broken_by="unscaled", cases=fine, max_cases=14)
 def attends_within_the_bound(trial: Trial) -> float:
     """Full attention, off by no more than keys and values that are off by the bound explain, however the sequence is cut.
 
@@ -168,6 +170,7 @@ def _attends(trial: Trial, case: Case) -> float:
     return float(ratio.max())
 
 
+@claim("a large row of the batch does not spoil the others", broken_by="levels_shared_by_the_batch", max_cases=12)
 def rows_are_independent(trial: Trial) -> float:
     """A row a thousand times as large beside the others: theirs are kept within the bound all the same."""
     if sequence(trial.case).shape[0] < 2:
@@ -189,6 +192,7 @@ def rows_are_independent(trial: Trial) -> float:
     return worst
 
 
+@claim("vectors of zeros come back as zeros", broken_by="no_guard", cases=silent, max_cases=8)
 def nothing_stays_nothing(trial: Trial) -> float:
     """A vector of zeros has no range; it comes back as zeros, and no number is nan."""
     answer = trial.run(trial.case.followed_by(CONTENTS))
@@ -198,6 +202,7 @@ def nothing_stays_nothing(trial: Trial) -> float:
     return _kept(trial, trial.case)
 
 
+@claim("what goes beyond the context is refused", broken_by="grows_without_end", cases=too_many, max_cases=8)
 def what_does_not_fit_is_refused(trial: Trial) -> None:
     answer = trial.attempt()
     if answer.crash is None:
@@ -267,18 +272,13 @@ CONTRACT = Contract(
     sources=("Liu et al. 2024 (KIVI), section 3", "Sheng et al. 2023 (FlexGen), section 5"),
     measures=(Measure("memory", "how much less memory it takes than 16-bit numbers, by bits", memory, memory_cases),),
     claims=(
-        Claim("kept_within_the_bound", "every key and value is held within half a step of its own vector", kept_within_the_bound,
-              broken_by="rounded_down"),
-        Claim("attends_within_the_bound", "however it is cut, attention is off by no more than its bits explain", attends_within_the_bound,
-              broken_by="unscaled", cases=fine, max_cases=14),
-        Claim("rows_are_independent", "a large row of the batch does not spoil the others", rows_are_independent,
-              broken_by="levels_shared_by_the_batch", max_cases=12),
-        Claim("nothing_stays_nothing", "vectors of zeros come back as zeros", nothing_stays_nothing, broken_by="no_guard",
-              cases=silent, max_cases=8),
+        kept_within_the_bound,
+        attends_within_the_bound,
+        rows_are_independent,
+        nothing_stays_nothing,
         Claim("two_in_flight_do_not_mix", "two caches in use at the same time do not see each other", two_in_flight_do_not_mix,
               broken_by="shared_by_all_objects", max_cases=8),
-        Claim("what_does_not_fit_is_refused", "what goes beyond the context is refused", what_does_not_fit_is_refused,
-              broken_by="grows_without_end", cases=too_many, max_cases=8),
+        what_does_not_fit_is_refused,
         Claim("length_is_what_was_given", "length() is the number of positions given", length_is_what_was_given,
               broken_by="length_is_that_of_the_last_piece", max_cases=8),
         Claim("reset_forgets", "after a reset it is as just built", reset_forgets, broken_by="reset_keeps_the_keys", max_cases=8),

@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import parameters, tensors
@@ -39,6 +39,7 @@ def offset_cases(draw: st.DrawFn) -> Case:
     )
 
 
+@claim("adding a constant to x changes nothing", broken_by="root_mean_square")
 def unchanged_by_a_shift(trial: Trial) -> float:
     x = trial.case.arguments["x"]
     shifted = trial.case.changed(x=x + 3.0)
@@ -46,6 +47,7 @@ def unchanged_by_a_shift(trial: Trial) -> float:
     return trial.close(trial.run(shifted).value, trial.run().value, bound, "after adding 3 to every x, out")
 
 
+@claim("scaling x changes nothing, up to eps", broken_by="eps_outside_the_root")
 def unchanged_by_a_scale(trial: Trial) -> float:
     """Up to eps: scaling x by s is the same as dividing eps by s squared."""
     x, eps = trial.case.arguments["x"], trial.case.arguments["eps"]
@@ -54,6 +56,7 @@ def unchanged_by_a_scale(trial: Trial) -> float:
     return trial.close(trial.run(scaled).value, trial.run(eased).value, bound, "with x times 4 against eps / 16, out")
 
 
+@claim("each position is normalised alone", broken_by="over_the_time_axis")
 def over_the_last_axis_only(trial: Trial) -> float:
     """Each position alone gives what it gives among the others."""
     x, whole = trial.case.arguments["x"], trial.run().value
@@ -64,21 +67,12 @@ def over_the_last_axis_only(trial: Trial) -> float:
     return trial.close(trial.run(alone).value, whole[-1:, -1:], bound, "the last position alone, out")
 
 
+@claim("a mean 1e4 times the spread, or a constant row, costs no digits", broken_by="one_pass_variance", cases=offset_cases)
 def stable_at_a_large_mean(trial: Trial) -> float:
     exact, tolerance = trial.agreement(dtype=torch.float32)
     return trial.close(trial.run(dtype=torch.float32).value, exact.value, tolerance.value, "in float32, out")
 
 
-def half_precision_statistics_in_float32(trial: Trial) -> float:
-    """At a mean of 16 to 64 times the spread, a mean rounded to bfloat16 alone costs more than all the rest."""
-    exact, tolerance = trial.agreement(dtype=torch.bfloat16)
-    answer = trial.attempt(dtype=torch.bfloat16)
-    if answer.crash is not None:
-        trial.not_applicable()
-    found = trial.close(answer.value, exact.value, tolerance.value, "in bfloat16, out")
-    if not bool(torch.isfinite(answer.value).all()):
-        raise Violation("in bfloat16 the result is not finite")
-    return found
 
 
 @st.composite
@@ -93,6 +87,19 @@ def wide_rows(draw: st.DrawFn) -> Case:
         family="wide rows",
         width=width,
     )
+
+
+@claim("half-precision inputs do their statistics in float32", broken_by="half_precision_statistics", cases=wide_rows, max_cases=15)
+def half_precision_statistics(trial: Trial) -> float:
+    """At a mean of 16 to 64 times the spread, a mean rounded to bfloat16 alone costs more than all the rest."""
+    exact, tolerance = trial.agreement(dtype=torch.bfloat16)
+    answer = trial.attempt(dtype=torch.bfloat16)
+    if answer.crash is not None:
+        trial.not_applicable()
+    found = trial.close(answer.value, exact.value, tolerance.value, "in bfloat16, out")
+    if not bool(torch.isfinite(answer.value).all()):
+        raise Violation("in bfloat16 the result is not finite")
+    return found
 
 
 CONTRACT = Contract(
@@ -121,12 +128,10 @@ CONTRACT = Contract(
     sources=("Ba et al. 2016, equations 3 and 4", "openai/gpt-2 src/model.py norm"),
     workloads=workloads.LAYER_NORM,
     claims=(
-        Claim("unchanged_by_a_shift", "adding a constant to x changes nothing", unchanged_by_a_shift, broken_by="root_mean_square"),
-        Claim("unchanged_by_a_scale", "scaling x changes nothing, up to eps", unchanged_by_a_scale, broken_by="eps_outside_the_root"),
-        Claim("over_the_last_axis_only", "each position is normalised alone", over_the_last_axis_only, broken_by="over_the_time_axis"),
-        Claim("stable_at_a_large_mean", "a mean 1e4 times the spread, or a constant row, costs no digits", stable_at_a_large_mean,
-              broken_by="one_pass_variance", cases=offset_cases),
-        Claim("half_precision_statistics", "half-precision inputs do their statistics in float32", half_precision_statistics_in_float32,
-              broken_by="half_precision_statistics", cases=wide_rows, max_cases=15),
+        unchanged_by_a_shift,
+        unchanged_by_a_scale,
+        over_the_last_axis_only,
+        stable_at_a_large_mean,
+        half_precision_statistics,
     ),
 )  # fmt: skip

@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial
+from harness.core.claim import Trial, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, seeds, tensors
@@ -57,6 +57,7 @@ def invalid(draw: st.DrawFn) -> Case:
     return Case.of({"positions": positions, "weight": weight}, family=family, **sizes)
 
 
+@claim("position p gives row p of the table", broken_by="positions_from_one")
 def equals_rows(trial: Trial) -> float:
     """Every position alone, by a product with a one-hot row."""
     positions, weight = trial.case.arguments["positions"], trial.case.arguments["weight"]
@@ -66,6 +67,7 @@ def equals_rows(trial: Trial) -> float:
     return trial.close(trial.run().value, rows, tolerance.value, "against row weight[position], out")
 
 
+@claim("the second part of a sequence continues where the first stopped", broken_by="restarts_at_zero")
 def offset_continues(trial: Trial) -> float:
     """In two parts, as with a cache: the second part starts where the first stopped, at every cut."""
     positions, whole, worst = trial.case.arguments["positions"], trial.run().value, 0.0
@@ -80,6 +82,7 @@ def offset_continues(trial: Trial) -> float:
     return worst
 
 
+@claim("every row of the batch has positions of its own", broken_by="positions_of_the_first_row")
 def every_row_has_its_own(trial: Trial) -> float:
     """[batch, time] is the same as its rows [time] one by one."""
     positions, whole, worst = trial.case.arguments["positions"], trial.run().value, 0.0
@@ -116,10 +119,8 @@ CONTRACT = Contract(
     size_names=SIZES,
     sources=("Radford et al. 2018, section 3.1, equation 2", "openai/gpt-2 src/model.py wpe, positions_for"),
     claims=(
-        Claim("equals_rows", "position p gives row p of the table", equals_rows, broken_by="positions_from_one"),
-        Claim("offset_continues", "the second part of a sequence continues where the first stopped", offset_continues,
-              broken_by="restarts_at_zero"),
-        Claim("every_row_has_its_own", "every row of the batch has positions of its own", every_row_has_its_own,
-              broken_by="positions_of_the_first_row"),
+        equals_rows,
+        offset_continues,
+        every_row_has_its_own,
     ),
 )  # fmt: skip

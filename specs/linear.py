@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Crashed, Trial, Violation
+from harness.core.claim import Crashed, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, tensors
@@ -41,6 +41,7 @@ def lying_the_other_way(draw: st.DrawFn) -> Case:
     return Case.of({"x": x, "weight": weight, "bias": None}, family="a weight that is [in, out]", **sizes)
 
 
+@claim("weight[o, i] carries x[i] to out[o]", broken_by="weight_transposed")
 def weight_is_out_in(trial: Trial) -> None:
     """One number of the weight at [o, i] and one of x at i: it must come out at o. Looked for the other way round too."""
     a = trial.case.arguments
@@ -70,6 +71,7 @@ def _gives(trial: Trial, case: Case, expected: torch.Tensor) -> bool:
     return bool((answer.value.double() - expected).abs().max() <= 1e-3)  # exact in every dtype; a miss is 3
 
 
+@claim("an x of zeros gives the bias, or zeros where there is none", broken_by="bias_forgotten", max_cases=18)
 def nothing_in_gives_the_bias(trial: Trial) -> float:
     a = trial.case.arguments
     still = trial.case.changed(x=torch.zeros_like(a["x"]))
@@ -78,6 +80,7 @@ def nothing_in_gives_the_bias(trial: Trial) -> float:
     return trial.close(output(trial, still), expected, tolerance(trial, still), "for an x of zeros, out")
 
 
+@claim("the image of a sum is the sum of the images", broken_by="activation_inside", max_cases=18)
 def sums_go_through(trial: Trial) -> float:
     """f(x + y) - f(y) does not depend on y: nothing is bent."""
     x = trial.case.arguments["x"]
@@ -89,6 +92,7 @@ def sums_go_through(trial: Trial) -> float:
     return trial.close(output(trial, both), expected, bound, "for the sum of two inputs, out")
 
 
+@claim("it acts on each position alone", broken_by="positions_for_features", max_cases=18)
 def each_position_alone(trial: Trial) -> float:
     """Positions and rows in another order give the same results in that order."""
     x = trial.case.arguments["x"]
@@ -103,6 +107,7 @@ def each_position_alone(trial: Trial) -> float:
     return trial.close(output(trial, moved), expected, bound, "with the positions in another order, out")
 
 
+@claim("an earlier call with another weight changes nothing", broken_by="weight_kept", max_cases=5)
 def weights_are_not_remembered(trial: Trial) -> float:
     """A second call with another weight and another x of the same shapes gives what it gives alone."""
     a = trial.case.arguments
@@ -136,14 +141,10 @@ CONTRACT = Contract(
     sources=("torch.nn.Linear", "openai/gpt-2 src/model.py conv1d, with the weight the other way round"),
     workloads=workloads.LINEAR,
     claims=(
-        Claim("weight_is_out_in", "weight[o, i] carries x[i] to out[o]", weight_is_out_in, broken_by="weight_transposed"),
-        Claim("nothing_in_gives_the_bias", "an x of zeros gives the bias, or zeros where there is none", nothing_in_gives_the_bias,
-              broken_by="bias_forgotten", max_cases=18),
-        Claim("sums_go_through", "the image of a sum is the sum of the images", sums_go_through, broken_by="activation_inside",
-              max_cases=18),
-        Claim("each_position_alone", "it acts on each position alone", each_position_alone, broken_by="positions_for_features",
-              max_cases=18),
-        Claim("weights_are_not_remembered", "an earlier call with another weight changes nothing", weights_are_not_remembered,
-              broken_by="weight_kept", max_cases=5),
+        weight_is_out_in,
+        nothing_in_gives_the_bias,
+        sums_go_through,
+        each_position_alone,
+        weights_are_not_remembered,
     ),
 )  # fmt: skip

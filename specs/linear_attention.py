@@ -10,7 +10,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial
+from harness.core.claim import Claim, Trial, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -65,6 +65,7 @@ def equals(form: str) -> Claim:
     return Claim(f"equals_the_{form}_form", f"it equals the {form} form", test, broken_by=broken, max_cases=18)
 
 
+@claim("what stands at a position changes nothing before it", broken_by="one_future_position", max_cases=16)
 def is_causal(trial: Trial) -> float:
     """Queries, keys and values from some position on, replaced: what stands before stays."""
     a = trial.case.arguments
@@ -81,6 +82,7 @@ def is_causal(trial: Trial) -> float:
     return worst
 
 
+@claim("the first positions alone give what they give in the whole", broken_by="divided_by_the_length", max_cases=14)
 def a_prefix_stands_alone(trial: Trial) -> float:
     a, whole = trial.case.arguments, output(trial)
     time, worst = a["q"].shape[-2], 0.0
@@ -94,6 +96,7 @@ def a_prefix_stands_alone(trial: Trial) -> float:
     return worst
 
 
+@claim("the last position sees the earlier ones as a set", broken_by="the_past_decays", max_cases=14)
 def the_past_has_no_order(trial: Trial) -> float:
     """Its matrix is a sum: reversing earlier keys and values changes nothing for the last position."""
     a = trial.case.arguments
@@ -106,6 +109,7 @@ def the_past_has_no_order(trial: Trial) -> float:
     return trial.close(output(trial, other)[..., -1, :], output(trial)[..., -1, :], bound, what)
 
 
+@claim("values of 1 everywhere give 1", broken_by="denominator_without_features", max_cases=14)
 def weights_sum_to_one(trial: Trial) -> float:
     if trial.variant == "unnormalised":
         trial.not_applicable()
@@ -121,6 +125,7 @@ def _least_denominator(case: Case) -> float:
     return float((1 / (features(a["q"]) * features(a["k"]).cumsum(-2)).sum(-1)).max())
 
 
+@claim("heads and rows are computed apart", broken_by="summed_over_heads", max_cases=12)
 def heads_and_rows_are_apart(trial: Trial) -> float:
     """Leading axes flattened, and in another order: the same numbers."""
     a, whole = trial.case.arguments, output(trial)
@@ -135,6 +140,7 @@ def heads_and_rows_are_apart(trial: Trial) -> float:
     return worst
 
 
+@claim("an earlier sequence changes nothing", broken_by="state_kept", max_cases=10)
 def state_is_not_remembered(trial: Trial) -> float:
     """A second sequence of the same sizes gives what it gives alone."""
     a = trial.case.arguments
@@ -194,17 +200,11 @@ CONTRACT = Contract(
     claims=(
         equals("parallel"),
         equals("recurrent"),
-        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="one_future_position",
-              max_cases=16),
-        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
-              broken_by="divided_by_the_length", max_cases=14),
-        Claim("the_past_has_no_order", "the last position sees the earlier ones as a set", the_past_has_no_order,
-              broken_by="the_past_decays", max_cases=14),
-        Claim("weights_sum_to_one", "values of 1 everywhere give 1", weights_sum_to_one, broken_by="denominator_without_features",
-              max_cases=14),
-        Claim("heads_and_rows_are_apart", "heads and rows are computed apart", heads_and_rows_are_apart,
-              broken_by="summed_over_heads", max_cases=12),
-        Claim("state_is_not_remembered", "an earlier sequence changes nothing", state_is_not_remembered, broken_by="state_kept",
-              max_cases=10),
+        is_causal,
+        a_prefix_stands_alone,
+        the_past_has_no_order,
+        weights_sum_to_one,
+        heads_and_rows_are_apart,
+        state_is_not_remembered,
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -80,6 +80,7 @@ def _counted(case: Case) -> torch.Tensor:
     return case.arguments["targets"] != case.arguments["ignore_index"]
 
 
+@claim("it is the mean of logsumexp(logits) less the target's logit", broken_by="base_two", max_cases=18)
 def log_sum_exp_less_the_target(trial: Trial) -> float:
     a, counted = trial.case.arguments, _counted(trial.case)
     logits, targets = a["logits"][counted].double(), a["targets"][counted]
@@ -87,6 +88,7 @@ def log_sum_exp_less_the_target(trial: Trial) -> float:
     return trial.close(output(trial), expected.to(trial.dtype), tolerance(trial, None), "the loss")
 
 
+@claim("targets are the next ids already: they are not shifted again", broken_by="shifted_twice")
 def shifted_once(trial: Trial) -> float:
     """Logits that are sure of every target give 0, targets as they come: the shift was made where the batch was cut."""
     a = trial.case.arguments
@@ -101,6 +103,7 @@ def shifted_once(trial: Trial) -> float:
     return found
 
 
+@claim("ignored targets count neither in the sum nor in the mean", broken_by="ignored_in_the_count")
 def ignored_targets_do_not_count(trial: Trial) -> float:
     """Other logits where the target is ignored change nothing, and the loss is that of the other positions alone."""
     a, counted = trial.case.arguments, _counted(trial.case)
@@ -113,6 +116,7 @@ def ignored_targets_do_not_count(trial: Trial) -> float:
     return max(worst, trial.close(output(trial, alone), output(trial), bound, "of the other positions alone, the loss"))
 
 
+@claim("-100 is ignored where ignore_index says so", broken_by="ignore_index_fixed_at_minus_1", max_cases=14)
 def ignores_minus_100(trial: Trial) -> float:
     """The number that torch ignores, given as ignore_index, in the place of the one that was drawn."""
     a, counted = trial.case.arguments, _counted(trial.case)
@@ -124,6 +128,7 @@ def ignores_minus_100(trial: Trial) -> float:
     return trial.close(output(trial, case), whole, bound, "with -100 for the ignored targets, the loss")
 
 
+@claim("where every target is ignored the loss is 0 and nothing is learned", broken_by="ignored_count_as_id_0", max_cases=14)
 def nothing_but_ignored_targets(trial: Trial) -> float:
     """0, and no gradient; nan as in torch.nn.functional.cross_entropy leaves it undefined: that is not offered."""
     a = trial.case.arguments
@@ -144,6 +149,7 @@ def nothing_but_ignored_targets(trial: Trial) -> float:
     return worst
 
 
+@claim("a constant added to all logits of a position changes nothing", broken_by="without_the_maximum", max_cases=18)
 def unchanged_by_a_shift(trial: Trial) -> float:
     """1000 added to all logits, and a constant of its own to each position's. Adding itself rounds, by eps of the sum."""
     logits, worst = trial.case.arguments["logits"], 0.0
@@ -158,6 +164,7 @@ def unchanged_by_a_shift(trial: Trial) -> float:
     return worst
 
 
+@claim("every counted position weighs the same, whichever row it stands in", broken_by="mean_of_row_means", max_cases=18)
 def every_position_weighs_the_same(trial: Trial) -> float:
     """Positions in another order, across rows: not a mean of each row's mean, whose rows may count unequally many."""
     a = trial.case.arguments
@@ -170,6 +177,7 @@ def every_position_weighs_the_same(trial: Trial) -> float:
     return unmoved(trial, moved, "with the positions in another order, the loss")
 
 
+@claim("the gradient is softmax less one-hot, over the number of counted positions", broken_by="gradient_over_all_positions", max_cases=18)
 def gradient_is_softmax_less_one_hot(trial: Trial) -> float:
     a, counted = trial.case.arguments, _counted(trial.case)
     _, bound = trial.agreement(gradients=True)
@@ -185,6 +193,7 @@ def gradient_is_softmax_less_one_hot(trial: Trial) -> float:
     return trial.close(actual, expected.to(trial.dtype), 2 * bound.gradients["logits"], "the gradient of the logits")
 
 
+@claim("logits of up to 1e4 neither overflow nor lose the answer", broken_by="log_of_softmax", cases=large_logits, max_cases=14)
 def holds_at_large_logits(trial: Trial) -> float:
     worst = 0.0
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
@@ -205,6 +214,7 @@ def holds_at_large_logits(trial: Trial) -> float:
     return worst
 
 
+@claim("an earlier call that ignored other targets changes nothing", broken_by="count_kept", max_cases=12)
 def counts_are_not_remembered(trial: Trial) -> float:
     """A second call with one more target ignored gives what it gives alone."""
     a, counted = trial.case.arguments, _counted(trial.case)
@@ -241,24 +251,15 @@ CONTRACT = Contract(
     case_count=26,
     sources=("Radford et al. 2018, section 3.1, equation 1", "torch.nn.functional.cross_entropy"),
     claims=(
-        Claim("log_sum_exp_less_the_target", "it is the mean of logsumexp(logits) less the target's logit", log_sum_exp_less_the_target,
-              broken_by="base_two", max_cases=18),
-        Claim("shifted_once", "targets are the next ids already: they are not shifted again", shifted_once, broken_by="shifted_twice"),
-        Claim("ignored_targets_do_not_count", "ignored targets count neither in the sum nor in the mean", ignored_targets_do_not_count,
-              broken_by="ignored_in_the_count"),
-        Claim("ignores_minus_100", "-100 is ignored where ignore_index says so", ignores_minus_100, broken_by="ignore_index_fixed_at_minus_1",
-              max_cases=14),
-        Claim("nothing_but_ignored_targets", "where every target is ignored the loss is 0 and nothing is learned",
-              nothing_but_ignored_targets, broken_by="ignored_count_as_id_0", max_cases=14),
-        Claim("unchanged_by_a_shift", "a constant added to all logits of a position changes nothing", unchanged_by_a_shift,
-              broken_by="without_the_maximum", max_cases=18),
-        Claim("every_position_weighs_the_same", "every counted position weighs the same, whichever row it stands in",
-              every_position_weighs_the_same, broken_by="mean_of_row_means", max_cases=18),
-        Claim("counts_are_not_remembered", "an earlier call that ignored other targets changes nothing", counts_are_not_remembered,
-              broken_by="count_kept", max_cases=12),
-        Claim("gradient_is_softmax_less_one_hot", "the gradient is softmax less one-hot, over the number of counted positions",
-              gradient_is_softmax_less_one_hot, broken_by="gradient_over_all_positions", max_cases=18),
-        Claim("holds_at_large_logits", "logits of up to 1e4 neither overflow nor lose the answer", holds_at_large_logits,
-              broken_by="log_of_softmax", cases=large_logits, max_cases=14),
+        log_sum_exp_less_the_target,
+        shifted_once,
+        ignored_targets_do_not_count,
+        ignores_minus_100,
+        nothing_but_ignored_targets,
+        unchanged_by_a_shift,
+        every_position_weighs_the_same,
+        counts_are_not_remembered,
+        gradient_is_softmax_less_one_hot,
+        holds_at_large_logits,
     ),
 )  # fmt: skip

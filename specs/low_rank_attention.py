@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -51,6 +51,7 @@ def with_projections(case: Case, e: torch.Tensor, f: torch.Tensor) -> Case:
     return replace(other, dimensions={**other.dimensions, "rank": e.shape[0]})
 
 
+@claim("projections that are the identity give full attention, without a mask", broken_by="causal_mask", max_cases=18)
 def the_identity_is_full_attention(trial: Trial) -> float:
     """R = T and both projections the identity: attention of every position to every other, without a mask."""
     a = trial.case.arguments
@@ -61,6 +62,7 @@ def the_identity_is_full_attention(trial: Trial) -> float:
     return trial.close(output(trial, full), expected, tolerance(trial, full), what)
 
 
+@claim("positions are mixed by a matrix of rank R at most", broken_by="values_added_back", max_cases=18)
 def rank_is_at_most_r(trial: Trial) -> float:
     """Values that are the identity show the whole T x T matrix that mixes positions: its rank is R at most.
 
@@ -83,6 +85,7 @@ def rank_is_at_most_r(trial: Trial) -> float:
     return ratio
 
 
+@claim("keys, values and columns of the projections may be permuted together", broken_by="values_in_reverse", max_cases=14)
 def positions_have_no_order(trial: Trial) -> float:
     """Keys, values and the columns of both projections, permuted together."""
     a = trial.case.arguments
@@ -94,6 +97,7 @@ def positions_have_no_order(trial: Trial) -> float:
     return unmoved(trial, moved, "with keys, values and columns of the projections in another order, out")
 
 
+@claim("the rows of both projections may be permuted together", broken_by="causal_mask", max_cases=14)
 def mixtures_have_no_order(trial: Trial) -> float:
     """The rows of both projections, permuted together."""
     a = trial.case.arguments
@@ -102,6 +106,7 @@ def mixtures_have_no_order(trial: Trial) -> float:
     return unmoved(trial, trial.case.changed(key_projection=e, value_projection=f), "with the rows of both projections in reverse, out")
 
 
+@claim("every query is answered on its own", broken_by="softmax_over_queries", max_cases=14)
 def queries_are_apart(trial: Trial) -> float:
     """Every query is answered on its own: in reverse order, the same answers in reverse; with others, its own stays."""
     a, whole = trial.case.arguments, output(trial)
@@ -115,6 +120,7 @@ def queries_are_apart(trial: Trial) -> float:
     return max(worst, first)
 
 
+@claim("equal values give that value where the value projection keeps it", broken_by="sigmoid_for_softmax", max_cases=14)
 def weights_sum_to_one(trial: Trial) -> float:
     """Rows of the value projection that sum to one, and equal values: that value comes out."""
     a = trial.case.arguments
@@ -184,17 +190,11 @@ CONTRACT = Contract(
     ),
     sources=("Wang et al. 2020 (Linformer), section 4, equation 7",),
     claims=(
-        Claim("the_identity_is_full_attention", "projections that are the identity give full attention, without a mask",
-              the_identity_is_full_attention, broken_by="causal_mask", max_cases=18),
-        Claim("rank_is_at_most_r", "positions are mixed by a matrix of rank R at most", rank_is_at_most_r,
-              broken_by="values_added_back", max_cases=18),
-        Claim("positions_have_no_order", "keys, values and columns of the projections may be permuted together", positions_have_no_order,
-              broken_by="values_in_reverse", max_cases=14),
-        Claim("mixtures_have_no_order", "the rows of both projections may be permuted together", mixtures_have_no_order,
-              broken_by="causal_mask", max_cases=14),
-        Claim("queries_are_apart", "every query is answered on its own", queries_are_apart, broken_by="softmax_over_queries",
-              max_cases=14),
-        Claim("weights_sum_to_one", "equal values give that value where the value projection keeps it", weights_sum_to_one,
-              broken_by="sigmoid_for_softmax", max_cases=14),
+        the_identity_is_full_attention,
+        rank_is_at_most_r,
+        positions_have_no_order,
+        mixtures_have_no_order,
+        queries_are_apart,
+        weights_sum_to_one,
     ),
 )  # fmt: skip

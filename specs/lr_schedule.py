@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from reference_model.lr_schedule import lr_schedule
@@ -85,12 +85,14 @@ class Rates:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("in warm-up the rate is the peak's share of the steps done", broken_by="warm_up_from_the_floor")
 def warms_up_from_zero(trial: Trial) -> float:
     rates = Rates(trial)
     steps = [step for step in rates.marks if step < rates.warmup]
     return max(rates.is_close(rates.at(s), rates.expected(s), f"the rate of step {s}, in warm-up,") for s in steps)
 
 
+@claim("each step of warm-up adds the same", broken_by="warm_up_squared")
 def warms_up_evenly(trial: Trial) -> float:
     """Each step of warm-up adds the same, the last one too."""
     rates = Rates(trial)
@@ -101,6 +103,7 @@ def warms_up_evenly(trial: Trial) -> float:
     return max(rates.is_close(more, first, "what a step of warm-up adds") for more in later)
 
 
+@claim("where warm-up ends the rate is exactly the peak, and nowhere higher", broken_by="progress_from_zero")
 def reaches_the_peak(trial: Trial) -> float:
     rates = Rates(trial)
     highest = max(rates.at(step) for step in (*rates.marks, *rates.after))
@@ -108,12 +111,14 @@ def reaches_the_peak(trial: Trial) -> float:
     return max(worst, rates.is_close(highest, rates.peak, "the highest rate"))
 
 
+@claim("after warm-up the rate follows half a cosine", broken_by="linear_decay")
 def follows_the_cosine(trial: Trial) -> float:
     rates = Rates(trial)
     steps = [step for step in rates.marks if rates.warmup < step < rates.total]
     return max(rates.is_close(rates.at(s), rates.expected(s), f"the rate of step {s}, in the decay,") for s in steps)
 
 
+@claim("the decay is as slow at its beginning as at its end", broken_by="quarter_cosine")
 def is_point_symmetric(trial: Trial) -> float:
     """As far below the peak some steps after warm-up as above the floor as many steps before the end."""
     rates, worst = Rates(trial), 0.0
@@ -124,16 +129,19 @@ def is_point_symmetric(trial: Trial) -> float:
     return worst
 
 
+@claim("the last step has the floor", broken_by="warm_up_left_in_the_length")
 def ends_at_the_floor(trial: Trial) -> float:
     rates = Rates(trial)
     return rates.is_close(rates.at(rates.total), rates.floor, f"the rate of step {rates.total}, the last,")
 
 
+@claim("every step after the last has the floor", broken_by="rises_again")
 def stays_at_the_floor(trial: Trial) -> float:
     rates = Rates(trial)
     return max(rates.is_close(rates.at(s), rates.floor, f"the rate of step {s}, after the end,") for s in rates.after)
 
 
+@claim("after warm-up the rate never rises", broken_by="back_to_the_peak")
 def never_rises_after_warmup(trial: Trial) -> None:
     rates = Rates(trial)
     steps = [step for step in (*rates.marks, *rates.after) if step >= rates.warmup]
@@ -144,6 +152,7 @@ def never_rises_after_warmup(trial: Trial) -> None:
             )
 
 
+@claim("the rate does not jump where warm-up ends nor where the decay does", broken_by="decays_to_zero")
 def has_no_jumps(trial: Trial) -> None:
     """No step changes the rate by more than warm-up does or the cosine at its steepest."""
     rates = Rates(trial)
@@ -156,6 +165,7 @@ def has_no_jumps(trial: Trial) -> None:
             )
 
 
+@claim("without warm-up the first step has the peak", broken_by="no_warm_up_divides_by_zero", cases=without_warmup, max_cases=6)
 def begins_at_the_peak_without_warmup(trial: Trial) -> float:
     rates = Rates(trial)
     worst = rates.is_close(rates.at(0), rates.peak, "without warm-up, the rate of step 0")
@@ -166,6 +176,7 @@ def begins_at_the_peak_without_warmup(trial: Trial) -> float:
     )
 
 
+@claim("warm-up may be the whole run", broken_by="no_decay_divides_by_zero", cases=nothing_but_warmup, max_cases=6)
 def warmup_may_be_all(trial: Trial) -> float:
     """Step ``total`` ends both warm-up and decay: the peak and the floor are right."""
     rates = Rates(trial)
@@ -214,22 +225,16 @@ CONTRACT = Contract(
     case_count=10,
     sources=("Loshchilov & Hutter 2017, equation 5", "Vaswani et al. 2017, section 5.3", "transformers get_cosine_schedule_with_warmup"),
     claims=(
-        Claim("warms_up_from_zero", "in warm-up the rate is the peak's share of the steps done", warms_up_from_zero,
-              broken_by="warm_up_from_the_floor"),
-        Claim("warms_up_evenly", "each step of warm-up adds the same", warms_up_evenly, broken_by="warm_up_squared"),
-        Claim("reaches_the_peak", "where warm-up ends the rate is exactly the peak, and nowhere higher", reaches_the_peak,
-              broken_by="progress_from_zero"),
-        Claim("follows_the_cosine", "after warm-up the rate follows half a cosine", follows_the_cosine, broken_by="linear_decay"),
-        Claim("is_point_symmetric", "the decay is as slow at its beginning as at its end", is_point_symmetric,
-              broken_by="quarter_cosine"),
-        Claim("ends_at_the_floor", "the last step has the floor", ends_at_the_floor, broken_by="warm_up_left_in_the_length"),
-        Claim("stays_at_the_floor", "every step after the last has the floor", stays_at_the_floor, broken_by="rises_again"),
-        Claim("never_rises_after_warmup", "after warm-up the rate never rises", never_rises_after_warmup, broken_by="back_to_the_peak"),
-        Claim("has_no_jumps", "the rate does not jump where warm-up ends nor where the decay does", has_no_jumps,
-              broken_by="decays_to_zero"),
-        Claim("begins_at_the_peak_without_warmup", "without warm-up the first step has the peak", begins_at_the_peak_without_warmup,
-              broken_by="no_warm_up_divides_by_zero", cases=without_warmup, max_cases=6),
-        Claim("warmup_may_be_all", "warm-up may be the whole run", warmup_may_be_all, broken_by="no_decay_divides_by_zero",
-              cases=nothing_but_warmup, max_cases=6),
+        warms_up_from_zero,
+        warms_up_evenly,
+        reaches_the_peak,
+        follows_the_cosine,
+        is_point_symmetric,
+        ends_at_the_floor,
+        stays_at_the_floor,
+        never_rises_after_warmup,
+        has_no_jumps,
+        begins_at_the_peak_without_warmup,
+        warmup_may_be_all,
     ),
 )  # fmt: skip

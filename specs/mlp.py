@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Crashed, Trial, Violation
+from harness.core.claim import Crashed, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, tensors
@@ -34,6 +34,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
+@claim("it acts on each position alone", broken_by="positions_for_features")
 def each_position_alone(trial: Trial) -> float:
     """Positions and rows in another order give the same results in that order."""
     x = trial.case.arguments["x"]
@@ -48,6 +49,7 @@ def each_position_alone(trial: Trial) -> float:
     )
 
 
+@claim("both weights are [out, in], each in its place", broken_by="both_weights_transposed")
 def weights_are_out_in(trial: Trial) -> None:
     """One number of up_weight at [f, d] and one of x at d: what comes out must be a multiple of column f of down_weight.
 
@@ -103,6 +105,7 @@ def _passes_one_feature(trial: Trial, up_turned: bool, down_turned: bool, exchan
     return bool((share.abs() > 1e-3).all() and (rest.abs().amax() <= 1e-3 * change.abs().amax()))
 
 
+@claim("a down_weight of zeros leaves its bias alone", broken_by="residual_inside", max_cases=30)
 def a_zero_down_weight_leaves_the_bias(trial: Trial) -> float:
     """No activation after it, and no residual stream inside."""
     a = trial.case.arguments
@@ -112,6 +115,7 @@ def a_zero_down_weight_leaves_the_bias(trial: Trial) -> float:
     return trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
 
 
+@claim("nothing comes after the down projection", broken_by="activation_after_down", max_cases=30)
 def linear_in_the_down_projection(trial: Trial) -> float:
     """Twice the down projection and its bias give twice the result."""
     a = trial.case.arguments
@@ -141,12 +145,9 @@ CONTRACT = Contract(
     sources=("Vaswani et al. 2017, section 3.3, equation 2", "openai/gpt-2 src/model.py mlp"),
     workloads=workloads.MLP,
     claims=(
-        Claim("each_position_alone", "it acts on each position alone", each_position_alone, broken_by="positions_for_features"),
-        Claim("weights_are_out_in", "both weights are [out, in], each in its place", weights_are_out_in,
-              broken_by="both_weights_transposed"),
-        Claim("a_zero_down_weight_leaves_the_bias", "a down_weight of zeros leaves its bias alone", a_zero_down_weight_leaves_the_bias,
-              broken_by="residual_inside", max_cases=30),
-        Claim("linear_in_the_down_projection", "nothing comes after the down projection", linear_in_the_down_projection,
-              broken_by="activation_after_down", max_cases=30),
+        each_position_alone,
+        weights_are_out_in,
+        a_zero_down_weight_leaves_the_bias,
+        linear_in_the_down_projection,
     ),
 )  # fmt: skip

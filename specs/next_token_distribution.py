@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -69,6 +69,7 @@ def asked(trial: Trial, **arguments: Any) -> Case:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("no probability is negative and every row sums to one", broken_by="not_normalised_again")
 def is_a_distribution(trial: Trial) -> float:
     probabilities = output(trial)
     if bool((probabilities < 0).any()):
@@ -78,6 +79,7 @@ def is_a_distribution(trial: Trial) -> float:
     return trial.close(totals, torch.ones_like(totals), rounding, "the sum of a row's probabilities")
 
 
+@claim("without filters it is the softmax of logits over the temperature", broken_by="multiplied_by_the_temperature", max_cases=14)
 def divides_by_the_temperature(trial: Trial) -> float:
     """Without filters: the logarithm of a ratio of probabilities is the difference of logits over the temperature."""
     worst, logits = 0.0, trial.case.arguments["logits"]
@@ -89,6 +91,7 @@ def divides_by_the_temperature(trial: Trial) -> float:
     return worst
 
 
+@claim("towards temperature 0 all probability is on the largest logit", broken_by="multiplied_by_the_temperature", max_cases=14)
 def cold_is_greedy(trial: Trial) -> float:
     """A temperature at which the second most likely id is e^-80 times as likely as the first."""
     logits = trial.case.arguments["logits"]
@@ -97,6 +100,7 @@ def cold_is_greedy(trial: Trial) -> float:
     return _all_on_the_best(trial, case, "next to temperature 0, out")
 
 
+@claim("at temperature 0 all probability is on the largest logit", broken_by="zero_takes_the_least", max_cases=14)
 def zero_is_greedy(trial: Trial) -> float:
     case = asked(trial, temperature=0.0)
     answer = trial.attempt(case)
@@ -107,6 +111,7 @@ def zero_is_greedy(trial: Trial) -> float:
     return _all_on_the_best(trial, case, "at temperature 0, out")
 
 
+@claim("with top_k = 1 all probability is on the largest logit", broken_by="one_candidate_too_many", max_cases=14)
 def one_candidate_is_greedy(trial: Trial) -> float:
     return max(
         _all_on_the_best(trial, asked(trial, top_k=1), "with top_k = 1, out"),
@@ -120,6 +125,7 @@ def _all_on_the_best(trial: Trial, case: Case, what: str) -> float:
     return trial.close(output(trial, case), expected, 8 * torch.finfo(trial.dtype).eps, what)
 
 
+@claim("top-k keeps the k most likely ids and their ratios", broken_by="the_least_likely_kept", max_cases=14)
 def top_k_keeps_the_k_most_likely(trial: Trial) -> float:
     """For every k, up to more than there are ids: the others have probability 0, those left keep their ratios."""
     logits, worst = trial.case.arguments["logits"].double(), 0.0
@@ -132,6 +138,7 @@ def top_k_keeps_the_k_most_likely(trial: Trial) -> float:
     return worst
 
 
+@claim("a top_k of all ids, or of more than there are, changes nothing", broken_by="more_candidates_than_ids_refused", max_cases=10)
 def more_candidates_than_ids(trial: Trial) -> float:
     size, worst = trial.case.dimensions["vocab_size"], 0.0
     free = asked(trial)
@@ -142,6 +149,7 @@ def more_candidates_than_ids(trial: Trial) -> float:
     return worst
 
 
+@claim("top-p keeps the smallest set that reaches p, with the id that crosses it", broken_by="crossing_id_dropped", max_cases=16)
 def top_p_keeps_the_smallest_set(trial: Trial) -> float:
     """The fewest ids that reach p, the one included with which it is reached; halfway between two sums of each row."""
     logits, worst = trial.case.arguments["logits"].double(), 0.0
@@ -154,6 +162,7 @@ def top_p_keeps_the_smallest_set(trial: Trial) -> float:
     return worst
 
 
+@claim("a top_p of 1 keeps every id", broken_by="complement_of_p", max_cases=10)
 def top_p_of_one_keeps_all(trial: Trial) -> float:
     """Up to ids so unlikely that the sum of the others rounds to 1."""
     case, free = asked(trial, top_p=1.0), asked(trial)
@@ -161,6 +170,7 @@ def top_p_of_one_keeps_all(trial: Trial) -> float:
     return trial.close(output(trial, case), output(trial, free), bound, "with top_p = 1, out")
 
 
+@claim("however small top_p is, the most likely id stays", broken_by="tiny_top_p_drops_everything", max_cases=10)
 def the_most_likely_always_stays(trial: Trial) -> None:
     """However small p is, also where 1 - p rounds to 1: for 1e-3 in bfloat16, for 1e-8 in float32."""
     logits, tried, refused = trial.case.arguments["logits"], 0, ""
@@ -183,6 +193,7 @@ def the_most_likely_always_stays(trial: Trial) -> None:
         raise NotOffered(f"it raises {refused}")
 
 
+@claim("both filters act, in the order declared, and something is left", broken_by="top_p_skipped_beside_top_k", cases=both_filters, max_cases=14)
 def filters_together(trial: Trial) -> float:
     """Top-k first, then top-p of what is left (or in the order that was declared); something is always left."""
     a, worst = trial.case.arguments, 0.0
@@ -196,6 +207,7 @@ def filters_together(trial: Trial) -> float:
     return worst
 
 
+@claim("of ids that tie with the k-th, at least as many are kept as make k", broken_by="ties_with_the_last_dropped", cases=tied, max_cases=12)
 def ties_are_treated_alike_or_cut_off(trial: Trial) -> None:
     """What is more likely than the k-th stays, what is less likely goes, and of those that tie with it enough stay."""
     logits, top_k = trial.case.arguments["logits"], trial.case.arguments["top_k"]
@@ -212,6 +224,7 @@ def ties_are_treated_alike_or_cut_off(trial: Trial) -> None:
         raise Violation(f"fewer than {top_k} ids are kept: those that tie with the {top_k}. are dropped")
 
 
+@claim("how the ids are numbered does not matter", broken_by="sorting_not_undone", max_cases=16)
 def ids_in_another_order(trial: Trial) -> float:
     """A vocabulary numbered otherwise gives the same probabilities, numbered otherwise: sorting was undone."""
     order = torch.randperm(trial.case.dimensions["vocab_size"], generator=trial.random())
@@ -220,11 +233,13 @@ def ids_in_another_order(trial: Trial) -> float:
     return trial.close(output(trial, moved), output(trial)[:, order], bound, "with the ids in another order, out")
 
 
+@claim("a constant added to all logits changes nothing", broken_by="filtered_to_zero", max_cases=10)
 def unchanged_by_a_shift(trial: Trial) -> float:
     logits = trial.case.arguments["logits"]
     return unmoved(trial, trial.case.changed(logits=logits + 8.0), "with 8 added to all logits, out")
 
 
+@claim("logits of 1e4 and of -inf give probabilities", broken_by="exponentials_without_the_maximum", max_cases=10)
 def holds_at_large_logits(trial: Trial) -> None:
     """Logits of 1e4, and a mask of -inf, give probabilities."""
     a = trial.case.arguments
@@ -282,35 +297,20 @@ CONTRACT = Contract(
     sources=("Fan et al. 2018, section 5.4", "Holtzman et al. 2020, sections 3.1 and 3.2",
              "huggingface/transformers generation/logits_process.py"),
     claims=(
-        Claim("is_a_distribution", "no probability is negative and every row sums to one", is_a_distribution,
-              broken_by="not_normalised_again"),
-        Claim("divides_by_the_temperature", "without filters it is the softmax of logits over the temperature",
-              divides_by_the_temperature, broken_by="multiplied_by_the_temperature", max_cases=14),
-        Claim("cold_is_greedy", "towards temperature 0 all probability is on the largest logit", cold_is_greedy,
-              broken_by="multiplied_by_the_temperature", max_cases=14),
-        Claim("zero_is_greedy", "at temperature 0 all probability is on the largest logit", zero_is_greedy,
-              broken_by="zero_takes_the_least", max_cases=14),
-        Claim("one_candidate_is_greedy", "with top_k = 1 all probability is on the largest logit", one_candidate_is_greedy,
-              broken_by="one_candidate_too_many", max_cases=14),
-        Claim("top_k_keeps_the_k_most_likely", "top-k keeps the k most likely ids and their ratios", top_k_keeps_the_k_most_likely,
-              broken_by="the_least_likely_kept", max_cases=14),
-        Claim("more_candidates_than_ids", "a top_k of all ids, or of more than there are, changes nothing", more_candidates_than_ids,
-              broken_by="more_candidates_than_ids_refused", max_cases=10),
-        Claim("top_p_keeps_the_smallest_set", "top-p keeps the smallest set that reaches p, with the id that crosses it",
-              top_p_keeps_the_smallest_set, broken_by="crossing_id_dropped", max_cases=16),
-        Claim("top_p_of_one_keeps_all", "a top_p of 1 keeps every id", top_p_of_one_keeps_all, broken_by="complement_of_p",
-              max_cases=10),
-        Claim("the_most_likely_always_stays", "however small top_p is, the most likely id stays", the_most_likely_always_stays,
-              broken_by="tiny_top_p_drops_everything", max_cases=10),
-        Claim("filters_together", "both filters act, in the order declared, and something is left", filters_together,
-              broken_by="top_p_skipped_beside_top_k", cases=both_filters, max_cases=14),
-        Claim("ties_are_treated_alike_or_cut_off", "of ids that tie with the k-th, at least as many are kept as make k",
-              ties_are_treated_alike_or_cut_off, broken_by="ties_with_the_last_dropped", cases=tied, max_cases=12),
-        Claim("ids_in_another_order", "how the ids are numbered does not matter", ids_in_another_order,
-              broken_by="sorting_not_undone", max_cases=16),
-        Claim("unchanged_by_a_shift", "a constant added to all logits changes nothing", unchanged_by_a_shift,
-              broken_by="filtered_to_zero", max_cases=10),
-        Claim("holds_at_large_logits", "logits of 1e4 and of -inf give probabilities", holds_at_large_logits,
-              broken_by="exponentials_without_the_maximum", max_cases=10),
+        is_a_distribution,
+        divides_by_the_temperature,
+        cold_is_greedy,
+        zero_is_greedy,
+        one_candidate_is_greedy,
+        top_k_keeps_the_k_most_likely,
+        more_candidates_than_ids,
+        top_p_keeps_the_smallest_set,
+        top_p_of_one_keeps_all,
+        the_most_likely_always_stays,
+        filters_together,
+        ties_are_treated_alike_or_cut_off,
+        ids_in_another_order,
+        unchanged_by_a_shift,
+        holds_at_large_logits,
     ),
 )  # fmt: skip

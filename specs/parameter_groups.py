@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from harness.core.case import CALL, Call, Case, Earlier, Given, Resource, ours
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant
 from harness.core.mistake import Edit
 from reference_model.parameter_groups import parameter_groups
@@ -57,6 +57,7 @@ class Groups:
                 raise Violation(f"{what}: {name} has the decay {wrong[0]:g}, it must be {decay:g}")
 
 
+@claim("every trainable parameter stands in the groups exactly once, a tied one too", broken_by="tied_parameter_twice")
 def every_parameter_once(trial: Trial) -> None:
     groups = Groups(trial)
     for name in groups.trained:
@@ -66,6 +67,7 @@ def every_parameter_once(trial: Trial) -> None:
             raise Violation(f"{name} stands {how}")
 
 
+@claim("the groups hold the model's own parameters, not copies", broken_by="copies")
 def no_strangers(trial: Trial) -> None:
     found = Groups(trial).found
     strange = [name for name in found if name == "a stranger"]
@@ -73,6 +75,7 @@ def no_strangers(trial: Trial) -> None:
         raise Violation(f"{len(found[strange[0]])} tensors in the groups are no parameters of the model: an optimiser would train copies")
 
 
+@claim("frozen parameters are left out", broken_by="frozen_included", cases=partly_frozen, max_cases=8)
 def frozen_parameters_are_left_out(trial: Trial) -> None:
     groups = Groups(trial)
     frozen = [name for name in groups.parameters if name not in groups.trained and groups.found[name]]
@@ -80,12 +83,14 @@ def frozen_parameters_are_left_out(trial: Trial) -> None:
         raise Violation(f"{frozen[0]} is frozen (requires_grad is False) and stands in a group")
 
 
+@claim("the weights of projections are decayed, as strongly as asked for", broken_by="decay_fixed")
 def matrices_decay(trial: Trial) -> None:
     groups = Groups(trial)
     names = [n for n in groups.trained if groups.parameters[n].dim() > 1 and n not in EMBEDDINGS]
     groups.must_have(names, groups.asked, "the weights of projections decay")
 
 
+@claim("embeddings are decayed, or not where that is declared", broken_by="positions_not_decayed")
 def embeddings_decay_as_declared(trial: Trial) -> None:
     """A tied table is the weight of the head too, and decays as either says."""
     groups = Groups(trial)
@@ -94,11 +99,13 @@ def embeddings_decay_as_declared(trial: Trial) -> None:
     groups.must_have(names, 0.0 if trial.variant else groups.asked, "embeddings " + ("do not decay" if trial.variant else "decay"))
 
 
+@claim("the gains of norms are not decayed", broken_by="weights_by_name")
 def norms_do_not_decay(trial: Trial) -> None:
     groups = Groups(trial)
     groups.must_have([n for n in groups.trained if n.endswith("LayerNorm.weight")], 0.0, "the gains of norms do not decay")
 
 
+@claim("biases are not decayed", broken_by="everything_decayed")
 def biases_do_not_decay(trial: Trial) -> None:
     groups = Groups(trial)
     names = [n for n in groups.trained if n.endswith("bias")]
@@ -156,15 +163,12 @@ CONTRACT = Contract(
     ),
     sources=("Radford et al. 2018, section 4.1", "karpathy/nanoGPT model.py configure_optimizers"),
     claims=(
-        Claim("every_parameter_once", "every trainable parameter stands in the groups exactly once, a tied one too", every_parameter_once,
-              broken_by="tied_parameter_twice"),
-        Claim("no_strangers", "the groups hold the model's own parameters, not copies", no_strangers, broken_by="copies"),
-        Claim("frozen_parameters_are_left_out", "frozen parameters are left out", frozen_parameters_are_left_out,
-              broken_by="frozen_included", cases=partly_frozen, max_cases=8),
-        Claim("matrices_decay", "the weights of projections are decayed, as strongly as asked for", matrices_decay, broken_by="decay_fixed"),
-        Claim("embeddings_decay_as_declared", "embeddings are decayed, or not where that is declared", embeddings_decay_as_declared,
-              broken_by="positions_not_decayed"),
-        Claim("norms_do_not_decay", "the gains of norms are not decayed", norms_do_not_decay, broken_by="weights_by_name"),
-        Claim("biases_do_not_decay", "biases are not decayed", biases_do_not_decay, broken_by="everything_decayed"),
+        every_parameter_once,
+        no_strangers,
+        frozen_parameters_are_left_out,
+        matrices_decay,
+        embeddings_decay_as_declared,
+        norms_do_not_decay,
+        biases_do_not_decay,
     ),
 )  # fmt: skip

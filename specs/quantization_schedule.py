@@ -17,7 +17,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case, Earlier, ours
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant
 from harness.core.mistake import Edit
 from reference_model.quantization_schedule import quantization_schedule
@@ -130,16 +130,19 @@ def as_width(value: Any) -> int:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("training begins with the first width", broken_by="always_narrow")
 def begins_with_the_first_width(trial: Trial) -> None:
     widths = Widths(trial)
     widths.expect(widths.first, "the first step")
 
 
+@claim("training ends with the last width", broken_by="never_switches")
 def ends_with_the_last_width(trial: Trial) -> None:
     widths = Widths(trial)
     widths.expect(widths.steps[-1], "the last step")
 
 
+@claim("the step on a boundary is the first of the next width, and the one before it the last of the old", broken_by="one_step_too_late", cases=on_a_step, max_cases=8)
 def switches_at_the_boundary(trial: Trial) -> None:
     """The step before a boundary has the old width, the step on it the new one."""
     widths = Widths(trial)
@@ -149,12 +152,14 @@ def switches_at_the_boundary(trial: Trial) -> None:
                 widths.expect(step, what)
 
 
+@claim("every step has the width of its part of training, as configured", broken_by="bits_ignored", cases=configured, max_cases=8)
 def every_step_has_its_width(trial: Trial) -> None:
     widths = Widths(trial)
     for step in widths.steps:
         widths.expect(step, f"step {step}")
 
 
+@claim("no step has a width that was not asked for", broken_by="falls_evenly")
 def only_widths_that_were_asked_for(trial: Trial) -> None:
     widths = Widths(trial)
     for step in (*widths.steps, *widths.after):
@@ -162,6 +167,7 @@ def only_widths_that_were_asked_for(trial: Trial) -> None:
             raise Violation(f"step {step} of {widths.total} has {widths.at(step)} bits; there are {list(widths.bits)} only")
 
 
+@claim("the bits never rise in training", broken_by="narrow_for_one_step")
 def never_widens(trial: Trial) -> None:
     widths = Widths(trial)
     for before, after in itertools.pairwise((*widths.steps, *widths.after[:2])):
@@ -169,6 +175,7 @@ def never_widens(trial: Trial) -> None:
             raise Violation(f"the bits rise from {widths.at(before)} at step {before} to {widths.at(after)} at step {after}")
 
 
+@claim("the width changes exactly once for every boundary", broken_by="one_switch_only", cases=configured, max_cases=8)
 def switches_once_per_level(trial: Trial) -> None:
     """As many changes in a run as boundaries, where every width has a step of its own."""
     widths = Widths(trial)
@@ -179,12 +186,14 @@ def switches_once_per_level(trial: Trial) -> None:
         raise Violation(f"the width changes {len(changes)} times in {widths.total} steps{where}; it must change {wanted} times")
 
 
+@claim("every step after the last has the last width", broken_by="wide_after_the_end")
 def stays_after_the_end(trial: Trial) -> None:
     widths = Widths(trial)
     for step in widths.after:
         widths.expect(step, f"step {step}, after the end,")
 
 
+@claim("a longer run switches at the same share of it", broken_by="at_a_fixed_step", max_cases=6)
 def depends_on_the_share_alone(trial: Trial) -> None:
     """A run twice or ten times as long switches at the same share of it."""
     widths = Widths(trial)
@@ -198,6 +207,7 @@ def depends_on_the_share_alone(trial: Trial) -> None:
                 raise Violation(f"step {place} of {times * widths.total} has {found} bits; {right}")
 
 
+@claim("a resumed run has the widths of an uninterrupted one", broken_by="counts_from_the_resumption", max_cases=6)
 def a_resumed_run_goes_on_where_it_stopped(trial: Trial) -> None:
     """Asked from any step on, asked twice, and asked backwards: the widths of an uninterrupted run."""
     widths = Widths(trial)
@@ -212,6 +222,7 @@ def a_resumed_run_goes_on_where_it_stopped(trial: Trial) -> None:
                 raise Violation(f"{asked} has {found} bits; it must have {right}")
 
 
+@claim("a run of no steps has a width or is refused, without a division by zero", broken_by="divides_by_the_length", cases=runs_of_no_steps, max_cases=4)
 def a_run_of_no_steps_is_defined(trial: Trial) -> None:
     """One of the widths, or a refusal with a reason; a division by zero is none."""
     answer = trial.attempt()
@@ -269,23 +280,16 @@ CONTRACT = Contract(
         "Jacob et al. 2018, section 3.1 (quantization is delayed until training has settled)",
     ),
     claims=(
-        Claim("begins_with_the_first_width", "training begins with the first width", begins_with_the_first_width, broken_by="always_narrow"),
-        Claim("ends_with_the_last_width", "training ends with the last width", ends_with_the_last_width, broken_by="never_switches"),
-        Claim("switches_at_the_boundary", "the step on a boundary is the first of the next width, and the one before it the last of the old",
-              switches_at_the_boundary, broken_by="one_step_too_late", cases=on_a_step, max_cases=8),
-        Claim("every_step_has_its_width", "every step has the width of its part of training, as configured", every_step_has_its_width,
-              broken_by="bits_ignored", cases=configured, max_cases=8),
-        Claim("only_widths_that_were_asked_for", "no step has a width that was not asked for", only_widths_that_were_asked_for,
-              broken_by="falls_evenly"),
-        Claim("never_widens", "the bits never rise in training", never_widens, broken_by="narrow_for_one_step"),
-        Claim("switches_once_per_level", "the width changes exactly once for every boundary", switches_once_per_level,
-              broken_by="one_switch_only", cases=configured, max_cases=8),
-        Claim("stays_after_the_end", "every step after the last has the last width", stays_after_the_end, broken_by="wide_after_the_end"),
-        Claim("depends_on_the_share_alone", "a longer run switches at the same share of it", depends_on_the_share_alone,
-              broken_by="at_a_fixed_step", max_cases=6),
-        Claim("a_resumed_run_goes_on_where_it_stopped", "a resumed run has the widths of an uninterrupted one",
-              a_resumed_run_goes_on_where_it_stopped, broken_by="counts_from_the_resumption", max_cases=6),
-        Claim("a_run_of_no_steps_is_defined", "a run of no steps has a width or is refused, without a division by zero",
-              a_run_of_no_steps_is_defined, broken_by="divides_by_the_length", cases=runs_of_no_steps, max_cases=4),
+        begins_with_the_first_width,
+        ends_with_the_last_width,
+        switches_at_the_boundary,
+        every_step_has_its_width,
+        only_widths_that_were_asked_for,
+        never_widens,
+        switches_once_per_level,
+        stays_after_the_end,
+        depends_on_the_share_alone,
+        a_resumed_run_goes_on_where_it_stopped,
+        a_run_of_no_steps_is_defined,
     ),
 )  # fmt: skip

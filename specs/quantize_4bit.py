@@ -15,7 +15,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Earlier
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -194,6 +194,7 @@ def packed_of(trial: Trial, case: Case | None = None) -> torch.Tensor:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("every number comes back as the nearest code of the book times the largest of its block", broken_by="evenly_spaced_codes")
 def comes_back_as_the_nearest_code(trial: Trial) -> float:
     """Nothing nearer than the nearest either: what comes back is a number of the book."""
     worst = 0.0
@@ -209,12 +210,14 @@ def comes_back_as_the_nearest_code(trial: Trial) -> float:
     return worst
 
 
+@claim("two codes fill a byte, an odd one takes a whole", broken_by="one_code_to_a_byte", max_cases=12)
 def two_codes_fill_a_byte(trial: Trial) -> None:
     count, found = given(trial.case)["x"].numel(), packed_of(trial).numel()
     if found != (count + 1) // 2:
         raise Violation(f"packed holds {found} bytes for {count} numbers; two codes fill a byte: {(count + 1) // 2}")
 
 
+@claim("the first of two numbers is in the high half of their byte", broken_by="halves_of_all_numbers", max_cases=6)
 def first_of_two_is_in_the_high_half(trial: Trial) -> None:
     """Number 2 i alone changes the high half of byte i, number 2 i + 1 the low half. Says nothing of how codes are numbered."""
     asked = given(trial.case)
@@ -238,6 +241,7 @@ def first_of_two_is_in_the_high_half(trial: Trial) -> None:
             raise Violation(f"number {place} is in the {where} half of its byte; it belongs in the {due} half{declare}")
 
 
+@claim("zero comes back as zero", broken_by="evenly_spaced_codes", max_cases=12)
 def zero_comes_back_exactly(trial: Trial) -> None:
     """Padding and masks are full of zeros; both books have one."""
     x = given(trial.case)["x"].clone()
@@ -250,6 +254,7 @@ def zero_comes_back_exactly(trial: Trial) -> None:
             raise Violation("zero does not come back as zero", worst=worst)
 
 
+@claim("nothing but zeros gives zeros", broken_by="scale_without_guard", max_cases=12)
 def empty_blocks_give_zeros(trial: Trial) -> float:
     """A block of nothing but zeros comes back as zeros, never NaN, and the others beside it as they must."""
     asked = given(trial.case)
@@ -265,6 +270,7 @@ def empty_blocks_give_zeros(trial: Trial) -> float:
     return worst
 
 
+@claim("of two numbers in a block the larger never comes back smaller", broken_by="fp4_bits_taken_for_a_number", max_cases=16)
 def order_is_kept(trial: Trial) -> None:
     """Of two numbers in one block the larger never comes back smaller."""
     out = came_back(trial)
@@ -278,6 +284,7 @@ def order_is_kept(trial: Trial) -> None:
         raise Violation("of two numbers the larger comes back smaller", worst=f"{small} < {large} come back as {first} > {second}")
 
 
+@claim("what came back has the same codes again", broken_by="double_scale", max_cases=12)
 def quantizing_again_changes_nothing(trial: Trial) -> float:
     """What came back lies on codes, and the largest of a block on the code 1 or -1: it has those codes again."""
     first = came_back(trial)
@@ -287,6 +294,7 @@ def quantizing_again_changes_nothing(trial: Trial) -> float:
     return within(second, first, allowed, "what came back, quantized again, comes back as something else")
 
 
+@claim("an outlier costs its own block alone", broken_by="one_scale_for_all", max_cases=16)
 def outliers_stay_in_their_block(trial: Trial) -> float:
     asked = given(trial.case)
     x, block = asked["x"], asked["block"]
@@ -302,6 +310,7 @@ def outliers_stay_in_their_block(trial: Trial) -> float:
     return within(found[others], plain[others], allowed.same()[others], "an outlier changes what comes back from another block")
 
 
+@claim("a short last block is a block like any other", broken_by="last_block_dropped", cases=short_block_cases, max_cases=10)
 def blocks_are_quantized_alone(trial: Trial) -> float:
     """The first and the last, shorter block give alone what they give among the others."""
     asked = given(trial.case)
@@ -318,6 +327,7 @@ def blocks_are_quantized_alone(trial: Trial) -> float:
     return worst
 
 
+@claim("numbers from 1e-30 to 1e30 are kept", broken_by="scale_in_float16", cases=size_cases, max_cases=10)
 def every_size_is_kept(trial: Trial) -> float:
     """Largest numbers from 1e-30 to 1e30 in float32 and float64. Nothing is flushed to zero."""
     worst = 0.0
@@ -330,6 +340,7 @@ def every_size_is_kept(trial: Trial) -> float:
     return worst
 
 
+@claim("blocks from 32 to 4096 are all as good", broken_by="carry_in_large_blocks", cases=large_block_cases, max_cases=8)
 def every_block_size_is_as_good(trial: Trial) -> float:
     worst, block = 0.0, given(trial.case)["block"]
     for dtype in dtypes(trial):
@@ -340,6 +351,7 @@ def every_block_size_is_as_good(trial: Trial) -> float:
     return worst
 
 
+@claim("transposed, strided and expanded inputs give the same", broken_by="blocks_in_memory_order", max_cases=10)
 def layout_does_not_matter(trial: Trial) -> float:
     """Transposed, strided and expanded inputs; blocks run in the order of the numbers, not of the memory."""
     x = given(trial.case)["x"]
@@ -362,6 +374,7 @@ def layout_does_not_matter(trial: Trial) -> float:
     return worst
 
 
+@claim("bfloat16 and float16 numbers come back as close", broken_by="reciprocal_in_half_precision", cases=half_cases, max_cases=10)
 def half_precision_is_kept(trial: Trial) -> float:
     """bfloat16 and float16 numbers, within the nearest code plus two roundings of that dtype."""
     worst, refused = 0.0, []
@@ -380,6 +393,7 @@ def half_precision_is_kept(trial: Trial) -> float:
     return worst
 
 
+@claim("a NaN or infinity is refused or spoils its own block alone", broken_by="nan_everywhere", max_cases=16)
 def a_nan_stays_in_its_block(trial: Trial) -> float:
     """One NaN or infinity is refused with an error, or spoils its own block alone."""
     asked = given(trial.case)
@@ -400,6 +414,7 @@ def a_nan_stays_in_its_block(trial: Trial) -> float:
     return worst
 
 
+@claim("dequantize uses what it is given, and leaves it as it was", broken_by="first_scale_kept", max_cases=10)
 def nothing_is_kept_between_calls(trial: Trial) -> float:
     """dequantize() uses what it is given and leaves it as it was, whatever was quantized before or after, by whichever object."""
     asked = given(trial.case)
@@ -421,6 +436,7 @@ def nothing_is_kept_between_calls(trial: Trial) -> float:
     return worst
 
 
+@claim("quantized scales cost at most 1.05 times the error", broken_by="offset_forgotten", cases=weight_cases, max_cases=6)
 def double_quantization_costs_little(trial: Trial) -> float:
     """Over a normal weight the error, as root of the mean square, is at most 1.05 times that of plain scales; no number is far
     off; and dequantizing a second time gives the same (the scales are not restored in place)."""
@@ -441,6 +457,7 @@ def double_quantization_costs_little(trial: Trial) -> float:
     return max(worst, (lost / usual - 1) / (DOUBLE - 1))
 
 
+@claim("quantized scales take less memory than plain ones", broken_by="double_not_heard", cases=weight_cases, max_cases=1)
 def double_quantization_saves_memory(trial: Trial) -> None:
     """What quantize() returns for a large weight is smaller with double quantization than without."""
     x = make("normal", (64 * 1024,), 7)
@@ -531,39 +548,22 @@ CONTRACT = Contract(
     sources=("Dettmers et al. 2023 (QLoRA), section 3 and appendix E", "bitsandbytes functional.py quantize_4bit, dequantize_4bit"),
     workloads=workloads.NF4_BLOCKS,
     claims=(
-        Claim("comes_back_as_the_nearest_code", "every number comes back as the nearest code of the book times the largest of its block",
-              comes_back_as_the_nearest_code, broken_by="evenly_spaced_codes"),
-        Claim("two_codes_fill_a_byte", "two codes fill a byte, an odd one takes a whole", two_codes_fill_a_byte,
-              broken_by="one_code_to_a_byte", max_cases=12),
-        Claim("first_of_two_is_in_the_high_half", "the first of two numbers is in the high half of their byte",
-              first_of_two_is_in_the_high_half, broken_by="halves_of_all_numbers", max_cases=6),
-        Claim("zero_comes_back_exactly", "zero comes back as zero", zero_comes_back_exactly,
-              broken_by="evenly_spaced_codes", max_cases=12),
-        Claim("empty_blocks_give_zeros", "nothing but zeros gives zeros", empty_blocks_give_zeros,
-              broken_by="scale_without_guard", max_cases=12),
-        Claim("order_is_kept", "of two numbers in a block the larger never comes back smaller", order_is_kept,
-              broken_by="fp4_bits_taken_for_a_number", max_cases=16),
-        Claim("quantizing_again_changes_nothing", "what came back has the same codes again", quantizing_again_changes_nothing,
-              broken_by="double_scale", max_cases=12),
-        Claim("outliers_stay_in_their_block", "an outlier costs its own block alone", outliers_stay_in_their_block,
-              broken_by="one_scale_for_all", max_cases=16),
-        Claim("blocks_are_quantized_alone", "a short last block is a block like any other", blocks_are_quantized_alone,
-              broken_by="last_block_dropped", cases=short_block_cases, max_cases=10),
-        Claim("every_size_is_kept", "numbers from 1e-30 to 1e30 are kept", every_size_is_kept,
-              broken_by="scale_in_float16", cases=size_cases, max_cases=10),
-        Claim("every_block_size_is_as_good", "blocks from 32 to 4096 are all as good", every_block_size_is_as_good,
-              broken_by="carry_in_large_blocks", cases=large_block_cases, max_cases=8),
-        Claim("layout_does_not_matter", "transposed, strided and expanded inputs give the same", layout_does_not_matter,
-              broken_by="blocks_in_memory_order", max_cases=10),
-        Claim("half_precision_is_kept", "bfloat16 and float16 numbers come back as close", half_precision_is_kept,
-              broken_by="reciprocal_in_half_precision", cases=half_cases, max_cases=10),
-        Claim("a_nan_stays_in_its_block", "a NaN or infinity is refused or spoils its own block alone", a_nan_stays_in_its_block,
-              broken_by="nan_everywhere", max_cases=16),
-        Claim("nothing_is_kept_between_calls", "dequantize uses what it is given, and leaves it as it was", nothing_is_kept_between_calls,
-              broken_by="first_scale_kept", max_cases=10),
-        Claim("double_quantization_costs_little", "quantized scales cost at most 1.05 times the error", double_quantization_costs_little,
-              broken_by="offset_forgotten", cases=weight_cases, max_cases=6),
-        Claim("double_quantization_saves_memory", "quantized scales take less memory than plain ones", double_quantization_saves_memory,
-              broken_by="double_not_heard", cases=weight_cases, max_cases=1),
+        comes_back_as_the_nearest_code,
+        two_codes_fill_a_byte,
+        first_of_two_is_in_the_high_half,
+        zero_comes_back_exactly,
+        empty_blocks_give_zeros,
+        order_is_kept,
+        quantizing_again_changes_nothing,
+        outliers_stay_in_their_block,
+        blocks_are_quantized_alone,
+        every_size_is_kept,
+        every_block_size_is_as_good,
+        layout_does_not_matter,
+        half_precision_is_kept,
+        a_nan_stays_in_its_block,
+        nothing_is_kept_between_calls,
+        double_quantization_costs_little,
+        double_quantization_saves_memory,
     ),
 )  # fmt: skip

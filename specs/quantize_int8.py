@@ -15,7 +15,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Earlier
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.measurement import Measure, Measurement
 from harness.strategies.shapes import distinct_sizes
@@ -196,6 +196,7 @@ def _checked(out: Any, case: Case) -> torch.Tensor:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("every number comes back within half a step of its group", broken_by="rounding_forgotten")
 def error_is_within_the_bound(trial: Trial) -> float:
     worst = 0.0
     for dtype in dtypes(trial):
@@ -207,6 +208,7 @@ def error_is_within_the_bound(trial: Trial) -> float:
     return worst
 
 
+@claim("there is an int8 code for every number", broken_by="unsigned_codes", max_cases=20)
 def codes_are_int8(trial: Trial) -> None:
     codes = codes_of(trial.run().outputs[1], trial.case)
     if codes.dtype != torch.int8:
@@ -224,6 +226,7 @@ def codes_of(parts: Any, case: Case) -> torch.Tensor:
     return q
 
 
+@claim("zero comes back as zero", broken_by="zero_point_not_whole", max_cases=30)
 def zero_comes_back_exactly(trial: Trial) -> None:
     """Padding, masks and ReLUs are full of zeros; 0 must have a code, whatever the range."""
     x = given(trial.case)["x"].clone()
@@ -238,6 +241,7 @@ def zero_comes_back_exactly(trial: Trial) -> None:
             raise Violation("zero does not come back as zero", worst=f"0 comes back as {float(wrong[0]):.6g}")
 
 
+@claim("of two numbers the larger never comes back smaller", broken_by="sign_lost", max_cases=30)
 def order_is_kept(trial: Trial) -> None:
     """Of two numbers in one group the larger never comes back smaller."""
     out = came_back(trial).double().reshape(-1)
@@ -252,6 +256,7 @@ def order_is_kept(trial: Trial) -> None:
         raise Violation("of two numbers the larger comes back smaller", worst=worst)
 
 
+@claim("what came back has the same codes again", broken_by="double_scale", max_cases=30)
 def quantizing_again_changes_nothing(trial: Trial) -> float:
     """What came back lies on codes, so it has those codes again. Where rounding moved the ends of an affine range (a
     tie), the group has another scale the second time and says nothing."""
@@ -268,6 +273,7 @@ def quantizing_again_changes_nothing(trial: Trial) -> float:
     return within(second[keep], first[keep], allowed[keep], what)
 
 
+@claim("in symmetric mode -x has the negative codes", broken_by="rounded_down", max_cases=30)
 def sign_is_symmetric(trial: Trial) -> None:
     """Symmetric mode: -x has the negative codes of x, except half-way between two codes, where either is right."""
     if not given(trial.case)["symmetric"]:
@@ -285,6 +291,7 @@ def sign_is_symmetric(trial: Trial) -> None:
         raise Violation("in symmetric mode -x does not have the negative codes of x", worst=worst)
 
 
+@claim("at the ends of the range nothing wraps around", broken_by="not_clamped", cases=extreme_cases)
 def ends_do_not_wrap(trial: Trial) -> float:
     """The largest and smallest numbers come back with their sign and size, cut to whole steps (where no tie runs a
     part) and as they are, half-way between two codes."""
@@ -299,6 +306,7 @@ def ends_do_not_wrap(trial: Trial) -> float:
     return worst
 
 
+@claim("an outlier costs its own slice or block alone", broken_by="one_scale_for_all", max_cases=30)
 def outliers_stay_in_their_group(trial: Trial) -> float:
     asked = given(trial.case)
     x, index = asked["x"], groups(asked["x"], asked["axis"], asked["block"])
@@ -316,6 +324,7 @@ def outliers_stay_in_their_group(trial: Trial) -> float:
     return within(found[others], plain[others], allowed[others], what)
 
 
+@claim("nothing but zeros gives zeros", broken_by="one_guard_for_all", max_cases=30)
 def empty_groups_give_zeros(trial: Trial) -> float:
     """A slice or block of nothing but zeros comes back as zeros, never NaN, and the others beside it as they must."""
     asked = given(trial.case)
@@ -334,6 +343,7 @@ def empty_groups_give_zeros(trial: Trial) -> float:
     return worst
 
 
+@claim("numbers from 1e-30 to 1e30 are kept", broken_by="scale_in_float16", cases=size_cases, max_cases=30)
 def every_size_is_kept(trial: Trial) -> float:
     """Largest numbers from 1e-30 to 1e30 in float32 and float64; in 16 bit what fits. Nothing is flushed to zero."""
     worst = 0.0
@@ -352,6 +362,7 @@ def every_size_is_kept(trial: Trial) -> float:
     return worst
 
 
+@claim("what rounding loses cancels on average", broken_by="rounded_down", cases=even_cases, max_cases=6)
 def rounds_to_the_nearest(trial: Trial) -> None:
     """Over numbers spread evenly, the mean error is 0.00 of a step, towards zero and away from it, up and down. Exact:
     correct rounding, whatever it does with ties, leaves below 0.01; truncation leaves 0.5."""
@@ -372,6 +383,7 @@ def rounds_to_the_nearest(trial: Trial) -> None:
             raise Violation(found, error=abs(mean) / 0.05)
 
 
+@claim("a slice along the axis has a scale of its own", broken_by="axis_kept_in_place_of_shared", max_cases=30)
 def slices_are_quantized_alone(trial: Trial) -> float:
     """A slice along the axis gives alone what it gives among the others; and axis -1 is the last axis."""
     asked = given(trial.case)
@@ -392,6 +404,7 @@ def slices_are_quantized_alone(trial: Trial) -> float:
     return max(worst, within(turned, plain, allowed, what))
 
 
+@claim("a short last block is a block like any other", broken_by="filled_up_with_ones", cases=block_cases, max_cases=30)
 def blocks_are_quantized_alone(trial: Trial) -> float:
     """The first and the last, shorter block give alone what they give among the others."""
     asked = given(trial.case)
@@ -413,6 +426,7 @@ def blocks_are_quantized_alone(trial: Trial) -> float:
     return worst
 
 
+@claim("transposed, strided and expanded inputs give the same", broken_by="blocks_in_memory_order", max_cases=20)
 def layout_does_not_matter(trial: Trial) -> float:
     """Transposed, strided and expanded inputs; blocks run in the order of the numbers, not of the memory."""
     x = given(trial.case)["x"]
@@ -432,6 +446,7 @@ def layout_does_not_matter(trial: Trial) -> float:
     return max(worst, within(expanded, laid_out, same, "with x expanded from one row something else comes back"))
 
 
+@claim("bfloat16 and float16 numbers come back as close", broken_by="half_precision_inside", cases=half_cases, max_cases=20)
 def half_precision_is_kept(trial: Trial) -> float:
     """bfloat16 and float16 numbers, within the same half step plus the rounding of the result."""
     worst, refused = 0.0, []
@@ -451,6 +466,7 @@ def half_precision_is_kept(trial: Trial) -> float:
     return worst
 
 
+@claim("a NaN or infinity is refused or spoils its own group alone", broken_by="nan_everywhere", max_cases=20)
 def a_nan_stays_in_its_group(trial: Trial) -> float:
     """One NaN or infinity is refused with an error, or spoils its own slice or block alone."""
     asked = given(trial.case)
@@ -472,6 +488,7 @@ def a_nan_stays_in_its_group(trial: Trial) -> float:
     return worst
 
 
+@claim("dequantize uses what it is given", broken_by="first_scale_kept", max_cases=20)
 def nothing_is_kept_between_calls(trial: Trial) -> float:
     """dequantize() uses the scale it is given, whatever was quantized before or after, and by which object."""
     asked = given(trial.case)
@@ -551,127 +568,22 @@ CONTRACT = Contract(
     sources=("Dettmers et al. 2022 (LLM.int8()), section 2.1", "Dettmers et al. 2022 (8-bit optimizers), section 2.1"),
     workloads=workloads.INT8,
     claims=(
-        Claim(
-            "error_is_within_the_bound",
-            "every number comes back within half a step of its group",
-            error_is_within_the_bound,
-            broken_by="rounding_forgotten",
-        ),
-        Claim(
-            "codes_are_int8",
-            "there is an int8 code for every number",
-            codes_are_int8,
-            broken_by="unsigned_codes",
-            max_cases=20,
-        ),
-        Claim(
-            "zero_comes_back_exactly",
-            "zero comes back as zero",
-            zero_comes_back_exactly,
-            broken_by="zero_point_not_whole",
-            max_cases=30,
-        ),
-        Claim(
-            "order_is_kept",
-            "of two numbers the larger never comes back smaller",
-            order_is_kept,
-            broken_by="sign_lost",
-            max_cases=30,
-        ),
-        Claim(
-            "quantizing_again_changes_nothing",
-            "what came back has the same codes again",
-            quantizing_again_changes_nothing,
-            broken_by="double_scale",
-            max_cases=30,
-        ),
-        Claim(
-            "sign_is_symmetric",
-            "in symmetric mode -x has the negative codes",
-            sign_is_symmetric,
-            broken_by="rounded_down",
-            max_cases=30,
-        ),
-        Claim(
-            "ends_do_not_wrap",
-            "at the ends of the range nothing wraps around",
-            ends_do_not_wrap,
-            broken_by="not_clamped",
-            cases=extreme_cases,
-        ),
-        Claim(
-            "outliers_stay_in_their_group",
-            "an outlier costs its own slice or block alone",
-            outliers_stay_in_their_group,
-            broken_by="one_scale_for_all",
-            max_cases=30,
-        ),
-        Claim(
-            "empty_groups_give_zeros",
-            "nothing but zeros gives zeros",
-            empty_groups_give_zeros,
-            broken_by="one_guard_for_all",
-            max_cases=30,
-        ),
-        Claim(
-            "every_size_is_kept",
-            "numbers from 1e-30 to 1e30 are kept",
-            every_size_is_kept,
-            broken_by="scale_in_float16",
-            cases=size_cases,
-            max_cases=30,
-        ),
-        Claim(
-            "rounds_to_the_nearest",
-            "what rounding loses cancels on average",
-            rounds_to_the_nearest,
-            broken_by="rounded_down",
-            cases=even_cases,
-            max_cases=6,
-        ),
-        Claim(
-            "slices_are_quantized_alone",
-            "a slice along the axis has a scale of its own",
-            slices_are_quantized_alone,
-            broken_by="axis_kept_in_place_of_shared",
-            max_cases=30,
-        ),
-        Claim(
-            "blocks_are_quantized_alone",
-            "a short last block is a block like any other",
-            blocks_are_quantized_alone,
-            broken_by="filled_up_with_ones",
-            cases=block_cases,
-            max_cases=30,
-        ),
-        Claim(
-            "layout_does_not_matter",
-            "transposed, strided and expanded inputs give the same",
-            layout_does_not_matter,
-            broken_by="blocks_in_memory_order",
-            max_cases=20,
-        ),
-        Claim(
-            "half_precision_is_kept",
-            "bfloat16 and float16 numbers come back as close",
-            half_precision_is_kept,
-            broken_by="half_precision_inside",
-            cases=half_cases,
-            max_cases=20,
-        ),
-        Claim(
-            "a_nan_stays_in_its_group",
-            "a NaN or infinity is refused or spoils its own group alone",
-            a_nan_stays_in_its_group,
-            broken_by="nan_everywhere",
-            max_cases=20,
-        ),
-        Claim(
-            "nothing_is_kept_between_calls",
-            "dequantize uses what it is given",
-            nothing_is_kept_between_calls,
-            broken_by="first_scale_kept",
-            max_cases=20,
-        ),
+        error_is_within_the_bound,
+        codes_are_int8,
+        zero_comes_back_exactly,
+        order_is_kept,
+        quantizing_again_changes_nothing,
+        sign_is_symmetric,
+        ends_do_not_wrap,
+        outliers_stay_in_their_group,
+        empty_groups_give_zeros,
+        every_size_is_kept,
+        rounds_to_the_nearest,
+        slices_are_quantized_alone,
+        blocks_are_quantized_alone,
+        layout_does_not_matter,
+        half_precision_is_kept,
+        a_nan_stays_in_its_group,
+        nothing_is_kept_between_calls,
     ),
 )

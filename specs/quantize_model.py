@@ -15,7 +15,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Settings
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Answer
 from harness.core.measurement import Measure, Measurement
@@ -139,6 +139,7 @@ def chosen(kinds: tuple[str, ...]) -> set[str]:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("layer norms, embeddings, the head and biases stay unquantized", broken_by="norms_quantized_too")
 def the_rest_stays_as_it_was(trial: Trial, kinds: tuple[str, ...] = USUAL, case: Case | None = None) -> None:
     """Norms, embeddings and biases, number by number."""
     case = case or trial.case
@@ -155,6 +156,7 @@ def the_rest_stays_as_it_was(trial: Trial, kinds: tuple[str, ...] = USUAL, case:
             raise Violation(f"{where} is not what was given; it must stay unquantized", worst=worst)
 
 
+@claim("every matrix of every layer is quantized, within the bound of its bits", broken_by="last_layer_left_out")
 def matrices_are_close(trial: Trial, kinds: tuple[str, ...] = USUAL, case: Case | None = None) -> float:
     """Within the bound of their bits, and changed at all: a tensor of normal numbers that comes back as it was is not quantized."""
     case = case or trial.case
@@ -177,6 +179,7 @@ def is_on_few_steps(values: torch.Tensor) -> bool:
     return values.abs().unique().numel() <= 12
 
 
+@claim("the kinds that are asked for are quantized, and no others", broken_by="kinds_not_heard", max_cases=6)
 def what_is_asked_for_is_quantized(trial: Trial) -> float:
     """Other kinds of layers, alone and together; what is not asked for stays. Quantized embeddings are the head too."""
     worst = 0.0
@@ -187,6 +190,7 @@ def what_is_asked_for_is_quantized(trial: Trial) -> float:
     return max(worst, its_logits_are_those_of_its_weights(trial, case))
 
 
+@claim("its logits are those of the weights it holds", broken_by="first_layer_for_all")
 def its_logits_are_those_of_its_weights(trial: Trial, case: Case | None = None) -> float:
     """The unquantized model with what weights() says gives the same logits; in float32, as it may compute inside."""
     case = case or trial.case
@@ -198,6 +202,7 @@ def its_logits_are_those_of_its_weights(trial: Trial, case: Case | None = None) 
     return trial.close(answer.value, exact.value, 2 * bound.value, what)
 
 
+@claim("more bits are finer", broken_by="always_four_bits", max_cases=6)
 def more_bits_are_finer(trial: Trial) -> float:
     """Over all matrices, eight bits are off by half of what four are at the most."""
     lost = {}
@@ -214,6 +219,7 @@ def more_bits_are_finer(trial: Trial) -> float:
     return ratio / 0.5
 
 
+@claim("three bits, which fit no byte, are kept too", broken_by="no_code_straddles_bytes", max_cases=6)
 def three_bits_are_kept_too(trial: Trial) -> float:
     """Three bits fit no byte: codes straddle them, or bits are given away. Code without them is not asked further."""
     case = with_build(trial.case, bits=3)
@@ -223,6 +229,7 @@ def three_bits_are_kept_too(trial: Trial) -> float:
     return max(matrices_are_close(trial, USUAL, case), its_logits_are_those_of_its_weights(trial, case))
 
 
+@claim("it holds codes, and nothing of what they were made from", broken_by="originals_kept", cases=larger_cases, max_cases=1)
 def memory_is_saved(trial: Trial) -> float:
     """At most half of what the matrices take in float32, and everything else once. Whoever keeps the weights that were given,
     or what they were taken back to, saves nothing."""
@@ -342,18 +349,12 @@ CONTRACT = Contract(
     ),
     sources=("Dettmers et al. 2022 (LLM.int8()), section 2", "bitsandbytes nn/modules.py, torch.ao.quantization: nn.Linear alone, without lm_head"),
     claims=(
-        Claim("the_rest_stays_as_it_was", "layer norms, embeddings, the head and biases stay unquantized", the_rest_stays_as_it_was,
-              broken_by="norms_quantized_too"),
-        Claim("matrices_are_close", "every matrix of every layer is quantized, within the bound of its bits", matrices_are_close,
-              broken_by="last_layer_left_out"),
-        Claim("what_is_asked_for_is_quantized", "the kinds that are asked for are quantized, and no others",
-              what_is_asked_for_is_quantized, broken_by="kinds_not_heard", max_cases=6),
-        Claim("its_logits_are_those_of_its_weights", "its logits are those of the weights it holds", its_logits_are_those_of_its_weights,
-              broken_by="first_layer_for_all"),
-        Claim("more_bits_are_finer", "more bits are finer", more_bits_are_finer, broken_by="always_four_bits", max_cases=6),
-        Claim("three_bits_are_kept_too", "three bits, which fit no byte, are kept too", three_bits_are_kept_too,
-              broken_by="no_code_straddles_bytes", max_cases=6),
-        Claim("memory_is_saved", "it holds codes, and nothing of what they were made from", memory_is_saved,
-              broken_by="originals_kept", cases=larger_cases, max_cases=1),
+        the_rest_stays_as_it_was,
+        matrices_are_close,
+        what_is_asked_for_is_quantized,
+        its_logits_are_those_of_its_weights,
+        more_bits_are_finer,
+        three_bits_are_kept_too,
+        memory_is_saved,
     ),
 )  # fmt: skip

@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -38,6 +38,7 @@ def wide_rows(draw: st.DrawFn) -> Case:
     return Case.of({"x": size * x, "weight": weight, "eps": 1e-5}, family=f"wide rows of size {size:g}", width=width)
 
 
+@claim("scaling x changes nothing, up to eps", broken_by="eps_outside_the_root")
 def unchanged_by_a_scale(trial: Trial) -> float:
     """Up to eps: scaling x by s is the same as dividing eps by s squared."""
     x, eps = trial.case.arguments["x"], trial.case.arguments["eps"]
@@ -46,12 +47,14 @@ def unchanged_by_a_scale(trial: Trial) -> float:
     return trial.close(output(trial, scaled), output(trial, eased), bound, "with x times 4 against eps / 16, out")
 
 
+@claim("-x gives -out: nothing is added", broken_by="absolute_values")
 def turns_with_the_sign(trial: Trial) -> float:
     """Nothing is added: -x gives -out."""
     mirrored = trial.case.changed(x=-trial.case.arguments["x"])
     return trial.close(output(trial, mirrored), -output(trial), tolerance(trial, None, mirrored), "for -x, out")
 
 
+@claim("a shift of x is not removed: a constant row stays", broken_by="mean_removed", max_cases=14)
 def keeps_the_mean(trial: Trial) -> float:
     """A constant row is its mean and nothing else: it stays, at size 1 times the gain, where layer_norm gives zeros."""
     a = trial.case.arguments
@@ -63,6 +66,7 @@ def keeps_the_mean(trial: Trial) -> float:
     return trial.close(out, exact.value, bound.value, "for rows of 3, out")
 
 
+@claim("each position is normalised alone", broken_by="over_the_time_axis")
 def over_the_last_axis_only(trial: Trial) -> float:
     """Each position alone gives what it gives among the others."""
     x = trial.case.arguments["x"]
@@ -73,7 +77,8 @@ def over_the_last_axis_only(trial: Trial) -> float:
     return trial.close(output(trial, alone), output(trial)[-1:, -1:], bound, "the last position alone, out")
 
 
-def half_precision_statistics_in_float32(trial: Trial) -> float:
+@claim("half-precision inputs do their statistics in float32", broken_by="half_precision_statistics", cases=wide_rows, max_cases=12)
+def half_precision_statistics(trial: Trial) -> float:
     worst, refused = 0.0, 0
     for dtype in (torch.bfloat16, torch.float16):
         answer = trial.attempt(dtype=dtype)
@@ -119,12 +124,10 @@ CONTRACT = Contract(
     sources=("Zhang & Sennrich 2019, section 3, equation 4", "meta-llama/llama llama/model.py RMSNorm"),
     workloads=workloads.RMS_NORM,
     claims=(
-        Claim("unchanged_by_a_scale", "scaling x changes nothing, up to eps", unchanged_by_a_scale, broken_by="eps_outside_the_root"),
-        Claim("turns_with_the_sign", "-x gives -out: nothing is added", turns_with_the_sign, broken_by="absolute_values"),
-        Claim("keeps_the_mean", "a shift of x is not removed: a constant row stays", keeps_the_mean, broken_by="mean_removed",
-              max_cases=14),
-        Claim("over_the_last_axis_only", "each position is normalised alone", over_the_last_axis_only, broken_by="over_the_time_axis"),
-        Claim("half_precision_statistics", "half-precision inputs do their statistics in float32", half_precision_statistics_in_float32,
-              broken_by="half_precision_statistics", cases=wide_rows, max_cases=12),
+        unchanged_by_a_scale,
+        turns_with_the_sign,
+        keeps_the_mean,
+        over_the_last_axis_only,
+        half_precision_statistics,
     ),
 )  # fmt: skip

@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -78,18 +78,21 @@ def bound_of_products(trial: Trial, *run: Case) -> float:
     return 4 * trial.case.arguments["x"].shape[-1] * largest * tolerance(trial, *run)
 
 
+@claim("no vector becomes longer or shorter", broken_by="sine_sign_lost", max_cases=16)
 def keeps_the_norm(trial: Trial) -> float:
     x = trial.case.arguments["x"].to(trial.dtype).double()
     squares = (output(trial).double() ** 2).sum(-1)
     return trial.close(squares, (x**2).sum(-1), bound_of_products(trial, trial.case), "the squared length of a vector")
 
 
+@claim("at position 0 nothing is turned", broken_by="positions_from_one", max_cases=14)
 def position_0_is_the_identity(trial: Trial) -> float:
     still = trial.case.changed(positions=torch.zeros_like(trial.case.arguments["positions"]))
     expected = trial.case.arguments["x"].to(trial.dtype)
     return trial.close(output(trial, still), expected, tolerance(trial, still), "at position 0, out")
 
 
+@claim("scores depend on the difference of positions only", broken_by="pairs_in_halves_frequencies_side_by_side", max_cases=14)
 def only_the_difference_counts(trial: Trial) -> float:
     """Products of queries with keys, and of the same with all positions further along."""
     a, worst = trial.case.arguments, 0.0
@@ -103,6 +106,7 @@ def only_the_difference_counts(trial: Trial) -> float:
     return worst
 
 
+@claim("two turns are one turn by the sum of their positions", broken_by="positions_from_one", max_cases=14)
 def turns_add_up(trial: Trial) -> float:
     """Turned by p and again by p + 3 is turned by 2 p + 3."""
     positions = trial.case.arguments["positions"]
@@ -112,6 +116,7 @@ def turns_add_up(trial: Trial) -> float:
     return trial.close(output(trial, again), output(trial, at_once), bound, "turned twice, out")
 
 
+@claim("a turn by the negative position undoes it", broken_by="sine_sign_lost", max_cases=14)
 def turned_back(trial: Trial) -> float:
     """In a mirror a turn goes backwards, which is a turn by the negative position; tables have no negative positions, and
     indexing would take them for rows from the end, so they are not asked for."""
@@ -125,6 +130,7 @@ def turned_back(trial: Trial) -> float:
     return trial.close(back, a["x"].to(trial.dtype).double(), bound, "turned by its positions and back, out")
 
 
+@claim("every row of the batch has positions of its own", broken_by="positions_of_the_first_row", max_cases=12)
 def rows_have_positions_of_their_own(trial: Trial) -> float:
     """[batch, time] is the same as its rows with positions [time] one by one."""
     a, worst = trial.case.arguments, 0.0
@@ -140,6 +146,7 @@ def rows_have_positions_of_their_own(trial: Trial) -> float:
     return worst
 
 
+@claim("angles of far positions are exact, for half-precision inputs too", broken_by="angles_in_half_precision", cases=far_positions, max_cases=10)
 def angles_in_float32(trial: Trial) -> float:
     """A table may end before; what is returned must be right, in 16 bit too."""
     worst, refused = 0.0, 0
@@ -155,6 +162,7 @@ def angles_in_float32(trial: Trial) -> float:
     return worst
 
 
+@claim("a longer, a shorter or another dtype's call before changes nothing", broken_by="table_never_grows", max_cases=10)
 def caches_do_not_show(trial: Trial) -> float:
     """Short, then long and far, then short again, as a kept table grows; and after calls in other dtypes."""
     a = trial.case.arguments
@@ -173,6 +181,7 @@ def caches_do_not_show(trial: Trial) -> float:
     return worst
 
 
+@claim("features beyond those to be turned are left alone", broken_by="rest_turned_too", cases=parts, max_cases=10)
 def rest_is_left_alone(trial: Trial) -> None:
     rotated, x = trial.case.arguments["rotated"], trial.case.arguments["x"].to(trial.dtype)
     if not torch.equal(output(trial)[..., rotated:], x[..., rotated:]):
@@ -213,21 +222,14 @@ CONTRACT = Contract(
     ),
     sources=("Su et al. 2021, sections 3.2.2 and 3.4.2, equation 34",),
     claims=(
-        Claim("keeps_the_norm", "no vector becomes longer or shorter", keeps_the_norm, broken_by="sine_sign_lost", max_cases=16),
-        Claim("position_0_is_the_identity", "at position 0 nothing is turned", position_0_is_the_identity,
-              broken_by="positions_from_one", max_cases=14),
-        Claim("only_the_difference_counts", "scores depend on the difference of positions only", only_the_difference_counts,
-              broken_by="pairs_in_halves_frequencies_side_by_side", max_cases=14),
-        Claim("turns_add_up", "two turns are one turn by the sum of their positions", turns_add_up,
-              broken_by="positions_from_one", max_cases=14),
-        Claim("turned_back", "a turn by the negative position undoes it", turned_back, broken_by="sine_sign_lost", max_cases=14),
-        Claim("rows_have_positions_of_their_own", "every row of the batch has positions of its own", rows_have_positions_of_their_own,
-              broken_by="positions_of_the_first_row", max_cases=12),
-        Claim("angles_in_float32", "angles of far positions are exact, for half-precision inputs too", angles_in_float32,
-              broken_by="angles_in_half_precision", cases=far_positions, max_cases=10),
-        Claim("caches_do_not_show", "a longer, a shorter or another dtype's call before changes nothing", caches_do_not_show,
-              broken_by="table_never_grows", max_cases=10),
-        Claim("rest_is_left_alone", "features beyond those to be turned are left alone", rest_is_left_alone,
-              broken_by="rest_turned_too", cases=parts, max_cases=10),
+        keeps_the_norm,
+        position_0_is_the_identity,
+        only_the_difference_counts,
+        turns_add_up,
+        turned_back,
+        rows_have_positions_of_their_own,
+        angles_in_float32,
+        caches_do_not_show,
+        rest_is_left_alone,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -81,6 +81,7 @@ def large_logits(draw: st.DrawFn) -> Case:
     return _case(towards * levels * math.sqrt(size), k, v, mask, sizes, f"logits of {magnitude:g}")
 
 
+@claim("values of 1 everywhere give 1", broken_by="mask_after_softmax", max_cases=18)
 def weights_sum_to_one(trial: Trial) -> float:
     """Where every value is 1, their weighted mean is 1, whatever the weights."""
     same = trial.case.changed(v=torch.ones_like(trial.case.arguments["v"]))
@@ -88,6 +89,7 @@ def weights_sum_to_one(trial: Trial) -> float:
     return trial.close(out, torch.ones_like(out), tolerance(trial, same), "with values of 1 everywhere, out")
 
 
+@claim("permuting keys, values and mask together changes nothing", broken_by="is_causal_always", max_cases=15)
 def keys_have_no_order(trial: Trial) -> float:
     """Keys, their values and their columns of the mask, permuted together."""
     a = trial.case.arguments
@@ -97,6 +99,7 @@ def keys_have_no_order(trial: Trial) -> float:
     return unmoved(trial, moved, "with keys and values in another order, out")
 
 
+@claim("what a query may not attend to changes nothing for it", broken_by="mask_adds_true", max_cases=18)
 def hidden_keys_do_not_matter(trial: Trial) -> float:
     """The keys that the first query may not attend to, and their values, are replaced by something ten times as large."""
     a = trial.case.arguments
@@ -111,6 +114,7 @@ def hidden_keys_do_not_matter(trial: Trial) -> float:
     return trial.close(output(trial, other)[..., 0, :], output(trial)[..., 0, :], bound, what)
 
 
+@claim("a key hidden from all is as if it were not there, and a mask that hides nothing is none", broken_by="mask_inverted", max_cases=15)
 def hidden_keys_might_as_well_be_absent(trial: Trial) -> float:
     """With the last key hidden from all, out is that of the other keys alone; and a mask that hides nothing is none."""
     a = trial.case.arguments
@@ -129,6 +133,7 @@ def hidden_keys_might_as_well_be_absent(trial: Trial) -> float:
     return max(worst, trial.close(output(trial, hidden), output(trial, absent), bound, "with the last key hidden, out"))
 
 
+@claim("products are divided by sqrt(K), the root of the size of a key", broken_by="unscaled", max_cases=15)
 def scaled_by_the_root_of_the_size(trial: Trial) -> float:
     """Three more features of zeros change no product: with them the queries must be sqrt((K + 3) / K) times larger."""
     a = trial.case.arguments
@@ -139,6 +144,7 @@ def scaled_by_the_root_of_the_size(trial: Trial) -> float:
     return trial.close(output(trial, wide), output(trial), bound, "with three features of zeros more, out")
 
 
+@claim("leading axes are only carried along, and rows of a batch are independent", broken_by="softmax_over_the_batch", max_cases=15)
 def leading_axes_stand_apart(trial: Trial) -> float:
     """Flattened into one, with one more, and the first row alone: the same numbers."""
     a = trial.case.arguments
@@ -162,6 +168,7 @@ def leading_axes_stand_apart(trial: Trial) -> float:
     return worst
 
 
+@claim("a single key gives its value, whatever the query", broken_by="softmax_plus_one", max_cases=14)
 def one_key_gives_its_value(trial: Trial) -> float:
     a = trial.case.arguments
     single = trial.case.changed(k=a["k"][..., :1, :], v=a["v"][..., :1, :], mask=None)
@@ -169,6 +176,7 @@ def one_key_gives_its_value(trial: Trial) -> float:
     return trial.close(output(trial, single), expected, tolerance(trial, single), "for a single key, out")
 
 
+@claim("logits of 1e4 and 1e5 neither leak through the mask nor overflow", broken_by="mask_adds_minus_1e4", cases=large_logits, max_cases=14)
 def holds_at_large_logits(trial: Trial) -> float:
     """To what a logit is known to, one unit of rounding of its size, the weights and so the mean of the values are known."""
     a = trial.case.arguments
@@ -181,6 +189,7 @@ def holds_at_large_logits(trial: Trial) -> float:
     return trial.close(out, exact.value, bound.value + slack, "out")
 
 
+@claim("a query that may attend to nothing takes nothing, and spoils no other", broken_by="mask_fills_minus_1e9", max_cases=15)
 def nothing_to_attend_to(trial: Trial) -> float:
     """A query that may attend to nothing takes nothing of what is hidden: zeros, as in torch. Others are as ever.
 
@@ -210,6 +219,7 @@ def nothing_to_attend_to(trial: Trial) -> float:
     return worst
 
 
+@claim("an earlier call with another mask changes nothing", broken_by="mask_kept", max_cases=15)
 def masks_are_not_remembered(trial: Trial) -> float:
     """A second call with the mask in reverse gives what it gives alone."""
     if trial.case.arguments["mask"] is None:
@@ -274,24 +284,15 @@ CONTRACT = Contract(
     workloads=workloads.QUERIES,
     measures=(Measure("weights", "with which weights queries take the values, beside the reference", weights_shown, shown),),
     claims=(
-        Claim("weights_sum_to_one", "values of 1 everywhere give 1", weights_sum_to_one, broken_by="mask_after_softmax", max_cases=18),
-        Claim("keys_have_no_order", "permuting keys, values and mask together changes nothing", keys_have_no_order,
-              broken_by="is_causal_always", max_cases=15),
-        Claim("hidden_keys_do_not_matter", "what a query may not attend to changes nothing for it", hidden_keys_do_not_matter,
-              broken_by="mask_adds_true", max_cases=18),
-        Claim("hidden_keys_might_as_well_be_absent", "a key hidden from all is as if it were not there, and a mask that hides nothing is none",
-              hidden_keys_might_as_well_be_absent, broken_by="mask_inverted", max_cases=15),
-        Claim("scaled_by_the_root_of_the_size", "products are divided by sqrt(K), the root of the size of a key",
-              scaled_by_the_root_of_the_size, broken_by="unscaled", max_cases=15),
-        Claim("leading_axes_stand_apart", "leading axes are only carried along, and rows of a batch are independent",
-              leading_axes_stand_apart, broken_by="softmax_over_the_batch", max_cases=15),
-        Claim("one_key_gives_its_value", "a single key gives its value, whatever the query", one_key_gives_its_value,
-              broken_by="softmax_plus_one", max_cases=14),
-        Claim("holds_at_large_logits", "logits of 1e4 and 1e5 neither leak through the mask nor overflow", holds_at_large_logits,
-              broken_by="mask_adds_minus_1e4", cases=large_logits, max_cases=14),
-        Claim("nothing_to_attend_to", "a query that may attend to nothing takes nothing, and spoils no other", nothing_to_attend_to,
-              broken_by="mask_fills_minus_1e9", max_cases=15),
-        Claim("masks_are_not_remembered", "an earlier call with another mask changes nothing", masks_are_not_remembered,
-              broken_by="mask_kept", max_cases=15),
+        weights_sum_to_one,
+        keys_have_no_order,
+        hidden_keys_do_not_matter,
+        hidden_keys_might_as_well_be_absent,
+        scaled_by_the_root_of_the_size,
+        leading_axes_stand_apart,
+        one_key_gives_its_value,
+        holds_at_large_logits,
+        nothing_to_attend_to,
+        masks_are_not_remembered,
     ),
 )  # fmt: skip

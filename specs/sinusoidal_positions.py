@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -62,6 +62,7 @@ def waves(trial: Trial, out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return sines, cosines
 
 
+@claim("it is sin and cos of position / base^(2i / D)", broken_by="base_fixed", max_cases=18)
 def closed_form(trial: Trial) -> float:
     """Number by number, with the standard library."""
     a, worst = trial.case.arguments, 0.0
@@ -78,6 +79,7 @@ def closed_form(trial: Trial) -> float:
     return worst
 
 
+@claim("each sine and its cosine are a point of the unit circle", broken_by="frequencies_not_paired")
 def on_the_circle(trial: Trial) -> float:
     sines, cosines = waves(trial, output(trial))
     squares = sines**2 + cosines**2
@@ -86,6 +88,7 @@ def on_the_circle(trial: Trial) -> float:
     )
 
 
+@claim("products of two positions depend on their distance only", broken_by="frequencies_not_paired", max_cases=18)
 def only_the_distance_counts(trial: Trial) -> float:
     """Products of the rows of two positions, and of the same two further along."""
     positions = trial.case.arguments["positions"]
@@ -102,6 +105,7 @@ def only_the_distance_counts(trial: Trial) -> float:
     return worst
 
 
+@claim("position 0 is zero in its sines and one in its cosines", broken_by="positions_from_one", max_cases=14)
 def position_0_is_no_turn(trial: Trial) -> float:
     first = trial.case.changed(positions=torch.zeros_like(trial.case.arguments["positions"]))
     sines, cosines = waves(trial, output(trial, first))
@@ -110,6 +114,7 @@ def position_0_is_no_turn(trial: Trial) -> float:
     return max(zero, trial.close(cosines, torch.ones_like(cosines), bound, "at position 0, the cosines"))
 
 
+@claim("the second part of a sequence continues where the first stopped", broken_by="restarts_at_zero")
 def offset_continues(trial: Trial) -> float:
     """In two parts, as with a cache: the second part starts where the first stopped, at every cut."""
     positions, whole, worst = trial.case.arguments["positions"], output(trial), 0.0
@@ -123,6 +128,7 @@ def offset_continues(trial: Trial) -> float:
     return worst
 
 
+@claim("rows of a batch have positions of their own", broken_by="positions_of_the_first_row", max_cases=14)
 def rows_have_positions_of_their_own(trial: Trial) -> float:
     """[batch, time] is the same as its rows [time] one by one, or it is refused."""
     positions, worst = trial.case.arguments["positions"], 0.0
@@ -138,6 +144,7 @@ def rows_have_positions_of_their_own(trial: Trial) -> float:
     return worst
 
 
+@claim("an odd width is defined or refused", broken_by="odd_width_a_column_short", cases=odd_widths, max_cases=12)
 def odd_width_is_defined_or_refused(trial: Trial) -> float | None:
     """It ends with a sine that has no cosine, or with a zero, or it raises: never a column short or one too many."""
     answer = trial.attempt()
@@ -161,6 +168,7 @@ def odd_width_is_defined_or_refused(trial: Trial) -> float | None:
     )
 
 
+@claim("positions in the thousands are as exact as the first", broken_by="positions_in_bfloat16", cases=far_positions, max_cases=12)
 def exact_far_away(trial: Trial) -> float:
     """A table may end before; what is returned must be right."""
     answer = trial.attempt()
@@ -214,20 +222,13 @@ CONTRACT = Contract(
     ),
     sources=("Vaswani et al. 2017, section 3.5",),
     claims=(
-        Claim("closed_form", "it is sin and cos of position / base^(2i / D)", closed_form, broken_by="base_fixed", max_cases=18),
-        Claim("on_the_circle", "each sine and its cosine are a point of the unit circle", on_the_circle,
-              broken_by="frequencies_not_paired"),
-        Claim("only_the_distance_counts", "products of two positions depend on their distance only", only_the_distance_counts,
-              broken_by="frequencies_not_paired", max_cases=18),
-        Claim("position_0_is_no_turn", "position 0 is zero in its sines and one in its cosines", position_0_is_no_turn,
-              broken_by="positions_from_one", max_cases=14),
-        Claim("offset_continues", "the second part of a sequence continues where the first stopped", offset_continues,
-              broken_by="restarts_at_zero"),
-        Claim("rows_have_positions_of_their_own", "rows of a batch have positions of their own", rows_have_positions_of_their_own,
-              broken_by="positions_of_the_first_row", max_cases=14),
-        Claim("odd_width_is_defined_or_refused", "an odd width is defined or refused", odd_width_is_defined_or_refused,
-              broken_by="odd_width_a_column_short", cases=odd_widths, max_cases=12),
-        Claim("exact_far_away", "positions in the thousands are as exact as the first", exact_far_away,
-              broken_by="positions_in_bfloat16", cases=far_positions, max_cases=12),
+        closed_form,
+        on_the_circle,
+        only_the_distance_counts,
+        position_0_is_no_turn,
+        offset_continues,
+        rows_have_positions_of_their_own,
+        odd_width_is_defined_or_refused,
+        exact_far_away,
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, tensors
@@ -67,6 +67,7 @@ def unusable(draw: st.DrawFn) -> Case:
     return _case(x, draw(attention_weights(width)), sizes, 2, f"width {width} with {heads} heads")
 
 
+@claim("what stands `window` positions or more before a position changes nothing there", broken_by="window_plus_one", cases=longer_than_the_window, max_cases=14)
 def nothing_beyond_the_window(trial: Trial) -> float:
     """One position replaced by something ten times as large: those `window` and more after it stay as they were."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
@@ -85,6 +86,7 @@ def nothing_beyond_the_window(trial: Trial) -> float:
     return worst
 
 
+@claim("every position of the window is seen, the position itself among them", broken_by="window_minus_one", cases=longer_than_the_window, max_cases=14)
 def everything_within_the_window(trial: Trial) -> float:
     """A position that is replaced moves every position of its window as far as it moves the reference."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
@@ -103,6 +105,7 @@ def everything_within_the_window(trial: Trial) -> float:
     return worst
 
 
+@claim("the last `window` positions alone give what the last one gives in the whole", broken_by="blocks_for_windows", cases=longer_than_the_window, max_cases=14)
 def the_last_window_stands_alone(trial: Trial) -> float:
     """The last position is what it is at the end of the last `window` positions alone."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
@@ -112,6 +115,7 @@ def the_last_window_stands_alone(trial: Trial) -> float:
     return trial.close(output(trial, alone)[:, -1], output(trial)[:, -1], bound, what)
 
 
+@claim("a window of the whole sequence or more is full attention", broken_by="window_at_most_time_minus_one", max_cases=14)
 def a_wide_window_is_full_attention(trial: Trial) -> float:
     """A window of T, and one far beyond."""
     a, worst = dict(trial.case.arguments), 0.0
@@ -125,6 +129,7 @@ def a_wide_window_is_full_attention(trial: Trial) -> float:
     return worst
 
 
+@claim("what stands at a position changes nothing before it", broken_by="window_to_both_sides", max_cases=14)
 def is_causal(trial: Trial) -> float:
     x = trial.case.arguments["x"]
     time = x.shape[1]
@@ -138,10 +143,12 @@ def is_causal(trial: Trial) -> float:
     return worst
 
 
+@claim("the first positions alone give what they give in the whole", broken_by="softmax_over_queries", max_cases=12)
 def a_prefix_stands_alone(trial: Trial) -> float:
     return prefix_alone(trial, "x")
 
 
+@claim("an earlier call with another window changes nothing", broken_by="window_kept", cases=longer_than_the_window, max_cases=6)
 def windows_are_not_remembered(trial: Trial) -> float:
     """A second call with another window gives what it gives alone."""
     window = trial.case.arguments["window"]
@@ -180,19 +187,12 @@ CONTRACT = Contract(
     size_names={**SIZES, "window": ("window", "window_size", "sliding_window", "attention_window", "local_window", "win_size")},
     sources=("Beltagy et al. 2020, section 3.1", "Jiang et al. 2023 (Mistral), section 2"),
     claims=(
-        Claim("nothing_beyond_the_window", "what stands `window` positions or more before a position changes nothing there",
-              nothing_beyond_the_window, broken_by="window_plus_one", cases=longer_than_the_window, max_cases=14),
-        Claim("everything_within_the_window", "every position of the window is seen, the position itself among them",
-              everything_within_the_window, broken_by="window_minus_one", cases=longer_than_the_window, max_cases=14),
-        Claim("the_last_window_stands_alone", "the last `window` positions alone give what the last one gives in the whole",
-              the_last_window_stands_alone, broken_by="blocks_for_windows", cases=longer_than_the_window, max_cases=14),
-        Claim("a_wide_window_is_full_attention", "a window of the whole sequence or more is full attention",
-              a_wide_window_is_full_attention, broken_by="window_at_most_time_minus_one", max_cases=14),
-        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="window_to_both_sides",
-              max_cases=14),
-        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
-              broken_by="softmax_over_queries", max_cases=12),
-        Claim("windows_are_not_remembered", "an earlier call with another window changes nothing", windows_are_not_remembered,
-              broken_by="window_kept", cases=longer_than_the_window, max_cases=6),
+        nothing_beyond_the_window,
+        everything_within_the_window,
+        the_last_window_stands_alone,
+        a_wide_window_is_full_attention,
+        is_causal,
+        a_prefix_stands_alone,
+        windows_are_not_remembered,
     ),
 )  # fmt: skip

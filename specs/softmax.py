@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import tensors
@@ -56,6 +56,7 @@ def no_such_axis(draw: st.DrawFn) -> Case:
     return Case.of({"x": x, "dim": dim}, family=f"dim {dim} of {axes} axes")
 
 
+@claim("the weights along dim sum to one", broken_by="over_the_last_axis")
 def sums_to_one(trial: Trial) -> float:
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
     total = output(trial).sum(dim)
@@ -63,6 +64,7 @@ def sums_to_one(trial: Trial) -> float:
     return trial.close(total, torch.ones_like(total), bound, f"the sum along dim {dim}")
 
 
+@claim("adding a constant to all scores of a slice changes nothing", broken_by="softmax_plus_one")
 def unchanged_by_a_shift(trial: Trial) -> float:
     """A constant of its own added to every slice. Adding itself rounds, by eps of the sum."""
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
@@ -72,6 +74,7 @@ def unchanged_by_a_shift(trial: Trial) -> float:
     return trial.close(output(trial, shifted), output(trial), bound, "with another constant added to every slice, out")
 
 
+@claim("the slices along dim know nothing of each other", broken_by="sum_over_everything")
 def each_slice_alone(trial: Trial) -> float:
     """The first half of another axis gives what it gives beside the rest."""
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
@@ -87,6 +90,7 @@ def each_slice_alone(trial: Trial) -> float:
     return worst
 
 
+@claim("exchanging two scores exchanges their weights", broken_by="cumulative_sum", max_cases=15)
 def entries_have_no_order(trial: Trial) -> float:
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
     order = torch.randperm(x.shape[dim], generator=trial.random())
@@ -95,6 +99,7 @@ def entries_have_no_order(trial: Trial) -> float:
     return trial.close(output(trial, moved), expected, tolerance(trial, None, moved), "with the entries moved, out")
 
 
+@claim("scores of up to 1e4 neither overflow nor vanish", broken_by="without_the_maximum", cases=large_scores, max_cases=14)
 def holds_at_large_scores(trial: Trial) -> float:
     """exp(x - logsumexp(x)) is right too: it loses what rounding a sum as large as x loses, eps |x| of every weight."""
     largest, worst = float(trial.case.arguments["x"].abs().max()), 0.0
@@ -110,6 +115,7 @@ def holds_at_large_scores(trial: Trial) -> float:
     return worst
 
 
+@claim("a score of -inf weighs exactly nothing", broken_by="clamped_from_below", max_cases=14)
 def minus_infinity_weighs_nothing(trial: Trial) -> float:
     """The scores below their slice's mean become -inf: keys that may not be attended to. One is left in every slice."""
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
@@ -124,6 +130,7 @@ def minus_infinity_weighs_nothing(trial: Trial) -> float:
     return trial.close(out, exact.value, bound.value, "with some scores of -inf, out")
 
 
+@claim("a slice of nothing but -inf has no weights, and spoils no other", broken_by="minus_infinity_replaced", max_cases=14)
 def nothing_but_minus_infinity(trial: Trial) -> float:
     """There is nothing to choose from: nan as in torch.softmax, or zeros; never weights. The other slices are as ever."""
     x, dim = trial.case.arguments["x"].clone(), trial.case.arguments["dim"]
@@ -160,17 +167,12 @@ CONTRACT = Contract(
     sources=("Bridle 1990", "Goodfellow et al. 2016, section 4.1", "openai/gpt-2 src/model.py softmax"),
     workloads=workloads.SOFTMAX,
     claims=(
-        Claim("sums_to_one", "the weights along dim sum to one", sums_to_one, broken_by="over_the_last_axis"),
-        Claim("unchanged_by_a_shift", "adding a constant to all scores of a slice changes nothing", unchanged_by_a_shift,
-              broken_by="softmax_plus_one"),
-        Claim("each_slice_alone", "the slices along dim know nothing of each other", each_slice_alone, broken_by="sum_over_everything"),
-        Claim("entries_have_no_order", "exchanging two scores exchanges their weights", entries_have_no_order,
-              broken_by="cumulative_sum", max_cases=15),
-        Claim("holds_at_large_scores", "scores of up to 1e4 neither overflow nor vanish", holds_at_large_scores,
-              broken_by="without_the_maximum", cases=large_scores, max_cases=14),
-        Claim("minus_infinity_weighs_nothing", "a score of -inf weighs exactly nothing", minus_infinity_weighs_nothing,
-              broken_by="clamped_from_below", max_cases=14),
-        Claim("nothing_but_minus_infinity", "a slice of nothing but -inf has no weights, and spoils no other",
-              nothing_but_minus_infinity, broken_by="minus_infinity_replaced", max_cases=14),
+        sums_to_one,
+        unchanged_by_a_shift,
+        each_slice_alone,
+        entries_have_no_order,
+        holds_at_large_scores,
+        minus_infinity_weighs_nothing,
+        nothing_but_minus_infinity,
     ),
 )  # fmt: skip

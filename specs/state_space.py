@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.numerics.tolerance import EPSILON
 from harness.strategies.shapes import distinct_sizes
@@ -64,6 +64,7 @@ def kernel(case: Case, time: int) -> torch.Tensor:
     return ((b * c).unsqueeze(-1) * powers).sum(1)
 
 
+@claim("the recurrence is a causal convolution of each channel", broken_by="circular_convolution", max_cases=18)
 def equals_its_convolution(trial: Trial) -> float:
     """y_t = the sum of kernel_j x_(t - j) over j = 0 .. t, in each channel."""
     x = trial.case.arguments["x"]
@@ -74,6 +75,7 @@ def equals_its_convolution(trial: Trial) -> float:
     return trial.close(output(trial), expected.to(trial.dtype), tolerance(trial, trial.case), "against the convolution, out")
 
 
+@claim("the recurrence is a scan of joined steps", broken_by="input_decays_too", max_cases=18)
 def equals_its_scan(trial: Trial) -> float:
     """Steps joined two by two, (a, u) then (b, v) is (b a, b u + v), as a parallel scan does."""
     x, a, b, c = (trial.case.arguments[name] for name in ("x", "a", "b", "c"))
@@ -90,6 +92,7 @@ def equals_its_scan(trial: Trial) -> float:
     return trial.close(output(trial), expected, tolerance(trial, trial.case), "against a parallel scan, out")
 
 
+@claim("where abs(a) is below 1 it stays bounded and right over hundreds of steps", broken_by="divided_by_powers", cases=long_sequences, max_cases=2)
 def stable_below_one(trial: Trial) -> float:
     """abs(a) < 1: abs(y) stays below the sum of abs(b c) / (1 - abs(a)), times the largest abs(x), however long; and the
     numbers are the reference's to the end."""
@@ -107,6 +110,7 @@ def stable_below_one(trial: Trial) -> float:
     return trial.close(output(trial), exact.value, bound.value, f"over {LONG} steps, out")
 
 
+@claim("what stands at a position changes nothing before it", broken_by="from_the_end", max_cases=14)
 def is_causal(trial: Trial) -> float:
     x = trial.case.arguments["x"]
     time = x.shape[1]
@@ -120,10 +124,12 @@ def is_causal(trial: Trial) -> float:
     return worst
 
 
+@claim("the first positions alone give what they give in the whole", broken_by="divided_by_the_length", max_cases=14)
 def a_prefix_stands_alone(trial: Trial) -> float:
     return prefix_alone(trial, "x")
 
 
+@claim("of a sum of sequences the sum comes out", broken_by="activated", max_cases=14)
 def is_linear(trial: Trial) -> float:
     """Of a sum of two sequences, one of them twice, the same sum comes out."""
     x = trial.case.arguments["x"]
@@ -133,6 +139,7 @@ def is_linear(trial: Trial) -> float:
     return trial.close(output(trial, both), output(trial) + 2 * output(trial, other), bound, "of a sum of two sequences, out")
 
 
+@claim("zeros in front shift the result, for the state starts at 0", broken_by="starts_at_one", max_cases=14)
 def later_is_the_same_later(trial: Trial) -> float:
     """Zeros in front of the sequence: the same numbers, later. The state starts at 0."""
     x = trial.case.arguments["x"]
@@ -142,6 +149,7 @@ def later_is_the_same_later(trial: Trial) -> float:
     return trial.close(output(trial, later)[:, 1:], output(trial), bound, "with a step of zeros in front, out")
 
 
+@claim("states and channels are computed apart", broken_by="state_of_the_neighbouring_channel", max_cases=12)
 def states_and_channels_are_apart(trial: Trial) -> float:
     """States in another order change nothing; channels in another order come out in that order."""
     a, whole = trial.case.arguments, output(trial)
@@ -152,6 +160,7 @@ def states_and_channels_are_apart(trial: Trial) -> float:
     return max(worst, trial.close(output(trial, channels), whole.flip(2), bound, "with the channels in reverse, out"))
 
 
+@claim("an earlier sequence changes nothing", broken_by="state_kept", max_cases=10)
 def state_is_not_remembered(trial: Trial) -> float:
     """A second sequence of the same sizes gives what it gives alone."""
     other = trial.case.changed(x=0.7 - trial.case.arguments["x"])
@@ -179,21 +188,14 @@ CONTRACT = Contract(
     case_count=24,
     sources=("Gu and Dao 2023, section 2, equations 2 and 3", "Gupta et al. 2022 (diagonal state spaces)"),
     claims=(
-        Claim("equals_its_convolution", "the recurrence is a causal convolution of each channel", equals_its_convolution,
-              broken_by="circular_convolution", max_cases=18),
-        Claim("equals_its_scan", "the recurrence is a scan of joined steps", equals_its_scan, broken_by="input_decays_too",
-              max_cases=18),
-        Claim("stable_below_one", "where abs(a) is below 1 it stays bounded and right over hundreds of steps", stable_below_one,
-              broken_by="divided_by_powers", cases=long_sequences, max_cases=2),
-        Claim("is_causal", "what stands at a position changes nothing before it", is_causal, broken_by="from_the_end", max_cases=14),
-        Claim("a_prefix_stands_alone", "the first positions alone give what they give in the whole", a_prefix_stands_alone,
-              broken_by="divided_by_the_length", max_cases=14),
-        Claim("is_linear", "of a sum of sequences the sum comes out", is_linear, broken_by="activated", max_cases=14),
-        Claim("later_is_the_same_later", "zeros in front shift the result, for the state starts at 0", later_is_the_same_later,
-              broken_by="starts_at_one", max_cases=14),
-        Claim("states_and_channels_are_apart", "states and channels are computed apart", states_and_channels_are_apart,
-              broken_by="state_of_the_neighbouring_channel", max_cases=12),
-        Claim("state_is_not_remembered", "an earlier sequence changes nothing", state_is_not_remembered, broken_by="state_kept",
-              max_cases=10),
+        equals_its_convolution,
+        equals_its_scan,
+        stable_below_one,
+        is_causal,
+        a_prefix_stands_alone,
+        is_linear,
+        later_is_the_same_later,
+        states_and_channels_are_apart,
+        state_is_not_remembered,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Crashed, Trial, Violation
+from harness.core.claim import Crashed, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, seeds, tensors
@@ -60,6 +60,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
+@claim("it acts on each position alone", broken_by="positions_for_features", max_cases=15)
 def each_position_alone(trial: Trial) -> float:
     """Positions and rows in another order give the same results in that order."""
     x = trial.case.arguments["x"]
@@ -73,6 +74,7 @@ def each_position_alone(trial: Trial) -> float:
     return trial.close(output(trial, moved), expected, bound, "with the positions in another order, out")
 
 
+@claim("up and down projection are not bent", broken_by="silu_of_the_product", max_cases=15)
 def linear_in_up_and_down(trial: Trial) -> float:
     """up_weight and down_weight enter once each and nothing bends what they give: three times either is three times out.
 
@@ -87,6 +89,7 @@ def linear_in_up_and_down(trial: Trial) -> float:
     return worst
 
 
+@claim("silu(gate) for gate and for -gate differ by the gate itself", broken_by="sigmoid_for_silu", max_cases=15)
 def bent_by_the_gate(trial: Trial) -> float:
     """silu(a) - silu(-a) = a: with gate_weight and with its negative, the two results differ by down(gate(x) * up(x))."""
     a = trial.case.arguments
@@ -100,6 +103,7 @@ def bent_by_the_gate(trial: Trial) -> float:
     )
 
 
+@claim("zeros for any one weight give zeros", broken_by="residual_inside", max_cases=15)
 def closed_without_up_or_gate(trial: Trial) -> float:
     """Zeros for any one of the three weights give zeros: no bias, no residual stream inside."""
     worst = 0.0
@@ -112,6 +116,7 @@ def closed_without_up_or_gate(trial: Trial) -> float:
     return worst
 
 
+@claim("the three weights are [out, in], each in its place", broken_by="gate_and_up_exchanged")
 def weights_are_out_in(trial: Trial) -> None:
     """One number of gate_weight and up_weight at [f, d] and one of x at d: what comes out must be silu(gate) up times
     column f of down_weight. Looked for in other orientations and places too, so that what is wrong can be named."""
@@ -193,15 +198,10 @@ CONTRACT = Contract(
     case_count=26,
     sources=("Shazeer 2020, section 2, equation 6", "meta-llama/llama llama/model.py FeedForward"),
     claims=(
-        Claim("each_position_alone", "it acts on each position alone", each_position_alone, broken_by="positions_for_features",
-              max_cases=15),
-        Claim("weights_are_out_in", "the three weights are [out, in], each in its place", weights_are_out_in,
-              broken_by="gate_and_up_exchanged"),
-        Claim("linear_in_up_and_down", "up and down projection are not bent", linear_in_up_and_down, broken_by="silu_of_the_product",
-              max_cases=15),
-        Claim("bent_by_the_gate", "silu(gate) for gate and for -gate differ by the gate itself", bent_by_the_gate,
-              broken_by="sigmoid_for_silu", max_cases=15),
-        Claim("closed_without_up_or_gate", "zeros for any one weight give zeros", closed_without_up_or_gate,
-              broken_by="residual_inside", max_cases=15),
+        each_position_alone,
+        weights_are_out_in,
+        linear_in_up_and_down,
+        bent_by_the_gate,
+        closed_without_up_or_gate,
     ),
 )  # fmt: skip

@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, tensors, token_ids
@@ -52,6 +52,7 @@ def one_hot(ids: torch.Tensor, size: int) -> torch.Tensor:
     return (ids.unsqueeze(-1) == torch.arange(size)).double()
 
 
+@claim("it is one_hot(ids) @ weight", broken_by="scaled_by_the_root_of_the_width")
 def equals_a_one_hot_product(trial: Trial) -> float:
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
     product = one_hot(ids, weight.shape[0]) @ weight.to(trial.dtype).double()
@@ -60,6 +61,7 @@ def equals_a_one_hot_product(trial: Trial) -> float:
     return trial.close(trial.run().value, product.to(trial.dtype), tolerance.value, what)
 
 
+@claim("the gradient of a row is the sum over all places of its id, and 0 for ids that do not occur", broken_by="gradient_of_the_last_place_only")
 def gradient_accumulates(trial: Trial) -> float:
     """Row v receives the sum of the incoming gradient over every place of id v, and 0 where there is none."""
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
@@ -84,6 +86,7 @@ def gradient_accumulates(trial: Trial) -> float:
     return trial.close(gradient, summed.to(gradient.dtype), tolerance.gradients["weight"], what)
 
 
+@claim("renumbering the vocabulary, rows moved along, changes nothing", broken_by="padding_row_of_zeros")
 def no_id_is_special(trial: Trial) -> float:
     """Ids renumbered and rows moved along: nothing changes, for the number of an id means nothing."""
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
@@ -118,12 +121,8 @@ CONTRACT = Contract(
     size_names=SIZES,
     sources=("Radford et al. 2018, section 3.1, equation 2", "openai/gpt-2 src/model.py wte"),
     claims=(
-        Claim("equals_a_one_hot_product", "it is one_hot(ids) @ weight", equals_a_one_hot_product,
-              broken_by="scaled_by_the_root_of_the_width"),
-        Claim("gradient_accumulates",
-              "the gradient of a row is the sum over all places of its id, and 0 for ids that do not occur",
-              gradient_accumulates, broken_by="gradient_of_the_last_place_only"),
-        Claim("no_id_is_special", "renumbering the vocabulary, rows moved along, changes nothing", no_id_is_special,
-              broken_by="padding_row_of_zeros"),
+        equals_a_one_hot_product,
+        gradient_accumulates,
+        no_id_is_special,
     ),
 )  # fmt: skip

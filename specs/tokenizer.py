@@ -6,7 +6,7 @@ import regex
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Resource
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.scripts import byte_vocabularies, cuts, merged, numbered_names
 from harness.strategies.text import PROSE, charts, is_settled, joints, medleys, shown, texts, where_texts_part, words
@@ -257,6 +257,7 @@ def require_text(what: str, actual: object, expected: str) -> None:
         raise Violation(f"{what} gives {shown(actual)}, expected {shown(expected)}", worst=where)
 
 
+@claim("any text comes back as it was", broken_by="nfc_normalised", cases=any_text)
 def round_trip(trial: Trial) -> None:
     text = text_of(trial)
     ids = listed(trial.run().value)
@@ -265,6 +266,7 @@ def round_trip(trial: Trial) -> None:
         require_text(f"encoding and decoding {shown(text)}", back, text)
 
 
+@claim("every id is in the vocabulary", broken_by="characters_for_bytes", cases=any_text)
 def ids_are_known(trial: Trial) -> None:
     known = bytes_by_id(trial)
     for token_id in listed(trial.run().value):
@@ -273,6 +275,7 @@ def ids_are_known(trial: Trial) -> None:
             raise Violation(f"encoding {text} gives the id {token_id}, which no token has (there are {len(known)})")
 
 
+@claim("decoding never raises, whatever known ids it is given", broken_by="strict_decoding", cases=any_ids)
 def decodes_any_ids(trial: Trial) -> None:
     """Valid parts come out whole; what is no UTF-8 shows as U+FFFD, one or several: how many, tools do not agree on."""
     ids = trial.case.arguments["ids"]
@@ -288,6 +291,7 @@ def gathered(text: str) -> str:
     return regex.sub(f"{REPLACEMENT}+", REPLACEMENT, text)
 
 
+@claim("decode(a + b) is decode(a) + decode(b) between characters", broken_by="joined_by_spaces", max_cases=20)
 def decoding_adds_up(trial: Trial) -> None:
     """At three cuts of the text, the two ends included."""
     text, ordinary = text_of(trial), nothing_special(trial)
@@ -299,7 +303,8 @@ def decoding_adds_up(trial: Trial) -> None:
             require_text(f"with {apart}, decoding both at once", both, first + second)
 
 
-def streams(trial: Trial) -> None:
+@claim("text decoded while the ids come in never has to be taken back", broken_by="decoded_one_by_one", max_cases=25)
+def streaming(trial: Trial) -> None:
     """What the first ids give, less the character that is not whole yet, stands at the start of the whole text."""
     ids, text = trial.case.arguments["ids"], trial.expect().value
     heads = [head for head, _ in cuts(ids)]
@@ -313,7 +318,8 @@ def streams(trial: Trial) -> None:
     require_text(f"decode({shown_ids(ids)})", outputs[-1], text)
 
 
-def streams_bytes(trial: Trial) -> None:
+@claim("bytes decoded in two parts are those of the whole, for every cut", broken_by="bytes_of_the_replaced_text", max_cases=25)
+def streaming_bytes(trial: Trial) -> None:
     ids, known = trial.case.arguments["ids"], bytes_by_id(trial)
     halves = cuts(ids)
     outputs = trial.run(script(trial, *(decode(half, "decode_bytes") for pair in halves for half in pair))).outputs[1:]
@@ -328,6 +334,7 @@ def streams_bytes(trial: Trial) -> None:
             )
 
 
+@claim("the pair of lowest rank is merged first, not the longest match", broken_by="longest_match", cases=one_word)
 def lowest_rank_first(trial: Trial) -> None:
     """By an oracle of its own: merge the pair of lowest rank, the leftmost of equals, until none is left."""
     word, ranks = text_of(trial), trial.case.calls[0].arguments["ranks"]
@@ -342,6 +349,7 @@ def lowest_rank_first(trial: Trial) -> None:
     )
 
 
+@claim("the ids of a text are those of the pieces that the pattern cuts it into", broken_by="not_cut", cases=where_kinds_meet)
 def cut_by_the_pattern(trial: Trial) -> None:
     """By an oracle of its own: the pieces that the pattern finds, each merged alone."""
     text, ranks = text_of(trial), trial.case.calls[0].arguments["ranks"]
@@ -361,6 +369,7 @@ def in_bytes(ids: list[int], trial: Trial) -> str:
     return repr(b"|".join(known.get(token_id, b"?") for token_id in ids))
 
 
+@claim("a special token that is allowed is one id, and the text around it is cut there", broken_by="special_never_recognised", cases=with_special_tokens)
 def special_tokens_stand_alone(trial: Trial) -> None:
     """Cut at every special token by hand: what stands between is encoded as if it stood alone."""
     text, special = text_of(trial), special_of(trial)
@@ -376,6 +385,7 @@ def special_tokens_stand_alone(trial: Trial) -> None:
     require_ids(text, outputs[0], expected, trial)
 
 
+@claim("ordinary text never produces a special token", broken_by="special_always_recognised", cases=with_special_tokens, max_cases=25)
 def special_tokens_only_when_allowed(trial: Trial) -> None:
     """With none allowed, and with each one allowed alone."""
     text, special = text_of(trial), special_of(trial)
@@ -393,6 +403,7 @@ def special_tokens_only_when_allowed(trial: Trial) -> None:
     require_text(f"with no special token allowed, encoding and decoding {shown(text)}", back, text)
 
 
+@claim("of two special tokens that fit, the longer is taken", broken_by="shortest_special_first", cases=nested_special_tokens, max_cases=20)
 def longest_special_token_first(trial: Trial) -> None:
     text, special = text_of(trial), special_of(trial)
     longest_first = sorted(special, key=len, reverse=True)
@@ -405,6 +416,7 @@ def longest_special_token_first(trial: Trial) -> None:
         raise Violation(f"in {shown(text)} the special tokens {theirs} are found, expected {ours}: the longest first")
 
 
+@claim("the empty text has no ids, and no ids have the empty text", broken_by="end_appended", max_cases=10)
 def nothing_gives_nothing(trial: Trial) -> None:
     ids, text = trial.run(script(trial, encode("", list(special_of(trial)) or None), decode([]))).outputs[1:]
     if listed(ids):
@@ -412,6 +424,7 @@ def nothing_gives_nothing(trial: Trial) -> None:
     require_text("decode([])", text, "")
 
 
+@claim("a lone surrogate raises an error, or shows as U+FFFD", broken_by="surrogates_become_question_marks", cases=lone_surrogates, max_cases=15)
 def surrogates_are_not_swallowed(trial: Trial) -> None:
     """An error is clearest; U+FFFD, which shows in the text that comes back, is what tiktoken does."""
     text = text_of(trial)
@@ -424,7 +437,8 @@ def surrogates_are_not_swallowed(trial: Trial) -> None:
         raise Violation(f"the lone surrogate in {shown(text)} comes back as {shown(back)}; it must raise an error")
 
 
-def ids_of_the_real_vocabulary(trial: Trial) -> None:
+@claim("with GPT-2's own vocabulary the ids are GPT-2's", broken_by="trailing_space_rule_dropped", cases=real_texts, max_cases=5)
+def real_vocabulary(trial: Trial) -> None:
     ours, theirs = trial.expect().outputs, trial.run().outputs
     for call, expected, actual in zip(trial.case.calls[1:], ours[1:], theirs[1:], strict=True):
         require_ids(call.arguments["text"], actual, expected, trial)
@@ -468,36 +482,19 @@ CONTRACT = Contract(
     sources=("Sennrich et al. 2016, section 3.2", "Radford et al. 2019, section 2.2", "openai/gpt-2 src/encoder.py"),
     workloads=workloads.TOKENIZER,
     claims=(
-        Claim("round_trip", "any text comes back as it was", round_trip, broken_by="nfc_normalised", cases=any_text),
-        Claim("ids_are_known", "every id is in the vocabulary", ids_are_known,
-              broken_by="characters_for_bytes", cases=any_text),
-        Claim("real_vocabulary", "with GPT-2's own vocabulary the ids are GPT-2's", ids_of_the_real_vocabulary,
-              broken_by="trailing_space_rule_dropped", cases=real_texts, max_cases=5),
-        Claim("lowest_rank_first", "the pair of lowest rank is merged first, not the longest match", lowest_rank_first,
-              broken_by="longest_match", cases=one_word),
-        Claim("cut_by_the_pattern", "the ids of a text are those of the pieces that the pattern cuts it into",
-              cut_by_the_pattern, broken_by="not_cut", cases=where_kinds_meet),
-        Claim("decodes_any_ids", "decoding never raises, whatever known ids it is given", decodes_any_ids,
-              broken_by="strict_decoding", cases=any_ids),
-        Claim("decoding_adds_up", "decode(a + b) is decode(a) + decode(b) between characters", decoding_adds_up,
-              broken_by="joined_by_spaces", max_cases=20),
-        Claim("streaming", "text decoded while the ids come in never has to be taken back", streams,
-              broken_by="decoded_one_by_one", max_cases=25),
-        Claim("streaming_bytes", "bytes decoded in two parts are those of the whole, for every cut", streams_bytes,
-              broken_by="bytes_of_the_replaced_text", max_cases=25),
-        Claim("special_tokens_stand_alone",
-              "a special token that is allowed is one id, and the text around it is cut there",
-              special_tokens_stand_alone, broken_by="special_never_recognised", cases=with_special_tokens),
-        Claim("special_tokens_only_when_allowed", "ordinary text never produces a special token",
-              special_tokens_only_when_allowed, broken_by="special_always_recognised", cases=with_special_tokens,
-              max_cases=25),
-        Claim("longest_special_token_first", "of two special tokens that fit, the longer is taken",
-              longest_special_token_first, broken_by="shortest_special_first", cases=nested_special_tokens,
-              max_cases=20),
-        Claim("nothing_gives_nothing", "the empty text has no ids, and no ids have the empty text",
-              nothing_gives_nothing, broken_by="end_appended", max_cases=10),
-        Claim("surrogates_are_not_swallowed", "a lone surrogate raises an error, or shows as U+FFFD",
-              surrogates_are_not_swallowed, broken_by="surrogates_become_question_marks", cases=lone_surrogates,
-              max_cases=15),
+        round_trip,
+        ids_are_known,
+        real_vocabulary,
+        lowest_rank_first,
+        cut_by_the_pattern,
+        decodes_any_ids,
+        decoding_adds_up,
+        streaming,
+        streaming_bytes,
+        special_tokens_stand_alone,
+        special_tokens_only_when_allowed,
+        longest_special_token_first,
+        nothing_gives_nothing,
+        surrogates_are_not_swallowed,
     ),
 )  # fmt: skip

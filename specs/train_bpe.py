@@ -16,7 +16,7 @@ import regex
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Claim, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.text import PROSE, is_settled, joints, shown, texts, words
@@ -165,6 +165,7 @@ def counted(pieces: list[list[bytes]], trial: Trial) -> Counter[Pair]:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("the merges are the reference's, ties broken in the same way", broken_by="least_frequent_first")
 def same_merges(trial: Trial) -> None:
     ours, theirs = trial.expect().value[1], learned(trial)[1]
     for at, (expected, found) in enumerate(zip(ours, theirs, strict=False)):
@@ -187,6 +188,7 @@ def most_frequent_first(trial: Trial) -> None:
             join(tokens, pair)
 
 
+@claim("every one of the 256 bytes is a token, so that no text is unknown", broken_by="only_bytes_that_were_seen")
 def every_byte_is_a_token(trial: Trial) -> None:
     present = set(learned(trial)[0].values())
     missing = [byte for byte in range(256) if bytes([byte]) not in present]
@@ -194,6 +196,7 @@ def every_byte_is_a_token(trial: Trial) -> None:
         raise Violation(f"{len(missing)} of the 256 single bytes are no token, {bytes(missing[:1])!r} the first of them")
 
 
+@claim("every special token stands in the vocabulary, once and whole", broken_by="special_tokens_left_out", cases=unequal, max_cases=16)
 def special_tokens_are_tokens(trial: Trial) -> None:
     vocab = list(learned(trial)[0].values())
     for name in trial.case.arguments["special_tokens"]:
@@ -201,6 +204,7 @@ def special_tokens_are_tokens(trial: Trial) -> None:
             raise Violation(f"the special token {name!r} stands {vocab.count(name.encode())} times in the vocabulary, not once")
 
 
+@claim("special tokens are neither counted nor merged, nor what stands on both sides of them", broken_by="special_tokens_counted", cases=lambda: with_names().filter(sized), max_cases=16)
 def special_tokens_take_no_part(trial: Trial) -> None:
     """What was merged stands in the text beside the special tokens, not in them nor across them."""
     pieces = pieces_of(trial)
@@ -210,6 +214,7 @@ def special_tokens_take_no_part(trial: Trial) -> None:
             raise Violation(f"{first!r} and {second!r} are merged, which stand together nowhere but in or across {names}")
 
 
+@claim("no merge crosses a cut of the pattern", broken_by="not_cut")
 def nothing_crosses_a_cut(trial: Trial) -> None:
     pieces = set(pieces_of(trial))
     for first, second in learned(trial)[1]:
@@ -217,6 +222,7 @@ def nothing_crosses_a_cut(trial: Trial) -> None:
             raise Violation(f"{first!r} and {second!r} are merged, but never stand in one piece that the pattern cuts")
 
 
+@claim("the vocabulary is as large as was asked for, or no pair is left", broken_by="one_merge_too_few")
 def as_many_as_asked(trial: Trial) -> None:
     """Or as many as the text gives: then no pair is left in it."""
     vocab, merges = learned(trial)
@@ -236,12 +242,14 @@ def as_many_as_asked(trial: Trial) -> None:
         raise Violation(f"the vocabulary has {len(vocab)} tokens where {asked} were asked for, and {left} is still to be joined")
 
 
+@claim("the ids count from 0 without a gap", broken_by="ids_from_257")
 def ids_without_gaps(trial: Trial) -> None:
     ids = sorted(learned(trial)[0])
     if ids != list(range(len(ids))):
         raise Violation(f"the {len(ids)} ids are not 0 to {len(ids) - 1}: the last is {ids[-1]}")
 
 
+@claim("the learned tokens are what the merges make, in their order", broken_by="joined_the_wrong_way_round")
 def vocabulary_follows_the_merges(trial: Trial) -> None:
     """The order of the ids is that of the merges: a tokenizer may go by either."""
     vocab, merges = learned(trial)
@@ -255,6 +263,7 @@ def vocabulary_follows_the_merges(trial: Trial) -> None:
         raise Violation(f"of the learned tokens, in the order of their ids, number {at} is {theirs}; {merged}")
 
 
+@claim("where no two bytes stand together nothing is learned, and nothing breaks", broken_by="no_pair_left_crashes", cases=nothing_to_learn_from, max_cases=10)
 def nothing_is_learned_from_nothing(trial: Trial) -> None:
     vocab, merges = learned(trial)
     bare = 256 + len(trial.case.arguments["special_tokens"])
@@ -320,25 +329,18 @@ CONTRACT = Contract(
     sources=("Sennrich et al. 2016, section 3.2, algorithm 1", "Radford et al. 2019, section 2.2", "karpathy/minbpe",
              "Stanford CS336, assignment 1, section 2.4"),
     claims=(
-        Claim("special_tokens_take_no_part", "special tokens are neither counted nor merged, nor what stands on both sides of them",
-              special_tokens_take_no_part, broken_by="special_tokens_counted", cases=lambda: with_names().filter(sized), max_cases=16),
-        Claim("same_merges", "the merges are the reference's, ties broken in the same way", same_merges,
-              broken_by="least_frequent_first"),
+        special_tokens_take_no_part,
+        same_merges,
         Claim("most_frequent_first", "each merge joins a pair that is the most frequent by then", most_frequent_first,
               broken_by="words_counted_once"),
         Claim("overlapping_pairs", "in runs of one letter, too, the most frequent pair is joined", most_frequent_first,
               broken_by="once_per_word", cases=lambda: runs().filter(sized), max_cases=20),
-        Claim("every_byte_is_a_token", "every one of the 256 bytes is a token, so that no text is unknown", every_byte_is_a_token,
-              broken_by="only_bytes_that_were_seen"),
-        Claim("special_tokens_are_tokens", "every special token stands in the vocabulary, once and whole",
-              special_tokens_are_tokens, broken_by="special_tokens_left_out", cases=unequal, max_cases=16),
-        Claim("nothing_crosses_a_cut", "no merge crosses a cut of the pattern", nothing_crosses_a_cut, broken_by="not_cut"),
-        Claim("as_many_as_asked", "the vocabulary is as large as was asked for, or no pair is left", as_many_as_asked,
-              broken_by="one_merge_too_few"),
-        Claim("ids_without_gaps", "the ids count from 0 without a gap", ids_without_gaps, broken_by="ids_from_257"),
-        Claim("vocabulary_follows_the_merges", "the learned tokens are what the merges make, in their order",
-              vocabulary_follows_the_merges, broken_by="joined_the_wrong_way_round"),
-        Claim("nothing_is_learned_from_nothing", "where no two bytes stand together nothing is learned, and nothing breaks",
-              nothing_is_learned_from_nothing, broken_by="no_pair_left_crashes", cases=nothing_to_learn_from, max_cases=10),
+        every_byte_is_a_token,
+        special_tokens_are_tokens,
+        nothing_crosses_a_cut,
+        as_many_as_asked,
+        ids_without_gaps,
+        vocabulary_follows_the_merges,
+        nothing_is_learned_from_nothing,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import CALL, Call, Case, Earlier, Settings, ours
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from harness.strategies.tensors import seeds
 from reference_model.trainer import trainer
@@ -78,6 +78,7 @@ def told(trial: Trial, case: Case | None = None, what: str = "loss") -> Any:
     return found
 
 
+@claim("there is a finite loss for every step", broken_by="one_step_too_many")
 def history_is_whole(trial: Trial) -> None:
     losses, steps = told(trial), trial.case.calls[0].arguments["config"].steps
     if len(losses) != steps:
@@ -95,6 +96,7 @@ def first_loss_is_that_of_guessing(trial: Trial) -> float:
     return abs(first - GUESSING) / NEAR
 
 
+@claim("the evaluation of an untrained model is about ln V", broken_by="evaluation_halved", cases=still_cases, max_cases=1)
 def evaluation_begins_at_guessing(trial: Trial) -> float:
     """Nothing moves in these cases, so every evaluation is that of an untrained model, whenever it is made."""
     worst = max(told(trial, what="evaluation"), key=lambda loss: abs(loss - GUESSING))
@@ -104,6 +106,7 @@ def evaluation_begins_at_guessing(trial: Trial) -> float:
     return abs(worst - GUESSING) / NEAR
 
 
+@claim("an evaluation of the same batch beside a step says what the history says of it", broken_by="history_smoothed", cases=watched_cases, max_cases=1)
 def losses_are_those_of_their_steps(trial: Trial) -> float:
     """There is one window alone, so an evaluation just before a step is that step's loss, and one just after it the next one's."""
     losses, found = told(trial), told(trial, what="evaluation")
@@ -117,6 +120,7 @@ def losses_are_those_of_their_steps(trial: Trial) -> float:
     return min(before, after) / bound
 
 
+@claim("one batch over and over is learned by heart", broken_by="never_stepped")
 def overfits_one_batch(trial: Trial) -> float:
     losses = told(trial)
     if not losses[-1] <= LEARNED:
@@ -125,6 +129,7 @@ def overfits_one_batch(trial: Trial) -> float:
     return float(losses[-1] / LEARNED)
 
 
+@claim("random tokens that are met once are not learned", broken_by="targets_not_shifted", cases=noisy_cases, max_cases=1)
 def noise_is_not_learned(trial: Trial) -> float:
     """A loss that falls on fresh random tokens has seen them: targets that are not shifted, a mask that lets the future
     through, one batch over and over."""
@@ -136,12 +141,14 @@ def noise_is_not_learned(trial: Trial) -> float:
     return NOISE / mean
 
 
+@claim("every parameter is trained", broken_by="norms_not_trained")
 def every_parameter_moves(trial: Trial) -> None:
     still = [name for name, moved in told(trial, what="moved").items() if not moved]
     if still:
         raise Violation(f"{still[0]} is as it was at the start" + (f", and {len(still) - 1} more" if still[1:] else ""))
 
 
+@claim("the same seed gives the same history, and another seed another", broken_by="seed_never_set", max_cases=1)
 def same_seed_same_history(trial: Trial) -> None:
     """Twice in one process, the second time with whatever the first left behind; and another seed is another run."""
     short = changed(trial.case, steps=4)
@@ -154,6 +161,7 @@ def same_seed_same_history(trial: Trial) -> None:
         raise Violation("another seed gives the same history")
 
 
+@claim("evaluation changes nothing", broken_by="evaluation_trains", max_cases=1)
 def evaluation_changes_nothing(trial: Trial) -> float:
     """Between the steps of one and the same batch, so that random numbers it may draw change nothing."""
     plain, between = told(trial), told(trial, changed(trial.case, eval_interval=3))
@@ -164,12 +172,14 @@ def evaluation_changes_nothing(trial: Trial) -> float:
     return max(abs(a - b) for a, b in zip(plain, between, strict=False)) / (1e-4 * GUESSING)
 
 
+@claim("evaluation is without dropout", broken_by="dropout_in_evaluation", cases=still_cases, max_cases=1)
 def evaluation_is_without_dropout(trial: Trial) -> None:
     found = told(trial, what="evaluation")
     if max(found) - min(found) > 1e-6 * GUESSING:  # a forward pass of the same numbers
         raise Violation(f"evaluations of a model that does not change give {', '.join(f'{v:.6g}' for v in found)}: dropout is on, or the data differ")
 
 
+@claim("after an evaluation dropout is on again", broken_by="left_in_evaluation_mode", cases=still_cases, max_cases=1)
 def dropout_comes_back(trial: Trial) -> None:
     losses = told(trial)
     if len({round(loss, 7) for loss in losses}) < len(losses) - 2:
@@ -204,24 +214,18 @@ CONTRACT = Contract(
     ),
     sources=("Radford et al. 2018, section 4.1", "karpathy/nanoGPT train.py"),
     claims=(
-        Claim("history_is_whole", "there is a finite loss for every step", history_is_whole, broken_by="one_step_too_many"),
+        history_is_whole,
         Claim("first_loss_is_that_of_guessing", "the first loss is about ln V", first_loss_is_that_of_guessing, broken_by="logged_loss_divided"),
         Claim("loss_is_that_before_the_step", "the loss of a step is that before it moves anything", first_loss_is_that_of_guessing,
               broken_by="logged_after_the_step", cases=hasty_cases, max_cases=1),
-        Claim("losses_are_those_of_their_steps", "an evaluation of the same batch beside a step says what the history says of it",
-              losses_are_those_of_their_steps, broken_by="history_smoothed", cases=watched_cases, max_cases=1),
-        Claim("evaluation_begins_at_guessing", "the evaluation of an untrained model is about ln V", evaluation_begins_at_guessing,
-              broken_by="evaluation_halved", cases=still_cases, max_cases=1),
-        Claim("overfits_one_batch", "one batch over and over is learned by heart", overfits_one_batch, broken_by="never_stepped"),
-        Claim("noise_is_not_learned", "random tokens that are met once are not learned", noise_is_not_learned,
-              broken_by="targets_not_shifted", cases=noisy_cases, max_cases=1),
-        Claim("every_parameter_moves", "every parameter is trained", every_parameter_moves, broken_by="norms_not_trained"),
-        Claim("same_seed_same_history", "the same seed gives the same history, and another seed another", same_seed_same_history,
-              broken_by="seed_never_set", max_cases=1),
-        Claim("evaluation_changes_nothing", "evaluation changes nothing", evaluation_changes_nothing, broken_by="evaluation_trains", max_cases=1),
-        Claim("evaluation_is_without_dropout", "evaluation is without dropout", evaluation_is_without_dropout,
-              broken_by="dropout_in_evaluation", cases=still_cases, max_cases=1),
-        Claim("dropout_comes_back", "after an evaluation dropout is on again", dropout_comes_back, broken_by="left_in_evaluation_mode",
-              cases=still_cases, max_cases=1),
+        losses_are_those_of_their_steps,
+        evaluation_begins_at_guessing,
+        overfits_one_batch,
+        noise_is_not_learned,
+        every_parameter_moves,
+        same_seed_same_history,
+        evaluation_changes_nothing,
+        evaluation_is_without_dropout,
+        dropout_comes_back,
     ),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Claim, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.text import PROSE, is_settled, shown, texts, where_texts_part, words
@@ -190,12 +190,14 @@ def require_best(found: Sequence[str], best: Sequence[str], trial: Trial, text: 
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("the pieces join to the text, its spaces as marks", broken_by="spaces_lost")
 def pieces_are_the_text(trial: Trial) -> None:
     found, expected = encoded(trial), marked(text_of(trial), trial)
     if "".join(found) != expected:
         raise Violation(f"the pieces of {shown(text_of(trial))} are {found}, which join to {''.join(found)!r}, not {expected!r}")
 
 
+@claim("no other way to cut a short word is more probable", broken_by="longest_match", cases=short_words, max_cases=24)
 def best_of_all_ways(trial: Trial) -> None:
     """By trying them all."""
     row, pieces = marked(text_of(trial), trial), pieces_of(trial)
@@ -203,6 +205,7 @@ def best_of_all_ways(trial: Trial) -> None:
     require_best(encoded(trial), best, trial, text_of(trial))
 
 
+@claim("the pieces of a text are the most probable ones", broken_by="fewest_pieces")
 def most_probable(trial: Trial) -> None:
     text = text_of(trial)
     require_best(encoded(trial), best_of(marked(text, trial), pieces_of(trial))[1], trial, text)
@@ -217,6 +220,7 @@ def comes_back(trial: Trial) -> None:
         raise Violation(f"encoding and decoding {shown(text)} gives {back!r}", worst=where)
 
 
+@claim("what no piece has is unknown, and all else is cut as ever", broken_by="all_unknown", cases=unknown_characters, max_cases=16)
 def unknown_alone(trial: Trial) -> None:
     """One `unk` for several that stand side by side, or one for each: tools do not agree on that."""
     text, pieces, found = text_of(trial), pieces_of(trial), encoded(trial)
@@ -253,6 +257,7 @@ def joined(found: Sequence[str]) -> str:
     return "".join("\0" if piece == UNK else piece for piece in found)
 
 
+@claim("with byte fallback, unknown characters are their bytes, and come back", broken_by="code_points_for_bytes", cases=with_bytes, max_cases=16)
 def bytes_for_the_unknown(trial: Trial) -> None:
     text, pieces, found = text_of(trial), pieces_of(trial), encoded(trial)
     names = {f"<0x{byte:02X}>": byte for byte in range(256)}
@@ -265,6 +270,7 @@ def bytes_for_the_unknown(trial: Trial) -> None:
     comes_back(trial)
 
 
+@claim("any pieces in any order have a text", broken_by="joined_by_spaces", cases=any_pieces, max_cases=12)
 def decodes_any_pieces(trial: Trial) -> None:
     pieces = trial.case.arguments["pieces"]
     expected = "".join(pieces).replace(MARK, " ")
@@ -274,6 +280,7 @@ def decodes_any_pieces(trial: Trial) -> None:
         raise Violation(f"decoding {pieces} gives {text!r}, expected {expected!r}")
 
 
+@claim("the empty text has no pieces, and no pieces have the empty text", broken_by="mark_of_nothing", max_cases=4)
 def nothing_gives_nothing(trial: Trial) -> None:
     found = encoded(trial, "")
     text = trial.run(script(trial, decode([]))).value
@@ -312,21 +319,15 @@ CONTRACT = Contract(
     ),
     sources=("Kudo 2018, section 3.2", "Kudo & Richardson 2018, section 2", "google/sentencepiece src/unigram_model.cc"),
     claims=(
-        Claim("most_probable", "the pieces of a text are the most probable ones", most_probable, broken_by="fewest_pieces"),
-        Claim("best_of_all_ways", "no other way to cut a short word is more probable", best_of_all_ways,
-              broken_by="longest_match", cases=short_words, max_cases=24),
-        Claim("pieces_are_the_text", "the pieces join to the text, its spaces as marks", pieces_are_the_text,
-              broken_by="spaces_lost"),
+        most_probable,
+        best_of_all_ways,
+        pieces_are_the_text,
         Claim("comes_back", "a text comes back as it was", comes_back, broken_by="mark_left"),
         Claim("spaces_come_back", "spaces before and after a text and in runs come back", comes_back,
               broken_by="stripped", cases=any_spaces, max_cases=16),
-        Claim("unknown_alone", "what no piece has is unknown, and all else is cut as ever", unknown_alone,
-              broken_by="all_unknown", cases=unknown_characters, max_cases=16),
-        Claim("bytes_for_the_unknown", "with byte fallback, unknown characters are their bytes, and come back", bytes_for_the_unknown,
-              broken_by="code_points_for_bytes", cases=with_bytes, max_cases=16),
-        Claim("decodes_any_pieces", "any pieces in any order have a text", decodes_any_pieces, broken_by="joined_by_spaces",
-              cases=any_pieces, max_cases=12),
-        Claim("nothing_gives_nothing", "the empty text has no pieces, and no pieces have the empty text", nothing_gives_nothing,
-              broken_by="mark_of_nothing", max_cases=4),
+        unknown_alone,
+        bytes_for_the_unknown,
+        decodes_any_pieces,
+        nothing_gives_nothing,
     ),
 )  # fmt: skip

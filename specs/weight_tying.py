@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case, Settings
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant, WholeModel
 from harness.core.measurement import Measure, Measurement
 from harness.strategies.tensors import seeds, token_ids
@@ -78,10 +78,12 @@ def is_one(trial: Trial, told: str, *calls: Call) -> None:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("head and embedding are one parameter in one memory", broken_by="copied_once")
 def one_tensor(trial: Trial) -> None:
     is_one(trial, "as built,")
 
 
+@claim("its numbers are counted once", broken_by="counted_twice", max_cases=4)
 def counted_once(trial: Trial) -> None:
     """What is trained besides is the same with and without a head of its own: only V D more would be counted."""
     untied(trial)
@@ -97,16 +99,19 @@ def counted_once(trial: Trial) -> None:
         raise Violation(f"5 ids more make {more} numbers more to train; one tensor has {5 * config.width} more{twice}")
 
 
+@claim("moving to another dtype leaves them one", broken_by="cast_apart", max_cases=4)
 def still_one_in_another_dtype(trial: Trial) -> None:
     for dtype in ("float64", "bfloat16", "float16"):
         is_one(trial, f"moved to {dtype},", Call("cast", {"dtype": dtype}))
     is_one(trial, "moved to float64 and back,", Call("cast", {"dtype": "float64"}), Call("cast", {"dtype": "float32"}))
 
 
+@claim("in a deep copy they are one", broken_by="copied_apart", max_cases=4)
 def still_one_in_a_copy(trial: Trial) -> None:
     is_one(trial, "in a deep copy", Call("duplicate", {}))
 
 
+@claim("saved and loaded they are one, and say the same", broken_by="assigned_when_loaded", max_cases=4)
 def still_one_after_loading(trial: Trial) -> None:
     """And what was loaded is what was saved."""
     reload = Call("reload", {})
@@ -115,6 +120,7 @@ def still_one_after_loading(trial: Trial) -> None:
     is_one(trial, "loaded after a step,", Call("step", {**batch_of(trial), "lr": 0.01}), reload)
 
 
+@claim("a file that leaves the head out loads like any other", broken_by="head_drawn_where_the_file_has_none", max_cases=4)
 def a_file_may_hold_it_once(trial: Trial) -> None:
     """Published files leave the head out."""
     untied(trial)
@@ -130,6 +136,7 @@ def same_logits(trial: Trial, told: str, call: Call) -> None:
         raise Violation(f"{told} it gives other logits")
 
 
+@claim("what is written into the embedding is in the head", broken_by="copied_once", max_cases=4)
 def writing_one_writes_the_other(trial: Trial) -> None:
     untied(trial)
     for calls, told in (((), ""), ((Call("reload", {}),), "after loading, "), ((Call("cast", {"dtype": "float64"}),), "in float64, ")):
@@ -140,6 +147,7 @@ def writing_one_writes_the_other(trial: Trial) -> None:
             raise Violation(f"{told}what is written into the embedding is not in the head")
 
 
+@claim("its gradient is that of both uses, added up", broken_by="head_detached")
 def gradient_of_both_uses(trial: Trial) -> float:
     """The gradient of the tensor is what it gets as embedding and what it gets as head, added up."""
     untied(trial)
@@ -161,6 +169,7 @@ def gradient_of_both_uses(trial: Trial) -> float:
     return trial.close(found["whole"], expected.to(found["whole"].dtype), bound, "the gradient, against the sum of both uses,")
 
 
+@claim("a step updates it once", broken_by="only_data_shared")
 def updated_once(trial: Trial) -> float:
     """One step of Adam moves no number by more than the learning rate; two parameters in one memory move twice."""
     untied(trial)
@@ -321,18 +330,14 @@ CONTRACT = Contract(
     sources=("Press & Wolf 2017", "Radford et al. 2018, section 3.1", "openai/gpt-2 src/model.py"),
     measures=(Measure("share_saved", "how many parameters one tensor for two uses saves", share_saved),),
     claims=(
-        Claim("one_tensor", "head and embedding are one parameter in one memory", one_tensor, broken_by="copied_once"),
-        Claim("counted_once", "its numbers are counted once", counted_once, broken_by="counted_twice", max_cases=4),
-        Claim("still_one_in_another_dtype", "moving to another dtype leaves them one", still_one_in_another_dtype,
-              broken_by="cast_apart", max_cases=4),
-        Claim("still_one_in_a_copy", "in a deep copy they are one", still_one_in_a_copy, broken_by="copied_apart", max_cases=4),
-        Claim("still_one_after_loading", "saved and loaded they are one, and say the same", still_one_after_loading,
-              broken_by="assigned_when_loaded", max_cases=4),
-        Claim("a_file_may_hold_it_once", "a file that leaves the head out loads like any other", a_file_may_hold_it_once,
-              broken_by="head_drawn_where_the_file_has_none", max_cases=4),
-        Claim("writing_one_writes_the_other", "what is written into the embedding is in the head", writing_one_writes_the_other,
-              broken_by="copied_once", max_cases=4),
-        Claim("gradient_of_both_uses", "its gradient is that of both uses, added up", gradient_of_both_uses, broken_by="head_detached"),
-        Claim("updated_once", "a step updates it once", updated_once, broken_by="only_data_shared"),
+        one_tensor,
+        counted_once,
+        still_one_in_another_dtype,
+        still_one_in_a_copy,
+        still_one_after_loading,
+        a_file_may_hold_it_once,
+        writing_one_writes_the_other,
+        gradient_of_both_uses,
+        updated_once,
     ),
 )  # fmt: skip

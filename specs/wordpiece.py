@@ -8,7 +8,7 @@ from itertools import combinations
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import Claim, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.text import shown, words
@@ -176,6 +176,7 @@ def longest_first(trial: Trial) -> None:
         raise Violation(f"{shown(text_of(trial))} gives {found}, expected {expected}", worst=f"the pieces are {list(settings_of(trial)[0])}")
 
 
+@claim("every piece is in the vocabulary", broken_by="continuation_not_marked")
 def pieces_are_known(trial: Trial) -> None:
     vocab = settings_of(trial)[0]
     for piece in encoded(trial):
@@ -183,6 +184,7 @@ def pieces_are_known(trial: Trial) -> None:
             raise Violation(f"{shown(text_of(trial))} gives {piece!r}, which is no piece of the vocabulary")
 
 
+@claim("a word that cannot be cut is unknown as a whole, once, and no other word is", broken_by="known_beginning_kept", cases=unknown_words, max_cases=16)
 def one_for_the_whole_word(trial: Trial) -> None:
     _, unk, _ = settings_of(trial)
     encoded(trial, "ab")  # judged elsewhere: that a known word is cut as ever tells mistakes apart
@@ -194,6 +196,7 @@ def one_for_the_whole_word(trial: Trial) -> None:
     longest_first(trial)
 
 
+@claim("words come back as they were, with one space between them", broken_by="marks_left", cases=known_texts, max_cases=20)
 def comes_back(trial: Trial) -> None:
     """Up to white space, which is one space between two words afterwards."""
     found = encoded(trial)
@@ -203,6 +206,7 @@ def comes_back(trial: Trial) -> None:
         raise Violation(f"decoding {found} gives {back!r}, expected {expected!r}")
 
 
+@claim("white space has no pieces, and no pieces have the empty text", broken_by="empty_text_is_unknown", max_cases=4)
 def white_space_gives_nothing(trial: Trial) -> None:
     for text in ("", " ", "\n \t"):
         if found := encoded(trial, text):
@@ -246,16 +250,13 @@ CONTRACT = Contract(
               longest_first, broken_by="shortest_first"),
         Claim("no_way_back", "where the longest piece leads nowhere, the word is unknown: shorter ones are not tried",
               longest_first, broken_by="goes_back", cases=dead_ends, max_cases=16),
-        Claim("one_for_the_whole_word", "a word that cannot be cut is unknown as a whole, once, and no other word is",
-              one_for_the_whole_word, broken_by="known_beginning_kept", cases=unknown_words, max_cases=16),
-        Claim("pieces_are_known", "every piece is in the vocabulary", pieces_are_known, broken_by="continuation_not_marked"),
+        one_for_the_whole_word,
+        pieces_are_known,
         Claim("words_of_any_length", "a word of max_chars characters is cut, a longer one is unknown", longest_first,
               broken_by="limit_counts_as_too_long", cases=long_words, max_cases=16),
         Claim("as_it_is_written", "capitals, accents and punctuation are cut as they are written", longest_first,
               broken_by="accents_dropped", cases=capitals_and_points, max_cases=16),
-        Claim("comes_back", "words come back as they were, with one space between them", comes_back,
-              broken_by="marks_left", cases=known_texts, max_cases=20),
-        Claim("white_space_gives_nothing", "white space has no pieces, and no pieces have the empty text",
-              white_space_gives_nothing, broken_by="empty_text_is_unknown", max_cases=4),
+        comes_back,
+        white_space_gives_nothing,
     ),
 )  # fmt: skip

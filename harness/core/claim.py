@@ -121,3 +121,16 @@ class Claim:
     false_alarm: float = 0.0
     power: float | None = None
     tags: frozenset[str] = field(default_factory=frozenset)
+
+    def __call__(self, trial: Trial) -> float | None:
+        """Test one case, as another claim's function may ask for."""
+        return self.test(trial)
+
+
+def claim(sentence: str, **options: Any) -> Callable[[Callable[[Trial], float | None]], Claim]:
+    """Decorator: this function tests the claim that bears its name. ``options`` are the fields of :class:`Claim`."""
+
+    def named(test: Callable[[Trial], float | None]) -> Claim:
+        return Claim(test.__name__, sentence, test, **options)
+
+    return named

@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
 from harness.numerics.statistics import binomial_two_sided
 from harness.numerics.tolerance import EPSILON, difference, magnitude, perturbed
 from harness.strategies.shapes import distinct_sizes
@@ -85,6 +85,7 @@ def invalid_cases(draw: st.DrawFn) -> Case:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
+@claim("before anything is trained it is the base layer", broken_by="b_starts_random", max_cases=12)
 def starts_as_the_base_layer(trial: Trial) -> float:
     """B is zero at first (or A is), so nothing is added before anything is trained or loaded."""
     build, _, forward = trial.case.calls
@@ -93,6 +94,7 @@ def starts_as_the_base_layer(trial: Trial) -> float:
     return trial.close(trial.run(at_first).value, exact.value, tolerance.value, "before anything is trained, out")
 
 
+@claim("no gradient reaches the weight and bias of the base", broken_by="weight_not_frozen")
 def base_is_frozen(trial: Trial) -> None:
     gradients = trial.run(gradients=True).gradients
     trained = [n for n, g in gradients.items() if n not in ("a", "b", "x") and g is not None and bool((g != 0).any())]
@@ -100,6 +102,7 @@ def base_is_frozen(trial: Trial) -> None:
         raise Violation(f"{', '.join(trained)} of the base receives a gradient: only a and b are trained")
 
 
+@claim("b is trained from the first step on, a from the second", broken_by="a_starts_at_zero", cases=ordinary_cases, max_cases=12)
 def both_matrices_train(trial: Trial) -> None:
     """At the start one of the two gets a gradient (else both stay where they are for ever); with B loaded, both do.
 
@@ -128,6 +131,7 @@ def same_out(trial: Trial, one: Case, other: Case, what: str) -> float:
     return trial.close(trial.run(one).value, trial.run(other).value, 2 * bound, what)
 
 
+@claim("merging changes nothing that comes out", broken_by="merged_without_scale", max_cases=20)
 def merged_equals_unmerged(trial: Trial) -> float:
     """Merged after a forward pass, so that what that pass may have kept shows, and without one."""
     build, load, forward = trial.case.calls
@@ -136,6 +140,7 @@ def merged_equals_unmerged(trial: Trial) -> float:
     return max(worst, same_out(trial, between, trial.case, "merged after a forward pass, out"))
 
 
+@claim("unmerging gives back the layer as it was, up to rounding", broken_by="unmerged_with_the_wrong_sign", max_cases=15)
 def unmerge_restores(trial: Trial) -> float:
     """Within the rounding of adding and subtracting once; and what is loaded afterwards counts."""
     build, load, forward = trial.case.calls
@@ -147,6 +152,7 @@ def unmerge_restores(trial: Trial) -> float:
     return max(worst, same_out(trial, anew, only, "unmerged and loaded again, out"))
 
 
+@claim("merging or unmerging a second time changes nothing", broken_by="merged_twice_counts_twice", max_cases=12)
 def merging_twice_is_merging_once(trial: Trial) -> float:
     """A second merge (or unmerge) does nothing, or it is refused with an error."""
     *setting_up, forward = trial.case.calls
@@ -162,6 +168,7 @@ def merging_twice_is_merging_once(trial: Trial) -> float:
     return worst
 
 
+@claim("merging again uses the matrices of now", broken_by="first_update_kept", max_cases=12)
 def merging_follows_the_last_load(trial: Trial) -> float:
     build, load, forward = trial.case.calls
     again = other_values(trial.case)
@@ -170,6 +177,7 @@ def merging_follows_the_last_load(trial: Trial) -> float:
     return same_out(trial, second, only, "merged a second time with other matrices, out")
 
 
+@claim("merging does not write into the weight it was built from", broken_by="merged_in_place", max_cases=12)
 def merging_leaves_the_given_weight_alone(trial: Trial) -> None:
     """The weight that the layer was built from may be in use elsewhere (a tied head); merging changes its own."""
     *setting_up, forward = trial.case.calls
@@ -179,6 +187,7 @@ def merging_leaves_the_given_weight_alone(trial: Trial) -> None:
         raise Violation("; ".join(written))
 
 
+@claim("forward uses the matrices of now", broken_by="first_a_kept", max_cases=12)
 def forward_follows_the_last_load(trial: Trial) -> float:
     build, load, forward = trial.case.calls
     again = other_values(trial.case)
@@ -187,6 +196,7 @@ def forward_follows_the_last_load(trial: Trial) -> float:
     return same_out(trial, changing, only, "after other matrices were loaded, out")
 
 
+@claim("parameters() are a and b as loaded, and nothing else", broken_by="a_and_b_exchanged", max_cases=12)
 def parameters_are_what_was_loaded(trial: Trial) -> float:
     build, load, _ = trial.case.calls
     changing = with_calls(trial.case, build, load, PARAMETERS)
@@ -223,6 +233,7 @@ def holds_up_in_half_precision(trial: Trial) -> float:
 # dropout -------------------------------------------------------------------------------------------------------------
 
 
+@claim("in evaluation mode nothing is dropped", broken_by="dropout_in_evaluation", max_cases=12)
 def no_dropout_in_evaluation(trial: Trial) -> float:
     build, load, forward = changed(trial.case, "build", dropout=0.5).calls
     worst = 0.0
@@ -232,6 +243,7 @@ def no_dropout_in_evaluation(trial: Trial) -> float:
     return worst
 
 
+@claim("in training mode the base is not dropped", broken_by="dropout_on_the_base", cases=ordinary_cases, max_cases=12)
 def dropout_spares_the_base(trial: Trial) -> float:
     """With b = 0 training mode shows the base alone, and no dropout may show in it."""
     no_b = changed(trial.case, "load", b=torch.zeros_like(trial.case.calls[1].arguments["b"]))
@@ -240,6 +252,7 @@ def dropout_spares_the_base(trial: Trial) -> float:
     return same_out(trial, trained, no_b, "with b = 0, in training mode, out")
 
 
+@claim("in training mode a share of the adapter's inputs is dropped", broken_by="dropout_never", cases=dropout_cases, max_cases=3, false_alarm=1e-9, power=0.999)
 def dropout_acts_on_what_the_adapter_reads(trial: Trial) -> float | None:
     """Each row of x is 1, 2, 4, ... and a sums it: the change, in units of the undropped change of one unit, is a whole
     number that spells in binary which inputs were kept, over 1 - p.
@@ -286,33 +299,19 @@ def claims(scale: Scale, law: str, *, broken_by: str) -> tuple[Claim, ...]:
         Claim("variance_follows_the_rank", f"over ranks 4 to 512 the variance of the change is that of {law}",
               variance_follows_the_rank(scale, law), broken_by=broken_by, cases=variance_cases, max_cases=2,
               false_alarm=1e-9, power=0.999),
-        Claim("starts_as_the_base_layer", "before anything is trained it is the base layer", starts_as_the_base_layer,
-              broken_by="b_starts_random", max_cases=12),
-        Claim("base_is_frozen", "no gradient reaches the weight and bias of the base", base_is_frozen,
-              broken_by="weight_not_frozen"),
-        Claim("both_matrices_train", "b is trained from the first step on, a from the second", both_matrices_train,
-              broken_by="a_starts_at_zero", cases=ordinary_cases, max_cases=12),
-        Claim("merged_equals_unmerged", "merging changes nothing that comes out", merged_equals_unmerged,
-              broken_by="merged_without_scale", max_cases=20),
-        Claim("unmerge_restores", "unmerging gives back the layer as it was, up to rounding", unmerge_restores,
-              broken_by="unmerged_with_the_wrong_sign", max_cases=15),
-        Claim("merging_twice_is_merging_once", "merging or unmerging a second time changes nothing",
-              merging_twice_is_merging_once, broken_by="merged_twice_counts_twice", max_cases=12),
-        Claim("merging_follows_the_last_load", "merging again uses the matrices of now", merging_follows_the_last_load,
-              broken_by="first_update_kept", max_cases=12),
-        Claim("merging_leaves_the_given_weight_alone", "merging does not write into the weight it was built from",
-              merging_leaves_the_given_weight_alone, broken_by="merged_in_place", max_cases=12),
-        Claim("forward_follows_the_last_load", "forward uses the matrices of now", forward_follows_the_last_load,
-              broken_by="first_a_kept", max_cases=12),
-        Claim("parameters_are_what_was_loaded", "parameters() are a and b as loaded, and nothing else",
-              parameters_are_what_was_loaded, broken_by="a_and_b_exchanged", max_cases=12),
-        Claim("no_dropout_in_evaluation", "in evaluation mode nothing is dropped", no_dropout_in_evaluation,
-              broken_by="dropout_in_evaluation", max_cases=12),
-        Claim("dropout_spares_the_base", "in training mode the base is not dropped", dropout_spares_the_base,
-              broken_by="dropout_on_the_base", cases=ordinary_cases, max_cases=12),
-        Claim("dropout_acts_on_what_the_adapter_reads", "in training mode a share of the adapter's inputs is dropped",
-              dropout_acts_on_what_the_adapter_reads, broken_by="dropout_never", cases=dropout_cases, max_cases=3,
-              false_alarm=1e-9, power=0.999),
+        starts_as_the_base_layer,
+        base_is_frozen,
+        both_matrices_train,
+        merged_equals_unmerged,
+        unmerge_restores,
+        merging_twice_is_merging_once,
+        merging_follows_the_last_load,
+        merging_leaves_the_given_weight_alone,
+        forward_follows_the_last_load,
+        parameters_are_what_was_loaded,
+        no_dropout_in_evaluation,
+        dropout_spares_the_base,
+        dropout_acts_on_what_the_adapter_reads,
         Claim("holds_up_in_half_precision", "in 16 bit it loses little more than the rounding of its arguments",
               holds_up_in_half_precision, broken_by=broken_by, max_cases=15),
     )  # fmt: skip
