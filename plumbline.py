@@ -15,20 +15,32 @@ __version__ = "0.1.0"
 __all__ = ["implements", "main"]
 
 OPTIONS = (
-    ("impl", "the implementation to check: a module (mymodel), a file (./student.py), an object (pkg.module:thing), "
-     "or a known mistake (bug:layer_norm.unbiased_variance)", ""),
+    (
+        "impl",
+        "the implementation to check: a module (mymodel), a file (./student.py), an object (pkg.module:thing), "
+        "or a known mistake (bug:layer_norm.unbiased_variance)",
+        "",
+    ),
     ("impl-require", "components that must be there, or 'all': what is to do counts as a failure", ""),
     ("impl-baseline", "a record of an earlier run: only what is new fails, what was mended is listed", ""),
-    ("impl-variant", "legal variants you mean, as component=variant, separated by commas (gelu=erf); "
-     "eps=1e-6 where your norms have a fixed epsilon", ""),
+    (
+        "impl-variant",
+        "legal variants you mean, as component=variant, separated by commas (gelu=erf); "
+        "eps=1e-6 where your norms have a fixed epsilon",
+        "",
+    ),
     ("impl-seed", "seed that every case is drawn from (default: a fresh one each run, which the run prints)", ""),
     ("impl-effort", "quick (a first look), default, or thorough (five times the cases)", "default"),
     ("impl-cases", "cases drawn per component (default: what its contract says, mostly 50)", ""),
     ("impl-timeout", "seconds that one case may take", "60"),
     ("impl-shard", "K/N: judge the K-th of N parts of the components (plumbline report joins the records)", ""),
-    ("impl-report", "where the run's JSON record is written, and its faces: run.json,html,csv:checks.csv "
-     "(plumbline report --help lists the formats)", ".plumbline/run.json"),
-)  # fmt: skip
+    (
+        "impl-report",
+        "where the run's JSON record is written, and its faces: run.json,html,csv:checks.csv "
+        "(plumbline report --help lists the formats)",
+        ".plumbline/run.json",
+    ),
+)
 
 
 def implements(*arguments: Any, **options: Any) -> Any:

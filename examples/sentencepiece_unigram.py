@@ -32,7 +32,9 @@ class unigram:
         if byte_fallback:
             rows += [(f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)]
         model = b"".join(field(1, field(1, piece) + field(2, score) + field(3, kind)) for piece, score, kind in rows)
-        trainer = field(3, 1) + field(35, int(byte_fallback)) + field(41, 2**32 - 1) + field(42, 2**32 - 1) + field(45, unk)
+        trainer = (
+            field(3, 1) + field(35, int(byte_fallback)) + field(41, 2**32 - 1) + field(42, 2**32 - 1) + field(45, unk)
+        )
         normalizer = field(1, "identity") + field(3, 1) + field(4, 0) + field(5, 1)
         model += field(2, trainer) + field(3, normalizer)
         self.inner = sentencepiece.SentencePieceProcessor(model_proto=model)

@@ -32,7 +32,9 @@ def in_bytes(token):
 def train_bpe(text, vocab_size, special_tokens, pattern):
     made = Tokenizer(models.BPE())
     cut = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
-    made.pre_tokenizer = pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=special_tokens,

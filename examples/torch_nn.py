@@ -70,6 +70,12 @@ def block(config):
     takes its fast path (evaluation without gradients, an even number of heads), as Plumbline found in torch 2.13.
     """
     return nn.TransformerEncoderLayer(
-        config.width, config.heads, config.hidden, dropout=0.0, activation=tanh_gelu,
-        layer_norm_eps=config.eps, batch_first=True, norm_first=True,
-    )  # fmt: skip
+        config.width,
+        config.heads,
+        config.hidden,
+        dropout=0.0,
+        activation=tanh_gelu,
+        layer_norm_eps=config.eps,
+        batch_first=True,
+        norm_first=True,
+    )

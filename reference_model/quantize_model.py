@@ -15,7 +15,7 @@ KINDS = {
         "norm_1_weight", "norm_1_bias", "norm_2_weight", "norm_2_bias", "final_norm_weight", "final_norm_bias",
     ),
     "embeddings": ("token_embedding", "position_embedding"),
-}  # fmt: skip
+}
 """What belongs to each kind of layer, by the names of `gpt2` and `block`. The head is the token embedding."""
 
 

@@ -45,12 +45,15 @@ COARSE = 1e-3
 """Of the learning rate. 1 - beta**t is a difference of numbers near 1: in float32 it has four digits at t = 1, and eps
 before or behind the correction moves a step by less still; a missing correction moves it by a factor of three."""
 
+
 @st.composite
 def settings(draw: st.DrawFn) -> dict[str, Any]:
     return {
-        "lr": draw(st.sampled_from(RATES)), "betas": draw(st.sampled_from(BETAS)), "eps": draw(st.sampled_from(EPS)),
+        "lr": draw(st.sampled_from(RATES)),
+        "betas": draw(st.sampled_from(BETAS)),
+        "eps": draw(st.sampled_from(EPS)),
         "weight_decay": draw(st.sampled_from(DECAYS)),
-    }  # fmt: skip
+    }
 
 
 @st.composite
@@ -67,8 +70,16 @@ def cases(draw: st.DrawFn, grouped: bool | None = None, gaps: bool | None = None
     groups = None
     if len(shapes) > 1 and (grouped if grouped is not None else draw(st.booleans())):
         last = list(range(1, len(shapes)))
-        own = draw(st.sampled_from(({"weight_decay": 0.0}, {"lr": 0.02, "weight_decay": 0.35}, {"lr": 0.05}, {"weight_decay": 0.7})))
-        groups = [{"params": last, **own}, {"params": [0]}] if draw(st.booleans()) else [{"params": [0]}, {"params": last, **own}]
+        own = draw(
+            st.sampled_from(
+                ({"weight_decay": 0.0}, {"lr": 0.02, "weight_decay": 0.35}, {"lr": 0.05}, {"weight_decay": 0.7})
+            )
+        )
+        groups = (
+            [{"params": last, **own}, {"params": [0]}]
+            if draw(st.booleans())
+            else [{"params": [0]}, {"params": last, **own}]
+        )
     return script(params, steps, family, groups, **draw(settings()))
 
 
@@ -100,8 +111,13 @@ def tiny_gradients(draw: st.DrawFn) -> Case:
     chosen = draw(settings())
     sizes = [chosen["eps"] * draw(st.sampled_from((1.0, 30.0, 0.3))) for _ in range(2)]
     params, seed = [draw(parameters((3, 2))), draw(parameters((4,)))], draw(seeds)
-    steps = [[size * make("normal", p.shape, seed + 9 * t + i) for i, (p, size) in enumerate(zip(params, sizes, strict=True))]
-             for t in range(draw(st.integers(1, 3)))]  # fmt: skip
+    steps = [
+        [
+            size * make("normal", p.shape, seed + 9 * t + i)
+            for i, (p, size) in enumerate(zip(params, sizes, strict=True))
+        ]
+        for t in range(draw(st.integers(1, 3)))
+    ]
     return script(params, steps, "as small as eps", **chosen)
 
 
@@ -126,12 +142,19 @@ def rounds_like_the_reference_in_float32(trial: Trial) -> float:
     return trial.close(trial.run(dtype=torch.float32).outputs, exact.outputs, tolerance.outputs, "out")
 
 
-@claim("bias is corrected from step 1 on: the first step moves every number by lr", broken_by="no_bias_correction", cases=first_steps, max_cases=8)
+@claim(
+    "bias is corrected from step 1 on: the first step moves every number by lr",
+    broken_by="no_bias_correction",
+    cases=first_steps,
+    max_cases=8,
+)
 def first_step_is_the_rate(trial: Trial) -> float:
     """Whatever the betas are, the corrected moments of one gradient are g and g**2, so a number moves by lr, against g."""
     build = trial.case.calls[0].arguments
     after, worst = ended(trial), 0.0
-    for place, (before, moved, grad) in enumerate(zip(build["params"], after, gradients_of(trial.case)[0], strict=True)):
+    for place, (before, moved, grad) in enumerate(
+        zip(build["params"], after, gradients_of(trial.case)[0], strict=True)
+    ):
         went = (moved.double() - before) / build["lr"]
         bound = COARSE + 8 * torch.finfo(trial.dtype).eps * float(before.abs().max()) / build["lr"]
         what = f"the first step of parameter {place}, in units of lr,"
@@ -143,7 +166,9 @@ def first_step_is_the_rate(trial: Trial) -> float:
 def decay_is_decoupled(trial: Trial) -> float:
     """Moments see gradients alone: parameters that start elsewhere go the same way, and their distance only decays."""
     build = trial.case.calls[0]
-    moved = with_calls(trial.case, building(trial.case, params=[p + 2.0 for p in build.arguments["params"]]), *trial.case.calls[1:])
+    moved = with_calls(
+        trial.case, building(trial.case, params=[p + 2.0 for p in build.arguments["params"]]), *trial.case.calls[1:]
+    )
     here, there = ended(trial), ended(trial, moved)
     ours, elsewhere = (trial.expect(case, dtype=torch.float64).value for case in (trial.case, moved))
     bound, worst = rounding(trial, trial.case) + rounding(trial, moved), 0.0
@@ -173,7 +198,9 @@ def parameters_do_not_mix(trial: Trial) -> float:
         trial.not_applicable()
     reverse = [stepping(grads[::-1]) for grads in gradients_of(trial.case)]
     turned = with_calls(trial.case, building(trial.case, params=build["params"][::-1], groups=None), *reverse)
-    worst = same(trial, plain, turned, "with the parameters in reverse order", (list(range(many)), list(range(many))[::-1]))
+    worst = same(
+        trial, plain, turned, "with the parameters in reverse order", (list(range(many)), list(range(many))[::-1])
+    )
     for place in range(many):
         steps = [stepping([grads[place]]) for grads in gradients_of(trial.case)]
         alone = with_calls(trial.case, building(trial.case, params=[build["params"][place]], groups=None), *steps)
@@ -192,7 +219,9 @@ def counters_are_per_parameter(trial: Trial) -> float:
     together = with_calls(trial.case, building(trial.case, params=[param, param, param], groups=None), *steps)
     newcomer = with_calls(trial.case, building(trial.case, params=[param], groups=None), stepping([grad]))
     one, other, _ = ended(trial, together)
-    worst = trial.close(other, one, rounding(trial, together), "the second of two equal parameters with equal gradients")
+    worst = trial.close(
+        other, one, rounding(trial, together), "the second of two equal parameters with equal gradients"
+    )
     return max(worst, same(trial, together, newcomer, "a parameter whose first gradient comes late", ([2], [0])))
 
 
@@ -202,9 +231,12 @@ def every_setting_counts(trial: Trial) -> float:
     build = trial.case.calls[0].arguments
     (beta_1, beta_2), worst = build["betas"], 0.0
     changes: dict[str, Any] = {
-        "lr": {"lr": 0.7 * build["lr"]}, "beta_1": {"betas": (0.6 * beta_1, beta_2)}, "beta_2": {"betas": (beta_1, 0.9 * beta_2)},
-        "eps": {"eps": 30 * build["eps"] + 1e-3}, "weight_decay": {"weight_decay": 0.3 + build["weight_decay"]},
-    }  # fmt: skip
+        "lr": {"lr": 0.7 * build["lr"]},
+        "beta_1": {"betas": (0.6 * beta_1, beta_2)},
+        "beta_2": {"betas": (beta_1, 0.9 * beta_2)},
+        "eps": {"eps": 30 * build["eps"] + 1e-3},
+        "weight_decay": {"weight_decay": 0.3 + build["weight_decay"]},
+    }
     for name, change in changes.items():
         case = with_calls(trial.case, building(trial.case, **change), *trial.case.calls[1:])
         worst = max(worst, agrees_on(trial, case, f"with another {name}, out"))
@@ -220,7 +252,12 @@ def size_of_gradients_does_not_matter(trial: Trial) -> float:
     return same(trial, scaled, trial.case, "with gradients and eps 64 times as large")
 
 
-@claim("a new learning rate counts from the next step on", broken_by="new_rate_for_the_first_group", cases=grouped_cases, max_cases=5)
+@claim(
+    "a new learning rate counts from the next step on",
+    broken_by="new_rate_for_the_first_group",
+    cases=grouped_cases,
+    max_cases=5,
+)
 def new_rate_counts_at_once(trial: Trial) -> float:
     """For the move and for the decay, in every group."""
     *before, last = trial.case.calls
@@ -238,7 +275,9 @@ def large_cases(draw: st.DrawFn) -> Case:
     return script([draw(parameters(shape))], [[make("normal", shape, draw(seeds))]], "normal", **draw(settings()))
 
 
-EPS_HAT = Edit(adamw.update, "direction = mean / (root + eps)", "direction = mean / (root + eps / torch.sqrt(correction_2))")
+EPS_HAT = Edit(
+    adamw.update, "direction = mean / (root + eps)", "direction = mean / (root + eps / torch.sqrt(correction_2))"
+)
 CONTRACT = Contract(
     name="adamw",
     meaning="Parameters move by the learning rate times a running mean of gradients over its size, and shrink on their own.",
@@ -262,12 +301,25 @@ CONTRACT = Contract(
         Variant(
             "cs336",
             "You add eps before the correction and decay the parameter after its move, as CS336's algorithm does.",
-            (EPS_HAT, Edit(adamw.update, "moved = decayed - lr * direction", "moved = (param - lr * direction) * (1 - lr * weight_decay)")),
+            (
+                EPS_HAT,
+                Edit(
+                    adamw.update,
+                    "moved = decayed - lr * direction",
+                    "moved = (param - lr * direction) * (1 - lr * weight_decay)",
+                ),
+            ),
         ),
         Variant(
             "decay_without_rate",
             "The decay is not multiplied by lr, as in Loshchilov & Hutter's own algorithm; in torch.optim.AdamW it is.",
-            (Edit(adamw.update, "decayed = param - lr * weight_decay * param", "decayed = param - weight_decay * param"),),
+            (
+                Edit(
+                    adamw.update,
+                    "decayed = param - lr * weight_decay * param",
+                    "decayed = param - weight_decay * param",
+                ),
+            ),
         ),
     ),
     sources=("Loshchilov & Hutter 2019, algorithm 2", "Kingma & Ba 2015, algorithm 1", "torch.optim.AdamW"),
@@ -278,18 +330,42 @@ CONTRACT = Contract(
         decay_is_decoupled,
         zero_gradients_still_decay,
         eps_stands_outside_the_root,
-        Claim("groups_keep_their_own_settings", "every group has its own learning rate and decay", groups_keep_their_own_settings,
-              broken_by="rate_of_the_first_group", cases=grouped_cases, max_cases=10),
+        Claim(
+            "groups_keep_their_own_settings",
+            "every group has its own learning rate and decay",
+            groups_keep_their_own_settings,
+            broken_by="rate_of_the_first_group",
+            cases=grouped_cases,
+            max_cases=10,
+        ),
         parameters_do_not_mix,
-        Claim("missing_gradient_leaves_the_parameter", "a parameter without a gradient does not move", missing_gradient_leaves_the_parameter,
-              broken_by="missing_gradient_decays", cases=cases_with_gaps, max_cases=12),
-        Claim("missing_gradient_leaves_the_state", "a step without a gradient leaves moments and counter alone",
-              missing_gradient_leaves_the_state, broken_by="missing_gradient_counts", cases=cases_with_gaps, max_cases=12),
+        Claim(
+            "missing_gradient_leaves_the_parameter",
+            "a parameter without a gradient does not move",
+            missing_gradient_leaves_the_parameter,
+            broken_by="missing_gradient_decays",
+            cases=cases_with_gaps,
+            max_cases=12,
+        ),
+        Claim(
+            "missing_gradient_leaves_the_state",
+            "a step without a gradient leaves moments and counter alone",
+            missing_gradient_leaves_the_state,
+            broken_by="missing_gradient_counts",
+            cases=cases_with_gaps,
+            max_cases=12,
+        ),
         counters_are_per_parameter,
-        Claim("resuming_changes_nothing", "a run resumed from its saved state ends as the uninterrupted one", resuming_changes_nothing,
-              broken_by="counter_not_saved", cases=longer_cases, max_cases=6),
+        Claim(
+            "resuming_changes_nothing",
+            "a run resumed from its saved state ends as the uninterrupted one",
+            resuming_changes_nothing,
+            broken_by="counter_not_saved",
+            cases=longer_cases,
+            max_cases=6,
+        ),
         every_setting_counts,
         size_of_gradients_does_not_matter,
         new_rate_counts_at_once,
     ),
-)  # fmt: skip
+)

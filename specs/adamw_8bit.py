@@ -47,7 +47,14 @@ NAMES = ("AdamW8bit", "adamw_8bit", "AdamW8Bit", "adamw8bit", "AdamW8", "Adam8bi
 
 
 @st.composite
-def cases(draw: st.DrawFn, shapes: Any = SHAPES, grouped: bool = False, gaps: bool = False, decay: float | None = None, least: int = 1) -> Case:
+def cases(
+    draw: st.DrawFn,
+    shapes: Any = SHAPES,
+    grouped: bool = False,
+    gaps: bool = False,
+    decay: float | None = None,
+    least: int = 1,
+) -> Case:
     """One to three steps; gradients of about one size, so that a share of the largest is a share of each."""
     chosen = draw(st.sampled_from([s for s in shapes if len(s) > 1] if grouped or gaps else shapes))
     size, seed = draw(st.sampled_from((1.0, 1e-2, 30.0))), draw(seeds)
@@ -61,9 +68,11 @@ def cases(draw: st.DrawFn, shapes: Any = SHAPES, grouped: bool = False, gaps: bo
     own = draw(st.sampled_from(({"weight_decay": 0.0}, {"lr": 0.02}, {"lr": 0.005, "weight_decay": 0.5})))
     groups = [{"params": list(range(1, len(chosen))), **own}, {"params": [0]}] if grouped else None
     settings = {
-        "lr": draw(st.sampled_from((0.1, 0.01))), "betas": draw(st.sampled_from(((0.9, 0.999), (0.9, 0.95), (0.8, 0.99)))), "eps": 1e-8,
+        "lr": draw(st.sampled_from((0.1, 0.01))),
+        "betas": draw(st.sampled_from(((0.9, 0.999), (0.9, 0.95), (0.8, 0.99)))),
+        "eps": 1e-8,
         "weight_decay": draw(st.sampled_from((0.1, 0.3))) if decay is None else decay,
-    }  # fmt: skip
+    }
     params = [draw(parameters(shape)) for shape in chosen]
     return script(params, steps, f"gradients of about {size:g}", groups, **settings)
 
@@ -140,13 +149,17 @@ def exact_and_bound(trial: Trial, outliers: bool = False) -> tuple[list[torch.Te
             off_1 += LOST * (float(first.abs().view(-1)[counted].max()) + off_1)
             off_2 += LOST * (float(second.view(-1)[counted].max()) + off_2)
             lost[place] = (off_1, off_2)
-            least, root = ((second - off).clamp(min=0.0).div(1 - beta_2**t).sqrt() + group["eps"] for off in (off_2, 0.0))
+            least, root = (
+                (second - off).clamp(min=0.0).div(1 - beta_2**t).sqrt() + group["eps"] for off in (off_2, 0.0)
+            )
             mean = first / (1 - beta_1**t)
             bounds[place] += group["lr"] * (off_1 / (1 - beta_1**t) / least + mean.abs() * (1 / least - 1 / root))
     return params, bounds
 
 
-def within(found: list[torch.Tensor], exact: list[torch.Tensor], bounds: list[torch.Tensor], slack: float, what: str) -> float:
+def within(
+    found: list[torch.Tensor], exact: list[torch.Tensor], bounds: list[torch.Tensor], slack: float, what: str
+) -> float:
     worst = 0.0
     for place, (theirs, ours, bound) in enumerate(zip(found, exact, bounds, strict=True)):
         gap = (theirs.double() - ours).abs() / (bound + slack)
@@ -155,14 +168,21 @@ def within(found: list[torch.Tensor], exact: list[torch.Tensor], bounds: list[to
         if not ratio <= 1:
             at = int(gap.reshape(-1).nan_to_num(nan=float("inf")).argmax())
             here = f"out[{place}], number {at}, = {float(theirs.reshape(-1)[at]):.6g}, expected {float(ours.reshape(-1)[at]):.6g}"
-            raise Violation(f"{what} it is further from the 32-bit optimiser than eight bits explain", worst=here, error=ratio)
+            raise Violation(
+                f"{what} it is further from the 32-bit optimiser than eight bits explain", worst=here, error=ratio
+            )
     return worst
 
 
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("it stays as close to the 32-bit optimiser as eight bits allow", broken_by="scales_not_used", cases=longer_cases, max_cases=6)
+@claim(
+    "it stays as close to the 32-bit optimiser as eight bits allow",
+    broken_by="scales_not_used",
+    cases=longer_cases,
+    max_cases=6,
+)
 def trajectory_is_within_the_bound(trial: Trial) -> float:
     exact, bounds = exact_and_bound(trial)
     return within(ended(trial), exact, bounds, rounding(trial, trial.case), "after these steps")
@@ -184,33 +204,55 @@ def first_step_is_adamw_s(trial: Trial) -> float:
 def rounding_cancels(trial: Trial) -> float:
     """Of thousands of numbers as many are kept too high as too low, and as many steps are too long as too short."""
     exact, bounds = exact_and_bound(trial)
-    (found, ours, bound), before = (t[0] for t in (ended(trial), exact, bounds)), trial.case.calls[0].arguments["params"][0]
+    (found, ours, bound), before = (
+        (t[0] for t in (ended(trial), exact, bounds)),
+        trial.case.calls[0].arguments["params"][0],
+    )
     gap, worst = found.double() - ours, 0.0
-    decayed = before * (1 - trial.case.calls[0].arguments["lr"] * trial.case.calls[0].arguments["weight_decay"]) ** (len(trial.case.calls) - 1)
+    decayed = before * (1 - trial.case.calls[0].arguments["lr"] * trial.case.calls[0].arguments["weight_decay"]) ** (
+        len(trial.case.calls) - 1
+    )
     for what, sign in (("too high", torch.ones_like(gap)), ("too far", (ours - decayed).sign())):
         share = float((gap * sign).mean() / bound.mean())
         worst = max(worst, abs(share) / ONE_SIDED)
         if not abs(share) <= ONE_SIDED:
             found_ = f"the mean of all errors is {share:.3g} of what a single one may be"
-            raise Violation(f"what eight bits lose makes parameters go {what} on the whole, or less: codes are not the nearest", worst=found_,
-                            error=abs(share) / ONE_SIDED)  # fmt: skip
+            raise Violation(
+                f"what eight bits lose makes parameters go {what} on the whole, or less: codes are not the nearest",
+                worst=found_,
+                error=abs(share) / ONE_SIDED,
+            )
     return worst
 
 
-@claim("a number whose gradient is always 0 never moves", broken_by="no_code_for_zero", cases=half_idle_cases, max_cases=5)
+@claim(
+    "a number whose gradient is always 0 never moves", broken_by="no_code_for_zero", cases=half_idle_cases, max_cases=5
+)
 def idle_numbers_never_move(trial: Trial) -> float:
     """Exactly, without decay; with it, they decay and nothing else. (0 has a code of its own.)"""
     build, found, worst = trial.case.calls[0].arguments, ended(trial), 0.0
     shrunk = (1 - build["lr"] * build["weight_decay"]) ** len(gradients_of(trial.case))
-    for place, (param, after) in enumerate(zip(trial.case.cast(trial.dtype).calls[0].arguments["params"], found, strict=True)):
+    for place, (param, after) in enumerate(
+        zip(trial.case.cast(trial.dtype).calls[0].arguments["params"], found, strict=True)
+    ):
         idle = torch.arange(param.numel()).view(param.shape) % 3 == 1
         expected = param.double()[idle] * shrunk
         bound = 0.0 if build["weight_decay"] == 0 else rounding(trial, trial.case)
-        worst = max(worst, trial.close(after.double()[idle], expected, bound, f"numbers whose gradient is always 0, parameter {place},"))
+        worst = max(
+            worst,
+            trial.close(
+                after.double()[idle], expected, bound, f"numbers whose gradient is always 0, parameter {place},"
+            ),
+        )
     return worst
 
 
-@claim("an outlier costs the numbers beside it their digits, no others", broken_by="one_scale_for_all", cases=outlier_cases, max_cases=4)
+@claim(
+    "an outlier costs the numbers beside it their digits, no others",
+    broken_by="one_scale_for_all",
+    cases=outlier_cases,
+    max_cases=4,
+)
 def outliers_stay_in_their_block(trial: Trial) -> float:
     exact, bounds = exact_and_bound(trial, outliers=True)
     found = [param.reshape(-1)[WIDEST_BLOCK:] for param in ended(trial)]
@@ -218,13 +260,22 @@ def outliers_stay_in_their_block(trial: Trial) -> float:
     return within(found, cut[0], cut[1], rounding(trial, trial.case), "beyond the block of an outlier")
 
 
-@claim("a transposed gradient gives the same step", broken_by="gradient_read_in_memory_order", cases=wide_cases, max_cases=3)
+@claim(
+    "a transposed gradient gives the same step",
+    broken_by="gradient_read_in_memory_order",
+    cases=wide_cases,
+    max_cases=3,
+)
 def layout_of_gradients_does_not_matter(trial: Trial) -> float:
     """A gradient that is stored transposed gives the step of the same numbers in order."""
-    turned = [stepping([g.transpose(0, 1).contiguous().transpose(0, 1) for g in grads]) for grads in gradients_of(trial.case)]
+    turned = [
+        stepping([g.transpose(0, 1).contiguous().transpose(0, 1) for g in grads]) for grads in gradients_of(trial.case)
+    ]
     here, there = ended(trial), ended(trial, with_calls(trial.case, trial.case.calls[0], *turned))
     bound, pairs = rounding(trial, trial.case), zip(here, there, strict=True)
-    return max(trial.close(b, a, bound, f"with gradients stored transposed, parameter {i},") for i, (a, b) in enumerate(pairs))
+    return max(
+        trial.close(b, a, bound, f"with gradients stored transposed, parameter {i},") for i, (a, b) in enumerate(pairs)
+    )
 
 
 @claim("a new learning rate counts from the next step on", broken_by="first_rate_kept", cases=longer_cases, max_cases=3)
@@ -233,10 +284,18 @@ def new_rate_counts_at_once(trial: Trial) -> float:
     *before, last = trial.case.calls
     stopped = with_calls(trial.case, *before, Call("set_lr", {"lr": 0.0}), last)
     outputs = trial.run(stopped).outputs
-    return max(trial.close(a, b, 0.0, f"with a rate of 0, parameter {i},") for i, (a, b) in enumerate(zip(outputs[-1], outputs[-3], strict=True)))
+    return max(
+        trial.close(a, b, 0.0, f"with a rate of 0, parameter {i},")
+        for i, (a, b) in enumerate(zip(outputs[-1], outputs[-3], strict=True))
+    )
 
 
-@claim("its state takes two bytes per parameter, and little more", broken_by="moments_not_quantised", cases=large_cases, max_cases=1)
+@claim(
+    "its state takes two bytes per parameter, and little more",
+    broken_by="moments_not_quantised",
+    cases=large_cases,
+    max_cases=1,
+)
 def state_is_small(trial: Trial) -> float:
     each = trial.run(dtype=torch.float32, weigh=True).facts.get("bytes")
     if each is None:
@@ -244,7 +303,10 @@ def state_is_small(trial: Trial) -> float:
     numbers = trial.case.calls[0].arguments["params"][0].numel()
     beside = (each - 4 * numbers) / numbers
     if beside > ENOUGH:
-        raise Violation(f"beside each parameter it keeps {beside:.2f} bytes; two moments of eight bits take 2", error=beside / ENOUGH)
+        raise Violation(
+            f"beside each parameter it keeps {beside:.2f} bytes; two moments of eight bits take 2",
+            error=beside / ENOUGH,
+        )
     return beside / ENOUGH
 
 
@@ -254,8 +316,12 @@ def memory_saved(trial: Trial) -> Measurement | None:
     assert fact.value is not None
     saved = 100 * (1 - fact.value / 8)
     total = 100 * (8 - fact.value) / 16
-    return Measurement(f"its state takes {saved:.1f} % less than AdamW's 8 bytes; parameters, gradients and state together {total:.1f} % less",
-                fact.how, saved, "%")  # fmt: skip
+    return Measurement(
+        f"its state takes {saved:.1f} % less than AdamW's 8 bytes; parameters, gradients and state together {total:.1f} % less",
+        fact.how,
+        saved,
+        "%",
+    )
 
 
 CONTRACT = Contract(
@@ -285,15 +351,39 @@ CONTRACT = Contract(
         idle_numbers_never_move,
         outliers_stay_in_their_block,
         layout_of_gradients_does_not_matter,
-        Claim("groups_keep_their_own_settings", "every group has its own learning rate and decay", groups_keep_their_own_settings,
-              broken_by="settings_of_the_first_group", cases=grouped_cases, max_cases=3),
-        Claim("missing_gradient_leaves_the_parameter", "a parameter without a gradient does not move", missing_gradient_leaves_the_parameter,
-              broken_by="missing_gradient_is_zero", cases=cases_with_gaps, max_cases=4),
-        Claim("missing_gradient_leaves_the_state", "a step without a gradient leaves moments and counter alone", missing_gradient_leaves_the_state,
-              broken_by="missing_gradient_is_zero", cases=cases_with_gaps, max_cases=3),
-        Claim("resuming_changes_nothing", "a run resumed from its saved state ends as the uninterrupted one", resuming_changes_nothing,
-              broken_by="scales_not_saved", cases=longer_cases, max_cases=3),
+        Claim(
+            "groups_keep_their_own_settings",
+            "every group has its own learning rate and decay",
+            groups_keep_their_own_settings,
+            broken_by="settings_of_the_first_group",
+            cases=grouped_cases,
+            max_cases=3,
+        ),
+        Claim(
+            "missing_gradient_leaves_the_parameter",
+            "a parameter without a gradient does not move",
+            missing_gradient_leaves_the_parameter,
+            broken_by="missing_gradient_is_zero",
+            cases=cases_with_gaps,
+            max_cases=4,
+        ),
+        Claim(
+            "missing_gradient_leaves_the_state",
+            "a step without a gradient leaves moments and counter alone",
+            missing_gradient_leaves_the_state,
+            broken_by="missing_gradient_is_zero",
+            cases=cases_with_gaps,
+            max_cases=3,
+        ),
+        Claim(
+            "resuming_changes_nothing",
+            "a run resumed from its saved state ends as the uninterrupted one",
+            resuming_changes_nothing,
+            broken_by="scales_not_saved",
+            cases=longer_cases,
+            max_cases=3,
+        ),
         new_rate_counts_at_once,
         state_is_small,
     ),
-)  # fmt: skip
+)

@@ -20,7 +20,9 @@ ONE_SERIES = "below = n_heads", "below = 2 ** math.floor(math.log2(n_heads))"
 def cases(draw: st.DrawFn) -> Case:
     """Powers of two and others; one time in eight as many positions as heads, where a bias that lies another way fits too."""
     heads = draw(st.sampled_from(HEADS))
-    time = heads if draw(st.integers(0, 7)) == 7 else draw(st.sampled_from([n for n in (4, 2, 5, 9, 13, 1) if n != heads]))
+    time = (
+        heads if draw(st.integers(0, 7)) == 7 else draw(st.sampled_from([n for n in (4, 2, 5, 9, 13, 1) if n != heads]))
+    )
     return Case.of({"n_heads": heads, "time": time}, family=f"{heads} heads", heads=heads, time=time)
 
 
@@ -135,7 +137,12 @@ def any_order_of_lengths(trial: Trial) -> float:
     return worst
 
 
-@claim("hundreds of positions away the penalty is still that of the very distance", broken_by="distance_in_bfloat16", cases=far, max_cases=2)
+@claim(
+    "hundreds of positions away the penalty is still that of the very distance",
+    broken_by="distance_in_bfloat16",
+    cases=far,
+    max_cases=2,
+)
 def exact_far_away(trial: Trial) -> float:
     time = trial.case.arguments["time"]
     return trial.close(penalties(trial), expected_penalties(trial), off(trial, time), "the penalty")
@@ -164,7 +171,10 @@ CONTRACT = Contract(
             (Edit(alibi_slopes, ONE_SERIES[1], ONE_SERIES[0]),),
         ),
     ),
-    sources=("Press et al. 2022, section 3", "ofirpress/attention_with_linear_biases fairseq/models/transformer.py get_slopes"),
+    sources=(
+        "Press et al. 2022, section 3",
+        "ofirpress/attention_with_linear_biases fairseq/models/transformer.py get_slopes",
+    ),
     claims=(
         attention_with_it,
         slopes_of_every_head,
@@ -172,4 +182,4 @@ CONTRACT = Contract(
         any_order_of_lengths,
         exact_far_away,
     ),
-)  # fmt: skip
+)

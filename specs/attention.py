@@ -126,7 +126,12 @@ def a_prefix_stands_alone(trial: Trial) -> float:
     return prefix_alone(trial, "x")
 
 
-@claim("logits of 1e4 and 1e5 neither leak through the mask nor overflow", broken_by="mask_adds_minus_1e4", cases=large_logits, max_cases=25)
+@claim(
+    "logits of 1e4 and 1e5 neither leak through the mask nor overflow",
+    broken_by="mask_adds_minus_1e4",
+    cases=large_logits,
+    max_cases=25,
+)
 def holds_at_large_logits(trial: Trial) -> float:
     exact, bound = trial.agreement()
     if not bool(torch.isfinite(output(trial)).all()):
@@ -174,7 +179,11 @@ def heads_have_no_order(trial: Trial) -> float:
     return unmoved(trial, _features_in_order(trial, order), "with the heads in another order in all weights, out")
 
 
-@claim("a head's result depends on its own queries, keys and values alone", broken_by="split_without_transpose", max_cases=25)
+@claim(
+    "a head's result depends on its own queries, keys and values alone",
+    broken_by="split_without_transpose",
+    max_cases=25,
+)
 def heads_are_apart(trial: Trial) -> float:
     """With the out projection reading head 0 alone, nothing of another head's queries, keys and values matters."""
     a = trial.case.arguments
@@ -229,7 +238,9 @@ def weights_sum_to_one(trial: Trial) -> float:
     width = a["x"].shape[-1]
     weight, constant = a["qkv_weight"].clone(), elsewhere(trial, a["out_weight"][0])
     weight[2 * width :] = 0
-    if a["qkv_bias"] is None:  # an implementation without biases may have none given: the values come from a constant feature
+    if (
+        a["qkv_bias"] is None
+    ):  # an implementation without biases may have none given: the values come from a constant feature
         x = a["x"].clone()
         x[..., 0] = 1.0
         weight[2 * width :, 0] = constant
@@ -325,19 +336,35 @@ CONTRACT = Contract(
     cases=cases,
     invalid=indivisible,
     rows=("x",),
-    dialects=(CS336_HEADS, PICO_HEADS,),
+    dialects=(
+        CS336_HEADS,
+        PICO_HEADS,
+    ),
     order=50,
     roundings=(
         Edit(attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),
     ),
-    classes=("attention", "selfattention", "causalselfattention", "multiheadattention", "multiheadedattention", "mha",
-             "multiheadselfattention", "causalattention", "maskedmultiheadattention"),
+    classes=(
+        "attention",
+        "selfattention",
+        "causalselfattention",
+        "multiheadattention",
+        "multiheadedattention",
+        "mha",
+        "multiheadselfattention",
+        "causalattention",
+        "maskedmultiheadattention",
+    ),
     size_names=SIZES,
     headline=True,
     variants=rotary_variants(attention, "k = k.transpose(1, 2)", "k"),
     sources=("Vaswani et al. 2017, sections 3.2.1 to 3.2.3", "openai/gpt-2 src/model.py attn"),
     workloads=workloads.ATTENTION,
-    measures=(Measure("weights", "with which weights positions look at each other, beside the reference", weights_shown, shown),),
+    measures=(
+        Measure(
+            "weights", "with which weights positions look at each other, beside the reference", weights_shown, shown
+        ),
+    ),
     claims=(
         is_causal,
         jacobian_is_causal,
@@ -351,4 +378,4 @@ CONTRACT = Contract(
         one_position_is_its_own_value,
         nothing_but_the_out_bias,
     ),
-)  # fmt: skip
+)

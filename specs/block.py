@@ -138,7 +138,11 @@ def the_second_half_acts_on_each_position(trial: Trial) -> float:
     return trial.close(output(trial, moved), expected, tolerance(trial, closed, moved), what)
 
 
-@claim("its two halves follow one another (stand side by side, or end in their norm, where declared)", broken_by="attention_lost", max_cases=15)
+@claim(
+    "its two halves follow one another (stand side by side, or end in their norm, where declared)",
+    broken_by="attention_lost",
+    max_cases=15,
+)
 def composed_as_it_says(trial: Trial) -> float:
     """Pre-norm: the block without attention, of the block without the mlp, is the block. Parallel: what the two add is added
     up. Post-norm: what comes out is what its last norm makes, whatever was in it: the norm's gain and shift taken off again,
@@ -148,17 +152,31 @@ def composed_as_it_says(trial: Trial) -> float:
     if trial.variant is None:
         then = second.changed(x=output(trial, first).to(x.dtype))
         bound = tolerance(trial, None, first, then)
-        return trial.close(output(trial), output(trial, then), bound, "out, against its two halves one after the other,")
+        return trial.close(
+            output(trial), output(trial, then), bound, "out, against its two halves one after the other,"
+        )
     if trial.variant.startswith("parallel"):
         apart = output(trial, first) + output(trial, second) - x.to(trial.dtype)
-        return trial.close(output(trial), apart, tolerance(trial, None, first, second), "out, against its two halves side by side,")
+        return trial.close(
+            output(trial), apart, tolerance(trial, None, first, second), "out, against its two halves side by side,"
+        )
     weights = trial.case.arguments["weights"]
     gain, shift = weights["norm_2_weight"].to(trial.dtype), weights["norm_2_bias"]
     bare = (output(trial) - (0.0 if shift is None else shift.to(trial.dtype))) / gain
-    bound = float(tolerance(trial, None) / gain.abs().min()) + 64 * torch.finfo(trial.dtype).eps * float(1 + (1 / gain).abs().max())
-    worst = trial.close(bare.mean(-1), torch.zeros_like(bare[..., 0]), bound, "the mean of a row, gain and shift of the last norm taken off,")
+    bound = float(tolerance(trial, None) / gain.abs().min()) + 64 * torch.finfo(trial.dtype).eps * float(
+        1 + (1 / gain).abs().max()
+    )
+    worst = trial.close(
+        bare.mean(-1),
+        torch.zeros_like(bare[..., 0]),
+        bound,
+        "the mean of a row, gain and shift of the last norm taken off,",
+    )
     variance = bare.var(-1, correction=0)
-    return max(worst, trial.close(variance.clamp(min=1.0), torch.ones_like(variance), 8 * bound, "the variance of a row, likewise,"))
+    return max(
+        worst,
+        trial.close(variance.clamp(min=1.0), torch.ones_like(variance), 8 * bound, "the variance of a row, likewise,"),
+    )
 
 
 NORMED_1 = "normed_1 = layer_norm(x, norm_1_weight, norm_1_bias, eps)"
@@ -188,8 +206,17 @@ CONTRACT = Contract(
     dialects=(PICO_BLOCK,),
     order=60,
     headline=True,
-    classes=("block", "transformerblock", "decoderblock", "gptblock", "decoderlayer", "transformerlayer", "layer",
-             "transformerdecoderblock", "residualblock"),
+    classes=(
+        "block",
+        "transformerblock",
+        "decoderblock",
+        "gptblock",
+        "decoderlayer",
+        "transformerlayer",
+        "layer",
+        "transformerdecoderblock",
+        "residualblock",
+    ),
     size_names=SIZES,
     inside={
         "layer_norm": {"weight": "norm_1_weight", "bias": "norm_1_bias"},
@@ -231,4 +258,4 @@ CONTRACT = Contract(
         is_causal,
         a_prefix_stands_alone,
     ),
-)  # fmt: skip
+)

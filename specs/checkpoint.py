@@ -27,11 +27,24 @@ BEFORE, AFTER = 3, 2
 def cases(draw: st.DrawFn, schedule: bool | None = None, drawn: bool | None = None, tied: bool | None = None) -> Case:
     """A run with AdamW or with momentum; with a schedule in every other case, with a generator in every other one."""
     options = {
-        "seed": draw(st.integers(0, 99)), "tied": draw(st.booleans()) if tied is None else tied,
-        "schedule": draw(st.sampled_from(("cosine", "steps"))) if (draw(st.booleans()) if schedule is None else schedule) else "",
-        "drawn": draw(st.booleans()) if drawn is None else drawn, "width": 4, "momentum": draw(st.integers(0, 3)) == 3,
-    }  # fmt: skip
-    told = [name for name, has in (("a schedule", options["schedule"]), ("a generator", options["drawn"]), ("tied weights", options["tied"])) if has]
+        "seed": draw(st.integers(0, 99)),
+        "tied": draw(st.booleans()) if tied is None else tied,
+        "schedule": draw(st.sampled_from(("cosine", "steps")))
+        if (draw(st.booleans()) if schedule is None else schedule)
+        else "",
+        "drawn": draw(st.booleans()) if drawn is None else drawn,
+        "width": 4,
+        "momentum": draw(st.integers(0, 3)) == 3,
+    }
+    told = [
+        name
+        for name, has in (
+            ("a schedule", options["schedule"]),
+            ("a generator", options["drawn"]),
+            ("tied weights", options["tied"]),
+        )
+        if has
+    ]
     script = Script(options)
     script.save("latest", script.train(script.begin(), 0, BEFORE), BEFORE)
     return replace(script.case(), family=", ".join(told) or "parameters and optimiser alone")
@@ -127,7 +140,11 @@ def same(found: Mapping[str, Any], expected: Mapping[str, Any], what: str) -> No
     for name, tensor in expected["parameters"].items():
         other = found["parameters"].get(name)
         if other is None or other.dtype != tensor.dtype or not torch.equal(other, tensor):
-            gap = "" if other is None else f"largest difference {float((other.double() - tensor.double()).abs().max()):.3g}"
+            gap = (
+                ""
+                if other is None
+                else f"largest difference {float((other.double() - tensor.double()).abs().max()):.3g}"
+            )
             raise Violation(f"{what}, {name} is not what it is without the interruption", worst=gap)
     if found["rate"] != expected["rate"]:
         raise Violation(f"{what}, the learning rate is {found['rate'][0]:g}; it must be {expected['rate'][0]:g}")
@@ -154,7 +171,11 @@ def used_ones_are_overwritten(trial: Trial) -> None:
     same(resumed(trial, used=True), uninterrupted(trial), "resumed by a model and an optimiser that had trained before")
 
 
-@claim("the parameters that come back are those that were saved, and the optimiser's own", broken_by="parameters_not_loaded", max_cases=4)
+@claim(
+    "the parameters that come back are those that were saved, and the optimiser's own",
+    broken_by="parameters_not_loaded",
+    max_cases=4,
+)
 def parameters_come_back(trial: Trial) -> None:
     """Before any further step."""
     resumed(trial)  # judged by another claim: what it answers tells two mistakes apart
@@ -166,7 +187,9 @@ def parameters_come_back(trial: Trial) -> None:
     script.look(run)
     same(found, stands(trial, script), "loaded")
     if not found["trained"]:
-        raise Violation("after load() the optimiser holds other parameters than the model, or some are frozen: training moves nothing")
+        raise Violation(
+            "after load() the optimiser holds other parameters than the model, or some are frozen: training moves nothing"
+        )
 
 
 @claim("a run that was saved goes on as if it had not been", broken_by="left_in_evaluation_mode", max_cases=4)
@@ -231,7 +254,21 @@ def other_shapes_are_refused(trial: Trial) -> None:
 # functions apart -----------------------------------------------------------------------------------------------------
 
 WORDS: dict[str, Sequence[str]] = {
-    "path": ("path", "out", "src", "file", "filename", "filepath", "file_path", "checkpoint_path", "ckpt_path", "fname", "save_path", "dst", "f"),
+    "path": (
+        "path",
+        "out",
+        "src",
+        "file",
+        "filename",
+        "filepath",
+        "file_path",
+        "checkpoint_path",
+        "ckpt_path",
+        "fname",
+        "save_path",
+        "dst",
+        "f",
+    ),
     "model": ("model", "net", "module"),
     "optimizer": ("optimizer", "opt", "optim"),
     "scheduler": ("scheduler", "lr_scheduler", "sched"),
@@ -245,15 +282,30 @@ def apart(loads: str, save: Callable[..., Any]) -> type:
     """For a function that saves and another one, beside it in its file, that loads."""
 
     class Checkpoints:
-        def save(self, path: Any, model: Any, optimizer: Any, scheduler: Any = None, generator: Any = None, step: int = 0) -> None:
-            given = {"path": path, "model": model, "optimizer": optimizer, "scheduler": scheduler, "generator": generator, "step": step}
+        def save(
+            self, path: Any, model: Any, optimizer: Any, scheduler: Any = None, generator: Any = None, step: int = 0
+        ) -> None:
+            given = {
+                "path": path,
+                "model": model,
+                "optimizer": optimizer,
+                "scheduler": scheduler,
+                "generator": generator,
+                "step": step,
+            }
             save(**by_their_names(save, given))
 
         def load(self, path: Any, model: Any, optimizer: Any, scheduler: Any = None, generator: Any = None) -> Any:
             load = inspect.unwrap(save).__globals__.get(loads)
             if load is None:
                 raise NotImplementedError(f"there is no {loads}() beside it yet")
-            given = {"path": path, "model": model, "optimizer": optimizer, "scheduler": scheduler, "generator": generator}
+            given = {
+                "path": path,
+                "model": model,
+                "optimizer": optimizer,
+                "scheduler": scheduler,
+                "generator": generator,
+            }
             return load(**by_their_names(load, given))
 
     return Checkpoints
@@ -270,7 +322,10 @@ def by_their_names(function: Callable[..., Any], given: Mapping[str, Any]) -> di
     return found
 
 
-PATH, STEP = Argument("path", "a path in a temporary folder", "setting"), Argument("step", "integer", "setting", optional=True, default=0)
+PATH, STEP = (
+    Argument("path", "a path in a temporary folder", "setting"),
+    Argument("step", "integer", "setting", optional=True, default=0),
+)
 STATES = (
     Argument("model", "a torch module"),
     Argument("optimizer", "a torch optimiser"),
@@ -291,16 +346,36 @@ CONTRACT = Contract(
     agrees=False,
     order=88,
     case_count=6,
-    dialects=tuple(Dialect("training code", save, (), lambda a: a, made=functools.partial(apart, load)) for save, load in PAIRS),
+    dialects=tuple(
+        Dialect("training code", save, (), lambda a: a, made=functools.partial(apart, load)) for save, load in PAIRS
+    ),
     sources=("torch's recipe for a general checkpoint", "Stanford's CS336 assignment 1, section 5.2"),
     claims=(
         parameters_come_back,
-        Claim("resuming_changes_nothing", "a resumed run ends as the uninterrupted one, to the last bit", resuming_changes_nothing,
-              broken_by="optimiser_not_loaded", cases=plain_cases, max_cases=4),
-        Claim("schedule_goes_on", "the learning rate goes on where it stopped", resuming_changes_nothing, broken_by="schedule_not_loaded",
-              cases=scheduled_cases, max_cases=4),
-        Claim("random_numbers_go_on", "the generator goes on where it stopped", resuming_changes_nothing, broken_by="generator_not_loaded",
-              cases=drawn_cases, max_cases=4),
+        Claim(
+            "resuming_changes_nothing",
+            "a resumed run ends as the uninterrupted one, to the last bit",
+            resuming_changes_nothing,
+            broken_by="optimiser_not_loaded",
+            cases=plain_cases,
+            max_cases=4,
+        ),
+        Claim(
+            "schedule_goes_on",
+            "the learning rate goes on where it stopped",
+            resuming_changes_nothing,
+            broken_by="schedule_not_loaded",
+            cases=scheduled_cases,
+            max_cases=4,
+        ),
+        Claim(
+            "random_numbers_go_on",
+            "the generator goes on where it stopped",
+            resuming_changes_nothing,
+            broken_by="generator_not_loaded",
+            cases=drawn_cases,
+            max_cases=4,
+        ),
         used_ones_are_overwritten,
         tied_stay_tied,
         saving_changes_nothing,
@@ -309,4 +384,4 @@ CONTRACT = Contract(
         step_comes_back,
         other_shapes_are_refused,
     ),
-)  # fmt: skip
+)

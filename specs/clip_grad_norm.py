@@ -231,7 +231,12 @@ def cuts_do_not_matter(trial: Trial) -> float:
     return max(worst, trial.close(pieces, whole, bound * largest([whole]), "out, against all numbers in one tensor,"))
 
 
-@claim("a parameter without a gradient is passed over", broken_by="missing_gradient_read", cases=missing_cases, max_cases=12)
+@claim(
+    "a parameter without a gradient is passed over",
+    broken_by="missing_gradient_read",
+    cases=missing_cases,
+    max_cases=12,
+)
 def missing_gradients_count_for_nothing(trial: Trial) -> float:
     _, norm = returned(trial)
     _, wanted, off = expected(trial)
@@ -320,4 +325,4 @@ CONTRACT = Contract(
         nothing_has_norm_zero,
         what_is_not_finite_shows,
     ),
-)  # fmt: skip
+)

@@ -73,7 +73,9 @@ def tracking_cases(draw: st.DrawFn) -> Case:
     momentum = draw(st.sampled_from((0.1, 0.3, 0.01, 0.9)))
     kinds = draw(st.sampled_from(SIZES_AND_OFFSETS))
     batches = [make("normal", (7, 3), draw(seeds)) * size + offset for size, offset in kinds]
-    return Case((building(8, False, momentum), TRAIN, *map(forward, batches)), {}, f"three batches, momentum {momentum:g}")
+    return Case(
+        (building(8, False, momentum), TRAIN, *map(forward, batches)), {}, f"three batches, momentum {momentum:g}"
+    )
 
 
 @st.composite
@@ -144,7 +146,12 @@ def outside_it_is_clipped(trial: Trial) -> float:
     return worst
 
 
-@claim("2 to the power of bits values come out, evenly spaced", broken_by="always_eight_bits", cases=even_cases, max_cases=8)
+@claim(
+    "2 to the power of bits values come out, evenly spaced",
+    broken_by="always_eight_bits",
+    cases=even_cases,
+    max_cases=8,
+)
 def there_are_as_many_values_as_codes(trial: Trial) -> float:
     """At most 2^bits different values, not many fewer, and one distance between neighbours."""
     grid = Grid(trial.case)
@@ -191,8 +198,12 @@ def negative_numbers_mirror_positive_ones(trial: Trial) -> float:
     allowed = torch.full_like(out, grid.step + ROUNDING * grid.width)
     ties = float(((apart > 4 * ROUNDING * grid.width) & inside).double().mean())
     if ties > 0.05:
-        raise Violation("in symmetric mode -x does not give minus what x gives", worst=f"{ties:.0%} of the numbers differ")
-    return within(-mirrored[inside], out[inside], allowed[inside], "in symmetric mode -x does not give minus what x gives")
+        raise Violation(
+            "in symmetric mode -x does not give minus what x gives", worst=f"{ties:.0%} of the numbers differ"
+        )
+    return within(
+        -mirrored[inside], out[inside], allowed[inside], "in symmetric mode -x does not give minus what x gives"
+    )
 
 
 def gradient_of(trial: Trial, case: Case, name: str = "x") -> tuple[torch.Tensor, torch.Tensor]:
@@ -211,7 +222,12 @@ def gradient_is_the_identity_inside(trial: Trial) -> float:
     if not bool(inside.any()):
         trial.not_applicable()
     allowed = 1e-5 * cotangent.abs() + 1e-12
-    return within(found[inside], cotangent[inside], allowed[inside], "inside the range the gradient is not passed straight through")
+    return within(
+        found[inside],
+        cotangent[inside],
+        allowed[inside],
+        "inside the range the gradient is not passed straight through",
+    )
 
 
 @claim("beyond the range the gradient is zero", broken_by="gradient_through_one_end", cases=even_cases, max_cases=6)
@@ -224,7 +240,11 @@ def gradient_is_zero_outside(trial: Trial) -> float:
     passes = trial.variant == "passes_everything"
     expected = cotangent if passes else torch.zeros_like(cotangent)
     allowed = 1e-5 * cotangent.abs() + 1e-12
-    what = "beyond the range the gradient is not passed through" if passes else "beyond the range there is a gradient; it must be 0"
+    what = (
+        "beyond the range the gradient is not passed through"
+        if passes
+        else "beyond the range there is a gradient; it must be 0"
+    )
     return within(found[outside], expected[outside], allowed[outside], what)
 
 
@@ -266,7 +286,9 @@ def is_range(found: Range, expected: list[Range], what: str) -> float:
     for end in (0, 1):
         error = min(abs(found[end] - due[end]) for due in ranges) / (1e-5 * size)
         if not error <= 1:
-            raise Violation(what, worst=f"{found[0]:.6g} .. {found[1]:.6g}, expected {low:.6g} .. {high:.6g}", error=error)
+            raise Violation(
+                what, worst=f"{found[0]:.6g} .. {found[1]:.6g}, expected {low:.6g} .. {high:.6g}", error=error
+            )
         worst = max(worst, error)
     return worst
 
@@ -282,15 +304,28 @@ def share_of(trial: Trial) -> tuple[float, bool]:
 @claim("the first batch sets the range", broken_by="range_starts_at_zero", cases=tracking_cases, max_cases=6)
 def the_first_batch_sets_the_range(trial: Trial) -> float:
     first = batches_of(trial)[0]
-    return is_range(range_after(trial, TRAIN, forward(first)), followed([first]), "after the first batch the range is not that batch's")
+    return is_range(
+        range_after(trial, TRAIN, forward(first)),
+        followed([first]),
+        "after the first batch the range is not that batch's",
+    )
 
 
-@claim("each batch moves the range by the share of momentum", broken_by="last_batch_kept", cases=tracking_cases, max_cases=6)
+@claim(
+    "each batch moves the range by the share of momentum",
+    broken_by="last_batch_kept",
+    cases=tracking_cases,
+    max_cases=6,
+)
 def the_range_is_a_moving_average(trial: Trial) -> float:
     """In closed form over three batches."""
     batches = batches_of(trial)
     found = range_after(trial, TRAIN, *map(forward, batches))
-    return is_range(found, followed(batches, *share_of(trial)), "over three batches the range does not follow by the share of momentum")
+    return is_range(
+        found,
+        followed(batches, *share_of(trial)),
+        "over three batches the range does not follow by the share of momentum",
+    )
 
 
 @claim("the tracked range neither collapses nor explodes", broken_by="extremes_kept", cases=tracking_cases, max_cases=4)
@@ -298,10 +333,17 @@ def the_range_neither_collapses_nor_explodes(trial: Trial) -> float:
     """The same batch over and over leaves it where it is; what an outlier did to it fades."""
     first = batches_of(trial)[0]
     same = [first] * 12
-    worst = is_range(range_after(trial, TRAIN, *map(forward, same)), followed([first]), "the same batch twelve times moves the range")
+    worst = is_range(
+        range_after(trial, TRAIN, *map(forward, same)), followed([first]), "the same batch twelve times moves the range"
+    )
     outlier = [first, 1e3 * first, *same[:8]]
     found = range_after(trial, TRAIN, *map(forward, outlier))
-    return max(worst, is_range(found, followed(outlier, *share_of(trial)), "what one batch of outliers did to the range does not fade"))
+    return max(
+        worst,
+        is_range(
+            found, followed(outlier, *share_of(trial)), "what one batch of outliers did to the range does not fade"
+        ),
+    )
 
 
 @claim("in evaluation the range stands still", broken_by="observes_in_evaluation", cases=tracking_cases, max_cases=6)
@@ -309,19 +351,30 @@ def in_evaluation_the_range_stands_still(trial: Trial) -> float:
     """However far off what is seen; and it is that range that is used."""
     first, second, _ = batches_of(trial)
     far = 100.0 * second
-    worst = is_range(range_after(trial, TRAIN, forward(first), EVAL, forward(far)), followed([first]), "in evaluation the range moves")
+    worst = is_range(
+        range_after(trial, TRAIN, forward(first), EVAL, forward(far)),
+        followed([first]),
+        "in evaluation the range moves",
+    )
     out = trial.run(Case((trial.case.calls[0], TRAIN, forward(first), EVAL, forward(far)))).value.double()
     low, high = min(float(first.min()), 0.0), max(float(first.max()), 0.0)
     allowed, step = torch.full_like(out, ROUNDING * (high - low)), (high - low) / 255
-    return max(worst, within(out, far.clamp(low, high), allowed, "in evaluation another range is used than the tracked one", step))
+    return max(
+        worst,
+        within(out, far.clamp(low, high), allowed, "in evaluation another range is used than the tracked one", step),
+    )
 
 
 @claim("back in training it follows again", broken_by="train_switches_off", cases=tracking_cases, max_cases=6)
 def training_again_it_follows_again(trial: Trial) -> float:
     """train() after eval(), and eval() after train(), each time."""
     first, second, third = batches_of(trial)
-    found = range_after(trial, TRAIN, forward(first), EVAL, forward(third), TRAIN, forward(second), EVAL, forward(third))
-    return is_range(found, followed([first, second], *share_of(trial)), "back in training the range does not follow again")
+    found = range_after(
+        trial, TRAIN, forward(first), EVAL, forward(third), TRAIN, forward(second), EVAL, forward(third)
+    )
+    return is_range(
+        found, followed([first, second], *share_of(trial)), "back in training the range does not follow again"
+    )
 
 
 @claim("training goes on from a loaded range", broken_by="loaded_range_forgotten", cases=tracking_cases, max_cases=6)
@@ -330,7 +383,9 @@ def a_loaded_range_is_followed_on(trial: Trial) -> float:
     first, second, _ = batches_of(trial)
     low, high = float(first.min()), float(first.max())
     found = range_after(trial, Call("load", {"low": low, "high": high}), TRAIN, forward(second))
-    return is_range(found, followed([first, second], *share_of(trial)), "after load() training does not go on from the loaded range")
+    return is_range(
+        found, followed([first, second], *share_of(trial)), "after load() training does not go on from the loaded range"
+    )
 
 
 @claim("the range passes no gradient", broken_by="range_not_detached", cases=tracking_cases, max_cases=6)
@@ -344,7 +399,9 @@ def no_gradient_through_the_range(trial: Trial) -> float:
     case = Case((trial.case.calls[0], TRAIN, forward(wide), forward(narrow)))
     found, cotangent = gradient_of(trial, case, "x@3")
     allowed = 1e-5 * cotangent.abs() + 1e-12
-    worst = within(found, cotangent, allowed, "in training the gradient of x goes through the range too; detach what is observed")
+    worst = within(
+        found, cotangent, allowed, "in training the gradient of x goes through the range too; detach what is observed"
+    )
     earlier = trial.run(case, gradients=True).gradients.get("x")
     if earlier is not None and bool((earlier != 0).any()):
         raise Violation("an earlier batch receives a gradient through the range; detach what is observed")
@@ -396,14 +453,24 @@ CONTRACT = Contract(
             "momentum_is_kept",
             "Your momentum is the share of the old range that is kept; here it is the share of the new one that is taken.",
             (
-                Edit(fake_quantize.observe, "self.low = self.low + self.momentum * (low - self.low)",
-                     "self.low = low + self.momentum * (self.low - low)"),
-                Edit(fake_quantize.observe, "self.high = self.high + self.momentum * (high - self.high)",
-                     "self.high = high + self.momentum * (self.high - high)"),
+                Edit(
+                    fake_quantize.observe,
+                    "self.low = self.low + self.momentum * (low - self.low)",
+                    "self.low = low + self.momentum * (self.low - low)",
+                ),
+                Edit(
+                    fake_quantize.observe,
+                    "self.high = self.high + self.momentum * (high - self.high)",
+                    "self.high = high + self.momentum * (self.high - high)",
+                ),
             ),
         ),
     ),
-    sources=("Bengio et al. 2013, section 4", "Jacob et al. 2018, sections 3 and 3.1", "torch.ao.quantization.FakeQuantize"),
+    sources=(
+        "Bengio et al. 2013, section 4",
+        "Jacob et al. 2018, sections 3 and 3.1",
+        "torch.ao.quantization.FakeQuantize",
+    ),
     claims=(
         inside_it_is_half_a_step_off,
         outside_it_is_clipped,
@@ -422,4 +489,4 @@ CONTRACT = Contract(
         no_gradient_through_the_range,
         nothing_but_zeros_gives_zeros,
     ),
-)  # fmt: skip
+)

@@ -57,17 +57,27 @@ CONTRACT = Contract(
     cases=cases,
     order=10,
     roundings=(
-        Edit(gelu, "inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)",
-             "inner = (1.0 + 2.0**-24) * math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)"),
-        Edit(gelu, "inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)",
-             "inner = math.sqrt(2.0 / math.pi) * (x + (1.0 + 2.0**-24) * 0.044715 * cube)"),
+        Edit(
+            gelu,
+            "inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)",
+            "inner = (1.0 + 2.0**-24) * math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)",
+        ),
+        Edit(
+            gelu,
+            "inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)",
+            "inner = math.sqrt(2.0 / math.pi) * (x + (1.0 + 2.0**-24) * 0.044715 * cube)",
+        ),
     ),
     classes=("gelu", "newgelu", "newgeluactivation", "gelutanh", "fastgelu", "geluactivation"),
     variants=(
         Variant(
             "erf",
             "You compute the exact erf GELU (torch's default); GPT-2 uses the tanh form, up to 4.7e-4 away.",
-            (Edit(gelu, "gate = 0.5 * (1.0 + torch.tanh(inner))", "gate = 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0)))"),),
+            (
+                Edit(
+                    gelu, "gate = 0.5 * (1.0 + torch.tanh(inner))", "gate = 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0)))"
+                ),
+            ),
         ),
     ),
     sources=("Hendrycks & Gimpel 2016, section 2", "openai/gpt-2 src/model.py gelu"),
@@ -76,4 +86,4 @@ CONTRACT = Contract(
         odd_part_is_half_x,
         tails_are_right,
     ),
-)  # fmt: skip
+)

@@ -24,7 +24,9 @@ from specs.naming.generation import FUNCTION, METHODS, greedy, next_logits, outs
 from specs.naming.parameters import GPT2
 from specs.shared.sampling import roomy_p
 
-CONFIG = tuple(Argument(name, "integer", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers"))
+CONFIG = tuple(
+    Argument(name, "integer", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")
+)
 
 
 @st.composite
@@ -34,8 +36,13 @@ def cases(draw: st.DrawFn, beyond: bool = False, batch: tuple[int, int] = (1, 3)
     ``least``: so many new ids at least.
     """
     context = draw(st.sampled_from((5, 6, 7))) + (3 if least > 1 else 0)
-    config = Settings(vocab_size=draw(st.sampled_from((8, 9, 11))), context=context, width=draw(st.sampled_from((4, 6))),
-                      heads=2, layers=draw(st.sampled_from((1, 2))))  # fmt: skip
+    config = Settings(
+        vocab_size=draw(st.sampled_from((8, 9, 11))),
+        context=context,
+        width=draw(st.sampled_from((4, 6))),
+        heads=2,
+        layers=draw(st.sampled_from((1, 2))),
+    )
     rows, time = draw(st.integers(*batch)), draw(st.integers(1, 3))
     number = context - time + draw(st.integers(2, 4)) if beyond else draw(st.integers(least, context - time))
     weights, ids = outspoken(config, draw(seeds) % 1000, rows, time, number)
@@ -47,8 +54,10 @@ def cases(draw: st.DrawFn, beyond: bool = False, batch: tuple[int, int] = (1, 3)
 def script(
     weights: Any, config: Settings, ids: torch.Tensor, number: int, family: str, sizes: dict[str, int], **options: Any
 ) -> Case:
-    calls = (Call("build", {"weights": weights, "config": config}),
-             Call("generate", {"ids": ids, "max_new_tokens": number, **options}))  # fmt: skip
+    calls = (
+        Call("build", {"weights": weights, "config": config}),
+        Call("generate", {"ids": ids, "max_new_tokens": number, **options}),
+    )
     return Case(calls, sizes, family)
 
 
@@ -63,7 +72,9 @@ def many_rows(draw: st.DrawFn) -> Case:
     gain = {**weights, **{n: weights[n] * (1.3 / spread) for n in ("final_norm_weight", "final_norm_bias")}}
     rows = ids.expand(DRAWS, -1).contiguous()
     options = {"temperature": draw(st.sampled_from((1.0, 0.6, 1.7))), "top_k": None, "top_p": None, "end_token": None}
-    return script(gain, config, rows, 1, f"{DRAWS} rows of one prompt", {"batch": DRAWS, "time": ids.shape[1]}, **options)
+    return script(
+        gain, config, rows, 1, f"{DRAWS} rows of one prompt", {"batch": DRAWS, "time": ids.shape[1]}, **options
+    )
 
 
 def with_options(case: Case, **options: Any) -> Case:
@@ -83,7 +94,9 @@ def returned(trial: Trial, case: Case | None = None, ended: bool = False) -> tor
     rows, time = ids.shape
     wrong = value.dim() != 2 or value.shape[0] != rows or value.shape[1] > time + number
     if wrong or (not ended and value.shape[1] != time + number):
-        raise Violation(f"{number} ids after a prompt of {list(ids.shape)} make {[rows, time + number]}; it returned {list(value.shape)}")
+        raise Violation(
+            f"{number} ids after a prompt of {list(ids.shape)} make {[rows, time + number]}; it returned {list(value.shape)}"
+        )
     if not torch.equal(value[:, :time], ids):
         raise Violation("what it returns does not begin with the prompt")
     config = trial.case.calls[0].arguments["config"]
@@ -125,7 +138,11 @@ def prompt_first(trial: Trial) -> None:
     returned(trial)
 
 
-@claim("with top_k = 1 every id is the most likely one of the full recomputation", broken_by="first_position_read", max_cases=10)
+@claim(
+    "with top_k = 1 every id is the most likely one of the full recomputation",
+    broken_by="first_position_read",
+    max_cases=10,
+)
 def greedy_with_one_candidate(trial: Trial) -> None:
     most_likely_throughout(trial, trial.case, "with top_k = 1")
     case = trial.case.changed(temperature=2.5)
@@ -146,8 +163,6 @@ def greedy_when_cold(trial: Trial) -> None:
     most_likely_throughout(trial, trial.case.changed(temperature=1e-4, top_k=None), "at temperature 0.0001")
 
 
-
-
 @claim("one row alone goes on as it does in its batch", broken_by="first_row_for_all", max_cases=10)
 def rows_do_not_mix(trial: Trial) -> None:
     whole, ids = returned(trial), trial.case.arguments["ids"]
@@ -156,7 +171,9 @@ def rows_do_not_mix(trial: Trial) -> None:
     for row in range(len(ids)):
         alone = returned(trial, trial.case.changed(ids=ids[row : row + 1]))
         if not torch.equal(alone[0], whole[row]):
-            raise Violation(f"row {row} alone goes on with {alone[0].tolist()}, in its batch with {whole[row].tolist()}")
+            raise Violation(
+                f"row {row} alone goes on with {alone[0].tolist()}, in its batch with {whole[row].tolist()}"
+            )
 
 
 @claim("an earlier call changes nothing", broken_by="earlier_ids_kept", max_cases=6)
@@ -180,8 +197,6 @@ def nothing_new(trial: Trial) -> None:
     returned(trial, case)
 
 
-
-
 def _ends(row: torch.Tensor, path: torch.Tensor, at: int, end: int, which: str, time: int, behind: set[int]) -> None:
     """The row is its own greedy path up to the end token at ``at``; behind it stands nothing, or it again, or one id for
     nothing, which ``behind`` remembers: it is one and the same everywhere."""
@@ -191,8 +206,6 @@ def _ends(row: torch.Tensor, path: torch.Tensor, at: int, end: int, which: str, 
     behind |= {i for i in rest if i != end}
     if len(behind) > 1:
         raise Violation(f"{which}it goes on behind the end token {end}: {row[time:].tolist()}")
-
-
 
 
 @claim("an end token in the prompt ends nothing", broken_by="ended_by_the_prompt", max_cases=10)
@@ -218,7 +231,14 @@ DRAWS, CASES, LEVEL = 1500, 4, 1e-11
 """Rows, cases, and the level of each of at most 11 x 4 x 2 exact tests: below 1e-9 together, before the second look."""
 
 
-@claim("each id is drawn as often as its probability says", broken_by="always_the_most_likely", cases=many_rows, max_cases=CASES, false_alarm=1e-9, power=0.999)
+@claim(
+    "each id is drawn as often as its probability says",
+    broken_by="always_the_most_likely",
+    cases=many_rows,
+    max_cases=CASES,
+    false_alarm=1e-9,
+    power=0.999,
+)
 def draws_follow_the_distribution(trial: Trial) -> float:
     """How often each id is drawn is binomial, with the probability that the softmax gives it: an exact test per id.
 
@@ -249,11 +269,21 @@ def _tested(drawn: torch.Tensor, expected: torch.Tensor) -> tuple[float, str]:
         chance = binomial_two_sided(count, len(drawn), min(probability, 1.0))
         ratio = math.log(max(chance, 1e-300)) / math.log(LEVEL)
         if ratio > worst:
-            worst, message = ratio, f"id {index} has a probability of {probability:.3g}, and is {count} of {len(drawn)} draws"
+            worst, message = (
+                ratio,
+                f"id {index} has a probability of {probability:.3g}, and is {count} of {len(drawn)} draws",
+            )
     return worst, message
 
 
-@claim("all that top-k and top-p leave is drawn, and nothing else", broken_by="top_k_forgotten", cases=many_rows, max_cases=3, false_alarm=1e-11, power=0.999)
+@claim(
+    "all that top-k and top-p leave is drawn, and nothing else",
+    broken_by="top_k_forgotten",
+    cases=many_rows,
+    max_cases=3,
+    false_alarm=1e-11,
+    power=0.999,
+)
 def draws_from_the_candidates(trial: Trial) -> None:
     """Of 1,500 rows none draws an id that top-k, or top-p, leaves out, and each that it leaves is drawn by some.
 
@@ -277,14 +307,25 @@ def draws_from_the_candidates(trial: Trial) -> None:
         for index in range(config.vocab_size):
             count, probability = int((drawn == index).sum()), float(expected[index])
             if count and not probability:
-                raise Violation(f"with {told} the id {index} must not be drawn, and {count} of {len(drawn)} rows draw it")
+                raise Violation(
+                    f"with {told} the id {index} must not be drawn, and {count} of {len(drawn)} rows draw it"
+                )
             if not count and probability > 0.02:
-                raise Violation(f"with {told} the id {index} has a probability of {probability:.3g}, and no row draws it")
+                raise Violation(
+                    f"with {told} the id {index} has a probability of {probability:.3g}, and no row draws it"
+                )
     if not tried:
         raise NotOffered(why)
 
 
-@claim("two calls do not draw the same", broken_by="seeded_inside", cases=many_rows, max_cases=2, false_alarm=1e-100, power=0.999)
+@claim(
+    "two calls do not draw the same",
+    broken_by="seeded_inside",
+    cases=many_rows,
+    max_cases=2,
+    false_alarm=1e-100,
+    power=0.999,
+)
 def draws_anew(trial: Trial) -> None:
     """A second call does not draw what the first drew: 1,500 rows alike by chance have a probability below 1e-200."""
     build, first = trial.case.calls
@@ -298,7 +339,12 @@ def in_cases(**options: Any) -> Any:
     return lambda: cases(**options)
 
 
-@claim("a row that ended stops no other, and is not gone on with", broken_by="first_end_stops_all", cases=in_cases(least=5, batch=(2, 3)), max_cases=6)
+@claim(
+    "a row that ended stops no other, and is not gone on with",
+    broken_by="first_end_stops_all",
+    cases=in_cases(least=5, batch=(2, 3)),
+    max_cases=6,
+)
 def each_row_ends_alone(trial: Trial) -> None:
     """An end token that rows come to at different places, or never."""
     ids, number = trial.case.arguments["ids"], trial.case.arguments["max_new_tokens"]
@@ -315,7 +361,9 @@ def each_row_ends_alone(trial: Trial) -> None:
         refused(trial, case, "where rows end at different places")
         value = returned(trial, case, ended=True)
         if value.shape[1] < min(time + max(places), time + number):
-            raise Violation(f"it stops with {value.shape[1] - time} new ids, before row {places.index(max(places))} came to its end")
+            raise Violation(
+                f"it stops with {value.shape[1] - time} new ids, before row {places.index(max(places))} came to its end"
+            )
         for row, place in enumerate(places):
             if place < number:
                 _ends(value[row], paths[row], time + place, end, f"in row {row} ", time, behind)
@@ -325,7 +373,9 @@ def each_row_ends_alone(trial: Trial) -> None:
         trial.not_applicable()
 
 
-@claim("nothing follows the end token", broken_by="end_token_ignored", cases=in_cases(least=5, batch=(1, 1)), max_cases=5)
+@claim(
+    "nothing follows the end token", broken_by="end_token_ignored", cases=in_cases(least=5, batch=(1, 1)), max_cases=5
+)
 def stops_at_the_end_token(trial: Trial) -> None:
     """One row, and an end token that greedy decoding comes to: nothing of what would follow stands behind it."""
     ids = trial.case.arguments["ids"][:1]
@@ -338,7 +388,12 @@ def stops_at_the_end_token(trial: Trial) -> None:
         _ends(returned(trial, case, ended=True)[0], path, at, end, "", time, behind)
 
 
-@claim("past the end of the context the last ids that fit are seen", broken_by="first_of_the_context_seen", cases=in_cases(beyond=True), max_cases=8)
+@claim(
+    "past the end of the context the last ids that fit are seen",
+    broken_by="first_of_the_context_seen",
+    cases=in_cases(beyond=True),
+    max_cases=8,
+)
 def sees_the_last_of_the_context(trial: Trial) -> None:
     """Past the end of the context, the model is given the last ids that fit."""
     refused(trial, trial.case, "past the end of the context")
@@ -394,4 +449,4 @@ CONTRACT = Contract(
         draws_from_the_candidates,
         draws_anew,
     ),
-)  # fmt: skip
+)

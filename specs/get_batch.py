@@ -99,7 +99,9 @@ def invalid_cases(draw: st.DrawFn) -> Case:
     """Too little data: not even one row has a token that follows it."""
     time = draw(st.integers(1, 9))
     tokens = data(time - draw(st.sampled_from((0, 0, 1))), 0, "every id once")
-    return case_of(tokens, draw(st.integers(1, 3)), time, None, f"{len(tokens)} tokens for rows of {time} and their targets")
+    return case_of(
+        tokens, draw(st.integers(1, 3)), time, None, f"{len(tokens)} tokens for rows of {time} and their targets"
+    )
 
 
 # what came back ------------------------------------------------------------------------------------------------------
@@ -119,7 +121,9 @@ def pair_of(value: Any, batch: int, time: int) -> tuple[torch.Tensor, torch.Tens
         raise Violation("it must return two tensors: x, and y with what follows")
     for name, tensor in zip("xy", value, strict=True):
         if tuple(tensor.shape) != (batch, time):
-            raise Violation(f"{name} is {list(tensor.shape)}; with batch = {batch} and time = {time} it must be {[batch, time]}")
+            raise Violation(
+                f"{name} is {list(tensor.shape)}; with batch = {batch} and time = {time} it must be {[batch, time]}"
+            )
         if tensor.is_floating_point():
             raise Violation(f"{name} is {tensor.dtype}; ids are whole numbers")
     return value[0].long(), value[1].long()
@@ -163,7 +167,9 @@ def stretches_of_the_data(trial: Trial) -> None:
         for name, rows in (("x", x), ("y", y)):
             for b, row in enumerate(rows.tolist()):
                 if not fits(row, tokens):
-                    raise Violation(f"row {b} of {name} is no stretch of the data: {row}", worst=f"the data is {tokens}")
+                    raise Violation(
+                        f"row {b} of {name} is no stretch of the data: {row}", worst=f"the data is {tokens}"
+                    )
 
 
 @claim("y is what follows each token of x in the data", broken_by="ids_plus_one")
@@ -174,11 +180,20 @@ def y_is_what_follows(trial: Trial) -> None:
         for b, (row, target) in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
             if not any(fits(target, tokens[at + 1 : at + 1 + len(row)]) for at in fits(row, tokens)):
                 where = fits(row, tokens)
-                follows = f"; what follows it in the data is {tokens[where[0] + 1 : where[0] + 1 + len(row)]}" if where else ""
+                follows = (
+                    f"; what follows it in the data is {tokens[where[0] + 1 : where[0] + 1 + len(row)]}"
+                    if where
+                    else ""
+                )
                 raise Violation(f"row {b}: x is {row} and y is {target}{follows}", worst=f"the data is {tokens}")
 
 
-@claim("x and y are int64, in however many bits the data is stored", broken_by="integers_as_stored", cases=other_integers, max_cases=12)
+@claim(
+    "x and y are int64, in however many bits the data is stored",
+    broken_by="integers_as_stored",
+    cases=other_integers,
+    max_cases=12,
+)
 def ids_are_int64(trial: Trial) -> None:
     for name, tensor in zip("xy", trial.run().value, strict=True):
         if tensor.dtype != torch.int64:
@@ -186,7 +201,12 @@ def ids_are_int64(trial: Trial) -> None:
             raise Violation(f"from data in {stored}, {name} is {tensor.dtype}; embeddings and losses need int64")
 
 
-@claim("data one token longer than a row gives that row", broken_by="last_start_left_out", cases=shortest_data, max_cases=10)
+@claim(
+    "data one token longer than a row gives that row",
+    broken_by="last_start_left_out",
+    cases=shortest_data,
+    max_cases=10,
+)
 def the_only_start(trial: Trial) -> None:
     tokens = trial.case.arguments["tokens"]
     for x, y in pairs_of(trial, in_a_row(trial, 12)):
@@ -194,12 +214,21 @@ def the_only_start(trial: Trial) -> None:
             raise Violation(f"of the data {tokens.tolist()} it gives x = {x[0].tolist()} and y = {y[0].tolist()}")
 
 
-@claim("every start that leaves room for y is drawn equally often, the last one included", broken_by="first_start_left_out", cases=few_starts, max_cases=MANY_CASES, false_alarm=FALSE_ALARM, power=0.999)
+@claim(
+    "every start that leaves room for y is drawn equally often, the last one included",
+    broken_by="first_start_left_out",
+    cases=few_starts,
+    max_cases=MANY_CASES,
+    false_alarm=FALSE_ALARM,
+    power=0.999,
+)
 def every_start_equally_often(trial: Trial) -> None:
     """How often each start came up is binomial; rows that are drawn without putting back vary less, never more."""
     batch, time = trial.case.arguments["batch"], trial.case.arguments["time"]
     legal = len(trial.case.arguments["tokens"]) - time
-    trial.run(in_a_row(trial, 2), fresh=True)  # judged elsewhere: a short script tells mistakes apart sooner than a long one
+    trial.run(
+        in_a_row(trial, 2), fresh=True
+    )  # judged elsewhere: a short script tells mistakes apart sooner than a long one
     script = in_a_row(trial, -(-PER_START * legal // batch))
     counts = Counter(start for row in starts_of(trial, pairs_of(trial, script)) for start in row)
     draws = counts.total()
@@ -214,7 +243,14 @@ def every_start_equally_often(trial: Trial) -> None:
         )
 
 
-@claim("each row of a batch begins at a place of its own", broken_by="one_start_for_all_rows", cases=few_starts, max_cases=MANY_CASES, false_alarm=1e-18, power=1.0)
+@claim(
+    "each row of a batch begins at a place of its own",
+    broken_by="one_start_for_all_rows",
+    cases=few_starts,
+    max_cases=MANY_CASES,
+    false_alarm=1e-18,
+    power=1.0,
+)
 def rows_are_drawn_one_by_one(trial: Trial) -> None:
     found = starts_of(trial, pairs_of(trial, in_a_row(trial, CALLS)))
     for one, other in pairwise(range(trial.case.arguments["batch"])):
@@ -222,7 +258,14 @@ def rows_are_drawn_one_by_one(trial: Trial) -> None:
             raise Violation(f"rows {one} and {other} began at the same place in every one of {CALLS} batches")
 
 
-@claim("one call after the other draws other batches", broken_by="reseeded_in_every_call", cases=few_starts, max_cases=MANY_CASES, false_alarm=1e-18, power=1.0)
+@claim(
+    "one call after the other draws other batches",
+    broken_by="reseeded_in_every_call",
+    cases=few_starts,
+    max_cases=MANY_CASES,
+    false_alarm=1e-18,
+    power=1.0,
+)
 def every_batch_is_drawn_anew(trial: Trial) -> None:
     """Without a generator, and with one where it is taken."""
     for generator, again in ((None, "in a row"), (new(7), "with the same generator")):
@@ -237,12 +280,21 @@ def same_seed_same_batches(trial: Trial) -> None:
     """The generator's seed, or that of the global generators of torch, NumPy and Python."""
     script = in_a_row(trial, 3)
     first, second = pairs_of(trial, script), pairs_of(trial, script)
-    if not all(torch.equal(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True)):
+    if not all(
+        torch.equal(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True)
+    ):
         which = "the generator" if trial.case.arguments["generator"] is not None else "torch, NumPy and Python"
         raise Violation(f"with {which} seeded alike, the batches are different ones")
 
 
-@claim("where a generator is given, it alone decides", broken_by="generator_left_aside", cases=long_data, max_cases=6, false_alarm=1e-11, power=0.9999999)
+@claim(
+    "where a generator is given, it alone decides",
+    broken_by="generator_left_aside",
+    cases=long_data,
+    max_cases=6,
+    false_alarm=1e-11,
+    power=0.9999999,
+)
 def given_generator_decides(trial: Trial) -> None:
     """Whatever was drawn elsewhere, the same seed gives the same batch; another seed, another."""
     (seed,) = trial.case.arguments["generator"].arguments
@@ -254,7 +306,9 @@ def given_generator_decides(trial: Trial) -> None:
 
     alone, other = batch(new(seed)), batch(new(seed + 1))
     if torch.equal(alone, other):
-        raise Violation(f"generators with the seeds {seed} and {seed + 1} give the same batch: the generator is not used")
+        raise Violation(
+            f"generators with the seeds {seed} and {seed + 1} give the same batch: the generator is not used"
+        )
     probe = trial.attempt(trial.case.changed(generator=None))
     if probe.crash is not None:
         raise NotOffered(f"without a generator it raises {probe.crash.error}")
@@ -299,4 +353,4 @@ CONTRACT = Contract(
         same_seed_same_batches,
         given_generator_decides,
     ),
-)  # fmt: skip
+)

@@ -105,7 +105,12 @@ def a_prefix_stands_alone(trial: Trial) -> float:
     return prefix_alone(trial, "ids")
 
 
-@claim("it works with as many ids as the context holds, and with one", broken_by="full_context_refused", cases=lambda: cases(most_time=8, full=True), max_cases=15)
+@claim(
+    "it works with as many ids as the context holds, and with one",
+    broken_by="full_context_refused",
+    cases=lambda: cases(most_time=8, full=True),
+    max_cases=15,
+)
 def holds_at_the_full_context(trial: Trial) -> float:
     exact, bound = trial.agreement()
     worst = trial.close(output(trial), exact.value, bound.value, "with as many ids as the context holds, out")
@@ -162,13 +167,16 @@ def linear_in_the_final_norm(trial: Trial) -> float:
     return trial.close(output(trial, twice), 2 * output(trial), tolerance(trial, None, None, twice), what)
 
 
-
-
 def miscounts(call: Any, method: str, arguments: Any, request: Any) -> MeasuredOutput:
     return MeasuredOutput(call(arguments), {"parameters": 1.0})
 
 
-@claim("it has as many parameters as the formula says, V D + C D + L (12 D^2 + 13 D) + 2 D", sabotage=miscounts, tags=frozenset({"module"}), max_cases=10)
+@claim(
+    "it has as many parameters as the formula says, V D + C D + L (12 D^2 + 13 D) + 2 D",
+    sabotage=miscounts,
+    tags=frozenset({"module"}),
+    max_cases=10,
+)
 def parameter_count(trial: Trial) -> None:
     """Weights are drawn once per size, so this is about what the module has, the tied head counted once."""
     counted, config = trial.run().facts.get("parameters"), trial.case.arguments["config"]
@@ -195,7 +203,9 @@ def parameter_count(trial: Trial) -> None:
             ": its head is a tensor of its own; GPT-2's is the token embedding. If you mean it, declare it: "
             '--impl-variant=gpt2=untied, or gpt2 = "untied" under [tool.plumbline] in pyproject.toml'
         )
-        raise Violation(f"it trains {counted:,.0f} numbers where a GPT-2 of these sizes has {expected:,}{why if untied else ''}")
+        raise Violation(
+            f"it trains {counted:,.0f} numbers where a GPT-2 of these sizes has {expected:,}{why if untied else ''}"
+        )
 
 
 CONFIG = (
@@ -225,12 +235,33 @@ CONTRACT = Contract(
     dialects=(PICO_MODEL,),
     order=70,
     headline=True,
-    classes=("gpt2", "gpt", "gptmodel", "gpt2model", "lmheadmodel", "gptlanguagemodel", "languagemodel", "transformer",
-             "transformerlm", "transformerlanguagemodel", "gptlm", "demotransformer", "decoderonlytransformer", "minigpt",
-             "nanogpt", "transformermodel", "model", "hookedtransformer"),
+    classes=(
+        "gpt2",
+        "gpt",
+        "gptmodel",
+        "gpt2model",
+        "lmheadmodel",
+        "gptlanguagemodel",
+        "languagemodel",
+        "transformer",
+        "transformerlm",
+        "transformerlanguagemodel",
+        "gptlm",
+        "demotransformer",
+        "decoderonlytransformer",
+        "minigpt",
+        "nanogpt",
+        "transformermodel",
+        "model",
+        "hookedtransformer",
+    ),
     size_names=SIZES,
     variants=(
-        Variant("untied", "Your head is a tensor of its own; GPT-2's is the token embedding, which saves V D parameters.", ()),
+        Variant(
+            "untied",
+            "Your head is a tensor of its own; GPT-2's is the token embedding, which saves V D parameters.",
+            (),
+        ),
     ),
     inside={
         "block": {"weights": "blocks"},
@@ -250,4 +281,4 @@ CONTRACT = Contract(
         linear_in_the_final_norm,
         parameter_count,
     ),
-)  # fmt: skip
+)

@@ -34,7 +34,9 @@ def script(model: Resource, batches: Batches, family: str) -> Case:
 
 
 @st.composite
-def micro_batches(draw: st.DrawFn, most: int = 3, ragged: bool = False, masked: bool = False, empty: bool = False) -> Case:
+def micro_batches(
+    draw: st.DrawFn, most: int = 3, ragged: bool = False, masked: bool = False, empty: bool = False
+) -> Case:
     """Two or three micro-batches of the same size and count, or of sizes, or of counts, of their own."""
     many, generator = draw(st.integers(2, most)), torch.Generator().manual_seed(draw(seeds))
     rows, time = draw(st.sampled_from(((2, 5), (3, 4), (1, 6))))
@@ -50,7 +52,10 @@ def micro_batches(draw: st.DrawFn, most: int = 3, ragged: bool = False, masked: 
         batches[draw(st.integers(0, many - 1))][1].fill_(IGNORED)
     if draw(st.booleans()):
         batches = batches[::-1]
-    model = Resource("specs.shared.models:tiny_gpt", (draw(st.integers(0, 99)), VOCABULARY, 4, 0, draw(st.booleans()), draw(st.booleans())))
+    model = Resource(
+        "specs.shared.models:tiny_gpt",
+        (draw(st.integers(0, 99)), VOCABULARY, 4, 0, draw(st.booleans()), draw(st.booleans())),
+    )
     kind = "sizes" if ragged else "numbers of targets" if masked else ""
     return script(model, batches, f"{many} micro-batches" + (f" with {kind} of their own" if kind else ""))
 
@@ -93,7 +98,11 @@ def against(trial: Trial, case: Case, what: str) -> float:
     if lost:
         raise Violation(f"no gradient reaches {lost[0]}")
     largest = max(float(gradient.abs().max()) for gradient in expected.values() if gradient is not None)
-    return max(trial.close(found[n], g, SINGLE * largest, f"{what}, the gradient of {n}") for n, g in expected.items() if g is not None)
+    return max(
+        trial.close(found[n], g, SINGLE * largest, f"{what}, the gradient of {n}")
+        for n, g in expected.items()
+        if g is not None
+    )
 
 
 @claim("a single micro-batch gives the gradient of its mean loss", broken_by="ignored_targets_count", max_cases=5)
@@ -103,27 +112,51 @@ def one_micro_batch_is_a_batch(trial: Trial) -> float:
     return against(trial, alone, "with one micro-batch")
 
 
-@claim("micro-batches of one size give the gradient of one big batch", broken_by="means_summed", cases=plain_cases, max_cases=5)
+@claim(
+    "micro-batches of one size give the gradient of one big batch",
+    broken_by="means_summed",
+    cases=plain_cases,
+    max_cases=5,
+)
 def equals_one_big_batch(trial: Trial) -> float:
     return against(trial, trial.case, "with micro-batches of one size")
 
 
-@claim("micro-batches of unequal sizes give the gradient of one big batch", broken_by="mean_of_means", cases=ragged_cases, max_cases=5)
+@claim(
+    "micro-batches of unequal sizes give the gradient of one big batch",
+    broken_by="mean_of_means",
+    cases=ragged_cases,
+    max_cases=5,
+)
 def unequal_sizes(trial: Trial) -> float:
     return against(trial, trial.case, "with micro-batches of unequal sizes")
 
 
-@claim("micro-batches with unequal numbers of targets that count give the gradient of one big batch", broken_by="weighted_by_size", cases=masked_cases, max_cases=5)
+@claim(
+    "micro-batches with unequal numbers of targets that count give the gradient of one big batch",
+    broken_by="weighted_by_size",
+    cases=masked_cases,
+    max_cases=5,
+)
 def unequal_counts(trial: Trial) -> float:
     return against(trial, trial.case, "with unequal numbers of targets that count")
 
 
-@claim("a micro-batch in which no target counts changes nothing", broken_by="empty_gives_nan", cases=empty_cases, max_cases=5)
+@claim(
+    "a micro-batch in which no target counts changes nothing",
+    broken_by="empty_gives_nan",
+    cases=empty_cases,
+    max_cases=5,
+)
 def empty_one_counts_for_nothing(trial: Trial) -> float:
     """And makes no nan: neither of the gradients, nor of the loss where one is returned."""
     worst = against(trial, trial.case, "beside a micro-batch in which no target counts")
     found, expected = losses(trial)
-    return worst if found is None else max(worst, trial.close(found, expected, SINGLE * float(expected), "the loss it returns"))
+    return (
+        worst
+        if found is None
+        else max(worst, trial.close(found, expected, SINGLE * float(expected), "the loss it returns"))
+    )
 
 
 @claim("the order of micro-batches does not matter", broken_by="last_one_dropped")
@@ -132,7 +165,10 @@ def order_does_not_matter(trial: Trial) -> float:
     found, turned = (trial.run(script(model, order, "")).value for order in (batches, [*batches[1:], batches[0]]))
     largest = max(float(gradient.abs().max()) for gradient in found.values() if gradient is not None)
     pairs = ((name, gradient, turned[name]) for name, gradient in found.items() if gradient is not None)
-    return max(trial.close(b, a, SINGLE * largest, f"with the micro-batches in another order, the gradient of {n}") for n, a, b in pairs)
+    return max(
+        trial.close(b, a, SINGLE * largest, f"with the micro-batches in another order, the gradient of {n}")
+        for n, a, b in pairs
+    )
 
 
 def losses(trial: Trial) -> tuple[Any, Any]:
@@ -169,7 +205,14 @@ DIALECTS = tuple(
     for steps in (*STEPS, "")
     for optimizer in ("optimizer", "opt", "")
     for batches in ("micro_batches", "microbatches", "batches")
-    for function in ("gradient_accumulation", "train_step", "training_step", "accumulate_gradients", "accumulate", "train_step_accumulated")
+    for function in (
+        "gradient_accumulation",
+        "train_step",
+        "training_step",
+        "accumulate_gradients",
+        "accumulate",
+        "train_step_accumulated",
+    )
     if steps or optimizer or (function, batches) != ("gradient_accumulation", "micro_batches")
 )
 
@@ -178,8 +221,10 @@ CONTRACT = Contract(
     meaning="One step on several micro-batches, as if they were one batch.",
     calls={
         CALL: Signature(
-            (Argument("model", "a torch module: model(ids) gives logits, model(ids, targets) logits and loss"),
-             Argument("micro_batches", "list[(int[batch, time], int[batch, time])]")),
+            (
+                Argument("model", "a torch module: model(ids) gives logits, model(ids, targets) logits and loss"),
+                Argument("micro_batches", "list[(int[batch, time], int[batch, time])]"),
+            ),
             "nothing, or the loss: gradients are left in .grad, or an optimiser with a rate of 1 has moved the model",
             objects=True,
         )
@@ -202,4 +247,4 @@ CONTRACT = Contract(
         order_does_not_matter,
         loss_is_that_of_all,
     ),
-)  # fmt: skip
+)

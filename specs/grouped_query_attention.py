@@ -46,8 +46,12 @@ def cases(draw: st.DrawFn) -> Case:
         taken.add(sizes[name])
     width, seed, family = sizes["width"], draw(seeds), draw(st.sampled_from(("normal", "small integers")))
     projection = math.sqrt(draw(st.sampled_from((1.5, 0.5, 4.0))) / width)
-    shapes = {"query_weight": (width, width), "key_weight": (groups * head_size, width),
-              "value_weight": (groups * head_size, width), "out_weight": (width, width)}  # fmt: skip
+    shapes = {
+        "query_weight": (width, width),
+        "key_weight": (groups * head_size, width),
+        "value_weight": (groups * head_size, width),
+        "out_weight": (width, width),
+    }
     scales = (projection, projection, projection, 1 / math.sqrt(width))
     weights = {
         name: learned(family, shape, seed + i, scale)
@@ -88,7 +92,9 @@ def _one_each(trial: Trial) -> Case:
     heads, groups, size = _sizes(trial)
     a = trial.case.arguments
     rows = torch.arange(groups * size).reshape(groups, size)[_group_of(trial)].reshape(-1)
-    written = trial.case.changed(key_weight=a["key_weight"][rows], value_weight=a["value_weight"][rows], n_kv_heads=heads)
+    written = trial.case.changed(
+        key_weight=a["key_weight"][rows], value_weight=a["value_weight"][rows], n_kv_heads=heads
+    )
     return replace(written, dimensions={**written.dimensions, "kv_heads": heads})
 
 
@@ -206,22 +212,53 @@ CONTRACT = Contract(
     order=52,
     case_count=26,
     roundings=(
-        Edit(grouped_query_attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),
+        Edit(
+            grouped_query_attention,
+            "scale = 1.0 / math.sqrt(head_size)",
+            "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)",
+        ),
     ),
     classes=("groupedqueryattention", "groupqueryattention", "gqa", "multiqueryattention", "mqa"),
-    size_names={**SIZES, "kv_heads": ("num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_kv_head", "kv_heads",
-                                      "n_query_groups", "num_kv_groups", "n_groups", "num_groups", "groups")},
+    size_names={
+        **SIZES,
+        "kv_heads": (
+            "num_key_value_heads",
+            "n_kv_heads",
+            "num_kv_heads",
+            "n_kv_head",
+            "kv_heads",
+            "n_query_groups",
+            "num_kv_groups",
+            "n_groups",
+            "num_groups",
+            "groups",
+        ),
+    },
     variants=(
         *rotary_variants(grouped_query_attention, "values = v.repeat_interleave(shared_by, dim=1)", "keys"),
         Variant(
             TILED,
             "Head h uses group h % G, as in x-transformers: the heads of a group do not stand next to each other. Nothing but the order of "
             "the heads differs, which a checkpoint of Llama tells apart.",
-            (Edit(grouped_query_attention, "keys = k.repeat_interleave(shared_by, dim=1)", "keys = k.repeat(1, shared_by, 1, 1)"),
-             Edit(grouped_query_attention, "values = v.repeat_interleave(shared_by, dim=1)", "values = v.repeat(1, shared_by, 1, 1)")),
+            (
+                Edit(
+                    grouped_query_attention,
+                    "keys = k.repeat_interleave(shared_by, dim=1)",
+                    "keys = k.repeat(1, shared_by, 1, 1)",
+                ),
+                Edit(
+                    grouped_query_attention,
+                    "values = v.repeat_interleave(shared_by, dim=1)",
+                    "values = v.repeat(1, shared_by, 1, 1)",
+                ),
+            ),
         ),
     ),
-    sources=("Ainslie et al. 2023, section 2.2", "Shazeer 2019, section 3", "meta-llama/llama llama/model.py Attention"),
+    sources=(
+        "Ainslie et al. 2023, section 2.2",
+        "Shazeer 2019, section 3",
+        "meta-llama/llama llama/model.py Attention",
+    ),
     claims=(
         equals_attention_with_a_group_for_each_head,
         sharing_is_writing_out,
@@ -230,4 +267,4 @@ CONTRACT = Contract(
         is_causal,
         a_prefix_stands_alone,
     ),
-)  # fmt: skip
+)

@@ -37,8 +37,13 @@ BEYOND_TWO = math.erfc(math.sqrt(2))
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """Small, and large enough that every kind of matrix holds thousands of numbers; two to four layers."""
-    config = Settings(vocab_size=draw(st.sampled_from((83, 97))), context=40, width=32, heads=4,
-                      layers=draw(st.sampled_from((2, 3, 4))))  # fmt: skip
+    config = Settings(
+        vocab_size=draw(st.sampled_from((83, 97))),
+        context=40,
+        width=32,
+        heads=4,
+        layers=draw(st.sampled_from((2, 3, 4))),
+    )
     calls = (Call("build", {"config": config, "seed": draw(seeds)}), Call("weights", {}))
     return Case(calls, config.as_dict(), f"{config.layers} layers")
 
@@ -79,14 +84,24 @@ def laws(config: Settings, shape: Iterable[int]) -> dict[str, float]:
     """What a matrix [out, in] of a model of these sizes may have for a standard deviation, by its name."""
     rows, columns, layers = *tuple(shape)[-2:], config.layers
     return {
-        "0.02": STD, "0.02 / sqrt(2 L)": STD / math.sqrt(2 * layers), "0.02 / sqrt(L)": STD / math.sqrt(layers),
-        "0.02 / (2 L)": STD / (2 * layers), "0.02 / L": STD / layers, "0.02 sqrt(2 L)": STD * math.sqrt(2 * layers),
-        "1, as torch.nn.Embedding has it": 1.0, "0.01": 0.01,
+        "0.02": STD,
+        "0.02 / sqrt(2 L)": STD / math.sqrt(2 * layers),
+        "0.02 / sqrt(L)": STD / math.sqrt(layers),
+        "0.02 / (2 L)": STD / (2 * layers),
+        "0.02 / L": STD / layers,
+        "0.02 sqrt(2 L)": STD * math.sqrt(2 * layers),
+        "1, as torch.nn.Embedding has it": 1.0,
+        "0.01": 0.01,
         "1 / sqrt(3 in), as torch.nn.Linear has it": 1 / math.sqrt(3 * columns),
-        "sqrt(2 / (in + out)), Xavier's": math.sqrt(2 / (rows + columns)), "sqrt(2 / in), He's": math.sqrt(2 / columns),
-        "1 / sqrt(in)": 1 / math.sqrt(columns), "sqrt(0.02): 0.02 is the deviation, not the variance": math.sqrt(STD),
-        "0.88 x 0.02: cut off at two deviations": 0.8796 * STD, "0.2": 0.2, "0.002": 0.002, "0.01155: uniform within 0.02": STD / math.sqrt(3),
-    }  # fmt: skip
+        "sqrt(2 / (in + out)), Xavier's": math.sqrt(2 / (rows + columns)),
+        "sqrt(2 / in), He's": math.sqrt(2 / columns),
+        "1 / sqrt(in)": 1 / math.sqrt(columns),
+        "sqrt(0.02): 0.02 is the deviation, not the variance": math.sqrt(STD),
+        "0.88 x 0.02: cut off at two deviations": 0.8796 * STD,
+        "0.2": 0.2,
+        "0.002": 0.002,
+        "0.01155: uniform within 0.02": STD / math.sqrt(3),
+    }
 
 
 def law_of(config: Settings, values: torch.Tensor) -> str:
@@ -141,11 +156,13 @@ def worst_of(chances: Mapping[str, float]) -> tuple[float, str]:
 def spread_of(config: Settings, values: torch.Tensor, std: float, name: str, law: str) -> tuple[float, str]:
     """Mean, variance and the share beyond two deviations of numbers that must be N(0, std^2), each by its exact law."""
     count, flat = values.numel(), values.flatten() / std
-    ratio, which = worst_of({
-        "variance": chi_square_two_sided(float(flat.pow(2).sum()), count),
-        "mean": normal_two_sided(float(flat.sum()) / math.sqrt(count)),
-        "shape": binomial_two_sided(int((flat.abs() > 2).sum()), count, BEYOND_TWO),
-    })  # fmt: skip
+    ratio, which = worst_of(
+        {
+            "variance": chi_square_two_sided(float(flat.pow(2).sum()), count),
+            "mean": normal_two_sided(float(flat.sum()) / math.sqrt(count)),
+            "shape": binomial_two_sided(int((flat.abs() > 2).sum()), count, BEYOND_TWO),
+        }
+    )
     told = {
         "variance": f"{name} has a standard deviation of {law_of(config, values)}; it must be {law} = {std:.4g}",
         "mean": f"{name} has a mean of {float(values.mean()):.3g}; it must be 0",
@@ -154,7 +171,12 @@ def spread_of(config: Settings, values: torch.Tensor, std: float, name: str, law
     return ratio, told[which]
 
 
-@claim("matrices and the token embedding are N(0, 0.02)", broken_by="a_tenth_for_a_fiftieth", false_alarm=1e-10, power=0.999)
+@claim(
+    "matrices and the token embedding are N(0, 0.02)",
+    broken_by="a_tenth_for_a_fiftieth",
+    false_alarm=1e-10,
+    power=0.999,
+)
 def matrices_are_normal(trial: Trial) -> float:
     declared_default(trial)
     config = config_of(trial)
@@ -167,7 +189,12 @@ def matrices_are_normal(trial: Trial) -> float:
     return twice(trial, test)
 
 
-@claim("projections that write to the residual stream are N(0, 0.02 / sqrt(2 L))", broken_by="residual_projections_not_scaled", false_alarm=1e-10, power=0.999)
+@claim(
+    "projections that write to the residual stream are N(0, 0.02 / sqrt(2 L))",
+    broken_by="residual_projections_not_scaled",
+    false_alarm=1e-10,
+    power=0.999,
+)
 def residual_projections_are_scaled(trial: Trial) -> float:
     declared_default(trial)
     config = config_of(trial)
@@ -176,7 +203,13 @@ def residual_projections_are_scaled(trial: Trial) -> float:
     def test(weights: Mapping[str, Any]) -> tuple[float, str]:
         names = ("out_weight", "down_weight")
         return max(
-            spread_of(config, in_all_layers(weights, name), std, f"{name} of the blocks", f"0.02 / sqrt(2 L) with {config.layers} layers")
+            spread_of(
+                config,
+                in_all_layers(weights, name),
+                std,
+                f"{name} of the blocks",
+                f"0.02 / sqrt(2 L) with {config.layers} layers",
+            )
             for name in names
         )
 
@@ -193,7 +226,9 @@ def positions_are_small_and_random(trial: Trial) -> None:
         raise Violation("position_embedding is all zeros: it must be small and random")
     if not 0.004 < found < 0.05:
         law = law_of(config_of(trial), places)
-        raise Violation(f"position_embedding has a standard deviation of {law}; it must be small: 0.01, or 0.02 like the others")
+        raise Violation(
+            f"position_embedding has a standard deviation of {law}; it must be small: 0.01, or 0.02 like the others"
+        )
     if len(set(map(tuple, places.tolist()))) < len(places):
         raise Violation("positions of position_embedding are alike: each must be drawn")
 
@@ -212,7 +247,10 @@ def numbers_are_drawn_one_by_one(trial: Trial) -> float:
         for name, values in named.items():
             different = len(values[0].flatten().unique())
             if different < 0.75 * values[0].numel():
-                return math.inf, f"{name} holds only {different:,} different numbers of {values[0].numel():,}: each must be drawn"
+                return (
+                    math.inf,
+                    f"{name} holds only {different:,} different numbers of {values[0].numel():,}: each must be drawn",
+                )
             if trial.variant == "torch_default":
                 continue
             scaled = values / values.pow(2).mean().sqrt()
@@ -222,7 +260,10 @@ def numbers_are_drawn_one_by_one(trial: Trial) -> float:
                 ratio, _ = worst_of({told: chance})
                 if ratio > worst:
                     times = f"{float(sums.pow(2).mean().sqrt()):.3g} times as much"
-                    worst, message = ratio, f"the numbers in {told} of {name} are not drawn one by one: their sums vary {times}"
+                    worst, message = (
+                        ratio,
+                        f"the numbers in {told} of {name} are not drawn one by one: their sums vary {times}",
+                    )
         return worst, message
 
     return twice(trial, test)
@@ -234,7 +275,10 @@ def biases_are_zero_and_gains_one(trial: Trial) -> None:
     if trial.variant is None:
         declared_default(trial)
     for path, leaf in leaves(dict(drawn(trial))):
-        name, gain = str(path[-1]), str(path[-1]).startswith(("norm", "final_norm")) and str(path[-1]).endswith("weight")
+        name, gain = (
+            str(path[-1]),
+            str(path[-1]).startswith(("norm", "final_norm")) and str(path[-1]).endswith("weight"),
+        )
         norm = "norm" in name
         if not gain and not name.endswith("bias"):
             continue
@@ -243,7 +287,9 @@ def biases_are_zero_and_gains_one(trial: Trial) -> None:
         wrong = leaf != (1.0 if gain else 0.0)
         if bool(wrong.any()):
             value = float(leaf[wrong].flatten()[0])
-            raise Violation(f"{'.'.join(map(str, path))} holds {value:.4g}: {'gains start at 1' if gain else 'biases start at 0'}")
+            raise Violation(
+                f"{'.'.join(map(str, path))} holds {value:.4g}: {'gains start at 1' if gain else 'biases start at 0'}"
+            )
 
 
 @claim("no layer is a copy of another", broken_by="layers_alike")
@@ -288,7 +334,9 @@ def first_loss_is_that_of_chance(trial: Trial) -> float:
     chance = math.log(config.vocab_size)
     found = min((loss(at) for at in (seed, (seed + 1) % 2**31)), key=lambda value: abs(value - chance))
     if not abs(found - chance) <= 0.1:
-        raise Violation(f"the first loss is {found:.3f}; an untrained model knows nothing: ln {config.vocab_size} = {chance:.3f}")
+        raise Violation(
+            f"the first loss is {found:.3f}; an untrained model knows nothing: ln {config.vocab_size} = {chance:.3f}"
+        )
     return abs(found - chance) / 0.1
 
 
@@ -357,7 +405,8 @@ CONTRACT = Contract(
     meaning="The weights that training starts from: small, random, and smaller where they write to the residual stream.",
     calls={
         "build": Signature(
-            (Argument("config", "config", role="setting", fields=CONFIG), Argument("seed", "integer", role="setting")), "an untrained model"
+            (Argument("config", "config", role="setting", fields=CONFIG), Argument("seed", "integer", role="setting")),
+            "an untrained model",
         ),
         "weights": Signature((), "the weights, as gpt2 takes them"),
         "logits": Signature((Argument("ids", "ids"),), "float[batch, time, vocab_size]"),
@@ -371,12 +420,20 @@ CONTRACT = Contract(
     dialects=FUNCTIONS,
     whole=WholeModel("gpt2", of_a_module),
     variants=(
-        Variant("torch_default", "You start from what torch.nn draws: embeddings N(0, 1), linear layers uniform within 1/sqrt(in); GPT-2 draws "
-                "N(0, 0.02).", ()),
+        Variant(
+            "torch_default",
+            "You start from what torch.nn draws: embeddings N(0, 1), linear layers uniform within 1/sqrt(in); GPT-2 draws "
+            "N(0, 0.02).",
+            (),
+        ),
     ),
     order=73,
     case_count=CASES,
-    sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py", "karpathy/nanoGPT model.py _init_weights"),
+    sources=(
+        "Radford et al. 2019, section 2.3",
+        "openai/gpt-2 src/model.py",
+        "karpathy/nanoGPT model.py _init_weights",
+    ),
     claims=(
         matrices_are_normal,
         residual_projections_are_scaled,
@@ -385,7 +442,13 @@ CONTRACT = Contract(
         biases_are_zero_and_gains_one,
         every_layer_is_drawn_anew,
         another_seed_another_model,
-        Claim("first_loss_is_that_of_chance", "the first loss is ln V, within 0.1", first_logits_or_none, broken_by="embedding_of_ones_size",
-              false_alarm=1e-10, power=0.999),
+        Claim(
+            "first_loss_is_that_of_chance",
+            "the first loss is ln V, within 0.1",
+            first_logits_or_none,
+            broken_by="embedding_of_ones_size",
+            false_alarm=1e-10,
+            power=0.999,
+        ),
     ),
-)  # fmt: skip
+)

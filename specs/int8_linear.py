@@ -28,7 +28,9 @@ INFINITY = math.inf
 # cases ---------------------------------------------------------------------------------------------------------------
 
 
-def script(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, threshold: float, family: str, **sizes: int) -> Case:
+def script(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, threshold: float, family: str, **sizes: int
+) -> Case:
     calls = (
         Call("build", {"weight": weight, "bias": bias, "threshold": threshold}),
         Call("forward", {"x": x}),
@@ -72,7 +74,9 @@ def cases(draw: st.DrawFn, aside: float = 0.4) -> Case:
     """No outlier column, one or two, now and then a row of zeros; a single row in one of four."""
     sizes = draw(distinct_sizes(batch=(1, 3), time=(1, 5), in_features=(3, 9), out_features=(2, 8)))
     inputs, outputs, seed = sizes["in_features"], sizes["out_features"], draw(seeds)
-    shape = draw(st.sampled_from(((sizes["batch"], sizes["time"]), (sizes["time"],), (sizes["batch"], sizes["time"]), (1,))))
+    shape = draw(
+        st.sampled_from(((sizes["batch"], sizes["time"]), (sizes["time"],), (sizes["batch"], sizes["time"]), (1,)))
+    )
     rows = math.prod(shape)
     threshold = draw(st.sampled_from((6.0, 3.5, 20, INFINITY)))
     most = 0 if threshold == INFINITY else min(2, inputs - 1)
@@ -110,8 +114,12 @@ def wide_cases(draw: st.DrawFn) -> Case:
     inputs = draw(st.sampled_from((300, 137)))
     x = torch.full((2, inputs), 127.0, dtype=torch.float64) * 0.01
     x[1] *= -1
-    weight = torch.full((3, inputs), 127.0, dtype=torch.float64) * torch.tensor([[0.02], [-0.5], [0.25]], dtype=torch.float64)
-    return script(x, weight, make("normal", (3,), draw(seeds)), draw(st.sampled_from((6.0, INFINITY))), "a large sum", rows=2)
+    weight = torch.full((3, inputs), 127.0, dtype=torch.float64) * torch.tensor(
+        [[0.02], [-0.5], [0.25]], dtype=torch.float64
+    )
+    return script(
+        x, weight, make("normal", (3,), draw(seeds)), draw(st.sampled_from((6.0, INFINITY))), "a large sum", rows=2
+    )
 
 
 @st.composite
@@ -170,7 +178,10 @@ def bound(trial: Trial, case: Case | None = None) -> float:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("it is the exact product of codes, times the scales of its row and column", broken_by="weight_dequantized_x_not_quantized")
+@claim(
+    "it is the exact product of codes, times the scales of its row and column",
+    broken_by="weight_dequantized_x_not_quantized",
+)
 def is_the_product_of_integers(trial: Trial) -> float:
     """Codes by codes as whole numbers, times the step of the row of x and of the row of the weight; plus what the outlier
     columns give, plus the bias."""
@@ -181,12 +192,22 @@ def is_the_product_of_integers(trial: Trial) -> float:
     return trial.close(out_of(trial).double(), expected, bound(trial), "the product of integers times the scales")
 
 
-@claim("hundreds of products of 127 with 127 are added without overflow", broken_by="sums_in_int16", cases=wide_cases, max_cases=2)
+@claim(
+    "hundreds of products of 127 with 127 are added without overflow",
+    broken_by="sums_in_int16",
+    cases=wide_cases,
+    max_cases=2,
+)
 def large_sums_do_not_overflow(trial: Trial) -> float:
     return is_the_product_of_integers(trial)
 
 
-@claim("the numbers of an outlier column are not rounded", broken_by="outliers_quantized_apart", cases=outlier_cases, max_cases=10)
+@claim(
+    "the numbers of an outlier column are not rounded",
+    broken_by="outliers_quantized_apart",
+    cases=outlier_cases,
+    max_cases=10,
+)
 def outliers_keep_their_precision(trial: Trial) -> float:
     """A thousandth more in an outlier column of x gives a thousandth more of what that column gives, and nothing else moves."""
     x, weight, *_ = asked(trial.case)
@@ -201,7 +222,9 @@ def outliers_keep_their_precision(trial: Trial) -> float:
     return trial.close(found, expected, tolerance, "what a thousandth more in an outlier column adds")
 
 
-@claim("an outlier costs the other columns nothing", broken_by="outliers_in_the_scale", cases=outlier_cases, max_cases=10)
+@claim(
+    "an outlier costs the other columns nothing", broken_by="outliers_in_the_scale", cases=outlier_cases, max_cases=10
+)
 def outliers_spare_the_others(trial: Trial) -> float:
     """The rows come out as without the outlier columns, plus what those give: other columns lose nothing to them."""
     x, _, _, threshold = asked(trial.case)
@@ -261,7 +284,9 @@ def the_bias_is_added_once(trial: Trial) -> float:
     for zeros in (torch.zeros_like(x), torch.zeros(1, x.shape[-1], dtype=x.dtype)):
         case = trial.case.changed(x=zeros)
         out = out_of(trial, case).double()
-        worst = max(worst, trial.close(out, bias.double().expand(out.shape), bound(trial, case), "for an x of zeros, out"))
+        worst = max(
+            worst, trial.close(out, bias.double().expand(out.shape), bound(trial, case), "for an x of zeros, out")
+        )
     return worst
 
 
@@ -279,7 +304,9 @@ def one_row_alone_is_the_same(trial: Trial) -> float:
     return worst
 
 
-@claim("outliers and scales are found anew at each call", broken_by="first_outliers_kept", cases=outlier_cases, max_cases=8)
+@claim(
+    "outliers and scales are found anew at each call", broken_by="first_outliers_kept", cases=outlier_cases, max_cases=8
+)
 def an_earlier_call_changes_nothing(trial: Trial) -> float:
     """Which columns are outliers, and every scale of x, is found anew at each call."""
     x, _, _, threshold = asked(trial.case)
@@ -290,14 +317,14 @@ def an_earlier_call_changes_nothing(trial: Trial) -> float:
     return trial.close(after, trial.run().value, bound(trial), "after a call with other numbers, out")
 
 
-
-
 @st.composite
 def whole_cases(draw: st.DrawFn) -> Case:
     """x and the weight are whole numbers of steps, the steps powers of two: 16 bits hold them exactly."""
     seed = draw(seeds)
     x, weight = steps((3, 5), seed, 0.0, []) / 64, steps((4, 5), seed + 1, 0.0, []) / 256
-    return script(x, weight, make("small integers", (4,), seed + 2), draw(st.sampled_from((6.0, INFINITY))), "16 bit", rows=3)
+    return script(
+        x, weight, make("small integers", (4,), seed + 2), draw(st.sampled_from((6.0, INFINITY))), "16 bit", rows=3
+    )
 
 
 @claim("in 16 bit only the result is rounded", broken_by="scales_swapped", cases=whole_cases, max_cases=8)
@@ -363,11 +390,20 @@ CONTRACT = Contract(
         Variant(
             "zero_means_none",
             "A threshold of 0 means that no column is an outlier, as in bitsandbytes; here it means that every column is.",
-            (Edit(int8_linear.outliers, "return largest >= self.threshold", "return (largest >= self.threshold) & (self.threshold > 0)"),),
+            (
+                Edit(
+                    int8_linear.outliers,
+                    "return largest >= self.threshold",
+                    "return (largest >= self.threshold) & (self.threshold > 0)",
+                ),
+            ),
         ),
     ),
     measures=(Measure("memory", "bytes per weight, scales included", memory),),
-    sources=("Dettmers et al. 2022 (LLM.int8()), section 3, equations 7 and 8", "bitsandbytes autograd/_functions.py MatMul8bitLt"),
+    sources=(
+        "Dettmers et al. 2022 (LLM.int8()), section 3, equations 7 and 8",
+        "bitsandbytes autograd/_functions.py MatMul8bitLt",
+    ),
     claims=(
         is_the_product_of_integers,
         large_sums_do_not_overflow,
@@ -381,4 +417,4 @@ CONTRACT = Contract(
         an_earlier_call_changes_nothing,
         half_precision_is_kept,
     ),
-)  # fmt: skip
+)

@@ -38,7 +38,12 @@ HIDDEN = "hidden = everywhere.triu(diagonal=start + 1)"
 WINDOW = "hidden = everywhere.triu(diagonal=start + 1) | everywhere.tril(diagonal=start - self.context)"
 
 
-@claim("what goes beyond the context is refused, or slides where that is declared", broken_by="grows_without_end", cases=overflowing, max_cases=14)
+@claim(
+    "what goes beyond the context is refused, or slides where that is declared",
+    broken_by="grows_without_end",
+    cases=overflowing,
+    max_cases=14,
+)
 def overflow_is_refused_or_slid(trial: Trial) -> float | None:
     """One position too many raises; where it is declared to slide, the oldest are forgotten.
 
@@ -47,7 +52,9 @@ def overflow_is_refused_or_slid(trial: Trial) -> float | None:
     if trial.variant != SLIDING:
         answer = trial.attempt()
         if answer.crash is None:
-            raise Violation(f"it takes {trial.case.family} and returns a value; it must refuse them with an error, or slide")
+            raise Violation(
+                f"it takes {trial.case.family} and returns a value; it must refuse them with an error, or slide"
+            )
         if answer.crash.call <= trial.case.dimensions["fitting"]:
             raise Crashed(answer)
         return None
@@ -56,7 +63,9 @@ def overflow_is_refused_or_slid(trial: Trial) -> float | None:
         raise NotOffered(f"it refuses a piece that does not fit ({answer.crash.error})")
     exact, _ = trial.agreement()
     out = joined(trial.case, trial.run().outputs)
-    return trial.close(out, joined(trial.case, exact.outputs), bound(trial, trial.case), f"with {trial.case.family}, out")
+    return trial.close(
+        out, joined(trial.case, exact.outputs), bound(trial, trial.case), f"with {trial.case.family}, out"
+    )
 
 
 MEASURED = {"batch": 2, "width": 24, "heads": 3, "time": 20, "context": 64}
@@ -67,9 +76,11 @@ def memory_cases(draw: st.DrawFn) -> Case:
     """A prefill of 20 positions and three steps, in a context of 64."""
     m, seed = MEASURED, draw(st.integers(0, 9))
     weights = {
-        "qkv_weight": learned("normal", (3 * m["width"], m["width"]), seed, 0.3), "qkv_bias": None,
-        "out_weight": learned("normal", (m["width"], m["width"]), seed + 1, 0.3), "out_bias": None,
-    }  # fmt: skip
+        "qkv_weight": learned("normal", (3 * m["width"], m["width"]), seed, 0.3),
+        "qkv_bias": None,
+        "out_weight": learned("normal", (m["width"], m["width"]), seed + 1, 0.3),
+        "out_bias": None,
+    }
     x = make("normal", (m["batch"], m["time"] + 3, m["width"]), seed + 2)
     build = Call("build", {**weights, "n_heads": m["heads"], "context": m["context"]})
     steps = (Call("step", {"x": x[:, at : at + 1].clone()}) for at in range(m["time"], m["time"] + 3))
@@ -83,8 +94,10 @@ def memory(trial: Trial) -> Measurement:
     series = {}
     for calls, positions in ((2, m["time"]), (len(trial.case.calls), m["time"] + 3)):
         series[f"after {positions} positions"] = bytes_after(trial, trial.case, calls, trial.dtype) - empty
-    computed = {name: float(2 * m["batch"] * m["width"] * size * n) for name, n in
-                (("after 20 positions", 20), ("after 23 positions", 23), ("whole context", m["context"]))}  # fmt: skip
+    computed = {
+        name: float(2 * m["batch"] * m["width"] * size * n)
+        for name, n in (("after 20 positions", 20), ("after 23 positions", 23), ("whole context", m["context"]))
+    }
     held = series["after 23 positions"]
     grows = series["after 20 positions"] < held
     per_position = held / (m["time"] + 3 if grows else m["context"]) / m["batch"]
@@ -123,27 +136,69 @@ CONTRACT = Contract(
     ),
     sources=("Shazeer 2019, section 2.2", "Pope et al. 2022, section 3.3", "openai/gpt-2 src/model.py past"),
     measures=(
-        Measure("memory", "what the cache holds in memory, beside 2 x batch x positions x width numbers", memory, memory_cases),
+        Measure(
+            "memory",
+            "what the cache holds in memory, beside 2 x batch x positions x width numbers",
+            memory,
+            memory_cases,
+        ),
     ),
     workloads=workloads.STEPS,
     claims=(
-        Claim("any_split_gives_the_whole", "however the sequence is cut, the whole comes out", any_split_gives_the_whole,
-              broken_by="mask_rows_from_zero"),
-        Claim("chunks_are_causal", "several positions at once do not see later ones", chunks_are_causal,
-              broken_by="no_mask_in_later_pieces"),
-        Claim("two_in_flight_do_not_mix", "two caches in use at the same time do not see each other", two_in_flight_do_not_mix,
-              broken_by="shared_by_all_objects", max_cases=12),
-        Claim("rows_are_independent", "one row alone gives what it gives in its batch", rows_are_independent,
-              broken_by="first_row_for_all", max_cases=14),
+        Claim(
+            "any_split_gives_the_whole",
+            "however the sequence is cut, the whole comes out",
+            any_split_gives_the_whole,
+            broken_by="mask_rows_from_zero",
+        ),
+        Claim(
+            "chunks_are_causal",
+            "several positions at once do not see later ones",
+            chunks_are_causal,
+            broken_by="no_mask_in_later_pieces",
+        ),
+        Claim(
+            "two_in_flight_do_not_mix",
+            "two caches in use at the same time do not see each other",
+            two_in_flight_do_not_mix,
+            broken_by="shared_by_all_objects",
+            max_cases=12,
+        ),
+        Claim(
+            "rows_are_independent",
+            "one row alone gives what it gives in its batch",
+            rows_are_independent,
+            broken_by="first_row_for_all",
+            max_cases=14,
+        ),
         overflow_is_refused_or_slid,
-        Claim("length_is_what_was_given", "length() is the number of positions given", length_is_what_was_given,
-              broken_by="length_counts_calls", max_cases=10),
-        Claim("reset_forgets", "after a reset it is as just built", reset_forgets, broken_by="reset_keeps_the_keys", max_cases=10),
-        Claim("rounds_like_full_attention", "in float32 it is as accurate as the reference", rounds_like_full_attention,
-              broken_by="kept_in_bfloat16", max_cases=18),
-        Claim("holds_up_in_half_precision", "in 16 bit, steps work wherever a prefill does, and as accurately as the reference",
-              holds_up_in_half_precision, broken_by="kept_in_the_default_dtype", max_cases=14),
+        Claim(
+            "length_is_what_was_given",
+            "length() is the number of positions given",
+            length_is_what_was_given,
+            broken_by="length_counts_calls",
+            max_cases=10,
+        ),
+        Claim(
+            "reset_forgets",
+            "after a reset it is as just built",
+            reset_forgets,
+            broken_by="reset_keeps_the_keys",
+            max_cases=10,
+        ),
+        Claim(
+            "rounds_like_full_attention",
+            "in float32 it is as accurate as the reference",
+            rounds_like_full_attention,
+            broken_by="kept_in_bfloat16",
+            max_cases=18,
+        ),
+        Claim(
+            "holds_up_in_half_precision",
+            "in 16 bit, steps work wherever a prefill does, and as accurately as the reference",
+            holds_up_in_half_precision,
+            broken_by="kept_in_the_default_dtype",
+            max_cases=14,
+        ),
     ),
-)  # fmt: skip
-
-
+)

@@ -75,7 +75,10 @@ def silent(draw: st.DrawFn) -> Case:
     """No biases, and positions of zeros: their keys and values are zeros, a range of nothing."""
     case = _with_bits(draw(scripts(("normal",))), draw(st.sampled_from(BITS)))
     build = case.calls[0].with_arguments({**case.calls[0].arguments, "qkv_bias": None})
-    calls = (c.with_arguments({"x": torch.zeros_like(c.arguments["x"])}) if i % 2 == 0 else c for i, c in enumerate(case.calls[1:]))
+    calls = (
+        c.with_arguments({"x": torch.zeros_like(c.arguments["x"])}) if i % 2 == 0 else c
+        for i, c in enumerate(case.calls[1:])
+    )
     return replace(case, calls=(build, *calls), family="positions of zeros")
 
 
@@ -134,7 +137,12 @@ def _kept(trial: Trial, case: Case) -> float:
     return worst
 
 
-@claim("however it is cut, attention is off by no more than its bits explain", broken_by="unscaled", cases=fine, max_cases=14)
+@claim(
+    "however it is cut, attention is off by no more than its bits explain",
+    broken_by="unscaled",
+    cases=fine,
+    max_cases=14,
+)
 def attends_within_the_bound(trial: Trial) -> float:
     """Full attention, off by no more than keys and values that are off by the bound explain, however the sequence is cut.
 
@@ -166,7 +174,11 @@ def _attends(trial: Trial, case: Case) -> float:
     if float(ratio.max()) > 1:
         at = [int(i) for i in torch.unravel_index(ratio.argmax(), ratio.shape)]
         where = f"out{at} = {float(out[tuple(at)]):.6g}, expected {float(expected[tuple(at)]):.6g} within {float(bound[tuple(at)]):.3g}"
-        raise Violation(f"attention is further off than keys and values in {a['bits']} bits explain", worst=where, error=float(ratio.max()))
+        raise Violation(
+            f"attention is further off than keys and values in {a['bits']} bits explain",
+            worst=where,
+            error=float(ratio.max()),
+        )
     return float(ratio.max())
 
 
@@ -223,9 +235,11 @@ def memory_cases(draw: st.DrawFn) -> Case:
     m, seed = MEASURED, draw(st.integers(0, 9))
     width, time = m["width"], m["time"]
     weights = {
-        "qkv_weight": learned("normal", (3 * width, width), seed, 0.06), "qkv_bias": None,
-        "out_weight": learned("normal", (width, width), seed + 1, 0.06), "out_bias": None,
-    }  # fmt: skip
+        "qkv_weight": learned("normal", (3 * width, width), seed, 0.06),
+        "qkv_bias": None,
+        "out_weight": learned("normal", (width, width), seed + 1, 0.06),
+        "out_bias": None,
+    }
     x = make("normal", (m["batch"], time + 1, width), seed + 2)
     build = Call("build", {**weights, "n_heads": m["heads"], "context": time + 1, "bits": 3})
     calls = (build, Call("prefill", {"x": x[:, :time].clone()}), Call("step", {"x": x[:, time:].clone()}))
@@ -276,11 +290,27 @@ CONTRACT = Contract(
         attends_within_the_bound,
         rows_are_independent,
         nothing_stays_nothing,
-        Claim("two_in_flight_do_not_mix", "two caches in use at the same time do not see each other", two_in_flight_do_not_mix,
-              broken_by="shared_by_all_objects", max_cases=8),
+        Claim(
+            "two_in_flight_do_not_mix",
+            "two caches in use at the same time do not see each other",
+            two_in_flight_do_not_mix,
+            broken_by="shared_by_all_objects",
+            max_cases=8,
+        ),
         what_does_not_fit_is_refused,
-        Claim("length_is_what_was_given", "length() is the number of positions given", length_is_what_was_given,
-              broken_by="length_is_that_of_the_last_piece", max_cases=8),
-        Claim("reset_forgets", "after a reset it is as just built", reset_forgets, broken_by="reset_keeps_the_keys", max_cases=8),
+        Claim(
+            "length_is_what_was_given",
+            "length() is the number of positions given",
+            length_is_what_was_given,
+            broken_by="length_is_that_of_the_last_piece",
+            max_cases=8,
+        ),
+        Claim(
+            "reset_forgets",
+            "after a reset it is as just built",
+            reset_forgets,
+            broken_by="reset_keeps_the_keys",
+            max_cases=8,
+        ),
     ),
-)  # fmt: skip
+)

@@ -67,12 +67,12 @@ def over_the_last_axis_only(trial: Trial) -> float:
     return trial.close(trial.run(alone).value, whole[-1:, -1:], bound, "the last position alone, out")
 
 
-@claim("a mean 1e4 times the spread, or a constant row, costs no digits", broken_by="one_pass_variance", cases=offset_cases)
+@claim(
+    "a mean 1e4 times the spread, or a constant row, costs no digits", broken_by="one_pass_variance", cases=offset_cases
+)
 def stable_at_a_large_mean(trial: Trial) -> float:
     exact, tolerance = trial.agreement(dtype=torch.float32)
     return trial.close(trial.run(dtype=torch.float32).value, exact.value, tolerance.value, "in float32, out")
-
-
 
 
 @st.composite
@@ -89,7 +89,12 @@ def wide_rows(draw: st.DrawFn) -> Case:
     )
 
 
-@claim("half-precision inputs do their statistics in float32", broken_by="half_precision_statistics", cases=wide_rows, max_cases=15)
+@claim(
+    "half-precision inputs do their statistics in float32",
+    broken_by="half_precision_statistics",
+    cases=wide_rows,
+    max_cases=15,
+)
 def half_precision_statistics(trial: Trial) -> float:
     """At a mean of 16 to 64 times the spread, a mean rounded to bfloat16 alone costs more than all the rest."""
     exact, tolerance = trial.agreement(dtype=torch.bfloat16)
@@ -109,8 +114,19 @@ CONTRACT = Contract(
         "call": Signature(
             (
                 Argument("x", "float[..., width]"),
-                Argument("weight", "float[width]", role="parameter", aliases=("weight", "scale", "gamma", "gain", "g", "w", "a_2")),
-                Argument("bias", "float[width]", role="parameter", optional=True, aliases=("bias", "shift", "beta", "b", "b_2")),
+                Argument(
+                    "weight",
+                    "float[width]",
+                    role="parameter",
+                    aliases=("weight", "scale", "gamma", "gain", "g", "w", "a_2"),
+                ),
+                Argument(
+                    "bias",
+                    "float[width]",
+                    role="parameter",
+                    optional=True,
+                    aliases=("bias", "shift", "beta", "b", "b_2"),
+                ),
                 Argument("eps", "number", role="setting", optional=True, default=1e-5),
             ),
             "float[..., width]",
@@ -134,4 +150,4 @@ CONTRACT = Contract(
         stable_at_a_large_mean,
         half_precision_statistics,
     ),
-)  # fmt: skip
+)

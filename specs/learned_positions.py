@@ -103,9 +103,12 @@ CONTRACT = Contract(
         "call": Signature(
             (
                 Argument("positions", "int[..., time]"),
-                Argument("weight", "float[context, width]", role="parameter",
-                         aliases=("wpe.weight", "pos_emb.weight", "position_embedding.weight", "embedding.weight",
-                                  "weight")),
+                Argument(
+                    "weight",
+                    "float[context, width]",
+                    role="parameter",
+                    aliases=("wpe.weight", "pos_emb.weight", "position_embedding.weight", "embedding.weight", "weight"),
+                ),
             ),
             "float[..., time, width]",
         )
@@ -123,4 +126,4 @@ CONTRACT = Contract(
         offset_continues,
         every_row_has_its_own,
     ),
-)  # fmt: skip
+)

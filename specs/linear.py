@@ -135,7 +135,10 @@ CONTRACT = Contract(
     invalid=lying_the_other_way,
     rows=("x",),
     leading_axes=("x",),
-    dialects=(CS336_LINEAR, PICO_LINEAR,),
+    dialects=(
+        CS336_LINEAR,
+        PICO_LINEAR,
+    ),
     order=16,
     case_count=26,
     sources=("torch.nn.Linear", "openai/gpt-2 src/model.py conv1d, with the weight the other way round"),
@@ -147,4 +150,4 @@ CONTRACT = Contract(
         each_position_alone,
         weights_are_not_remembered,
     ),
-)  # fmt: skip
+)

@@ -136,7 +136,9 @@ def heads_and_rows_are_apart(trial: Trial) -> float:
     if math.prod(leading) > 1:
         last = trial.case.changed(**{n: a[n][-1:, -1:] for n in "qkv"})
         bound = tolerance(trial, None, last)
-        worst = max(worst, trial.close(output(trial, last), whole[-1:, -1:], bound, "the last head of the last row alone, out"))
+        worst = max(
+            worst, trial.close(output(trial, last), whole[-1:, -1:], bound, "the last head of the last row alone, out")
+        )
     return worst
 
 
@@ -190,10 +192,16 @@ CONTRACT = Contract(
     order=54,
     case_count=24,
     variants=(
-        Variant("epsilon", "1e-6 is added to the denominator, as in fast-transformers; the paper has none.",
-                (Edit(linear_attention, RESULT, "return numerator / (denominator + 1e-6)"),)),
-        Variant("unnormalised", "There is no denominator, as in later linear transformers; here weights sum to one.",
-                (Edit(linear_attention, RESULT, "return numerator"),)),
+        Variant(
+            "epsilon",
+            "1e-6 is added to the denominator, as in fast-transformers; the paper has none.",
+            (Edit(linear_attention, RESULT, "return numerator / (denominator + 1e-6)"),),
+        ),
+        Variant(
+            "unnormalised",
+            "There is no denominator, as in later linear transformers; here weights sum to one.",
+            (Edit(linear_attention, RESULT, "return numerator"),),
+        ),
     ),
     measures=(Measure("cost", "how its time grows with the length", cost),),
     sources=("Katharopoulos et al. 2020, sections 3.2 to 3.4",),
@@ -207,4 +215,4 @@ CONTRACT = Contract(
         heads_and_rows_are_apart,
         state_is_not_remembered,
     ),
-)  # fmt: skip
+)

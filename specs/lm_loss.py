@@ -128,7 +128,11 @@ def ignores_minus_100(trial: Trial) -> float:
     return trial.close(output(trial, case), whole, bound, "with -100 for the ignored targets, the loss")
 
 
-@claim("where every target is ignored the loss is 0 and nothing is learned", broken_by="ignored_count_as_id_0", max_cases=14)
+@claim(
+    "where every target is ignored the loss is 0 and nothing is learned",
+    broken_by="ignored_count_as_id_0",
+    max_cases=14,
+)
 def nothing_but_ignored_targets(trial: Trial) -> float:
     """0, and no gradient; nan as in torch.nn.functional.cross_entropy leaves it undefined: that is not offered."""
     a = trial.case.arguments
@@ -164,7 +168,9 @@ def unchanged_by_a_shift(trial: Trial) -> float:
     return worst
 
 
-@claim("every counted position weighs the same, whichever row it stands in", broken_by="mean_of_row_means", max_cases=18)
+@claim(
+    "every counted position weighs the same, whichever row it stands in", broken_by="mean_of_row_means", max_cases=18
+)
 def every_position_weighs_the_same(trial: Trial) -> float:
     """Positions in another order, across rows: not a mean of each row's mean, whose rows may count unequally many."""
     a = trial.case.arguments
@@ -177,7 +183,11 @@ def every_position_weighs_the_same(trial: Trial) -> float:
     return unmoved(trial, moved, "with the positions in another order, the loss")
 
 
-@claim("the gradient is softmax less one-hot, over the number of counted positions", broken_by="gradient_over_all_positions", max_cases=18)
+@claim(
+    "the gradient is softmax less one-hot, over the number of counted positions",
+    broken_by="gradient_over_all_positions",
+    max_cases=18,
+)
 def gradient_is_softmax_less_one_hot(trial: Trial) -> float:
     a, counted = trial.case.arguments, _counted(trial.case)
     _, bound = trial.agreement(gradients=True)
@@ -193,7 +203,12 @@ def gradient_is_softmax_less_one_hot(trial: Trial) -> float:
     return trial.close(actual, expected.to(trial.dtype), 2 * bound.gradients["logits"], "the gradient of the logits")
 
 
-@claim("logits of up to 1e4 neither overflow nor lose the answer", broken_by="log_of_softmax", cases=large_logits, max_cases=14)
+@claim(
+    "logits of up to 1e4 neither overflow nor lose the answer",
+    broken_by="log_of_softmax",
+    cases=large_logits,
+    max_cases=14,
+)
 def holds_at_large_logits(trial: Trial) -> float:
     worst = 0.0
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
@@ -245,7 +260,11 @@ CONTRACT = Contract(
     cases=cases,
     invalid=unknown_ids,
     roundings=(
-        Edit(lm_loss, "return kept.sum() / count.clamp(min=1)", "return (1.0 + 2.0**-24) * kept.sum() / count.clamp(min=1)"),
+        Edit(
+            lm_loss,
+            "return kept.sum() / count.clamp(min=1)",
+            "return (1.0 + 2.0**-24) * kept.sum() / count.clamp(min=1)",
+        ),
     ),
     order=75,
     case_count=26,
@@ -262,4 +281,4 @@ CONTRACT = Contract(
         gradient_is_softmax_less_one_hot,
         holds_at_large_logits,
     ),
-)  # fmt: skip
+)

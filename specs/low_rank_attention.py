@@ -85,15 +85,19 @@ def rank_is_at_most_r(trial: Trial) -> float:
     return ratio
 
 
-@claim("keys, values and columns of the projections may be permuted together", broken_by="values_in_reverse", max_cases=14)
+@claim(
+    "keys, values and columns of the projections may be permuted together", broken_by="values_in_reverse", max_cases=14
+)
 def positions_have_no_order(trial: Trial) -> float:
     """Keys, values and the columns of both projections, permuted together."""
     a = trial.case.arguments
     order = torch.randperm(a["q"].shape[-2], generator=trial.random())
     moved = trial.case.changed(
-        k=a["k"][..., order, :], v=a["v"][..., order, :],
-        key_projection=a["key_projection"][:, order], value_projection=a["value_projection"][:, order],
-    )  # fmt: skip
+        k=a["k"][..., order, :],
+        v=a["v"][..., order, :],
+        key_projection=a["key_projection"][:, order],
+        value_projection=a["value_projection"][:, order],
+    )
     return unmoved(trial, moved, "with keys, values and columns of the projections in another order, out")
 
 
@@ -103,7 +107,11 @@ def mixtures_have_no_order(trial: Trial) -> float:
     a = trial.case.arguments
     order = torch.arange(a["key_projection"].shape[0]).flip(0)
     e, f = (a[name][order].clone() for name in ("key_projection", "value_projection"))
-    return unmoved(trial, trial.case.changed(key_projection=e, value_projection=f), "with the rows of both projections in reverse, out")
+    return unmoved(
+        trial,
+        trial.case.changed(key_projection=e, value_projection=f),
+        "with the rows of both projections in reverse, out",
+    )
 
 
 @claim("every query is answered on its own", broken_by="softmax_over_queries", max_cases=14)
@@ -111,16 +119,25 @@ def queries_are_apart(trial: Trial) -> float:
     """Every query is answered on its own: in reverse order, the same answers in reverse; with others, its own stays."""
     a, whole = trial.case.arguments, output(trial)
     turned = trial.case.changed(q=a["q"].flip(-2))
-    worst = trial.close(output(trial, turned), whole.flip(-2), tolerance(trial, None, turned), "with the queries in reverse, out")
+    worst = trial.close(
+        output(trial, turned), whole.flip(-2), tolerance(trial, None, turned), "with the queries in reverse, out"
+    )
     other = a["q"].clone()
     other[..., 1:, :] = elsewhere(trial, other[..., 1:, :], 3.0)
     changed = trial.case.changed(q=other)
     bound = tolerance(trial, None, changed)
-    first = trial.close(output(trial, changed)[..., 0, :], whole[..., 0, :], bound, "the first query's out, with other queries beside it,")
+    first = trial.close(
+        output(trial, changed)[..., 0, :],
+        whole[..., 0, :],
+        bound,
+        "the first query's out, with other queries beside it,",
+    )
     return max(worst, first)
 
 
-@claim("equal values give that value where the value projection keeps it", broken_by="sigmoid_for_softmax", max_cases=14)
+@claim(
+    "equal values give that value where the value projection keeps it", broken_by="sigmoid_for_softmax", max_cases=14
+)
 def weights_sum_to_one(trial: Trial) -> float:
     """Rows of the value projection that sum to one, and equal values: that value comes out."""
     a = trial.case.arguments
@@ -143,7 +160,11 @@ def gradient_variance(trial: Trial) -> Measurement:
         squares[rank] = dict.fromkeys("qkv", 0.0)
         for draw in range(DRAWS):
             q, k, v = (make("normal", shape, 100 * draw + i) for i in range(3))
-            e, f = (make("normal", (rank, POSITIONS), 100 * draw + i) / math.sqrt(rank) for i in (3, 4)) if rank else (identity, identity)
+            e, f = (
+                (make("normal", (rank, POSITIONS), 100 * draw + i) / math.sqrt(rank) for i in (3, 4))
+                if rank
+                else (identity, identity)
+            )
             given = {"q": q, "k": k, "v": v, "key_projection": e.clone(), "value_projection": f.clone()}
             gradients = trial.run(Case.of(given), gradients=True).gradients
             for name in "qkv":
@@ -183,7 +204,11 @@ CONTRACT = Contract(
     order=55,
     case_count=24,
     roundings=(
-        Edit(low_rank_attention, "scale = 1.0 / math.sqrt(q.shape[-1])", "scale = (1.0 + 2.0**-24) / math.sqrt(q.shape[-1])"),
+        Edit(
+            low_rank_attention,
+            "scale = 1.0 / math.sqrt(q.shape[-1])",
+            "scale = (1.0 + 2.0**-24) / math.sqrt(q.shape[-1])",
+        ),
     ),
     measures=(
         Measure("gradient_variance", "how much its gradients vary, beside those of full attention", gradient_variance),
@@ -197,4 +222,4 @@ CONTRACT = Contract(
         queries_are_apart,
         weights_sum_to_one,
     ),
-)  # fmt: skip
+)

@@ -165,7 +165,12 @@ def has_no_jumps(trial: Trial) -> None:
             )
 
 
-@claim("without warm-up the first step has the peak", broken_by="no_warm_up_divides_by_zero", cases=without_warmup, max_cases=6)
+@claim(
+    "without warm-up the first step has the peak",
+    broken_by="no_warm_up_divides_by_zero",
+    cases=without_warmup,
+    max_cases=6,
+)
 def begins_at_the_peak_without_warmup(trial: Trial) -> float:
     rates = Rates(trial)
     worst = rates.is_close(rates.at(0), rates.peak, "without warm-up, the rate of step 0")
@@ -223,7 +228,11 @@ CONTRACT = Contract(
     ),
     order=78,
     case_count=10,
-    sources=("Loshchilov & Hutter 2017, equation 5", "Vaswani et al. 2017, section 5.3", "transformers get_cosine_schedule_with_warmup"),
+    sources=(
+        "Loshchilov & Hutter 2017, equation 5",
+        "Vaswani et al. 2017, section 5.3",
+        "transformers get_cosine_schedule_with_warmup",
+    ),
     claims=(
         warms_up_from_zero,
         warms_up_evenly,
@@ -237,4 +246,4 @@ CONTRACT = Contract(
         begins_at_the_peak_without_warmup,
         warmup_may_be_all,
     ),
-)  # fmt: skip
+)

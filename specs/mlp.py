@@ -137,8 +137,17 @@ CONTRACT = Contract(
     leading_axes=("x",),
     dialects=(PICO_MLP,),
     order=40,
-    classes=("mlp", "feedforward", "feedfoward", "ffn", "positionwisefeedforward", "feedforwardnetwork", "ff", "ffwd",
-             "transformermlp"),
+    classes=(
+        "mlp",
+        "feedforward",
+        "feedfoward",
+        "ffn",
+        "positionwisefeedforward",
+        "feedforwardnetwork",
+        "ff",
+        "ffwd",
+        "transformermlp",
+    ),
     size_names=SIZES,
     inside={"gelu": {}},
     headline=True,
@@ -150,4 +159,4 @@ CONTRACT = Contract(
         a_zero_down_weight_leaves_the_bias,
         linear_in_the_down_projection,
     ),
-)  # fmt: skip
+)

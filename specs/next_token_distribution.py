@@ -79,7 +79,11 @@ def is_a_distribution(trial: Trial) -> float:
     return trial.close(totals, torch.ones_like(totals), rounding, "the sum of a row's probabilities")
 
 
-@claim("without filters it is the softmax of logits over the temperature", broken_by="multiplied_by_the_temperature", max_cases=14)
+@claim(
+    "without filters it is the softmax of logits over the temperature",
+    broken_by="multiplied_by_the_temperature",
+    max_cases=14,
+)
 def divides_by_the_temperature(trial: Trial) -> float:
     """Without filters: the logarithm of a ratio of probabilities is the difference of logits over the temperature."""
     worst, logits = 0.0, trial.case.arguments["logits"]
@@ -91,7 +95,11 @@ def divides_by_the_temperature(trial: Trial) -> float:
     return worst
 
 
-@claim("towards temperature 0 all probability is on the largest logit", broken_by="multiplied_by_the_temperature", max_cases=14)
+@claim(
+    "towards temperature 0 all probability is on the largest logit",
+    broken_by="multiplied_by_the_temperature",
+    max_cases=14,
+)
 def cold_is_greedy(trial: Trial) -> float:
     """A temperature at which the second most likely id is e^-80 times as likely as the first."""
     logits = trial.case.arguments["logits"]
@@ -138,7 +146,11 @@ def top_k_keeps_the_k_most_likely(trial: Trial) -> float:
     return worst
 
 
-@claim("a top_k of all ids, or of more than there are, changes nothing", broken_by="more_candidates_than_ids_refused", max_cases=10)
+@claim(
+    "a top_k of all ids, or of more than there are, changes nothing",
+    broken_by="more_candidates_than_ids_refused",
+    max_cases=10,
+)
 def more_candidates_than_ids(trial: Trial) -> float:
     size, worst = trial.case.dimensions["vocab_size"], 0.0
     free = asked(trial)
@@ -149,7 +161,11 @@ def more_candidates_than_ids(trial: Trial) -> float:
     return worst
 
 
-@claim("top-p keeps the smallest set that reaches p, with the id that crosses it", broken_by="crossing_id_dropped", max_cases=16)
+@claim(
+    "top-p keeps the smallest set that reaches p, with the id that crosses it",
+    broken_by="crossing_id_dropped",
+    max_cases=16,
+)
 def top_p_keeps_the_smallest_set(trial: Trial) -> float:
     """The fewest ids that reach p, the one included with which it is reached; halfway between two sums of each row."""
     logits, worst = trial.case.arguments["logits"].double(), 0.0
@@ -193,7 +209,12 @@ def the_most_likely_always_stays(trial: Trial) -> None:
         raise NotOffered(f"it raises {refused}")
 
 
-@claim("both filters act, in the order declared, and something is left", broken_by="top_p_skipped_beside_top_k", cases=both_filters, max_cases=14)
+@claim(
+    "both filters act, in the order declared, and something is left",
+    broken_by="top_p_skipped_beside_top_k",
+    cases=both_filters,
+    max_cases=14,
+)
 def filters_together(trial: Trial) -> float:
     """Top-k first, then top-p of what is left (or in the order that was declared); something is always left."""
     a, worst = trial.case.arguments, 0.0
@@ -201,13 +222,20 @@ def filters_together(trial: Trial) -> float:
         case = trial.case.changed(top_k=top_k)
         value = output(trial, case)
         if not bool(torch.isfinite(value).all()):
-            raise Violation(f"with top_k = {top_k} and top_p = {a['top_p']:.4g} nothing is left: the probabilities are nan")
+            raise Violation(
+                f"with top_k = {top_k} and top_p = {a['top_p']:.4g} nothing is left: the probabilities are nan"
+            )
         what = f"with top_k = {top_k} and top_p = {a['top_p']:.4g}, out"
         worst = max(worst, trial.close(value, trial.expect(case).value, tolerance(trial, case), what))
     return worst
 
 
-@claim("of ids that tie with the k-th, at least as many are kept as make k", broken_by="ties_with_the_last_dropped", cases=tied, max_cases=12)
+@claim(
+    "of ids that tie with the k-th, at least as many are kept as make k",
+    broken_by="ties_with_the_last_dropped",
+    cases=tied,
+    max_cases=12,
+)
 def ties_are_treated_alike_or_cut_off(trial: Trial) -> None:
     """What is more likely than the k-th stays, what is less likely goes, and of those that tie with it enough stay."""
     logits, top_k = trial.case.arguments["logits"], trial.case.arguments["top_k"]
@@ -290,12 +318,17 @@ CONTRACT = Contract(
             "temperature_last",
             "You filter first and divide by the temperature after that (as llama.cpp does); transformers divides first, "
             "so that top-p sees what is drawn from.",
-            (Edit(next_token_distribution, DIVIDED, "scores = logits"),
-             Edit(next_token_distribution, RESULT, "return torch.softmax(scores / temperature, dim=-1)")),
+            (
+                Edit(next_token_distribution, DIVIDED, "scores = logits"),
+                Edit(next_token_distribution, RESULT, "return torch.softmax(scores / temperature, dim=-1)"),
+            ),
         ),
     ),
-    sources=("Fan et al. 2018, section 5.4", "Holtzman et al. 2020, sections 3.1 and 3.2",
-             "huggingface/transformers generation/logits_process.py"),
+    sources=(
+        "Fan et al. 2018, section 5.4",
+        "Holtzman et al. 2020, sections 3.1 and 3.2",
+        "huggingface/transformers generation/logits_process.py",
+    ),
     claims=(
         is_a_distribution,
         divides_by_the_temperature,
@@ -313,4 +346,4 @@ CONTRACT = Contract(
         unchanged_by_a_shift,
         holds_at_large_logits,
     ),
-)  # fmt: skip
+)

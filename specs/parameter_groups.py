@@ -29,7 +29,9 @@ def cases(draw: st.DrawFn, frozen: bool = False) -> Case:
     decay = draw(st.sampled_from((0.1, 0.01, 0.3, 0.05)))
     look = ours("specs.shared.models:decays", groups=Earlier(CALL), model=Given(CALL, "model"), weight_decay=decay)
     what = f"{layers} layer{'s' if layers > 1 else ''}, {'tied' if tied else 'not tied'}, {'with' if bias else 'without'} biases"
-    return Case((Call(CALL, {"model": model, "weight_decay": decay}), look), {}, what + (", partly frozen" if parts else ""))
+    return Case(
+        (Call(CALL, {"model": model, "weight_decay": decay}), look), {}, what + (", partly frozen" if parts else "")
+    )
 
 
 def partly_frozen() -> Any:
@@ -52,7 +54,9 @@ class Groups:
     def must_have(self, names: Iterable[str], decay: float, what: str) -> None:
         """Only those that stand in a group at all are looked at; whether they do is another claim's business."""
         for name in names:
-            wrong = [given for given in self.found.get(name, ()) if abs(given - decay) > 1e-9 * self.asked]  # a number handed on
+            wrong = [
+                given for given in self.found.get(name, ()) if abs(given - decay) > 1e-9 * self.asked
+            ]  # a number handed on
             if wrong:
                 raise Violation(f"{what}: {name} has the decay {wrong[0]:g}, it must be {decay:g}")
 
@@ -72,7 +76,9 @@ def no_strangers(trial: Trial) -> None:
     found = Groups(trial).found
     strange = [name for name in found if name == "a stranger"]
     if strange:
-        raise Violation(f"{len(found[strange[0]])} tensors in the groups are no parameters of the model: an optimiser would train copies")
+        raise Violation(
+            f"{len(found[strange[0]])} tensors in the groups are no parameters of the model: an optimiser would train copies"
+        )
 
 
 @claim("frozen parameters are left out", broken_by="frozen_included", cases=partly_frozen, max_cases=8)
@@ -96,13 +102,17 @@ def embeddings_decay_as_declared(trial: Trial) -> None:
     groups = Groups(trial)
     is_tied = "lm_head.weight" not in groups.parameters
     names = [n for n in EMBEDDINGS if n in groups.trained and not (is_tied and trial.variant and n == EMBEDDINGS[0])]
-    groups.must_have(names, 0.0 if trial.variant else groups.asked, "embeddings " + ("do not decay" if trial.variant else "decay"))
+    groups.must_have(
+        names, 0.0 if trial.variant else groups.asked, "embeddings " + ("do not decay" if trial.variant else "decay")
+    )
 
 
 @claim("the gains of norms are not decayed", broken_by="weights_by_name")
 def norms_do_not_decay(trial: Trial) -> None:
     groups = Groups(trial)
-    groups.must_have([n for n in groups.trained if n.endswith("LayerNorm.weight")], 0.0, "the gains of norms do not decay")
+    groups.must_have(
+        [n for n in groups.trained if n.endswith("LayerNorm.weight")], 0.0, "the gains of norms do not decay"
+    )
 
 
 @claim("biases are not decayed", broken_by="everything_decayed")
@@ -130,10 +140,28 @@ def _dialect(function: str, model: str, *more: str) -> Dialect:
 CONFIGURING = tuple(
     _dialect("configure_optimizers", model, *more)
     for model in ("model", "self")
-    for more in (("learning_rate", "betas", "device_type"), ("learning_rate", "betas"), ("lr", "betas"), ("learning_rate",), ("lr",), ())
+    for more in (
+        ("learning_rate", "betas", "device_type"),
+        ("learning_rate", "betas"),
+        ("lr", "betas"),
+        ("learning_rate",),
+        ("lr",),
+        (),
+    )
 )
-NAMES = ("get_parameter_groups", "get_param_groups", "param_groups", "make_param_groups", "build_param_groups", "get_grouped_params",
-         "get_optimizer_grouped_parameters", "get_optimizer_groups", "create_param_groups", "split_parameters", "get_optim_groups")  # fmt: skip
+NAMES = (
+    "get_parameter_groups",
+    "get_param_groups",
+    "param_groups",
+    "make_param_groups",
+    "build_param_groups",
+    "get_grouped_params",
+    "get_optimizer_grouped_parameters",
+    "get_optimizer_groups",
+    "create_param_groups",
+    "split_parameters",
+    "get_optim_groups",
+)
 
 
 CONTRACT = Contract(
@@ -157,8 +185,18 @@ CONTRACT = Contract(
         Variant(
             "embeddings_not_decayed",
             "You do not decay the embeddings (minGPT); nanoGPT does.",
-            (Edit(parameter_groups, "is_matrix = parameter.dim() >= 2", 'is_matrix = parameter.dim() >= 2 and "embedding" not in name'),
-             Edit(parameter_groups, "for _, parameter in model.named_parameters():", "for name, parameter in model.named_parameters():")),
+            (
+                Edit(
+                    parameter_groups,
+                    "is_matrix = parameter.dim() >= 2",
+                    'is_matrix = parameter.dim() >= 2 and "embedding" not in name',
+                ),
+                Edit(
+                    parameter_groups,
+                    "for _, parameter in model.named_parameters():",
+                    "for name, parameter in model.named_parameters():",
+                ),
+            ),
         ),
     ),
     sources=("Radford et al. 2018, section 4.1", "karpathy/nanoGPT model.py configure_optimizers"),
@@ -171,4 +209,4 @@ CONTRACT = Contract(
         norms_do_not_decay,
         biases_do_not_decay,
     ),
-)  # fmt: skip
+)

@@ -142,7 +142,12 @@ def ends_with_the_last_width(trial: Trial) -> None:
     widths.expect(widths.steps[-1], "the last step")
 
 
-@claim("the step on a boundary is the first of the next width, and the one before it the last of the old", broken_by="one_step_too_late", cases=on_a_step, max_cases=8)
+@claim(
+    "the step on a boundary is the first of the next width, and the one before it the last of the old",
+    broken_by="one_step_too_late",
+    cases=on_a_step,
+    max_cases=8,
+)
 def switches_at_the_boundary(trial: Trial) -> None:
     """The step before a boundary has the old width, the step on it the new one."""
     widths = Widths(trial)
@@ -152,7 +157,12 @@ def switches_at_the_boundary(trial: Trial) -> None:
                 widths.expect(step, what)
 
 
-@claim("every step has the width of its part of training, as configured", broken_by="bits_ignored", cases=configured, max_cases=8)
+@claim(
+    "every step has the width of its part of training, as configured",
+    broken_by="bits_ignored",
+    cases=configured,
+    max_cases=8,
+)
 def every_step_has_its_width(trial: Trial) -> None:
     widths = Widths(trial)
     for step in widths.steps:
@@ -164,7 +174,9 @@ def only_widths_that_were_asked_for(trial: Trial) -> None:
     widths = Widths(trial)
     for step in (*widths.steps, *widths.after):
         if widths.at(step) not in widths.bits:
-            raise Violation(f"step {step} of {widths.total} has {widths.at(step)} bits; there are {list(widths.bits)} only")
+            raise Violation(
+                f"step {step} of {widths.total} has {widths.at(step)} bits; there are {list(widths.bits)} only"
+            )
 
 
 @claim("the bits never rise in training", broken_by="narrow_for_one_step")
@@ -172,7 +184,9 @@ def never_widens(trial: Trial) -> None:
     widths = Widths(trial)
     for before, after in itertools.pairwise((*widths.steps, *widths.after[:2])):
         if widths.at(after) > widths.at(before):
-            raise Violation(f"the bits rise from {widths.at(before)} at step {before} to {widths.at(after)} at step {after}")
+            raise Violation(
+                f"the bits rise from {widths.at(before)} at step {before} to {widths.at(after)} at step {after}"
+            )
 
 
 @claim("the width changes exactly once for every boundary", broken_by="one_switch_only", cases=configured, max_cases=8)
@@ -183,7 +197,9 @@ def switches_once_per_level(trial: Trial) -> None:
     if len(changes) != len(widths.places):
         where = f" (at {', '.join(map(str, changes))})" if changes else ""
         wanted = len(widths.places)
-        raise Violation(f"the width changes {len(changes)} times in {widths.total} steps{where}; it must change {wanted} times")
+        raise Violation(
+            f"the width changes {len(changes)} times in {widths.total} steps{where}; it must change {wanted} times"
+        )
 
 
 @claim("every step after the last has the last width", broken_by="wide_after_the_end")
@@ -222,7 +238,12 @@ def a_resumed_run_goes_on_where_it_stopped(trial: Trial) -> None:
                 raise Violation(f"{asked} has {found} bits; it must have {right}")
 
 
-@claim("a run of no steps has a width or is refused, without a division by zero", broken_by="divides_by_the_length", cases=runs_of_no_steps, max_cases=4)
+@claim(
+    "a run of no steps has a width or is refused, without a division by zero",
+    broken_by="divides_by_the_length",
+    cases=runs_of_no_steps,
+    max_cases=4,
+)
 def a_run_of_no_steps_is_defined(trial: Trial) -> None:
     """One of the widths, or a refusal with a reason; a division by zero is none."""
     answer = trial.attempt()
@@ -254,7 +275,13 @@ CONTRACT = Contract(
             (
                 Argument("step", "integer"),
                 Argument("total_steps", "integer", role="setting"),
-                Argument("boundaries", "list of shares of training", role="setting", optional=True, default=USUAL["boundaries"]),
+                Argument(
+                    "boundaries",
+                    "list of shares of training",
+                    role="setting",
+                    optional=True,
+                    default=USUAL["boundaries"],
+                ),
                 Argument("bits", "list of widths, one more", role="setting", optional=True, default=USUAL["bits"]),
             ),
             "number",
@@ -292,4 +319,4 @@ CONTRACT = Contract(
         a_resumed_run_goes_on_where_it_stopped,
         a_run_of_no_steps_is_defined,
     ),
-)  # fmt: skip
+)

@@ -24,8 +24,24 @@ from reference_model.quantize_4bit import code_book, pack, quantize_4bit, unpack
 from specs.shared.quantization import dtypes, floating, within
 from specs.workloads import tools as workloads
 
-_NF4 = (-1.0, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.09105004, 0.0, 0.0795803, 0.1609302, 0.2461123,
-        0.33791524, 0.44070983, 0.562617, 0.72295684, 1.0)  # fmt: skip
+_NF4 = (
+    -1.0,
+    -0.6961928,
+    -0.52507305,
+    -0.3949175,
+    -0.28444138,
+    -0.18477343,
+    -0.09105004,
+    0.0,
+    0.0795803,
+    0.1609302,
+    0.2461123,
+    0.33791524,
+    0.44070983,
+    0.562617,
+    0.72295684,
+    1.0,
+)
 _FP4 = (0.0, 0.0625 / 12, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0)
 _E2M1 = (0.0, 1 / 12, *_FP4[2:])
 
@@ -67,7 +83,9 @@ kinds = st.sampled_from(("nf4", "fp4"))
 def cases(draw: st.DrawFn) -> Case:
     """A few numbers or a few blocks, of any length, odd ones too; blocks differ in size by powers of ten in one half."""
     block = draw(st.sampled_from(BLOCKS))
-    shape = draw(st.sampled_from(((3,), (5, 7), (2, 3, 5), (1,), (11, 13), (129,), (2, 64), (33,), (4, 49), (2, 2, 51))))
+    shape = draw(
+        st.sampled_from(((3,), (5, 7), (2, 3, 5), (1,), (11, 13), (129,), (2, 64), (33,), (4, 49), (2, 2, 51)))
+    )
     x, family = draw(tensors(shape))
     if draw(st.booleans()) and x.numel() > block:
         x = (x.reshape(-1) * 10.0 ** (torch.arange(x.numel()) // block - 1.0)).reshape(shape)
@@ -194,7 +212,10 @@ def packed_of(trial: Trial, case: Case | None = None) -> torch.Tensor:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("every number comes back as the nearest code of the book times the largest of its block", broken_by="evenly_spaced_codes")
+@claim(
+    "every number comes back as the nearest code of the book times the largest of its block",
+    broken_by="evenly_spaced_codes",
+)
 def comes_back_as_the_nearest_code(trial: Trial) -> float:
     """Nothing nearer than the nearest either: what comes back is a number of the book."""
     worst = 0.0
@@ -234,10 +255,12 @@ def first_of_two_is_in_the_high_half(trial: Trial) -> None:
         changed_bytes = moved.nonzero().reshape(-1).tolist()
         half = 0x0F if high else 0xF0
         if changed_bytes != [place // 2]:
-            raise Violation(f"number {place} is in byte {changed_bytes}; two numbers in a row share a byte: {place // 2}")
+            raise Violation(
+                f"number {place} is in byte {changed_bytes}; two numbers in a row share a byte: {place // 2}"
+            )
         if int(moved[place // 2]) & half:
             where, due = ("low", "high") if high else ("high", "low")
-            declare = "" if low_first else '; if you mean it, declare it: --impl-variant=quantize_4bit=low_half_first'
+            declare = "" if low_first else "; if you mean it, declare it: --impl-variant=quantize_4bit=low_half_first"
             raise Violation(f"number {place} is in the {where} half of its byte; it belongs in the {due} half{declare}")
 
 
@@ -270,7 +293,11 @@ def empty_blocks_give_zeros(trial: Trial) -> float:
     return worst
 
 
-@claim("of two numbers in a block the larger never comes back smaller", broken_by="fp4_bits_taken_for_a_number", max_cases=16)
+@claim(
+    "of two numbers in a block the larger never comes back smaller",
+    broken_by="fp4_bits_taken_for_a_number",
+    max_cases=16,
+)
 def order_is_kept(trial: Trial) -> None:
     """Of two numbers in one block the larger never comes back smaller."""
     out = came_back(trial)
@@ -281,7 +308,9 @@ def order_is_kept(trial: Trial) -> None:
     if bool(wrong.any()):
         i, j = wrong.nonzero()[0].tolist()
         small, large, first, second = (f"{float(t[k]):.6g}" for t, k in ((x, i), (x, j), (back, i), (back, j)))
-        raise Violation("of two numbers the larger comes back smaller", worst=f"{small} < {large} come back as {first} > {second}")
+        raise Violation(
+            "of two numbers the larger comes back smaller", worst=f"{small} < {large} come back as {first} > {second}"
+        )
 
 
 @claim("what came back has the same codes again", broken_by="double_scale", max_cases=12)
@@ -307,10 +336,17 @@ def outliers_stay_in_their_block(trial: Trial) -> float:
     allowed = Allowed(trial, trial.case, trial.dtype, plain)
     others = allowed.index != place // block
     found = came_back(trial, changed(trial.case, x=spoiled))
-    return within(found[others], plain[others], allowed.same()[others], "an outlier changes what comes back from another block")
+    return within(
+        found[others], plain[others], allowed.same()[others], "an outlier changes what comes back from another block"
+    )
 
 
-@claim("a short last block is a block like any other", broken_by="last_block_dropped", cases=short_block_cases, max_cases=10)
+@claim(
+    "a short last block is a block like any other",
+    broken_by="last_block_dropped",
+    cases=short_block_cases,
+    max_cases=10,
+)
 def blocks_are_quantized_alone(trial: Trial) -> float:
     """The first and the last, shorter block give alone what they give among the others."""
     asked = given(trial.case)
@@ -340,7 +376,9 @@ def every_size_is_kept(trial: Trial) -> float:
     return worst
 
 
-@claim("blocks from 32 to 4096 are all as good", broken_by="carry_in_large_blocks", cases=large_block_cases, max_cases=8)
+@claim(
+    "blocks from 32 to 4096 are all as good", broken_by="carry_in_large_blocks", cases=large_block_cases, max_cases=8
+)
 def every_block_size_is_as_good(trial: Trial) -> float:
     worst, block = 0.0, given(trial.case)["block"]
     for dtype in dtypes(trial):
@@ -374,7 +412,12 @@ def layout_does_not_matter(trial: Trial) -> float:
     return worst
 
 
-@claim("bfloat16 and float16 numbers come back as close", broken_by="reciprocal_in_half_precision", cases=half_cases, max_cases=10)
+@claim(
+    "bfloat16 and float16 numbers come back as close",
+    broken_by="reciprocal_in_half_precision",
+    cases=half_cases,
+    max_cases=10,
+)
 def half_precision_is_kept(trial: Trial) -> float:
     """bfloat16 and float16 numbers, within the nearest code plus two roundings of that dtype."""
     worst, refused = 0.0, []
@@ -436,7 +479,9 @@ def nothing_is_kept_between_calls(trial: Trial) -> float:
     return worst
 
 
-@claim("quantized scales cost at most 1.05 times the error", broken_by="offset_forgotten", cases=weight_cases, max_cases=6)
+@claim(
+    "quantized scales cost at most 1.05 times the error", broken_by="offset_forgotten", cases=weight_cases, max_cases=6
+)
 def double_quantization_costs_little(trial: Trial) -> float:
     """Over a normal weight the error, as root of the mean square, is at most 1.05 times that of plain scales; no number is far
     off; and dequantizing a second time gives the same (the scales are not restored in place)."""
@@ -457,13 +502,17 @@ def double_quantization_costs_little(trial: Trial) -> float:
     return max(worst, (lost / usual - 1) / (DOUBLE - 1))
 
 
-@claim("quantized scales take less memory than plain ones", broken_by="double_not_heard", cases=weight_cases, max_cases=1)
+@claim(
+    "quantized scales take less memory than plain ones", broken_by="double_not_heard", cases=weight_cases, max_cases=1
+)
 def double_quantization_saves_memory(trial: Trial) -> None:
     """What quantize() returns for a large weight is smaller with double quantization than without."""
     x = make("normal", (64 * 1024,), 7)
     double, plain = (returned_bytes(trial, x, 64, "nf4", way) for way in (True, False))
     if not double < plain:
-        raise Violation(f"with double quantization {double:,.0f} bytes are returned for 65,536 numbers, without {plain:,.0f}")
+        raise Violation(
+            f"with double quantization {double:,.0f} bytes are returned for 65,536 numbers, without {plain:,.0f}"
+        )
 
 
 def returned_bytes(trial: Trial, x: torch.Tensor, block: int, kind: str, double: bool) -> float:
@@ -545,7 +594,10 @@ CONTRACT = Contract(
         ),
     ),
     measures=(Measure("memory", "bits per number, scales included", memory),),
-    sources=("Dettmers et al. 2023 (QLoRA), section 3 and appendix E", "bitsandbytes functional.py quantize_4bit, dequantize_4bit"),
+    sources=(
+        "Dettmers et al. 2023 (QLoRA), section 3 and appendix E",
+        "bitsandbytes functional.py quantize_4bit, dequantize_4bit",
+    ),
     workloads=workloads.NF4_BLOCKS,
     claims=(
         comes_back_as_the_nearest_code,
@@ -566,4 +618,4 @@ CONTRACT = Contract(
         double_quantization_costs_little,
         double_quantization_saves_memory,
     ),
-)  # fmt: skip
+)

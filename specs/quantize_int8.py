@@ -446,7 +446,9 @@ def layout_does_not_matter(trial: Trial) -> float:
     return max(worst, within(expanded, laid_out, same, "with x expanded from one row something else comes back"))
 
 
-@claim("bfloat16 and float16 numbers come back as close", broken_by="half_precision_inside", cases=half_cases, max_cases=20)
+@claim(
+    "bfloat16 and float16 numbers come back as close", broken_by="half_precision_inside", cases=half_cases, max_cases=20
+)
 def half_precision_is_kept(trial: Trial) -> float:
     """bfloat16 and float16 numbers, within the same half step plus the rounding of the result."""
     worst, refused = 0.0, []
@@ -512,8 +514,11 @@ def memory(trial: Trial) -> Measurement | None:
     """Bits per number, everything that quantize() returns counted, for a float32 weight of 256 x 512."""
     x, bits = make("normal", (256, 512), 7), {}
     ways: dict[str, tuple[int | None, int | None]] = {
-        "the whole tensor": (None, None), "rows of 512": (-1, None), "blocks of 64": (None, 64), "blocks of 256": (None, 256)
-    }  # fmt: skip
+        "the whole tensor": (None, None),
+        "rows of 512": (-1, None),
+        "blocks of 64": (None, 64),
+        "blocks of 256": (None, 256),
+    }
     for label, (axis, block) in ways.items():
         try:
             answer = trial.attempt(Case((BUILD, quantizing(x, axis, block, True))), dtype=torch.float32, weigh=True)

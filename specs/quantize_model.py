@@ -45,7 +45,9 @@ WEIGHTS = Call("weights", {})
 # cases ---------------------------------------------------------------------------------------------------------------
 
 
-def script(weights: Mapping[str, Any], config: Settings, bits: int, ids: torch.Tensor, family: str, **more: Any) -> Case:
+def script(
+    weights: Mapping[str, Any], config: Settings, bits: int, ids: torch.Tensor, family: str, **more: Any
+) -> Case:
     """build, weights, forward."""
     build = Call("build", {"weights": weights, "config": config, "bits": bits, **more})
     return Case((build, WEIGHTS, Call("forward", {"ids": ids})), {}, family)
@@ -54,7 +56,9 @@ def script(weights: Mapping[str, Any], config: Settings, bits: int, ids: torch.T
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """All sizes different, one layer or three with weights of their own; now and then some matrices are all zeros."""
-    sizes = draw(head_sizes(most_time=4, most_batch=2, most_heads=2, four_fold=True, context=(6, 9), vocab_size=(6, 13)))
+    sizes = draw(
+        head_sizes(most_time=4, most_batch=2, most_heads=2, four_fold=True, context=(6, 9), vocab_size=(6, 13))
+    )
     layers, bits = draw(st.sampled_from((3, 1))), draw(st.sampled_from((8, 4)))
     weights, config = draw(models(sizes, layers, draw(silent_parts)))
     ids = draw(token_ids((sizes["batch"], sizes["time"]), sizes["vocab_size"]))
@@ -62,10 +66,17 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def models(draw: st.DrawFn, sizes: Mapping[str, int], layers: int, silent: tuple[str, ...]) -> tuple[dict[str, Any], Settings]:
+def models(
+    draw: st.DrawFn, sizes: Mapping[str, int], layers: int, silent: tuple[str, ...]
+) -> tuple[dict[str, Any], Settings]:
     width, seed = sizes["width"], draw(seeds)
     config = Settings(
-        vocab_size=sizes["vocab_size"], context=sizes["context"], width=width, heads=sizes["heads"], layers=layers, norm_eps=1e-5
+        vocab_size=sizes["vocab_size"],
+        context=sizes["context"],
+        width=width,
+        heads=sizes["heads"],
+        layers=layers,
+        norm_eps=1e-5,
     )
     weights = {
         "token_embedding": learned("normal", (config.vocab_size, width), seed, 1.0),
@@ -122,7 +133,9 @@ def came_back(trial: Trial, case: Case | None = None, dtype: torch.dtype = torch
     answer = trial.run(case, dtype=dtype)
     found = answer.outputs[1]
     if not isinstance(found, Mapping) or not isinstance(found.get("blocks"), (list, tuple)):
-        raise Violation(f"weights() returns a {type(found).__name__}; it must return what build() was given, blocks and all")
+        raise Violation(
+            f"weights() returns a {type(found).__name__}; it must return what build() was given, blocks and all"
+        )
     tensors = {where: value for where, _, value in named(found)}
     for where, _, given in named(asked(case)["weights"]):
         value = tensors.get(where)
@@ -209,7 +222,11 @@ def more_bits_are_finer(trial: Trial) -> float:
     for bits in (8, 4):
         case = with_build(trial.case, bits=bits)
         found = came_back(trial, case)
-        pairs = [(found[where].double(), given.double()) for where, name, given in named(asked(case)["weights"]) if name in chosen(USUAL)]
+        pairs = [
+            (found[where].double(), given.double())
+            for where, name, given in named(asked(case)["weights"])
+            if name in chosen(USUAL)
+        ]
         lost[bits] = math.sqrt(sum(float((value - given).pow(2).sum()) for value, given in pairs))
     if lost[4] == 0:
         trial.not_applicable()
@@ -229,7 +246,12 @@ def three_bits_are_kept_too(trial: Trial) -> float:
     return max(matrices_are_close(trial, USUAL, case), its_logits_are_those_of_its_weights(trial, case))
 
 
-@claim("it holds codes, and nothing of what they were made from", broken_by="originals_kept", cases=larger_cases, max_cases=1)
+@claim(
+    "it holds codes, and nothing of what they were made from",
+    broken_by="originals_kept",
+    cases=larger_cases,
+    max_cases=1,
+)
 def memory_is_saved(trial: Trial) -> float:
     """At most half of what the matrices take in float32, and everything else once. Whoever keeps the weights that were given,
     or what they were taken back to, saves nothing."""
@@ -240,7 +262,9 @@ def memory_is_saved(trial: Trial) -> float:
     if not held <= 1.02 * kept + 0.5 * matrices:
         share = held / (kept + matrices)
         message = f"it holds {held:,.0f} bytes, {share:.0%} of the unquantized {kept + matrices:,.0f}"
-        raise Violation(message, worst=f"expected at most {1.02 * kept + 0.5 * matrices:,.0f}", error=held / (kept + 0.5 * matrices))
+        raise Violation(
+            message, worst=f"expected at most {1.02 * kept + 0.5 * matrices:,.0f}", error=held / (kept + 0.5 * matrices)
+        )
     return held / (1.02 * kept + 0.5 * matrices)
 
 
@@ -306,7 +330,9 @@ def error_by_depth(trial: Trial) -> Measurement:
     for layers in (1, 2, 4, 8):
         deeper = {**weights, "blocks": weights["blocks"][:layers]}
         settings = Settings(**{**config.as_dict(), "layers": layers})
-        errors[f"{layers} layers"] = lost_in_the_logits(trial, with_build(trial.case, weights=deeper, config=settings, bits=4))
+        errors[f"{layers} layers"] = lost_in_the_logits(
+            trial, with_build(trial.case, weights=deeper, config=settings, bits=4)
+        )
     growth = math.log(errors["8 layers"] / errors["1 layers"]) / math.log(8)
     return Measurement(
         sentence=f"At 4 bits the error of the logits grows from {errors['1 layers']:.1%} with one layer to {errors['8 layers']:.1%} "
@@ -344,10 +370,23 @@ CONTRACT = Contract(
     case_count=6,
     measures=(
         Measure("memory", "bits per quantized number, and the share of the whole model", memory, cases=larger_cases),
-        Measure("sensitivity", "error of the logits with each kind of layer alone quantized", sensitivity, cases=larger_cases),
-        Measure("error_by_depth", "error of the logits by the number of layers", error_by_depth, cases=lambda: larger_cases(layers=8)),
+        Measure(
+            "sensitivity",
+            "error of the logits with each kind of layer alone quantized",
+            sensitivity,
+            cases=larger_cases,
+        ),
+        Measure(
+            "error_by_depth",
+            "error of the logits by the number of layers",
+            error_by_depth,
+            cases=lambda: larger_cases(layers=8),
+        ),
     ),
-    sources=("Dettmers et al. 2022 (LLM.int8()), section 2", "bitsandbytes nn/modules.py, torch.ao.quantization: nn.Linear alone, without lm_head"),
+    sources=(
+        "Dettmers et al. 2022 (LLM.int8()), section 2",
+        "bitsandbytes nn/modules.py, torch.ao.quantization: nn.Linear alone, without lm_head",
+    ),
     claims=(
         the_rest_stays_as_it_was,
         matrices_are_close,
@@ -357,4 +396,4 @@ CONTRACT = Contract(
         three_bits_are_kept_too,
         memory_is_saved,
     ),
-)  # fmt: skip
+)

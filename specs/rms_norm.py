@@ -77,7 +77,12 @@ def over_the_last_axis_only(trial: Trial) -> float:
     return trial.close(output(trial, alone), output(trial)[-1:, -1:], bound, "the last position alone, out")
 
 
-@claim("half-precision inputs do their statistics in float32", broken_by="half_precision_statistics", cases=wide_rows, max_cases=12)
+@claim(
+    "half-precision inputs do their statistics in float32",
+    broken_by="half_precision_statistics",
+    cases=wide_rows,
+    max_cases=12,
+)
 def half_precision_statistics(trial: Trial) -> float:
     worst, refused = 0.0, 0
     for dtype in (torch.bfloat16, torch.float16):
@@ -130,4 +135,4 @@ CONTRACT = Contract(
         over_the_last_axis_only,
         half_precision_statistics,
     ),
-)  # fmt: skip
+)

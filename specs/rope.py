@@ -92,7 +92,11 @@ def position_0_is_the_identity(trial: Trial) -> float:
     return trial.close(output(trial, still), expected, tolerance(trial, still), "at position 0, out")
 
 
-@claim("scores depend on the difference of positions only", broken_by="pairs_in_halves_frequencies_side_by_side", max_cases=14)
+@claim(
+    "scores depend on the difference of positions only",
+    broken_by="pairs_in_halves_frequencies_side_by_side",
+    max_cases=14,
+)
 def only_the_difference_counts(trial: Trial) -> float:
     """Products of queries with keys, and of the same with all positions further along."""
     a, worst = trial.case.arguments, 0.0
@@ -102,7 +106,9 @@ def only_the_difference_counts(trial: Trial) -> float:
         before = output(trial).double() @ output(trial, keys).double().mT
         after = output(trial, there[0]).double() @ output(trial, there[1]).double().mT
         bound = bound_of_products(trial, trial.case, keys, *there)
-        worst = max(worst, trial.close(after, before, bound, f"{shift} further along, the products of queries and keys"))
+        worst = max(
+            worst, trial.close(after, before, bound, f"{shift} further along, the products of queries and keys")
+        )
     return worst
 
 
@@ -142,11 +148,18 @@ def rows_have_positions_of_their_own(trial: Trial) -> float:
     for row in range(x.shape[0]):
         alone = trial.case.changed(x=x[row : row + 1], positions=positions[row])
         what = f"row {row} alone at its positions, out"
-        worst = max(worst, trial.close(out[row : row + 1], output(trial, alone), tolerance(trial, together, alone), what))
+        worst = max(
+            worst, trial.close(out[row : row + 1], output(trial, alone), tolerance(trial, together, alone), what)
+        )
     return worst
 
 
-@claim("angles of far positions are exact, for half-precision inputs too", broken_by="angles_in_half_precision", cases=far_positions, max_cases=10)
+@claim(
+    "angles of far positions are exact, for half-precision inputs too",
+    broken_by="angles_in_half_precision",
+    cases=far_positions,
+    max_cases=10,
+)
 def angles_in_float32(trial: Trial) -> float:
     """A table may end before; what is returned must be right, in 16 bit too."""
     worst, refused = 0.0, 0
@@ -162,7 +175,9 @@ def angles_in_float32(trial: Trial) -> float:
     return worst
 
 
-@claim("a longer, a shorter or another dtype's call before changes nothing", broken_by="table_never_grows", max_cases=10)
+@claim(
+    "a longer, a shorter or another dtype's call before changes nothing", broken_by="table_never_grows", max_cases=10
+)
 def caches_do_not_show(trial: Trial) -> float:
     """Short, then long and far, then short again, as a kept table grows; and after calls in other dtypes."""
     a = trial.case.arguments
@@ -214,9 +229,16 @@ CONTRACT = Contract(
             "Feature i is turned with feature i + K/2, as in GPT-NeoX and Llama of transformers; in the paper with its neighbour. Weights "
             "trained with one do not work with the other.",
             (
-                Edit(rope, "first, second = turning[..., 0::2], turning[..., 1::2]", "first, second = turning.chunk(2, -1)"),
-                Edit(rope, "turned = torch.stack((turned_first, turned_second), -1).flatten(-2)",
-                     "turned = torch.cat((turned_first, turned_second), -1)"),
+                Edit(
+                    rope,
+                    "first, second = turning[..., 0::2], turning[..., 1::2]",
+                    "first, second = turning.chunk(2, -1)",
+                ),
+                Edit(
+                    rope,
+                    "turned = torch.stack((turned_first, turned_second), -1).flatten(-2)",
+                    "turned = torch.cat((turned_first, turned_second), -1)",
+                ),
             ),
         ),
     ),
@@ -232,4 +254,4 @@ CONTRACT = Contract(
         caches_do_not_show,
         rest_is_left_alone,
     ),
-)  # fmt: skip
+)

@@ -114,7 +114,11 @@ def hidden_keys_do_not_matter(trial: Trial) -> float:
     return trial.close(output(trial, other)[..., 0, :], output(trial)[..., 0, :], bound, what)
 
 
-@claim("a key hidden from all is as if it were not there, and a mask that hides nothing is none", broken_by="mask_inverted", max_cases=15)
+@claim(
+    "a key hidden from all is as if it were not there, and a mask that hides nothing is none",
+    broken_by="mask_inverted",
+    max_cases=15,
+)
 def hidden_keys_might_as_well_be_absent(trial: Trial) -> float:
     """With the last key hidden from all, out is that of the other keys alone; and a mask that hides nothing is none."""
     a = trial.case.arguments
@@ -144,7 +148,11 @@ def scaled_by_the_root_of_the_size(trial: Trial) -> float:
     return trial.close(output(trial, wide), output(trial), bound, "with three features of zeros more, out")
 
 
-@claim("leading axes are only carried along, and rows of a batch are independent", broken_by="softmax_over_the_batch", max_cases=15)
+@claim(
+    "leading axes are only carried along, and rows of a batch are independent",
+    broken_by="softmax_over_the_batch",
+    max_cases=15,
+)
 def leading_axes_stand_apart(trial: Trial) -> float:
     """Flattened into one, with one more, and the first row alone: the same numbers."""
     a = trial.case.arguments
@@ -176,7 +184,12 @@ def one_key_gives_its_value(trial: Trial) -> float:
     return trial.close(output(trial, single), expected, tolerance(trial, single), "for a single key, out")
 
 
-@claim("logits of 1e4 and 1e5 neither leak through the mask nor overflow", broken_by="mask_adds_minus_1e4", cases=large_logits, max_cases=14)
+@claim(
+    "logits of 1e4 and 1e5 neither leak through the mask nor overflow",
+    broken_by="mask_adds_minus_1e4",
+    cases=large_logits,
+    max_cases=14,
+)
 def holds_at_large_logits(trial: Trial) -> float:
     """To what a logit is known to, one unit of rounding of its size, the weights and so the mean of the values are known."""
     a = trial.case.arguments
@@ -189,7 +202,11 @@ def holds_at_large_logits(trial: Trial) -> float:
     return trial.close(out, exact.value, bound.value + slack, "out")
 
 
-@claim("a query that may attend to nothing takes nothing, and spoils no other", broken_by="mask_fills_minus_1e9", max_cases=15)
+@claim(
+    "a query that may attend to nothing takes nothing, and spoils no other",
+    broken_by="mask_fills_minus_1e9",
+    max_cases=15,
+)
 def nothing_to_attend_to(trial: Trial) -> float:
     """A query that may attend to nothing takes nothing of what is hidden: zeros, as in torch. Others are as ever.
 
@@ -267,8 +284,11 @@ CONTRACT = Contract(
     cases=cases,
     dialects=(CS336_ATTEND,),
     roundings=(
-        Edit(scaled_dot_product_attention, "scale = 1.0 / math.sqrt(q.shape[-1])",
-             "scale = (1.0 + 2.0**-24) / math.sqrt(q.shape[-1])"),
+        Edit(
+            scaled_dot_product_attention,
+            "scale = 1.0 / math.sqrt(q.shape[-1])",
+            "scale = (1.0 + 2.0**-24) / math.sqrt(q.shape[-1])",
+        ),
     ),
     order=45,
     case_count=26,
@@ -282,7 +302,9 @@ CONTRACT = Contract(
     ),
     sources=("Vaswani et al. 2017, section 3.2.1, equation 1", "torch.nn.functional.scaled_dot_product_attention"),
     workloads=workloads.QUERIES,
-    measures=(Measure("weights", "with which weights queries take the values, beside the reference", weights_shown, shown),),
+    measures=(
+        Measure("weights", "with which weights queries take the values, beside the reference", weights_shown, shown),
+    ),
     claims=(
         weights_sum_to_one,
         keys_have_no_order,
@@ -295,4 +317,4 @@ CONTRACT = Contract(
         nothing_to_attend_to,
         masks_are_not_remembered,
     ),
-)  # fmt: skip
+)

@@ -18,8 +18,11 @@ BASES = (10000.0, 10000.0, 10.0, 500.0)
 NEAR = 100
 FAR = 4000
 """Tables are often built for 4096 or 5000 positions; nothing is asked for beyond."""
-HALVES = Edit(sinusoidal_positions, "pairs = torch.stack((sines, cosines), -1)",
-              "pairs = torch.cat((sines, cosines), -1).unsqueeze(-1)")  # fmt: skip
+HALVES = Edit(
+    sinusoidal_positions,
+    "pairs = torch.stack((sines, cosines), -1)",
+    "pairs = torch.cat((sines, cosines), -1).unsqueeze(-1)",
+)
 
 
 @st.composite
@@ -168,7 +171,12 @@ def odd_width_is_defined_or_refused(trial: Trial) -> float | None:
     )
 
 
-@claim("positions in the thousands are as exact as the first", broken_by="positions_in_bfloat16", cases=far_positions, max_cases=12)
+@claim(
+    "positions in the thousands are as exact as the first",
+    broken_by="positions_in_bfloat16",
+    cases=far_positions,
+    max_cases=12,
+)
 def exact_far_away(trial: Trial) -> float:
     """A table may end before; what is returned must be right."""
     answer = trial.attempt()
@@ -211,12 +219,21 @@ CONTRACT = Contract(
             "and fairseq, where an odd width ends with a zero; in the paper the exponent is 2i / D.",
             (
                 HALVES,
-                Edit(sinusoidal_positions, "exponents = torch.arange(0, width, 2, dtype=torch.float64, device=positions.device) / width",
-                     "exponents = torch.arange(0, width // 2 * 2, 2, dtype=torch.float64, device=positions.device) / width"),
-                Edit(sinusoidal_positions, "features = pairs.flatten(-2)[..., :width]",
-                     "features = torch.nn.functional.pad(pairs.flatten(-2), (0, width % 2))"),
-                Edit(sinusoidal_positions, "frequencies = base**-exponents",
-                     "frequencies = base ** -(exponents * width / 2 / max(len(exponents) - 1, 1))"),
+                Edit(
+                    sinusoidal_positions,
+                    "exponents = torch.arange(0, width, 2, dtype=torch.float64, device=positions.device) / width",
+                    "exponents = torch.arange(0, width // 2 * 2, 2, dtype=torch.float64, device=positions.device) / width",
+                ),
+                Edit(
+                    sinusoidal_positions,
+                    "features = pairs.flatten(-2)[..., :width]",
+                    "features = torch.nn.functional.pad(pairs.flatten(-2), (0, width % 2))",
+                ),
+                Edit(
+                    sinusoidal_positions,
+                    "frequencies = base**-exponents",
+                    "frequencies = base ** -(exponents * width / 2 / max(len(exponents) - 1, 1))",
+                ),
             ),
         ),
     ),
@@ -231,4 +248,4 @@ CONTRACT = Contract(
         odd_width_is_defined_or_refused,
         exact_far_away,
     ),
-)  # fmt: skip
+)

@@ -67,7 +67,12 @@ def unusable(draw: st.DrawFn) -> Case:
     return _case(x, draw(attention_weights(width)), sizes, 2, f"width {width} with {heads} heads")
 
 
-@claim("what stands `window` positions or more before a position changes nothing there", broken_by="window_plus_one", cases=longer_than_the_window, max_cases=14)
+@claim(
+    "what stands `window` positions or more before a position changes nothing there",
+    broken_by="window_plus_one",
+    cases=longer_than_the_window,
+    max_cases=14,
+)
 def nothing_beyond_the_window(trial: Trial) -> float:
     """One position replaced by something ten times as large: those `window` and more after it stay as they were."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
@@ -86,7 +91,12 @@ def nothing_beyond_the_window(trial: Trial) -> float:
     return worst
 
 
-@claim("every position of the window is seen, the position itself among them", broken_by="window_minus_one", cases=longer_than_the_window, max_cases=14)
+@claim(
+    "every position of the window is seen, the position itself among them",
+    broken_by="window_minus_one",
+    cases=longer_than_the_window,
+    max_cases=14,
+)
 def everything_within_the_window(trial: Trial) -> float:
     """A position that is replaced moves every position of its window as far as it moves the reference."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
@@ -100,12 +110,19 @@ def everything_within_the_window(trial: Trial) -> float:
         for seen_by in range(at, min(at + window, x.shape[1])):
             what = f"what changes at {seen_by} with {at}"
             if float(moved[:, seen_by].abs().max()) <= slack < float(expected[:, seen_by].abs().max()):
-                raise Violation(f"with a window of {window}, position {seen_by} does not see {at}, {seen_by - at} before it")
+                raise Violation(
+                    f"with a window of {window}, position {seen_by} does not see {at}, {seen_by - at} before it"
+                )
             worst = max(worst, trial.close(moved[:, seen_by], expected[:, seen_by], slack, what))
     return worst
 
 
-@claim("the last `window` positions alone give what the last one gives in the whole", broken_by="blocks_for_windows", cases=longer_than_the_window, max_cases=14)
+@claim(
+    "the last `window` positions alone give what the last one gives in the whole",
+    broken_by="blocks_for_windows",
+    cases=longer_than_the_window,
+    max_cases=14,
+)
 def the_last_window_stands_alone(trial: Trial) -> float:
     """The last position is what it is at the end of the last `window` positions alone."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
@@ -115,7 +132,9 @@ def the_last_window_stands_alone(trial: Trial) -> float:
     return trial.close(output(trial, alone)[:, -1], output(trial)[:, -1], bound, what)
 
 
-@claim("a window of the whole sequence or more is full attention", broken_by="window_at_most_time_minus_one", max_cases=14)
+@claim(
+    "a window of the whole sequence or more is full attention", broken_by="window_at_most_time_minus_one", max_cases=14
+)
 def a_wide_window_is_full_attention(trial: Trial) -> float:
     """A window of T, and one far beyond."""
     a, worst = dict(trial.case.arguments), 0.0
@@ -148,7 +167,12 @@ def a_prefix_stands_alone(trial: Trial) -> float:
     return prefix_alone(trial, "x")
 
 
-@claim("an earlier call with another window changes nothing", broken_by="window_kept", cases=longer_than_the_window, max_cases=6)
+@claim(
+    "an earlier call with another window changes nothing",
+    broken_by="window_kept",
+    cases=longer_than_the_window,
+    max_cases=6,
+)
 def windows_are_not_remembered(trial: Trial) -> float:
     """A second call with another window gives what it gives alone."""
     window = trial.case.arguments["window"]
@@ -180,11 +204,24 @@ CONTRACT = Contract(
     order=53,
     case_count=26,
     roundings=(
-        Edit(sliding_window_attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),
+        Edit(
+            sliding_window_attention,
+            "scale = 1.0 / math.sqrt(head_size)",
+            "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)",
+        ),
     ),
-    classes=("slidingwindowattention", "localattention", "windowattention", "windowedattention", "localselfattention",
-             "slidingwindowselfattention"),
-    size_names={**SIZES, "window": ("window", "window_size", "sliding_window", "attention_window", "local_window", "win_size")},
+    classes=(
+        "slidingwindowattention",
+        "localattention",
+        "windowattention",
+        "windowedattention",
+        "localselfattention",
+        "slidingwindowselfattention",
+    ),
+    size_names={
+        **SIZES,
+        "window": ("window", "window_size", "sliding_window", "attention_window", "local_window", "win_size"),
+    },
     sources=("Beltagy et al. 2020, section 3.1", "Jiang et al. 2023 (Mistral), section 2"),
     claims=(
         nothing_beyond_the_window,
@@ -195,4 +232,4 @@ CONTRACT = Contract(
         a_prefix_stands_alone,
         windows_are_not_remembered,
     ),
-)  # fmt: skip
+)

@@ -99,7 +99,9 @@ def entries_have_no_order(trial: Trial) -> float:
     return trial.close(output(trial, moved), expected, tolerance(trial, None, moved), "with the entries moved, out")
 
 
-@claim("scores of up to 1e4 neither overflow nor vanish", broken_by="without_the_maximum", cases=large_scores, max_cases=14)
+@claim(
+    "scores of up to 1e4 neither overflow nor vanish", broken_by="without_the_maximum", cases=large_scores, max_cases=14
+)
 def holds_at_large_scores(trial: Trial) -> float:
     """exp(x - logsumexp(x)) is right too: it loses what rounding a sum as large as x loses, eps |x| of every weight."""
     largest, worst = float(trial.case.arguments["x"].abs().max()), 0.0
@@ -130,7 +132,9 @@ def minus_infinity_weighs_nothing(trial: Trial) -> float:
     return trial.close(out, exact.value, bound.value, "with some scores of -inf, out")
 
 
-@claim("a slice of nothing but -inf has no weights, and spoils no other", broken_by="minus_infinity_replaced", max_cases=14)
+@claim(
+    "a slice of nothing but -inf has no weights, and spoils no other", broken_by="minus_infinity_replaced", max_cases=14
+)
 def nothing_but_minus_infinity(trial: Trial) -> float:
     """There is nothing to choose from: nan as in torch.softmax, or zeros; never weights. The other slices are as ever."""
     x, dim = trial.case.arguments["x"].clone(), trial.case.arguments["dim"]
@@ -157,7 +161,12 @@ def nothing_but_minus_infinity(trial: Trial) -> float:
 CONTRACT = Contract(
     name="softmax",
     meaning="Scores become weights along one axis: exponentials over their sum.",
-    calls={"call": Signature((Argument("x", "float[...]"), Argument("dim", "integer", role="setting", optional=True, default=-1)), "float[...]")},
+    calls={
+        "call": Signature(
+            (Argument("x", "float[...]"), Argument("dim", "integer", role="setting", optional=True, default=-1)),
+            "float[...]",
+        )
+    },
     reference=softmax,
     cases=cases,
     invalid=no_such_axis,
@@ -175,4 +184,4 @@ CONTRACT = Contract(
         minus_infinity_weighs_nothing,
         nothing_but_minus_infinity,
     ),
-)  # fmt: skip
+)

@@ -72,7 +72,9 @@ def equals_its_convolution(trial: Trial) -> float:
     expected = torch.zeros_like(x)
     for gap in range(time):
         expected[:, gap:] += kernels[:, gap] * x[:, : time - gap]
-    return trial.close(output(trial), expected.to(trial.dtype), tolerance(trial, trial.case), "against the convolution, out")
+    return trial.close(
+        output(trial), expected.to(trial.dtype), tolerance(trial, trial.case), "against the convolution, out"
+    )
 
 
 @claim("the recurrence is a scan of joined steps", broken_by="input_decays_too", max_cases=18)
@@ -92,7 +94,12 @@ def equals_its_scan(trial: Trial) -> float:
     return trial.close(output(trial), expected, tolerance(trial, trial.case), "against a parallel scan, out")
 
 
-@claim("where abs(a) is below 1 it stays bounded and right over hundreds of steps", broken_by="divided_by_powers", cases=long_sequences, max_cases=2)
+@claim(
+    "where abs(a) is below 1 it stays bounded and right over hundreds of steps",
+    broken_by="divided_by_powers",
+    cases=long_sequences,
+    max_cases=2,
+)
 def stable_below_one(trial: Trial) -> float:
     """abs(a) < 1: abs(y) stays below the sum of abs(b c) / (1 - abs(a)), times the largest abs(x), however long; and the
     numbers are the reference's to the end."""
@@ -136,7 +143,9 @@ def is_linear(trial: Trial) -> float:
     other = trial.case.changed(x=elsewhere(trial, x))
     both = trial.case.changed(x=x + 2 * other.arguments["x"])
     bound = 2 * tolerance(trial, None, other, other, both)
-    return trial.close(output(trial, both), output(trial) + 2 * output(trial, other), bound, "of a sum of two sequences, out")
+    return trial.close(
+        output(trial, both), output(trial) + 2 * output(trial, other), bound, "of a sum of two sequences, out"
+    )
 
 
 @claim("zeros in front shift the result, for the state starts at 0", broken_by="starts_at_one", max_cases=14)
@@ -198,4 +207,4 @@ CONTRACT = Contract(
         states_and_channels_are_apart,
         state_is_not_remembered,
     ),
-)  # fmt: skip
+)

@@ -180,9 +180,13 @@ CONTRACT = Contract(
         "call": Signature(
             (
                 Argument("x", "float[..., width]"),
-                Argument("gate_weight", "float[hidden, width]", "parameter", aliases=(*named(GATE, WEIGHTS), "gate_weight")),
+                Argument(
+                    "gate_weight", "float[hidden, width]", "parameter", aliases=(*named(GATE, WEIGHTS), "gate_weight")
+                ),
                 Argument("up_weight", "float[hidden, width]", "parameter", aliases=(*named(UP, WEIGHTS), "up_weight")),
-                Argument("down_weight", "float[width, hidden]", "parameter", aliases=(*named(DOWN, WEIGHTS), "down_weight")),
+                Argument(
+                    "down_weight", "float[width, hidden]", "parameter", aliases=(*named(DOWN, WEIGHTS), "down_weight")
+                ),
             ),
             "float[..., width]",
         )
@@ -204,4 +208,4 @@ CONTRACT = Contract(
         bent_by_the_gate,
         closed_without_up_or_gate,
     ),
-)  # fmt: skip
+)

@@ -61,7 +61,10 @@ def equals_a_one_hot_product(trial: Trial) -> float:
     return trial.close(trial.run().value, product.to(trial.dtype), tolerance.value, what)
 
 
-@claim("the gradient of a row is the sum over all places of its id, and 0 for ids that do not occur", broken_by="gradient_of_the_last_place_only")
+@claim(
+    "the gradient of a row is the sum over all places of its id, and 0 for ids that do not occur",
+    broken_by="gradient_of_the_last_place_only",
+)
 def gradient_accumulates(trial: Trial) -> float:
     """Row v receives the sum of the incoming gradient over every place of id v, and 0 where there is none."""
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
@@ -104,9 +107,12 @@ CONTRACT = Contract(
         "call": Signature(
             (
                 Argument("ids", "int[batch, time]"),
-                Argument("weight", "float[vocab_size, width]", role="parameter",
-                         aliases=("wte.weight", "tok_emb.weight", "token_embedding.weight", "embedding.weight",
-                                  "weight")),
+                Argument(
+                    "weight",
+                    "float[vocab_size, width]",
+                    role="parameter",
+                    aliases=("wte.weight", "tok_emb.weight", "token_embedding.weight", "embedding.weight", "weight"),
+                ),
             ),
             "float[batch, time, width]",
         )
@@ -125,4 +131,4 @@ CONTRACT = Contract(
         gradient_accumulates,
         no_id_is_special,
     ),
-)  # fmt: skip
+)

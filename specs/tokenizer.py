@@ -112,9 +112,13 @@ def ordinary_texts(draw: st.DrawFn, names: Sequence[str]) -> tuple[str, tuple[st
     """A text, and it and another to learn from: most merges are used, and some are not."""
     text = draw(
         st.one_of(
-            texts(settled=True, among=names), joints(), charts(settled=True), medleys(settled=True), short_prose(),
+            texts(settled=True, among=names),
+            joints(),
+            charts(settled=True),
+            medleys(settled=True),
+            short_prose(),
         )
-    )  # fmt: skip
+    )
     return text, (text, draw(st.one_of(words("abc "), texts(settled=True, most=3))))
 
 
@@ -318,7 +322,11 @@ def streaming(trial: Trial) -> None:
     require_text(f"decode({shown_ids(ids)})", outputs[-1], text)
 
 
-@claim("bytes decoded in two parts are those of the whole, for every cut", broken_by="bytes_of_the_replaced_text", max_cases=25)
+@claim(
+    "bytes decoded in two parts are those of the whole, for every cut",
+    broken_by="bytes_of_the_replaced_text",
+    max_cases=25,
+)
 def streaming_bytes(trial: Trial) -> None:
     ids, known = trial.case.arguments["ids"], bytes_by_id(trial)
     halves = cuts(ids)
@@ -349,7 +357,11 @@ def lowest_rank_first(trial: Trial) -> None:
     )
 
 
-@claim("the ids of a text are those of the pieces that the pattern cuts it into", broken_by="not_cut", cases=where_kinds_meet)
+@claim(
+    "the ids of a text are those of the pieces that the pattern cuts it into",
+    broken_by="not_cut",
+    cases=where_kinds_meet,
+)
 def cut_by_the_pattern(trial: Trial) -> None:
     """By an oracle of its own: the pieces that the pattern finds, each merged alone."""
     text, ranks = text_of(trial), trial.case.calls[0].arguments["ranks"]
@@ -369,7 +381,11 @@ def in_bytes(ids: list[int], trial: Trial) -> str:
     return repr(b"|".join(known.get(token_id, b"?") for token_id in ids))
 
 
-@claim("a special token that is allowed is one id, and the text around it is cut there", broken_by="special_never_recognised", cases=with_special_tokens)
+@claim(
+    "a special token that is allowed is one id, and the text around it is cut there",
+    broken_by="special_never_recognised",
+    cases=with_special_tokens,
+)
 def special_tokens_stand_alone(trial: Trial) -> None:
     """Cut at every special token by hand: what stands between is encoded as if it stood alone."""
     text, special = text_of(trial), special_of(trial)
@@ -385,7 +401,12 @@ def special_tokens_stand_alone(trial: Trial) -> None:
     require_ids(text, outputs[0], expected, trial)
 
 
-@claim("ordinary text never produces a special token", broken_by="special_always_recognised", cases=with_special_tokens, max_cases=25)
+@claim(
+    "ordinary text never produces a special token",
+    broken_by="special_always_recognised",
+    cases=with_special_tokens,
+    max_cases=25,
+)
 def special_tokens_only_when_allowed(trial: Trial) -> None:
     """With none allowed, and with each one allowed alone."""
     text, special = text_of(trial), special_of(trial)
@@ -403,7 +424,12 @@ def special_tokens_only_when_allowed(trial: Trial) -> None:
     require_text(f"with no special token allowed, encoding and decoding {shown(text)}", back, text)
 
 
-@claim("of two special tokens that fit, the longer is taken", broken_by="shortest_special_first", cases=nested_special_tokens, max_cases=20)
+@claim(
+    "of two special tokens that fit, the longer is taken",
+    broken_by="shortest_special_first",
+    cases=nested_special_tokens,
+    max_cases=20,
+)
 def longest_special_token_first(trial: Trial) -> None:
     text, special = text_of(trial), special_of(trial)
     longest_first = sorted(special, key=len, reverse=True)
@@ -424,7 +450,12 @@ def nothing_gives_nothing(trial: Trial) -> None:
     require_text("decode([])", text, "")
 
 
-@claim("a lone surrogate raises an error, or shows as U+FFFD", broken_by="surrogates_become_question_marks", cases=lone_surrogates, max_cases=15)
+@claim(
+    "a lone surrogate raises an error, or shows as U+FFFD",
+    broken_by="surrogates_become_question_marks",
+    cases=lone_surrogates,
+    max_cases=15,
+)
 def surrogates_are_not_swallowed(trial: Trial) -> None:
     """An error is clearest; U+FFFD, which shows in the text that comes back, is what tiktoken does."""
     text = text_of(trial)
@@ -437,7 +468,12 @@ def surrogates_are_not_swallowed(trial: Trial) -> None:
         raise Violation(f"the lone surrogate in {shown(text)} comes back as {shown(back)}; it must raise an error")
 
 
-@claim("with GPT-2's own vocabulary the ids are GPT-2's", broken_by="trailing_space_rule_dropped", cases=real_texts, max_cases=5)
+@claim(
+    "with GPT-2's own vocabulary the ids are GPT-2's",
+    broken_by="trailing_space_rule_dropped",
+    cases=real_texts,
+    max_cases=5,
+)
 def real_vocabulary(trial: Trial) -> None:
     ours, theirs = trial.expect().outputs, trial.run().outputs
     for call, expected, actual in zip(trial.case.calls[1:], ours[1:], theirs[1:], strict=True):
@@ -497,4 +533,4 @@ CONTRACT = Contract(
         nothing_gives_nothing,
         surrogates_are_not_swallowed,
     ),
-)  # fmt: skip
+)

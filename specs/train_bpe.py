@@ -39,7 +39,12 @@ Pair = tuple[bytes, bytes]
 
 def case_of(text: str, more: int, special: Sequence[str] = (), pattern: str = GPT2_PATTERN, family: str = "") -> Case:
     """``more``: tokens asked for beyond the bytes and the special tokens."""
-    arguments = {"text": text, "vocab_size": 256 + len(special) + more, "special_tokens": list(special), "pattern": pattern}
+    arguments = {
+        "text": text,
+        "vocab_size": 256 + len(special) + more,
+        "special_tokens": list(special),
+        "pattern": pattern,
+    }
     return Case.of(arguments, family=family)
 
 
@@ -101,8 +106,16 @@ def with_names(draw: st.DrawFn) -> Case:
 @st.composite
 def nothing_to_learn_from(draw: st.DrawFn) -> Case:
     """No two bytes stand beside each other."""
-    text, names = draw(st.sampled_from((("a", ()), ("", ()), (" ", ()), (END, (END,)), ("a" + END + "b", (END,)), ("a\nb", ()))))
-    return case_of(text, draw(st.sampled_from((1, 0, 40))), names, r"\S|\s" if "\n" in text else GPT2_PATTERN, "nothing to learn from")
+    text, names = draw(
+        st.sampled_from((("a", ()), ("", ()), (" ", ()), (END, (END,)), ("a" + END + "b", (END,)), ("a\nb", ())))
+    )
+    return case_of(
+        text,
+        draw(st.sampled_from((1, 0, 40))),
+        names,
+        r"\S|\s" if "\n" in text else GPT2_PATTERN,
+        "nothing to learn from",
+    )
 
 
 def unequal() -> st.SearchStrategy[Case]:
@@ -172,7 +185,9 @@ def same_merges(trial: Trial) -> None:
         if expected != found:
             raise Violation(f"merge {at} of {shown(trial.case.arguments['text'])} is {found}, expected {expected}")
     if len(ours) != len(theirs):
-        raise Violation(f"{len(theirs)} merges are learned from {shown(trial.case.arguments['text'])}, expected {len(ours)}")
+        raise Violation(
+            f"{len(theirs)} merges are learned from {shown(trial.case.arguments['text'])}, expected {len(ours)}"
+        )
 
 
 def most_frequent_first(trial: Trial) -> None:
@@ -193,25 +208,41 @@ def every_byte_is_a_token(trial: Trial) -> None:
     present = set(learned(trial)[0].values())
     missing = [byte for byte in range(256) if bytes([byte]) not in present]
     if missing:
-        raise Violation(f"{len(missing)} of the 256 single bytes are no token, {bytes(missing[:1])!r} the first of them")
+        raise Violation(
+            f"{len(missing)} of the 256 single bytes are no token, {bytes(missing[:1])!r} the first of them"
+        )
 
 
-@claim("every special token stands in the vocabulary, once and whole", broken_by="special_tokens_left_out", cases=unequal, max_cases=16)
+@claim(
+    "every special token stands in the vocabulary, once and whole",
+    broken_by="special_tokens_left_out",
+    cases=unequal,
+    max_cases=16,
+)
 def special_tokens_are_tokens(trial: Trial) -> None:
     vocab = list(learned(trial)[0].values())
     for name in trial.case.arguments["special_tokens"]:
         if vocab.count(name.encode()) != 1:
-            raise Violation(f"the special token {name!r} stands {vocab.count(name.encode())} times in the vocabulary, not once")
+            raise Violation(
+                f"the special token {name!r} stands {vocab.count(name.encode())} times in the vocabulary, not once"
+            )
 
 
-@claim("special tokens are neither counted nor merged, nor what stands on both sides of them", broken_by="special_tokens_counted", cases=lambda: with_names().filter(sized), max_cases=16)
+@claim(
+    "special tokens are neither counted nor merged, nor what stands on both sides of them",
+    broken_by="special_tokens_counted",
+    cases=lambda: with_names().filter(sized),
+    max_cases=16,
+)
 def special_tokens_take_no_part(trial: Trial) -> None:
     """What was merged stands in the text beside the special tokens, not in them nor across them."""
     pieces = pieces_of(trial)
     for first, second in learned(trial)[1]:
         if not any(first + second in piece for piece in pieces):
             names = ", ".join(map(repr, trial.case.arguments["special_tokens"]))
-            raise Violation(f"{first!r} and {second!r} are merged, which stand together nowhere but in or across {names}")
+            raise Violation(
+                f"{first!r} and {second!r} are merged, which stand together nowhere but in or across {names}"
+            )
 
 
 @claim("no merge crosses a cut of the pattern", broken_by="not_cut")
@@ -228,7 +259,9 @@ def as_many_as_asked(trial: Trial) -> None:
     vocab, merges = learned(trial)
     asked = trial.case.arguments["vocab_size"]
     if len(vocab) > asked:
-        raise Violation(f"the vocabulary has {len(vocab)} tokens where {asked} were asked for, special tokens among them")
+        raise Violation(
+            f"the vocabulary has {len(vocab)} tokens where {asked} were asked for, special tokens among them"
+        )
     if len(vocab) == asked:
         return
     pieces = in_bytes(pieces_of(trial))
@@ -239,7 +272,9 @@ def as_many_as_asked(trial: Trial) -> None:
     least = 2 if trial.variant == "pairs_seen_twice" else 1
     left = next((pair for pair in counts if counts[pair] >= least), None)
     if left is not None:
-        raise Violation(f"the vocabulary has {len(vocab)} tokens where {asked} were asked for, and {left} is still to be joined")
+        raise Violation(
+            f"the vocabulary has {len(vocab)} tokens where {asked} were asked for, and {left} is still to be joined"
+        )
 
 
 @claim("the ids count from 0 without a gap", broken_by="ids_from_257")
@@ -257,18 +292,27 @@ def vocabulary_follows_the_merges(trial: Trial) -> None:
     longer = [vocab[i] for i in sorted(vocab) if len(vocab[i]) > 1 and vocab[i] not in names]
     joined = [first + second for first, second in merges if first + second not in names]
     if longer != joined:
-        at = next((i for i, (a, b) in enumerate(zip(longer, joined, strict=False)) if a != b), min(len(longer), len(joined)))
+        at = next(
+            (i for i, (a, b) in enumerate(zip(longer, joined, strict=False)) if a != b), min(len(longer), len(joined))
+        )
         theirs = repr(longer[at]) if at < len(longer) else "missing"
         merged = f"merge {at} makes {joined[at]!r}" if at < len(joined) else f"there are {len(joined)} merges"
         raise Violation(f"of the learned tokens, in the order of their ids, number {at} is {theirs}; {merged}")
 
 
-@claim("where no two bytes stand together nothing is learned, and nothing breaks", broken_by="no_pair_left_crashes", cases=nothing_to_learn_from, max_cases=10)
+@claim(
+    "where no two bytes stand together nothing is learned, and nothing breaks",
+    broken_by="no_pair_left_crashes",
+    cases=nothing_to_learn_from,
+    max_cases=10,
+)
 def nothing_is_learned_from_nothing(trial: Trial) -> None:
     vocab, merges = learned(trial)
     bare = 256 + len(trial.case.arguments["special_tokens"])
     if merges or len(vocab) != bare:
-        raise Violation(f"from {trial.case.arguments['text']!r} it learns {merges}, a vocabulary of {len(vocab)}, not {bare}")
+        raise Violation(
+            f"from {trial.case.arguments['text']!r} it learns {merges}, a vocabulary of {len(vocab)}, not {bare}"
+        )
 
 
 def _tie(name: str, sentence: str, key: str) -> Variant:
@@ -298,43 +342,89 @@ CONTRACT = Contract(
     order=4,
     case_count=30,
     variants=(
-        _tie("greatest", "Of equally frequent pairs you take the greatest in the order of their bytes, as CS336 and subword-nmt do.",
-             "best = max(counts, key=lambda pair: (counts[pair], pair))"),
-        _tie("smallest", "Of equally frequent pairs you take the smallest in the order of their bytes.",
-             "best = min(counts, key=lambda pair: (-counts[pair], pair))"),
-        _tie("lowest_ids", "Of equally frequent pairs you take the one of the lowest ids.",
-             "number = {first + second: 256 + place for place, (first, second) in enumerate(merges)}\n"
-             "number |= {bytes([byte]): byte for byte in range(256)}\n"
-             "best = min(counts, key=lambda pair: (-counts[pair], number[pair[0]], number[pair[1]]))"),
-        _tie("lowest_ids_of_gpt2", "Of equally frequent pairs you take the one of the lowest ids, where bytes are numbered as in "
-             "GPT-2, printable ones first; tokenizers does.",
-             "printable = [*range(33, 127), *range(161, 173), *range(174, 256)]\n"
-             "order = sorted(range(256), key=lambda byte: (byte not in printable, byte))\n"
-             "number = {first + second: 256 + place for place, (first, second) in enumerate(merges)}\n"
-             "number |= {bytes([byte]): place for place, byte in enumerate(order)}\n"
-             "best = min(counts, key=lambda pair: (-counts[pair], number[pair[0]], number[pair[1]]))"),
-        _tie("last_in_the_text", "Of equally frequent pairs you take the one that comes up last in the text.",
-             "best = max(reversed(counts), key=lambda pair: counts[pair])"),
-        Variant("pairs_seen_twice", "You stop where no pair occurs twice, as subword-nmt does.",
-                (Edit(train_bpe, "if not counts:", "if max(counts.values(), default=0) < 2:"),)),
-        Variant("overlaps_counted_once", "Where a pair overlaps itself you count it once: aaa has (a, a) once.",
-                (Edit(count_pairs, NEIGHBOURS,
-                      "last = None\nfor at, pair in enumerate(pairwise(word)):\n    overlaps = last == (at - 1, pair)\n"
-                      "    counts[pair] += 0 if overlaps else times\n    last = None if overlaps else (at, pair)"),)),
-        Variant("special_tokens_first", "Your special tokens have the first ids, which needs no declaration.",
-                (Edit(train_bpe, SINGLE, "vocab = dict(enumerate(names + single + joined))"),)),
-        Variant("special_tokens_after_the_bytes", "Your special tokens stand between bytes and merges, which needs no declaration.",
-                (Edit(train_bpe, SINGLE, "vocab = dict(enumerate(single + names + joined))"),)),
+        _tie(
+            "greatest",
+            "Of equally frequent pairs you take the greatest in the order of their bytes, as CS336 and subword-nmt do.",
+            "best = max(counts, key=lambda pair: (counts[pair], pair))",
+        ),
+        _tie(
+            "smallest",
+            "Of equally frequent pairs you take the smallest in the order of their bytes.",
+            "best = min(counts, key=lambda pair: (-counts[pair], pair))",
+        ),
+        _tie(
+            "lowest_ids",
+            "Of equally frequent pairs you take the one of the lowest ids.",
+            "number = {first + second: 256 + place for place, (first, second) in enumerate(merges)}\n"
+            "number |= {bytes([byte]): byte for byte in range(256)}\n"
+            "best = min(counts, key=lambda pair: (-counts[pair], number[pair[0]], number[pair[1]]))",
+        ),
+        _tie(
+            "lowest_ids_of_gpt2",
+            "Of equally frequent pairs you take the one of the lowest ids, where bytes are numbered as in "
+            "GPT-2, printable ones first; tokenizers does.",
+            "printable = [*range(33, 127), *range(161, 173), *range(174, 256)]\n"
+            "order = sorted(range(256), key=lambda byte: (byte not in printable, byte))\n"
+            "number = {first + second: 256 + place for place, (first, second) in enumerate(merges)}\n"
+            "number |= {bytes([byte]): place for place, byte in enumerate(order)}\n"
+            "best = min(counts, key=lambda pair: (-counts[pair], number[pair[0]], number[pair[1]]))",
+        ),
+        _tie(
+            "last_in_the_text",
+            "Of equally frequent pairs you take the one that comes up last in the text.",
+            "best = max(reversed(counts), key=lambda pair: counts[pair])",
+        ),
+        Variant(
+            "pairs_seen_twice",
+            "You stop where no pair occurs twice, as subword-nmt does.",
+            (Edit(train_bpe, "if not counts:", "if max(counts.values(), default=0) < 2:"),),
+        ),
+        Variant(
+            "overlaps_counted_once",
+            "Where a pair overlaps itself you count it once: aaa has (a, a) once.",
+            (
+                Edit(
+                    count_pairs,
+                    NEIGHBOURS,
+                    "last = None\nfor at, pair in enumerate(pairwise(word)):\n    overlaps = last == (at - 1, pair)\n"
+                    "    counts[pair] += 0 if overlaps else times\n    last = None if overlaps else (at, pair)",
+                ),
+            ),
+        ),
+        Variant(
+            "special_tokens_first",
+            "Your special tokens have the first ids, which needs no declaration.",
+            (Edit(train_bpe, SINGLE, "vocab = dict(enumerate(names + single + joined))"),),
+        ),
+        Variant(
+            "special_tokens_after_the_bytes",
+            "Your special tokens stand between bytes and merges, which needs no declaration.",
+            (Edit(train_bpe, SINGLE, "vocab = dict(enumerate(single + names + joined))"),),
+        ),
     ),
-    sources=("Sennrich et al. 2016, section 3.2, algorithm 1", "Radford et al. 2019, section 2.2", "karpathy/minbpe",
-             "Stanford CS336, assignment 1, section 2.4"),
+    sources=(
+        "Sennrich et al. 2016, section 3.2, algorithm 1",
+        "Radford et al. 2019, section 2.2",
+        "karpathy/minbpe",
+        "Stanford CS336, assignment 1, section 2.4",
+    ),
     claims=(
         special_tokens_take_no_part,
         same_merges,
-        Claim("most_frequent_first", "each merge joins a pair that is the most frequent by then", most_frequent_first,
-              broken_by="words_counted_once"),
-        Claim("overlapping_pairs", "in runs of one letter, too, the most frequent pair is joined", most_frequent_first,
-              broken_by="once_per_word", cases=lambda: runs().filter(sized), max_cases=20),
+        Claim(
+            "most_frequent_first",
+            "each merge joins a pair that is the most frequent by then",
+            most_frequent_first,
+            broken_by="words_counted_once",
+        ),
+        Claim(
+            "overlapping_pairs",
+            "in runs of one letter, too, the most frequent pair is joined",
+            most_frequent_first,
+            broken_by="once_per_word",
+            cases=lambda: runs().filter(sized),
+            max_cases=20,
+        ),
         every_byte_is_a_token,
         special_tokens_are_tokens,
         nothing_crosses_a_cut,
@@ -343,4 +433,4 @@ CONTRACT = Contract(
         vocabulary_follows_the_merges,
         nothing_is_learned_from_nothing,
     ),
-)  # fmt: skip
+)

@@ -91,22 +91,33 @@ def history_is_whole(trial: Trial) -> None:
 def first_loss_is_that_of_guessing(trial: Trial) -> float:
     first = told(trial)[0]
     if not abs(first - GUESSING) <= NEAR:
-        raise Violation(f"the first loss is {first:.4g}; an untrained model guesses among {VOCABULARY} tokens: ln {VOCABULARY} = {GUESSING:.4g}",
-                        error=abs(first - GUESSING) / NEAR)  # fmt: skip
+        raise Violation(
+            f"the first loss is {first:.4g}; an untrained model guesses among {VOCABULARY} tokens: ln {VOCABULARY} = {GUESSING:.4g}",
+            error=abs(first - GUESSING) / NEAR,
+        )
     return abs(first - GUESSING) / NEAR
 
 
-@claim("the evaluation of an untrained model is about ln V", broken_by="evaluation_halved", cases=still_cases, max_cases=1)
+@claim(
+    "the evaluation of an untrained model is about ln V", broken_by="evaluation_halved", cases=still_cases, max_cases=1
+)
 def evaluation_begins_at_guessing(trial: Trial) -> float:
     """Nothing moves in these cases, so every evaluation is that of an untrained model, whenever it is made."""
     worst = max(told(trial, what="evaluation"), key=lambda loss: abs(loss - GUESSING))
     if not abs(worst - GUESSING) <= NEAR:
-        raise Violation(f"an untrained model is evaluated at {worst:.4g}; it guesses: ln {VOCABULARY} = {GUESSING:.4g}",
-                        error=abs(worst - GUESSING) / NEAR)  # fmt: skip
+        raise Violation(
+            f"an untrained model is evaluated at {worst:.4g}; it guesses: ln {VOCABULARY} = {GUESSING:.4g}",
+            error=abs(worst - GUESSING) / NEAR,
+        )
     return abs(worst - GUESSING) / NEAR
 
 
-@claim("an evaluation of the same batch beside a step says what the history says of it", broken_by="history_smoothed", cases=watched_cases, max_cases=1)
+@claim(
+    "an evaluation of the same batch beside a step says what the history says of it",
+    broken_by="history_smoothed",
+    cases=watched_cases,
+    max_cases=1,
+)
 def losses_are_those_of_their_steps(trial: Trial) -> float:
     """There is one window alone, so an evaluation just before a step is that step's loss, and one just after it the next one's."""
     losses, found = told(trial), told(trial, what="evaluation")
@@ -115,8 +126,10 @@ def losses_are_those_of_their_steps(trial: Trial) -> float:
     after = max(abs(a - b) for a, b in zip(losses[1:], found, strict=False))
     if min(before, after) > bound:
         shown = ", ".join(f"{a:.4g} ({b:.4g})" for a, b in zip(losses[:4], found, strict=False))
-        raise Violation(f"what the history says of its steps is not what evaluations of the same batch beside them say: {shown}",
-                        error=min(before, after) / bound)  # fmt: skip
+        raise Violation(
+            f"what the history says of its steps is not what evaluations of the same batch beside them say: {shown}",
+            error=min(before, after) / bound,
+        )
     return min(before, after) / bound
 
 
@@ -124,20 +137,27 @@ def losses_are_those_of_their_steps(trial: Trial) -> float:
 def overfits_one_batch(trial: Trial) -> float:
     losses = told(trial)
     if not losses[-1] <= LEARNED:
-        raise Violation(f"after {len(losses)} steps on one and the same batch the loss is {losses[-1]:.4g}, at first {losses[0]:.4g}",
-                        error=losses[-1] / LEARNED)  # fmt: skip
+        raise Violation(
+            f"after {len(losses)} steps on one and the same batch the loss is {losses[-1]:.4g}, at first {losses[0]:.4g}",
+            error=losses[-1] / LEARNED,
+        )
     return float(losses[-1] / LEARNED)
 
 
-@claim("random tokens that are met once are not learned", broken_by="targets_not_shifted", cases=noisy_cases, max_cases=1)
+@claim(
+    "random tokens that are met once are not learned", broken_by="targets_not_shifted", cases=noisy_cases, max_cases=1
+)
 def noise_is_not_learned(trial: Trial) -> float:
     """A loss that falls on fresh random tokens has seen them: targets that are not shifted, a mask that lets the future
     through, one batch over and over."""
     last = told(trial)[-10:]
     mean = sum(last) / len(last)
     if not mean >= NOISE:
-        raise Violation(f"on random tokens the loss falls to {mean:.4g}, below ln {VOCABULARY} = {GUESSING:.4g}: it sees what it is to tell, "
-                        "or the same batch in every step", error=NOISE / max(mean, 1e-9))  # fmt: skip
+        raise Violation(
+            f"on random tokens the loss falls to {mean:.4g}, below ln {VOCABULARY} = {GUESSING:.4g}: it sees what it is to tell, "
+            "or the same batch in every step",
+            error=NOISE / max(mean, 1e-9),
+        )
     return NOISE / mean
 
 
@@ -176,7 +196,9 @@ def evaluation_changes_nothing(trial: Trial) -> float:
 def evaluation_is_without_dropout(trial: Trial) -> None:
     found = told(trial, what="evaluation")
     if max(found) - min(found) > 1e-6 * GUESSING:  # a forward pass of the same numbers
-        raise Violation(f"evaluations of a model that does not change give {', '.join(f'{v:.6g}' for v in found)}: dropout is on, or the data differ")
+        raise Violation(
+            f"evaluations of a model that does not change give {', '.join(f'{v:.6g}' for v in found)}: dropout is on, or the data differ"
+        )
 
 
 @claim("after an evaluation dropout is on again", broken_by="left_in_evaluation_mode", cases=still_cases, max_cases=1)
@@ -193,14 +215,25 @@ CONTRACT = Contract(
     calls={
         CALL: Signature(
             (
-                Argument("config", "settings", "setting", fields=(
-                    *(Argument(name, "integer", "setting") for name in ("vocab_size", "context", "width", "heads", "layers", "batch_size", "steps")),
-                    Argument("lr", "number", "setting"), Argument("dropout", "number", "setting", optional=True, default=0.0),
-                    Argument("eval_interval", "integer", "setting", optional=True, default=0),
-                )),
-                Argument("data", "int[tokens]"), Argument("seed", "integer", "setting"),
+                Argument(
+                    "config",
+                    "settings",
+                    "setting",
+                    fields=(
+                        *(
+                            Argument(name, "integer", "setting")
+                            for name in ("vocab_size", "context", "width", "heads", "layers", "batch_size", "steps")
+                        ),
+                        Argument("lr", "number", "setting"),
+                        Argument("dropout", "number", "setting", optional=True, default=0.0),
+                        Argument("eval_interval", "integer", "setting", optional=True, default=0),
+                    ),
+                ),
+                Argument("data", "int[tokens]"),
+                Argument("seed", "integer", "setting"),
             ),
-            "the history: losses, or {loss, evaluation, start, end}", objects=True,
+            "the history: losses, or {loss, evaluation, start, end}",
+            objects=True,
         )
     },
     reference=trainer,
@@ -210,14 +243,28 @@ CONTRACT = Contract(
     order=89,
     case_count=2,
     dialects=tuple(
-        Dialect("training code", name, ("config", "data", "seed"), lambda a: {k: a[k] for k in ("config", "data", "seed")}) for name in NAMES
+        Dialect(
+            "training code", name, ("config", "data", "seed"), lambda a: {k: a[k] for k in ("config", "data", "seed")}
+        )
+        for name in NAMES
     ),
     sources=("Radford et al. 2018, section 4.1", "karpathy/nanoGPT train.py"),
     claims=(
         history_is_whole,
-        Claim("first_loss_is_that_of_guessing", "the first loss is about ln V", first_loss_is_that_of_guessing, broken_by="logged_loss_divided"),
-        Claim("loss_is_that_before_the_step", "the loss of a step is that before it moves anything", first_loss_is_that_of_guessing,
-              broken_by="logged_after_the_step", cases=hasty_cases, max_cases=1),
+        Claim(
+            "first_loss_is_that_of_guessing",
+            "the first loss is about ln V",
+            first_loss_is_that_of_guessing,
+            broken_by="logged_loss_divided",
+        ),
+        Claim(
+            "loss_is_that_before_the_step",
+            "the loss of a step is that before it moves anything",
+            first_loss_is_that_of_guessing,
+            broken_by="logged_after_the_step",
+            cases=hasty_cases,
+            max_cases=1,
+        ),
         losses_are_those_of_their_steps,
         evaluation_begins_at_guessing,
         overfits_one_batch,
@@ -228,4 +275,4 @@ CONTRACT = Contract(
         evaluation_is_without_dropout,
         dropout_comes_back,
     ),
-)  # fmt: skip
+)

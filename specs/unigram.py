@@ -76,7 +76,9 @@ def is_plain(text: str) -> bool:
 def plain_texts() -> st.SearchStrategy[str]:
     some = st.lists(words("abc", least=1, most=9), min_size=1, max_size=5).map(" ".join)
     beginnings = st.builds(lambda text, most: " ".join(text[:most].split()), st.sampled_from(PROSE), st.integers(1, 30))
-    return st.one_of(some, some, beginnings, texts(settled=True, least=1, most=4)).filter(lambda text: bool(text) and is_plain(text))
+    return st.one_of(some, some, beginnings, texts(settled=True, least=1, most=4)).filter(
+        lambda text: bool(text) and is_plain(text)
+    )
 
 
 @st.composite
@@ -109,7 +111,10 @@ def unknown_characters(draw: st.DrawFn) -> Case:
     """Characters that no piece has, alone and side by side, between words that are known."""
     parts = draw(st.lists(words("ab", least=1, most=4), min_size=1, max_size=3))
     strange = st.lists(st.sampled_from(STRANGE), min_size=1, max_size=2).map("".join)
-    text = "".join(part + draw(st.sampled_from(("", " "))) + draw(strange) for part in parts) + draw(words("ab ", most=3)).strip()
+    text = (
+        "".join(part + draw(st.sampled_from(("", " "))) + draw(strange) for part in parts)
+        + draw(words("ab ", most=3)).strip()
+    )
     return Case((build(draw(vocabularies(*parts, "ab ab"))), encode(text)), {}, "unknown characters")
 
 
@@ -124,7 +129,9 @@ def with_bytes(draw: st.DrawFn) -> Case:
 def any_pieces(draw: st.DrawFn) -> Case:
     """Pieces in any order."""
     pieces = draw(vocabularies("ab ba abba", draw(words("abc ", most=5))))
-    return Case((build(pieces), decode(draw(st.lists(st.sampled_from(sorted(pieces)), max_size=6)))), {}, "pieces in any order")
+    return Case(
+        (build(pieces), decode(draw(st.lists(st.sampled_from(sorted(pieces)), max_size=6)))), {}, "pieces in any order"
+    )
 
 
 # what came back ------------------------------------------------------------------------------------------------------
@@ -194,7 +201,9 @@ def require_best(found: Sequence[str], best: Sequence[str], trial: Trial, text: 
 def pieces_are_the_text(trial: Trial) -> None:
     found, expected = encoded(trial), marked(text_of(trial), trial)
     if "".join(found) != expected:
-        raise Violation(f"the pieces of {shown(text_of(trial))} are {found}, which join to {''.join(found)!r}, not {expected!r}")
+        raise Violation(
+            f"the pieces of {shown(text_of(trial))} are {found}, which join to {''.join(found)!r}, not {expected!r}"
+        )
 
 
 @claim("no other way to cut a short word is more probable", broken_by="longest_match", cases=short_words, max_cases=24)
@@ -220,7 +229,12 @@ def comes_back(trial: Trial) -> None:
         raise Violation(f"encoding and decoding {shown(text)} gives {back!r}", worst=where)
 
 
-@claim("what no piece has is unknown, and all else is cut as ever", broken_by="all_unknown", cases=unknown_characters, max_cases=16)
+@claim(
+    "what no piece has is unknown, and all else is cut as ever",
+    broken_by="all_unknown",
+    cases=unknown_characters,
+    max_cases=16,
+)
 def unknown_alone(trial: Trial) -> None:
     """One `unk` for several that stand side by side, or one for each: tools do not agree on that."""
     text, pieces, found = text_of(trial), pieces_of(trial), encoded(trial)
@@ -245,7 +259,9 @@ def unknown_alone(trial: Trial) -> None:
     if not same_places and score(known, pieces) == score([p for p in ours if p != UNK], pieces):
         same_places = joined(theirs) == joined(ours)
     if not same_places or joined(theirs) != joined(ours):
-        raise Violation(f"{shown(text)} gives {found}, expected {ours}: {UNK} for what no piece has, and for nothing else")
+        raise Violation(
+            f"{shown(text)} gives {found}, expected {ours}: {UNK} for what no piece has, and for nothing else"
+        )
     require_best(known, [piece for piece in ours if piece != UNK], trial, text)
 
 
@@ -257,13 +273,20 @@ def joined(found: Sequence[str]) -> str:
     return "".join("\0" if piece == UNK else piece for piece in found)
 
 
-@claim("with byte fallback, unknown characters are their bytes, and come back", broken_by="code_points_for_bytes", cases=with_bytes, max_cases=16)
+@claim(
+    "with byte fallback, unknown characters are their bytes, and come back",
+    broken_by="code_points_for_bytes",
+    cases=with_bytes,
+    max_cases=16,
+)
 def bytes_for_the_unknown(trial: Trial) -> None:
     text, pieces, found = text_of(trial), pieces_of(trial), encoded(trial)
     names = {f"<0x{byte:02X}>": byte for byte in range(256)}
     strange = next((piece for piece in found if piece not in pieces and piece not in names), None)
     if strange is not None:
-        raise Violation(f"with bytes for the unknown, {shown(text)} gives {found}; {strange!r} is neither a piece nor a byte")
+        raise Violation(
+            f"with bytes for the unknown, {shown(text)} gives {found}; {strange!r} is neither a piece nor a byte"
+        )
     exact = b"".join(bytes([names[piece]]) if piece in names else piece.encode() for piece in found)
     if exact != marked(text, trial).encode():
         raise Violation(f"with bytes for the unknown, {shown(text)} gives {found}, which are not the bytes of the text")
@@ -311,23 +334,41 @@ CONTRACT = Contract(
     order=7,
     case_count=30,
     variants=(
-        Variant("no_mark_before", "No mark is put before the text (sentencepiece: add_dummy_prefix=False).",
-                (Edit(unigram.encode, 'marked = MARK + text.replace(" ", MARK)', 'marked = text.replace(" ", MARK)'),
-                 Edit(unigram.decode, 'return spaced.removeprefix(" ")', "return spaced"))),
-        Variant("extra_spaces_removed", "Spaces before and after a text and in runs are removed (sentencepiece does so by default).",
-                (Edit(unigram.encode, "if not text:", 'text = " ".join(filter(None, text.split(" ")))\nif not text:'),)),
+        Variant(
+            "no_mark_before",
+            "No mark is put before the text (sentencepiece: add_dummy_prefix=False).",
+            (
+                Edit(unigram.encode, 'marked = MARK + text.replace(" ", MARK)', 'marked = text.replace(" ", MARK)'),
+                Edit(unigram.decode, 'return spaced.removeprefix(" ")', "return spaced"),
+            ),
+        ),
+        Variant(
+            "extra_spaces_removed",
+            "Spaces before and after a text and in runs are removed (sentencepiece does so by default).",
+            (Edit(unigram.encode, "if not text:", 'text = " ".join(filter(None, text.split(" ")))\nif not text:'),),
+        ),
     ),
-    sources=("Kudo 2018, section 3.2", "Kudo & Richardson 2018, section 2", "google/sentencepiece src/unigram_model.cc"),
+    sources=(
+        "Kudo 2018, section 3.2",
+        "Kudo & Richardson 2018, section 2",
+        "google/sentencepiece src/unigram_model.cc",
+    ),
     claims=(
         most_probable,
         best_of_all_ways,
         pieces_are_the_text,
         Claim("comes_back", "a text comes back as it was", comes_back, broken_by="mark_left"),
-        Claim("spaces_come_back", "spaces before and after a text and in runs come back", comes_back,
-              broken_by="stripped", cases=any_spaces, max_cases=16),
+        Claim(
+            "spaces_come_back",
+            "spaces before and after a text and in runs come back",
+            comes_back,
+            broken_by="stripped",
+            cases=any_spaces,
+            max_cases=16,
+        ),
         unknown_alone,
         bytes_for_the_unknown,
         decodes_any_pieces,
         nothing_gives_nothing,
     ),
-)  # fmt: skip
+)

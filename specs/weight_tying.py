@@ -120,7 +120,9 @@ def still_one_after_loading(trial: Trial) -> None:
     is_one(trial, "loaded after a step,", Call("step", {**batch_of(trial), "lr": 0.01}), reload)
 
 
-@claim("a file that leaves the head out loads like any other", broken_by="head_drawn_where_the_file_has_none", max_cases=4)
+@claim(
+    "a file that leaves the head out loads like any other", broken_by="head_drawn_where_the_file_has_none", max_cases=4
+)
 def a_file_may_hold_it_once(trial: Trial) -> None:
     """Published files leave the head out."""
     untied(trial)
@@ -132,14 +134,20 @@ def a_file_may_hold_it_once(trial: Trial) -> None:
 def same_logits(trial: Trial, told: str, call: Call) -> None:
     ask = Call("logits", {"ids": batch_of(trial)["ids"]})
     before, then = after(trial, ask), after(trial, call, ask)
-    if before.shape != then.shape or not bool(torch.allclose(before, then, rtol=1e-5, atol=1e-5 * float(before.abs().max()))):
+    if before.shape != then.shape or not bool(
+        torch.allclose(before, then, rtol=1e-5, atol=1e-5 * float(before.abs().max()))
+    ):
         raise Violation(f"{told} it gives other logits")
 
 
 @claim("what is written into the embedding is in the head", broken_by="copied_once", max_cases=4)
 def writing_one_writes_the_other(trial: Trial) -> None:
     untied(trial)
-    for calls, told in (((), ""), ((Call("reload", {}),), "after loading, "), ((Call("cast", {"dtype": "float64"}),), "in float64, ")):
+    for calls, told in (
+        ((), ""),
+        ((Call("reload", {}),), "after loading, "),
+        ((Call("cast", {"dtype": "float64"}),), "in float64, "),
+    ):
         found = after(trial, *calls, Call("add", {"amount": 1.0}))
         if not torch.equal(found["embedding"], found["head"]):
             if after(trial, SHARED)["memories"] > 1:
@@ -158,7 +166,9 @@ def gradient_of_both_uses(trial: Trial) -> float:
     for name in ("embedding", "head"):
         if not bool(found[name].any()):
             raise Violation(f"no gradient reaches the tensor as {name}: is that use detached?")
-    bound = 64 * torch.finfo(found["whole"].dtype).eps * float(found["embedding"].abs().max() + found["head"].abs().max())
+    bound = (
+        64 * torch.finfo(found["whole"].dtype).eps * float(found["embedding"].abs().max() + found["head"].abs().max())
+    )
     for name, part in (("embedding", found["head"]), ("head", found["embedding"])):
         if float((found["whole"].double() - part.double()).abs().max()) <= bound < float((expected - part).abs().max()):
             shared = after(trial, SHARED)
@@ -166,7 +176,9 @@ def gradient_of_both_uses(trial: Trial) -> float:
                 raise Violation(NEVER)
             if shared["parameters"] == 1:
                 raise Violation(f"the gradient lacks what the tensor gets as {name}: is that use detached?")
-    return trial.close(found["whole"], expected.to(found["whole"].dtype), bound, "the gradient, against the sum of both uses,")
+    return trial.close(
+        found["whole"], expected.to(found["whole"].dtype), bound, "the gradient, against the sum of both uses,"
+    )
 
 
 @claim("a step updates it once", broken_by="only_data_shared")
@@ -179,7 +191,10 @@ def updated_once(trial: Trial) -> float:
     ratio = float(moved.abs().max()) / lr / 1.01
     if ratio > 1:
         furthest = float(moved.abs().max())
-        raise Violation(f"one step of Adam with a learning rate of {lr} moves a number by {furthest:.4g}: it is updated twice", error=ratio)
+        raise Violation(
+            f"one step of Adam with a learning rate of {lr} moves a number by {furthest:.4g}: it is updated twice",
+            error=ratio,
+        )
     if not torch.equal(found["after"], found["head"]):
         if after(trial, SHARED)["memories"] > 1:
             raise Violation(NEVER)
@@ -191,9 +206,15 @@ def updated_once(trial: Trial) -> float:
 
 GPT3 = {"GPT-3 6.7B": (4096, 32, 32), "GPT-3 13B": (5120, 40, 40), "GPT-3 175B": (12288, 96, 96)}
 SIZES = {
-    "GPT-2 small": GPT2_SMALL, "GPT-2 medium": GPT2_MEDIUM, "GPT-2 large": GPT2_LARGE, "GPT-2 XL": GPT2_XL,
-    **{name: Config(context=2048, width=width, heads=heads, layers=layers) for name, (width, heads, layers) in GPT3.items()},
-}  # fmt: skip
+    "GPT-2 small": GPT2_SMALL,
+    "GPT-2 medium": GPT2_MEDIUM,
+    "GPT-2 large": GPT2_LARGE,
+    "GPT-2 XL": GPT2_XL,
+    **{
+        name: Config(context=2048, width=width, heads=heads, layers=layers)
+        for name, (width, heads, layers) in GPT3.items()
+    },
+}
 
 
 def share_saved(trial: Trial) -> Measurement | None:
@@ -206,8 +227,10 @@ def share_saved(trial: Trial) -> Measurement | None:
         f"one tensor for embedding and head saves {small:.0f} % of the parameters at GPT-2 small, {shares['GPT-2 XL']:.1f} % at GPT-2 XL and "
         f"{largest:.1f} % at 175 billion",
         "vocabulary times width over V D + C D + L (12 D^2 + 13 D) + 2 D, of a model whose head was seen to be its embedding",
-        value=round(small, 2), unit="% of the parameters", series={name: round(share, 2) for name, share in shares.items()},
-    )  # fmt: skip
+        value=round(small, 2),
+        unit="% of the parameters",
+        series={name: round(share, 2) for name, share in shares.items()},
+    )
 
 
 # how it is run on what people have --------------------------------------------------------------------------------
@@ -235,7 +258,11 @@ def of_a_module(make: Callable[..., Any]) -> type:
         def shared(self) -> dict[str, int]:
             both = self.live()
             count = sum(p.numel() for p in self.built.module.parameters() if p.requires_grad)
-            return {"parameters": len({id(p) for p in both}), "memories": len({p.data_ptr() for p in both}), "numbers": count}
+            return {
+                "parameters": len({id(p) for p in both}),
+                "memories": len({p.data_ptr() for p in both}),
+                "numbers": count,
+            }
 
         def logits(self, ids: torch.Tensor) -> Any:
             return self.built(ids).detach()
@@ -255,7 +282,10 @@ def of_a_module(make: Callable[..., Any]) -> type:
             whole = torch.zeros(self.shape) if grad is None else self.seen(grad)
             if len(self.names) < 2:
                 return {"whole": whole, "embedding": None, "head": None}
-            apart = {name: tensor.detach().clone().requires_grad_() for name, tensor in zip(self.names, self.live(), strict=True)}
+            apart = {
+                name: tensor.detach().clone().requires_grad_()
+                for name, tensor in zip(self.names, self.live(), strict=True)
+            }
             loss = self.loss(self.built.with_tensors(apart, ids), targets)
             first, *rest = torch.autograd.grad(loss, list(apart.values()), allow_unused=True)
             parts = [torch.zeros(self.shape) if g is None else self.seen(g) for g in (first, *rest)]
@@ -306,7 +336,10 @@ CONTRACT = Contract(
     name="weight_tying",
     meaning="The token embedding and the head are one tensor: stored once, trained once, with the gradients of both uses.",
     calls={
-        "build": Signature((Argument("config", "config", role="setting", fields=CONFIG), Argument("seed", "integer", role="setting")), "a model"),
+        "build": Signature(
+            (Argument("config", "config", role="setting", fields=CONFIG), Argument("seed", "integer", role="setting")),
+            "a model",
+        ),
         "shared": Signature((), "{parameters, memories, numbers}, counted"),
         "logits": Signature((Argument("ids", "int[batch, time]"),), "float[batch, time, vocab_size]"),
         "add": Signature((Argument("amount", "number", role="setting"),), "{embedding, head}, what they hold then"),
@@ -324,7 +357,13 @@ CONTRACT = Contract(
     agrees=False,
     optional_methods=frozenset({"reload_without_head", "duplicate", "cast"}),
     whole=WholeModel("gpt2", of_a_module),
-    variants=(Variant("untied", "Your head is a tensor of its own; GPT-2's is the token embedding, which saves V D parameters.", ()),),
+    variants=(
+        Variant(
+            "untied",
+            "Your head is a tensor of its own; GPT-2's is the token embedding, which saves V D parameters.",
+            (),
+        ),
+    ),
     order=71,
     case_count=8,
     sources=("Press & Wolf 2017", "Radford et al. 2018, section 3.1", "openai/gpt-2 src/model.py"),
@@ -340,4 +379,4 @@ CONTRACT = Contract(
         gradient_of_both_uses,
         updated_once,
     ),
-)  # fmt: skip
+)

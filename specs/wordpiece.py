@@ -87,7 +87,11 @@ def dead_ends(draw: st.DrawFn) -> Case:
     if draw(st.booleans()):
         vocab.append(CONTINUES + word[first : first + 1])
     vocab = [piece for piece in vocab if piece not in (word, CONTINUES + word[first:])]
-    return Case((build(vocab), encode(draw(st.sampled_from(("", "xy ", "x\n"))) + word + draw(st.sampled_from(("", " xy"))))), {}, "a dead end")
+    return Case(
+        (build(vocab), encode(draw(st.sampled_from(("", "xy ", "x\n"))) + word + draw(st.sampled_from(("", " xy"))))),
+        {},
+        "a dead end",
+    )
 
 
 @st.composite
@@ -98,7 +102,9 @@ def unknown_words(draw: st.DrawFn) -> Case:
     at = draw(st.integers(0, len(word)))
     strange = draw(st.sampled_from(("z", "\u0416", "\U0001f642")))
     vocab = draw(vocabularies(text, word, "ab", complete=True))
-    return Case((build(vocab), encode(f"{text} {word[:at]}{strange}{word[at:]} {word}")), {}, "a word with an unknown character")
+    return Case(
+        (build(vocab), encode(f"{text} {word[:at]}{strange}{word[at:]} {word}")), {}, "a word with an unknown character"
+    )
 
 
 @st.composite
@@ -113,9 +119,13 @@ def long_words(draw: st.DrawFn) -> Case:
 @st.composite
 def capitals_and_points(draw: st.DrawFn) -> Case:
     """Capitals, accents and punctuation, all of them known as they are written."""
-    parts = draw(st.lists(st.sampled_from(("Ab", "aB", "a,b", "b.", "\xc9a", "\xe9", "ab", "(a)")), min_size=1, max_size=4))
+    parts = draw(
+        st.lists(st.sampled_from(("Ab", "aB", "a,b", "b.", "\xc9a", "\xe9", "ab", "(a)")), min_size=1, max_size=4)
+    )
     text = " ".join(parts)
-    return Case((build(draw(vocabularies(text, text.lower(), complete=True))), encode(text)), {}, "capitals and punctuation")
+    return Case(
+        (build(draw(vocabularies(text, text.lower(), complete=True))), encode(text)), {}, "capitals and punctuation"
+    )
 
 
 # what came back ------------------------------------------------------------------------------------------------------
@@ -173,7 +183,10 @@ def longest_first(trial: Trial) -> None:
     found = encoded(trial)
     expected = [piece for word in words_of(trial, text_of(trial)) for piece in by_hand(word, trial)]
     if found != expected:
-        raise Violation(f"{shown(text_of(trial))} gives {found}, expected {expected}", worst=f"the pieces are {list(settings_of(trial)[0])}")
+        raise Violation(
+            f"{shown(text_of(trial))} gives {found}, expected {expected}",
+            worst=f"the pieces are {list(settings_of(trial)[0])}",
+        )
 
 
 @claim("every piece is in the vocabulary", broken_by="continuation_not_marked")
@@ -184,7 +197,12 @@ def pieces_are_known(trial: Trial) -> None:
             raise Violation(f"{shown(text_of(trial))} gives {piece!r}, which is no piece of the vocabulary")
 
 
-@claim("a word that cannot be cut is unknown as a whole, once, and no other word is", broken_by="known_beginning_kept", cases=unknown_words, max_cases=16)
+@claim(
+    "a word that cannot be cut is unknown as a whole, once, and no other word is",
+    broken_by="known_beginning_kept",
+    cases=unknown_words,
+    max_cases=16,
+)
 def one_for_the_whole_word(trial: Trial) -> None:
     _, unk, _ = settings_of(trial)
     encoded(trial, "ab")  # judged elsewhere: that a known word is cut as ever tells mistakes apart
@@ -192,11 +210,15 @@ def one_for_the_whole_word(trial: Trial) -> None:
     expected = [by_hand(word, trial) for word in words_of(trial, text_of(trial))]
     wanted = sum(pieces == [unk] for pieces in expected)
     if found.count(unk) != wanted:
-        raise Violation(f"{shown(text_of(trial))} gives {found}: {unk} {found.count(unk)} times, expected {wanted}, one for each unknown word")
+        raise Violation(
+            f"{shown(text_of(trial))} gives {found}: {unk} {found.count(unk)} times, expected {wanted}, one for each unknown word"
+        )
     longest_first(trial)
 
 
-@claim("words come back as they were, with one space between them", broken_by="marks_left", cases=known_texts, max_cases=20)
+@claim(
+    "words come back as they were, with one space between them", broken_by="marks_left", cases=known_texts, max_cases=20
+)
 def comes_back(trial: Trial) -> None:
     """Up to white space, which is one space between two words afterwards."""
     found = encoded(trial)
@@ -238,25 +260,62 @@ CONTRACT = Contract(
     order=6,
     case_count=30,
     variants=(
-        Variant("lower_case", "The text is written in small letters first, as for BERT's uncased models.",
-                (Edit(wordpiece.encode, "for word in text.split():", "for word in text.lower().split():"),)),
-        Variant("punctuation_apart", "Every punctuation mark is a word of its own, as BERT's basic tokenizer cuts.",
-                (Edit(wordpiece.encode, "for word in text.split():",
-                      'for word in "".join(c if c.isalnum() else f" {c} " for c in text).split():'),)),
+        Variant(
+            "lower_case",
+            "The text is written in small letters first, as for BERT's uncased models.",
+            (Edit(wordpiece.encode, "for word in text.split():", "for word in text.lower().split():"),),
+        ),
+        Variant(
+            "punctuation_apart",
+            "Every punctuation mark is a word of its own, as BERT's basic tokenizer cuts.",
+            (
+                Edit(
+                    wordpiece.encode,
+                    "for word in text.split():",
+                    'for word in "".join(c if c.isalnum() else f" {c} " for c in text).split():',
+                ),
+            ),
+        ),
     ),
-    sources=("Schuster & Nakajima 2012, section 3", "Devlin et al. 2019, section 3", "google-research/bert tokenization.py"),
+    sources=(
+        "Schuster & Nakajima 2012, section 3",
+        "Devlin et al. 2019, section 3",
+        "google-research/bert tokenization.py",
+    ),
     claims=(
-        Claim("longest_first", "each word is cut into the longest piece that fits, then the longest that continues it",
-              longest_first, broken_by="shortest_first"),
-        Claim("no_way_back", "where the longest piece leads nowhere, the word is unknown: shorter ones are not tried",
-              longest_first, broken_by="goes_back", cases=dead_ends, max_cases=16),
+        Claim(
+            "longest_first",
+            "each word is cut into the longest piece that fits, then the longest that continues it",
+            longest_first,
+            broken_by="shortest_first",
+        ),
+        Claim(
+            "no_way_back",
+            "where the longest piece leads nowhere, the word is unknown: shorter ones are not tried",
+            longest_first,
+            broken_by="goes_back",
+            cases=dead_ends,
+            max_cases=16,
+        ),
         one_for_the_whole_word,
         pieces_are_known,
-        Claim("words_of_any_length", "a word of max_chars characters is cut, a longer one is unknown", longest_first,
-              broken_by="limit_counts_as_too_long", cases=long_words, max_cases=16),
-        Claim("as_it_is_written", "capitals, accents and punctuation are cut as they are written", longest_first,
-              broken_by="accents_dropped", cases=capitals_and_points, max_cases=16),
+        Claim(
+            "words_of_any_length",
+            "a word of max_chars characters is cut, a longer one is unknown",
+            longest_first,
+            broken_by="limit_counts_as_too_long",
+            cases=long_words,
+            max_cases=16,
+        ),
+        Claim(
+            "as_it_is_written",
+            "capitals, accents and punctuation are cut as they are written",
+            longest_first,
+            broken_by="accents_dropped",
+            cases=capitals_and_points,
+            max_cases=16,
+        ),
         comes_back,
         white_space_gives_nothing,
     ),
-)  # fmt: skip
+)

@@ -22,13 +22,19 @@ def script():
 
 def test_scores_are_quadratic_in_memory_and_everybody_is_right(script) -> None:
     """All three ways give the same; explicit scores hold T^2. The sentence of each exponent is that of its number."""
-    everyone = {"explicit": (script.explicit, 2, 2), "fused": (script.fused, 2, 1), "prefix": (script.prefix_by_prefix, 2, 2)}
+    everyone = {
+        "explicit": (script.explicit, 2, 2),
+        "fused": (script.fused, 2, 1),
+        "prefix": (script.prefix_by_prefix, 2, 2),
+    }
     with torch.no_grad():
         found = script.measured("forward", "It is measured.", everyone, SIZES, 0.2)
     assert not found.wrong and len(found.timings) == 3 * len(SIZES) and len(found.ratios) == 2
     held = {e.contender: e.value.value for e in found.exponents if e.of == "memory"}
     assert 1.5 < held["explicit"] < 2.1 and held["fused"] < 1.5
-    assert {(e.contender, e.of) for e in found.exponents} == {(who, of) for who in everyone for of in ("time", "memory")}
+    assert {(e.contender, e.of) for e in found.exponents} == {
+        (who, of) for who in everyone for of in ("time", "memory")
+    }
     assert all(e.told for e in found.exponents)
 
 
@@ -36,9 +42,15 @@ def test_a_wrong_contender_is_found(script) -> None:
     """One without the mask is off by more than float32 may be."""
     with torch.no_grad():
         found = script.measured(
-            "forward", "It is measured.",
-            {"explicit": (script.explicit, 2, None), "unmasked": (lambda q, k, v: (q @ k.mT / 8).softmax(-1) @ v, 2, None)}, SIZES, 0.1,
-        )  # fmt: skip
+            "forward",
+            "It is measured.",
+            {
+                "explicit": (script.explicit, 2, None),
+                "unmasked": (lambda q, k, v: (q @ k.mT / 8).softmax(-1) @ v, 2, None),
+            },
+            SIZES,
+            0.1,
+        )
     assert list(found.wrong) == ["unmasked"]
 
 

@@ -40,7 +40,9 @@ def test_every_mistake_is_a_sentence_to_a_person() -> None:
     assert len(names) == len(set(names))
     assert all(mistake.sentence.rstrip().endswith((".", "?", "!")) for mistake in MISTAKES)
     assert all(fits(mistake.edits) for mistake in MISTAKES)
-    wanted = {name if "." in name else f"{mistake.component}.{name}" for mistake in MISTAKES for name in mistake.looks_like}
+    wanted = {
+        name if "." in name else f"{mistake.component}.{name}" for mistake in MISTAKES for name in mistake.looks_like
+    }
     assert wanted <= set(names) | {n for n in wanted if ".variant=" in n}
 
 

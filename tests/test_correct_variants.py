@@ -69,9 +69,11 @@ def one_thread():
 
 
 FORMER_ALARMS = [
-    (14, "model: gpt2 upcast"), (16, "attention: attention softmax in float32"), (8, "quantize_4bit: BitsAndBytes"),
+    (14, "model: gpt2 upcast"),
+    (16, "attention: attention softmax in float32"),
+    (8, "quantize_4bit: BitsAndBytes"),
     (16, "attention: attention scaled by a float32 tensor"),
-]  # fmt: skip
+]
 """Seeds beyond the usual ones where these once failed: a tolerance from three perturbations alone, one smooth case of three, a
 block of one small number beside large ones, head sizes whose roots are exact in every case but not in a case derived from it."""
 

@@ -47,8 +47,12 @@ def test_a_run_survives_what_errors_say(processes, runs: Runs, tmp_path: Path) -
     assert len(output) < 60_000 and "its own text raises RuntimeError" in " ".join(output.split())
     strict((tmp_path / ".plumbline" / "run.json").read_text(encoding="utf-8"))
     record = json_file.read(tmp_path / ".plumbline" / "run.json")
-    assert {v.component: v.status for v in record.verdicts} == dict.fromkeys(("gelu", "layer_norm", "softmax"), "crashed")
+    assert {v.component: v.status for v in record.verdicts} == dict.fromkeys(
+        ("gelu", "layer_norm", "softmax"), "crashed"
+    )
     for name, check in CHECKS.items():
         check((tmp_path / formats()[name].file).read_text(encoding="utf-8"), record)
-    kept = [json.loads(file.read_text(encoding="utf-8")) for file in (tmp_path / ".plumbline" / "failures").glob("*.json")]
+    kept = [
+        json.loads(file.read_text(encoding="utf-8")) for file in (tmp_path / ".plumbline" / "failures").glob("*.json")
+    ]
     assert kept and all(len(case["message"]) < 5000 for case in kept)

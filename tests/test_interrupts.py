@@ -47,7 +47,9 @@ def checks_of(record: RunRecord) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
-def test_a_signal_at_any_moment_leaves_a_whole_record(runs: Runs, tmp_path: Path, how: signal.Signals, seed: int) -> None:
+def test_a_signal_at_any_moment_leaves_a_whole_record(
+    runs: Runs, tmp_path: Path, how: signal.Signals, seed: int
+) -> None:
     """At least what was told on the terminal is in the file; asked to stop politely, it also says so and writes its faces."""
     moments = random.Random(f"{how.name} {seed}")
     for number in range(MOMENTS):
@@ -59,12 +61,16 @@ def test_a_signal_at_any_moment_leaves_a_whole_record(runs: Runs, tmp_path: Path
         record = json_file.read(folder / "run.json")
         assert len(record.verdicts) >= count > 0 and len(set(checks_of(record))) == len(record.verdicts)
         assert not record.finished, output
-        assert sum(record.planned.values()) > len(record.verdicts) and all(v.status == "holds" or not v.failing for v in record.verdicts)
+        assert sum(record.planned.values()) > len(record.verdicts) and all(
+            v.status == "holds" or not v.failing for v in record.verdicts
+        )
         if how is signal.SIGKILL:
             assert code == -signal.SIGKILL
             continue
         assert code == 2, output
-        assert (folder / "plumbline.html").is_file() and "did not come to its end" in (folder / "plumbline.html").read_text()
+        assert (folder / "plumbline.html").is_file() and "did not come to its end" in (
+            folder / "plumbline.html"
+        ).read_text()
         assert "checks planned" in output, output
         assert ("stopped by SIGTERM" in record.notes) == (how is signal.SIGTERM)
         assert [p.name for p in folder.glob(".run.json.*")] == []
@@ -93,13 +99,17 @@ def test_code_that_ends_the_process_in_a_check_keeps_what_was_judged(runs: Runs,
     code, output = run(runs, tmp_path, "--impl=ends", "--impl-cases=5", "gelu", "softmax")
     record = json_file.read(tmp_path / ".plumbline" / "run.json")
     assert code == 7 and not record.finished, output
-    assert {v.component for v in record.verdicts} == {"gelu"} and sum(map(told, output.splitlines())) <= len(record.verdicts)
+    assert {v.component for v in record.verdicts} == {"gelu"} and sum(map(told, output.splitlines())) <= len(
+        record.verdicts
+    )
     assert len(record.verdicts) == record.planned["gelu"]
 
 
 def test_a_full_disk_keeps_the_last_whole_record_and_fails_no_check(runs: Runs, tmp_path: Path) -> None:
     """The record outgrows what may be written (a write stops half-way): the run goes on, the file stays whole."""
-    code, output = run(runs, tmp_path, "--impl=reference_model", "--impl-cases=4", "gelu", "softmax", "layer_norm", limit=30_000)
+    code, output = run(
+        runs, tmp_path, "--impl=reference_model", "--impl-cases=4", "gelu", "softmax", "layer_norm", limit=30_000
+    )
     record = json_file.read(tmp_path / ".plumbline" / "run.json")
     assert code == 0, output
     assert 0 < len(record.verdicts) < sum(map(told, output.splitlines()))

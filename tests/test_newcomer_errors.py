@@ -33,10 +33,22 @@ class Error(NamedTuple):
 
 WRONG_USE = (
     Error("a typo in the module's name", 4, ("did you mean mine?",), command=("--impl=mien",)),
-    Error("a typo in the file's name", 4, ("there is no file mien.py; did you mean mine.py?",), command=("--impl=mien.py",)),
-    Error("a file that is not there", 4, ("Here is mine.py", "`plumbline init` writes a file"), command=("--impl=./solution.py",)),
+    Error(
+        "a typo in the file's name",
+        4,
+        ("there is no file mien.py; did you mean mine.py?",),
+        command=("--impl=mien.py",),
+    ),
+    Error(
+        "a file that is not there",
+        4,
+        ("Here is mine.py", "`plumbline init` writes a file"),
+        command=("--impl=./solution.py",),
+    ),
     Error("a module that is nowhere", 4, ("there is mine", "`plumbline init` writes a file"), command=("--impl=zzz",)),
-    Error("a folder", 4, ("is a directory without __init__.py", "name one file"), {"src/mine.py": GOOD}, ("--impl=./src",)),
+    Error(
+        "a folder", 4, ("is a directory without __init__.py", "name one file"), {"src/mine.py": GOOD}, ("--impl=./src",)
+    ),
     Error("a notebook", 4, ("jupyter nbconvert --to script mine.ipynb",), {"mine.ipynb": "{}"}, ("--impl=mine.ipynb",)),
     Error("another kind of file", 4, ("mine.txt is not a Python file",), {"mine.txt": "x"}, ("--impl=./mine.txt",)),
     Error("in another folder", 4, ("--impl=../mine.py",), {"mine.py": GOOD, "deep/note.txt": ""}, here="deep"),
@@ -45,39 +57,108 @@ WRONG_USE = (
     Error("an object that does not exist", 4, ("has no 'thing'", "It has: gelu"), command=("--impl=mine.py:thing",)),
     Error("a syntax error", 4, ("line 1", "def gelu(x)", "No check was run"), "def gelu(x)\n    return x\n"),
     Error("a half-typed file", 4, ("'(' was never closed", "No check was run"), f"{GOOD}def layer_norm(x,\n"),
-    Error("an error while importing", 4, ("NameError", 'mine.py", line 2', "No check was run"), f"{TORCH}x = tprch.ones(1)\n"),
+    Error(
+        "an error while importing",
+        4,
+        ("NameError", 'mine.py", line 2', "No check was run"),
+        f"{TORCH}x = tprch.ones(1)\n",
+    ),
     Error("a missing dependency", 4, ("python -m pip install einops_nope",), f"import einops_nope\n{GOOD}"),
     Error("sys.exit at the end", 4, ('if __name__ == "__main__":',), f"{GOOD}import sys\nsys.exit(0)\n"),
-    Error("training while imported", 4, ('Put training and tests under `if __name__ == "__main__":`', "line 4", "--impl-timeout"),
-          f"{GOOD}while True: pass\n", ("--impl=mine", "--impl-timeout=1")),
+    Error(
+        "training while imported",
+        4,
+        ('Put training and tests under `if __name__ == "__main__":`', "line 4", "--impl-timeout"),
+        f"{GOOD}while True: pass\n",
+        ("--impl=mine", "--impl-timeout=1"),
+    ),
     Error("an empty file", 4, ("offers no component", "def gelu(x): ...", "`plumbline init`"), ""),
-    Error("a name with capitals", 4, ("LayerNorm is not checked; if it is meant as layer_norm, it must have that name",),
-          f"{TORCH}def LayerNorm(x, weight, bias, eps):\n    return {NORM}\n"),
-    Error("a name with a typo", 4, ("gleu is not checked; if it is meant as gelu",), GOOD.replace("gelu(x):", "gleu(x):")),
-    Error("an instance, not a class", 4,
-          ("one module of one size", '@implements("layer_norm") above def build(config): return LayerNorm('),
-          f"{TORCH}layer_norm = torch.nn.LayerNorm(8)\n"),
-    Error("a class where a function is due", 4, ("gelu is a class; it must be a function gelu(x)",),
-          f"{TORCH}class gelu:\n    def __call__(self, x):\n        return {GELU}\n"),
-    Error("--impl-require with a typo", 4, ("--impl-require names 'geluu'", "did you mean gelu?"),
-          command=("--impl=mine", "--impl-require=geluu")),
-    Error("--impl-variant with a typo", 4, ("legal variants: erf",), command=("--impl=mine", "--impl-variant=gelu=erff")),
-    Error("--impl-variant without a component", 4, ("component=variant", "gelu=erf"), command=("--impl=mine", "--impl-variant=erf")),
-    Error("an effort that is none", 4, ("--impl-effort takes how much", "did you mean quick?"), command=("--impl=mine", "--impl-effort=quik")),
-    Error("a number that is none", 4, ("--impl-seed takes a whole number, not 'x'",), command=("--impl=mine", "--impl-seed=x")),
-    Error("a misspelt component as argument", 4, ("there is no component 'layernorm'; did you mean layer_norm?",),
-          command=("--impl=mine", "layernorm")),
-    Error("a misspelt check as argument", 4, ("gelu has no check 'determinstic'; did you mean deterministic?",),
-          command=("--impl=mine", "gelu::determinstic")),
-    Error("a wrong key in pyproject.toml", 4, ("no key 'gleu'; did you mean gelu?", "pyproject.toml"),
-          {"mine.py": GOOD, "pyproject.toml": '[tool.plumbline]\ngleu = "erf"\n'}),
-    Error("a wrong value in pyproject.toml", 4, ('(write gelu = "erf")',),
-          {"mine.py": GOOD, "pyproject.toml": '[tool.plumbline]\ngelu = "exact"\n'}),
-    Error("pyproject.toml means impl", 4, ("did you mean impl?",),
-          {"mine.py": GOOD, "pyproject.toml": '[tool.plumbline]\nimpll = "mine"\n'}, ()),
-    Error("@implements for no component", 4, ("there is no component 'layernorm'", "did you mean layer_norm"),
-          f"from plumbline import implements\n{GOOD}@implements('layernorm')\ndef build(config): ...\n"),
-)  # fmt: skip
+    Error(
+        "a name with capitals",
+        4,
+        ("LayerNorm is not checked; if it is meant as layer_norm, it must have that name",),
+        f"{TORCH}def LayerNorm(x, weight, bias, eps):\n    return {NORM}\n",
+    ),
+    Error(
+        "a name with a typo", 4, ("gleu is not checked; if it is meant as gelu",), GOOD.replace("gelu(x):", "gleu(x):")
+    ),
+    Error(
+        "an instance, not a class",
+        4,
+        ("one module of one size", '@implements("layer_norm") above def build(config): return LayerNorm('),
+        f"{TORCH}layer_norm = torch.nn.LayerNorm(8)\n",
+    ),
+    Error(
+        "a class where a function is due",
+        4,
+        ("gelu is a class; it must be a function gelu(x)",),
+        f"{TORCH}class gelu:\n    def __call__(self, x):\n        return {GELU}\n",
+    ),
+    Error(
+        "--impl-require with a typo",
+        4,
+        ("--impl-require names 'geluu'", "did you mean gelu?"),
+        command=("--impl=mine", "--impl-require=geluu"),
+    ),
+    Error(
+        "--impl-variant with a typo", 4, ("legal variants: erf",), command=("--impl=mine", "--impl-variant=gelu=erff")
+    ),
+    Error(
+        "--impl-variant without a component",
+        4,
+        ("component=variant", "gelu=erf"),
+        command=("--impl=mine", "--impl-variant=erf"),
+    ),
+    Error(
+        "an effort that is none",
+        4,
+        ("--impl-effort takes how much", "did you mean quick?"),
+        command=("--impl=mine", "--impl-effort=quik"),
+    ),
+    Error(
+        "a number that is none",
+        4,
+        ("--impl-seed takes a whole number, not 'x'",),
+        command=("--impl=mine", "--impl-seed=x"),
+    ),
+    Error(
+        "a misspelt component as argument",
+        4,
+        ("there is no component 'layernorm'; did you mean layer_norm?",),
+        command=("--impl=mine", "layernorm"),
+    ),
+    Error(
+        "a misspelt check as argument",
+        4,
+        ("gelu has no check 'determinstic'; did you mean deterministic?",),
+        command=("--impl=mine", "gelu::determinstic"),
+    ),
+    Error(
+        "a wrong key in pyproject.toml",
+        4,
+        ("no key 'gleu'; did you mean gelu?", "pyproject.toml"),
+        {"mine.py": GOOD, "pyproject.toml": '[tool.plumbline]\ngleu = "erf"\n'},
+    ),
+    Error(
+        "a wrong value in pyproject.toml",
+        4,
+        ('(write gelu = "erf")',),
+        {"mine.py": GOOD, "pyproject.toml": '[tool.plumbline]\ngelu = "exact"\n'},
+    ),
+    Error(
+        "pyproject.toml means impl",
+        4,
+        ("did you mean impl?",),
+        {"mine.py": GOOD, "pyproject.toml": '[tool.plumbline]\nimpll = "mine"\n'},
+        (),
+    ),
+    Error(
+        "@implements for no component",
+        4,
+        ("there is no component 'layernorm'", "did you mean layer_norm"),
+        f"from plumbline import implements\n{GOOD}@implements('layernorm')\ndef build(config): ...\n",
+    ),
+)
 
 NUMBERS = "agrees_with_the_reference"
 NORM_CLASS = """import torch
@@ -93,42 +174,105 @@ def build(config):
 """
 
 JUDGED = (
-    Error("too few arguments", 1, ("layer_norm(x) cannot be called as the contract says: it must take (x, weight, bias, eps)",),
-          "def layer_norm(x):\n    return x\n"),
-    Error("too many arguments", 1, ("gelu(x, alpha) cannot be called", "it must take (x); give alpha a default"),
-          "def gelu(x, alpha):\n    return x\n"),
-    Error("nothing is returned", 1, ("it returned None where gelu must return float[...]: is a `return` missing?",),
-          f"{TORCH}def gelu(x):\n    y = {GELU}\n"),
+    Error(
+        "too few arguments",
+        1,
+        ("layer_norm(x) cannot be called as the contract says: it must take (x, weight, bias, eps)",),
+        "def layer_norm(x):\n    return x\n",
+    ),
+    Error(
+        "too many arguments",
+        1,
+        ("gelu(x, alpha) cannot be called", "it must take (x); give alpha a default"),
+        "def gelu(x, alpha):\n    return x\n",
+    ),
+    Error(
+        "nothing is returned",
+        1,
+        ("it returned None where gelu must return float[...]: is a `return` missing?",),
+        f"{TORCH}def gelu(x):\n    y = {GELU}\n",
+    ),
     Error("it prints instead", 1, ("is a `return` missing?",), f"{TORCH}def gelu(x):\n    print({GELU})\n"),
-    Error("a tuple is returned", 1, ("it returned a tuple of 2", "return the first of them"),
-          f"{TORCH}def gelu(x):\n    return {GELU}, None\n"),
-    Error("a list is returned", 1, ("it returned a list", "compute with tensors throughout"),
-          f"{TORCH}def gelu(x):\n    return {GELU}.tolist()\n"),
+    Error(
+        "a tuple is returned",
+        1,
+        ("it returned a tuple of 2", "return the first of them"),
+        f"{TORCH}def gelu(x):\n    return {GELU}, None\n",
+    ),
+    Error(
+        "a list is returned",
+        1,
+        ("it returned a list", "compute with tensors throughout"),
+        f"{TORCH}def gelu(x):\n    return {GELU}.tolist()\n",
+    ),
     Error("numpy is returned", 1, ("stay with torch",), f"{TORCH}def gelu(x):\n    return {GELU}.detach().numpy()\n"),
-    Error("the wrong shape", 1, ("out has shape [1, 2], expected [1, 1, 2]",),
-          f"{TORCH}def layer_norm(x, weight, bias, eps):\n    return {NORM}.mean(0)\n"),
-    Error("a constructor that needs more", 1, ("missing 1 required positional argument: 'mesh'", "mine.py:10, in build"), NORM_CLASS),
-    Error("a GPU that is not there", 1, ("there is no GPU here: compute where the argument is (device=x.device)",),
-          f"{TORCH}def gelu(x):\n    x = x.cuda()\n    return {GELU}\n"),
-    Error("the argument is changed in place", 1, ("something is changed in place", "make a new tensor instead"),
-          f"{TORCH}def gelu(x):\n    y = {GELU}\n    with torch.no_grad():\n        x.copy_(y)\n    return y\n",
-          ("--impl=mine", "gelu::every_argument_receives_a_gradient")),
-    Error("random without need", 1, ("random generator",),
-          f"{TORCH}def gelu(x):\n    return torch.nn.functional.dropout({GELU}, 0.1)\n",
-          ("--impl=mine", "gelu::leaves_global_state_alone")),
-    Error("a loop without an end", 1,
-          ("did not come to an end: longer than 1 s for one case. Is there a loop without an end?", "--impl-timeout=SECONDS"),
-          "def gelu(x):\n    while True:\n        pass\n", ("--impl=mine", "--impl-timeout=1", f"gelu::{NUMBERS}")),
-    Error("an undeclared legal form", 1, ('gelu = "erf" under', "--impl-variant=gelu=erf"),
-          f"{TORCH}def gelu(x):\n    return torch.nn.functional.gelu(x)\n", ("--impl=mine", f"gelu::{NUMBERS}")),
-    Error("an epsilon of their own", 1, ("eps = 1e-6 under",),
-          f"{TORCH}def layer_norm(x, weight, bias):\n    return {NORM.replace('eps', '1e-6')}\n",
-          ("--impl=mine", f"layer_norm::{NUMBERS}")),
-    Error("their own error", 1, ("mine.py:2, in gelu", "has no attribute 'tahn'"), "def gelu(x):\n    return x.tahn()\n"),
-    Error("a part that is to do is used", 0, ("its act is to do (only `pass`, mine.py:2); write that first",),
-          f"{TORCH}def act(x): pass\ndef gelu(x):\n    return 2 * act(x)\n"),
+    Error(
+        "the wrong shape",
+        1,
+        ("out has shape [1, 2], expected [1, 1, 2]",),
+        f"{TORCH}def layer_norm(x, weight, bias, eps):\n    return {NORM}.mean(0)\n",
+    ),
+    Error(
+        "a constructor that needs more",
+        1,
+        ("missing 1 required positional argument: 'mesh'", "mine.py:10, in build"),
+        NORM_CLASS,
+    ),
+    Error(
+        "a GPU that is not there",
+        1,
+        ("there is no GPU here: compute where the argument is (device=x.device)",),
+        f"{TORCH}def gelu(x):\n    x = x.cuda()\n    return {GELU}\n",
+    ),
+    Error(
+        "the argument is changed in place",
+        1,
+        ("something is changed in place", "make a new tensor instead"),
+        f"{TORCH}def gelu(x):\n    y = {GELU}\n    with torch.no_grad():\n        x.copy_(y)\n    return y\n",
+        ("--impl=mine", "gelu::every_argument_receives_a_gradient"),
+    ),
+    Error(
+        "random without need",
+        1,
+        ("random generator",),
+        f"{TORCH}def gelu(x):\n    return torch.nn.functional.dropout({GELU}, 0.1)\n",
+        ("--impl=mine", "gelu::leaves_global_state_alone"),
+    ),
+    Error(
+        "a loop without an end",
+        1,
+        (
+            "did not come to an end: longer than 1 s for one case. Is there a loop without an end?",
+            "--impl-timeout=SECONDS",
+        ),
+        "def gelu(x):\n    while True:\n        pass\n",
+        ("--impl=mine", "--impl-timeout=1", f"gelu::{NUMBERS}"),
+    ),
+    Error(
+        "an undeclared legal form",
+        1,
+        ('gelu = "erf" under', "--impl-variant=gelu=erf"),
+        f"{TORCH}def gelu(x):\n    return torch.nn.functional.gelu(x)\n",
+        ("--impl=mine", f"gelu::{NUMBERS}"),
+    ),
+    Error(
+        "an epsilon of their own",
+        1,
+        ("eps = 1e-6 under",),
+        f"{TORCH}def layer_norm(x, weight, bias):\n    return {NORM.replace('eps', '1e-6')}\n",
+        ("--impl=mine", f"layer_norm::{NUMBERS}"),
+    ),
+    Error(
+        "their own error", 1, ("mine.py:2, in gelu", "has no attribute 'tahn'"), "def gelu(x):\n    return x.tahn()\n"
+    ),
+    Error(
+        "a part that is to do is used",
+        0,
+        ("its act is to do (only `pass`, mine.py:2); write that first",),
+        f"{TORCH}def act(x): pass\ndef gelu(x):\n    return 2 * act(x)\n",
+    ),
     Error("nothing is written yet", 0, ("next: gelu",), "def gelu(x):\n    'my gelu'\n"),
-)  # fmt: skip
+)
 
 COMMANDS = (
     Error("a misspelt subcommand", 4, ("invalid choice: 'dcotor'", "doctor"), command=("dcotor", "mine")),
@@ -137,7 +281,7 @@ COMMANDS = (
     Error("init over a file", 4, ("mine.py exists and is left as it is", "--force"), command=("init", "mine")),
     Error("watch without a file", 4, ("plumbline watch mymodel.py",), command=("watch",)),
     Error("replay of nothing kept", 4, ("no kept failure 'abc'", "there are: none"), command=("replay", "abc")),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -197,9 +341,13 @@ def test_a_file_named_like_ours_in_the_current_directory(name: str, tmp_path: Pa
         (tmp_path / file).write_text(text)
     plug = () if INSTALLED else ("-p", "plumbline")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *plug, "--impl=mine"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-m", "pytest", *plug, "--impl=mine"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    )
     told = done.stdout + done.stderr
     assert done.returncode == 4 and str(tmp_path / name.partition("/")[0]) in told, told
     assert "Run from another directory, or use `pytest`" in told

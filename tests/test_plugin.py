@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = any(e.name == "plumbline" for e in entry_points(group="pytest11"))
 QUICK = "--impl-cases=5"
 
-TWO_PARTS = '''
+TWO_PARTS = """
 import torch
 
 def layer_norm(x, weight, bias, eps):
@@ -27,9 +27,9 @@ def layer_norm(x, weight, bias, eps):
 
 def gelu(x):
     raise NotImplementedError
-'''
+"""
 
-TWO_WRONG = '''
+TWO_WRONG = """
 import torch
 
 def layer_norm(x, weight, bias, eps):
@@ -39,13 +39,17 @@ def layer_norm(x, weight, bias, eps):
 
 def gelu(x):
     return x * torch.sigmoid(1.702 * x)
-'''
+"""
 
 
 def seeded(arguments: Sequence[str]) -> tuple[str, ...]:
     """The same cases whenever our tests run, where they do not say otherwise."""
     chosen = any(a.startswith(("--impl-seed", "--impl-baseline")) for a in arguments)
-    return (*arguments, "--impl-seed=0") if not chosen and any(a.startswith("--impl=") for a in arguments) else tuple(arguments)
+    return (
+        (*arguments, "--impl-seed=0")
+        if not chosen and any(a.startswith("--impl=") for a in arguments)
+        else tuple(arguments)
+    )
 
 
 def run(
@@ -347,7 +351,9 @@ def test_their_own_names_in_our_order_will_do(tmp_path: Path) -> None:
 
 def test_a_gate_lets_pass_what_is_expected_or_not_new(folder: Path) -> None:
     """Exit code 0 and the reason told; without the entry 1; beside a baseline only what is new fails."""
-    (folder / "pyproject.toml").write_text('[tool.plumbline.expected]\n"gelu" = "the quick form, on purpose"\nlayer_norm = "soon"\n')
+    (folder / "pyproject.toml").write_text(
+        '[tool.plumbline.expected]\n"gelu" = "the quick form, on purpose"\nlayer_norm = "soon"\n'
+    )
     done = run(folder, "--impl=wrong", QUICK, "gelu")
     assert done.returncode == 0 and "xfailed" in outcome(done), done.stdout
     assert "expected: the quick form, on purpose" in done.stdout and "excused" in done.stdout
@@ -362,4 +368,6 @@ def test_a_gate_lets_pass_what_is_expected_or_not_new(folder: Path) -> None:
     same = ("--impl-report=before.json", "--impl-baseline=before.json", "-n", "2")  # the last run's own record
     over = run(folder, "--impl=wrong", QUICK, "gelu", *same)
     assert over.returncode == 0 and "not new: it failed in" in over.stdout, over.stdout
-    assert (folder / "before.baseline.json").is_file() and run(folder, "--impl=wrong", QUICK, "gelu", *same).returncode == 0
+    assert (folder / "before.baseline.json").is_file() and run(
+        folder, "--impl=wrong", QUICK, "gelu", *same
+    ).returncode == 0

@@ -58,8 +58,11 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ("self.c_proj(y))", "y @ self.c_proj.weight + self.c_proj.bias)", {"attention.out_weight_transposed"}),
         ("x = self.transformer.ln_f(x)", "pass", {"gpt2.final_norm_forgotten"}),
         (".tril()", ".tril(1)", {"attention.one_future_position"}),
-        ("y.transpose(1, 2).contiguous().view(B, T, C)", "y.contiguous().view(B, T, C)",
-         {"attention.merged_without_transpose"}),
+        (
+            "y.transpose(1, 2).contiguous().view(B, T, C)",
+            "y.contiguous().view(B, T, C)",
+            {"attention.merged_without_transpose"},
+        ),
     ],
     "mini": [
         ("torch.pow(x, 3.0)", "torch.pow(x, 2.0)", {"gelu.square_for_cube"}),
@@ -67,7 +70,11 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ("nn.LayerNorm(config.n_embd)", "nn.LayerNorm(config.n_embd, eps=1e-6)", {"layer_norm.eps_fixed_at_1e_6"}),
         ("x = x + self.attn(self.ln_1(x))", "x = self.ln_1(x + self.attn(x))", {"block.first_half_post_norm"}),
         ("x = x + self.mlpf(self.ln_2(x))", "x = self.mlpf(self.ln_2(x))", {"block.second_residual_forgotten"}),
-        ("self.transformer.wte(idx) + self.transformer.wpe(pos)", "self.transformer.wte(idx)", {"gpt2.positions_forgotten"}),
+        (
+            "self.transformer.wte(idx) + self.transformer.wpe(pos)",
+            "self.transformer.wte(idx)",
+            {"gpt2.positions_forgotten"},
+        ),
     ],
     "book": [
         ("unbiased=False", "unbiased=True", {"layer_norm.unbiased_variance"}),
@@ -80,16 +87,26 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
     "lens": [
         ("diagonal=1", "diagonal=0", {"attention.mask_hides_itself"}),
         ("math.sqrt(self.cfg.d_head)", "self.cfg.d_head", {"attention.scaled_by_the_head_size_itself"}),
-        ('"bpd,ndh->bpnh", normalized_resid_pre, self.W_V', '"bpd,ndh->bpnh", normalized_resid_pre, self.W_K', {"attention.key_weight_for_values"}),
-        ("attn_pattern = self.apply_causal_mask(attn_scores).softmax(-1)",
-         "attn_pattern = self.apply_causal_mask(attn_scores).softmax(-2)", {"attention.softmax_over_queries"}),
+        (
+            '"bpd,ndh->bpnh", normalized_resid_pre, self.W_V',
+            '"bpd,ndh->bpnh", normalized_resid_pre, self.W_K',
+            {"attention.key_weight_for_values"},
+        ),
+        (
+            "attn_pattern = self.apply_causal_mask(attn_scores).softmax(-1)",
+            "attn_pattern = self.apply_causal_mask(attn_scores).softmax(-2)",
+            {"attention.softmax_over_queries"},
+        ),
         ("self.ln_final(residual)", "residual", {"gpt2.final_norm_forgotten"}),
         ("post = gelu_new(pre)", "post = torch.relu(pre)", {"gelu.relu"}),
     ],
     "lecture": [
         ("k.shape[-1] ** -0.5", "n_embd ** -0.5", {"attention.scaled_by_width"}),
-        ("torch.cat([h(x) for h in self.heads], dim=-1)", "torch.stack([h(x) for h in self.heads], -1).flatten(-2)",
-         {"attention.heads_strided_when_merged"}),
+        (
+            "torch.cat([h(x) for h in self.heads], dim=-1)",
+            "torch.stack([h(x) for h in self.heads], -1).flatten(-2)",
+            {"attention.heads_strided_when_merged"},
+        ),
         ('nn.GELU(approximate="tanh")', "nn.ReLU()", {"gelu.relu"}),
         ("x = x + self.sa(self.ln1(x))", "x = self.ln1(x)\n        x = x + self.sa(x)", {"block.residual_normalised"}),
         ("wei = F.softmax(wei, dim=-1)", "wei = F.softmax(wei, dim=1)", {"attention.softmax_over_queries"}),
@@ -100,7 +117,11 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ("self.embed(tokens) + self.pos_embed[:, :time]", "self.embed(tokens)", {"gpt2.positions_forgotten"}),
         ("x, mask=mask", "x", {"attention.no_mask"}),
         ("activation=gelu", "activation='relu'", {"gelu.relu"}),
-        ("self.head(self.layers(x, mask=mask))", "self.head(self.layers(x, mask=mask)).log_softmax(-1)", {"gpt2.log_probabilities_returned"}),
+        (
+            "self.head(self.layers(x, mask=mask))",
+            "self.head(self.layers(x, mask=mask)).log_softmax(-1)",
+            {"gpt2.log_probabilities_returned"},
+        ),
     ],
     "lit": [
         ("x = self.attn(self.norm_1(x), mask) + x", "x = self.attn(x, mask) + x", {"block.first_norm_forgotten"}),
@@ -114,8 +135,16 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ("np.sqrt(2 / np.pi)", "np.sqrt(2 * np.pi)", {"gelu.root_of_two_pi"}),
         ("np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)", {"layer_norm.eps_outside_the_root"}),
         ("/ np.sqrt(q.shape[-1])", "/ q.shape[-1]", {"attention.scaled_by_the_head_size_itself"}),
-        ("x = np.hstack(out_heads)", "x = np.stack(out_heads, -1).reshape(x.shape[0], -1)", {"attention.heads_strided_when_merged"}),
-        ("x = x + ffn(layer_norm(x, **ln_2), **mlp)", "x = ffn(layer_norm(x, **ln_2), **mlp)", {"block.second_residual_forgotten"}),
+        (
+            "x = np.hstack(out_heads)",
+            "x = np.stack(out_heads, -1).reshape(x.shape[0], -1)",
+            {"attention.heads_strided_when_merged"},
+        ),
+        (
+            "x = x + ffn(layer_norm(x, **ln_2), **mlp)",
+            "x = ffn(layer_norm(x, **ln_2), **mlp)",
+            {"block.second_residual_forgotten"},
+        ),
         ("x = layer_norm(x, **ln_f)", "pass", {"gpt2.final_norm_forgotten"}),
     ],
     "cs336": [
@@ -124,24 +153,38 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ("math.sqrt(Q.shape[-1])", "Q.shape[-1]", {"scaled_dot_product_attention.scaled_by_the_size_itself"}),
         ("gate * torch.sigmoid(gate)", "torch.sigmoid(gate)", {"swiglu.sigmoid_for_silu"}),
         ("masked_fill(~mask", "masked_fill(mask", {"attention.mask_inverted"}),
-        ("heads(q_proj_weight), heads(k_proj_weight)", "heads(k_proj_weight), heads(q_proj_weight)", {"attention.keys_times_queries"}),
+        (
+            "heads(q_proj_weight), heads(k_proj_weight)",
+            "heads(k_proj_weight), heads(q_proj_weight)",
+            {"attention.keys_times_queries"},
+        ),
         ("for word in PATTERN.findall(text):", "for word in [text]:", {"tokenizer.not_cut"}),
         ("mixed @ o_proj_weight.T", "mixed @ o_proj_weight", {"attention.out_weight_transposed"}),
     ],
-}  # fmt: skip
+}
 
 
 # Hugging Face's GPT-2 as installed, its text edited in memory: nothing of it is kept here.
 GPT2_OF_TRANSFORMERS: list[tuple[str, str, set[str]]] = [
     ("self.scaling = self.head_dim**-0.5", "self.scaling = self.embed_dim**-0.5", {"attention.scaled_by_width"}),
-    ("query_states, key_states, value_states = self.c_attn(hidden_states)",
-     "query_states, value_states, key_states = self.c_attn(hidden_states)", {"attention.keys_and_values_exchanged"}),
+    (
+        "query_states, key_states, value_states = self.c_attn(hidden_states)",
+        "query_states, value_states, key_states = self.c_attn(hidden_states)",
+        {"attention.keys_and_values_exchanged"},
+    ),
     ("hidden_states = self.ln_f(hidden_states)", "pass", {"gpt2.final_norm_forgotten"}),
-    ("        hidden_states = attn_output + residual", "        hidden_states = attn_output", {"block.first_residual_forgotten"}),
+    (
+        "        hidden_states = attn_output + residual",
+        "        hidden_states = attn_output",
+        {"block.first_residual_forgotten"},
+    ),
     ("ACT2FN[config.activation_function]", 'ACT2FN["gelu"]', {"gelu.variant=erf"}),
-    ("self.ln_1 = nn.LayerNorm(hidden_size, eps=config.layer_norm_epsilon)",
-     "self.ln_1 = nn.LayerNorm(hidden_size, eps=1e-3)", {"layer_norm.eps_fixed_at_1e_3"}),
-]  # fmt: skip
+    (
+        "self.ln_1 = nn.LayerNorm(hidden_size, eps=config.layer_norm_epsilon)",
+        "self.ln_1 = nn.LayerNorm(hidden_size, eps=1e-3)",
+        {"layer_norm.eps_fixed_at_1e_3"},
+    ),
+]
 
 
 @cache
@@ -180,9 +223,10 @@ def test_a_published_style_is_found_and_judged_with_nothing_written(style: str) 
 
 
 @pytest.mark.parametrize(
-    ("style", "right", "wrong", "names"), [(s, *m) for s, ms in MISTAKES.items() for m in ms],
+    ("style", "right", "wrong", "names"),
+    [(s, *m) for s, ms in MISTAKES.items() for m in ms],
     ids=[f"{s}-{i}" for s, ms in MISTAKES.items() for i in range(len(ms))],
-)  # fmt: skip
+)
 def test_a_mistake_is_named_and_not_mapped_away(
     style: str, right: str, wrong: str, names: set[str], tmp_path: Path
 ) -> None:
@@ -215,5 +259,7 @@ def test_a_mistake_in_a_real_library_is_named(right: str, wrong: str, names: set
 def test_a_real_library_is_judged_with_nothing_written() -> None:
     """Its model class, named on the command line; every part is there, and every claim holds."""
     judged = inspect_implementation("transformers:GPT2LMHeadModel", cases=CASES)
-    judged = Inspection(judged.catalogue, judged.implementation, judged.seed, CASES, where=judged.where, like=reference())
+    judged = Inspection(
+        judged.catalogue, judged.implementation, judged.seed, CASES, where=judged.where, like=reference()
+    )
     assert {name: claims for name in PARTS if (claims := broken(judged, name))} == {}

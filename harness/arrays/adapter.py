@@ -52,7 +52,9 @@ def fitted(
             if backward.fits():
                 notes.append(f"{name}: {backward.name} is judged as its gradient, autograd is not asked")
             else:
-                notes.append(f"{name}: {backward.name} is not judged, it takes more than {name}'s arguments; autograd is")
+                notes.append(
+                    f"{name}: {backward.name} is not judged, it takes more than {name}'s arguments; autograd is"
+                )
                 backward = None
         fits = framework == "torch" and backward is None
         fitting[name] = adapter if fits else ArrayAdapter(adapter, framework, backward)
@@ -69,7 +71,9 @@ def declared_frameworks(said: Any, contracts: Iterable[str], where: str) -> dict
             raise UsageError(f"{where}: PLUMBLINE declares the framework of {name!r}, which is no component")
         if framework not in FRAMEWORKS:
             hint = did_you_mean(str(framework), FRAMEWORKS)
-            raise UsageError(f"{where}: PLUMBLINE declares the framework {framework!r}; {hint + ' ' if hint else ''}{legal}")
+            raise UsageError(
+                f"{where}: PLUMBLINE declares the framework {framework!r}; {hint + ' ' if hint else ''}{legal}"
+            )
     return by_name
 
 
@@ -191,7 +195,12 @@ class ArraySession:
         return Ready(inner.call, value, self.arrays.wait, backward=back, notes=inner.notes)
 
     def _back(
-        self, call: Call, given: dict[str, Any], inner: Ready, incoming: Iterable[torch.Tensor], labels: Mapping[Place, str]
+        self,
+        call: Call,
+        given: dict[str, Any],
+        inner: Ready,
+        incoming: Iterable[torch.Tensor],
+        labels: Mapping[Place, str],
     ) -> tuple[Callable[[], Any], Callable[[Any], tuple[Any, dict[str, Any]]]]:
         """Forwards and back as one call, and a reader of what it returns: (what came out, gradients by label)."""
         arrays = [self.arrays.take(tensor) for tensor in incoming]
@@ -216,7 +225,9 @@ class ArraySession:
 
         return both, lambda pair: (pair[0], read(named(pair[1])))
 
-    def _derivative(self, forward: Callable[..., Any], values: dict[str, Any], incoming: list[Any]) -> Callable[..., Any]:
+    def _derivative(
+        self, forward: Callable[..., Any], values: dict[str, Any], incoming: list[Any]
+    ) -> Callable[..., Any]:
         """The library's own derivative, compiled where it can be; once for all calls of this session."""
         if self.derivative is None:
             plain = lambda moved, upstream: self.arrays.slopes(forward, moved, upstream)  # noqa: E731
@@ -225,7 +236,9 @@ class ArraySession:
                 self.derivative(values, incoming)
             except Exception as error:  # code that asks for a number's value cannot be compiled as a whole
                 self.derivative = plain
-                self.told.append(f"its gradients are derived anew in every call: compiled as one, it raises {type(error).__name__}")
+                self.told.append(
+                    f"its gradients are derived anew in every call: compiled as one, it raises {type(error).__name__}"
+                )
         return self.derivative
 
     def parameters(self) -> Mapping[str, Any]:
@@ -269,7 +282,9 @@ class ArraySession:
         forward, values = self._differentiable(labels)
         return dict(self.arrays.slopes(forward, values, incoming))
 
-    def _differentiable(self, labels: Mapping[Place, str]) -> tuple[Callable[[dict[str, Any]], list[Any]], dict[str, Any]]:
+    def _differentiable(
+        self, labels: Mapping[Place, str]
+    ) -> tuple[Callable[[dict[str, Any]], list[Any]], dict[str, Any]]:
         """The script so far as a function of every argument that has a gradient, and their values."""
         if not self.arrays.how:
             raise NotOffered(self._how_to_offer())

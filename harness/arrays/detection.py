@@ -16,11 +16,15 @@ TOP = {"torch": "torch", "jax": "jax", "jaxlib": "jax", "mlx": "mlx", "cupy": "c
 """Top-level module -> the library whose arrays it handles."""
 SHORT = {"np": "numpy", "jnp": "jax", "mx": "mlx", "cp": "cupy"}
 """How annotations that are kept as text usually name them."""
-PLAIN = frozenset(("pi", "e", "inf", "nan", "euler_gamma", "sqrt", "log", "float16", "float32", "float64", "int32", "int64"))
+PLAIN = frozenset(
+    ("pi", "e", "inf", "nan", "euler_gamma", "sqrt", "log", "float16", "float32", "float64", "int32", "int64")
+)
 """What code on tensors takes from numpy for plain numbers (``np.sqrt(2 / np.pi)``): no sign of numpy's arrays."""
 
 
-def framework_of(source: Callable[..., Any], siblings: Iterable[Callable[..., Any]] = (), *, imports: bool = True) -> str:
+def framework_of(
+    source: Callable[..., Any], siblings: Iterable[Callable[..., Any]] = (), *, imports: bool = True
+) -> str:
     """The library whose arrays a function or class takes: one of ``FRAMEWORKS``; torch where nothing tells.
 
     Its annotations decide, then what its code and the functions it calls refer to. Where that is nothing, or numpy
@@ -57,7 +61,13 @@ def referred(source: Callable[..., Any]) -> set[str]:
             found.add(made_by)
         elif inspect.isclass(thing):
             found.update(filter(None, (_home(base) for base in thing.__mro__)))
-            waiting += [_function(v) for base in thing.__mro__ if _is_theirs(base) for v in vars(base).values() if callable(_function(v))]
+            waiting += [
+                _function(v)
+                for base in thing.__mro__
+                if _is_theirs(base)
+                for v in vars(base).values()
+                if callable(_function(v))
+            ]
         elif isinstance(thing, types.FunctionType):
             found.update(_annotated(thing))
             for value, attributes in _named_in(thing):
@@ -158,7 +168,12 @@ def _inner(thing: Any) -> Any:
             thing = thing.func
         elif inspect.ismethod(thing):
             thing = thing.__func__
-        elif callable(thing) and hasattr(thing, "__wrapped__") and not inspect.isclass(thing) and _home(type(thing)) is None:
+        elif (
+            callable(thing)
+            and hasattr(thing, "__wrapped__")
+            and not inspect.isclass(thing)
+            and _home(type(thing)) is None
+        ):
             thing = thing.__wrapped__
         else:
             return thing

@@ -39,7 +39,9 @@ class Torch:
         """The tensor with the numbers of an array of theirs; anything else as it is, for the form check to tell."""
         return value
 
-    def slopes(self, forward: Callable[[dict[str, Any]], list[Any]], values: dict[str, Any], incoming: list[Any]) -> Any:
+    def slopes(
+        self, forward: Callable[[dict[str, Any]], list[Any]], values: dict[str, Any], incoming: list[Any]
+    ) -> Any:
         """The gradients of ``values`` by the library's own differentiation. Raises NotOffered where it has none."""
         raise NotOffered("it gives no gradients")
 
@@ -119,7 +121,9 @@ class Jax(Numpy):
         except TypeError:  # a key, a dtype that torch has not
             return value
 
-    def slopes(self, forward: Callable[[dict[str, Any]], list[Any]], values: dict[str, Any], incoming: list[Any]) -> Any:
+    def slopes(
+        self, forward: Callable[[dict[str, Any]], list[Any]], values: dict[str, Any], incoming: list[Any]
+    ) -> Any:
         """By ``jax.vjp``. What no gradient can reach (behind ``stop_gradient``) is None, as in torch, and not zeros."""
         reached: set[str] = set()
 
@@ -159,7 +163,9 @@ class Mlx(Numpy):
     def give(self, value: Any) -> Any:
         return super().give(numpy.array(value) if isinstance(value, self.core.array) else value)
 
-    def slopes(self, forward: Callable[[dict[str, Any]], list[Any]], values: dict[str, Any], incoming: list[Any]) -> Any:
+    def slopes(
+        self, forward: Callable[[dict[str, Any]], list[Any]], values: dict[str, Any], incoming: list[Any]
+    ) -> Any:
         run = lambda *given: forward(dict(zip(values, given, strict=True)))  # noqa: E731
         return dict(zip(values, self.core.vjp(run, list(values.values()), incoming)[1], strict=True))
 

@@ -61,7 +61,9 @@ def _changes(old: Benchmark, new: Benchmark) -> list[Change]:
             continue
         times = quotient(now.times, before[key].times)
         found.append(Change(*where, _kind(times), now.contender, now.sizes, now.beside, times))
-    found += [Change(*where, GONE, was.contender, was.sizes, was.beside) for key, was in before.items() if key not in after]
+    found += [
+        Change(*where, GONE, was.contender, was.sizes, was.beside) for key, was in before.items() if key not in after
+    ]
     return [*found, *_memory(old, new), *_exponents(old.exponents, new.exponents, where)]
 
 
@@ -94,7 +96,9 @@ def _memory(old: Benchmark, new: Benchmark) -> list[Change]:
         if was and now.peak_bytes and max(now.peak_bytes / was, was / now.peak_bytes) > NOTICEABLE:
             times = now.peak_bytes / was
             kind = MORE if times > 1 else LESS
-            found.append(Change(new.component, new.workload, kind, now.contender, now.sizes, times=Interval(times, times, times)))
+            found.append(
+                Change(new.component, new.workload, kind, now.contender, now.sizes, times=Interval(times, times, times))
+            )
     return found
 
 
@@ -115,7 +119,11 @@ def _exponents(old: Iterable[Exponent], new: Iterable[Exponent], where: tuple[st
 
 def _told(change: Change) -> str:
     at = ", ".join(f"{name} {size}" for name, size in change.sizes.items())
-    title = f"{change.component}, {change.workload}" + (f", {change.contender}" if change.contender else "") + (f" ({at})" if at else "")
+    title = (
+        f"{change.component}, {change.workload}"
+        + (f", {change.contender}" if change.contender else "")
+        + (f" ({at})" if at else "")
+    )
     factor, inverse = _factors(change.times)
     beside = f", beside {change.beside}" if change.beside else ""
     said = {
@@ -135,5 +143,10 @@ def _factors(times: Interval | None) -> tuple[str, str]:
     """How many times as much as before, and how many times as much before as now, with their intervals."""
     if times is None:
         return "", ""
-    return tuple(f"{v:.2f} ({a:.2f} to {b:.2f})" for v, a, b in (  # type: ignore[return-value]
-        (times.value, times.low, times.high), (1 / times.value, 1 / times.high, 1 / times.low)))  # fmt: skip
+    return tuple(
+        f"{v:.2f} ({a:.2f} to {b:.2f})"
+        for v, a, b in (  # type: ignore[return-value]
+            (times.value, times.low, times.high),
+            (1 / times.value, 1 / times.high, 1 / times.low),
+        )
+    )

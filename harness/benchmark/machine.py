@@ -66,10 +66,16 @@ def describe(dtype: torch.dtype | None = None, device: torch.device | str = "cpu
     place = torch.device(device)
     gpu = {"gpu": torch.cuda.get_device_name(place)} if place.type == "cuda" else {}
     return {
-        "cpu": _cpu(), "cores": _cores(), "threads": torch.get_num_threads(), **gpu, "device": str(place),
-        "dtype": str(dtype or torch.get_default_dtype()).removeprefix("torch."), "torch": torch.__version__,
-        "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
-    }  # fmt: skip
+        "cpu": _cpu(),
+        "cores": _cores(),
+        "threads": torch.get_num_threads(),
+        **gpu,
+        "device": str(place),
+        "dtype": str(dtype or torch.get_default_dtype()).removeprefix("torch."),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
 
 
 def _copy_rate(size: int, device: torch.device) -> float:

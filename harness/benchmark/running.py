@@ -48,7 +48,9 @@ class _Point:
     left_out: list[str]
 
 
-def run(contract: Contract, workload: Workload, implementation: Executor, reference: Executor, **options: Any) -> Benchmark:
+def run(
+    contract: Contract, workload: Workload, implementation: Executor, reference: Executor, **options: Any
+) -> Benchmark:
     """As :func:`measure`, without the rounds."""
     return measure(contract, workload, implementation, reference, **options).benchmark
 
@@ -86,7 +88,9 @@ def measure(
         timings = [bench.timing(point, name, rounds[name], rates) for name in point.sides if rounds[name].seconds]
         notes = [*point.left_out, *bench.notes(point, rounds), *([workload.remark] if workload.remark else [])]
         beyond = [t for t in timings if (t.share_of_roofline or 0.0) > BELIEVABLE]
-        notes += [f"{t.contender} is faster than this machine was measured to be: no ratio is made of it" for t in beyond]
+        notes += [
+            f"{t.contender} is faster than this machine was measured to be: no ratio is made of it" for t in beyond
+        ]
         trusted = {t.contender: rounds[t.contender] for t in timings if t.contender not in wrong and t not in beyond}
         exponents: list[Exponent] = []
         for axis in workload.axes if axes and YOURS in trusted else ():
@@ -108,9 +112,20 @@ class _Bench:
     """One workload and who takes part."""
 
     def __init__(
-        self, contract: Contract, workload: Workload, implementation: Executor, reference: Executor, seed: int, device: str
+        self,
+        contract: Contract,
+        workload: Workload,
+        implementation: Executor,
+        reference: Executor,
+        seed: int,
+        device: str,
     ) -> None:
-        self.contract, self.workload, self.implementation, self.reference = contract, workload, implementation, reference
+        self.contract, self.workload, self.implementation, self.reference = (
+            contract,
+            workload,
+            implementation,
+            reference,
+        )
         self.seed, self.device = seed, torch.device(device)
         self.wait = torch.cuda.synchronize if self.device.type == "cuda" else None
 
@@ -124,7 +139,10 @@ class _Bench:
         case = case.mapped(lambda _, leaf: leaf.to(self.device) if torch.is_tensor(leaf) else leaf)
         request = Request(name, case, gradients=COTANGENT_SEED if workload.backward else None)
         options: Any = {"whole": workload.whole, "fresh": workload.fresh}
-        sides = {YOURS: self.implementation.prepared(request, **options), REFERENCE: self.reference.prepared(request, **options)}
+        sides = {
+            YOURS: self.implementation.prepared(request, **options),
+            REFERENCE: self.reference.prepared(request, **options),
+        }
         left_out = []
         for peer, make in workload.peers.items():
             if only and peer not in only:
@@ -170,7 +188,9 @@ class _Bench:
         if self.workload.check is not None:
             return self.workload.check(case, values[-1])
         first = len(exact.outputs) - len(values)
-        if values[0] is not None or not answer.gradients:  # compiled as one, forwards and back may give the gradients alone
+        if (
+            values[0] is not None or not answer.gradients
+        ):  # compiled as one, forwards and back may give the gradients alone
             found = compare(list(values), list(exact.outputs[first:]), list(bound.outputs[first:]), "out")
             if not found.fine:
                 return _in_words(found.where, found.ratio)
@@ -191,7 +211,9 @@ class _Bench:
         workload = self.workload
         if rates is not None and workload.operations is not None and workload.bytes is not None:
             share = share_of_roofline(median, workload.operations(point.sizes), workload.bytes(point.sizes), rates)
-        return Timing(name, dict(point.sizes), median, lower, upper, len(rounds.seconds), self._peak(point.sides[name]), share)
+        return Timing(
+            name, dict(point.sizes), median, lower, upper, len(rounds.seconds), self._peak(point.sides[name]), share
+        )
 
     def _peak(self, side: Prepared) -> float | None:
         """None where nothing is known: another library allocates by itself."""
@@ -251,7 +273,9 @@ def _exponents(
     for of, costs, expected in measured:
         value = exponent(sizes, costs)
         said = told(value, expected, axis)
-        yield Exponent(name, axis, of, value, expected, said + (why if expected is not None and not value.noisy else ""))
+        yield Exponent(
+            name, axis, of, value, expected, said + (why if expected is not None and not value.noisy else "")
+        )
 
 
 def _ratios(trusted: Mapping[str, Rounds], sizes: Mapping[str, int]) -> Iterator[Ratio]:

@@ -44,7 +44,9 @@ def exponent(sizes: Sequence[int], costs: Sequence[Rounds] | Sequence[float]) ->
     """
     n = numpy.asarray(sizes, dtype=float)
     if len(n) != len(costs) or len(set(sizes)) < LEAST_SIZES or n.min() <= 0:
-        raise ValueError(f"an exponent needs at least {LEAST_SIZES} different positive sizes with a cost each; sizes: {list(sizes)}")
+        raise ValueError(
+            f"an exponent needs at least {LEAST_SIZES} different positive sizes with a cost each; sizes: {list(sizes)}"
+        )
     logs, errors, exact, enough = _levels(costs)
     steps, y = numpy.log(n), logs
     weight = 1 / numpy.maximum(errors, 1e-12) if not exact else numpy.ones_like(y)
@@ -73,7 +75,9 @@ def slope_at_the_end(sizes: Sequence[int], rounds: Sequence[Rounds]) -> Interval
     (small, one), (large, other) = sorted(zip(sizes, rounds, strict=True), key=lambda pair: pair[0])[-2:]
     steps, times = math.log(large / small), ratio(other, one)
     low, high = math.log(times.low) / steps, math.log(times.high) / steps
-    return Interval(math.log(times.value) / steps, low, high, noisy=not order_statistics(len(one.seconds))[1] or high - low > NOISY)
+    return Interval(
+        math.log(times.value) / steps, low, high, noisy=not order_statistics(len(one.seconds))[1] or high - low > NOISY
+    )
 
 
 def told(exponent: Interval, law: float | None, axis: str = "T") -> str:
@@ -105,7 +109,9 @@ def _levels(costs: Sequence[Rounds] | Sequence[float]) -> tuple[Array, Array, bo
             raise ValueError(f"costs must be positive numbers; got {values.tolist()}")
         return numpy.log(values), numpy.zeros(len(values)), True, True
     if not all(r.seconds for r in rounds):
-        raise ValueError(f"a size has no round: {next(r.error for r in rounds if not r.seconds) or 'nothing was timed'}")
+        raise ValueError(
+            f"a size has no round: {next(r.error for r in rounds if not r.seconds) or 'nothing was timed'}"
+        )
     logs = [numpy.log(r.seconds) for r in rounds]
     shared = min(map(len, logs))
     middle = [numpy.median(log) for log in logs]
@@ -114,7 +120,12 @@ def _levels(costs: Sequence[Rounds] | Sequence[float]) -> tuple[Array, Array, bo
     freed = [numpy.concatenate([log[:shared] - load, log[shared:]]) for log in logs]
     levels = numpy.array([numpy.median(f) for f in freed])
     errors = math.sqrt(len(logs) / (len(logs) - 1)) * numpy.array([_error_of_median(f) for f in freed])
-    return levels, errors, False, shared >= LEAST_ROUNDS  # the root: a mean of m values took one of m degrees of freedom away
+    return (
+        levels,
+        errors,
+        False,
+        shared >= LEAST_ROUNDS,
+    )  # the root: a mean of m values took one of m degrees of freedom away
 
 
 def _error_of_median(values: Array) -> float:

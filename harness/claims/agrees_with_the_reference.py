@@ -14,5 +14,7 @@ CLAIM = Claim(
     "its numbers are the reference's",
     agrees,
     needs=lambda contract: contract.agrees,
-    sabotage=lambda call, method, arguments, request: _sabotage.anything(call(arguments), lambda out: out * 1.0001 + 1e-6),
+    sabotage=lambda call, method, arguments, request: _sabotage.anything(
+        call(arguments), lambda out: out * 1.0001 + 1e-6
+    ),
 )

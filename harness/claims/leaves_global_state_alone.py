@@ -8,7 +8,9 @@ from harness.core.claim import Claim, Trial, Violation
 def leaves_global_state_alone(trial: Trial) -> None:
     changed = [effect for effect in trial.run().effects if "in place" not in effect and "later call" not in effect]
     builds = any(call.method == "build" for call in trial.case.calls)
-    if builds or trial.contract.draws or trial.contract.returns_objects:  # what builds or trains may draw random numbers
+    if (
+        builds or trial.contract.draws or trial.contract.returns_objects
+    ):  # what builds or trains may draw random numbers
         changed = [effect for effect in changed if "generator" not in effect]
     if changed:
         raise Violation("; ".join(dict.fromkeys(changed)))

@@ -11,9 +11,7 @@ def works_in_inference_mode(trial: Trial) -> float:
     worst = trial.close(inside.outputs, trial.run().outputs, trial.spread(), "in inference mode, out")
     if trial.contract.differentiable:
         again = trial.run(gradients=True, fresh=True)
-        worst = max(
-            worst, trial.close(again.outputs, trial.run().outputs, trial.spread(), "after inference mode, out")
-        )
+        worst = max(worst, trial.close(again.outputs, trial.run().outputs, trial.spread(), "after inference mode, out"))
     return worst
 
 

@@ -28,18 +28,36 @@ SECONDS, QUICK_SECONDS = 2.0, 0.3
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("impl", nargs="?", help="a module or file, as --impl takes it (default: impl in pyproject.toml)")
-    parser.add_argument("what", nargs="*", metavar="COMPONENT", help="components, or COMPONENT::WORKLOAD; all without it")
-    parser.add_argument("--seconds", type=float, help=f"about so long for each workload, and again along each axis ({SECONDS:g} without it)")
-    parser.add_argument("--quick", action="store_true", help=f"a first look: {QUICK_SECONDS:g} s each, and nothing along an axis")
-    parser.add_argument("--axes", action=argparse.BooleanOptionalAction, help="how time and memory grow with each size (on, unless --quick)")
+    parser.add_argument(
+        "impl", nargs="?", help="a module or file, as --impl takes it (default: impl in pyproject.toml)"
+    )
+    parser.add_argument(
+        "what", nargs="*", metavar="COMPONENT", help="components, or COMPONENT::WORKLOAD; all without it"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help=f"about so long for each workload, and again along each axis ({SECONDS:g} without it)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help=f"a first look: {QUICK_SECONDS:g} s each, and nothing along an axis"
+    )
+    parser.add_argument(
+        "--axes",
+        action=argparse.BooleanOptionalAction,
+        help="how time and memory grow with each size (on, unless --quick)",
+    )
     where = f"what else to write, as --impl-report takes it; the record is {BENCHMARKS_RECORD}"
     parser.add_argument("--report", default="", metavar="FORMAT[,FORMAT]", help=where)
-    parser.add_argument("--compare", metavar="OLD.json", help="the record of an earlier run: what became slower or faster")
+    parser.add_argument(
+        "--compare", metavar="OLD.json", help="the record of an earlier run: what became slower or faster"
+    )
     parser.add_argument("--variant", default="", help="legal variants you mean, as --impl-variant takes them")
     parser.add_argument("--device", default="cpu", help="where to time it: cpu or cuda")
     parser.add_argument("--seed", type=int, default=0, help="seed of the numbers that are computed with")
-    parser.add_argument("--list", action="store_true", help="what is timed, beside whom and at which sizes; nothing is timed")
+    parser.add_argument(
+        "--list", action="store_true", help="what is timed, beside whom and at which sizes; nothing is timed"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,7 +65,9 @@ def run(options: argparse.Namespace) -> int:
         return _listed(load_catalogue(), [name for name in (options.impl, *options.what) if name])
     impl = options.impl or str(options.project.table.get("impl", ""))
     if not impl:
-        raise UsageError("time what? plumbline bench mymodel.py [COMPONENT ...]; plumbline bench --list shows what is timed")
+        raise UsageError(
+            "time what? plumbline bench mymodel.py [COMPONENT ...]; plumbline bench --list shows what is timed"
+        )
     if options.seconds is not None and not options.seconds > 0:
         raise UsageError(f"--seconds takes how long, more than 0; not {options.seconds:g}")
     old, places = _earlier(options.compare), _places(options.report)
@@ -64,7 +84,11 @@ def run(options: argparse.Namespace) -> int:
     for line in benchmark_text.lines(record):
         print(line)
     if to_do := list(dict.fromkeys(component for component, _ in everything if component not in inspection.begun)):
-        print(textwrap.fill(f"not timed, for it is to do: {', '.join(to_do)}", benchmark_text.WIDTH, subsequent_indent="    "))
+        print(
+            textwrap.fill(
+                f"not timed, for it is to do: {', '.join(to_do)}", benchmark_text.WIDTH, subsequent_indent="    "
+            )
+        )
     if old is not None:
         print(f"\nbeside {options.compare}:")
         for line in comparing.lines(comparing.compare(old.benchmarks, record.benchmarks)):
@@ -80,7 +104,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measure(
-    inspection: Inspection, chosen: Sequence[tuple[str, Workload]], record: RunRecord, options: argparse.Namespace, path: Path
+    inspection: Inspection,
+    chosen: Sequence[tuple[str, Workload]],
+    record: RunRecord,
+    options: argparse.Namespace,
+    path: Path,
 ) -> None:
     """Workload after workload; the record is written after each."""
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
@@ -171,11 +199,22 @@ def _places(text: str) -> Destinations:
 def _record(inspection: Inspection, impl: str) -> RunRecord:
     contracts = inspection.catalogue.contracts
     return RunRecord(
-        impl=impl, seed=inspection.seed, planned={}, order=tuple(contracts), parts={n: c.parts for n, c in contracts.items()},
-        meanings={n: c.meaning for n, c in contracts.items()}, verdicts=[], summaries={},
-        missing=tuple(n for n in contracts if n not in inspection.begun), variants=dict(inspection.variants),
-        notes=tuple(inspection.notes), signatures={n: in_one_line(c) for n, c in contracts.items()}, started=time.time(),
-    )  # fmt: skip
+        impl=impl,
+        seed=inspection.seed,
+        planned={},
+        order=tuple(contracts),
+        parts={n: c.parts for n, c in contracts.items()},
+        meanings={n: c.meaning for n, c in contracts.items()},
+        verdicts=[],
+        summaries={},
+        missing=tuple(n for n in contracts if n not in inspection.begun),
+        variants=dict(inspection.variants),
+        notes=tuple(inspection.notes),
+        signatures={n: in_one_line(c) for n, c in contracts.items()},
+        started=time.time(),
+    )
 
 
-COMMAND = Command("time an implementation beside the reference and known libraries: ratios, memory, how both grow", arguments, run)
+COMMAND = Command(
+    "time an implementation beside the reference and known libraries: ratios, memory, how both grow", arguments, run
+)

@@ -77,7 +77,14 @@ def explain_bug(known: Catalogue, name: str) -> str:
         mistake = known.mistake(name)
     except KeyError as error:
         raise UsageError(str(error.args[0])) from None
-    lines = [f"{mistake.full_name}", "", *textwrap.wrap(mistake.sentence, 108), "", textwrap.indent(mistake.diff(), "    "), ""]
+    lines = [
+        f"{mistake.full_name}",
+        "",
+        *textwrap.wrap(mistake.sentence, 108),
+        "",
+        textwrap.indent(mistake.diff(), "    "),
+        "",
+    ]
     if mistake.seen_in:
         lines.append(f"seen in: {', '.join(mistake.seen_in)}")
     if mistake.looks_like:

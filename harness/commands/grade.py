@@ -32,15 +32,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rubric", metavar="FILE", help="what counts how much (TOML)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time")
     parser.add_argument("--out", default=OUT, metavar="FOLDER", help=f"where grades and feedback are written ({OUT})")
-    parser.add_argument("--again", action="store_true", help="judge again what was judged before with the same rubric and seed")
-    parser.add_argument("--single", action="store_true", help="the path is one submission (Gradescope's /autograder/submission)")
-    parser.add_argument("--user", metavar="NAME", help="run submissions as this user, who can neither read nor write what is yours (root only)")
-    parser.add_argument("--no-namespaces", action="store_true", help="do without Linux's process and network namespaces")
     parser.add_argument(
-        "--slurm", nargs="?", const=CLUSTERS[0], choices=CLUSTERS, help="send the jobs to a cluster, through submitit (plumbline[slurm])"
+        "--again", action="store_true", help="judge again what was judged before with the same rubric and seed"
     )
-    parser.add_argument("--slurm-option", action="append", default=[], metavar="KEY=VALUE", help="for Slurm: partition=gpu, account=...")
-    parser.add_argument("--example-rubric", action="store_true", help="print a rubric to begin with, every key explained")
+    parser.add_argument(
+        "--single", action="store_true", help="the path is one submission (Gradescope's /autograder/submission)"
+    )
+    parser.add_argument(
+        "--user",
+        metavar="NAME",
+        help="run submissions as this user, who can neither read nor write what is yours (root only)",
+    )
+    parser.add_argument(
+        "--no-namespaces", action="store_true", help="do without Linux's process and network namespaces"
+    )
+    parser.add_argument(
+        "--slurm",
+        nargs="?",
+        const=CLUSTERS[0],
+        choices=CLUSTERS,
+        help="send the jobs to a cluster, through submitit (plumbline[slurm])",
+    )
+    parser.add_argument(
+        "--slurm-option", action="append", default=[], metavar="KEY=VALUE", help="for Slurm: partition=gpu, account=..."
+    )
+    parser.add_argument(
+        "--example-rubric", action="store_true", help="print a rubric to begin with, every key explained"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,11 +69,15 @@ def run(options: argparse.Namespace) -> int:
     if not options.submissions:
         raise UsageError("grade what? plumbline grade submissions/ --rubric rubric.toml")
     if not options.rubric:
-        raise UsageError("--rubric is missing; `plumbline grade --example-rubric > rubric.toml` writes one to begin with")
+        raise UsageError(
+            "--rubric is missing; `plumbline grade --example-rubric > rubric.toml` writes one to begin with"
+        )
     if options.jobs < 1:
         raise UsageError(f"--jobs takes a number of submissions from 1 on, not {options.jobs}")
     if not processes.supported():
-        raise UsageError("plumbline grade watches processes through Linux's /proc, which this system does not have; run it in a container")
+        raise UsageError(
+            "plumbline grade watches processes through Linux's /proc, which this system does not have; run it in a container"
+        )
     rubric = read(Path(options.rubric), checks)
     extra, user = _slurm_options(options), _user(options.user)
     out = Path(options.out).resolve()
@@ -63,12 +85,14 @@ def run(options: argparse.Namespace) -> int:
         submissions = _submissions(options, rubric)
     except OSError as error:
         raise UsageError(f"{options.submissions} cannot be read: {error}") from None
-    session = Session(
-        submissions, rubric, checks, out, options.again, user, not options.no_namespaces, _say
-    )
+    session = Session(submissions, rubric, checks, out, options.again, user, not options.no_namespaces, _say)
 
     def judge_all(tasks: Sequence[Task]) -> Iterable[Judged]:
-        return on_cluster(tasks, out / ".slurm", options.jobs, options.slurm, extra) if options.slurm else here(tasks, options.jobs)
+        return (
+            on_cluster(tasks, out / ".slurm", options.jobs, options.slurm, extra)
+            if options.slurm
+            else here(tasks, options.jobs)
+        )
 
     try:
         grades = session.run(judge_all)
@@ -78,7 +102,9 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"{error}") from None
     mean = sum(one.total for one in grades) / len(grades)
-    _say(f"{len(grades)} graded, {mean:.2f} of {rubric.points:g} points on average: {options.out}/grades.csv, {options.out}/class.html")
+    _say(
+        f"{len(grades)} graded, {mean:.2f} of {rubric.points:g} points on average: {options.out}/grades.csv, {options.out}/class.html"
+    )
     return 0
 
 
@@ -119,9 +145,13 @@ def _user(name: str | None) -> tuple[int, int]:
     try:
         entry: Any = pwd.getpwnam(name)
     except KeyError:
-        raise UsageError(f"--user: there is no user {name!r} on this machine; adduser --system {name} makes one") from None
+        raise UsageError(
+            f"--user: there is no user {name!r} on this machine; adduser --system {name} makes one"
+        ) from None
     if problem := _unusable(entry.pw_uid, entry.pw_gid):
-        raise UsageError(f"--user: {name} cannot use this Python ({sys.executable}), so that nothing could be judged: {problem}")
+        raise UsageError(
+            f"--user: {name} cannot use this Python ({sys.executable}), so that nothing could be judged: {problem}"
+        )
     return entry.pw_uid, entry.pw_gid
 
 

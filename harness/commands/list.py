@@ -23,7 +23,9 @@ def run(options: argparse.Namespace) -> int:
             for mistake in mistakes:
                 print(f"{mistake.full_name:<46}  {mistake.sentence}")
             continue
-        print(f"{name:<18} {len(known.claims_of(name)):>3} claims {len(mistakes):>4} known mistakes   {contract.meaning}")
+        print(
+            f"{name:<18} {len(known.claims_of(name)):>3} claims {len(mistakes):>4} known mistakes   {contract.meaning}"
+        )
         if options.component:
             for claim in known.claims_of(name):
                 print(f"    {claim.name:<40} {claim.sentence}")

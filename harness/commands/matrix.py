@@ -131,10 +131,14 @@ def try_bug(
     names = finding.names if finding else ()
     alike = {mistake.full_name, *mistake.looks_like, *(f"{mistake.component}.{name}" for name in mistake.looks_like)}
     return {
-        "name": mistake.full_name, "caught_by": caught_by, "finding": list(names), "drawn": drawn,
-        "named": len(names) == 1 and names[0] in alike, "unnamed_because": mistake.unnamed_because,
+        "name": mistake.full_name,
+        "caught_by": caught_by,
+        "finding": list(names),
+        "drawn": drawn,
+        "named": len(names) == 1 and names[0] in alike,
+        "unnamed_because": mistake.unnamed_because,
         "seconds": time.perf_counter() - started,
-    }  # fmt: skip
+    }
 
 
 COMMAND = Command(

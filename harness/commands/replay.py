@@ -40,7 +40,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _replay_one(path: Path, impl: str | None, project: Project) -> int:
     body, case = load_case(path)
-    inspection = inspect_implementation(impl or body["impl"], seed=body["seed"], variants=body["variants"], project=project)
+    inspection = inspect_implementation(
+        impl or body["impl"], seed=body["seed"], variants=body["variants"], project=project
+    )
     component = component_of(inspection.catalogue, body["component"])
     claims = {c.name: c for c in inspection.catalogue.claims_of(component)}
     if body["claim"] not in claims:

@@ -17,9 +17,14 @@ from harness.reports.writing import USUAL_RECORD, formats, write_report
 def arguments(parser: argparse.ArgumentParser) -> None:
     kinds = "; ".join(f"{name}: {kind.meaning}" for name, kind in formats().items())
     parser.add_argument(
-        "record", nargs="*", default=[USUAL_RECORD], help=f"a run's JSON record ({USUAL_RECORD} without it), or those of all its shards"
+        "record",
+        nargs="*",
+        default=[USUAL_RECORD],
+        help=f"a run's JSON record ({USUAL_RECORD} without it), or those of all its shards",
     )
-    parser.add_argument("--to", default="html", metavar="FORMAT[,FORMAT]", help=f"what to write (html without it). {kinds}")
+    parser.add_argument(
+        "--to", default="html", metavar="FORMAT[,FORMAT]", help=f"what to write (html without it). {kinds}"
+    )
     parser.add_argument("-o", "--output", metavar="PATH", help="the file, or a folder for several; - prints")
 
 
@@ -58,4 +63,6 @@ def _path(output: str | None, usual: str, count: int) -> Path:
     return path / usual if path.is_dir() or output.endswith("/") or count > 1 else path
 
 
-COMMAND = Command("write a kept run as a page, a table or a service's format (HTML, Markdown, Gradescope, ...)", arguments, run)
+COMMAND = Command(
+    "write a kept run as a page, a table or a service's format (HTML, Markdown, Gradescope, ...)", arguments, run
+)

@@ -143,7 +143,10 @@ def _merged(before: RunRecord, after: RunRecord, chosen: Iterable[str]) -> RunRe
     again = set(chosen)
     verdicts = [v for v in before.verdicts if v.component not in again] + after.verdicts
     return replace(
-        after, verdicts=verdicts, summaries={**before.summaries, **after.summaries}, planned={**before.planned, **after.planned}
+        after,
+        verdicts=verdicts,
+        summaries={**before.summaries, **after.summaries},
+        planned={**before.planned, **after.planned},
     )
 
 

@@ -17,7 +17,12 @@ class Violation(Exception):
     the same for every element around the worst, over two axes."""
 
     def __init__(
-        self, message: str, *, worst: str = "", error: float = float("inf"), error_map: tuple[tuple[float, ...], ...] = ()
+        self,
+        message: str,
+        *,
+        worst: str = "",
+        error: float = float("inf"),
+        error_map: tuple[tuple[float, ...], ...] = (),
     ) -> None:
         super().__init__(message)
         self.message, self.worst, self.error, self.error_map = message, worst, error, error_map

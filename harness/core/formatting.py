@@ -72,7 +72,9 @@ def _numbers(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_numbers(v) for v in value) + "]"
     if isinstance(value, float):
-        return f"{value:.6g}." if abs(value) < 1e5 and value == round(value) else f"{value:.6g}"  # inf and nan are not < 1e5
+        return (
+            f"{value:.6g}." if abs(value) < 1e5 and value == round(value) else f"{value:.6g}"
+        )  # inf and nan are not < 1e5
     return str(value)
 
 

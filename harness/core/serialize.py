@@ -13,7 +13,11 @@ from harness.core.case import Call, Case, Earlier, Given, Resource, Settings
 def to_json(case: Case) -> dict[str, Any]:
     """Plain values that ``json.dumps`` takes (infinities and nan as JSON's usual extensions)."""
     calls = [
-        {"method": c.method, "arguments": {k: _packed(v) for k, v in c.arguments.items()}, **({"of": c.of} if c.of else {})}
+        {
+            "method": c.method,
+            "arguments": {k: _packed(v) for k, v in c.arguments.items()},
+            **({"of": c.of} if c.of else {}),
+        }
         for c in case.calls
     ]
     return {"calls": calls, "dimensions": dict(case.dimensions), "family": case.family}
@@ -22,7 +26,8 @@ def to_json(case: Case) -> dict[str, Any]:
 def from_json(values: dict[str, Any]) -> Case:
     """The case that was saved. Raises KeyError or ValueError where the file is not such a case."""
     calls = tuple(
-        Call(c["method"], {k: _unpacked(v) for k, v in c["arguments"].items()}, c.get("of", "")) for c in values["calls"]
+        Call(c["method"], {k: _unpacked(v) for k, v in c["arguments"].items()}, c.get("of", ""))
+        for c in values["calls"]
     )
     return Case(calls, values["dimensions"], values["family"])
 
@@ -33,9 +38,11 @@ def _packed(value: Any) -> Any:
         numbers = flat.double().tolist() if flat.is_floating_point() else flat.tolist()
         dense = value.is_contiguous()
         return {
-            "tensor": str(value.dtype).removeprefix("torch."), "shape": list(value.shape), "values": numbers,
+            "tensor": str(value.dtype).removeprefix("torch."),
+            "shape": list(value.shape),
+            "values": numbers,
             **({} if dense else {"stride": list(value.stride())}),
-        }  # fmt: skip
+        }
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
     if isinstance(value, str):

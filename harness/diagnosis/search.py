@@ -158,7 +158,11 @@ class Diagnostician:
             marks = self._marks(mistake, sample, calm)
             if marks is not None:
                 seen.append(
-                    (mistake, marks, self._first_unexplained(mistake, wrong) if set(marks) == {EXPLAINS} else places[-1])
+                    (
+                        mistake,
+                        marks,
+                        self._first_unexplained(mistake, wrong) if set(marks) == {EXPLAINS} else places[-1],
+                    )
                 )
         ranked: list[Any] = []
         for (one, its, left_by_one), (other, others, left_by_other) in itertools.combinations(seen, 2):
@@ -198,7 +202,9 @@ class Diagnostician:
         executor = self._edited(mistake.edits)
         return next((n for n, o in enumerate(wrong) if _misfit(executor.run(o), o, executor) is None), 0)
 
-    def _marks(self, mistake: KnownMistake, sample: Sequence[Observation], calm: Sequence[Observation]) -> tuple[str, ...] | None:
+    def _marks(
+        self, mistake: KnownMistake, sample: Sequence[Observation], calm: Sequence[Observation]
+    ) -> tuple[str, ...] | None:
         """What a mistake alone does on each request of the sample; None where it shows on a calm one or cannot be made."""
         if not fits((*self.always, *mistake.edits)):
             return None
@@ -273,7 +279,9 @@ def variants_as_mistakes(contract: Contract) -> list[KnownMistake]:
         if not variant.edits:
             continue
         head, *rest = variant.edits
-        mistake = KnownMistake(f"variant={variant.name}", variant.sentence, head.of, head.right, head.wrong, head.instead, tuple(rest))
+        mistake = KnownMistake(
+            f"variant={variant.name}", variant.sentence, head.of, head.right, head.wrong, head.instead, tuple(rest)
+        )
         found.append(mistake.within(contract.name))
     return found
 

@@ -212,7 +212,9 @@ def _elsewhere(name: str) -> str:
     """A file of this name in a folder above or right below the current one."""
     here = Path.cwd()
     places = [Path(*[".."] * up) for up in range(1, min(4, len(here.parts)))]
-    places += sorted(p.relative_to(here) for p in here.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))[:50]
+    places += sorted(p.relative_to(here) for p in here.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))[
+        :50
+    ]
     found = next((place / f"{name}.py" for place in places if (place / f"{name}.py").is_file()), None)
     return str(found) if found else ""
 

@@ -103,12 +103,16 @@ class _Search:
             raise UsageError(self._nothing_here())
         whole = ":".join(filter(None, (self.place.name, ".".join(self.place.attributes))))
         where = str(self.place.path) if self.place.path else getattr(self.module, "__file__", None) or ""
-        frameworks = declared_frameworks(self._switches().get("framework", {}), self.contracts, f"--impl={self.place.text}")
+        frameworks = declared_frameworks(
+            self._switches().get("framework", {}), self.contracts, f"--impl={self.place.text}"
+        )
         adapters, noted = fitted(adapters, self.contracts, self._member, frameworks)
         self.notes += noted
         fixed = [self._switches()[name] for name in EPS if name in self._switches()]
         eps = epsilon(fixed[0], f"--impl={self.place.text}: PLUMBLINE") if fixed else None
-        return Found(whole, where, adapters, self.variants, tuple(self.notes), eps, self._switches().get("expected", {}))
+        return Found(
+            whole, where, adapters, self.variants, tuple(self.notes), eps, self._switches().get("expected", {})
+        )
 
     # factories -------------------------------------------------------------------------------------------------------
 
@@ -366,8 +370,15 @@ class _Search:
 
     def _example(self, thing: Any) -> list[str]:
         name = getattr(thing, "__name__", "Mine")
-        return ["", "    from plumbline import implements", "", '    @implements("COMPONENT")',
-                "    def build(config):", f"        return {name}(...)", ""]  # fmt: skip
+        return [
+            "",
+            "    from plumbline import implements",
+            "",
+            '    @implements("COMPONENT")',
+            "    def build(config):",
+            f"        return {name}(...)",
+            "",
+        ]
 
     def _decorated(self, contract: Contract, thing: Any = None) -> str:
         name = getattr(thing, "__name__", "Mine")

@@ -83,7 +83,9 @@ class DialectClass(ClassAdapter):
         assert dialect.made is not None
         super().__init__(dialect.made(function))
         self.made, self.source = self.source, function
-        self.notes = (f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes or _names(function))})",)
+        self.notes = (
+            f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes or _names(function))})",
+        )
 
     def session(self, contract: Contract, request: Request) -> Session:
         return ClassAdapter(self.made).session(contract, request)
@@ -142,7 +144,11 @@ class _DialectSession:
         rows, handed = self.dialect.one_by_one, list[tuple[torch.Tensor, torch.Tensor]]()
         read = _Read(call.arguments)
         batch = [name for name in rows if name in call.arguments]
-        many = [read.replaced({n: call.arguments[n][i] for n in batch}) for i in range(len(call.arguments[batch[0]]))] if rows else [read]
+        many = (
+            [read.replaced({n: call.arguments[n][i] for n in batch}) for i in range(len(call.arguments[batch[0]]))]
+            if rows
+            else [read]
+        )
         given = [map_leaves(dict(self.dialect.arguments(one)), lambda _, leaf: _a_leaf(leaf, handed)) for one in many]
         calls = [partial(self.adapter.source, **one) for one in given]
 

@@ -9,14 +9,18 @@ import torch
 NO_GPU = "there is no GPU here: compute where the argument is (device=x.device), without .cuda() or .to('cuda')"
 HINTS = (
     (r"not compiled with CUDA|No CUDA GPUs|Found no NVIDIA|CUDA driver|Invalid device|CUDA is not available", NO_GPU),
-    (r"modified by an inplace operation|leaf Variable that requires grad is being used in an in-place",
-     "something is changed in place (+=, x[...] =, .copy_, .add_): make a new tensor instead"),
+    (
+        r"modified by an inplace operation|leaf Variable that requires grad is being used in an in-place",
+        "something is changed in place (+=, x[...] =, .copy_, .add_): make a new tensor instead",
+    ),
     (r"Can't call numpy\(\) on Tensor that requires grad", "stay with torch: numpy keeps no gradients"),
     (r"can't convert cuda:\d+ device type tensor to numpy", "stay with torch: numpy keeps no gradients"),
-    (r"expected (m1 and m2|scalar type|mat1 and mat2).* same dtype|expected scalar type (Float|Double)",
-     "give every tensor that you make the dtype of x (dtype=x.dtype)"),
+    (
+        r"expected (m1 and m2|scalar type|mat1 and mat2).* same dtype|expected scalar type (Float|Double)",
+        "give every tensor that you make the dtype of x (dtype=x.dtype)",
+    ),
     (r"Expected all tensors to be on the same device", "make every tensor where x is (device=x.device)"),
-)  # fmt: skip
+)
 """(text of the error, what to do)."""
 
 

@@ -124,7 +124,9 @@ class Executor:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            part = waiting.behind(error) or (waiting.beneath(adapter.source, modules=True) if isinstance(error, CannotMatch) else "")
+            part = waiting.behind(error) or (
+                waiting.beneath(adapter.source, modules=True) if isinstance(error, CannotMatch) else ""
+            )
             raise NotOffered(f"to do: {part}" if part else f"it raises {type(error).__name__}: {error}") from error
 
 
@@ -231,7 +233,9 @@ class _Script:
     def _weights(self, built: Any) -> dict[str, float]:
         """Bytes held by the object that was built, and by what each call returned (of a method called twice, the last)."""
         returned = zip(self.request.case.calls, self.outputs, strict=True)
-        found = {f"bytes of {call.method}()": float(bytes_held(output)) for call, output in returned if output is not None}
+        found = {
+            f"bytes of {call.method}()": float(bytes_held(output)) for call, output in returned if output is not None
+        }
         return found if built is None else {**found, "bytes": float(bytes_held(built))}
 
     def _heard(self, output: Any) -> Any:
@@ -323,7 +327,9 @@ class _Script:
         found = {**dict.fromkeys(self.leaves), **own([cotangent for _, cotangent in drawn], self.labels)}
         changed = [label for label, original, passed in self.kept if not _unchanged(passed, original)]
         written = [f"{label} was changed in place by its backward function" for label in changed]
-        self.effects += [text for text in written if not any(e.startswith(text.partition(" by ")[0]) for e in self.effects)]
+        self.effects += [
+            text for text in written if not any(e.startswith(text.partition(" by ")[0]) for e in self.effects)
+        ]
         return found
 
     def _crash(self, kind: str, error: BaseException) -> Answer:

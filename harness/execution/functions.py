@@ -183,7 +183,9 @@ class _ObjectSession:
                 method = self.built
             else:
                 raise NotImplementedError(f"{type(self.built).__name__} has no method {call.method}() yet")
-        may_be_empty = call.method in self.contract.optional_methods and signature.result == "nothing"  # train() of a layer
+        may_be_empty = (
+            call.method in self.contract.optional_methods and signature.result == "nothing"
+        )  # train() of a layer
         if not may_be_empty and (why := unfinished(method)):
             raise NotImplementedError(f"{call.method}() is to do: {why}")
         return method  # type: ignore[no-any-return]
@@ -248,9 +250,11 @@ def bound(
     named = {n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     more = {k: v for k, v in (extra or {}).items() if k in named or takes_any}
-    needs = [n for n, p in parameters.items() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    needs = [
+        n for n, p in parameters.items() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     if len(needs) > len(names) + len(more):
-        raise _cannot_be_called(function, signature, f"; give {', '.join(needs[len(names):])} a default")
+        raise _cannot_be_called(function, signature, f"; give {', '.join(needs[len(names) :])} a default")
     if takes_any or all(name in named for name in names):
         return partial(function, **{name: arguments[name] for name in names}, **more)
     by_name = {a.name: a for a in signature.arguments}
@@ -269,7 +273,9 @@ def bound(
     unknown = [name for name in names if name not in named]
     left_out = [n for n in unknown if _may_stay_out(by_name[n], arguments[n])]
     rest = [name for name in names if name not in left_out]
-    if left_out and all(name in named for name in rest):  # by position, one left out in the middle would shift the others
+    if left_out and all(
+        name in named for name in rest
+    ):  # by position, one left out in the middle would shift the others
         return partial(function, **{name: arguments[name] for name in rest}, **more)
     settings_left = [n for n in unknown if by_name[n].optional and by_name[n].role == "setting"]
     needed = [n for n in names if n not in settings_left]

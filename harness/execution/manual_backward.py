@@ -71,7 +71,9 @@ class ByHand:
             raise NotImplementedError(f"{self.name} is to do: {why}")
         arguments = self.contract.calls[method].arguments
         out, kept = self.apart(returned, method)
-        args, keywords = self._bound(arguments, given, out, kept, incoming[0] if len(incoming) == 1 else tuple(incoming))
+        args, keywords = self._bound(
+            arguments, given, out, kept, incoming[0] if len(incoming) == 1 else tuple(incoming)
+        )
         result = self.function(*args, **keywords)
         found = self._read(result, arguments, wanted, others)
         return {label: found.get(path) for path, label in (*others.items(), *wanted.items())}
@@ -195,7 +197,9 @@ class ByHand:
             paths = [*wanted, *others]
             found = dict(self._walked(result, paths, {a.name: a for a in self._everywhere()}))
             if not found:
-                raise TypeError(f"{self.name} returned a dictionary of {', '.join(map(str, result))}; {self._expected(floats)}")
+                raise TypeError(
+                    f"{self.name} returned a dictionary of {', '.join(map(str, result))}; {self._expected(floats)}"
+                )
             return found
         if isinstance(result, (tuple, list)):
             for order in (present, floats, everything):
@@ -216,7 +220,9 @@ class ByHand:
             for argument in signature.arguments:
                 yield from _with_fields(argument)
 
-    def _walked(self, result: Mapping[Any, Any], paths: Sequence[Path], known: Mapping[str, Argument]) -> Iterator[tuple[Path, Any]]:
+    def _walked(
+        self, result: Mapping[Any, Any], paths: Sequence[Path], known: Mapping[str, Argument]
+    ) -> Iterator[tuple[Path, Any]]:
         """The gradient at each path: nested as the arguments are, under dotted names, or flat where nothing is nested."""
         for path in paths:
             if dotted(path) in result:
@@ -250,7 +256,10 @@ def _entry(value: Any, step: str | int, known: Mapping[str, Argument]) -> Any:
         for form in (name, f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad", f"g_{name}"):
             if form in value:
                 return value[form]
-    return next((value[key] for key in ("grads", "gradients") if key in value and step in known and known[step].fields), _NOTHING)
+    return next(
+        (value[key] for key in ("grads", "gradients") if key in value and step in known and known[step].fields),
+        _NOTHING,
+    )
 
 
 def _with_fields(argument: Argument) -> Iterator[Argument]:

@@ -76,7 +76,10 @@ class Prepared:
         after = getattr(self.session, "after_backward", None)
         if self.request.gradients is not None and after is not None:
             after(gradients)
-        return Answer(tuple(map_leaves(list(outputs), lambda _, leaf: leaf.detach() if torch.is_tensor(leaf) else leaf)), gradients)
+        return Answer(
+            tuple(map_leaves(list(outputs), lambda _, leaf: leaf.detach() if torch.is_tensor(leaf) else leaf)),
+            gradients,
+        )
 
     def changed(self) -> str:
         """The first argument that is not what it was, or an empty text."""
@@ -153,7 +156,9 @@ class Prepared:
         def read(pair: Any) -> tuple[Any, dict[str, Any]]:
             out, found = pair
             gradients = dict(zip(own, found, strict=False))
-            reached = [(m, g) for m, g in zip(made, found[len(own) :], strict=True) if g is not None and m.requires_grad]
+            reached = [
+                (m, g) for m, g in zip(made, found[len(own) :], strict=True) if g is not None and m.requires_grad
+            ]
             if reached:
                 inputs, through = list(own.values()), [m for m, _ in reached]
                 more = gradient(through, inputs, [g for _, g in reached], retain_graph=True, allow_unused=True)
@@ -192,7 +197,9 @@ def by_adapter(adapter: Adapter) -> Starter:
         session = prepared.session
         if len(calls) - first == 1:
             return session.ready(_resolved(calls, first, prepared.outputs))
-        return _one_after_the_other([session.ready(_resolved(calls, at, prepared.outputs)) for at in range(first, len(calls))], first)
+        return _one_after_the_other(
+            [session.ready(_resolved(calls, at, prepared.outputs)) for at in range(first, len(calls))], first
+        )
 
     return start
 
@@ -269,7 +276,9 @@ def _one_after_the_other(steps: list[Ready], first: int) -> Ready:
 
 
 def _same_but_for_nan(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return is_float(one) and torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
+    return (
+        is_float(one) and torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
+    )
 
 
 def _waited_for(wait: Callable[[Any], Any], call: Callable[[], Any]) -> Any:

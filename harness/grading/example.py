@@ -53,12 +53,14 @@ def example(checks: Checks) -> str:
     second = next((name for name in checks.claims if name != first), first)
     claims, legal = list(checks.claims[first]), checks.variants.get(first, ())
     variant = (
-        f'variants = {_list(legal)}            # legal variants that a submission may declare itself (all without this line)\n'
+        f"variants = {_list(legal)}            # legal variants that a submission may declare itself (all without this line)\n"
         f'# variant = "{legal[0]}"             # or: the variant that was asked for\n'
         if legal
         else ""
     )
-    head = HEAD.format(hints=", ".join(HINTS), visibilities=", ".join(VISIBILITIES), forbidden=_list(OURS), **vars(Limits()))
+    head = HEAD.format(
+        hints=", ".join(HINTS), visibilities=", ".join(VISIBILITIES), forbidden=_list(OURS), **vars(Limits())
+    )
     text = head + FIRST.format(name=first, claim=claims[0], other=claims[-1], variant=variant)
     return _aligned(text + (SECOND.format(name=second) if second != first else ""))
 
@@ -67,7 +69,9 @@ def _aligned(text: str) -> str:
     """The comments of lines that hold something else, in one column."""
     lines = []
     for line in text.splitlines():
-        value, mark, comment = line.rpartition("  # ") if not line.startswith("#") or line.count("  # ") else (line, "", "")
+        value, mark, comment = (
+            line.rpartition("  # ") if not line.startswith("#") or line.count("  # ") else (line, "", "")
+        )
         lines.append(f"{value.rstrip():<{COLUMN - 2}}  # {comment}" if mark else line)
     return "\n".join(lines) + "\n"
 

@@ -11,7 +11,13 @@ from harness.grading.scoring import UNREACHED, Grade, PartGrade
 from harness.reports.formats._format import FailureReport, told
 from harness.reports.formats.markdown import _block, _escaped
 
-WORDS = {VIOLATED: "does not hold", CRASHED: "crashed", TIMED_OUT: "ran out of time", MISSING: "to do", UNREACHED: "not judged"}
+WORDS = {
+    VIOLATED: "does not hold",
+    CRASHED: "crashed",
+    TIMED_OUT: "ran out of time",
+    MISSING: "to do",
+    UNREACHED: "not judged",
+}
 HIDDEN_LABELS = ("again", "more")
 """Evidence that tells how to run it again: with kept cases and a seed that students do not have."""
 MOST = 8000
@@ -21,7 +27,12 @@ MOST = 8000
 def markdown(grade: Grade) -> str:
     """Feedback as Markdown."""
     rubric = grade.rubric
-    lines = [f"# {_escaped(rubric.title)}: {_escaped(grade.name)}", "", f"**{_points(grade.total)} of {_points(rubric.points)} points**", ""]
+    lines = [
+        f"# {_escaped(rubric.title)}: {_escaped(grade.name)}",
+        "",
+        f"**{_points(grade.total)} of {_points(rubric.points)} points**",
+        "",
+    ]
     if grade.judged.why:
         lines += [*_block(*_problem(grade)), ""]
     lines += ["| component | points | claims held | |", "|---|---|---|---|"]
@@ -43,15 +54,26 @@ def gradescope(grade: Grade) -> str:
     tests = []
     for number, part in enumerate(grade.parts, 1):
         text = explained(grade, part) or part.state
-        tests.append({
-            "number": str(number), "name": part.part.name, "max_score": part.part.points, "score": part.score,
-            "status": "passed" if part.score == part.part.points else "failed", "output": without_seed(text, grade), "output_format": "text",
-            "tags": [part.state], "visibility": part.part.visibility or rubric.visibility,
-        })  # fmt: skip
+        tests.append(
+            {
+                "number": str(number),
+                "name": part.part.name,
+                "max_score": part.part.points,
+                "score": part.score,
+                "status": "passed" if part.score == part.part.points else "failed",
+                "output": without_seed(text, grade),
+                "output_format": "text",
+                "tags": [part.state],
+                "visibility": part.part.visibility or rubric.visibility,
+            }
+        )
     body: dict[str, Any] = {
-        "score": grade.total, "output": without_seed("\n".join([f"{rubric.title}", *_problem(grade)]), grade), "output_format": "text",
-        "stdout_visibility": "hidden", "tests": tests,
-    }  # fmt: skip
+        "score": grade.total,
+        "output": without_seed("\n".join([f"{rubric.title}", *_problem(grade)]), grade),
+        "output_format": "text",
+        "stdout_visibility": "hidden",
+        "tests": tests,
+    }
     if rubric.visibility != "visible":  # of the text above, too
         body["visibility"] = rubric.visibility
     return json.dumps(body, indent=1) + "\n"
@@ -60,7 +82,14 @@ def gradescope(grade: Grade) -> str:
 def explained(grade: Grade, part: PartGrade) -> str:
     """What is told of one component; an empty text where all of it holds."""
     own = [c for c in part.counted if c.status != HOLDS]
-    lines = [f"points: {_points(part.score)} of {_points(part.part.points)}" + (f" ({_line(part.why)})" if part.why else "")] if own else []
+    lines = (
+        [
+            f"points: {_points(part.score)} of {_points(part.part.points)}"
+            + (f" ({_line(part.why)})" if part.why else "")
+        ]
+        if own
+        else []
+    )
     if part.state in (MISSING, UNREACHED, NOT_OFFERED):
         return "\n".join(lines) if part.why else part.state
     unreached = [claim for claim in own if claim.status == UNREACHED]

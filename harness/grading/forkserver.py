@@ -86,13 +86,21 @@ class ForkServer:
         self._end()
         ours, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-        environment |= warden.environment(self._folder.name) | {"TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir())}
+        environment |= warden.environment(self._folder.name) | {
+            "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir())
+        }
         command = [sys.executable, "-c", PROGRAM, str(ROOT), str(theirs.fileno()), ",".join(self.modules)]
         with theirs:
             self._process = subprocess.Popen(
-                command, env=environment, cwd=self._folder.name, stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[theirs.fileno()], start_new_session=True,
-            )  # fmt: skip
+                command,
+                env=environment,
+                cwd=self._folder.name,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
         self._control = ours
         if ours.recv(1) != b"r":
             _, problem = self._process.communicate()

@@ -103,18 +103,33 @@ def _judged(task: Task, fork_server: ForkServer, blank: Judged, folder: Path) ->
             break
         path = folder / "journal" / f"{attempt}.jsonl"
         job = Job(
-            str(folder / "work"), str(path), _arguments(task, impl), replace(limits, seconds=left),
-            tuple(log.verdicts), tuple(log.without), *task.user, namespaces=task.namespaces,
-        )  # fmt: skip
+            str(folder / "work"),
+            str(path),
+            _arguments(task, impl),
+            replace(limits, seconds=left),
+            tuple(log.verdicts),
+            tuple(log.without),
+            *task.user,
+            namespaces=task.namespaces,
+        )
         outcome = _whole(fork_server.run(job), limits.seconds)
         kept = journal.read(path)
         if not kept.begun:
             why = _not_begun(outcome)
             if attempt == 0:
-                return _clean(replace(
-                    blank, state=NOT_JUDGED, why=why, deaths=_deaths(outcome, why), output=outcome.output,
-                    seconds=time.monotonic() - started, memory_mb=outcome.memory_mb, apart=outcome.apart,
-                ), folder)  # fmt: skip
+                return _clean(
+                    replace(
+                        blank,
+                        state=NOT_JUDGED,
+                        why=why,
+                        deaths=_deaths(outcome, why),
+                        output=outcome.output,
+                        seconds=time.monotonic() - started,
+                        memory_mb=outcome.memory_mb,
+                        apart=outcome.apart,
+                    ),
+                    folder,
+                )
             log.died(f"its import, in a new process: {why}")
             log.rest(why)
             break
@@ -127,12 +142,25 @@ def _judged(task: Task, fork_server: ForkServer, blank: Judged, folder: Path) ->
     else:
         log.rest(f"its process had died {limits.restarts + 1} times")
     unreached = log.unreached()
-    return _clean(replace(
-        blank, state=PARTLY if unreached else JUDGED, why="; ".join(log.whys()), deaths=tuple(log.deaths),
-        verdicts=tuple(log.verdicts.values()), summaries=log.summaries, unreached=unreached, notes=tuple(log.notes),
-        variants=log.variants, suspicious=tuple(log.suspicious), seconds=time.monotonic() - started,
-        memory_mb=outcome.memory_mb, output=outcome.output, apart=outcome.apart,
-    ), folder)  # fmt: skip
+    return _clean(
+        replace(
+            blank,
+            state=PARTLY if unreached else JUDGED,
+            why="; ".join(log.whys()),
+            deaths=tuple(log.deaths),
+            verdicts=tuple(log.verdicts.values()),
+            summaries=log.summaries,
+            unreached=unreached,
+            notes=tuple(log.notes),
+            variants=log.variants,
+            suspicious=tuple(log.suspicious),
+            seconds=time.monotonic() - started,
+            memory_mb=outcome.memory_mb,
+            output=outcome.output,
+            apart=outcome.apart,
+        ),
+        folder,
+    )
 
 
 def _laid_out(task: Task, folder: Path) -> str:
@@ -154,11 +182,27 @@ def _laid_out(task: Task, folder: Path) -> str:
 def _arguments(task: Task, impl: str) -> tuple[str, ...]:
     rubric = task.rubric
     return (
-        "-p", "plumbline", "-c", "pytest.ini", "--rootdir=.", "--noconftest", "-p", "no:cacheprovider", "-p", "no:faulthandler",
-        "--capture=no", "-q", "--tb=no", f"--impl={impl}", f"--impl-seed={task.seed}", f"--impl-effort={rubric.effort}",
-        f"--impl-timeout={rubric.limits.case_seconds:g}", "--impl-report=run.json", f"--impl-variant={rubric.variant_option}",
+        "-p",
+        "plumbline",
+        "-c",
+        "pytest.ini",
+        "--rootdir=.",
+        "--noconftest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:faulthandler",
+        "--capture=no",
+        "-q",
+        "--tb=no",
+        f"--impl={impl}",
+        f"--impl-seed={task.seed}",
+        f"--impl-effort={rubric.effort}",
+        f"--impl-timeout={rubric.limits.case_seconds:g}",
+        "--impl-report=run.json",
+        f"--impl-variant={rubric.variant_option}",
         *(f"--impl-select={name}" for name in rubric.names),
-    )  # fmt: skip
+    )
 
 
 # in words ------------------------------------------------------------------------------------------------------------

@@ -41,7 +41,11 @@ class Log:
         for values in kept.verdicts:
             verdict = _verdict(values)
             check = f"{verdict.component}::{verdict.claim}" if verdict is not None else ""
-            told = self.checks.claims[verdict.component][verdict.claim] if verdict is not None and check in planned else None
+            told = (
+                self.checks.claims[verdict.component][verdict.claim]
+                if verdict is not None and check in planned
+                else None
+            )
             if verdict is None or told != verdict.sentence or check in self.verdicts:
                 self.suspicious.append("it wrote verdicts that the machine does not write")
             else:
@@ -98,7 +102,16 @@ def _verdict(values: Mapping[str, Any]) -> Verdict | None:
         verdict = Verdict.from_dict(dict(values))
     except TypeError:
         return None
-    texts = (verdict.component, verdict.claim, verdict.sentence, verdict.message, verdict.worst, verdict.smallest, verdict.case_id, verdict.where)
+    texts = (
+        verdict.component,
+        verdict.claim,
+        verdict.sentence,
+        verdict.message,
+        verdict.worst,
+        verdict.smallest,
+        verdict.case_id,
+        verdict.where,
+    )
     lists = (verdict.finding, verdict.or_else, verdict.frames, verdict.notes)
     counts = (verdict.cases, verdict.violated, verdict.first, verdict.line)
     numbers = (*counts, verdict.false_alarm, verdict.seconds, verdict.error or 0, verdict.excess or 0)
@@ -107,7 +120,9 @@ def _verdict(values: Mapping[str, Any]) -> Verdict | None:
         and all(isinstance(one, tuple) and all(isinstance(text, str) for text in one) for one in lists)
         and all(isinstance(number, (int, float)) for number in numbers)
         and isinstance(verdict.error_map, tuple)
-        and all(isinstance(row, tuple) and all(isinstance(cell, (int, float)) for cell in row) for row in verdict.error_map)
+        and all(
+            isinstance(row, tuple) and all(isinstance(cell, (int, float)) for cell in row) for row in verdict.error_map
+        )
         and verdict.status in STATUSES
         and (verdict.status != HOLDS or verdict.cases >= 1)
     )
@@ -119,7 +134,11 @@ def cards_of(values: Mapping[str, Any]) -> dict[str, MistakeSummary]:
     found = {}
     for name, summary in values.items():
         try:
-            one = summary if isinstance(summary, MistakeSummary) else MistakeSummary(**{**summary, "seen_in": tuple(summary["seen_in"])})
+            one = (
+                summary
+                if isinstance(summary, MistakeSummary)
+                else MistakeSummary(**{**summary, "seen_in": tuple(summary["seen_in"])})
+            )
         except (TypeError, KeyError):
             continue
         if all(isinstance(text, str) for text in (one.name, one.component, one.sentence, one.diff, *one.seen_in)):

@@ -88,9 +88,13 @@ class Rubric:
     def judged_by(self) -> dict[str, Any]:
         """All that decides what is judged, and how: points and hints do not."""
         return {
-            "components": self.names, "variants": self.variant_option, "effort": self.effort, "entry": self.entry,
-            "forbidden": self.forbidden, "limits": asdict(self.limits),
-        }  # fmt: skip
+            "components": self.names,
+            "variants": self.variant_option,
+            "effort": self.effort,
+            "entry": self.entry,
+            "forbidden": self.forbidden,
+            "limits": asdict(self.limits),
+        }
 
 
 def read(path: Path, checks: Checks) -> Rubric:
@@ -98,7 +102,9 @@ def read(path: Path, checks: Checks) -> Rubric:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"--rubric: {path} cannot be read: {error.strerror}; plumbline grade --example-rubric prints one") from None
+        raise UsageError(
+            f"--rubric: {path} cannot be read: {error.strerror}; plumbline grade --example-rubric prints one"
+        ) from None
     except ValueError as error:
         raise UsageError(f"--rubric: {path} is no TOML: {error}") from None
     return parse(table, checks, str(path))
@@ -110,7 +116,9 @@ def parse(table: Mapping[str, Any], checks: Checks, where: str = "rubric") -> Ru
     _known(where, table, keys)
     components = _table(where, "components", table.get("components", {}))
     if not components:
-        raise UsageError(f"{where}: no component counts anything; write, for example, [components.{next(iter(checks.claims))}] points = 10")
+        raise UsageError(
+            f"{where}: no component counts anything; write, for example, [components.{next(iter(checks.claims))}] points = 10"
+        )
     parts = tuple(_part(where, name, value, checks) for name, value in components.items())
     rubric = Rubric(
         tuple(sorted(parts, key=lambda part: list(checks.claims).index(part.name))),
@@ -145,13 +153,15 @@ def _part(where: str, name: str, value: Any, checks: Checks) -> Part:
         raise UsageError(f"{here}, weights: every claim weighs 0; leave one its weight")
     own = table.get("variants", ANY)
     return Part(
-        name, _number(here, "points", table["points"]), weights,
+        name,
+        _number(here, "points", table["points"]),
+        weights,
         _truth(here, "all_or_nothing", table.get("all_or_nothing", False)),
         tuple(_claim(f"{here}, required", c, claims) for c in _texts(here, "required", table.get("required", []))),
         _variant(here, table["variant"], legal) if "variant" in table else "",
         None if own == ANY else tuple(_variant(here, v, legal) for v in _texts(here, "variants", own)),
         _one_of(here, "visibility", table["visibility"], VISIBILITIES) if "visibility" in table else "",
-    )  # fmt: skip
+    )
 
 
 def _limits(where: str, table: Mapping[str, Any]) -> Limits:
@@ -223,7 +233,9 @@ def _claim(where: str, name: str, claims: Iterable[str]) -> str:
 
 def _variant(where: str, name: Any, legal: Iterable[str]) -> str:
     if name not in legal:
-        raise UsageError(f"{where}: there is no legal variant {name!r}; {_near(str(name), legal) if legal else 'it has none'}")
+        raise UsageError(
+            f"{where}: there is no legal variant {name!r}; {_near(str(name), legal) if legal else 'it has none'}"
+        )
     return str(name)
 
 

@@ -100,7 +100,9 @@ def _claim(part: Part, name: str, sentence: str, verdict: Verdict | None, judged
     return ClaimGrade(name, sentence, verdict.status, weight, verdict.message if verdict.status == MISSING else "")
 
 
-def _score(part: Part, counted: Sequence[ClaimGrade], claims: Sequence[ClaimGrade], judged: Judged) -> tuple[float, str]:
+def _score(
+    part: Part, counted: Sequence[ClaimGrade], claims: Sequence[ClaimGrade], judged: Judged
+) -> tuple[float, str]:
     """Points, and what decided where it was not the share of claims that hold."""
     declared = judged.variants.get(part.name, "")
     if declared and declared != part.variant and part.variants is not None and declared not in part.variants:
@@ -137,25 +139,45 @@ def _record(judged: Judged, rubric: Rubric, checks: Checks, seed: int) -> RunRec
     names = rubric.names
     below = {name: tuple(part for part in checks.parts.get(name, ()) if part in names) for name in names}
     return RunRecord(
-        impl=judged.name, seed=seed, planned={name: len(checks.claims[name]) for name in names}, order=names, parts=below,
-        meanings={name: checks.meanings.get(name, "") for name in names}, verdicts=list(judged.verdicts), summaries=dict(judged.summaries),
-        variants=dict(judged.variants), notes=judged.notes, effort=rubric.effort, finished=not judged.unreached and not judged.why,
+        impl=judged.name,
+        seed=seed,
+        planned={name: len(checks.claims[name]) for name in names},
+        order=names,
+        parts=below,
+        meanings={name: checks.meanings.get(name, "") for name in names},
+        verdicts=list(judged.verdicts),
+        summaries=dict(judged.summaries),
+        variants=dict(judged.variants),
+        notes=judged.notes,
+        effort=rubric.effort,
+        finished=not judged.unreached and not judged.why,
         signatures={name: checks.signatures.get(name, "") for name in names},
         missing=tuple(n for n in names if all(v.status == MISSING for v in judged.verdicts if v.component == n)),
-    )  # fmt: skip
+    )
 
 
 def as_dict(one: Grade) -> dict[str, Any]:
     """A grade in plain values, without anything that differs between two runs of the same."""
     return {
-        "name": one.name, "total": one.total, "points": one.rubric.points, "state": one.judged.state, "why": one.judged.why,
-        "deaths": list(one.judged.deaths), "suspicious": list(one.judged.suspicious), "findings": list(one.findings),
+        "name": one.name,
+        "total": one.total,
+        "points": one.rubric.points,
+        "state": one.judged.state,
+        "why": one.judged.why,
+        "deaths": list(one.judged.deaths),
+        "suspicious": list(one.judged.suspicious),
+        "findings": list(one.findings),
         "variants": dict(one.judged.variants),
         "components": {
             p.part.name: {
-                "score": p.score, "points": p.part.points, "state": p.state, "held": p.held, "counted": len(p.counted), "why": p.why,
+                "score": p.score,
+                "points": p.part.points,
+                "state": p.state,
+                "held": p.held,
+                "counted": len(p.counted),
+                "why": p.why,
                 "claims": {c.name: c.status for c in p.claims},
             }
             for p in one.parts
         },
-    }  # fmt: skip
+    }

@@ -42,7 +42,10 @@ class Session:
     def run(self, judge_all: Callable[[Sequence[Task]], Iterable[Judged]]) -> list[Grade]:
         """Grade all; tables and page are written at the end, and also where it is interrupted."""
         seed = self.seed()
-        tasks = [Task(one, self.rubric, self.checks, seed, self._key(one, seed), self.user, self.namespaces) for one in self.submissions]
+        tasks = [
+            Task(one, self.rubric, self.checks, seed, self._key(one, seed), self.user, self.namespaces)
+            for one in self.submissions
+        ]
         grades: dict[str, Grade] = {}
         waiting = []
         for task in tasks:
@@ -52,7 +55,9 @@ class Session:
             else:
                 grades[known.name] = self._graded(known, seed)
         if grades:
-            self.say(f"{len(grades)} of {len(tasks)} were judged before, with this rubric and seed (--again judges them again)")
+            self.say(
+                f"{len(grades)} of {len(tasks)} were judged before, with this rubric and seed (--again judges them again)"
+            )
         started = time.monotonic()
         try:
             for judged in judge_all(waiting):
@@ -62,10 +67,14 @@ class Session:
             finished = [grades[task.submission.name] for task in tasks if task.submission.name in grades]
             self._write_class(finished)
         if self.namespaces and any(one.judged.verdicts and not one.judged.apart for one in finished):
-            self.say("note: this system gives no namespaces, so submissions could signal processes of the same user (docs/GRADING.md)")
+            self.say(
+                "note: this system gives no namespaces, so submissions could signal processes of the same user (docs/GRADING.md)"
+            )
         if waiting:
             alone = sum(grades[task.submission.name].judged.seconds for task in waiting)
-            self.say(f"judged {len(waiting)} in {time.monotonic() - started:.1f} s; one after the other they took {alone:.1f} s")
+            self.say(
+                f"judged {len(waiting)} in {time.monotonic() - started:.1f} s; one after the other they took {alone:.1f} s"
+            )
         return finished
 
     def seed(self) -> int:

@@ -16,7 +16,9 @@ MINUTES_MORE = 5
 """A job lasts that much longer than its submission may: for the import of torch, on a busy file system."""
 
 
-def on_cluster(tasks: Sequence[Task], folder: Path, jobs: int, cluster: str, options: Mapping[str, str]) -> Iterator[Judged]:
+def on_cluster(
+    tasks: Sequence[Task], folder: Path, jobs: int, cluster: str, options: Mapping[str, str]
+) -> Iterator[Judged]:
     """Judge on a cluster. ``folder``: for submitit's files, on a file system that all machines see; ``options``: Slurm's own.
 
     Interrupted, it cancels what is not finished. Raises UsageError where submitit is not installed, or refuses an option.
@@ -29,8 +31,10 @@ def on_cluster(tasks: Sequence[Task], folder: Path, jobs: int, cluster: str, opt
         return
     limits = tasks[0].rubric.limits
     parameters: dict[str, Any] = {
-        "timeout_min": math.ceil(limits.seconds / 60) + MINUTES_MORE, "mem_gb": math.ceil(limits.memory_mb / 1000) + 1, "cpus_per_task": 1,
-    }  # fmt: skip
+        "timeout_min": math.ceil(limits.seconds / 60) + MINUTES_MORE,
+        "mem_gb": math.ceil(limits.memory_mb / 1000) + 1,
+        "cpus_per_task": 1,
+    }
     try:
         executor = submitit.AutoExecutor(folder=str(folder), cluster=cluster)
         executor.update_parameters(**parameters)

@@ -41,7 +41,9 @@ def find(folder: Path, entry: str = "") -> tuple[list[Submission], list[str]]:
             continue
         one = submission(path, entry)
         if one.name in found:
-            raise UsageError(f"{folder} holds two submissions named {one.name}: {found[one.name].path.name} and {path.name}")
+            raise UsageError(
+                f"{folder} holds two submissions named {one.name}: {found[one.name].path.name} and {path.name}"
+            )
         found[one.name] = one
     if not found:
         raise UsageError(f"{folder} holds no submission: no .py file and no folder (for one submission: --single)")
@@ -73,7 +75,11 @@ def _entry(path: Path, files: list[Path], entry: str) -> tuple[str, str]:
     if modules:
         return "", f"it holds {len(modules)} Python files ({', '.join(modules)[:200]}), and nothing says which to judge"
     inner = [str(f) for f in files if f.suffix == ".py"]
-    return (inner[0], "") if len(inner) == 1 else ("", "it holds no Python file" if not inner else "it holds no Python file at its top")
+    return (
+        (inner[0], "")
+        if len(inner) == 1
+        else ("", "it holds no Python file" if not inner else "it holds no Python file at its top")
+    )
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -109,7 +115,9 @@ def copied(one: Submission, folder: Path) -> str:
 
 def forbidden(one: Submission, names: Iterable[str]) -> str:
     """Where it refers to a module that it must not use; an empty text where it does not, as far as reading tells."""
-    folder, files = (one.path, list(_files(one.path))) if one.path.is_dir() else (one.path.parent, [Path(one.path.name)])
+    folder, files = (
+        (one.path, list(_files(one.path))) if one.path.is_dir() else (one.path.parent, [Path(one.path.name)])
+    )
     for file in files:
         if file.suffix != ".py":
             continue

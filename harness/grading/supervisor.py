@@ -228,10 +228,16 @@ def _judge(job: Job) -> int:
 
 def environment(work: str) -> dict[str, str]:
     return {
-        "HOME": work, "TMPDIR": f"{work}/tmp", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
+        "HOME": work,
+        "TMPDIR": f"{work}/tmp",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
         "COLUMNS": "120",
-    }  # fmt: skip
+    }
 
 
 def _limited(limits: Limits) -> None:

@@ -29,7 +29,14 @@ def as_csv(grades: Sequence[Grade], rubric: Rubric) -> str:
     writer.writerow(["submission", "total", "points", "state", *rubric.names, "findings", "remarks"])
     for one in grades:
         scores = [f"{part.score:.2f}" for part in one.parts]
-        row = [_plain(one.name), f"{one.total:.2f}", f"{rubric.points:.2f}", one.judged.state, *scores, " ".join(one.findings)]
+        row = [
+            _plain(one.name),
+            f"{one.total:.2f}",
+            f"{rubric.points:.2f}",
+            one.judged.state,
+            *scores,
+            " ".join(one.findings),
+        ]
         writer.writerow([*row, _plain("; ".join(one.remarks))])
     return text.getvalue()
 
@@ -42,14 +49,18 @@ def as_json(grades: Sequence[Grade], rubric: Rubric) -> str:
 
 def as_page(grades: Sequence[Grade], rubric: Rubric) -> str:
     """One self-contained page."""
-    page: str = _template().render(rubric=rubric, grades=grades, unreached=UNREACHED, points=_points, line=_line, **summary(grades, rubric))
+    page: str = _template().render(
+        rubric=rubric, grades=grades, unreached=UNREACHED, points=_points, line=_line, **summary(grades, rubric)
+    )
     return page.rstrip() + "\n"
 
 
 @cache
 def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.get_template("class.html.jinja")
 
 
@@ -57,11 +68,16 @@ def summary(grades: Sequence[Grade], rubric: Rubric) -> dict[str, Any]:
     """The class without names, but for those that need a look."""
     totals = [one.total for one in grades]
     return {
-        "count": len(grades), "possible": rubric.points,
-        "mean": round(statistics.fmean(totals), 2) if totals else 0.0, "median": round(statistics.median(totals), 2) if totals else 0.0,
-        "bins": _bins(totals, rubric.points), "components": _components(grades, rubric), "claims": _claims(grades, rubric),
-        "mistakes": _mistakes(grades), "trouble": [_trouble(one) for one in grades if one.remarks],
-    }  # fmt: skip
+        "count": len(grades),
+        "possible": rubric.points,
+        "mean": round(statistics.fmean(totals), 2) if totals else 0.0,
+        "median": round(statistics.median(totals), 2) if totals else 0.0,
+        "bins": _bins(totals, rubric.points),
+        "components": _components(grades, rubric),
+        "claims": _claims(grades, rubric),
+        "mistakes": _mistakes(grades),
+        "trouble": [_trouble(one) for one in grades if one.remarks],
+    }
 
 
 def _bins(totals: Sequence[float], most: float) -> list[dict[str, Any]]:
@@ -70,11 +86,12 @@ def _bins(totals: Sequence[float], most: float) -> list[dict[str, Any]]:
     highest = max(counts.values(), default=1)
     return [
         {
-            "label": f"{100 * i // BINS} to {100 * (i + 1) // BINS} %", "count": counts.get(i, 0),
+            "label": f"{100 * i // BINS} to {100 * (i + 1) // BINS} %",
+            "count": counts.get(i, 0),
             "share": round(100 * counts.get(i, 0) / highest),
         }
         for i in range(BINS)
-    ]  # fmt: skip
+    ]
 
 
 def _components(grades: Sequence[Grade], rubric: Rubric) -> list[dict[str, Any]]:
@@ -100,7 +117,13 @@ def _claims(grades: Sequence[Grade], rubric: Rubric) -> list[dict[str, Any]]:
         for name, claims in by_name.items():
             held = sum(claim.status == HOLDS for claim in claims)
             if held < len(claims):
-                row = {"component": part.name, "claim": name, "sentence": claims[0].sentence, "held": held, "judged": len(claims)}
+                row = {
+                    "component": part.name,
+                    "claim": name,
+                    "sentence": claims[0].sentence,
+                    "held": held,
+                    "judged": len(claims),
+                }
                 rows.append({**row, "share": round(100 * held / len(claims))})
     return sorted(rows, key=lambda row: (row["share"], -row["judged"], row["component"], row["claim"]))[:MOST_CLAIMS]
 
@@ -111,7 +134,12 @@ def _mistakes(grades: Sequence[Grade]) -> list[dict[str, Any]]:
     summaries = {name: summary for one in grades for name, summary in one.judged.summaries.items()}
     highest = max(counts.values(), default=1)
     return [
-        {"name": name, "count": count, "share": round(100 * count / highest), "sentence": summaries[name].sentence if name in summaries else ""}
+        {
+            "name": name,
+            "count": count,
+            "share": round(100 * count / highest),
+            "sentence": summaries[name].sentence if name in summaries else "",
+        }
         for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
 

@@ -147,10 +147,14 @@ class Inspection:
         contracts = self.catalogue.contracts
         self.edits = tuple(edit for c, v in self.variants.items() for edit in variant_of(contracts, c, v).edits)
         if self.like is None:
-            reference: Implementation = CachingImplementation(reference_executor(contracts, self.edits, time_limit=0.0, trusted=True))
+            reference: Implementation = CachingImplementation(
+                reference_executor(contracts, self.edits, time_limit=0.0, trusted=True)
+            )
         else:
             if self._drawn_by != self.like._drawn_by:
-                raise ValueError("inspections that share the reference's work need the same seed, cases, effort and variants")
+                raise ValueError(
+                    "inspections that share the reference's work need the same seed, cases, effort and variants"
+                )
             reference = self.like.bench.reference
         undeclared = {
             name: replace(contract, variants=()) if name in self.variants else contract
@@ -161,13 +165,23 @@ class Inspection:
             return reference_executor(contracts, (*self.edits, *edits), time_limit=10.0, trusted=trusted)
 
         self.bench = Bench(
-            contracts, CachingImplementation(self.implementation), reference,
-            seed=self.seed, cases=self.cases, effort=self.effort, like=self.like.bench if self.like else None,
-            edited=partial(executor, trusted=True), variants=self.variants,
-        )  # fmt: skip
+            contracts,
+            CachingImplementation(self.implementation),
+            reference,
+            seed=self.seed,
+            cases=self.cases,
+            effort=self.effort,
+            like=self.like.bench if self.like else None,
+            edited=partial(executor, trusted=True),
+            variants=self.variants,
+        )
         mistakes, always = self.catalogue.mistakes, self.edits
-        self.diagnostician = Diagnostician(undeclared, mistakes, executor, partial(executor, trusted=True), always=always)
-        self.by_result = Diagnostician(undeclared, mistakes, lambda edits: _LastResultOnly(executor(edits)), always=always)
+        self.diagnostician = Diagnostician(
+            undeclared, mistakes, executor, partial(executor, trusted=True), always=always
+        )
+        self.by_result = Diagnostician(
+            undeclared, mistakes, lambda edits: _LastResultOnly(executor(edits)), always=always
+        )
         self._told: set[tuple[str, Any]] = set()
         self._unexplained: set[tuple[str, str] | None] = set()
         """Crashes that nothing known explains: not looked for again in every claim that they spoil."""
@@ -259,7 +273,8 @@ class Inspection:
         """Every known mistake and undeclared legal variant by its full name."""
         contracts = self.diagnostician.contracts.values()
         return {
-            b.full_name: b for b in [*self.catalogue.all_mistakes(), *(b for c in contracts for b in variants_as_mistakes(c))]
+            b.full_name: b
+            for b in [*self.catalogue.all_mistakes(), *(b for c in contracts for b in variants_as_mistakes(c))]
         }
 
     def finding_of(self, component: str) -> Finding | None:
@@ -276,7 +291,9 @@ class Inspection:
         deck = self._deck(component)
         if any(is_wrong(o) for o in deck if o.request.gradients is None) and not self._is_by_hand(component):
             return ""
-        runs = [ComparedCall(o.request, o.answer, o.reference, o.tolerance) for o in deck if o.request.gradients is not None]
+        runs = [
+            ComparedCall(o.request, o.answer, o.reference, o.tolerance) for o in deck if o.request.gradients is not None
+        ]
         return in_words(self.catalogue.contracts[component], runs, self.bench.reference.run)
 
     def _is_by_hand(self, component: str) -> bool:
@@ -315,7 +332,9 @@ class Inspection:
             return None
         crashed = not any(is_wrong(o) and o.answer.crash is None for o in deck)
         exact = any(o.request.case.tensors() for o in deck)
-        return None if crashed or not exact else self.diagnostician.explain(component, self._deck(component, True), first)
+        return (
+            None if crashed or not exact else self.diagnostician.explain(component, self._deck(component, True), first)
+        )
 
     def _observed(self, item: Evidence) -> Observation:
         request = item.request
@@ -400,7 +419,14 @@ def inspect_implementation(
         edits = tuple(e for c, v in declared.variants.items() for e in variant_of(known.contracts, c, v).edits)
         executor = reference_executor(known.contracts, (*edits, *edits_of(mistakes)), name=impl, time_limit=time_limit)
         return Inspection(
-            known, executor, seed, cases, declared.variants, "the reference with this mistake", eps=declared.eps, effort=effort
+            known,
+            executor,
+            seed,
+            cases,
+            declared.variants,
+            "the reference with this mistake",
+            eps=declared.eps,
+            effort=effort,
         )
     eps = given.eps if given.eps is not None else in_file.eps
     found = discover(impl, _with(known, Declared({}, eps))[0].contracts, max(IMPORT_LIMIT * time_limit, 5.0))
@@ -412,9 +438,17 @@ def inspect_implementation(
     executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
     notes = tuple(found.notes)
     return Inspection(
-        known, executor, seed, cases, declared.variants, found.where, notes,
-        eps=declared.eps, effort=effort, expected=found.expected,
-    )  # fmt: skip
+        known,
+        executor,
+        seed,
+        cases,
+        declared.variants,
+        found.where,
+        notes,
+        eps=declared.eps,
+        effort=effort,
+        expected=found.expected,
+    )
 
 
 def _with(known: Catalogue, declared: Declared) -> tuple[Catalogue, Declared]:
@@ -437,9 +471,15 @@ def _declared(known: Catalogue, variants: Mapping[str, str]) -> None:
 def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Mapping[str, str]) -> None:
     """Keep a violating case for ``plumbline replay``. A folder that cannot be written to loses the file, not the run."""
     body = {
-        "version": 1, "component": verdict.component, "claim": verdict.claim, "impl": options.get("impl", ""),
-        "variants": options.get("impl_variant", ""), "seed": seed, "message": verdict.message, "case": to_json(case),
-    }  # fmt: skip
+        "version": 1,
+        "component": verdict.component,
+        "claim": verdict.claim,
+        "impl": options.get("impl", ""),
+        "variants": options.get("impl_variant", ""),
+        "seed": seed,
+        "message": verdict.message,
+        "case": to_json(case),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{verdict.case_id}.json").write_text(json.dumps(body), encoding="utf-8")

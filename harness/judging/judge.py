@@ -133,7 +133,9 @@ class Bench:
         """So many cases, without what the implementation has not and what a declared form has no place for."""
         if (*key, most) not in self._drawn:
             self._drawn[(*key, most)] = tuple(draw(strategy(), self.seed, most))
-        return self._in_the_declared_form(contract, tuple(self.restricted(contract, c) for c in self._drawn[(*key, most)]))
+        return self._in_the_declared_form(
+            contract, tuple(self.restricted(contract, c) for c in self._drawn[(*key, most)])
+        )
 
     def _is_refused_bare(self, contract: Contract, deck: tuple[Case, ...]) -> bool:
         """Whether every case lacks an optional parameter, and every one raises."""
@@ -219,7 +221,9 @@ class Bench:
             if dtype == torch.float64 and contract.name in self._misses:
                 # Wrong, and made of parts that are right in float32 alone: what is wrong can be told in float32 only.
                 parts = [self.contracts[name] for name in contract.parts if name in self.contracts]
-                if any(self.precision(p) == torch.float32 for p in parts if self.implementation.offers(p.name) is not None):
+                if any(
+                    self.precision(p) == torch.float32 for p in parts if self.implementation.offers(p.name) is not None
+                ):
                     dtype = torch.float32
                     self.note(contract, "judged in float32, as its parts are")
             self._precision[contract.name] = dtype
@@ -476,9 +480,7 @@ class BenchTrial:
     def agreement(
         self, case: Case | None = None, *, dtype: torch.dtype | None = None, gradients: bool = False
     ) -> tuple[Answer, Answer]:
-        return self.bench.agreement(
-            self.contract.name, case or self.case, dtype or self.dtype, gradients, self.patient
-        )
+        return self.bench.agreement(self.contract.name, case or self.case, dtype or self.dtype, gradients, self.patient)
 
     def spread(self, case: Case | None = None) -> Any:
         return tuple(_doubled(bound) for bound in self.agreement(case)[1].outputs)
@@ -500,7 +502,9 @@ class BenchTrial:
             found = compare(actual, expected, tolerance, what)
         if found.fine:
             return found.ratio
-        raise Violation(f"{what} is not what it must be", worst=found.where, error=found.ratio, error_map=found.error_map)
+        raise Violation(
+            f"{what} is not what it must be", worst=found.where, error=found.ratio, error_map=found.error_map
+        )
 
     def cotangent(self, value: torch.Tensor) -> torch.Tensor:
         generator = torch.Generator().manual_seed(COTANGENT_SEED)

@@ -333,9 +333,15 @@ def _telling_cases(contract: Contract) -> list[Case]:
 
         @hypothesis_seed(hand)
         @settings(
-            max_examples=HAND, phases=[Phase.generate], database=None, deadline=None, derandomize=False,
-            suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet, print_blob=False,
-        )  # fmt: skip
+            max_examples=HAND,
+            phases=[Phase.generate],
+            database=None,
+            deadline=None,
+            derandomize=False,
+            suppress_health_check=list(HealthCheck),
+            verbosity=Verbosity.quiet,
+            print_blob=False,
+        )
         @given(contract.cases())
         def collect(case: Case) -> None:
             drawn.append(case)

@@ -16,8 +16,24 @@ from typing import Any, get_type_hints
 
 from harness.core.errors import plain
 
-CONFIGURATIONS = ("config", "cfg", "conf", "configuration", "args", "params", "hparams", "hps", "hp", "hyperparameters",
-                  "settings", "opts", "options", "modelargs", "modelconfig", "gptconfig")  # fmt: skip
+CONFIGURATIONS = (
+    "config",
+    "cfg",
+    "conf",
+    "configuration",
+    "args",
+    "params",
+    "hparams",
+    "hps",
+    "hp",
+    "hyperparameters",
+    "settings",
+    "opts",
+    "options",
+    "modelargs",
+    "modelconfig",
+    "gptconfig",
+)
 """What the argument that holds all sizes is usually called."""
 KINDS = ("config", "args", "params", "hparams", "settings", "configuration", "hyperparameters")
 """What classes and dictionaries that hold sizes end in."""

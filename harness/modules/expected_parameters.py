@@ -88,7 +88,11 @@ def sizes(contract: Contract, arguments: Mapping[str, Any]) -> dict[str, int]:
 def positions(contract: Contract, arguments: Mapping[str, Any]) -> int:
     """How many positions one call brings, where its inputs have an axis of that name; 0 otherwise."""
     given = ((arguments.get(a.name), _axes(a.kind)) for a in contract.arguments("input"))
-    lengths = (v.shape[axes.index("time")] for v, axes in given if torch.is_tensor(v) and "time" in axes and v.dim() == len(axes))
+    lengths = (
+        v.shape[axes.index("time")]
+        for v, axes in given
+        if torch.is_tensor(v) and "time" in axes and v.dim() == len(axes)
+    )
     return max(lengths, default=0)
 
 

@@ -43,7 +43,9 @@ def theirs_of(module: nn.Module, layers: int | None) -> list[FoundParameter]:
     for key, names in by_tensor.items():
         if tensors[key].requires_grad or not is_like_a_buffer(names):
             owner = owners.get(names[0].rpartition(".")[0], module)
-            found.append(FoundParameter(names[0], tuple(names), tuple(tensors[key].shape), owner, others=tuple(names[1:])))
+            found.append(
+                FoundParameter(names[0], tuple(names), tuple(tensors[key].shape), owner, others=tuple(names[1:]))
+            )
     return _layered(found, layers) if layers is not None else found
 
 

@@ -52,7 +52,12 @@ class _Matcher:
     """Names first, then what stands beside a named one, then shapes that only one parameter has."""
 
     def __init__(
-        self, contract: Contract, ours: list[ExpectedParameter], theirs: list[FoundParameter], names: Mapping[str, Any], layout: str | None
+        self,
+        contract: Contract,
+        ours: list[ExpectedParameter],
+        theirs: list[FoundParameter],
+        names: Mapping[str, Any],
+        layout: str | None,
     ) -> None:
         self.contract, self.ours, self.theirs, self.layout = contract, ours, list(theirs), layout
         self.names = names

@@ -268,9 +268,15 @@ def _part(name: str, path: str, plan: Plan, module: nn.Module, seen: Mapping[str
     streams = first is not None and first.is_floating_point() and first.dim() == 3
     swapped = bool(streams and first is not None and tuple(first.shape[:2]) == (TIME, BATCH))
     return Part(
-        name, path, plan, type(module.get_submodule(path)), type(owner),
-        in_place=not call.plain or swapped, swapped=swapped, rank=first.dim() if first is not None else None,
-    )  # fmt: skip
+        name,
+        path,
+        plan,
+        type(module.get_submodule(path)),
+        type(owner),
+        in_place=not call.plain or swapped,
+        swapped=swapped,
+        rank=first.dim() if first is not None else None,
+    )
 
 
 BATCH, TIME = 2, 5

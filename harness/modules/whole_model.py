@@ -67,7 +67,10 @@ class Built:
 
     def names_of(self, weights: Mapping[str, Any], *names: str) -> list[str]:
         """Under which names their module holds these of the contract's tensors (at the top of ``weights``)."""
-        marked = map_leaves(dict(weights), lambda path, leaf: torch.full_like(leaf, float(path[0] in names)) if torch.is_tensor(leaf) else leaf)
+        marked = map_leaves(
+            dict(weights),
+            lambda path, leaf: torch.full_like(leaf, float(path[0] in names)) if torch.is_tensor(leaf) else leaf,
+        )
         return [name for name, value in self.places(marked).items() if bool((value == 1).all())]
 
     def load(self, weights: Mapping[str, Any]) -> None:
@@ -112,7 +115,9 @@ class Built:
         return self.adapter.contract.arguments("parameter")[0].name
 
 
-def _built(adapter: ModuleAdapter, config: Settings, seed: int | None = None, dtype: torch.dtype | None = None) -> Built:
+def _built(
+    adapter: ModuleAdapter, config: Settings, seed: int | None = None, dtype: torch.dtype | None = None
+) -> Built:
     if seed is not None:
         torch.manual_seed(seed)
         numpy.random.seed(seed % 2**32)

@@ -50,8 +50,10 @@ def in_words(contract: Contract, runs: Sequence[ComparedCall], reference: Callab
     if len(wrong) > TOLD:
         told.append(f"{len(wrong) - TOLD} more are wrong")
     if right:
-        told.append(f"{'that' if len(right) == 1 else 'those'} of {', '.join(right[:TOLD])}{' ...' if len(right) > TOLD else ''} "
-                    f"{'is' if len(right) == 1 else 'are'} right")  # fmt: skip
+        told.append(
+            f"{'that' if len(right) == 1 else 'those'} of {', '.join(right[:TOLD])}{' ...' if len(right) > TOLD else ''} "
+            f"{'is' if len(right) == 1 else 'are'} right"
+        )
     return "; ".join(told)
 
 
@@ -68,7 +70,13 @@ def _sighting(name: str, run: ComparedCall, reference: Callable[[Request], Answe
     }
     others.update(_of_the_incoming(expected, run))
     found = Sighting(
-        actual, expected, float(run.tolerance.gradients.get(name) or 0.0), arguments.get(name), run.request.case.dimensions, ids, others
+        actual,
+        expected,
+        float(run.tolerance.gradients.get(name) or 0.0),
+        arguments.get(name),
+        run.request.case.dimensions,
+        ids,
+        others,
     )
     if not found.fine:
         others.update(_of_a_part(name, run, reference))
@@ -99,7 +107,9 @@ PART_WORDS = {
 }
 
 
-def _of_a_part(name: str, run: ComparedCall, reference: Callable[[Request], Answer]) -> Iterable[tuple[str, torch.Tensor]]:
+def _of_a_part(
+    name: str, run: ComparedCall, reference: Callable[[Request], Answer]
+) -> Iterable[tuple[str, torch.Tensor]]:
     """What the gradient would be if one entry of an axis of the output counted alone (a batch that is not summed over)."""
     out = run.exact.value
     if not is_float(out) or run.request.output_part is not None:

@@ -100,7 +100,10 @@ def _predictions(sightings: Sequence[Sighting]) -> Iterator[tuple[str, Callable[
             if power < 0 and size in quotients:
                 continue
             yield f"is {words.format(size)}", lambda s, t=size, p=power: _scaled(s, t, p)  # type: ignore[misc]
-    yield "is transposed", lambda s: s.expected.mT if s.expected.dim() >= 2 and s.expected.mT.shape == s.expected.shape else None
+    yield (
+        "is transposed",
+        lambda s: s.expected.mT if s.expected.dim() >= 2 and s.expected.mT.shape == s.expected.shape else None,
+    )
     for other in dict.fromkeys(words for s in sightings for words in s.others):
         yield other, lambda s, o=other: s.others.get(o)  # type: ignore[misc]
 
@@ -152,7 +155,11 @@ def _of_repeated_rows(sightings: Sequence[Sighting]) -> str:
         seen = 0
         for s in sightings:
             ids = s.ids.get(name)
-            if ids is None or s.expected.dim() != 2 or (ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < len(s.expected)):
+            if (
+                ids is None
+                or s.expected.dim() != 2
+                or (ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < len(s.expected))
+            ):
                 break
             times = torch.bincount(ids.reshape(-1).long(), minlength=len(s.expected))
             once = times < 2
@@ -167,7 +174,10 @@ def _of_repeated_rows(sightings: Sequence[Sighting]) -> str:
 
 def _off_along_the_rows(sightings: Sequence[Sighting]) -> str:
     """Each row is off by one number, or by a multiple of the argument: a term of a mean or of a variance is missing."""
-    if not all(s.expected.dim() and s.expected.numel() for s in sightings) or max(s.expected.shape[-1] for s in sightings) < 4:
+    if (
+        not all(s.expected.dim() and s.expected.numel() for s in sightings)
+        or max(s.expected.shape[-1] for s in sightings) < 4
+    ):
         return ""
     gaps = [(s.actual.double() - s.expected.double(), s) for s in sightings]
     if all(_small(gap - gap.mean(-1, keepdim=True), s) for gap, s in gaps):
@@ -205,7 +215,11 @@ def _part(s: Sighting, n: int, count: int) -> Sighting:
     pick: Callable[[Any], Any] = lambda t: t.chunk(count)[n] if is_float(t) and t.shape == s.expected.shape else t  # noqa: E731
     others = {words: pick(t) for words, t in s.others.items() if t.shape == s.expected.shape}
     return replace(
-        s, actual=pick(s.actual), expected=pick(s.expected), value=pick(s.value) if s.value is not None else None, others=others
+        s,
+        actual=pick(s.actual),
+        expected=pick(s.expected),
+        value=pick(s.value) if s.value is not None else None,
+        others=others,
     )
 
 

@@ -359,4 +359,4 @@ __all__ = [
     "magnitude",
     "perturbed",
     "tolerances",
-]  # fmt: skip
+]

@@ -50,7 +50,9 @@ class Gate:
             seen = [v for v in record.of(component) if claim in ("", v.claim)]
             if any(v.status == HOLDS for v in seen) and f"expected: {reason}" not in still:
                 lines.append(f"stale: {key} holds now; it is no longer to be {EXPECTED} ({reason})")
-        mended = [f"{c}::{n}" for (c, n) in self.before if any(v.claim == n and v.status == HOLDS for v in record.of(c))]
+        mended = [
+            f"{c}::{n}" for (c, n) in self.before if any(v.claim == n and v.status == HOLDS for v in record.of(c))
+        ]
         return [*lines, *([f"mended since {self.baseline}: {', '.join(mended)}"] if mended else [])]
 
 
@@ -69,10 +71,14 @@ def gate(tables: Mapping[str, Any], baseline: str, claims: Mapping[str, list[Cla
 def _check(where: str, key: str, reason: Any, claims: Mapping[str, list[Claim]]) -> None:
     component, separator, claim = key.partition("::")
     if component not in claims:
-        raise UsageError(f"{where}: there is no component {component!r}; {did_you_mean(component, claims) or 'see plumbline list'}")
+        raise UsageError(
+            f"{where}: there is no component {component!r}; {did_you_mean(component, claims) or 'see plumbline list'}"
+        )
     names = [c.name for c in claims[component]]
     if separator and claim not in names:
-        raise UsageError(f"{where}: {component} has no check {claim!r}; {did_you_mean(claim, names) or 'see plumbline list ' + component}")
+        raise UsageError(
+            f"{where}: {component} has no check {claim!r}; {did_you_mean(claim, names) or 'see plumbline list ' + component}"
+        )
     if not isinstance(reason, str) or not reason.strip():
         raise UsageError(f"{where}: {key} needs a reason, in words, not {reason!r}")
 
@@ -82,7 +88,9 @@ def baseline_record(baseline: str) -> RunRecord:
     try:
         return json_file.read(Path(baseline))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"--impl-baseline: {baseline} is no record of a run: {error}; a run writes .plumbline/run.json") from None
+        raise UsageError(
+            f"--impl-baseline: {baseline} is no record of a run: {error}; a run writes .plumbline/run.json"
+        ) from None
 
 
 def _failed_in(baseline: str) -> dict[tuple[str, str], Verdict]:

@@ -41,11 +41,15 @@ def joined(records: list[RunRecord], names: list[str]) -> RunRecord:
         for what in ("impl", "effort", "order", "variants", "seed"):
             if (theirs := getattr(record, what)) != (ours := getattr(first, what)):
                 advice = "; give all shards the same --impl-seed" if what == "seed" else ""
-                raise UsageError(f"{names[0]} and {name} are not parts of one run: {what} {ours!r} and {theirs!r}{advice}")
+                raise UsageError(
+                    f"{names[0]} and {name} are not parts of one run: {what} {ours!r} and {theirs!r}{advice}"
+                )
         for verdict in record.verdicts:
             key = (verdict.component, verdict.claim)
             if key in judged:
-                raise UsageError(f"{judged[key]} and {name} both hold {key[0]}::{key[1]}; parts of one run share no check")
+                raise UsageError(
+                    f"{judged[key]} and {name} both hold {key[0]}::{key[1]}; parts of one run share no check"
+                )
             judged[key] = name
     return replace(
         first,

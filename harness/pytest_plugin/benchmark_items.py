@@ -27,7 +27,9 @@ def timing_asked(config: pytest.Config, worker: bool) -> bool:
     if not config.getoption("benchmark_only", False):
         return False
     if worker or config.getoption("dist", "no") != "no":
-        raise pytest.UsageError("nothing is timed under -n: processes that run at the same time slow each other; leave -n out")
+        raise pytest.UsageError(
+            "nothing is timed under -n: processes that run at the same time slow each other; leave -n out"
+        )
     return True
 
 
@@ -51,7 +53,9 @@ class Timing:
 
         self.plugin.record.machine |= describe(DTYPE)
         component = parent.name
-        workloads = self.plugin.catalogue.contracts[component].workloads if component in self.plugin.inspection.begun else ()
+        workloads = (
+            self.plugin.catalogue.contracts[component].workloads if component in self.plugin.inspection.begun else ()
+        )
         for workload in workloads:
             for contender in (YOURS, REFERENCE, *workload.peers):
                 if self.plugin.wants(component, workload.name):
@@ -114,7 +118,10 @@ class Timing:
         terminalreporter.section("benchmarks", sep="=")
         for line in benchmark_text.lines(self.plugin.record):
             terminalreporter.write_line(line)
-        for line in (f"record: {self.plugin.autosave.shown}", *(f"{n}: {f}" for n, f in self.plugin.destinations.faces)):
+        for line in (
+            f"record: {self.plugin.autosave.shown}",
+            *(f"{n}: {f}" for n, f in self.plugin.destinations.faces),
+        ):
             terminalreporter.write_line(line)
 
 
@@ -134,13 +141,21 @@ def told_of(result: Benchmark, contender: str, impl: str, workload: Workload) ->
     usual = next(t for t in result.timings if t.contender == contender and dict(t.sizes) == dict(workload.sizes))
     ratios = {r.beside: asdict(r.times) for r in result.ratios if r.contender == contender}
     exponents = [
-        {"axis": e.axis, "of": e.of, **asdict(e.value), "told": e.told} for e in result.exponents if e.contender == contender
+        {"axis": e.axis, "of": e.of, **asdict(e.value), "told": e.told}
+        for e in result.exponents
+        if e.contender == contender
     ]
     return {
-        "impl": impl, "contender": contender, "sizes": dict(workload.sizes), "ratios": ratios, "peak_bytes": usual.peak_bytes,
-        "share_of_roofline": usual.share_of_roofline, "exponents": exponents, "right": contender not in result.wrong,
+        "impl": impl,
+        "contender": contender,
+        "sizes": dict(workload.sizes),
+        "ratios": ratios,
+        "peak_bytes": usual.peak_bytes,
+        "share_of_roofline": usual.share_of_roofline,
+        "exponents": exponents,
+        "right": contender not in result.wrong,
         **({"throughput": result.throughput[contender], "unit": result.unit} if contender in result.throughput else {}),
-    }  # fmt: skip
+    }
 
 
 __all__ = ["Timing", "replayed", "timing_asked", "told_of"]

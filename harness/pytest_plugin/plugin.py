@@ -74,9 +74,14 @@ class Plugin:
             self.autosave = Autosave(self.record, self.folder / self.destinations.record)
             with self._on_disk_already():
                 self.inspection: Inspection = inspect_implementation(
-                    options["impl"], seed=seed, cases=cases, time_limit=time_limit, variants=options["impl_variant"],
-                    project=Project(*project), effort=effort,
-                )  # fmt: skip
+                    options["impl"],
+                    seed=seed,
+                    cases=cases,
+                    time_limit=time_limit,
+                    variants=options["impl_variant"],
+                    project=Project(*project),
+                    effort=effort,
+                )
             claims = {name: self.catalogue.claims_of(name) for name in self.catalogue.contracts}
             tables = {
                 f"--impl={options['impl']}: PLUMBLINE[{EXPECTED!r}]": self.inspection.expected,
@@ -422,7 +427,9 @@ class Plugin:
         if self.config.getoption("tbstyle") == "long":
             return
         report.longrepr = _as_longrepr(
-            text.failure(self.record, group, text.again(self.record, group.head)), text.headline(self.record, group), group.head
+            text.failure(self.record, group, text.again(self.record, group.head)),
+            text.headline(self.record, group),
+            group.head,
         )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -537,10 +544,19 @@ def _empty(impl: str, seed: int, effort: str, known: Catalogue, started: float) 
     """The record of a run in which nothing was done yet."""
     contracts = known.contracts
     return RunRecord(
-        impl=impl, seed=seed, planned={}, order=tuple(contracts), parts={name: c.parts for name, c in contracts.items()},
-        meanings={name: c.meaning for name, c in contracts.items()}, verdicts=[], summaries={}, missing=tuple(contracts),
-        signatures={name: in_one_line(c) for name, c in contracts.items()}, effort=effort, started=started,
-    )  # fmt: skip
+        impl=impl,
+        seed=seed,
+        planned={},
+        order=tuple(contracts),
+        parts={name: c.parts for name, c in contracts.items()},
+        meanings={name: c.meaning for name, c in contracts.items()},
+        verdicts=[],
+        summaries={},
+        missing=tuple(contracts),
+        signatures={name: in_one_line(c) for name, c in contracts.items()},
+        effort=effort,
+        started=started,
+    )
 
 
 def _effort(given: str) -> str:

@@ -23,7 +23,11 @@ def lines(record: RunRecord) -> list[str]:
         return []
     found = ["benchmarks" + (f" ({machine(record.machine)})" if record.machine else ""), ""]
     for one in record.benchmarks:
-        found += [*_wrapped(f"{one.component}, {one.workload}: {one.sentence.rstrip('.')}{_at(one)}", "", "    "), *_block(one), ""]
+        found += [
+            *_wrapped(f"{one.component}, {one.workload}: {one.sentence.rstrip('.')}{_at(one)}", "", "    "),
+            *_block(one),
+            "",
+        ]
     return [*found, *(line for text in doubtful(record.benchmarks) for line in _wrapped(text, "", "    ")), ""]
 
 
@@ -42,14 +46,25 @@ def table(benchmark: Benchmark) -> tuple[list[str], list[list[str]]]:
     """Column titles and a row for each contender at the usual point; a column that nothing is known for is left out."""
     timings, head = usual(benchmark), next((r.contender for r in benchmark.ratios), "")
     beside = {r.beside: r.times for r in benchmark.ratios if r.contender == head}
-    titles = ["contender", "median (quartiles)", f"{short(head)} takes", f"{benchmark.unit or 'units'}/s", "peak memory", "of roofline"]
+    titles = [
+        "contender",
+        "median (quartiles)",
+        f"{short(head)} takes",
+        f"{benchmark.unit or 'units'}/s",
+        "peak memory",
+        "of roofline",
+    ]
     rows = [
         [
-            " ".join(t.contender.split()) + (" (wrong)" if t.contender in benchmark.wrong else ""), times(t), _factor(beside.get(t.contender)),
-            large(benchmark.throughput.get(t.contender)), size(t.peak_bytes), share(t.share_of_roofline),
+            " ".join(t.contender.split()) + (" (wrong)" if t.contender in benchmark.wrong else ""),
+            times(t),
+            _factor(beside.get(t.contender)),
+            large(benchmark.throughput.get(t.contender)),
+            size(t.peak_bytes),
+            share(t.share_of_roofline),
         ]
         for t in timings
-    ]  # fmt: skip
+    ]
     kept = [i for i, _ in enumerate(titles) if i < 2 or any(row[i] for row in rows)]
     return [titles[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
@@ -68,18 +83,26 @@ def doubtful(benchmarks: Iterable[Benchmark]) -> list[str]:
         count += 1
         title = f"{one.component} {one.workload}"
         for contender in one.wrong:
-            found.setdefault("not right after timing, so that their times say nothing", []).append(f"{title} ({contender})")
+            found.setdefault("not right after timing, so that their times say nothing", []).append(
+                f"{title} ({contender})"
+            )
         if any(r.times.noisy for r in one.ratios):
             noisy = ", ".join(dict.fromkeys(r.beside for r in one.ratios if r.times.noisy))
             found.setdefault("too noisy to compare", []).append(f"{title} (beside {noisy})")
         for t in one.timings:
             if (t.share_of_roofline or 0.0) > BELIEVABLE:
-                found.setdefault("faster than this machine was measured to be, not to be believed", []).append(f"{title} ({t.contender})")
+                found.setdefault("faster than this machine was measured to be, not to be believed", []).append(
+                    f"{title} ({t.contender})"
+                )
         for e in one.exponents:
             if e.law is not None and not e.value.noisy and e.value.low > e.law + OFF:
-                found.setdefault("grows faster than its law", []).append(f"{title} ({e.contender}, {e.of} with {e.axis})")
+                found.setdefault("grows faster than its law", []).append(
+                    f"{title} ({e.contender}, {e.of} with {e.axis})"
+                )
     if not found:
-        return [f"{counted(count, 'workload')} timed; every result was right afterwards, nothing was too noisy or grew faster than its law"]
+        return [
+            f"{counted(count, 'workload')} timed; every result was right afterwards, nothing was too noisy or grew faster than its law"
+        ]
     return [f"{reason}: {', '.join(dict.fromkeys(where))}" for reason, where in found.items()]
 
 
@@ -156,7 +179,12 @@ def _columns(rows: Sequence[Sequence[str]], right: Iterable[int]) -> list[str]:
     rows = [[short(row[0], widths[0]), *row[1:]] for row in rows]
     numbers = set(right)
     return [
-        ("  " + "  ".join(c.rjust(w) if i in numbers else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))).rstrip()
+        (
+            "  "
+            + "  ".join(
+                c.rjust(w) if i in numbers else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+            )
+        ).rstrip()
         for row in rows
     ]
 
@@ -186,4 +214,6 @@ def short(name: str, most: int = LONGEST_NAME) -> str:
 
 
 def _wrapped(text: str, first: str, rest: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )

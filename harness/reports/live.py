@@ -50,7 +50,11 @@ class LiveLine:
 
 def is_watched(file: Any, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether somebody looks on: a terminal that understands more than lines, and not a CI job's."""
-    return bool(getattr(file, "isatty", lambda: False)()) and environment.get("TERM") != "dumb" and not environment.get("CI")
+    return (
+        bool(getattr(file, "isatty", lambda: False)())
+        and environment.get("TERM") != "dumb"
+        and not environment.get("CI")
+    )
 
 
 def time_left(done: int, planned: int, seconds: float) -> str:

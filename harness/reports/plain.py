@@ -65,17 +65,28 @@ NUMBER = {
     "description": "A number; the three that JSON has no way to write are text.",
     "oneOf": [{"type": "number"}, {"enum": list(NO_NUMBERS)}],
 }
-PLAIN = {str: {"type": "string"}, bool: {"type": "boolean"}, int: {"type": "integer"}, float: {"$ref": "#/$defs/number"}}
+PLAIN = {
+    str: {"type": "string"},
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"$ref": "#/$defs/number"},
+}
 
 
 def schema(kind: type, limits: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """JSON Schema 2020-12 of what :func:`to_plain` makes of a dataclass. ``limits``: (class, field) -> what else holds of it."""
     definitions: dict[str, Any] = {"number": NUMBER}
     whole = _schema(kind, limits, definitions)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "$defs": dict(sorted(definitions.items()))}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **whole,
+        "$defs": dict(sorted(definitions.items())),
+    }
 
 
-def _schema(kind: Any, limits: Mapping[tuple[str, str], Mapping[str, Any]], definitions: dict[str, Any]) -> dict[str, Any]:
+def _schema(
+    kind: Any, limits: Mapping[tuple[str, str], Mapping[str, Any]], definitions: dict[str, Any]
+) -> dict[str, Any]:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return {"oneOf": [_schema(k, limits, definitions) for k in inner if k is not type(None)] + [{"type": "null"}]}
@@ -86,9 +97,13 @@ def _schema(kind: Any, limits: Mapping[tuple[str, str], Mapping[str, Any]], defi
             hints = typing.get_type_hints(kind)
             fields = [field.name for field in dataclasses.fields(kind)]
             definitions[name] = {
-                "type": "object", "description": (kind.__doc__ or "").strip().split("\n")[0], "required": fields,
-                "properties": {f: {**_schema(hints[f], limits, definitions), **limits.get((name, f), {})} for f in fields},
-            }  # fmt: skip
+                "type": "object",
+                "description": (kind.__doc__ or "").strip().split("\n")[0],
+                "required": fields,
+                "properties": {
+                    f: {**_schema(hints[f], limits, definitions), **limits.get((name, f), {})} for f in fields
+                },
+            }
         return {"$ref": f"#/$defs/{name}"}
     if origin in (list, tuple, Sequence):
         return {"type": "array", "items": _schema(inner[0], limits, definitions)}

@@ -82,8 +82,12 @@ def groups(record: RunRecord) -> list[Group]:
 def command(record: RunRecord) -> str:
     """The run again, on the same cases, as it would be typed."""
     variants = ",".join(f"{component}={name}" for component, name in (record.variants or {}).items())
-    options = [f"--impl={record.impl}", f"--impl-seed={record.seed}",
-               f"--impl-effort={record.effort}" if record.effort != "default" else "", f"--impl-variant={variants}" if variants else ""]  # fmt: skip
+    options = [
+        f"--impl={record.impl}",
+        f"--impl-seed={record.seed}",
+        f"--impl-effort={record.effort}" if record.effort != "default" else "",
+        f"--impl-variant={variants}" if variants else "",
+    ]
     return " ".join(["pytest", *(shlex.quote(option) for option in options if option)])
 
 
@@ -98,7 +102,13 @@ def failure(record: RunRecord, group: Group, again: str = "") -> str:
     lines: list[str] = []
     summary = record.summaries.get(group.names[0]) if group.names else None
     if summary is not None:
-        lines += [*opening(verdict, summary), "", textwrap.indent(summary.diff, "    "), "", *_wrapped(summary.sentence, "  ")]
+        lines += [
+            *opening(verdict, summary),
+            "",
+            textwrap.indent(summary.diff, "    "),
+            "",
+            *_wrapped(summary.sentence, "  "),
+        ]
     elif verdict.status == CRASHED:
         lines += [f"{verdict.component} raised an error ({of_cases(verdict)}):", "", f"    {verdict.message}"]
         lines += ["", *textwrap.indent("\n".join(verdict.frames), "    ").splitlines()] if verdict.frames else []
@@ -120,7 +130,9 @@ def opening(verdict: Verdict, summary: MistakeSummary) -> list[str]:
     """What is wrong with what, on how many cases."""
     implementation = verdict.component
     if summary.component != verdict.component:
-        return [f"{implementation} disagrees with the reference on {of_cases(verdict)}. Its {summary.component} computes:"]
+        return [
+            f"{implementation} disagrees with the reference on {of_cases(verdict)}. Its {summary.component} computes:"
+        ]
     if verdict.claim.startswith(("agrees_with", "rounds_like", "gradients_agree", "holds_up")):
         return [f"{implementation} disagrees with the reference on {of_cases(verdict)}. It computes:"]
     return [f"{implementation}: it must hold that {verdict.sentence}; {of_cases(verdict)} say no. It computes:"]
@@ -295,7 +307,9 @@ def facts(record: RunRecord) -> list[str]:
     for fact in record.facts:
         how = "maps: --impl-report=html" if fact.grids else fact.how.rstrip(".")
         said = f"{fact.component}: {fact.sentence.rstrip('.')} ({how})"
-        lines += textwrap.wrap(said, WIDTH + 12, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        lines += textwrap.wrap(
+            said, WIDTH + 12, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
     return ["facts:", *(f"  {line}" for line in lines), ""] if lines else []
 
 

@@ -203,8 +203,21 @@ def _is_nothing(value: ast.expr | None, nothing: set[str]) -> bool:
 
 def _bytecode_unfinished(code: CodeType) -> str:
     """The same from the bytecode: nothing is loaded but None, `...` and names that were given these."""
-    harmless = {"RESUME", "NOP", "CACHE", "COPY", "POP_TOP", "RETURN_VALUE", "DUP_TOP", "PRECALL", "NOT_TAKEN",
-                "COPY_FREE_VARS", "MAKE_CELL", "BUILD_TUPLE", "UNPACK_SEQUENCE"}  # fmt: skip
+    harmless = {
+        "RESUME",
+        "NOP",
+        "CACHE",
+        "COPY",
+        "POP_TOP",
+        "RETURN_VALUE",
+        "DUP_TOP",
+        "PRECALL",
+        "NOT_TAKEN",
+        "COPY_FREE_VARS",
+        "MAKE_CELL",
+        "BUILD_TUPLE",
+        "UNPACK_SEQUENCE",
+    }
     arguments = set(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
     for instruction in dis.get_instructions(code):
         name, value = instruction.opname, instruction.argval

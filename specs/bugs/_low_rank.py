@@ -110,4 +110,4 @@ SHARED = (
         lora.forward, DROPPED, "dropped = torch.nn.functional.dropout(x, self.dropout, self.training) * (1 - self.dropout * self.training)"),
     KnownMistake("dropout_keeps_what_it_should_drop", "The share given is kept; it is the share to drop.",
         lora.forward, DROPPED, "dropped = torch.nn.functional.dropout(x, 1 - self.dropout, self.training)"),
-)  # fmt: skip
+)

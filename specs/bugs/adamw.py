@@ -137,4 +137,4 @@ MISTAKES = (
         'self.first = [moment.detach().to(p.dtype, copy=True) for moment, p in zip(state["first"], self.params, strict=True)]', "pass"),
     KnownMistake("nothing_loaded", "load() checks the state and takes nothing of it over.", adamw.load, 'self.counts = list(state["counts"])',
         "self.counts = [0 for _ in self.params]\nself.first, self.second = ([torch.zeros_like(p) for p in self.params] for _ in range(2))"),
-)  # fmt: skip
+)

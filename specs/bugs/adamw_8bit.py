@@ -60,4 +60,4 @@ MISTAKES = (
     KnownMistake("second_moment_not_loaded", "load() leaves the second moment at zero.", adamw_8bit.load, 'self.second = copy.deepcopy(list(state["second"]))', "pass"),
     KnownMistake("second_moment_forgotten", "The second moment is packed from zeros at every step.", UPDATE, SECOND_USED,
         "self.second[place] = torch.zeros_like(like)"),
-)  # fmt: skip
+)

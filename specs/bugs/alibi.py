@@ -87,4 +87,4 @@ MISTAKES = (
         kept = alibi.__dict__.setdefault("slopes", torch.tensor(alibi_slopes(n_heads)))
         slopes = kept[:n_heads] if len(kept) >= n_heads else torch.tensor(alibi_slopes(n_heads))
         """),
-)  # fmt: skip
+)

@@ -219,4 +219,4 @@ MISTAKES = (
         attention, PROJECT, SCALED_IN_PLACE, also=(Edit(attention, SCORES, "scores = products"),)),
     KnownMistake("written_into_x", "The result is written into x; the caller's tensor is destroyed.",
         attention, RESULT, "result = linear(merged, out_weight, out_bias)\nreturn result if x.requires_grad else x.copy_(result)"),
-)  # fmt: skip
+)

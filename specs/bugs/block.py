@@ -96,4 +96,4 @@ MISTAKES = (
     KnownMistake("mlp_detached", "What the mlp returns is detached: its weights receive no gradient.", block, RESULT, "return middle + thought.detach()"),
     KnownMistake("dropout_left_on", "Dropout on the residual branch is on though you are not training.",
         block, MIDDLE, "import torch\nmiddle = x + torch.nn.functional.dropout(attended, 0.1, training=True)", seen_in=("karpathy/nanoGPT#240",)),
-)  # fmt: skip
+)

@@ -62,4 +62,4 @@ MISTAKES = (
     KnownMistake("one_file_for_all", "The name of the file is ignored: every save overwrites the one before.", SAVE, WRITTEN,
         'checkpoint.load.__dict__["path"] = checkpoint.load.__dict__.get("path", path)\ntorch.save(record, checkpoint.load.__dict__["path"])',
         also=(Edit(LOAD, READ, 'record = torch.load(checkpoint.load.__dict__["path"], weights_only=True)'),)),
-)  # fmt: skip
+)

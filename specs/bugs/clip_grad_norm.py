@@ -101,4 +101,4 @@ MISTAKES = (
         clip_grad_norm, CLIPPED, "clipped = [None if grad is None else grad.mul_(share) for grad in grads]"),
     KnownMistake("norm_kept", "The norm of the first call is kept for every later one with as many gradients.",
         clip_grad_norm, NORM, "norm = clip_grad_norm.__dict__.setdefault((len(grads), total.dtype), torch.sqrt(total))"),
-)  # fmt: skip
+)

@@ -103,4 +103,4 @@ MISTAKES = (
     KnownMistake("ends_loaded_in_the_wrong_order", "load() takes the high end for the low one.", fake_quantize.load, "self.low = torch.tensor(low, dtype=torch.float64)", "self.low = torch.tensor(high, dtype=torch.float64)",
         also=(Edit(fake_quantize.load, "self.high = torch.tensor(high, dtype=torch.float64)", "self.high = torch.tensor(low, dtype=torch.float64)"),)),
     KnownMistake("one_bit_accepted", "A single bit is accepted, which has no steps; refuse it.", fake_quantize.__init__, "if bits < 2:", "if False:"),
-)  # fmt: skip
+)

@@ -83,4 +83,4 @@ MISTAKES = (
     KnownMistake("cast_to_half", "The tanh is taken in bfloat16: two digits are left.",
         gelu, "inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)",
         "inner = (math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)).to(torch.bfloat16).to(x.dtype)"),
-)  # fmt: skip
+)

@@ -83,4 +83,4 @@ MISTAKES = (
     KnownMistake("ended_by_the_prompt", "An end token in the prompt counts as the end: GPT-2's stands before every text.",
         generation.generate, NONE_YET,
         "ended = torch.zeros(ids.shape[0], 1, dtype=torch.bool) if end_token is None else (ids == end_token).any(1, keepdim=True)"),
-)  # fmt: skip
+)

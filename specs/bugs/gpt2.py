@@ -94,4 +94,4 @@ MISTAKES = (
         gpt2, TOO_LONG, "if False:", also=(Edit(gpt2, POSITIONS, "positions = torch.arange(time, device=ids.device) % config.context"),)),
     KnownMistake("positions_clamped", "Positions beyond the context all get the last row of the position table in silence. Refuse them.",
         gpt2, TOO_LONG, "if False:", also=(Edit(gpt2, POSITIONS, "positions = torch.arange(time, device=ids.device).clamp(max=config.context - 1)"),)),
-)  # fmt: skip
+)

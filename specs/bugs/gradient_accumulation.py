@@ -57,4 +57,4 @@ MISTAKES = (
         gradient_accumulation, KEPT, "losses.append(mean.detach())"),
     KnownMistake("loss_is_a_mean_of_means", "The loss that is returned is the mean of the micro-batches' means; the gradients are right.",
         gradient_accumulation, KEPT, "losses.append(mean.detach() / len(micro_batches))"),
-)  # fmt: skip
+)

@@ -92,4 +92,4 @@ MISTAKES = (
     KnownMistake("gradient_of_one_head", "Of the heads that share a group only the first gives it a gradient; all of theirs are added up.",
         gqa, KEYS, "keys = torch.stack([k] + [k.detach()] * (shared_by - 1), 2).flatten(1, 2)",
         also=(Edit(gqa, VALUES, "values = torch.stack([v] + [v.detach()] * (shared_by - 1), 2).flatten(1, 2)"),)),
-)  # fmt: skip
+)

@@ -76,4 +76,4 @@ MISTAKES = (
         initialise_block, '"up_bias": torch.zeros(hidden, dtype=dtype, device=device),', '"up_bias": normal((hidden,), 0.02, generator, dtype),'),
     KnownMistake("shifts_of_ones", "The shifts of the norms are 1: they start at 0.",
         initialise_block, '"norm_2_bias": torch.zeros(width, dtype=dtype, device=device),', '"norm_2_bias": torch.ones(width, dtype=dtype, device=device),'),
-)  # fmt: skip
+)

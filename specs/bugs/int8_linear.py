@@ -107,4 +107,4 @@ MISTAKES = (
     KnownMistake("any_width_accepted", "An x of another width than the weight is cut to fit; refuse it.",
         forward, "rows = x.reshape(-1, x.shape[-1])", "rows = x.reshape(-1, x.shape[-1])[:, : self.codes.shape[1]]",
         also=(Edit(forward, "if x.shape[-1] != self.codes.shape[1]:", "if False:"),)),
-)  # fmt: skip
+)

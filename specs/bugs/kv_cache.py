@@ -144,4 +144,4 @@ MISTAKES = (
     KnownMistake("reset_keeps_the_keys", "reset() sets the count to 0 and keeps the keys and values.",
         kv_cache.reset, "self.keys = None", "pass", also=(Edit(kv_cache.reset, "self.values = None", "pass"),)),
     KnownMistake("reset_keeps_the_count", "reset() forgets the keys and values, but not how many there were.", kv_cache.reset, "self.given = 0", "pass"),
-)  # fmt: skip
+)

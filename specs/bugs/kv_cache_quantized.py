@@ -108,4 +108,4 @@ MISTAKES = (
         also=(Edit(extend, GIVEN, "self.given, self.last = stop, time"),)),
     KnownMistake("reset_keeps_the_keys", "reset() sets the count to 0 and keeps the keys and values.",
         kv_cache_quantized.reset, "self.keys = None", "pass", also=(Edit(kv_cache_quantized.reset, "self.values = None", "pass"),)),
-)  # fmt: skip
+)

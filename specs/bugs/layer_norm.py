@@ -72,4 +72,4 @@ MISTAKES = (
     KnownMistake("statistics_kept", "The statistics of the first call are kept for every later one of the same shape.",
         layer_norm, VARIANCE,
         "variance = layer_norm.__dict__.setdefault((x.shape, x.dtype), (centred ** 2).mean(-1, keepdim=True))"),
-)  # fmt: skip
+)

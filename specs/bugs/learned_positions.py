@@ -89,4 +89,4 @@ MISTAKES = (
     KnownMistake("rows_kept_by_length", "The rows of the first call of a length are kept for later calls of that length, whatever their positions.",
         learned_positions, RESULT,
         "return weight[learned_positions.__dict__.setdefault((rows.shape, context), rows)]"),
-)  # fmt: skip
+)

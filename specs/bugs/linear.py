@@ -114,4 +114,4 @@ MISTAKES = (
         linear, PRODUCT, "product = linear.__dict__.setdefault((x.shape, weight.shape, x.dtype), x @ turned)"),
     KnownMistake("weight_kept", "The weight of the first call is kept for every later one of the same shape.",
         linear, TURNED, "turned = linear.__dict__.setdefault((weight.shape, weight.dtype), weight.transpose(0, 1))"),
-)  # fmt: skip
+)

@@ -76,4 +76,4 @@ MISTAKES = (
     KnownMistake("state_detached", "The state is detached at every step: earlier keys and values receive no gradient.",
         linear, STATES, "states = (torch.cumsum(products, dim=-3) - products).detach() + products"),
     KnownMistake("denominator_detached", "The denominator is detached: its share of the gradient is lost.", linear, RESULT, "return numerator / denominator.detach()"),
-)  # fmt: skip
+)

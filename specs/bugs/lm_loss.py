@@ -192,4 +192,4 @@ MISTAKES = (
         seen_in=("karpathy/llm.c@8b36c2f",)),
     KnownMistake("count_kept", "The number of counted positions of the first call is kept for every later one of the same shape.",
         lm_loss, COUNT, "count = lm_loss.__dict__.setdefault(targets.shape, counted.sum())"),
-)  # fmt: skip
+)

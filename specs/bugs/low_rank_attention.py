@@ -60,4 +60,4 @@ MISTAKES = (
     KnownMistake("value_projection_detached", "value_projection is detached: it receives no gradient.", low, VALUES, "values = value_projection.detach() @ v"),
     KnownMistake("keys_kept", "The projected keys of the first call are kept for every later one of the same sizes.",
         low, KEYS, "keys = low_rank_attention.__dict__.setdefault((k.shape, key_projection.shape, k.dtype), key_projection @ k)"),
-)  # fmt: skip
+)

@@ -78,4 +78,4 @@ MISTAKES = (
         lr_schedule, IN_WARMUP, "step = 2 * step\nif step < warmup:", seen_in=("tracel-ai/burn#5695", "EvolvingLMMs-Lab/OneVision-Encoder#82")),
     KnownMistake("first_peak_kept", "The peak of the first call is kept for every later one.",
         lr_schedule, IN_WARMUP, 'peak = lr_schedule.__dict__.setdefault("peak", peak)\nif step < warmup:'),
-)  # fmt: skip
+)

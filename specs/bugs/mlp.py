@@ -79,4 +79,4 @@ MISTAKES = (
         mlp, RESULT, "result = linear(activated, down_weight, down_bias)\nreturn result if x.requires_grad else x.copy_(result)"),
     KnownMistake("hidden_kept", "The hidden features of the first call are kept for every later one of the same shape.",
         mlp, UP, "hidden = mlp.__dict__.setdefault(tuple(x.shape), linear(x, up_weight, up_bias))"),
-)  # fmt: skip
+)

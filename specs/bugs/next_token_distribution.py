@@ -101,4 +101,4 @@ scores = only_the_nucleus(scores, None if top_p is None else 1 - (1 - top_p) / m
     KnownMistake("logarithms_returned", "Logarithms come back (log_softmax): probabilities are asked for.",
         next_token_distribution, RESULT, "return torch.log_softmax(scores, dim=-1)"),
     KnownMistake("logits_returned", "Filtered logits come back, without the softmax.", next_token_distribution, RESULT, "return scores"),
-)  # fmt: skip
+)

@@ -64,4 +64,4 @@ MISTAKES = (
         parameter_groups, APPEND, "group.append(parameter.detach())"),
     KnownMistake("everything_twice", "Every parameter stands in a group twice (a walk over modules meets each of them at every level).",
         parameter_groups, APPEND, "group.extend([parameter, parameter])"),
-)  # fmt: skip
+)

@@ -64,4 +64,4 @@ MISTAKES = (
         f'level = {KEPT}["level"] = max(level, {KEPT}.get("level", 0))\nreturn bits[min(level, len(boundaries))]'),
     KnownMistake("first_length_kept", "The length of the first run is kept for every later one.", quantization_schedule, START,
         f'total_steps = {KEPT}.setdefault("total", total_steps)\nlevel = 0'),
-)  # fmt: skip
+)

@@ -142,4 +142,4 @@ MISTAKES = (
     KnownMistake("own_scale_used", "dequantize() uses the scales of the last quantize() of this object; it must use those it is given.",
         quantize, PACKED, "packed = pack(codes)\nself.last_scale = scale",
         also=(Edit(dequantize, SCALES, 'scales = getattr(self, "last_scale", dequantize_scales(*scale) if isinstance(scale, tuple) else scale)'),)),
-)  # fmt: skip
+)

@@ -125,4 +125,4 @@ MISTAKES = (
         quantize, CODES, "q = clamped.to(torch.int8)\nself.last_scale = scale",
         also=(Edit(dequantize, VALUES, 'values = steps * getattr(self, "last_scale", scale)'),),
         seen_in=("huggingface/peft@41091ecd31abc84bda9e899c4e80ec96f3fa99b2",)),
-)  # fmt: skip
+)

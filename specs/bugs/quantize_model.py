@@ -99,4 +99,4 @@ MISTAKES = (
         unpack_bits, WEIGHED, "weighed = kept << torch.arange(bits - 1, -1, -1, device=packed.device)"),
     KnownMistake("no_bits_accepted", "No bits at all are accepted; refuse them.", build, "if not 2 <= bits <= 8:", "if bits > 8:",
         also=(Edit(quantize_rows, HIGHEST, "highest = 2 ** (max(bits, 2) - 1) - 1"), Edit(quantize_rows, "return Rows(packed, scale, weight.shape, bits)", "return Rows(packed, scale, weight.shape, max(bits, 2))"), Edit(pack_bits, STREAM, "stream = ((codes[:, None] >> torch.arange(max(bits, 2))) & 1).reshape(-1)"))),
-)  # fmt: skip
+)

@@ -135,4 +135,4 @@ MISTAKES = (
         rms_norm, NORMALISED, "normalised = wide / root\nx.data.copy_(normalised)"),
     KnownMistake("root_kept", "The root of the first call is kept for every later one of the same shape.",
         rms_norm, ROOT, "root = rms_norm.__dict__.setdefault((x.shape, x.dtype), torch.sqrt(mean_square + eps))"),
-)  # fmt: skip
+)

@@ -130,4 +130,4 @@ MISTAKES = (
         "turning, rest = x[..., :size].detach().to(wide), x[..., size:]"),
     KnownMistake("in_place", "The caller's tensor is changed.", rope, RESULT,
         "x.data[..., :size] = turned.data.to(x.dtype)\nreturn torch.cat((turned.to(x.dtype), rest), -1)"),
-)  # fmt: skip
+)

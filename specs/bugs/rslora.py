@@ -31,4 +31,4 @@ MISTAKES = (
     KnownMistake("scale_of_the_first_layer", "The scale of the first layer built is used for all: rank and alpha may differ from layer to layer.",
         rslora.scale, SCALE, 'scale = rslora.scale.__dict__.setdefault("first", self.alpha / math.sqrt(self.rank))'),
     *SHARED,
-)  # fmt: skip
+)

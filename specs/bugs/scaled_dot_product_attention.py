@@ -155,4 +155,4 @@ MISTAKES = (
          "torch.zeros_like(scores, dtype=torch.bool) if mask is None else ~mask)"),
     _bug("weights_kept", "The weights of the first call are kept for every later one of the same sizes.",
          USED, "used = scaled_dot_product_attention.__dict__.setdefault((scores.shape, mask is None, q.dtype), weights.masked_fill(idle, 0.0))"),
-)  # fmt: skip
+)

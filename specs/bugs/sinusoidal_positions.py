@@ -91,4 +91,4 @@ MISTAKES = (
         sinusoidal_positions, RESULT, "return features.to(torch.bfloat16).to(torch.float32)"),
     KnownMistake("transposed", "The table comes back as [width, time]; it is [time, width].",
         sinusoidal_positions, RESULT, "return features.transpose(-1, -2).to(torch.float32)"),
-)  # fmt: skip
+)

@@ -94,4 +94,4 @@ MISTAKES = (
     KnownMistake("softmax_in_bfloat16", "The softmax is taken in bfloat16: two digits are left.",
         swa, SOFTMAX, "weights = softmax(masked.to(torch.bfloat16), dim=-1).to(x.dtype)"),
     KnownMistake("values_detached", "The values are detached: their weights receive no gradient.", swa, MIXED, "mixed = weights @ v.detach()"),
-)  # fmt: skip
+)

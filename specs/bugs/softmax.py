@@ -131,4 +131,4 @@ MISTAKES = (
     KnownMistake("in_place", "x -= max changes the caller's tensor.", softmax, SHIFTED, "shifted = x.sub_(highest)"),
     KnownMistake("sum_kept", "The sum of the first call is kept for every later one of the same shape.",
         softmax, TOTAL, "total = softmax.__dict__.setdefault((x.shape, dim, x.dtype), exponential.sum(dim, keepdim=True))"),
-)  # fmt: skip
+)

@@ -83,4 +83,4 @@ MISTAKES = (
     KnownMistake("state_in_bfloat16", "The state is kept in bfloat16: two digits are left, and they add up.", ss, STEP, "state = (a * state + entering).to(torch.bfloat16).to(x.dtype)"),
     KnownMistake("state_detached", "The state is detached at every step: no gradient flows to earlier positions.", ss, STEP, "state = a * state.detach() + entering"),
     KnownMistake("a_detached", "a is detached: it receives no gradient.", ss, STEP, "state = a.detach() * state + entering"),
-)  # fmt: skip
+)

@@ -84,4 +84,4 @@ MISTAKES = (
         swiglu, RESULT, "result = linear(hidden, down_weight)\nreturn result if x.requires_grad else x.copy_(result)"),
     KnownMistake("gate_kept", "The gate of the first call is kept for every later one of the same shape.",
         swiglu, GATE, "gate = swiglu.__dict__.setdefault((x.shape, gate_weight.shape, x.dtype), linear(x, gate_weight))"),
-)  # fmt: skip
+)

@@ -109,4 +109,4 @@ MISTAKES = (
         token_embedding, RESULT, "return weight.to(torch.bfloat16).to(weight.dtype)[rows]"),
     KnownMistake("first_ids_kept", "The ids of the first call of a shape are kept and used for later calls with other ids.",
         token_embedding, RESULT, "return weight[token_embedding.__dict__.setdefault((rows.shape, size), rows)]"),
-)  # fmt: skip
+)

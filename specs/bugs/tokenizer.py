@@ -275,4 +275,4 @@ MISTAKES = (
         tokenizer.decode, JOINED, JOINED + "\nif isinstance(ids, list):\n    ids.clear()"),
     KnownMistake("bytes_of_the_replaced_text", "decode_bytes gives the bytes of the decoded text: half a character is U+FFFD there and lost.",
         tokenizer.decode_bytes, 'return b"".join(chunks)', 'return b"".join(chunks).decode("utf-8", "replace").encode("utf-8")'),
-)  # fmt: skip
+)

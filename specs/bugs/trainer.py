@@ -64,4 +64,4 @@ MISTAKES = (
     KnownMistake("evaluation_in_half_precision", "The weights are rounded to bfloat16 for an evaluation, and stay so.", evaluate,
         "ids, targets = windows(data, places, config.context)",
         "ids, targets = windows(data, places, config.context)\nfor value in named(weights).values():\n    value.data = value.data.bfloat16().float()"),
-)  # fmt: skip
+)

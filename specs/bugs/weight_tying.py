@@ -56,4 +56,4 @@ MISTAKES = (
         weight_tying.reload_without_head, LOADED_ONCE, "fresh.load_state_dict(state, strict=True)"),
     KnownMistake("copied_apart", "A copy is made module by module: embedding and head are copied each on its own.",
         weight_tying.duplicate, COPIED, "for name, module in list(self.named_children()):\n    setattr(self, name, copy.deepcopy(module))"),
-)  # fmt: skip
+)

@@ -38,9 +38,14 @@ def thirds(weight: Any) -> tuple[Any, Any, Any]:
 def cs336_heads(a: Arguments) -> dict[str, Any]:
     q, k, v = thirds(a["qkv_weight"])
     return {
-        "d_model": a["x"].shape[-1], "num_heads": a["n_heads"], "q_proj_weight": q, "k_proj_weight": k,
-        "v_proj_weight": v, "o_proj_weight": a["out_weight"], "in_features": a["x"],
-    }  # fmt: skip
+        "d_model": a["x"].shape[-1],
+        "num_heads": a["n_heads"],
+        "q_proj_weight": q,
+        "k_proj_weight": k,
+        "v_proj_weight": v,
+        "o_proj_weight": a["out_weight"],
+        "in_features": a["x"],
+    }
 
 
 _MERGES: dict[int, list[tuple[bytes, bytes]]] = {}
@@ -107,49 +112,90 @@ def cs336_tokenizer(get_tokenizer: Callable[..., Any]) -> type:
 
 
 CS336_TOKENIZER = Dialect(
-    CS336, "get_tokenizer", ("vocab", "merges", "special_tokens"), lambda a: a, made=cs336_tokenizer,
-)  # fmt: skip
+    CS336,
+    "get_tokenizer",
+    ("vocab", "merges", "special_tokens"),
+    lambda a: a,
+    made=cs336_tokenizer,
+)
 CS336_LINEAR = Dialect(
-    CS336, "run_linear", ("d_in", "d_out", "weights", "in_features"),
-    lambda a: {"d_in": a["weight"].shape[1], "d_out": a["weight"].shape[0], "weights": a["weight"], "in_features": a["x"]},
+    CS336,
+    "run_linear",
+    ("d_in", "d_out", "weights", "in_features"),
+    lambda a: {
+        "d_in": a["weight"].shape[1],
+        "d_out": a["weight"].shape[0],
+        "weights": a["weight"],
+        "in_features": a["x"],
+    },
     absent=("bias",),
-)  # fmt: skip
+)
 CS336_EMBEDDING = Dialect(
-    CS336, "run_embedding", ("vocab_size", "d_model", "weights", "token_ids"),
-    lambda a: {"vocab_size": a["weight"].shape[0], "d_model": a["weight"].shape[1], "weights": a["weight"],
-               "token_ids": a["ids"]},
-)  # fmt: skip
+    CS336,
+    "run_embedding",
+    ("vocab_size", "d_model", "weights", "token_ids"),
+    lambda a: {
+        "vocab_size": a["weight"].shape[0],
+        "d_model": a["weight"].shape[1],
+        "weights": a["weight"],
+        "token_ids": a["ids"],
+    },
+)
 CS336_SWIGLU = Dialect(
-    CS336, "run_swiglu", ("d_model", "d_ff", "w1_weight", "w2_weight", "w3_weight", "in_features"),
-    lambda a: {"d_model": a["x"].shape[-1], "d_ff": a["up_weight"].shape[0], "w1_weight": a["gate_weight"],
-               "w2_weight": a["down_weight"], "w3_weight": a["up_weight"], "in_features": a["x"]},
-)  # fmt: skip
+    CS336,
+    "run_swiglu",
+    ("d_model", "d_ff", "w1_weight", "w2_weight", "w3_weight", "in_features"),
+    lambda a: {
+        "d_model": a["x"].shape[-1],
+        "d_ff": a["up_weight"].shape[0],
+        "w1_weight": a["gate_weight"],
+        "w2_weight": a["down_weight"],
+        "w3_weight": a["up_weight"],
+        "in_features": a["x"],
+    },
+)
 CS336_ATTEND = Dialect(
-    CS336, "run_scaled_dot_product_attention", ("Q", "K", "V", "mask"),
+    CS336,
+    "run_scaled_dot_product_attention",
+    ("Q", "K", "V", "mask"),
     lambda a: {"Q": a["q"], "K": a["k"], "V": a["v"], "mask": a["mask"]},
-)  # fmt: skip
+)
 CS336_HEADS = Dialect(
-    CS336, "run_multihead_self_attention",
+    CS336,
+    "run_multihead_self_attention",
     ("d_model", "num_heads", "q_proj_weight", "k_proj_weight", "v_proj_weight", "o_proj_weight", "in_features"),
-    cs336_heads, absent=("qkv_bias", "out_bias"),
-)  # fmt: skip
+    cs336_heads,
+    absent=("qkv_bias", "out_bias"),
+)
 CS336_RMS_NORM = Dialect(
-    CS336, "run_rmsnorm", ("d_model", "eps", "weights", "in_features"),
+    CS336,
+    "run_rmsnorm",
+    ("d_model", "eps", "weights", "in_features"),
     lambda a: {"d_model": a["x"].shape[-1], "eps": a["eps"], "weights": a["weight"], "in_features": a["x"]},
-)  # fmt: skip
+)
 CS336_SOFTMAX = Dialect(
-    CS336, "run_softmax", ("in_features", "dim"), lambda a: {"in_features": a["x"], "dim": a["dim"]},
-)  # fmt: skip
+    CS336,
+    "run_softmax",
+    ("in_features", "dim"),
+    lambda a: {"in_features": a["x"], "dim": a["dim"]},
+)
 
 
 CS336_SCHEDULES = tuple(
     Dialect(
-        CS336, function, ("it", "max_learning_rate", "min_learning_rate", "warmup_iters", "cosine_cycle_iters"),
-        lambda a: {"it": a["step"], "max_learning_rate": a["peak"], "min_learning_rate": a["floor"], "warmup_iters": a["warmup"],
-                   "cosine_cycle_iters": a["total"]},
+        CS336,
+        function,
+        ("it", "max_learning_rate", "min_learning_rate", "warmup_iters", "cosine_cycle_iters"),
+        lambda a: {
+            "it": a["step"],
+            "max_learning_rate": a["peak"],
+            "min_learning_rate": a["floor"],
+            "warmup_iters": a["warmup"],
+            "cosine_cycle_iters": a["total"],
+        },
     )
     for function in ("run_get_lr_cosine_schedule", "get_lr_cosine_schedule")
-)  # fmt: skip
+)
 
 
 # clipping in place, as torch does --------------------------------------------------------------------------------------
@@ -190,10 +236,13 @@ def _parameters(given: Arguments) -> Parameters:
 
 def _clip(project: str, function: str, parameters: str, limit: str, returns: bool) -> Dialect:
     return Dialect(
-        project, function, (parameters, limit),
-        lambda a: {parameters: Parameters(a["grads"]), limit: a["max_norm"]}, absent=() if returns else ("norm",),
+        project,
+        function,
+        (parameters, limit),
+        lambda a: {parameters: Parameters(a["grads"]), limit: a["max_norm"]},
+        absent=() if returns else ("norm",),
         written=clipped_in_place if returns else clipped_in_silence,
-    )  # fmt: skip
+    )
 
 
 CLIPS = (
@@ -238,18 +287,23 @@ def pico_heads(w: Arguments) -> dict[str, Any]:
 
 def pico_block(w: Arguments) -> dict[str, Any]:
     return {
-        "mlp": pico_mlp(w), "attn": pico_heads(w), "ln_1": pico_norm(w["norm_1_weight"], w["norm_1_bias"]),
+        "mlp": pico_mlp(w),
+        "attn": pico_heads(w),
+        "ln_1": pico_norm(w["norm_1_weight"], w["norm_1_bias"]),
         "ln_2": pico_norm(w["norm_2_weight"], w["norm_2_bias"]),
-    }  # fmt: skip
+    }
 
 
 def pico_model(a: Arguments) -> dict[str, Any]:
     w, config = a["weights"], a["config"]
     return {
-        "inputs": [int(i) for i in a["ids"]], "wte": w["token_embedding"], "wpe": w["position_embedding"],
+        "inputs": [int(i) for i in a["ids"]],
+        "wte": w["token_embedding"],
+        "wpe": w["position_embedding"],
         "blocks": [pico_block(layer) for layer in w["blocks"]],
-        "ln_f": pico_norm(w["final_norm_weight"], w["final_norm_bias"]), "n_head": config.heads,
-    }  # fmt: skip
+        "ln_f": pico_norm(w["final_norm_weight"], w["final_norm_bias"]),
+        "n_head": config.heads,
+    }
 
 
 def last_axis(a: Arguments) -> dict[str, Any]:
@@ -261,24 +315,39 @@ def last_axis(a: Arguments) -> dict[str, Any]:
 
 PICO_SOFTMAX = Dialect(PICO, "softmax", ("x",), last_axis)
 PICO_NORM = Dialect(
-    PICO, "layer_norm", ("x", "g", "b", "eps"),
+    PICO,
+    "layer_norm",
+    ("x", "g", "b", "eps"),
     lambda a: {"x": a["x"], "g": a["weight"], "b": pico_norm(a["weight"], a["bias"])["b"], "eps": a["eps"]},
-)  # fmt: skip
+)
 PICO_LINEAR = Dialect(
-    PICO, "linear", ("x", "w", "b"), lambda a: {"x": a["x"], **pico_linear(a["weight"], a["bias"])},
-)  # fmt: skip
+    PICO,
+    "linear",
+    ("x", "w", "b"),
+    lambda a: {"x": a["x"], **pico_linear(a["weight"], a["bias"])},
+)
 PICO_MLP = Dialect(PICO, "ffn", ("x", "c_fc", "c_proj"), lambda a: {"x": a["x"], **pico_mlp(a)})
 PICO_HEADS = Dialect(
-    PICO, "mha", ("x", "c_attn", "c_proj", "n_head"),
-    lambda a: {"x": a["x"], **pico_heads(a), "n_head": a["n_heads"]}, one_by_one=("x",),
-)  # fmt: skip
+    PICO,
+    "mha",
+    ("x", "c_attn", "c_proj", "n_head"),
+    lambda a: {"x": a["x"], **pico_heads(a), "n_head": a["n_heads"]},
+    one_by_one=("x",),
+)
 PICO_BLOCK = Dialect(
-    PICO, "transformer_block", ("x", "mlp", "attn", "ln_1", "ln_2", "n_head"),
-    lambda a: {"x": a["x"], **pico_block(a["weights"]), "n_head": a["n_heads"]}, one_by_one=("x",),
-)  # fmt: skip
+    PICO,
+    "transformer_block",
+    ("x", "mlp", "attn", "ln_1", "ln_2", "n_head"),
+    lambda a: {"x": a["x"], **pico_block(a["weights"]), "n_head": a["n_heads"]},
+    one_by_one=("x",),
+)
 PICO_MODEL = Dialect(
-    PICO, "gpt2", ("inputs", "wte", "wpe", "blocks", "ln_f", "n_head"), pico_model, one_by_one=("ids",),
-)  # fmt: skip
+    PICO,
+    "gpt2",
+    ("inputs", "wte", "wpe", "blocks", "ln_f", "n_head"),
+    pico_model,
+    one_by_one=("ids",),
+)
 
 
 # batches -------------------------------------------------------------------------------------------------------------

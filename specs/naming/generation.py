@@ -22,19 +22,69 @@ from specs.naming.sizes import SIZES
 from specs.shared.attention import learned
 
 MODELS = ("model", "lm", "net", "gpt", "transformer", "language_model", "m")
-IDS = ("ids", "idx", "input_ids", "prompt", "tokens", "start_ids", "prompt_ids", "inputs", "token_ids", "x", "prompts", "start_tokens",
-       "context", "in_indices", "start")  # fmt: skip
-NUMBER = ("max_new_tokens", "n", "num_tokens", "n_tokens", "steps", "max_tokens", "num_new_tokens", "n_new_tokens", "new_tokens",
-          "n_tokens_to_generate", "max_gen_len", "length", "num_tokens_to_generate", "max_tokens_generated", "gen_len")  # fmt: skip
+IDS = (
+    "ids",
+    "idx",
+    "input_ids",
+    "prompt",
+    "tokens",
+    "start_ids",
+    "prompt_ids",
+    "inputs",
+    "token_ids",
+    "x",
+    "prompts",
+    "start_tokens",
+    "context",
+    "in_indices",
+    "start",
+)
+NUMBER = (
+    "max_new_tokens",
+    "n",
+    "num_tokens",
+    "n_tokens",
+    "steps",
+    "max_tokens",
+    "num_new_tokens",
+    "n_new_tokens",
+    "new_tokens",
+    "n_tokens_to_generate",
+    "max_gen_len",
+    "length",
+    "num_tokens_to_generate",
+    "max_tokens_generated",
+    "gen_len",
+)
 TOTAL = ("max_returned_tokens", "max_length", "max_len", "total_len")
-WINDOW = ("context_size", "block_size", "context_length", "max_seq_len", "n_ctx", "max_seq_length", "context_window", "context_len",
-          "context")  # fmt: skip
+WINDOW = (
+    "context_size",
+    "block_size",
+    "context_length",
+    "max_seq_len",
+    "n_ctx",
+    "max_seq_length",
+    "context_window",
+    "context_len",
+    "context",
+)
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "temperature": ("temperature", "temp", "t"),
     "top_k": ("top_k", "topk", "k"),
     "top_p": ("top_p", "topp", "p", "nucleus_p"),
-    "end_token": ("end_token", "eos_id", "eos_token_id", "eos_token", "eos", "end_id", "stop_token", "eot_token", "eos_idx", "end_token_id"),
-}  # fmt: skip
+    "end_token": (
+        "end_token",
+        "eos_id",
+        "eos_token_id",
+        "eos_token",
+        "eos",
+        "end_id",
+        "stop_token",
+        "eot_token",
+        "eos_idx",
+        "end_token_id",
+    ),
+}
 FREE: Mapping[str, Any] = {"temperature": 1.0, "top_k": None, "top_p": None, "end_token": None}
 SAMPLE = ("do_sample", "sample", "sampling")
 
@@ -52,14 +102,22 @@ def talkative(config: Settings, seed: int) -> dict[str, Any]:
     blocks = []
     for layer in range(config.layers):
         at = 20 * (layer + 1)
-        blocks.append({
-            "norm_1_weight": tensor(at, width, scale=0.3, around=1.2), "norm_1_bias": tensor(at + 1, width, scale=0.3),
-            "qkv_weight": tensor(at + 2, 3 * width, width, scale=1.2 / width**0.5), "qkv_bias": tensor(at + 3, 3 * width, scale=0.3),
-            "out_weight": tensor(at + 4, width, width, scale=1.5 / width**0.5), "out_bias": tensor(at + 5, width, scale=0.3),
-            "norm_2_weight": tensor(at + 6, width, scale=0.3, around=1.0), "norm_2_bias": tensor(at + 7, width, scale=0.3),
-            "up_weight": tensor(at + 8, 4 * width, width, scale=1.5 / width**0.5), "up_bias": tensor(at + 9, 4 * width, scale=0.3),
-            "down_weight": tensor(at + 10, width, 4 * width, scale=1.0 / width**0.5), "down_bias": tensor(at + 11, width, scale=0.3),
-        })  # fmt: skip
+        blocks.append(
+            {
+                "norm_1_weight": tensor(at, width, scale=0.3, around=1.2),
+                "norm_1_bias": tensor(at + 1, width, scale=0.3),
+                "qkv_weight": tensor(at + 2, 3 * width, width, scale=1.2 / width**0.5),
+                "qkv_bias": tensor(at + 3, 3 * width, scale=0.3),
+                "out_weight": tensor(at + 4, width, width, scale=1.5 / width**0.5),
+                "out_bias": tensor(at + 5, width, scale=0.3),
+                "norm_2_weight": tensor(at + 6, width, scale=0.3, around=1.0),
+                "norm_2_bias": tensor(at + 7, width, scale=0.3),
+                "up_weight": tensor(at + 8, 4 * width, width, scale=1.5 / width**0.5),
+                "up_bias": tensor(at + 9, 4 * width, scale=0.3),
+                "down_weight": tensor(at + 10, width, 4 * width, scale=1.0 / width**0.5),
+                "down_bias": tensor(at + 11, width, scale=0.3),
+            }
+        )
     return {
         "token_embedding": tensor(0, config.vocab_size, width, scale=0.5),
         "position_embedding": tensor(1, config.context, width, scale=0.8),
@@ -98,7 +156,11 @@ def outspoken(config: Settings, seed: int, batch: int, time: int, number: int) -
         ids = torch.randint(0, config.vocab_size, (batch, time), generator=generator)
         whole, nearest = greedy(ids, number, weights, config)
         kinds = min(len(set(row.tolist())) for row in whole[:, time:]) if number else 1
-        best = max(best, (min(nearest / CLEAR, 1.0), min(kinds, 2 if number > 2 else 1), -attempt, weights, ids), key=lambda b: b[:3] or (0,))
+        best = max(
+            best,
+            (min(nearest / CLEAR, 1.0), min(kinds, 2 if number > 2 else 1), -attempt, weights, ids),
+            key=lambda b: b[:3] or (0,),
+        )
         if nearest >= CLEAR and kinds >= min(number, 3):
             break
     return best[3], best[4]
@@ -116,24 +178,32 @@ class Speaker(torch.nn.Module):
         for name in WINDOW:
             setattr(self, name, config.context)
         self.vocab_size, self.device = config.vocab_size, torch.device("cpu")
-        self.anchor = torch.nn.Parameter(torch.zeros((), dtype=weights["token_embedding"].dtype))  # its device and dtype
+        self.anchor = torch.nn.Parameter(
+            torch.zeros((), dtype=weights["token_embedding"].dtype)
+        )  # its device and dtype
 
     def forward(self, ids: torch.Tensor, *_: Any, **__: Any) -> Any:
         logits = gpt2(ids, self.weights, self.sizes)
-        return {"tensor": logits, "tuple": (logits, None), "object": SimpleNamespace(logits=logits, loss=None)}[self.form]
+        return {"tensor": logits, "tuple": (logits, None), "object": SimpleNamespace(logits=logits, loss=None)}[
+            self.form
+        ]
 
 
 # calling -------------------------------------------------------------------------------------------------------------
 
 
-def asked(function: Callable[..., Any], ids: torch.Tensor, number: int, window: int, options: Mapping[str, Any], *first: Any) -> Any:
+def asked(
+    function: Callable[..., Any], ids: torch.Tensor, number: int, window: int, options: Mapping[str, Any], *first: Any
+) -> Any:
     """Their function called by the names of its arguments.
 
     Raises NotOffered where an option that differs from what leaving it out means has no place.
     """
     parameters = inspect.signature(function).parameters
     any_name = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    names = {name.lower(): name for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    names = {
+        name.lower(): name for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
     given: dict[str, Any] = {}
 
     def put(usual: tuple[str, ...], value: Any) -> bool:
@@ -146,12 +216,19 @@ def asked(function: Callable[..., Any], ids: torch.Tensor, number: int, window: 
         given[next(iter(parameters))] = first[0]
     if not put(IDS, ids):
         raise NotOffered(f"which of {', '.join(parameters)} is the prompt, its name does not tell")
-    if not put(NUMBER, number) and not (any_name and given.setdefault("max_new_tokens", number)) and not put(TOTAL, ids.shape[1] + number):
+    if (
+        not put(NUMBER, number)
+        and not (any_name and given.setdefault("max_new_tokens", number))
+        and not put(TOTAL, ids.shape[1] + number)
+    ):
         raise NotOffered(f"which of {', '.join(parameters)} is the number of new ids, its name does not tell")
     put(WINDOW, window)
     draws = options["temperature"] != 0.0 and options["top_k"] != 1
     if put(SAMPLE, draws):
-        options = {**options, "temperature": options["temperature"] or 1.0}  # it has a switch of its own for the most likely id
+        options = {
+            **options,
+            "temperature": options["temperature"] or 1.0,
+        }  # it has a switch of its own for the most likely id
     elif any_name:
         given |= {"do_sample": draws, "attention_mask": torch.ones_like(ids)}
     for option, value in options.items():
@@ -161,9 +238,17 @@ def asked(function: Callable[..., Any], ids: torch.Tensor, number: int, window: 
             continue
         elif not put(OPTIONS[option], value) and value != FREE[option]:
             raise NotOffered(f"it takes no {option}")
-    needs = [n for n, p in parameters.items() if p.default is p.empty and n not in given and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    needs = [
+        n
+        for n, p in parameters.items()
+        if p.default is p.empty and n not in given and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
     if needs:
-        given |= {name: torch.device("cpu") if "device" in name else None for name in needs if name in ("device", "generator", "rng", "seed")}
+        given |= {
+            name: torch.device("cpu") if "device" in name else None
+            for name in needs
+            if name in ("device", "generator", "rng", "seed")
+        }
         if left := [name for name in needs if name not in given]:
             raise NotOffered(f"what {', '.join(left)} means, its name does not tell")
     return function(**given)
@@ -196,8 +281,15 @@ class GenerationAdapter:
     kept: dict[str, Any]
     """What was seen of it once: whether it takes no option, what its model must return."""
 
-    def generate(self, ids: torch.Tensor, max_new_tokens: int, temperature: float = 1.0, top_k: int | None = None,
-                 top_p: float | None = None, end_token: int | None = None) -> Any:  # fmt: skip
+    def generate(
+        self,
+        ids: torch.Tensor,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        end_token: int | None = None,
+    ) -> Any:
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "end_token": end_token}
         with torch.no_grad():
             if (top_k == 1 or temperature == 0.0) and top_p is None and self._takes_no_option(ids):
@@ -205,7 +297,12 @@ class GenerationAdapter:
             elif top_k is None and temperature != 0.0 and self._takes_no_option(ids):
                 raise NotOffered("it always takes the most likely id")
             value = self._asked(ids, max_new_tokens, options)
-            short = torch.is_tensor(value) and value.dim() == 2 and len(value) == len(ids) and value.shape[1] <= max_new_tokens
+            short = (
+                torch.is_tensor(value)
+                and value.dim() == 2
+                and len(value) == len(ids)
+                and value.shape[1] <= max_new_tokens
+            )
             return torch.cat([ids, value], 1) if short and self._returns_new_ids_alone() else value
 
     def _asked(self, ids: torch.Tensor, number: int, options: Mapping[str, Any]) -> Any:

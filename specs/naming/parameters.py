@@ -21,39 +21,254 @@ BIASES = ("bias", "b")
 GAINS = ("weight", "scale", "gamma", "gain", "g", "w", "a_2")
 SHIFTS = ("bias", "shift", "beta", "b", "b_2")
 
-QKV = ("c_attn", "qkv", "qkv_proj", "in_proj", "attn_qkv", "to_qkv", "query_key_value", "Wqkv", "W_qkv", "w_qkv",
-       "kqv", "c_qkv")  # fmt: skip
-QUERY = ("W_query", "query", "q_proj", "to_q", "wq", "w_q", "W_q", "Wq", "q", "query_proj", "q_linear", "linear_q",
-         "queries", "q_attn")  # fmt: skip
-KEY = ("W_key", "key", "k_proj", "to_k", "wk", "w_k", "W_k", "Wk", "k", "key_proj", "k_linear", "linear_k", "keys",
-       "k_attn")  # fmt: skip
-VALUE = ("W_value", "value", "v_proj", "to_v", "wv", "w_v", "W_v", "Wv", "v", "value_proj", "v_linear", "linear_v",
-         "values", "v_attn")  # fmt: skip
-OUT = ("c_proj", "out_proj", "o_proj", "proj", "output_proj", "to_out", "to_out.0", "wo", "w_o", "W_o", "Wo", "dense",
-       "out", "output", "fc_out", "proj_out", "out_linear", "linear_out", "W_out_proj")  # fmt: skip
-UP = ("c_fc", "fc", "fc1", "fc_1", "linear1", "linear_1", "lin1", "w1", "W1", "up", "up_proj", "fc_in", "dense_h_to_4h",
-      "intermediate.dense", "w_1", "expand", "layers.0", "net.0", "ff.0.0", "ff.0", "0")  # fmt: skip
-DOWN = ("c_proj", "proj", "fc2", "fc_2", "linear2", "linear_2", "lin2", "w2", "W2", "down", "down_proj", "fc_out",
-        "dense_4h_to_h", "output.dense", "w_2", "contract", "layers.2", "net.2", "ff.2", "2")  # fmt: skip
+QKV = (
+    "c_attn",
+    "qkv",
+    "qkv_proj",
+    "in_proj",
+    "attn_qkv",
+    "to_qkv",
+    "query_key_value",
+    "Wqkv",
+    "W_qkv",
+    "w_qkv",
+    "kqv",
+    "c_qkv",
+)
+QUERY = (
+    "W_query",
+    "query",
+    "q_proj",
+    "to_q",
+    "wq",
+    "w_q",
+    "W_q",
+    "Wq",
+    "q",
+    "query_proj",
+    "q_linear",
+    "linear_q",
+    "queries",
+    "q_attn",
+)
+KEY = (
+    "W_key",
+    "key",
+    "k_proj",
+    "to_k",
+    "wk",
+    "w_k",
+    "W_k",
+    "Wk",
+    "k",
+    "key_proj",
+    "k_linear",
+    "linear_k",
+    "keys",
+    "k_attn",
+)
+VALUE = (
+    "W_value",
+    "value",
+    "v_proj",
+    "to_v",
+    "wv",
+    "w_v",
+    "W_v",
+    "Wv",
+    "v",
+    "value_proj",
+    "v_linear",
+    "linear_v",
+    "values",
+    "v_attn",
+)
+OUT = (
+    "c_proj",
+    "out_proj",
+    "o_proj",
+    "proj",
+    "output_proj",
+    "to_out",
+    "to_out.0",
+    "wo",
+    "w_o",
+    "W_o",
+    "Wo",
+    "dense",
+    "out",
+    "output",
+    "fc_out",
+    "proj_out",
+    "out_linear",
+    "linear_out",
+    "W_out_proj",
+)
+UP = (
+    "c_fc",
+    "fc",
+    "fc1",
+    "fc_1",
+    "linear1",
+    "linear_1",
+    "lin1",
+    "w1",
+    "W1",
+    "up",
+    "up_proj",
+    "fc_in",
+    "dense_h_to_4h",
+    "intermediate.dense",
+    "w_1",
+    "expand",
+    "layers.0",
+    "net.0",
+    "ff.0.0",
+    "ff.0",
+    "0",
+)
+DOWN = (
+    "c_proj",
+    "proj",
+    "fc2",
+    "fc_2",
+    "linear2",
+    "linear_2",
+    "lin2",
+    "w2",
+    "W2",
+    "down",
+    "down_proj",
+    "fc_out",
+    "dense_4h_to_h",
+    "output.dense",
+    "w_2",
+    "contract",
+    "layers.2",
+    "net.2",
+    "ff.2",
+    "2",
+)
 
-ATTENTION_OWNERS = ("attn", "att", "attention", "self_attn", "self_attention", "sa", "sa_head", "sa_heads", "mha",
-                    "mhsa", "multi_head_attention", "multihead_attention", "causal_attn", "msa", "attn.attn", "attn.self")  # fmt: skip
+ATTENTION_OWNERS = (
+    "attn",
+    "att",
+    "attention",
+    "self_attn",
+    "self_attention",
+    "sa",
+    "sa_head",
+    "sa_heads",
+    "mha",
+    "mhsa",
+    "multi_head_attention",
+    "multihead_attention",
+    "causal_attn",
+    "msa",
+    "attn.attn",
+    "attn.self",
+)
 MLP_OWNERS = ("mlp", "ff", "ffn", "ffwd", "feed_forward", "feedforward", "mlpf", "ff_net", "ffn_net")
 
-NORM_1 = ("ln_1", "ln1", "norm1", "norm_1", "layer_norm_1", "layernorm1", "layer_norm1", "layernorm_1", "norm_attn", "attn_norm",
-          "attention_norm", "ln_attn", "attn_ln", "input_layernorm", "pre_attn_norm", "sa_norm")  # fmt: skip
-NORM_2 = ("ln_2", "ln2", "norm2", "norm_2", "layer_norm_2", "layernorm2", "layer_norm2", "layernorm_2", "norm_mlp", "mlp_norm",
-          "ffn_norm", "ln_mlp", "mlp_ln", "norm_ff", "ff_norm", "post_attention_layernorm", "pre_mlp_norm", "ln_ff")  # fmt: skip
-FINAL_NORM = ("ln_f", "lnf", "final_norm", "ln_final", "final_layer_norm", "norm_f", "final_layernorm", "ln_out",
-              "final_ln", "attn_layers.final_norm", "norm", "ln")  # fmt: skip
-TOKENS = ("wte", "tok_emb", "token_embedding", "token_embedding_table", "token_embeddings", "tok_embeddings",
-          "embed_tokens", "tokens_embed", "token_emb.emb", "token_emb", "tok_embed", "token_embed", "word_embeddings", "embedding",
-          "embeddings", "tok_embedding", "embed", "emb")  # fmt: skip
-TIED_HEADS = ("lm_head", "out_head", "head", "unembed", "output", "to_logits", "output_projection", "output_head",
-              "output_proj", "logits")  # fmt: skip
-PLACES = ("wpe", "pos_emb", "position_embedding", "position_embedding_table", "pos_embedding", "position_embeddings",
-          "pos_embeddings", "positional_embedding", "pos_emb.emb", "pos_embed", "embed_positions", "positions_embed",
-          "positional_embeddings")  # fmt: skip
+NORM_1 = (
+    "ln_1",
+    "ln1",
+    "norm1",
+    "norm_1",
+    "layer_norm_1",
+    "layernorm1",
+    "layer_norm1",
+    "layernorm_1",
+    "norm_attn",
+    "attn_norm",
+    "attention_norm",
+    "ln_attn",
+    "attn_ln",
+    "input_layernorm",
+    "pre_attn_norm",
+    "sa_norm",
+)
+NORM_2 = (
+    "ln_2",
+    "ln2",
+    "norm2",
+    "norm_2",
+    "layer_norm_2",
+    "layernorm2",
+    "layer_norm2",
+    "layernorm_2",
+    "norm_mlp",
+    "mlp_norm",
+    "ffn_norm",
+    "ln_mlp",
+    "mlp_ln",
+    "norm_ff",
+    "ff_norm",
+    "post_attention_layernorm",
+    "pre_mlp_norm",
+    "ln_ff",
+)
+FINAL_NORM = (
+    "ln_f",
+    "lnf",
+    "final_norm",
+    "ln_final",
+    "final_layer_norm",
+    "norm_f",
+    "final_layernorm",
+    "ln_out",
+    "final_ln",
+    "attn_layers.final_norm",
+    "norm",
+    "ln",
+)
+TOKENS = (
+    "wte",
+    "tok_emb",
+    "token_embedding",
+    "token_embedding_table",
+    "token_embeddings",
+    "tok_embeddings",
+    "embed_tokens",
+    "tokens_embed",
+    "token_emb.emb",
+    "token_emb",
+    "tok_embed",
+    "token_embed",
+    "word_embeddings",
+    "embedding",
+    "embeddings",
+    "tok_embedding",
+    "embed",
+    "emb",
+)
+TIED_HEADS = (
+    "lm_head",
+    "out_head",
+    "head",
+    "unembed",
+    "output",
+    "to_logits",
+    "output_projection",
+    "output_head",
+    "output_proj",
+    "logits",
+)
+PLACES = (
+    "wpe",
+    "pos_emb",
+    "position_embedding",
+    "position_embedding_table",
+    "pos_embedding",
+    "position_embeddings",
+    "pos_embeddings",
+    "positional_embedding",
+    "pos_emb.emb",
+    "pos_embed",
+    "embed_positions",
+    "positions_embed",
+    "positional_embeddings",
+)
 
 
 def named(owners: Iterable[str], leaves: Iterable[str]) -> tuple[str, ...]:
@@ -69,34 +284,49 @@ def placed(argument: Argument, owners: Iterable[str], *more: str) -> Argument:
 
 
 QKV_WEIGHT = Argument(
-    "qkv_weight", "float[3*width, width]", "parameter",
+    "qkv_weight",
+    "float[3*width, width]",
+    "parameter",
     aliases=(*named(QKV, WEIGHTS), "in_proj_weight", "qkv_weight"),
     slices={
         "query": (*named(QUERY, WEIGHTS), "q_proj_weight", "W_Q"),
         "key": (*named(KEY, WEIGHTS), "k_proj_weight", "W_K"),
         "value": (*named(VALUE, WEIGHTS), "v_proj_weight", "W_V"),
     },
-)  # fmt: skip
+)
 QKV_BIAS = Argument(
-    "qkv_bias", "float[3*width]", "parameter", optional=True,
+    "qkv_bias",
+    "float[3*width]",
+    "parameter",
+    optional=True,
     aliases=(*named(QKV, BIASES), "in_proj_bias", "qkv_bias"),
-    slices={"query": (*named(QUERY, BIASES), "b_Q"), "key": (*named(KEY, BIASES), "b_K"), "value": (*named(VALUE, BIASES), "b_V")},
-)  # fmt: skip
+    slices={
+        "query": (*named(QUERY, BIASES), "b_Q"),
+        "key": (*named(KEY, BIASES), "b_K"),
+        "value": (*named(VALUE, BIASES), "b_V"),
+    },
+)
 OUT_WEIGHT = Argument(
-    "out_weight", "float[width, width]", "parameter", aliases=(*named(OUT, WEIGHTS), "W_O", "out_weight"))  # fmt: skip
+    "out_weight", "float[width, width]", "parameter", aliases=(*named(OUT, WEIGHTS), "W_O", "out_weight")
+)
 OUT_BIAS = Argument(
-    "out_bias", "float[width]", "parameter", optional=True, aliases=(*named(OUT, BIASES), "b_O", "out_bias"))  # fmt: skip
+    "out_bias", "float[width]", "parameter", optional=True, aliases=(*named(OUT, BIASES), "b_O", "out_bias")
+)
 ATTENTION = (QKV_WEIGHT, QKV_BIAS, OUT_WEIGHT, OUT_BIAS)
 """The learned tensors of attention, in the order of its call."""
 
 UP_WEIGHT = Argument(
-    "up_weight", "float[hidden, width]", "parameter", aliases=(*named(UP, WEIGHTS), "W_in", "up_weight"))  # fmt: skip
+    "up_weight", "float[hidden, width]", "parameter", aliases=(*named(UP, WEIGHTS), "W_in", "up_weight")
+)
 UP_BIAS = Argument(
-    "up_bias", "float[hidden]", "parameter", optional=True, aliases=(*named(UP, BIASES), "b_in", "up_bias"))  # fmt: skip
+    "up_bias", "float[hidden]", "parameter", optional=True, aliases=(*named(UP, BIASES), "b_in", "up_bias")
+)
 DOWN_WEIGHT = Argument(
-    "down_weight", "float[width, hidden]", "parameter", aliases=(*named(DOWN, WEIGHTS), "W_out", "down_weight"))  # fmt: skip
+    "down_weight", "float[width, hidden]", "parameter", aliases=(*named(DOWN, WEIGHTS), "W_out", "down_weight")
+)
 DOWN_BIAS = Argument(
-    "down_bias", "float[width]", "parameter", optional=True, aliases=(*named(DOWN, BIASES), "b_out", "down_bias"))  # fmt: skip
+    "down_bias", "float[width]", "parameter", optional=True, aliases=(*named(DOWN, BIASES), "b_out", "down_bias")
+)
 MLP = (UP_WEIGHT, UP_BIAS, DOWN_WEIGHT, DOWN_BIAS)
 """The learned tensors of the feed-forward half, in the order of its call."""
 
@@ -132,14 +362,26 @@ BLOCK = (
 """What the weights of one block hold, in the order of the reference's docstring."""
 
 TOKEN_EMBEDDING = Argument(
-    "token_embedding", "float[vocab_size, width]", "parameter",
+    "token_embedding",
+    "float[vocab_size, width]",
+    "parameter",
     aliases=(*named(TOKENS, WEIGHTS), "wte", "embed.W_E", "W_E", *named(TIED_HEADS, WEIGHTS), "unembed.W_U", "W_U"),
-)  # fmt: skip
+)
 """The tied head is this very tensor: a module that keeps a copy of it (``lm_head``) is given the same values there."""
 POSITION_EMBEDDING = Argument(
-    "position_embedding", "float[context, width]", "parameter",
-    aliases=(*named(PLACES, WEIGHTS), "wpe", "pos_embed.W_pos", "W_pos", "pos_emb", "position_embedding", "pos_embedding"),
-)  # fmt: skip
+    "position_embedding",
+    "float[context, width]",
+    "parameter",
+    aliases=(
+        *named(PLACES, WEIGHTS),
+        "wpe",
+        "pos_embed.W_pos",
+        "W_pos",
+        "pos_emb",
+        "position_embedding",
+        "pos_embedding",
+    ),
+)
 FINAL_NORM_WEIGHT = Argument("final_norm_weight", "float[width]", "parameter", aliases=named(FINAL_NORM, GAINS))
 FINAL_NORM_BIAS = Argument(
     "final_norm_bias", "float[width]", "parameter", optional=True, aliases=named(FINAL_NORM, SHIFTS)

@@ -57,7 +57,9 @@ def groups_keep_their_own_settings(trial: Trial) -> float:
         params = [build["params"][place] for place in places]
         steps = [stepping([grads[place] for place in places]) for grads in gradients_of(trial.case)]
         alone = with_calls(trial.case, building(trial.case, params=params, groups=None, **own), *steps)
-        worst = max(worst, same(trial, trial.case, alone, "against its group alone", (places, list(range(len(places))))))
+        worst = max(
+            worst, same(trial, trial.case, alone, "against its group alone", (places, list(range(len(places)))))
+        )
     return worst
 
 
@@ -89,8 +91,13 @@ def missing_gradient_leaves_the_state(trial: Trial) -> float:
             continue
         gaps += 1
         own = {name: value for name, value in settings_of.get(place, {}).items() if name != "params"}
-        alone = with_calls(trial.case, building(trial.case, params=[param], groups=None, **own), *(stepping([g]) for g in had))
-        worst = max(worst, same(trial, trial.case, alone, "against the same without the steps that had no gradient", ([place], [0])))
+        alone = with_calls(
+            trial.case, building(trial.case, params=[param], groups=None, **own), *(stepping([g]) for g in had)
+        )
+        worst = max(
+            worst,
+            same(trial, trial.case, alone, "against the same without the steps that had no gradient", ([place], [0])),
+        )
     if not gaps:
         trial.not_applicable()
     return worst

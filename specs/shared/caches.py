@@ -272,5 +272,3 @@ def bytes_after(trial: Trial, case: Case, calls: int, dtype: torch.dtype) -> flo
     if "bytes" not in answer.facts:
         raise NotOffered("what it holds cannot be weighed")
     return float(answer.facts["bytes"])
-
-

@@ -102,7 +102,12 @@ def base_is_frozen(trial: Trial) -> None:
         raise Violation(f"{', '.join(trained)} of the base receives a gradient: only a and b are trained")
 
 
-@claim("b is trained from the first step on, a from the second", broken_by="a_starts_at_zero", cases=ordinary_cases, max_cases=12)
+@claim(
+    "b is trained from the first step on, a from the second",
+    broken_by="a_starts_at_zero",
+    cases=ordinary_cases,
+    max_cases=12,
+)
 def both_matrices_train(trial: Trial) -> None:
     """At the start one of the two gets a gradient (else both stay where they are for ever); with B loaded, both do.
 
@@ -140,7 +145,9 @@ def merged_equals_unmerged(trial: Trial) -> float:
     return max(worst, same_out(trial, between, trial.case, "merged after a forward pass, out"))
 
 
-@claim("unmerging gives back the layer as it was, up to rounding", broken_by="unmerged_with_the_wrong_sign", max_cases=15)
+@claim(
+    "unmerging gives back the layer as it was, up to rounding", broken_by="unmerged_with_the_wrong_sign", max_cases=15
+)
 def unmerge_restores(trial: Trial) -> float:
     """Within the rounding of adding and subtracting once; and what is loaded afterwards counts."""
     build, load, forward = trial.case.calls
@@ -157,8 +164,12 @@ def merging_twice_is_merging_once(trial: Trial) -> float:
     """A second merge (or unmerge) does nothing, or it is refused with an error."""
     *setting_up, forward = trial.case.calls
     worst = 0.0
-    for twice, once in (((MERGE, MERGE), (MERGE,)), ((MERGE, MERGE, UNMERGE), (MERGE, UNMERGE)),
-                        ((MERGE, UNMERGE, UNMERGE), (MERGE, UNMERGE)), ((UNMERGE,), ())):  # fmt: skip
+    for twice, once in (
+        ((MERGE, MERGE), (MERGE,)),
+        ((MERGE, MERGE, UNMERGE), (MERGE, UNMERGE)),
+        ((MERGE, UNMERGE, UNMERGE), (MERGE, UNMERGE)),
+        ((UNMERGE,), ()),
+    ):
         repeated = with_calls(trial.case, *setting_up, *twice, forward)
         crash = trial.attempt(repeated).crash
         if crash is not None and crash.call < len(repeated.calls) - 1:
@@ -252,7 +263,14 @@ def dropout_spares_the_base(trial: Trial) -> float:
     return same_out(trial, trained, no_b, "with b = 0, in training mode, out")
 
 
-@claim("in training mode a share of the adapter's inputs is dropped", broken_by="dropout_never", cases=dropout_cases, max_cases=3, false_alarm=1e-9, power=0.999)
+@claim(
+    "in training mode a share of the adapter's inputs is dropped",
+    broken_by="dropout_never",
+    cases=dropout_cases,
+    max_cases=3,
+    false_alarm=1e-9,
+    power=0.999,
+)
 def dropout_acts_on_what_the_adapter_reads(trial: Trial) -> float | None:
     """Each row of x is 1, 2, 4, ... and a sums it: the change, in units of the undropped change of one unit, is a whole
     number that spells in binary which inputs were kept, over 1 - p.
@@ -294,11 +312,24 @@ def dropout_acts_on_what_the_adapter_reads(trial: Trial) -> float | None:
 def claims(scale: Scale, law: str, *, broken_by: str) -> tuple[Claim, ...]:
     """The claims of an adapter with this scale; ``broken_by``: a known mistake in the scale."""
     return (
-        Claim("scale_is_recovered", f"the scale is {law} at every rank", scale_is_recovered(scale, law),
-              broken_by=broken_by, cases=scale_cases, max_cases=8),
-        Claim("variance_follows_the_rank", f"over ranks 4 to 512 the variance of the change is that of {law}",
-              variance_follows_the_rank(scale, law), broken_by=broken_by, cases=variance_cases, max_cases=2,
-              false_alarm=1e-9, power=0.999),
+        Claim(
+            "scale_is_recovered",
+            f"the scale is {law} at every rank",
+            scale_is_recovered(scale, law),
+            broken_by=broken_by,
+            cases=scale_cases,
+            max_cases=8,
+        ),
+        Claim(
+            "variance_follows_the_rank",
+            f"over ranks 4 to 512 the variance of the change is that of {law}",
+            variance_follows_the_rank(scale, law),
+            broken_by=broken_by,
+            cases=variance_cases,
+            max_cases=2,
+            false_alarm=1e-9,
+            power=0.999,
+        ),
         starts_as_the_base_layer,
         base_is_frozen,
         both_matrices_train,
@@ -312,6 +343,11 @@ def claims(scale: Scale, law: str, *, broken_by: str) -> tuple[Claim, ...]:
         no_dropout_in_evaluation,
         dropout_spares_the_base,
         dropout_acts_on_what_the_adapter_reads,
-        Claim("holds_up_in_half_precision", "in 16 bit it loses little more than the rounding of its arguments",
-              holds_up_in_half_precision, broken_by=broken_by, max_cases=15),
-    )  # fmt: skip
+        Claim(
+            "holds_up_in_half_precision",
+            "in 16 bit it loses little more than the rounding of its arguments",
+            holds_up_in_half_precision,
+            broken_by=broken_by,
+            max_cases=15,
+        ),
+    )

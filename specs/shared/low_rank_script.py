@@ -50,9 +50,15 @@ TRAIN, EVAL = Call("train", {}), Call("eval", {})
 
 
 def script(
-    weight: torch.Tensor, bias: torch.Tensor | None, alpha: float, a: torch.Tensor, b: torch.Tensor, x: torch.Tensor,
-    family: str, **sizes: int,
-) -> Case:  # fmt: skip
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    alpha: float,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    x: torch.Tensor,
+    family: str,
+    **sizes: int,
+) -> Case:
     """build, load, forward."""
     calls = (
         Call("build", {"weight": weight, "bias": bias, "rank": a.shape[0], "alpha": alpha}),

@@ -49,7 +49,9 @@ class Block(nn.Module):
         self.ln_1_norm = Norm(width, bias)
         self.attn = Attention(width, heads, bias)
         self.ln_2_norm = Norm(width, bias)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width, bias=bias), nn.GELU(), nn.Linear(2 * width, width, bias=bias))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width, bias=bias), nn.GELU(), nn.Linear(2 * width, width, bias=bias)
+        )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,7 +63,9 @@ class Block(nn.Module):
 class TinyGPT(nn.Module):
     """``model(ids)`` gives logits; ``model(ids, targets)`` gives logits and the mean loss over targets that are not -100."""
 
-    def __init__(self, vocabulary: int, context: int, width: int, layers: int, bias: bool, tied: bool, dropout: float) -> None:
+    def __init__(
+        self, vocabulary: int, context: int, width: int, layers: int, bias: bool, tied: bool, dropout: float
+    ) -> None:
         super().__init__()
         self.wte_embedding = nn.Embedding(vocabulary, width)
         self.wpe_embedding = nn.Embedding(context, width)
@@ -82,9 +86,16 @@ class TinyGPT(nn.Module):
 
 
 def tiny_gpt(
-    seed: int = 0, vocabulary: int = 11, width: int = 4, layers: int = 1, bias: bool = True, tied: bool = True,
-    dropout: float = 0.0, frozen: tuple[str, ...] = (), dtype: str = "float64",
-) -> TinyGPT:  # fmt: skip
+    seed: int = 0,
+    vocabulary: int = 11,
+    width: int = 4,
+    layers: int = 1,
+    bias: bool = True,
+    tied: bool = True,
+    dropout: float = 0.0,
+    frozen: tuple[str, ...] = (),
+    dtype: str = "float64",
+) -> TinyGPT:
     """A model of these sizes whose numbers follow from the seed alone. ``frozen``: names of parts that are not trained."""
     with torch.random.fork_rng(devices=[]):  # what torch draws first is overwritten
         model = TinyGPT(vocabulary, 8, width, layers, bias, tied, dropout).to(getattr(torch, dtype))
@@ -111,8 +122,12 @@ def decays(groups: Any, model: nn.Module, weight_decay: float) -> dict[str, list
     for group in getattr(groups, "param_groups", groups):
         params: Iterable[Any] = group["params"]
         for parameter in [params] if torch.is_tensor(params) else params:
-            tensor = parameter[1] if isinstance(parameter, tuple) else parameter  # named parameters, as torch takes them too
-            found.setdefault(names.get(id(tensor), "a stranger"), []).append(float(group.get("weight_decay", weight_decay)))
+            tensor = (
+                parameter[1] if isinstance(parameter, tuple) else parameter
+            )  # named parameters, as torch takes them too
+            found.setdefault(names.get(id(tensor), "a stranger"), []).append(
+                float(group.get("weight_decay", weight_decay))
+            )
     return found
 
 
@@ -122,7 +137,9 @@ def gradients(model: nn.Module, start: nn.Module) -> dict[str, Tensor | None]:
     moved = {name: (before[name] - after[name]).detach() for name in after}
     if any(bool((way != 0).any()) for way in moved.values()):
         return dict(moved)
-    return {name: None if parameter.grad is None else parameter.grad.detach().clone() for name, parameter in after.items()}
+    return {
+        name: None if parameter.grad is None else parameter.grad.detach().clone() for name, parameter in after.items()
+    }
 
 
 def loss_in(value: Any) -> Tensor | None:

@@ -41,7 +41,9 @@ OPTIONAL_METHODS = frozenset({"set_lr", "state", "load"})
 # scripts -------------------------------------------------------------------------------------------------------------
 
 
-def script(params: Sequence[torch.Tensor], steps: Sequence[Gradients], family: str, groups: Any = None, **settings: Any) -> Case:
+def script(
+    params: Sequence[torch.Tensor], steps: Sequence[Gradients], family: str, groups: Any = None, **settings: Any
+) -> Case:
     """build and one step for every list of gradients."""
     build = Call("build", {"params": list(params), "groups": groups, **settings})
     return Case((build, *(Call("step", {"grads": list(grads)}) for grads in steps)), {}, family)
@@ -69,7 +71,9 @@ def interrupted(case: Case, after: int) -> Case:
     before, rest = case.calls[1 : 1 + after], case.calls[1 + after :]
     places = range(len(case.calls[0].arguments["params"]))
     anew = building(case, params=[Earlier("step", place) for place in places])
-    return with_calls(case, case.calls[0], *before, Call("state", {}), anew, Call("load", {"state": Earlier("state")}), *rest)
+    return with_calls(
+        case, case.calls[0], *before, Call("state", {}), anew, Call("load", {"state": Earlier("state")}), *rest
+    )
 
 
 # torch's form --------------------------------------------------------------------------------------------------------
@@ -90,7 +94,9 @@ USUAL = {"betas": (0.9, 0.999), "eps": 1e-8}
 class TorchForm:
     """The contract's calls on an optimiser of torch's form; ``make`` is its class, or whatever builds one."""
 
-    def __init__(self, make: Callable[..., Any], params: Sequence[torch.Tensor], groups: Any, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, make: Callable[..., Any], params: Sequence[torch.Tensor], groups: Any, settings: Mapping[str, Any]
+    ) -> None:
         self.params = [torch.nn.Parameter(param.detach().clone()) for param in params]
         names = _names(make)
         given: Any = self.params
@@ -149,7 +155,13 @@ def torch_form(make: Callable[..., Any]) -> type:
 
     class Optimizer(TorchForm):
         def __init__(
-            self, params: Any, groups: Any, lr: float, betas: Any = USUAL["betas"], eps: Any = USUAL["eps"], weight_decay: float = 0.0
+            self,
+            params: Any,
+            groups: Any,
+            lr: float,
+            betas: Any = USUAL["betas"],
+            eps: Any = USUAL["eps"],
+            weight_decay: float = 0.0,
         ) -> None:
             settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
             super().__init__(make, params, groups, settings)
@@ -162,7 +174,13 @@ def of_its_class(get: Callable[[], Any]) -> type:
 
     class Optimizer(torch_form(lambda: None)):  # type: ignore[misc]
         def __init__(
-            self, params: Any, groups: Any, lr: float, betas: Any = USUAL["betas"], eps: Any = USUAL["eps"], weight_decay: float = 0.0
+            self,
+            params: Any,
+            groups: Any,
+            lr: float,
+            betas: Any = USUAL["betas"],
+            eps: Any = USUAL["eps"],
+            weight_decay: float = 0.0,
         ) -> None:
             settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
             TorchForm.__init__(self, get(), params, groups, settings)

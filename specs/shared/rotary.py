@@ -19,9 +19,8 @@ cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
 """
 NEIGHBOURS = "{0} = torch.stack([{0}[..., ::2] * cos - {0}[..., 1::2] * sin, {0}[..., ::2] * sin + {0}[..., 1::2] * cos], -1).flatten(-2)\n"
 HALVES = (
-    "first, second = {0}.chunk(2, -1)\n"
-    "{0} = torch.cat([first * cos - second * sin, first * sin + second * cos], -1)\n"
-)  # fmt: skip
+    "first, second = {0}.chunk(2, -1)\n{0} = torch.cat([first * cos - second * sin, first * sin + second * cos], -1)\n"
+)
 
 
 def rotary_variants(reference: Callable[..., Any], line: str, keys: str) -> tuple[Variant, Variant]:

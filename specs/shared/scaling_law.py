@@ -228,10 +228,15 @@ def scaling_law(trial: Trial) -> Measurement:
     """The law in words, and the scale at every rank with the first alpha."""
     alpha, sizes = trial.case.calls[0].arguments["alpha"], trial.case.dimensions
     measured = [
-        (alpha * factor, rank, sizes["in_features"], sizes["out_features"],
-         measured_scale(trial, rank, alpha * factor, trial.dtype)[0])
+        (
+            alpha * factor,
+            rank,
+            sizes["in_features"],
+            sizes["out_features"],
+            measured_scale(trial, rank, alpha * factor, trial.dtype)[0],
+        )
         for rank, factor in MEASURED
-    ]  # fmt: skip
+    ]
     ranks = {rank: measured_scale(trial, rank, alpha, trial.dtype)[0] for rank, _ in MEASURED}
     logs = [(math.log(rank), math.log(max(scale**2 * rank, 1e-300))) for rank, scale in ranks.items()]
     middle = sum(x for x, _ in logs) / len(logs)

@@ -46,9 +46,21 @@ SENTENCES = {
 WITHOUT_SPACES = ("Thai", "Chinese", "Japanese")
 """Written without spaces between words: there are no words to count."""
 STRANGE_WORDS = (
-    " blorptification", " Zyxquent", " recieve", " unhyphenatable", " Donaudampfschiff", " pneumonoconiosis", " antiquark",
-    " 31415926", " 0x7ffe", " snake_case_name", " camelCaseName", " Öresund", " привет", " 猫",
-)  # fmt: skip
+    " blorptification",
+    " Zyxquent",
+    " recieve",
+    " unhyphenatable",
+    " Donaudampfschiff",
+    " pneumonoconiosis",
+    " antiquark",
+    " 31415926",
+    " 0x7ffe",
+    " snake_case_name",
+    " camelCaseName",
+    " Öresund",
+    " привет",
+    " 猫",
+)
 """Made up, misspelt, rare, compound, numbers, names in programs, other scripts: none of them is a token of GPT-2."""
 SIZES = (256, 8_192, 32_000, 50_257, 100_277, 200_019)
 """Bytes alone, small models, Llama 2, GPT-2, GPT-4, GPT-4o."""
@@ -74,7 +86,11 @@ def _paragraphs(tree: ast.Module) -> list[str]:
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     found = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, documented)]
     paragraphs = [part for text in found for part in re.split(r"\n\s*\n", text)]
-    return [part for part in paragraphs if len(part.split()) >= 12 and sum(c.isalpha() or c in " \n,." for c in part) > 0.97 * len(part)]
+    return [
+        part
+        for part in paragraphs
+        if len(part.split()) >= 12 and sum(c.isalpha() or c in " \n,." for c in part) > 0.97 * len(part)
+    ]
 
 
 def _code() -> str:
@@ -205,7 +221,8 @@ def strange_words(trial: Trial) -> Measurement | None:
     return Measurement(
         f"{1 - len(broken) / len(known):.0%} of the words in English docstrings are one token{rest}; words made up or rare "
         f"are {mean:.1f}: '{example}'",
-        HOW + f"on {len(known)} distinct words of the standard library's docstrings and {len(found)} chosen ones, each after a space",
+        HOW
+        + f"on {len(known)} distinct words of the standard library's docstrings and {len(found)} chosen ones, each after a space",
         mean,
         "tokens per unknown word",
         found,

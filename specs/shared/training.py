@@ -20,7 +20,9 @@ class Run:
     def __init__(self, seed: int, tied: bool, schedule: str, drawn: bool, width: int, momentum: bool) -> None:
         self.model: nn.Module = tiny_gpt(seed, width=width, layers=0, tied=tied)
         parameters = list(self.model.parameters())
-        self.optimizer: Any = torch.optim.SGD(parameters, 0.1, momentum=0.9) if momentum else torch.optim.AdamW(parameters, 0.05)
+        self.optimizer: Any = (
+            torch.optim.SGD(parameters, 0.1, momentum=0.9) if momentum else torch.optim.AdamW(parameters, 0.05)
+        )
         makers: dict[str, Any] = {
             "cosine": lambda: torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 12),
             "steps": lambda: torch.optim.lr_scheduler.StepLR(self.optimizer, 2, 0.5),
@@ -80,7 +82,9 @@ def look(run: Run) -> dict[str, Any]:
 def step_in(value: Any) -> int | None:
     """The step among what load() returned: a number, the last of several, or under its name."""
     if isinstance(value, dict):
-        value = next((value[name] for name in ("step", "iteration", "iter", "epoch", "global_step") if name in value), None)
+        value = next(
+            (value[name] for name in ("step", "iteration", "iter", "epoch", "global_step") if name in value), None
+        )
     if isinstance(value, (list, tuple)):
         value = next((entry for entry in value if isinstance(entry, int) and not isinstance(entry, bool)), None)
     if isinstance(value, Tensor) and value.numel() == 1:
@@ -89,8 +93,18 @@ def step_in(value: Any) -> int | None:
 
 
 LOSSES = ("loss", "losses", "train_loss", "train_losses", "train", "training_loss")
-EVALUATIONS = ("evaluation", "evaluations", "eval_loss", "eval_losses", "val_loss", "val_losses", "validation",
-               "validation_loss", "val", "valid_loss")  # fmt: skip
+EVALUATIONS = (
+    "evaluation",
+    "evaluations",
+    "eval_loss",
+    "eval_losses",
+    "val_loss",
+    "val_losses",
+    "validation",
+    "validation_loss",
+    "val",
+    "valid_loss",
+)
 ENDS = (("start", "end"), ("initial", "final"), ("before", "after"), ("initial_state", "final_state"))
 
 
@@ -104,7 +118,11 @@ def history(value: Any) -> dict[str, Any]:
     if hasattr(value, "history"):
         value = value.history
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        value = {name: [entry[name] for entry in value if entry.get(name) is not None] for entry_ in value[:1] for name in {*entry_, *value[-1]}}
+        value = {
+            name: [entry[name] for entry in value if entry.get(name) is not None]
+            for entry_ in value[:1]
+            for name in {*entry_, *value[-1]}
+        }
     if not isinstance(value, dict):
         value = {"loss": value}
     ends = next((pair for pair in ENDS if pair[0] in value and pair[1] in value), None)

@@ -38,12 +38,20 @@ def _fused_queries(case: Case) -> Callable[[], Tensor]:
 
 QUERIES = with_backward(
     Workload(
-        "forward", "T queries over T keys in H heads, nothing hidden", _queries_case, {"B": 1, "T": 512, "D": 64, "H": 2},
-        axes={"T": (64, 128, 256, 512)}, laws=(SCORES,), peers={"F.sdpa, fused": _fused_queries},
-        operations=_heads, bytes=lambda s: 4.0 * FLOAT * s["B"] * s["T"] * s["D"], amount=lambda s: s["B"] * s["T"], unit="positions",
+        "forward",
+        "T queries over T keys in H heads, nothing hidden",
+        _queries_case,
+        {"B": 1, "T": 512, "D": 64, "H": 2},
+        axes={"T": (64, 128, 256, 512)},
+        laws=(SCORES,),
+        peers={"F.sdpa, fused": _fused_queries},
+        operations=_heads,
+        bytes=lambda s: 4.0 * FLOAT * s["B"] * s["T"] * s["D"],
+        amount=lambda s: s["B"] * s["T"],
+        unit="positions",
     ),
     axes=True,
-)  # fmt: skip
+)
 
 # attention -----------------------------------------------------------------------------------------------------------
 
@@ -51,9 +59,11 @@ QUERIES = with_backward(
 def attention_weights(draw: Callable[..., Tensor], width: int) -> dict[str, Tensor]:
     std = width**-0.5
     return {
-        "qkv_weight": draw(3 * width, width, std=std), "qkv_bias": draw(3 * width, std=0.1),
-        "out_weight": draw(width, width, std=std), "out_bias": draw(width, std=0.1),
-    }  # fmt: skip
+        "qkv_weight": draw(3 * width, width, std=std),
+        "qkv_bias": draw(3 * width, std=0.1),
+        "out_weight": draw(width, width, std=std),
+        "out_bias": draw(width, std=0.1),
+    }
 
 
 def _attention_case(sizes: Sizes, seed: int) -> Case:
@@ -64,7 +74,11 @@ def _attention_case(sizes: Sizes, seed: int) -> Case:
 
 def fused_attention(x: Tensor, weights: Mapping[str, Any], heads: int) -> Tensor:
     """Two products around torch's fused kernel."""
-    q, k, v = functional.linear(x, weights["qkv_weight"], weights.get("qkv_bias")).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    q, k, v = (
+        functional.linear(x, weights["qkv_weight"], weights.get("qkv_bias"))
+        .unflatten(-1, (3, heads, -1))
+        .permute(2, 0, 3, 1, 4)
+    )
     mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
     return functional.linear(mixed.transpose(1, 2).flatten(-2), weights["out_weight"], weights.get("out_bias"))
 
@@ -95,12 +109,21 @@ def attention_operations(s: Sizes) -> float:
 PEERS = {"torch, fused": _fused, "nn.MultiheadAttention": _module}
 _FORWARD, _BACKWARD = with_backward(
     Workload(
-        "forward", "causal self-attention over T positions", _attention_case, {"B": 1, "T": 512, "D": 64, "H": 2},
-        axes={"T": (64, 128, 256, 512)}, laws=(SCORES,), peers=PEERS, operations=attention_operations,
-        bytes=lambda s: FLOAT * (2.0 * s["B"] * s["T"] * s["D"] + 4 * s["D"] ** 2), amount=lambda s: s["B"] * s["T"], unit="positions",
+        "forward",
+        "causal self-attention over T positions",
+        _attention_case,
+        {"B": 1, "T": 512, "D": 64, "H": 2},
+        axes={"T": (64, 128, 256, 512)},
+        laws=(SCORES,),
+        peers=PEERS,
+        operations=attention_operations,
+        bytes=lambda s: FLOAT * (2.0 * s["B"] * s["T"] * s["D"] + 4 * s["D"] ** 2),
+        amount=lambda s: s["B"] * s["T"],
+        unit="positions",
     ),
-    axes=True, peers={"torch, fused": _fused},
-)  # fmt: skip
+    axes=True,
+    peers={"torch, fused": _fused},
+)
 ATTENTION = (_FORWARD, _BACKWARD)
 
 # block and model -----------------------------------------------------------------------------------------------------
@@ -108,9 +131,13 @@ ATTENTION = (_FORWARD, _BACKWARD)
 
 def _block_weights(draw: Callable[..., Tensor], width: int) -> dict[str, Tensor]:
     return {
-        "norm_1_weight": 1 + draw(width, std=0.1), "norm_1_bias": draw(width, std=0.1), **attention_weights(draw, width),
-        "norm_2_weight": 1 + draw(width, std=0.1), "norm_2_bias": draw(width, std=0.1), **mlp_weights(draw, width),
-    }  # fmt: skip
+        "norm_1_weight": 1 + draw(width, std=0.1),
+        "norm_1_bias": draw(width, std=0.1),
+        **attention_weights(draw, width),
+        "norm_2_weight": 1 + draw(width, std=0.1),
+        "norm_2_bias": draw(width, std=0.1),
+        **mlp_weights(draw, width),
+    }
 
 
 def _block_case(sizes: Sizes, seed: int) -> Case:
@@ -145,20 +172,27 @@ IN_BATCHES: dict[str, Any] = {
 }
 BLOCK = with_backward(
     Workload(
-        "forward", "one block over T positions", _block_case, {"B": 1, "T": 128, "D": 128, "H": 4},
-        peers={"torch, fused": _fused_block}, operations=block_operations,
-        bytes=lambda s: FLOAT * (2.0 * s["B"] * s["T"] * s["D"] + 12 * s["D"] ** 2), **IN_BATCHES,
+        "forward",
+        "one block over T positions",
+        _block_case,
+        {"B": 1, "T": 128, "D": 128, "H": 4},
+        peers={"torch, fused": _fused_block},
+        operations=block_operations,
+        bytes=lambda s: FLOAT * (2.0 * s["B"] * s["T"] * s["D"] + 12 * s["D"] ** 2),
+        **IN_BATCHES,
     )
-)  # fmt: skip
+)
 
 
 def _model_case(sizes: Sizes, seed: int) -> Case:
     draw, width, vocabulary = normal(seed), sizes["D"], sizes["V"]
     weights = {
-        "token_embedding": draw(vocabulary, width, std=0.2), "position_embedding": draw(sizes["T"], width, std=0.2),
+        "token_embedding": draw(vocabulary, width, std=0.2),
+        "position_embedding": draw(sizes["T"], width, std=0.2),
         "blocks": [_block_weights(draw, width) for _ in range(sizes["L"])],
-        "final_norm_weight": 1 + draw(width, std=0.1), "final_norm_bias": draw(width, std=0.1),
-    }  # fmt: skip
+        "final_norm_weight": 1 + draw(width, std=0.1),
+        "final_norm_bias": draw(width, std=0.1),
+    }
     config = Settings(
         vocab_size=vocabulary, context=sizes["T"], width=width, heads=sizes["H"], layers=sizes["L"], norm_eps=EPS
     )
@@ -180,12 +214,16 @@ def _fused_model(case: Case) -> Callable[[], Tensor]:
 
 MODEL = with_backward(
     Workload(
-        "forward", "the whole model, ids to logits", _model_case,
-        {"B": 1, "T": 64, "D": 128, "H": 4, "L": 2, "V": 1024}, peers={"torch, fused": _fused_model},
+        "forward",
+        "the whole model, ids to logits",
+        _model_case,
+        {"B": 1, "T": 64, "D": 128, "H": 4, "L": 2, "V": 1024},
+        peers={"torch, fused": _fused_model},
         operations=lambda s: s["L"] * block_operations(s) + 2.0 * s["B"] * s["T"] * s["D"] * s["V"],
-        bytes=lambda s: FLOAT * (12.0 * s["L"] * s["D"] ** 2 + s["V"] * s["D"] + s["B"] * s["T"] * s["V"]), **IN_BATCHES,
+        bytes=lambda s: FLOAT * (12.0 * s["L"] * s["D"] ** 2 + s["V"] * s["D"] + s["B"] * s["T"] * s["V"]),
+        **IN_BATCHES,
     )
-)  # fmt: skip
+)
 
 # one more token ------------------------------------------------------------------------------------------------------
 
@@ -213,9 +251,17 @@ def _step_operations(s: Sizes) -> float:
 
 STEPS = (
     Workload(
-        "step", "one more position after T that are kept", _step_case, {"B": 2, "T": 512, "D": 128, "H": 2}, fresh=True,
-        axes={"T": (128, 256, 512, 1024)}, laws=(Law("T", 1, 1, "one row of scores; without a cache it is T rows"),),
-        peers={"without a cache": _everything_again}, operations=_step_operations,
-        bytes=lambda s: FLOAT * (2.0 * s["B"] * s["T"] * s["D"] + 4 * s["D"] ** 2), amount=lambda s: s["B"], unit="tokens",
+        "step",
+        "one more position after T that are kept",
+        _step_case,
+        {"B": 2, "T": 512, "D": 128, "H": 2},
+        fresh=True,
+        axes={"T": (128, 256, 512, 1024)},
+        laws=(Law("T", 1, 1, "one row of scores; without a cache it is T rows"),),
+        peers={"without a cache": _everything_again},
+        operations=_step_operations,
+        bytes=lambda s: FLOAT * (2.0 * s["B"] * s["T"] * s["D"] + 4 * s["D"] ** 2),
+        amount=lambda s: s["B"],
+        unit="tokens",
     ),
-)  # fmt: skip
+)

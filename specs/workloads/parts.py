@@ -83,7 +83,12 @@ def _scores_case(sizes: Sizes, seed: int) -> Case:
 
 def _layer_norm_case(sizes: Sizes, seed: int) -> Case:
     draw, width = normal(seed), sizes["D"]
-    values = {"x": draw(sizes["T"], width), "weight": 1 + draw(width, std=0.2), "bias": draw(width, std=0.2), "eps": EPS}
+    values = {
+        "x": draw(sizes["T"], width),
+        "weight": 1 + draw(width, std=0.2),
+        "bias": draw(width, std=0.2),
+        "eps": EPS,
+    }
     return one_call(sizes, **values)
 
 
@@ -113,16 +118,48 @@ def _softmax(case: Case) -> Callable[[], Tensor]:
 
 
 LAYER_NORM = with_backward(
-    Workload("forward", "one layer norm", _layer_norm_case, WIDE, peers={"F.layer_norm": _layer_norm}, **LINEAR_IN_T, **_elementwise(_rows, 7))
+    Workload(
+        "forward",
+        "one layer norm",
+        _layer_norm_case,
+        WIDE,
+        peers={"F.layer_norm": _layer_norm},
+        **LINEAR_IN_T,
+        **_elementwise(_rows, 7),
+    )
 )
 RMS_NORM = with_backward(
-    Workload("forward", "one RMS norm", _rms_norm_case, WIDE, peers={"F.rms_norm": _rms_norm}, **LINEAR_IN_T, **_elementwise(_rows, 4))
+    Workload(
+        "forward",
+        "one RMS norm",
+        _rms_norm_case,
+        WIDE,
+        peers={"F.rms_norm": _rms_norm},
+        **LINEAR_IN_T,
+        **_elementwise(_rows, 4),
+    )
 )
 GELU = with_backward(
-    Workload("forward", "GELU of every number", _one_row_each, WIDE, peers={"F.gelu": _gelu}, **LINEAR_IN_T, **_elementwise(_rows, 8))
+    Workload(
+        "forward",
+        "GELU of every number",
+        _one_row_each,
+        WIDE,
+        peers={"F.gelu": _gelu},
+        **LINEAR_IN_T,
+        **_elementwise(_rows, 8),
+    )
 )
 SOFTMAX = with_backward(
-    Workload("forward", "softmax of every row", _scores_case, WIDE, peers={"F.softmax": _softmax}, **LINEAR_IN_T, **_elementwise(_rows, 5))
+    Workload(
+        "forward",
+        "softmax of every row",
+        _scores_case,
+        WIDE,
+        peers={"F.softmax": _softmax},
+        **LINEAR_IN_T,
+        **_elementwise(_rows, 5),
+    )
 )
 
 # products ------------------------------------------------------------------------------------------------------------
@@ -141,23 +178,29 @@ def _linear(case: Case) -> Callable[[], Tensor]:
 
 LINEAR = with_backward(
     Workload(
-        "forward", "one affine map, D to D, of T positions", _linear_case, {"T": 256, "D": 512},
+        "forward",
+        "one affine map, D to D, of T positions",
+        _linear_case,
+        {"T": 256, "D": 512},
         axes={"D": (64, 128, 256, 512)},
         laws=(Law("D", 2, 1, "2 T D^2 operations; T D numbers come out"),),
         peers={"F.linear": _linear},
         operations=lambda s: 2.0 * s["T"] * s["D"] ** 2,
         bytes=lambda s: FLOAT * (2.0 * s["T"] * s["D"] + s["D"] ** 2),
-        amount=lambda s: s["T"], unit="positions",
+        amount=lambda s: s["T"],
+        unit="positions",
     )
-)  # fmt: skip
+)
 
 
 def mlp_weights(draw: Callable[..., Tensor], width: int) -> dict[str, Tensor]:
     hidden = 4 * width
     return {
-        "up_weight": draw(hidden, width, std=width**-0.5), "up_bias": draw(hidden, std=0.1),
-        "down_weight": draw(width, hidden, std=hidden**-0.5), "down_bias": draw(width, std=0.1),
-    }  # fmt: skip
+        "up_weight": draw(hidden, width, std=width**-0.5),
+        "up_bias": draw(hidden, std=0.1),
+        "down_weight": draw(width, hidden, std=hidden**-0.5),
+        "down_bias": draw(width, std=0.1),
+    }
 
 
 def _mlp_case(sizes: Sizes, seed: int) -> Case:
@@ -177,12 +220,16 @@ def mlp_operations(s: Sizes) -> float:
 
 MLP = with_backward(
     Workload(
-        "forward", "one feed-forward half, D to 4 D and back, of T positions", _mlp_case, {"T": 128, "D": 256},
+        "forward",
+        "one feed-forward half, D to 4 D and back, of T positions",
+        _mlp_case,
+        {"T": 128, "D": 256},
         axes={"D": (64, 128, 256, 512)},
         laws=(Law("D", 2, 1, "16 T D^2 operations; 4 T D numbers are held"),),
         peers={"torch's kernels": lambda case: lambda: fused_mlp(case.arguments["x"], case.arguments)},
         operations=mlp_operations,
         bytes=lambda s: FLOAT * (2.0 * s["T"] * s["D"] + 8 * s["D"] ** 2),
-        amount=lambda s: s["T"], unit="positions",
+        amount=lambda s: s["T"],
+        unit="positions",
     )
-)  # fmt: skip
+)

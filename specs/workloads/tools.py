@@ -50,12 +50,18 @@ def _tiktoken(case: Case) -> Callable[[], list[int]]:
 
 TOKENIZER = (
     Workload(
-        "encode", "N bytes of Python's own sources to ids of GPT-2", _encode_case, {"N": 8192},
-        axes={"N": (2048, 4096, 8192, 16384)}, laws=(Law("N", 1, None, "each word is its own work"),),
-        peers={"tiktoken": _tiktoken}, amount=lambda s: s["N"], unit="bytes of text",
+        "encode",
+        "N bytes of Python's own sources to ids of GPT-2",
+        _encode_case,
+        {"N": 8192},
+        axes={"N": (2048, 4096, 8192, 16384)},
+        laws=(Law("N", 1, None, "each word is its own work"),),
+        peers={"tiktoken": _tiktoken},
+        amount=lambda s: s["N"],
+        unit="bytes of text",
         remark="the same text is encoded again and again: whoever remembers words finds them all",
     ),
-)  # fmt: skip
+)
 
 # optimisers ----------------------------------------------------------------------------------------------------------
 
@@ -108,46 +114,77 @@ def near_adamw(case: Case, value: Any) -> str:
     exact = adamw([p.double() for p in build["params"]], None, **SETTINGS)  # type: ignore[arg-type]
     for step in steps:
         expected = exact.step([g.double() for g in step["grads"]])
-    worst = max(float((mine.double().cpu() - right.cpu()).abs().max()) for mine, right in zip(value, expected, strict=True))
+    worst = max(
+        float((mine.double().cpu() - right.cpu()).abs().max()) for mine, right in zip(value, expected, strict=True)
+    )
     share = worst / float(SETTINGS["lr"])  # type: ignore[arg-type]
-    return "" if share <= 1.0 else f"after two steps a parameter is {share:.2g} learning rates from where AdamW in 32 bits takes it"
+    return (
+        ""
+        if share <= 1.0
+        else f"after two steps a parameter is {share:.2g} learning rates from where AdamW in 32 bits takes it"
+    )
 
 
 OPTIMISER: dict[str, Any] = {
-    "sizes": {"N": 1 << 17}, "fresh": True, "axes": {"N": (1 << 15, 1 << 16, 1 << 17, 1 << 18)},
-    "laws": (Law("N", 1, 1, "each number is its own work"),), "amount": lambda s: s["N"], "unit": "parameters",
-}  # fmt: skip
+    "sizes": {"N": 1 << 17},
+    "fresh": True,
+    "axes": {"N": (1 << 15, 1 << 16, 1 << 17, 1 << 18)},
+    "laws": (Law("N", 1, 1, "each number is its own work"),),
+    "amount": lambda s: s["N"],
+    "unit": "parameters",
+}
 ADAMW = (
     Workload(
-        "step", "the second step on N numbers in four matrices", _steps_case,
+        "step",
+        "the second step on N numbers in four matrices",
+        _steps_case,
         peers={
-            "torch.optim.AdamW": _adamw(foreach=False), "torch, foreach": _adamw(foreach=True), "torch, fused": _adamw(fused=True),
+            "torch.optim.AdamW": _adamw(foreach=False),
+            "torch, foreach": _adamw(foreach=True),
+            "torch, fused": _adamw(fused=True),
         },
-        operations=lambda s: 12.0 * s["N"], bytes=lambda s: 7.0 * FLOAT * s["N"], **OPTIMISER,
+        operations=lambda s: 12.0 * s["N"],
+        bytes=lambda s: 7.0 * FLOAT * s["N"],
+        **OPTIMISER,
     ),
-)  # fmt: skip
+)
 ADAMW_8BIT = (
     Workload(
-        "step", "the second step on N numbers in four matrices, moments in eight bits", _steps_case,
-        peers={"bitsandbytes": _optimizer(_in_eight_bits), "torch, fused, 32 bits": _adamw(fused=True)}, check=near_adamw,
-        operations=lambda s: 12.0 * s["N"], bytes=lambda s: (3.0 * FLOAT + 4) * s["N"], **OPTIMISER,
+        "step",
+        "the second step on N numbers in four matrices, moments in eight bits",
+        _steps_case,
+        peers={"bitsandbytes": _optimizer(_in_eight_bits), "torch, fused, 32 bits": _adamw(fused=True)},
+        check=near_adamw,
+        operations=lambda s: 12.0 * s["N"],
+        bytes=lambda s: (3.0 * FLOAT + 4) * s["N"],
+        **OPTIMISER,
     ),
-)  # fmt: skip
+)
 
 # quantizers ----------------------------------------------------------------------------------------------------------
 
 BLOCK = 64
 MATRIX: dict[str, Any] = {
-    "sizes": {"D": 256}, "whole": True, "axes": {"D": (64, 128, 256, 512)}, "amount": lambda s: s["D"] ** 2, "unit": "numbers",
-    "operations": lambda s: 6.0 * s["D"] ** 2, "bytes": lambda s: 2.0 * FLOAT * s["D"] ** 2,
+    "sizes": {"D": 256},
+    "whole": True,
+    "axes": {"D": (64, 128, 256, 512)},
+    "amount": lambda s: s["D"] ** 2,
+    "unit": "numbers",
+    "operations": lambda s: 6.0 * s["D"] ** 2,
+    "bytes": lambda s: 2.0 * FLOAT * s["D"] ** 2,
     "laws": (Law("D", 2, 2, "each of the D^2 numbers is its own work"),),
-}  # fmt: skip
+}
 
 
 def _int8_case(sizes: Sizes, seed: int) -> Case:
     """A matrix to eight bits, one scale for each row, and back."""
     x = normal(seed)(sizes["D"], sizes["D"])
-    again = {"q": Earlier("quantize", 0), "scale": Earlier("quantize", 1), "zero": Earlier("quantize", 2), "block": None}
+    again = {
+        "q": Earlier("quantize", 0),
+        "scale": Earlier("quantize", 1),
+        "zero": Earlier("quantize", 2),
+        "block": None,
+    }
     quantize = Call("quantize", {"x": x, "axis": 1, "block": None, "symmetric": True})
     return Case((Call("build", {}), quantize, Call("dequantize", again)), dict(sizes))
 
@@ -171,10 +208,14 @@ def within_half_a_step(case: Case, value: Any) -> str:
 
 INT8 = (
     Workload(
-        "there_and_back", "a matrix [D, D] to eight bits by rows, and back", _int8_case, check=within_half_a_step,
-        peers={"bitsandbytes": _bitsandbytes_int8}, **MATRIX,
+        "there_and_back",
+        "a matrix [D, D] to eight bits by rows, and back",
+        _int8_case,
+        check=within_half_a_step,
+        peers={"bitsandbytes": _bitsandbytes_int8},
+        **MATRIX,
     ),
-)  # fmt: skip
+)
 
 
 def _nf4_case(sizes: Sizes, seed: int) -> Case:
@@ -182,7 +223,9 @@ def _nf4_case(sizes: Sizes, seed: int) -> Case:
     x = normal(seed)(sizes["D"], sizes["D"])
     how = {"block": BLOCK, "kind": "nf4"}
     again = {"packed": Earlier("quantize", 0), "scale": Earlier("quantize", 1), "shape": tuple(x.shape), **how}
-    return Case((Call("build", {}), Call("quantize", {"x": x, **how, "double": False}), Call("dequantize", again)), dict(sizes))
+    return Case(
+        (Call("build", {}), Call("quantize", {"x": x, **how, "double": False}), Call("dequantize", again)), dict(sizes)
+    )
 
 
 def _bitsandbytes_nf4(case: Case) -> Callable[[], list[Any]]:
@@ -214,10 +257,14 @@ def _off(value: Any, x: Tensor, allowed: Tensor) -> str:
 
 NF4_BLOCKS = (
     Workload(
-        "there_and_back", "a matrix [D, D] to NF4 in blocks of 64, and back", _nf4_case, check=within_half_a_gap,
-        peers={"bitsandbytes": _bitsandbytes_nf4}, **MATRIX,
+        "there_and_back",
+        "a matrix [D, D] to NF4 in blocks of 64, and back",
+        _nf4_case,
+        check=within_half_a_gap,
+        peers={"bitsandbytes": _bitsandbytes_nf4},
+        **MATRIX,
     ),
-)  # fmt: skip
+)
 
 # low-rank adapters ---------------------------------------------------------------------------------------------------
 
@@ -226,7 +273,9 @@ def _adapter_case(sizes: Sizes, seed: int) -> Case:
     draw, width, rank = normal(seed), sizes["D"], sizes["R"]
     build = {"weight": draw(width, width, std=width**-0.5), "bias": draw(width), "rank": rank, "alpha": 16}
     load = {"a": draw(rank, width, std=width**-0.5), "b": draw(width, rank, std=rank**-0.5)}
-    return Case((Call("build", build), Call("load", load), Call("forward", {"x": draw(sizes["T"], width)})), dict(sizes))
+    return Case(
+        (Call("build", build), Call("load", load), Call("forward", {"x": draw(sizes["T"], width)})), dict(sizes)
+    )
 
 
 def _peft(rank_stabilised: bool) -> Callable[[Case], Callable[[], Tensor] | None]:
@@ -239,7 +288,9 @@ def _peft(rank_stabilised: bool) -> Callable[[Case], Callable[[], Tensor] | None
         outputs, inputs = build["weight"].shape
         linear = torch.nn.Linear(inputs, outputs, bias=build["bias"] is not None)
         linear.load_state_dict({name: build[name] for name in ("weight", "bias") if build[name] is not None})
-        config = LoraConfig(r=build["rank"], lora_alpha=build["alpha"], use_rslora=rank_stabilised, target_modules=["0"])
+        config = LoraConfig(
+            r=build["rank"], lora_alpha=build["alpha"], use_rslora=rank_stabilised, target_modules=["0"]
+        )
         layer: Any = inject_adapter_in_model(config, torch.nn.Sequential(linear))[0]  # type: ignore[index]
         layer.lora_A["default"].load_state_dict({"weight": load["a"]})
         layer.lora_B["default"].load_state_dict({"weight": load["b"]})
@@ -254,13 +305,19 @@ def adapters(rank_stabilised: bool) -> tuple[Workload, ...]:
     """Of LoRA, or of its rank-stabilised form."""
     forward, backward = with_backward(
         Workload(
-            "forward", "one adapted layer, D to D, of T positions", _adapter_case, {"T": 256, "D": 512, "R": 8},
-            axes={"D": (64, 128, 256, 512)}, laws=(Law("D", 2, 1, "2 T D^2 operations of the layer itself"),),
+            "forward",
+            "one adapted layer, D to D, of T positions",
+            _adapter_case,
+            {"T": 256, "D": 512, "R": 8},
+            axes={"D": (64, 128, 256, 512)},
+            laws=(Law("D", 2, 1, "2 T D^2 operations of the layer itself"),),
             operations=lambda s: 2.0 * s["T"] * (s["D"] ** 2 + 2 * s["D"] * s["R"]),
-            bytes=lambda s: FLOAT * (2.0 * s["T"] * s["D"] + s["D"] ** 2), amount=lambda s: s["T"], unit="positions",
+            bytes=lambda s: FLOAT * (2.0 * s["T"] * s["D"] + s["D"] ** 2),
+            amount=lambda s: s["T"],
+            unit="positions",
             peers={"PEFT": _peft(rank_stabilised)},
         ),
         peers={},
         operations=lambda s: 4.0 * s["T"] * (s["D"] ** 2 + 3 * s["D"] * s["R"]),  # the frozen weight gets no gradient
-    )  # fmt: skip
+    )
     return forward, backward

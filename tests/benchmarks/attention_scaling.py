@@ -82,7 +82,9 @@ def measured(
         return q, k, v
 
     calls = {(who, size): partial(_ready, attend[who][0], inputs, size) for who in attend for size in sizes}
-    rounds = interleaved([Contender(f"{who} {size}", call) for (who, size), call in calls.items()], seconds, progress=progress)
+    rounds = interleaved(
+        [Contender(f"{who} {size}", call) for (who, size), call in calls.items()], seconds, progress=progress
+    )
     by_who = {who: [rounds[f"{who} {size}"] for size in sizes] for who in attend}
     peaks = {key: peak_bytes(call()) for key, call in calls.items()}
     timings, exponents, notes, wrong = list[Timing](), list[Exponent](), list[str](), dict[str, str]()
@@ -95,15 +97,21 @@ def measured(
         grown = exponent(sizes, by_who[who])
         exponents.append(Exponent(who, "T", "time", grown, in_time, told(grown, in_time)))
         end = slope_at_the_end(sizes, by_who[who])
-        notes.append(f"{who}: between the two largest sizes time grows like T^{end.value:.2f} ({end.low:.2f} to {end.high:.2f})")
+        notes.append(
+            f"{who}: between the two largest sizes time grows like T^{end.value:.2f} ({end.low:.2f} to {end.high:.2f})"
+        )
         if in_memory is not None:
             held = exponent(sizes, [peaks[who, size] or 0.0 for size in sizes])
             exponents.append(Exponent(who, "T", "memory", held, in_memory, told(held, in_memory)))
         off = _off(by_who[who][-1], by_who[first][-1])
         if off:
             wrong[who] = off
-    ratios = [Ratio(first, who, {"T": usual}, ratio(by_who[first][-1], by_who[who][-1])) for who in attend if who != first]
-    return Benchmark("attention", name, sentence, tuple(timings), tuple(ratios), tuple(exponents), wrong=wrong, notes=tuple(notes))
+    ratios = [
+        Ratio(first, who, {"T": usual}, ratio(by_who[first][-1], by_who[who][-1])) for who in attend if who != first
+    ]
+    return Benchmark(
+        "attention", name, sentence, tuple(timings), tuple(ratios), tuple(exponents), wrong=wrong, notes=tuple(notes)
+    )
 
 
 def _ready(attend: Attend, inputs: Callable[[int], tuple[Tensor, Tensor, Tensor]], size: int) -> Callable[[], Tensor]:
@@ -125,7 +133,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", metavar="FILE", help="also write the record to this file")
     parser.add_argument("--html", metavar="FILE", help="also write the page to this file")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes and little time: the figures are then rough")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller sizes and little time: the figures are then rough"
+    )
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     started = time.time()
@@ -135,15 +145,47 @@ def main(arguments: list[str] | None = None) -> int:
     tell = partial(print, file=sys.stderr) if sys.stderr.isatty() else None
     with torch.no_grad():
         benchmarks = [
-            measured("forward", "Explicit scores beside the fused kernel.", {"explicit": (explicit, 2, 2), "fused": (fused, 2, 1)},
-                     sizes, seconds, roofs, tell),
-            measured("by mistake", "The same beside one that attends anew for every position; the law is that of the right one.",
-                     {"explicit": (explicit, 2, 2), "prefix by prefix": (prefix_by_prefix, 2, 2)}, small, seconds, progress=tell),
-            measured("one step", "The newest position, with a cache and without.",
-                     {"uncached": (uncached_step, 2, 2), "cached": (cached_step, 1, None)}, sizes, seconds, progress=tell),
-        ]  # fmt: skip
-    record = RunRecord("attention", 0, {}, (), {}, {}, [], {}, benchmarks=benchmarks, machine=describe(), started=started,
-                    seconds=time.time() - started, finished=True)  # fmt: skip
+            measured(
+                "forward",
+                "Explicit scores beside the fused kernel.",
+                {"explicit": (explicit, 2, 2), "fused": (fused, 2, 1)},
+                sizes,
+                seconds,
+                roofs,
+                tell,
+            ),
+            measured(
+                "by mistake",
+                "The same beside one that attends anew for every position; the law is that of the right one.",
+                {"explicit": (explicit, 2, 2), "prefix by prefix": (prefix_by_prefix, 2, 2)},
+                small,
+                seconds,
+                progress=tell,
+            ),
+            measured(
+                "one step",
+                "The newest position, with a cache and without.",
+                {"uncached": (uncached_step, 2, 2), "cached": (cached_step, 1, None)},
+                sizes,
+                seconds,
+                progress=tell,
+            ),
+        ]
+    record = RunRecord(
+        "attention",
+        0,
+        {},
+        (),
+        {},
+        {},
+        [],
+        {},
+        benchmarks=benchmarks,
+        machine=describe(),
+        started=started,
+        seconds=time.time() - started,
+        finished=True,
+    )
     print("\n".join(lines(record)))
     print(f"{time.time() - started:.0f} s")
     if given.json:

@@ -192,20 +192,43 @@ def head_backward(mistake: str, g: Tensor, stream: Tensor, table: Tensor) -> Any
 
 
 PARTS: dict[str, tuple[Function, Function, tuple[str, ...]]] = {
-    "norm": (norm, norm_backward, (
-        "dx without the mean term", "dx without the centred term", "gain left out of dx", "eps left out",
-        "normalised values kept in bfloat16", "dweight of the first row of the batch alone", "dbias averaged")),
-    "attend": (attend, attend_backward, (
-        "softmax without the sum term", "dq without the scale", "dk scaled twice", "dk without the transpose",
-        "q detached", "dv by unmasked weights", "weights kept in bfloat16")),
+    "norm": (
+        norm,
+        norm_backward,
+        (
+            "dx without the mean term",
+            "dx without the centred term",
+            "gain left out of dx",
+            "eps left out",
+            "normalised values kept in bfloat16",
+            "dweight of the first row of the batch alone",
+            "dbias averaged",
+        ),
+    ),
+    "attend": (
+        attend,
+        attend_backward,
+        (
+            "softmax without the sum term",
+            "dq without the scale",
+            "dk scaled twice",
+            "dk without the transpose",
+            "q detached",
+            "dv by unmasked weights",
+            "weights kept in bfloat16",
+        ),
+    ),
     "linear": (linear, linear_backward, ("dbias averaged", "dweight of the first row of the batch alone")),
-    "gelu": (gelu, gelu_backward, (
-        "slope without the inner polynomial", "slope cut off beyond 4", "slope with 0.0447 for 0.044715")),
+    "gelu": (
+        gelu,
+        gelu_backward,
+        ("slope without the inner polynomial", "slope cut off beyond 4", "slope with 0.0447 for 0.044715"),
+    ),
     "add": (add, add_backward, ("stream's share doubled", "stream's share dropped")),
     "look_up": (look_up, look_up_backward, ("repeated ids overwrite each other",)),
     "place": (place, place_backward, ("positions of the first row of the batch alone",)),
     "head": (head, head_backward, ("tied table counted once",)),
-}  # fmt: skip
+}
 """Every part: its forward pass, its backward pass with an optional mistake, and the mistakes."""
 
 MADE_OF = {
@@ -273,20 +296,24 @@ def case_of(name: str, seed: int) -> Case:
 
     def attention_weights() -> dict[str, Tensor]:
         return {
-            "qkv_weight": normal(3 * WIDTH, WIDTH, scale=0.6), "qkv_bias": normal(3 * WIDTH, scale=0.5),
-            "out_weight": normal(WIDTH, WIDTH, scale=0.5), "out_bias": normal(WIDTH, scale=0.5),
-        }  # fmt: skip
+            "qkv_weight": normal(3 * WIDTH, WIDTH, scale=0.6),
+            "qkv_bias": normal(3 * WIDTH, scale=0.5),
+            "out_weight": normal(WIDTH, WIDTH, scale=0.5),
+            "out_bias": normal(WIDTH, scale=0.5),
+        }
 
     def block_weights() -> dict[str, Tensor]:
         return {
-            "norm_1_weight": normal(WIDTH, scale=0.3, around=1.2), "norm_1_bias": normal(WIDTH, scale=0.3),
+            "norm_1_weight": normal(WIDTH, scale=0.3, around=1.2),
+            "norm_1_bias": normal(WIDTH, scale=0.3),
             **attention_weights(),
-            "norm_2_weight": normal(WIDTH, scale=0.3, around=0.9), "norm_2_bias": normal(WIDTH, scale=0.3),
+            "norm_2_weight": normal(WIDTH, scale=0.3, around=0.9),
+            "norm_2_bias": normal(WIDTH, scale=0.3),
             "up_weight": normal(HIDDEN, WIDTH, scale=0.6),
             "up_bias": torch.linspace(-4.5, 4.5, HIDDEN, dtype=torch.float64),  # the activation is reached beyond 4
             "down_weight": normal(WIDTH, HIDDEN, scale=0.4),
             "down_bias": normal(WIDTH, scale=0.5),
-        }  # fmt: skip
+        }
 
     x = normal(BATCH, TIME, WIDTH)
     sizes = {"batch": BATCH, "time": TIME, "width": WIDTH, "heads": HEADS, "hidden": HIDDEN, "context": CONTEXT}
@@ -300,10 +327,12 @@ def case_of(name: str, seed: int) -> Case:
     ids = torch.randint(0, VOCABULARY, (BATCH, TIME), generator=generator)
     ids[0, 1] = ids[0, 0]
     weights = {
-        "token_embedding": normal(VOCABULARY, WIDTH), "position_embedding": normal(CONTEXT, WIDTH, scale=0.7),
+        "token_embedding": normal(VOCABULARY, WIDTH),
+        "position_embedding": normal(CONTEXT, WIDTH, scale=0.7),
         "blocks": [block_weights() for _ in range(LAYERS)],
-        "final_norm_weight": normal(WIDTH, scale=0.3, around=1.2), "final_norm_bias": normal(WIDTH, scale=0.3),
-    }  # fmt: skip
+        "final_norm_weight": normal(WIDTH, scale=0.3, around=1.2),
+        "final_norm_bias": normal(WIDTH, scale=0.3),
+    }
     config = Settings(vocab_size=VOCABULARY, context=CONTEXT, width=WIDTH, heads=HEADS, layers=LAYERS, norm_eps=EPS)
     return Case.of({"ids": ids, "weights": weights, "config": config}, **sizes, vocab_size=VOCABULARY, layers=LAYERS)
 
@@ -317,7 +346,12 @@ Check = Callable[[], bool]
 def by_claim(claim: str, name: str, function: Function, case: Case) -> Check:
     """One of our claims on this case alone, nothing remembered from before."""
     executor = Executor("planted", {name: FunctionAdapter(function)}, KNOWN.contracts)
-    bench = Bench(KNOWN.contracts, CachingImplementation(executor), CachingImplementation(reference_executor(KNOWN.contracts)), cases=1)
+    bench = Bench(
+        KNOWN.contracts,
+        CachingImplementation(executor),
+        CachingImplementation(reference_executor(KNOWN.contracts)),
+        cases=1,
+    )
     trial = bench.trial(KNOWN.contracts[name], case)  # finds out here that float64 is what it computes in
     test = KNOWN.claims[claim].test
 

@@ -37,27 +37,56 @@ def main() -> int:
         classroom.write(students, folder / "class")
         classroom.rubric(folder / "rubric.toml")
         took = _graded(folder, options.jobs, "first")
-        wrong = [one for student in students for one in classroom.check(student, _grade(folder / "first", student.name))]
+        wrong = [
+            one for student in students for one in classroom.check(student, _grade(folder / "first", student.name))
+        ]
         alone = sum(json.loads((folder / "first" / s.name / "judged.json").read_text())["seconds"] for s in students)
-        print(f"\n{len(students)} submissions, {len(students) - len({one.partition(' ')[0] for one in wrong})} graded as they must be")
+        print(
+            f"\n{len(students)} submissions, {len(students) - len({one.partition(' ')[0] for one in wrong})} graded as they must be"
+        )
         print("\n".join(f"    {one}" for one in wrong), end="\n" if wrong else "")
-        print(f"the class took {took:.1f} s with {options.jobs} at a time; its members, one after the other, {alone:.1f} s")
+        print(
+            f"the class took {took:.1f} s with {options.jobs} at a time; its members, one after the other, {alone:.1f} s"
+        )
         if not options.once:
             _graded(folder, options.jobs, "second")
-            other = [s.name for s in students for name in COMPARED if _bytes(folder, "first", s.name, name) != _bytes(folder, "second", s.name, name)]
-            tables = [n for n in ("grades.csv", "class.json", "class.html") if _bytes(folder, "first", n) != _bytes(folder, "second", n)]
+            other = [
+                s.name
+                for s in students
+                for name in COMPARED
+                if _bytes(folder, "first", s.name, name) != _bytes(folder, "second", s.name, name)
+            ]
+            tables = [
+                n
+                for n in ("grades.csv", "class.json", "class.html")
+                if _bytes(folder, "first", n) != _bytes(folder, "second", n)
+            ]
             print(f"graded twice, differing: {', '.join([*dict.fromkeys(other), *tables]) or 'nothing, to the byte'}")
         whole = [s for s in students if not s.lost and len(s.files) == 1][: options.singles]
         if whole:
             each = [_single(folder / "class" / next(iter(s.files))) for s in whole]
             mean = sum(each) / len(each)
-            print(f"pytest alone, of {len(each)} right ones: {mean:.1f} s each; {len(students)} such: {len(students) * mean:.0f} s")
+            print(
+                f"pytest alone, of {len(each)} right ones: {mean:.1f} s each; {len(students)} such: {len(students) * mean:.0f} s"
+            )
     return 1 if wrong else 0
 
 
 def _graded(folder: Path, jobs: int, out: str) -> float:
     started = time.perf_counter()
-    command = [sys.executable, "-m", "plumbline", "grade", "class", "--rubric", "rubric.toml", "--jobs", str(jobs), "--out", out]
+    command = [
+        sys.executable,
+        "-m",
+        "plumbline",
+        "grade",
+        "class",
+        "--rubric",
+        "rubric.toml",
+        "--jobs",
+        str(jobs),
+        "--out",
+        out,
+    ]
     subprocess.run(command, cwd=folder, env=_environment(), check=True)
     return time.perf_counter() - started
 
@@ -66,7 +95,17 @@ def _single(file: Path) -> float:
     import classroom
 
     started = time.perf_counter()
-    command = [sys.executable, "-m", "pytest", "-p", "plumbline", f"--impl={file}", "--impl-effort=quick", "-q", "--impl-seed=271828"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "plumbline",
+        f"--impl={file}",
+        "--impl-effort=quick",
+        "-q",
+        "--impl-seed=271828",
+    ]
     command += [f"--impl-select={name}" for name in classroom.COMPONENTS]
     subprocess.run(command, cwd=file.parent, env=_environment(), check=True, capture_output=True)
     return time.perf_counter() - started

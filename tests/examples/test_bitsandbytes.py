@@ -19,7 +19,12 @@ nn = pytest.importorskip("bitsandbytes.nn")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bitsandbytes_layers.py"
 KNOWN = load_catalogue()
 QUICK = 4
-LEFT_OUT = {"double_quantization_costs_little", "every_block_size_is_as_good", "refuses_what_is_forbidden", "a_nan_stays_in_its_block"}
+LEFT_OUT = {
+    "double_quantization_costs_little",
+    "every_block_size_is_as_good",
+    "refuses_what_is_forbidden",
+    "a_nan_stays_in_its_block",
+}
 
 
 def keeps_every_claim(component: str, adapters) -> None:
@@ -56,14 +61,18 @@ class FourBitLayer:
 def test_the_weight_of_linear4bit_is_a_quantizer_too() -> None:
     """Through the layer's own product. Left out: large weights, which the identity would be too large for, and NaN, which a
     product with zeros spreads."""
-    inspection = Inspection(KNOWN, Executor("it", {"quantize_4bit": ClassAdapter(FourBitLayer)}, KNOWN.contracts), seed=1, cases=QUICK)
+    inspection = Inspection(
+        KNOWN, Executor("it", {"quantize_4bit": ClassAdapter(FourBitLayer)}, KNOWN.contracts), seed=1, cases=QUICK
+    )
     for claim in KNOWN.claims_of("quantize_4bit"):
         if claim.name not in LEFT_OUT:
             verdict, _ = inspection.bench.judge(KNOWN.contracts["quantize_4bit"], claim, shrink=False)
             assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
 
 
-@pytest.mark.xfail(reason="the CPU kernel of bitsandbytes 0.50 gives [1, n] for a tensor of one axis and even length", strict=False)
+@pytest.mark.xfail(
+    reason="the CPU kernel of bitsandbytes 0.50 gives [1, n] for a tensor of one axis and even length", strict=False
+)
 def test_one_axis_comes_back_as_one() -> None:
     """Smallest case: two numbers."""
     packed, state = functional.quantize_4bit(torch.tensor([1.0, -1.0]))
@@ -92,16 +101,25 @@ def judged_layer(name: str):
 
 @pytest.mark.parametrize(
     "claim",
-    ["half_precision_is_kept", "one_row_alone_is_the_same", "an_earlier_call_changes_nothing",
-     "every_argument_receives_a_gradient", "leading_axes_are_free", "leaves_arguments_alone", "refuses_what_is_forbidden"],
-)  # fmt: skip
+    [
+        "half_precision_is_kept",
+        "one_row_alone_is_the_same",
+        "an_earlier_call_changes_nothing",
+        "every_argument_receives_a_gradient",
+        "leading_axes_are_free",
+        "leaves_arguments_alone",
+        "refuses_what_is_forbidden",
+    ],
+)
 def test_the_int8_layer_keeps_what_it_can_in_16_bit(claim: str) -> None:
     """What does not depend on more digits than float16 has."""
     verdict = judged_layer(claim)
     assert verdict.status == "holds", f"{verdict.message} {verdict.worst}"
 
 
-@pytest.mark.xfail(reason="Linear8bitLt of bitsandbytes 0.50 computes in float16 inside, whatever comes in", strict=False)
+@pytest.mark.xfail(
+    reason="Linear8bitLt of bitsandbytes 0.50 computes in float16 inside, whatever comes in", strict=False
+)
 def test_the_int8_layer_is_the_product_of_integers() -> None:
     """In float32 and float64 it is not: about 1e-3 of the result is lost."""
     verdict = judged_layer("is_the_product_of_integers")

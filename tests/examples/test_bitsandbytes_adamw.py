@@ -13,7 +13,9 @@ bitsandbytes = pytest.importorskip("bitsandbytes")
 KNOWN = load_catalogue()
 FOUND = discover(str(Path(__file__).parents[2] / "examples" / "bitsandbytes_adamw.py"), KNOWN.contracts)
 BROKEN = {("adamw_8bit", "idle_numbers_never_move")}
-CLAIMS = [(c, claim) for c in ("adamw", "adamw_8bit") for claim in KNOWN.contracts[c].claims if (c, claim.name) not in BROKEN]
+CLAIMS = [
+    (c, claim) for c in ("adamw", "adamw_8bit") for claim in KNOWN.contracts[c].claims if (c, claim.name) not in BROKEN
+]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,9 @@ def test_it_keeps_the_claims(inspection, component, claim):
     assert verdict.status == "holds", f"{verdict.message} {verdict.worst}"
 
 
-@pytest.mark.xfail(strict=True, reason="bitsandbytes 0.50.2 on the CPU: 0 is kept as 2.1e-5 of the block's largest, not as 0")
+@pytest.mark.xfail(
+    strict=True, reason="bitsandbytes 0.50.2 on the CPU: 0 is kept as 2.1e-5 of the block's largest, not as 0"
+)
 def test_a_number_without_a_gradient_never_moves():
     """The table in which its CPU code looks up the nearest code misses the one for 0: from the second step on it drifts."""
     param = torch.nn.Parameter(torch.zeros(4096))

@@ -19,12 +19,20 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 KNOWN = load_catalogue()
 WHAT = {
     "transformers_gpt2": (
-        "gpt2", "block", "attention", "mlp", "gelu", "layer_norm", "token_embedding", "learned_positions", "weight_tying",
+        "gpt2",
+        "block",
+        "attention",
+        "mlp",
+        "gelu",
+        "layer_norm",
+        "token_embedding",
+        "learned_positions",
+        "weight_tying",
         "initialisation",
     ),
     "torch_nn": ("block", "attention", "mlp", "gelu", "layer_norm", "token_embedding", "learned_positions"),
     "tiktoken_gpt2": ("tokenizer",),
-}  # fmt: skip
+}
 QUICK = 4
 """Cases per component here. `tox -e peers` runs them all."""
 SOME = {"agrees_with_the_reference", "gradients_agree", "refuses_what_is_forbidden", "survives_copying", "is_causal"}

@@ -10,13 +10,28 @@ from harness.judging.inspection import Inspection, inspect_implementation
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NUMPY = (
-    "gelu", "token_embedding", "learned_positions", "linear", "softmax", "layer_norm", "mlp", "attention", "block", "gpt2",
-)  # fmt: skip
+    "gelu",
+    "token_embedding",
+    "learned_positions",
+    "linear",
+    "softmax",
+    "layer_norm",
+    "mlp",
+    "attention",
+    "block",
+    "gpt2",
+)
 JAX = (*(c for c in NUMPY if c not in ("linear", "softmax")), "lora", "rslora", "quantize_int8")
 SOME = {
-    "agrees_with_the_reference", "declared_form", "every_argument_receives_a_gradient", "gradients_agree", "round_trip",
-    "base_is_frozen", "both_matrices_train", "reconstruction_is_within_half_a_step",
-}  # fmt: skip
+    "agrees_with_the_reference",
+    "declared_form",
+    "every_argument_receives_a_gradient",
+    "gradients_agree",
+    "round_trip",
+    "base_is_frozen",
+    "both_matrices_train",
+    "reconstruction_is_within_half_a_step",
+}
 """Of JAX, which compiles every operation for every shape anew: what numbers and gradients are judged by."""
 
 
@@ -51,19 +66,40 @@ WRONG = {
     ("gelu", "return grad_out * (", "return 0.5 * grad_out * ("): "the gradient of x is 0.5 x what it must be",
     ("gelu", "return grad_out * (", "return -grad_out * ("): "the gradient of x has the wrong sign",
     ("gelu", "1.0 + 3.0 * 0.044715 * x**2", "1.0 + 0.044715 * x**2"): "the gradient of x is not what it must be",
-    ("token_embedding", "np.add.at(grad_weight, ids, grad_out)", "grad_weight[ids] += grad_out"): "the gradient of weight",
-    ("linear", "grad_rows.T @ rows", "rows.T @ grad_rows"): "the gradient of weight is transposed; those of x, bias are right",
-    ("linear", "is None else grad_rows.sum(0)", "is None else grad_out"): "the gradient of bias lacks the sum over its leading axes",
+    (
+        "token_embedding",
+        "np.add.at(grad_weight, ids, grad_out)",
+        "grad_weight[ids] += grad_out",
+    ): "the gradient of weight",
+    (
+        "linear",
+        "grad_rows.T @ rows",
+        "rows.T @ grad_rows",
+    ): "the gradient of weight is transposed; those of x, bias are right",
+    (
+        "linear",
+        "is None else grad_rows.sum(0)",
+        "is None else grad_out",
+    ): "the gradient of bias lacks the sum over its leading axes",
     ("linear", "return grad_out @ weight,", "return 0 * x,"): "the gradient of x is zero",
     ("layer_norm", "inner - mean - normed * along", "inner - mean"): "the gradient of x",
-    ("layer_norm", "(grad_out * normed).sum(leading), None", "grad_out.sum(leading), None"):
-        "the gradient of weight is the gradient of bias; those of x, bias are right",
+    (
+        "layer_norm",
+        "(grad_out * normed).sum(leading), None",
+        "grad_out.sum(leading), None",
+    ): "the gradient of weight is the gradient of bias; those of x, bias are right",
     ("layer_norm", "else grad_out.sum(leading)", "else grad_out.mean(leading)"): "the gradient of bias",
-    ("attention", "weights, -1) / math.sqrt(width // n_heads)\n    grad_q", "weights, -1)\n    grad_q"):
-        "part query and key, which is multiplied by the root of width / heads",
-    ("mlp", "return grad_x, grad_up, grad_up_bias", "return grad_x, 2 * grad_up, grad_up_bias"):
-        "the gradient of up_weight is 2 x what it must be; those of x, down_weight, up_bias, down_bias are right",
-}  # fmt: skip
+    (
+        "attention",
+        "weights, -1) / math.sqrt(width // n_heads)\n    grad_q",
+        "weights, -1)\n    grad_q",
+    ): "part query and key, which is multiplied by the root of width / heads",
+    (
+        "mlp",
+        "return grad_x, grad_up, grad_up_bias",
+        "return grad_x, 2 * grad_up, grad_up_bias",
+    ): "the gradient of up_weight is 2 x what it must be; those of x, down_weight, up_bias, down_bias are right",
+}
 
 
 @pytest.mark.parametrize(("component", "right", "wrong"), WRONG, ids=lambda text: text[:24])

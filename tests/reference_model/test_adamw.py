@@ -19,7 +19,9 @@ def test_equals_torch(dtype, foreach):
     params = [grad.clone() for grad in gradients(1, shapes, dtype, 7)[0]]
     theirs = [torch.nn.Parameter(param.clone()) for param in params]
     settings = {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-5, "weight_decay": 0.2}
-    optimizer = torch.optim.AdamW([{"params": theirs[:2], "lr": 0.02}, {"params": theirs[2:], "weight_decay": 0.7}], foreach=foreach, **settings)
+    optimizer = torch.optim.AdamW(
+        [{"params": theirs[:2], "lr": 0.02}, {"params": theirs[2:], "weight_decay": 0.7}], foreach=foreach, **settings
+    )
     ours = adamw(params, [{"params": [0, 1], "lr": 0.02}, {"params": [2], "weight_decay": 0.7}], **settings)
     for at, grads in enumerate(gradients(7, shapes, dtype)):
         grads[at % 3] = None if at in (0, 3, 4) else grads[at % 3]
@@ -54,10 +56,14 @@ def test_closed_forms():
         torch.testing.assert_close(param, -0.1 * step * grad / (grad.abs() + 1e-6))
     decays = adamw([torch.ones(2, dtype=torch.float64)], lr=0.1, weight_decay=0.5)
     for step in range(1, 4):
-        torch.testing.assert_close(decays.step([torch.zeros(2, dtype=torch.float64)])[0], torch.full((2,), 0.95**step, dtype=torch.float64))
+        torch.testing.assert_close(
+            decays.step([torch.zeros(2, dtype=torch.float64)])[0], torch.full((2,), 0.95**step, dtype=torch.float64)
+        )
 
 
-@pytest.mark.parametrize("wrong", [{"lr": -1.0}, {"eps": -1e-8}, {"weight_decay": -0.1}, {"betas": (1.0, 0.9)}, {"betas": (0.9, -0.1)}])
+@pytest.mark.parametrize(
+    "wrong", [{"lr": -1.0}, {"eps": -1e-8}, {"weight_decay": -0.1}, {"betas": (1.0, 0.9)}, {"betas": (0.9, -0.1)}]
+)
 def test_refuses_impossible_settings(wrong):
     with pytest.raises(ValueError, match=str(next(iter(wrong.values()))).strip("()")[:4]):
         adamw([torch.ones(2)], **wrong)

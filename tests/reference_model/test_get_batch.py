@@ -126,7 +126,13 @@ def test_the_power_that_is_stated(legal, share):
 
     def odds(p):
         def log_mass(k):
-            return math.lgamma(draws + 1) - math.lgamma(k + 1) - math.lgamma(draws - k + 1) + k * math.log(p) + (draws - k) * math.log1p(-p)
+            return (
+                math.lgamma(draws + 1)
+                - math.lgamma(k + 1)
+                - math.lgamma(draws - k + 1)
+                + k * math.log(p)
+                + (draws - k) * math.log1p(-p)
+            )
 
         return math.fsum(math.exp(log_mass(count)) for count in told)
 

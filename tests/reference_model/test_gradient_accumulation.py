@@ -37,7 +37,9 @@ def test_equals_one_big_batch():
 def test_clears_what_was_left():
     batches, fresh, used = micro_batches(), model(), model()
     used(batches[0][0]).sum().backward()
-    assert torch.equal(gradient_accumulation(fresh, batches)[1]["1.bias"], gradient_accumulation(used, batches)[1]["1.bias"])
+    assert torch.equal(
+        gradient_accumulation(fresh, batches)[1]["1.bias"], gradient_accumulation(used, batches)[1]["1.bias"]
+    )
 
 
 def test_nothing_that_counts_is_zero():

@@ -67,14 +67,20 @@ def test_threshold_zero_is_the_dequantized_weight_alone():
 def test_equals_bitsandbytes_within_float16(threshold):
     """Linear8bitLt computes in float16 inside; 0 is its infinity. One code of x may differ, at a tie."""
     nn = pytest.importorskip("bitsandbytes.nn")
-    x, weight, bias = draw(6, 40, dtype=torch.float32), draw(5, 40, seed=16, dtype=torch.float32), draw(5, seed=17).float()
+    x, weight, bias = (
+        draw(6, 40, dtype=torch.float32),
+        draw(5, 40, seed=16, dtype=torch.float32),
+        draw(5, seed=17).float(),
+    )
     x[2, 3], x[4, 9] = 30.0, -11.0
     theirs = nn.Linear8bitLt(40, 5, has_fp16_weights=False, threshold=0.0 if math.isinf(threshold) else threshold)
     theirs.load_state_dict({"weight": weight, "bias": bias})
     with torch.no_grad():
         expected = theirs.to("cpu")(x)
     out = int8_linear(weight, bias, threshold).forward(x)
-    one_code = (x.abs().amax(1) / 127).max() * weight.abs().max() if math.isinf(threshold) else 3.0 / 127 * weight.abs().max()
+    one_code = (
+        (x.abs().amax(1) / 127).max() * weight.abs().max() if math.isinf(threshold) else 3.0 / 127 * weight.abs().max()
+    )
     assert (out - expected).abs().max() <= one_code + 2e-3 * expected.abs().max()
 
 

@@ -10,8 +10,10 @@ from reference_model import next_token_distribution
 transformers = pytest.importorskip("transformers")
 
 
-@pytest.mark.parametrize(("temperature", "top_k", "top_p"),
-                         list(itertools.product((1.0, 0.6, 2.0), (None, 1, 5, 30), (None, 0.01, 0.4, 0.9, 1.0))))  # fmt: skip
+@pytest.mark.parametrize(
+    ("temperature", "top_k", "top_p"),
+    list(itertools.product((1.0, 0.6, 2.0), (None, 1, 5, 30), (None, 0.01, 0.4, 0.9, 1.0))),
+)
 def test_equals_transformers(temperature, top_k, top_p):
     """Its warpers, in its order."""
     logits = 2 * torch.randn(4, 20, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
@@ -30,7 +32,9 @@ def test_golden_values():
     assert next_token_distribution(logits, top_p=0.6)[0].tolist() == pytest.approx([0, 2 / 3, 0, 1 / 3])
     assert next_token_distribution(logits, top_k=2)[0].tolist() == pytest.approx([0, 2 / 3, 0, 1 / 3])
     assert next_token_distribution(logits, top_k=3)[0].tolist() == pytest.approx([1 / 8, 1 / 2, 1 / 8, 1 / 4])  # a tie
-    assert next_token_distribution(logits, temperature=0.5)[0].tolist() == pytest.approx([1 / 22, 16 / 22, 1 / 22, 4 / 22])
+    assert next_token_distribution(logits, temperature=0.5)[0].tolist() == pytest.approx(
+        [1 / 22, 16 / 22, 1 / 22, 4 / 22]
+    )
     assert next_token_distribution(logits, temperature=0.0).tolist() == [[0, 1, 0, 0]]
 
 

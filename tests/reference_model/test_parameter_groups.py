@@ -16,7 +16,12 @@ def test_matrices_decay_and_vectors_do_not():
     """A layer of torch's: its two norms and all biases are spared."""
     model = nn.TransformerEncoderLayer(8, 2, 16)
     decayed, plain = parameter_groups(model, 0.1)
-    assert names_of(model, decayed) == ["self_attn.in_proj_weight", "self_attn.out_proj.weight", "linear1.weight", "linear2.weight"]
+    assert names_of(model, decayed) == [
+        "self_attn.in_proj_weight",
+        "self_attn.out_proj.weight",
+        "linear1.weight",
+        "linear2.weight",
+    ]
     assert {"norm1.weight", "norm2.bias", "linear1.bias"} <= set(names_of(model, plain))
     assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
     assert len(decayed["params"]) + len(plain["params"]) == len(list(model.parameters()))

@@ -40,7 +40,9 @@ def test_more_bits_lose_less():
     """Each bit halves the error of the logits, roughly."""
     ids = torch.arange(8).reshape(1, 8)
     exact = gpt2(ids, model(), CONFIG)
-    errors = [float((quantize_model(model(), CONFIG, bits).forward(ids) - exact).pow(2).mean().sqrt()) for bits in range(2, 9)]
+    errors = [
+        float((quantize_model(model(), CONFIG, bits).forward(ids) - exact).pow(2).mean().sqrt()) for bits in range(2, 9)
+    ]
     ratios = [before / after for before, after in pairwise(errors)]
     assert all(1.4 < ratio < 5 for ratio in ratios), ratios
 
@@ -89,7 +91,11 @@ def test_eight_bits_equal_bitsandbytes():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"bits": 1}, "bits must be 2 to 8, not 1"), ({"bits": 9}, "not 9"), ({"kinds": ("heads",)}, r"unknown kinds \['heads'\]")],
+    [
+        ({"bits": 1}, "bits must be 2 to 8, not 1"),
+        ({"bits": 9}, "not 9"),
+        ({"kinds": ("heads",)}, r"unknown kinds \['heads'\]"),
+    ],
 )
 def test_refuses_what_it_cannot_use(options, message):
     """By name."""

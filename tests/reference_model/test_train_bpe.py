@@ -23,8 +23,12 @@ MEET_SPECIAL_TOKENS = pytest.mark.xfail(
     strict=True,
 )
 WHERE_SPECIAL_TOKENS_STAND = (
-    "special_tokens_take_no_part", "same_merges", "most_frequent_first", "nothing_crosses_a_cut", "nothing_is_learned_from_nothing",
-)  # fmt: skip
+    "special_tokens_take_no_part",
+    "same_merges",
+    "most_frequent_first",
+    "nothing_crosses_a_cut",
+    "nothing_is_learned_from_nothing",
+)
 
 
 def edits_of(variant: str):
@@ -75,7 +79,9 @@ def test_the_trainer_of_tokenizers(seed):
     model = tokenizers.Tokenizer(tokenizers.models.BPE())
     model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
-    trainer = tokenizers.trainers.BpeTrainer(vocab_size=257 + 30, special_tokens=["<s>"], initial_alphabet=alphabet, show_progress=False)
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=257 + 30, special_tokens=["<s>"], initial_alphabet=alphabet, show_progress=False
+    )
     model.train_from_iterator([text], trainer)
     theirs = __import__("json").loads(model.to_str())["model"]["merges"]
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
@@ -110,7 +116,9 @@ def cs336(input_path, vocab_size, special_tokens, **kwargs):
 def test_the_form_of_cs336_with_its_own_ties():
     """A path for a text; declared, every claim holds, and undeclared the convention is named."""
     module = types.SimpleNamespace(run_train_bpe=cs336)
-    executor = Executor("cs336", {"train_bpe": dialect_of(CONTRACT, lambda name: getattr(module, name, None))}, KNOWN.contracts)
+    executor = Executor(
+        "cs336", {"train_bpe": dialect_of(CONTRACT, lambda name: getattr(module, name, None))}, KNOWN.contracts
+    )
     declared = Inspection(KNOWN, executor, seed=1, cases=12, variants={"train_bpe": "greatest"})
     for claim in KNOWN.claims_of("train_bpe"):
         verdict, _ = declared.bench.judge(CONTRACT, claim, shrink=False)
@@ -140,7 +148,9 @@ def test_the_trainer_of_tokenizers_claim_by_claim(name):
     """Through examples/tokenizers_bpe.py; what fails is its special tokens, wherever a text has them."""
     pytest.importorskip("tokenizers")
     found = discover(str(TOKENIZERS), KNOWN.contracts)
-    inspection = Inspection(KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1, variants=found.variants)
+    inspection = Inspection(
+        KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1, variants=found.variants
+    )
     claim = next(claim for claim in KNOWN.claims_of("train_bpe") if claim.name == name)
     verdict, _ = inspection.bench.judge(CONTRACT, claim, shrink=False)
     assert verdict.status in ("holds", "not offered"), f"{verdict.message} {verdict.smallest}"

@@ -8,7 +8,9 @@ import torch
 from reference_model import Config, gpt2, initialise, trainer
 from reference_model.trainer import logits_of, named, windows
 
-CONFIG = SimpleNamespace(vocab_size=7, context=4, width=8, heads=2, layers=1, batch_size=2, steps=40, lr=0.02, dropout=0.0, eval_interval=8)
+CONFIG = SimpleNamespace(
+    vocab_size=7, context=4, width=8, heads=2, layers=1, batch_size=2, steps=40, lr=0.02, dropout=0.0, eval_interval=8
+)
 
 
 def test_its_model_is_gpt2():

@@ -74,7 +74,9 @@ def test_every_declared_convention_keeps_every_claim(variant):
     from harness.judging.inspection import reference_executor
 
     edits = next(v for v in CONTRACT.variants if v.name == variant).edits
-    declared = Inspection(KNOWN, reference_executor(KNOWN.contracts, edits), seed=1, cases=12, variants={"unigram": variant})
+    declared = Inspection(
+        KNOWN, reference_executor(KNOWN.contracts, edits), seed=1, cases=12, variants={"unigram": variant}
+    )
     for claim in KNOWN.claims_of("unigram"):
         verdict, _ = declared.bench.judge(CONTRACT, claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst}"

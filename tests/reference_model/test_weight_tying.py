@@ -10,7 +10,13 @@ IDS, TARGETS = torch.tensor([[1, 5, 5], [0, 10, 2]]), torch.tensor([[5, 5, 0], [
 
 def test_one_parameter_whatever_is_done():
     """As built, moved, loaded, copied."""
-    for change in (lambda m: None, lambda m: m.cast("float64"), weight_tying.reload, weight_tying.reload_without_head, weight_tying.duplicate):
+    for change in (
+        lambda m: None,
+        lambda m: m.cast("float64"),
+        weight_tying.reload,
+        weight_tying.reload_without_head,
+        weight_tying.duplicate,
+    ):
         model = weight_tying(CONFIG, 3)
         before = model.logits(IDS)
         change(model)

@@ -77,7 +77,9 @@ def test_released_libraries_keep_every_claim(library):
 @pytest.mark.parametrize("variant", [v.name for v in CONTRACT.variants])
 def test_every_declared_convention_keeps_every_claim(variant):
     edits = next(v for v in CONTRACT.variants if v.name == variant).edits
-    declared = Inspection(KNOWN, reference_executor(KNOWN.contracts, edits), seed=1, cases=12, variants={"wordpiece": variant})
+    declared = Inspection(
+        KNOWN, reference_executor(KNOWN.contracts, edits), seed=1, cases=12, variants={"wordpiece": variant}
+    )
     for claim in KNOWN.claims_of("wordpiece"):
         verdict, _ = declared.bench.judge(CONTRACT, claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst}"

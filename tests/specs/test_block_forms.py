@@ -70,7 +70,13 @@ def test_right_where_it_was_declared(name: str) -> None:
         verdict, _ = judged.bench.judge(BLOCK, claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst} {verdict.smallest}"
         held |= {claim.name} if verdict.status == HOLDS else set()
-    assert {"agrees_with_the_reference", "gradients_agree", "is_causal", "a_prefix_stands_alone", "composed_as_it_says"} <= held
+    assert {
+        "agrees_with_the_reference",
+        "gradients_agree",
+        "is_causal",
+        "a_prefix_stands_alone",
+        "composed_as_it_says",
+    } <= held
 
 
 def raw_residual(x, weights, n_heads, eps=1e-5):
@@ -89,13 +95,16 @@ def one_after_the_other(x, weights, n_heads, eps=1e-5):
     return x + think(norm(x, weights, 2, eps), weights)
 
 
-@pytest.mark.parametrize(("declared", "form", "claims"), [
-    ("post_norm", raw_residual, {"agrees_with_the_reference"}),
-    ("post_norm", no_last_norm, {"agrees_with_the_reference", "composed_as_it_says"}),
-    ("parallel", one_after_the_other, {"agrees_with_the_reference", "composed_as_it_says"}),
-    ("parallel", parallel_with_one_norm, {"agrees_with_the_reference"}),
-    ("parallel_with_one_norm", post_norm, {"agrees_with_the_reference", "composed_as_it_says"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("declared", "form", "claims"),
+    [
+        ("post_norm", raw_residual, {"agrees_with_the_reference"}),
+        ("post_norm", no_last_norm, {"agrees_with_the_reference", "composed_as_it_says"}),
+        ("parallel", one_after_the_other, {"agrees_with_the_reference", "composed_as_it_says"}),
+        ("parallel", parallel_with_one_norm, {"agrees_with_the_reference"}),
+        ("parallel_with_one_norm", post_norm, {"agrees_with_the_reference", "composed_as_it_says"}),
+    ],
+)
 def test_what_was_declared_must_be_there(declared: str, form, claims: set[str]) -> None:
     """Another form, or half of one, is wrong."""
     judged = inspection(form, declared)
@@ -125,9 +134,19 @@ def test_the_forms_agree_where_they_must(seed: int) -> None:
     source = torch.Generator().manual_seed(seed)
     x = torch.randn(2, 3, 4, generator=source)
     shapes = {
-        "qkv_weight": (12, 4), "out_weight": (4, 4), "up_weight": (16, 4), "down_weight": (4, 16), "qkv_bias": (12,), "out_bias": (4,),
-        "up_bias": (16,), "down_bias": (4,), "norm_1_weight": (4,), "norm_1_bias": (4,), "norm_2_weight": (4,), "norm_2_bias": (4,),
-    }  # fmt: skip
+        "qkv_weight": (12, 4),
+        "out_weight": (4, 4),
+        "up_weight": (16, 4),
+        "down_weight": (4, 16),
+        "qkv_bias": (12,),
+        "out_bias": (4,),
+        "up_bias": (16,),
+        "down_bias": (4,),
+        "norm_1_weight": (4,),
+        "norm_1_bias": (4,),
+        "norm_2_weight": (4,),
+        "norm_2_bias": (4,),
+    }
     weights = {name: torch.randn(shape, generator=source) for name, shape in shapes.items()}
     closed = {**weights, "out_weight": torch.zeros(4, 4), "out_bias": torch.zeros(4)}
     torch.testing.assert_close(parallel(x, closed, 2), one_after_the_other(x, closed, 2))

@@ -15,7 +15,8 @@ KNOWN = load_catalogue()
 def test_the_functions_of_cs336(tmp_path, prefix):
     """Without a schedule and a generator: those claims are not offered, the others hold."""
     file = tmp_path / "mine.py"
-    file.write_text(textwrap.dedent(f'''
+    file.write_text(
+        textwrap.dedent(f"""
         import torch
         def {prefix}save_checkpoint(model, optimizer, iteration, out):
             torch.save((model.state_dict(), optimizer.state_dict(), iteration), out)
@@ -24,9 +25,15 @@ def test_the_functions_of_cs336(tmp_path, prefix):
             model.load_state_dict(of_model)
             optimizer.load_state_dict(of_optimizer)
             return iteration
-        '''))
+        """)
+    )
     found = discover(str(file), KNOWN.contracts)
     inspection = Inspection(KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1, cases=4)
     contract = KNOWN.contracts["checkpoint"]
-    verdicts = {claim.name: inspection.bench.judge(contract, claim, shrink=False)[0].status for claim in contract.claims}
-    assert {name for name, status in verdicts.items() if status != "holds"} == {"schedule_goes_on", "random_numbers_go_on"}
+    verdicts = {
+        claim.name: inspection.bench.judge(contract, claim, shrink=False)[0].status for claim in contract.claims
+    }
+    assert {name for name, status in verdicts.items() if status != "holds"} == {
+        "schedule_goes_on",
+        "random_numbers_go_on",
+    }

@@ -8,7 +8,7 @@ from harness.core.record import HOLDS
 from harness.judging.inspection import inspect_implementation
 
 STYLES = Path(__file__).parents[1] / "styles"
-METHOD = '''
+METHOD = """
     @torch.no_grad()
     def generate(self, idx, max_new_tokens, temperature=1.0, top_k=None):
         for _ in range(max_new_tokens):
@@ -22,8 +22,8 @@ METHOD = '''
             idx_next = torch.multinomial(probs, num_samples=1)
             idx = torch.cat((idx, idx_next), dim=1)
         return idx
-'''
-FUNCTION = '''
+"""
+FUNCTION = """
 import torch
 def generate(model, idx, max_new_tokens, context_size, temperature=0.0, top_k=None, eos_id=None):
     for _ in range(max_new_tokens):
@@ -39,7 +39,7 @@ def generate(model, idx, max_new_tokens, context_size, temperature=0.0, top_k=No
         if eos_id is not None and bool((idx_next == eos_id).all()):
             break
     return idx
-'''
+"""
 
 
 def judged(text: str, folder: Path):
@@ -48,7 +48,11 @@ def judged(text: str, folder: Path):
     inspection = inspect_implementation(str(path), cases=6)
     claims = inspection.catalogue.claims_of("generation")
     verdicts = [inspection.judge("generation", claim) for claim in claims]
-    return {v.claim for v in verdicts if v.failing}, {v.claim for v in verdicts if v.status == HOLDS}, {n for v in verdicts for n in v.finding}
+    return (
+        {v.claim for v in verdicts if v.failing},
+        {v.claim for v in verdicts if v.status == HOLDS},
+        {n for v in verdicts for n in v.finding},
+    )
 
 
 def module(method: str) -> str:
@@ -64,12 +68,19 @@ def test_a_method_of_a_model_class_is_found_and_holds(tmp_path: Path) -> None:
     assert "stops_at_the_end_token" not in holds
 
 
-@pytest.mark.parametrize(("right", "wrong", "name"), [
-    ("idx[:, -self.config.block_size:]", "idx[:, :self.config.block_size]", "first_of_the_context_seen"),
-    ("logits[:, -1, :] / temperature", "logits[:, -1, :] * temperature", "multiplied_by_the_temperature"),
-    ("idx_next), dim=1)\n        return", "idx_next[:1].expand(len(idx), 1)), dim=1)\n        return", "first_row_for_all"),
-    ("torch.multinomial(probs, num_samples=1)", "probs.argmax(-1, keepdim=True)", "always_the_most_likely"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("right", "wrong", "name"),
+    [
+        ("idx[:, -self.config.block_size:]", "idx[:, :self.config.block_size]", "first_of_the_context_seen"),
+        ("logits[:, -1, :] / temperature", "logits[:, -1, :] * temperature", "multiplied_by_the_temperature"),
+        (
+            "idx_next), dim=1)\n        return",
+            "idx_next[:1].expand(len(idx), 1)), dim=1)\n        return",
+            "first_row_for_all",
+        ),
+        ("torch.multinomial(probs, num_samples=1)", "probs.argmax(-1, keepdim=True)", "always_the_most_likely"),
+    ],
+)
 def test_a_mistake_in_a_method_is_named(right: str, wrong: str, name: str, tmp_path: Path) -> None:
     """One edit."""
     assert right in METHOD
@@ -80,5 +91,8 @@ def test_a_mistake_in_a_method_is_named(right: str, wrong: str, name: str, tmp_p
 def test_a_function_that_is_given_a_model_holds(tmp_path: Path) -> None:
     """By the names of its arguments. What a row that ended goes on with, while others are not done, is caught."""
     failing, holds, names = judged(FUNCTION, tmp_path)
-    assert failing == {"each_row_ends_alone"} and not names - {"generation.ended_rows_go_on", "generation.end_token_ignored"}
+    assert failing == {"each_row_ends_alone"} and not names - {
+        "generation.ended_rows_go_on",
+        "generation.end_token_ignored",
+    }
     assert {"greedy_at_zero", "stops_at_the_end_token", "sees_the_last_of_the_context"} <= holds

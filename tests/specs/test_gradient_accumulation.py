@@ -9,7 +9,7 @@ from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue
 
 KNOWN = load_catalogue()
-LOOP = '''
+LOOP = """
     import torch
     import torch.nn.functional as F
 
@@ -23,19 +23,26 @@ LOOP = '''
             loss += part.item()
         STEP
         return loss
-    '''
+    """
 
 
 @pytest.mark.parametrize(
     "head",
-    ["train_step(model, micro_batches)", "train_step(model, optimizer, micro_batches)", "training_step(model, batches, opt)",
-     "gradient_accumulation(model, micro_batches, optimizer)", "train_step(model, optimizer, batches, accumulation_steps)"],
-)  # fmt: skip
+    [
+        "train_step(model, micro_batches)",
+        "train_step(model, optimizer, micro_batches)",
+        "training_step(model, batches, opt)",
+        "gradient_accumulation(model, micro_batches, optimizer)",
+        "train_step(model, optimizer, batches, accumulation_steps)",
+    ],
+)
 def test_a_step_is_called_as_it_is(tmp_path, head):
     """With an optimiser or without, in any order of arguments."""
     optimizer = "optimizer" if "optimizer" in head else "opt" if "opt" in head else ""
     text = LOOP.replace("HEAD", head).replace("BATCHES", "micro_batches" if "micro" in head else "batches")
-    text = text.replace("CLEAR", f"{optimizer}.zero_grad()" if optimizer else "pass").replace("STEP", f"{optimizer}.step()" if optimizer else "pass")
+    text = text.replace("CLEAR", f"{optimizer}.zero_grad()" if optimizer else "pass").replace(
+        "STEP", f"{optimizer}.step()" if optimizer else "pass"
+    )
     file = tmp_path / "mine.py"
     file.write_text(textwrap.dedent(text))
     found = discover(str(file), KNOWN.contracts)

@@ -33,11 +33,17 @@ def test_gpt2s_own(tmp_path: Path) -> None:
     assert failing(nano().replace(APPLIED, APPLIED + SCALED), tmp_path) == {}
 
 
-@pytest.mark.parametrize(("wrong", "told"), [
-    ("", "standard deviation of 0.0198"),
-    (SCALED.replace('name.endswith("c_proj.weight")', 'name == "c_proj.weight"'), "(0.02); it must be 0.02 / sqrt(2 L)"),
-    (SCALED.replace("2 * config", "config"), "(0.02 / sqrt(L)); it must be"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("", "standard deviation of 0.0198"),
+        (
+            SCALED.replace('name.endswith("c_proj.weight")', 'name == "c_proj.weight"'),
+            "(0.02); it must be 0.02 / sqrt(2 L)",
+        ),
+        (SCALED.replace("2 * config", "config"), "(0.02 / sqrt(L)); it must be"),
+    ],
+)
 def test_residual_projections_in_words(wrong: str, told: str, tmp_path: Path) -> None:
     """Which law they follow is said."""
     found = failing(nano().replace(APPLIED, APPLIED + wrong), tmp_path)

@@ -15,7 +15,9 @@ CONTRACT = KNOWN.contracts["int8_linear"]
 
 def test_memory_is_measured() -> None:
     """One byte a weight, and a float32 for each row of 512."""
-    fact = Inspection(KNOWN, reference_executor(KNOWN.contracts), seed=1, cases=2).bench.measure(CONTRACT, CONTRACT.measures[0])
+    fact = Inspection(KNOWN, reference_executor(KNOWN.contracts), seed=1, cases=2).bench.measure(
+        CONTRACT, CONTRACT.measures[0]
+    )
     assert fact is not None and fact.value == 1 + 4 / 512
 
 

@@ -43,14 +43,19 @@ def test_of_the_reference_they_are_its_own(component) -> None:
         ("attention.no_mask", lambda yours, ours: bool((yours > 0).all())),
         ("attention.softmax_over_queries", lambda yours, ours: torch.allclose(yours.sum(-2), torch.ones(7), atol=1e-5)),
         ("attention.unscaled", lambda yours, ours: bool(yours.max(-1)[0].sum() > ours.max(-1)[0].sum())),
-        ("scaled_dot_product_attention.unscaled", lambda yours, ours: bool(yours.max(-1)[0].sum() > ours.max(-1)[0].sum())),
+        (
+            "scaled_dot_product_attention.unscaled",
+            lambda yours, ours: bool(yours.max(-1)[0].sum() > ours.max(-1)[0].sum()),
+        ),
         ("scaled_dot_product_attention.is_causal_always", None),
     ],
 )
 def test_a_mistake_is_seen(mistake, seen) -> None:
     """By eye, and in the number; one that does nothing here differs in nothing."""
     component = mistake.partition(".")[0]
-    fact = next(f for f in inspect_implementation(f"bug:{mistake}", seed=3, cases=4).facts(component) if f.name == "weights")
+    fact = next(
+        f for f in inspect_implementation(f"bug:{mistake}", seed=3, cases=4).facts(component) if f.name == "weights"
+    )
     if seen is None:  # the map is causal anyway
         assert fact.value == 0
         return
@@ -69,11 +74,15 @@ def turned(x, qkv_weight, qkv_bias, out_weight, out_bias, n_heads):
     """Rotary positions, features in halves."""
     q, k, v = functional.linear(x, qkv_weight, qkv_bias).unflatten(-1, (3, n_heads, -1)).permute(2, 0, 3, 1, 4)
     size = q.shape[-1]
-    angles = torch.arange(x.shape[1], dtype=x.dtype)[:, None] / 10000.0 ** (torch.arange(0, size, 2, dtype=x.dtype) / size)
+    angles = torch.arange(x.shape[1], dtype=x.dtype)[:, None] / 10000.0 ** (
+        torch.arange(0, size, 2, dtype=x.dtype) / size
+    )
 
     def turn(t):
         first, second = t.chunk(2, -1)
-        return torch.cat([first * angles.cos() - second * angles.sin(), first * angles.sin() + second * angles.cos()], -1)
+        return torch.cat(
+            [first * angles.cos() - second * angles.sin(), first * angles.sin() + second * angles.cos()], -1
+        )
 
     mixed = functional.scaled_dot_product_attention(turn(q), turn(k), v, is_causal=True)
     return functional.linear(mixed.transpose(1, 2).flatten(2), out_weight, out_bias)

@@ -11,7 +11,7 @@ from harness.execution.executor import Executor
 from harness.judging.inspection import Inspection, load_catalogue, reference_executor
 
 KNOWN = load_catalogue()
-COURSE = '''
+COURSE = """
 import math
 import torch
 
@@ -32,7 +32,7 @@ class NAME(torch.optim.Optimizer):
                 p.data -= group["lr"] * group["weight_decay"] * p.data
                 p.data -= group["lr"] * m_hat / (v_hat.sqrt() + group["eps"])
                 state["t"], state["m"], state["v"] = t + 1, m, v
-'''
+"""
 
 
 def judged(text: str, component: str = "adamw", cases: int = 4) -> dict[str, str]:
@@ -74,7 +74,8 @@ def test_torch_s_own_needs_no_file():
 def test_what_a_plain_class_has_no_place_for_is_not_offered(tmp_path):
     """No groups, no eps, no saved state: the rest is judged."""
     file = tmp_path / "mine.py"
-    file.write_text(textwrap.dedent('''
+    file.write_text(
+        textwrap.dedent("""
         import torch
         class AdamW:
             def __init__(self, params, lr, b1=0.9, b2=0.999, wd=0.0):
@@ -88,7 +89,8 @@ def test_what_a_plain_class_has_no_place_for_is_not_offered(tmp_path):
                         s[1] = self.b1 * s[1] + (1 - self.b1) * p.grad
                         s[2] = self.b2 * s[2] + (1 - self.b2) * p.grad ** 2
                         p -= self.lr * (s[1] / (1 - self.b1 ** s[0]) / ((s[2] / (1 - self.b2 ** s[0])).sqrt() + 1e-8) + self.wd * p)
-        '''))
+        """)
+    )
     verdicts = judged(str(file), cases=12)
     absent = {name for name, status in verdicts.items() if status == "not offered"}
     assert {"groups_keep_their_own_settings", "resuming_changes_nothing"} <= absent
@@ -103,9 +105,11 @@ def test_a_class_that_is_not_written_is_to_do(tmp_path):
 
 @pytest.mark.parametrize(
     ("component", "facts"),
-    [("adamw", {"state_bytes": ("keeps 8 bytes", 8.0)}),
-     ("adamw_8bit", {"state_bytes": ("keeps 2.03 bytes", 2.03125), "memory_saved": ("74.6 % less", 74.609375)})],
-)  # fmt: skip
+    [
+        ("adamw", {"state_bytes": ("keeps 8 bytes", 8.0)}),
+        ("adamw_8bit", {"state_bytes": ("keeps 2.03 bytes", 2.03125), "memory_saved": ("74.6 % less", 74.609375)}),
+    ],
+)
 def test_what_is_kept_is_measured(component, facts):
     """Two moments of four bytes each, or of one byte with a scale of four for every 256."""
     inspection = Inspection(KNOWN, reference_executor(KNOWN.contracts), seed=0)

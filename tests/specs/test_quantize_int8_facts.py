@@ -43,4 +43,3 @@ def test_memory_beside_bitsandbytes() -> None:
     assert fact is not None
     assert fact.value == 8 + 32 / 512
     assert 8.5 <= fact.series["blocks of 64"] < 8.6
-

@@ -55,7 +55,9 @@ def test_as_tiktoken_counts():
     tiktoken = pytest.importorskip("tiktoken")
     from reference_model.tokenizer import GPT2_PATTERN
 
-    gpt2 = tiktoken.Encoding("gpt2", pat_str=GPT2_PATTERN, mergeable_ranks=gpt2_ranks(), special_tokens={"<|endoftext|>": 50256})
+    gpt2 = tiktoken.Encoding(
+        "gpt2", pat_str=GPT2_PATTERN, mergeable_ranks=gpt2_ranks(), special_tokens={"<|endoftext|>": 50256}
+    )
     facts = facts_of(reference_executor(KNOWN.contracts))
     for label, text in corpus().items():
         assert facts["tokens_per_byte"].series[label] == len(gpt2.encode_ordinary(text)) / len(text.encode())
@@ -72,7 +74,12 @@ def test_of_another_tokenizer():
 def test_what_gives_no_ids_is_not_measured():
     facts = facts_of(Executor("broken", {"tokenizer": ClassAdapter(Broken)}, KNOWN.contracts))
     assert facts["vocabulary"] is not None
-    assert [name for name, fact in facts.items() if fact is None] == ["tokens_per_byte", "tokens_per_word", "same_sentence", "strange_words"]
+    assert [name for name, fact in facts.items() if fact is None] == [
+        "tokens_per_byte",
+        "tokens_per_word",
+        "same_sentence",
+        "strange_words",
+    ]
 
 
 def test_the_texts_are_what_they_say():
@@ -82,6 +89,10 @@ def test_the_texts_are_what_they_say():
     assert len(words_of(corpus()["English docstrings"])) > 100
     assert "def " in corpus()["Python code"]
     assert all(unicodedata.normalize("NFC", text) == text for text in SENTENCES.values())
-    first_letters = (next(c for c in text if c.isalpha() and not c.isascii()) for text in list(SENTENCES.values())[1:] if not text.isascii())
+    first_letters = (
+        next(c for c in text if c.isalpha() and not c.isascii())
+        for text in list(SENTENCES.values())[1:]
+        if not text.isascii()
+    )
     assert len({unicodedata.name(letter).split()[0] for letter in first_letters}) >= 9
     assert not any(word.encode() in ranks for word in STRANGE_WORDS)

@@ -29,11 +29,22 @@ def test_one_parameter_under_two_names(tmp_path: Path) -> None:
     assert failing(style("nano"), tmp_path) == {}
 
 
-@pytest.mark.parametrize(("wrong", "claims", "told"), [
-    ("pass", {"one_tensor", "gradient_of_both_uses", "updated_once"}, "a tensor of its own"),
-    ("self.transformer.wte.weight.data = self.lm_head.weight.data", {"one_tensor", "updated_once"}, "two parameters"),
-    ("self.transformer.wte.weight = nn.Parameter(self.lm_head.weight.detach().clone())", {"one_tensor"}, "a tensor of its own"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wrong", "claims", "told"),
+    [
+        ("pass", {"one_tensor", "gradient_of_both_uses", "updated_once"}, "a tensor of its own"),
+        (
+            "self.transformer.wte.weight.data = self.lm_head.weight.data",
+            {"one_tensor", "updated_once"},
+            "two parameters",
+        ),
+        (
+            "self.transformer.wte.weight = nn.Parameter(self.lm_head.weight.detach().clone())",
+            {"one_tensor"},
+            "a tensor of its own",
+        ),
+    ],
+)
 def test_what_is_not_one_parameter_is_told(wrong: str, claims: set[str], told: str, tmp_path: Path) -> None:
     """Each in words; a head that is meant to be another tensor can be declared."""
     found = failing(style("nano").replace(TIED, wrong), tmp_path)

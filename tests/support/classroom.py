@@ -18,7 +18,15 @@ COMPONENTS = ("gelu", "layer_norm", "softmax", "rms_norm", "mlp")
 POINTS = {"gelu": 2.0, "layer_norm": 3.0, "softmax": 2.0, "rms_norm": 2.0, "mlp": 1.0}
 FUNCTIONS = {f.__name__: f for f in (linear, gelu, layer_norm, softmax, rms_norm, mlp)}
 HEAD = "import math\n\nimport torch\nfrom torch import Tensor\n"
-QUICK = {"seconds": 300, "check_seconds": 20, "case_seconds": 3, "memory_mb": 2000, "file_mb": 8, "output_mb": 2, "processes": 16}
+QUICK = {
+    "seconds": 300,
+    "check_seconds": 20,
+    "case_seconds": 3,
+    "memory_mb": 2000,
+    "file_mb": 8,
+    "output_mb": 2,
+    "processes": 16,
+}
 """Limits under which a class is through soon, and which a busy machine keeps."""
 
 
@@ -72,9 +80,17 @@ def write(students: list[Student], folder: Path) -> Path:
     return folder
 
 
-def rubric(path: Path, limits: Mapping[str, float] = QUICK, seed: int | None = 271_828, more: str = "", parts: str = "") -> Path:
+def rubric(
+    path: Path, limits: Mapping[str, float] = QUICK, seed: int | None = 271_828, more: str = "", parts: str = ""
+) -> Path:
     """The class's rubric as a file; ``more`` are lines of its head, ``parts`` what follows the components."""
-    lines = ['title = "Components"', 'effort = "quick"', 'entry = "mymodel.py"', *([f"seed = {seed}"] if seed is not None else []), more]
+    lines = [
+        'title = "Components"',
+        'effort = "quick"',
+        'entry = "mymodel.py"',
+        *([f"seed = {seed}"] if seed is not None else []),
+        more,
+    ]
     lines += ["[limits]", *(f"{key} = {value}" for key, value in limits.items())]
     lines += [f"[components.{name}]\npoints = {POINTS[name]}" for name in COMPONENTS]
     path.write_text("\n".join(lines) + "\n" + parts)
@@ -86,12 +102,25 @@ def rubric(path: Path, limits: Mapping[str, float] = QUICK, seed: int | None = 2
 TO_DO = "raise NotImplementedError"
 NONE = COMPONENTS
 WRONG = (
-    "gelu.quick_gelu", "gelu.relu", "gelu.in_place", "gelu.gate_detached", "layer_norm.unbiased_variance",
-    "layer_norm.eps_outside_the_root", "layer_norm.eps_forgotten", "layer_norm.bias_forgotten", "layer_norm.mean_detached",
-    "softmax.without_the_maximum", "softmax.over_the_last_axis", "softmax.sum_detached", "rms_norm.mean_removed",
-    "rms_norm.eps_outside_the_root", "rms_norm.gain_forgotten", "mlp.down_bias_forgotten", "mlp.activation_forgotten",
+    "gelu.quick_gelu",
+    "gelu.relu",
+    "gelu.in_place",
+    "gelu.gate_detached",
+    "layer_norm.unbiased_variance",
+    "layer_norm.eps_outside_the_root",
+    "layer_norm.eps_forgotten",
+    "layer_norm.bias_forgotten",
+    "layer_norm.mean_detached",
+    "softmax.without_the_maximum",
+    "softmax.over_the_last_axis",
+    "softmax.sum_detached",
+    "rms_norm.mean_removed",
+    "rms_norm.eps_outside_the_root",
+    "rms_norm.gain_forgotten",
+    "mlp.down_bias_forgotten",
+    "mlp.activation_forgotten",
     "mlp.up_bias_after_activation",
-)  # fmt: skip
+)
 
 
 def wrong(name: str, mistake: str) -> Student:
@@ -113,7 +142,12 @@ def right() -> list[Student]:
 
 def half_done() -> list[Student]:
     return [
-        alone("fred", text(first={"softmax": TO_DO, "rms_norm": TO_DO}), lost=("softmax", "rms_norm"), none=("softmax", "rms_norm")),
+        alone(
+            "fred",
+            text(first={"softmax": TO_DO, "rms_norm": TO_DO}),
+            lost=("softmax", "rms_norm"),
+            none=("softmax", "rms_norm"),
+        ),
         alone("gina", text(leave_out=("mlp", "softmax")), lost=("mlp", "softmax"), none=("mlp", "softmax")),
     ]
 
@@ -139,18 +173,56 @@ def dying() -> list[Student]:
         alone("nora", text(top="\nwhile True: print('x' * 10_000)\n"), why="printed more than 2 MB", **imported),
         Student("otto", {"otto/a.py": "", "otto/b.py": ""}, why="there is no mymodel.py", **imported),
         alone("paul", text(first={"gelu": "raise TypeError('no')"}), lost=("gelu", "mlp")),
-        alone("quin", text(first={"softmax": "import os\nos._exit(3)"}), lost=("softmax",), none=("softmax",), why="exit code 3", **partly),
-        alone("rosa", text(first={"layer_norm": "while True: pass"}), lost=("layer_norm",), none=("layer_norm",),
-              why="layer_norm: 2 checks of it ran out of time", **partly),
-        alone("sven", text(first={"rms_norm": blocked}), lost=("rms_norm",), none=("rms_norm",), why="longer than 20 s for one check", **partly),
-        alone("tara", text(first={"softmax": "while True: print('y' * 10_000)"}), lost=("softmax",), none=("softmax",), why="printed", **partly),
+        alone(
+            "quin",
+            text(first={"softmax": "import os\nos._exit(3)"}),
+            lost=("softmax",),
+            none=("softmax",),
+            why="exit code 3",
+            **partly,
+        ),
+        alone(
+            "rosa",
+            text(first={"layer_norm": "while True: pass"}),
+            lost=("layer_norm",),
+            none=("layer_norm",),
+            why="layer_norm: 2 checks of it ran out of time",
+            **partly,
+        ),
+        alone(
+            "sven",
+            text(first={"rms_norm": blocked}),
+            lost=("rms_norm",),
+            none=("rms_norm",),
+            why="longer than 20 s for one check",
+            **partly,
+        ),
+        alone(
+            "tara",
+            text(first={"softmax": "while True: print('y' * 10_000)"}),
+            lost=("softmax",),
+            none=("softmax",),
+            why="printed",
+            **partly,
+        ),
         alone("ugur", text(first={"mlp": hog}), lost=("mlp",), none=("mlp",), why="more than 2000 MB", **partly),
         alone("vera", text(first={"rms_norm": kill}), lost=("rms_norm",), none=("rms_norm",), **partly),
-        alone("wim", text(first={"softmax": bomb}), lost=("softmax",), none=("softmax",), why="more than 16 processes", **partly),
+        alone(
+            "wim",
+            text(first={"softmax": bomb}),
+            lost=("softmax",),
+            none=("softmax",),
+            why="more than 16 processes",
+            **partly,
+        ),
         alone("xena", "from reference_model import *\n", lost=NONE, none=NONE, state="refused", why="reference_model"),
-        alone("yuri", text("layer_norm.eps_forgotten", top='\nPLUMBLINE = {"expected": {"layer_norm": "let me pass"}}\n'),
-              lost=("layer_norm",), findings=("layer_norm.eps_forgotten",)),
-    ]  # fmt: skip
+        alone(
+            "yuri",
+            text("layer_norm.eps_forgotten", top='\nPLUMBLINE = {"expected": {"layer_norm": "let me pass"}}\n'),
+            lost=("layer_norm",),
+            findings=("layer_norm.eps_forgotten",),
+        ),
+    ]
 
 
 def whole_class() -> list[Student]:

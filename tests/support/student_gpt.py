@@ -37,7 +37,10 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, x):
         B, T, C = x.shape
-        q, k, v = (layer(x).view(B, T, self.n_head, C // self.n_head).transpose(1, 2) for layer in (self.query, self.key, self.value))
+        q, k, v = (
+            layer(x).view(B, T, self.n_head, C // self.n_head).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
         scores = q @ k.transpose(-2, -1) / math.sqrt(C)
         scores = scores.masked_fill(self.mask[:T, :T] == 0, float("-inf"))
         out = torch.softmax(scores, dim=-1) @ v

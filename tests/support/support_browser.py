@@ -80,7 +80,11 @@ def look(page: Path, width: int, mode: str, folder: Path) -> dict[str, Any]:
     framed = html.escape(text.replace("</body>", f"<script>{script}</script></body>"))
     file = folder / f"looked-at-{page.stem}.html"
     file.write_text(WRAPPER.format(width=width, page=framed), encoding="utf-8")
-    dom = _run([f"--window-size={max(WIDTHS) + 100},1000", "--virtual-time-budget=10000", "--dump-dom", file.as_uri()], folder, mode).stdout
+    dom = _run(
+        [f"--window-size={max(WIDTHS) + 100},1000", "--virtual-time-budget=10000", "--dump-dom", file.as_uri()],
+        folder,
+        mode,
+    ).stdout
     marked = re.search(r'<pre id="looked-at">(.+?)</pre>', dom, re.S)
     assert marked, "the page did not come to its end in the browser"
     found: dict[str, Any] = json.loads(html.unescape(marked[1]))
@@ -99,6 +103,14 @@ def picture(page: Path, width: int, mode: str, height: int, file: Path, folder: 
 
 
 def _run(arguments: list[str], folder: Path, mode: str) -> subprocess.CompletedProcess[str]:
-    fixed = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-background-networking",
-             f"--user-data-dir={folder / 'profile'}", f"--blink-settings=preferredColorScheme={MODES[mode]}"]  # fmt: skip
+    fixed = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--no-first-run",
+        "--disable-background-networking",
+        f"--user-data-dir={folder / 'profile'}",
+        f"--blink-settings=preferredColorScheme={MODES[mode]}",
+    ]
     return subprocess.run([browser(), *fixed, *arguments], capture_output=True, text=True, check=True, timeout=120)

@@ -23,53 +23,95 @@ STATUSES = ["passed", "failed", "skipped", "pending", "other"]
 
 def closed(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
     """An object with these properties and no others."""
-    return {"type": "object", "required": list(required), "properties": {**required, **optional}, "additionalProperties": False}
+    return {
+        "type": "object",
+        "required": list(required),
+        "properties": {**required, **optional},
+        "additionalProperties": False,
+    }
 
 
 CTRF = closed(
     {
-        "reportFormat": {"const": "CTRF"}, "specVersion": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$"},
-        "results": closed({
-            "tool": closed({"name": {"type": "string", "minLength": 1}}, version=TEXT, extra={"type": "object"}),
-            "summary": closed(dict.fromkeys(("tests", *STATUSES, "start", "stop"), COUNT)),
-            "tests": {"type": "array", "items": closed(
-                {"name": {"type": "string", "minLength": 1}, "status": {"enum": STATUSES}, "duration": COUNT},
-                suite={"type": "array", "items": TEXT, "minItems": 1}, message=TEXT, trace=TEXT, rawStatus=TEXT, filePath=TEXT,
-                line={"type": "integer", "minimum": 1}, tags={"type": "array", "items": TEXT}, extra={"type": "object"},
-            )},
-        }),
+        "reportFormat": {"const": "CTRF"},
+        "specVersion": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$"},
+        "results": closed(
+            {
+                "tool": closed({"name": {"type": "string", "minLength": 1}}, version=TEXT, extra={"type": "object"}),
+                "summary": closed(dict.fromkeys(("tests", *STATUSES, "start", "stop"), COUNT)),
+                "tests": {
+                    "type": "array",
+                    "items": closed(
+                        {"name": {"type": "string", "minLength": 1}, "status": {"enum": STATUSES}, "duration": COUNT},
+                        suite={"type": "array", "items": TEXT, "minItems": 1},
+                        message=TEXT,
+                        trace=TEXT,
+                        rawStatus=TEXT,
+                        filePath=TEXT,
+                        line={"type": "integer", "minimum": 1},
+                        tags={"type": "array", "items": TEXT},
+                        extra={"type": "object"},
+                    ),
+                },
+            }
+        ),
     },
-)  # fmt: skip
+)
 """ctrf-io/ctrf, schema/ctrf.schema.json, as far as we use it."""
 
 GRADESCOPE = closed(
     {
-        "output": TEXT, "output_format": {"const": "text"}, "execution_time": {"type": "number", "minimum": 0},
+        "output": TEXT,
+        "output_format": {"const": "text"},
+        "execution_time": {"type": "number", "minimum": 0},
         "stdout_visibility": {"enum": ["hidden", "after_due_date", "after_published", "visible"]},
-        "tests": {"type": "array", "items": closed({
-            "name": TEXT, "number": {"type": "string", "pattern": r"^[0-9.]+$"}, "status": {"enum": ["passed", "failed"]},
-            "output": {"type": "string", "minLength": 1},
-            "output_format": {"const": "text"}, "tags": {"type": "array", "items": TEXT},
-        }, score={"type": "number", "minimum": 0}, max_score={"type": "number"})},
+        "tests": {
+            "type": "array",
+            "items": closed(
+                {
+                    "name": TEXT,
+                    "number": {"type": "string", "pattern": r"^[0-9.]+$"},
+                    "status": {"enum": ["passed", "failed"]},
+                    "output": {"type": "string", "minLength": 1},
+                    "output_format": {"const": "text"},
+                    "tags": {"type": "array", "items": TEXT},
+                },
+                score={"type": "number", "minimum": 0},
+                max_score={"type": "number"},
+            ),
+        },
     },
-)  # fmt: skip
+)
 """gradescope/autograder_samples, docs/specs.md. Nothing is hidden: with a hidden test students see no score at all."""
 
 GITLAB = {
     "type": "array",
-    "items": closed({
-        "description": {"type": "string", "minLength": 1}, "check_name": {"type": "string", "minLength": 1},
-        "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-        "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
-        "location": closed({"path": {"type": "string", "pattern": "^(?!\\./).+"}, "lines": closed({"begin": {"type": "integer", "minimum": 1}})}),
-    }),
-}  # fmt: skip
+    "items": closed(
+        {
+            "description": {"type": "string", "minLength": 1},
+            "check_name": {"type": "string", "minLength": 1},
+            "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+            "location": closed(
+                {
+                    "path": {"type": "string", "pattern": "^(?!\\./).+"},
+                    "lines": closed({"begin": {"type": "integer", "minimum": 1}}),
+                }
+            ),
+        }
+    ),
+}
 """docs.gitlab.com/ci/testing/code_quality: paths must be relative to the repository, without ./ before them."""
 
 BADGE = closed(
-    {"schemaVersion": {"const": 1}, "label": {"type": "string", "minLength": 1}, "message": {"type": "string", "minLength": 1}},
-    color=TEXT, isError={"type": "boolean"},
-)  # fmt: skip
+    {
+        "schemaVersion": {"const": 1},
+        "label": {"type": "string", "minLength": 1},
+        "message": {"type": "string", "minLength": 1},
+    },
+    color=TEXT,
+    isError={"type": "boolean"},
+)
 """shields.io/badges/endpoint-badge."""
 
 
@@ -91,7 +133,9 @@ def check_ctrf(text: str, run: RunRecord) -> None:
     found = Counter(test["status"] for test in tests)
     assert {name: summary[name] for name in STATUSES} == {name: found[name] for name in STATUSES}
     assert summary["tests"] == len(tests) == len(run.verdicts) and summary["stop"] >= summary["start"]
-    assert found["failed"] == sum(v.failing for v in run.verdicts) and found["passed"] == sum(v.status == HOLDS for v in run.verdicts)
+    assert found["failed"] == sum(v.failing for v in run.verdicts) and found["passed"] == sum(
+        v.status == HOLDS for v in run.verdicts
+    )
 
 
 def check_gradescope(text: str, run: RunRecord) -> None:
@@ -117,11 +161,25 @@ def check_badge(text: str, run: RunRecord) -> None:
     assert badge.get("isError", False) == any(v.failing for v in run.verdicts)
 
 
-SUITE = {"name": ".+", "tests": r"\d+", "failures": r"\d+", "errors": r"\d+", "skipped": r"\d+", "time": r"\d+\.\d+", "id": r"\d+",
-         "package": ".+", "hostname": ".+", "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"}  # fmt: skip
+SUITE = {
+    "name": ".+",
+    "tests": r"\d+",
+    "failures": r"\d+",
+    "errors": r"\d+",
+    "skipped": r"\d+",
+    "time": r"\d+\.\d+",
+    "id": r"\d+",
+    "package": ".+",
+    "hostname": ".+",
+    "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d",
+}
 CASE = {"name": ".+", "classname": ".+", "time": r"\d+\.\d+"}
-WITHIN = {"testsuites": ("testsuite",), "testsuite": ("testcase",), "testcase": ("properties", "skipped", "error", "failure"),
-          "properties": ("property",)}  # fmt: skip
+WITHIN = {
+    "testsuites": ("testsuite",),
+    "testsuite": ("testcase",),
+    "testcase": ("properties", "skipped", "error", "failure"),
+    "properties": ("property",),
+}
 """Windy Road's JUnit.xsd of Ant's format; properties of a test case, which it has not, are what pytest writes too."""
 
 
@@ -137,7 +195,11 @@ def check_junit(text: str, run: RunRecord) -> None:
         _has(suite, SUITE)
         assert suite.get("id") == str(number)
         for kind, count in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-            assert len(list(suite.iter(kind))) == int(suite.get(count, "-1")) == sum(len(case.findall(kind)) for case in suite)
+            assert (
+                len(list(suite.iter(kind)))
+                == int(suite.get(count, "-1"))
+                == sum(len(case.findall(kind)) for case in suite)
+            )
         assert len(suite) == int(suite.get("tests", "-1"))
     for case in root.iter("testcase"):
         _has(case, CASE)
@@ -170,8 +232,14 @@ def check_csv(text: str, run: RunRecord) -> None:
 def check_benchmarks(text: str, run: RunRecord) -> None:
     """A table of times: the same rules, and a row for every time and what it is set beside."""
     rows = list(csv.reader(io.StringIO(text), strict=True))
-    beside = [sum((r.contender, r.sizes) == (t.contender, t.sizes) for r in one.ratios) for one in run.benchmarks for t in one.timings]
-    assert len(rows) == sum(max(1, others) for others in beside) + 1 == text.count("\n") and {len(row) for row in rows} == {len(rows[0])}
+    beside = [
+        sum((r.contender, r.sizes) == (t.contender, t.sizes) for r in one.ratios)
+        for one in run.benchmarks
+        for t in one.timings
+    ]
+    assert len(rows) == sum(max(1, others) for others in beside) + 1 == text.count("\n") and {
+        len(row) for row in rows
+    } == {len(rows[0])}
     assert not any(value.startswith(("=", "+", "@", "\t")) for row in rows for value in row)
 
 
@@ -251,7 +319,9 @@ def check_html(text: str, run: RunRecord) -> None:
         for named in (attributes.get("aria-labelledby") or "").split():
             assert named in ids
         if attributes.get("tabindex") == "0":
-            assert attributes.get("role") == "region" and (attributes.get("aria-label") or attributes.get("aria-labelledby"))
+            assert attributes.get("role") == "region" and (
+                attributes.get("aria-label") or attributes.get("aria-labelledby")
+            )
         if tag == "th":
             assert attributes.get("scope") in ("row", "col")
         if tag == "svg":
@@ -261,11 +331,23 @@ def check_html(text: str, run: RunRecord) -> None:
     style = text.partition("<style>")[2].partition("</style>")[0]
     assert "url(" not in style and "@import" not in style and "http" not in style
     tags = [tag for tag, _ in page.tags]
-    assert tags.count("h1") == tags.count("main") == tags.count("header") == tags.count("nav") == tags.count("footer") == 1
+    assert (
+        tags.count("h1") == tags.count("main") == tags.count("header") == tags.count("nav") == tags.count("footer") == 1
+    )
     assert page.of("html") == [{"lang": "en"}]
     levels = [int(tag[1]) for tag in tags if tag in ("h1", "h2", "h3")]
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-CHECKS = {"ctrf": check_ctrf, "gradescope": check_gradescope, "gitlab": check_gitlab, "badge": check_badge, "junit": check_junit,
-          "csv": check_csv, "github": check_github, "markdown": check_markdown, "html": check_html, "benchmarks": check_benchmarks}  # fmt: skip
+CHECKS = {
+    "ctrf": check_ctrf,
+    "gradescope": check_gradescope,
+    "gitlab": check_gitlab,
+    "badge": check_badge,
+    "junit": check_junit,
+    "csv": check_csv,
+    "github": check_github,
+    "markdown": check_markdown,
+    "html": check_html,
+    "benchmarks": check_benchmarks,
+}

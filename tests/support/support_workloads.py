@@ -18,7 +18,9 @@ def small(component: str, workload: Workload, axes: bool = False) -> Workload:
     """The same at sizes of a few numbers; ``axes``: with four sizes along each."""
     own = {"N": NUMBERS.get(component, 0), **({"D": MATRIX[component]} if component in MATRIX else {})}
     sizes = {name: {**SMALL, **own}[name] for name in workload.sizes}
-    return replace(workload, sizes=sizes, axes={a: [sizes[a] * k for k in (1, 2, 3, 4)] for a in workload.axes} if axes else {})
+    return replace(
+        workload, sizes=sizes, axes={a: [sizes[a] * k for k in (1, 2, 3, 4)] for a in workload.axes} if axes else {}
+    )
 
 
 def workloads() -> list[tuple[str, Workload]]:

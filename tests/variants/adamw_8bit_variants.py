@@ -34,7 +34,11 @@ class EvenSteps(torch.optim.Optimizer):
                     continue
                 state = self.state[p]
                 if not state:
-                    state["t"], state["m"], state["r"] = 0, self.put(torch.zeros_like(p), 127), self.put(torch.zeros_like(p), 255)
+                    state["t"], state["m"], state["r"] = (
+                        0,
+                        self.put(torch.zeros_like(p), 127),
+                        self.put(torch.zeros_like(p), 255),
+                    )
                 state["t"] += 1
                 m = one * self.get(state["m"], 127, p) + (1 - one) * p.grad
                 v = two * self.get(state["r"], 255, p) ** 2 + (1 - two) * p.grad**2

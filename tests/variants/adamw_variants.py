@@ -78,14 +78,23 @@ class FunctionalAdamW:
         self.m, self.v, self.t = (torch.zeros_like(self.flat) for _ in range(3))
 
     def step(self, grads):
-        here = torch.cat([self.flat.new_full((n,), float(g is not None)) for n, g in zip(self.sizes, grads, strict=True)]) > 0
-        grad = torch.cat([torch.zeros(n, dtype=self.flat.dtype) if g is None else g.reshape(-1)
-                          for n, g in zip(self.sizes, grads, strict=True)])  # fmt: skip
+        here = (
+            torch.cat([self.flat.new_full((n,), float(g is not None)) for n, g in zip(self.sizes, grads, strict=True)])
+            > 0
+        )
+        grad = torch.cat(
+            [
+                torch.zeros(n, dtype=self.flat.dtype) if g is None else g.reshape(-1)
+                for n, g in zip(self.sizes, grads, strict=True)
+            ]
+        )
         self.t = self.t + here
         self.m = torch.where(here, self.m + (1 - self.b1) * (grad - self.m), self.m)
         self.v = torch.where(here, self.v + (1 - self.b2) * (grad**2 - self.v), self.v)
         one, two = 1 - self.b1**self.t, 1 - self.b2**self.t
-        new = self.flat - self.lr * self.decay * self.flat - self.lr * (self.m / one) / ((self.v / two).sqrt() + self.eps)
+        new = (
+            self.flat - self.lr * self.decay * self.flat - self.lr * (self.m / one) / ((self.v / two).sqrt() + self.eps)
+        )
         self.flat = torch.where(here, new, self.flat)
         for p, piece in zip(self.live, self.flat.split(self.sizes), strict=True):
             p.copy_(piece.view(p.shape))

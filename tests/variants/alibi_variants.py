@@ -86,8 +86,13 @@ def alibi_kept(n_heads, time):
 
 
 _ALL = (
-    alibi_of_the_paper, alibi_of_both_sides, alibi_with_the_mask, alibi_with_a_batch_axis, alibi_in_float64,
-    alibi_from_the_last_row, alibi_kept,
-)  # fmt: skip
+    alibi_of_the_paper,
+    alibi_of_both_sides,
+    alibi_with_the_mask,
+    alibi_with_a_batch_axis,
+    alibi_in_float64,
+    alibi_from_the_last_row,
+    alibi_kept,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"alibi": function} for function in _ALL}

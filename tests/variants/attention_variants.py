@@ -293,9 +293,23 @@ def of_torch(x, qkv_weight, qkv_bias, out_weight, out_bias, n_heads):
     mask = torch.full((x.shape[1],) * 2, -math.inf, dtype=x.dtype).triu(1)
     turned = x.transpose(0, 1)
     out, _ = functional.multi_head_attention_forward(
-        turned, turned, turned, x.shape[-1], n_heads, qkv_weight, qkv_bias, None, None, False, 0.0, out_weight, out_bias,
-        training=False, need_weights=False, attn_mask=mask,
-    )  # fmt: skip
+        turned,
+        turned,
+        turned,
+        x.shape[-1],
+        n_heads,
+        qkv_weight,
+        qkv_bias,
+        None,
+        None,
+        False,
+        0.0,
+        out_weight,
+        out_bias,
+        training=False,
+        need_weights=False,
+        attn_mask=mask,
+    )
     return out.transpose(0, 1)
 
 
@@ -317,13 +331,38 @@ def of_float32_only(x, qkv_weight, qkv_bias, out_weight, out_bias, n_heads):
 
 
 ATTENTIONS = (
-    fused_and_causal, fused_with_a_bool_mask, fused_with_an_additive_mask, masked_with_the_least_finite_number,
-    masked_by_adding_the_least_finite_number, masked_by_subtracting_1e10, masked_by_where, masked_after_the_exponential,
-    by_log_sum_exp, query_scaled_first, both_scaled_by_a_fourth_root, softmax_in_float32,
-    scaled_by_a_float32_tensor, by_einsum,
-    heads_folded_into_the_batch, by_baddbmm, keys_first, query_by_query, in_blocks_of_keys, with_its_own_backward,
-    mapped_over_heads, with_dropout_of_zero, three_projections, one_view_of_three_heads_and_size, head_by_head,
-    heads_in_the_einsum, with_weights_stored_in_out, time_first, of_torch, checkpointed, upcast, of_float32_only,
-)  # fmt: skip
+    fused_and_causal,
+    fused_with_a_bool_mask,
+    fused_with_an_additive_mask,
+    masked_with_the_least_finite_number,
+    masked_by_adding_the_least_finite_number,
+    masked_by_subtracting_1e10,
+    masked_by_where,
+    masked_after_the_exponential,
+    by_log_sum_exp,
+    query_scaled_first,
+    both_scaled_by_a_fourth_root,
+    softmax_in_float32,
+    scaled_by_a_float32_tensor,
+    by_einsum,
+    heads_folded_into_the_batch,
+    by_baddbmm,
+    keys_first,
+    query_by_query,
+    in_blocks_of_keys,
+    with_its_own_backward,
+    mapped_over_heads,
+    with_dropout_of_zero,
+    three_projections,
+    one_view_of_three_heads_and_size,
+    head_by_head,
+    heads_in_the_einsum,
+    with_weights_stored_in_out,
+    time_first,
+    of_torch,
+    checkpointed,
+    upcast,
+    of_float32_only,
+)
 
 VARIANTS = {"attention " + function.__name__.replace("_", " "): {"attention": function} for function in ATTENTIONS}

@@ -79,8 +79,15 @@ def clip_of_float32(grads, max_norm):
 
 
 _ALL = (
-    clip_by_torch, clip_only_where_longer, clip_one_long_vector, clip_norm_of_norms, clip_with_python_numbers, clip_as_optax,
-    clip_foreach, clip_refusing_what_is_not_finite, clip_of_float32,
-)  # fmt: skip
+    clip_by_torch,
+    clip_only_where_longer,
+    clip_one_long_vector,
+    clip_norm_of_norms,
+    clip_with_python_numbers,
+    clip_as_optax,
+    clip_foreach,
+    clip_refusing_what_is_not_finite,
+    clip_of_float32,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"clip_grad_norm": function} for function in _ALL}

@@ -87,9 +87,19 @@ def by_an_own_backward(ids, weight):
 
 
 _LOOKUPS = (
-    by_functional_embedding, by_sparse_embedding, by_one_hot_product, by_comparison_and_einsum, by_index_select,
-    by_indexing, by_gather, by_take, by_stacking_rows, by_unique, by_a_module, by_an_own_backward,
-)  # fmt: skip
+    by_functional_embedding,
+    by_sparse_embedding,
+    by_one_hot_product,
+    by_comparison_and_einsum,
+    by_index_select,
+    by_indexing,
+    by_gather,
+    by_take,
+    by_stacking_rows,
+    by_unique,
+    by_a_module,
+    by_an_own_backward,
+)
 
 
 def _positions(lookup):

@@ -22,7 +22,9 @@ class InverseOfTheSum:
             logits = gpt2(seen, self.weights, self.config)[:, -1, :]
             keep = logits.topk(min(top_k or logits.shape[1], logits.shape[1]))
             share = torch.softmax(keep.values / (temperature or 1.0), -1).cumsum(-1)
-            at = (share < torch.rand(len(rows), 1, dtype=share.dtype)).sum(1, keepdim=True).clamp(max=share.shape[1] - 1)
+            at = (
+                (share < torch.rand(len(rows), 1, dtype=share.dtype)).sum(1, keepdim=True).clamp(max=share.shape[1] - 1)
+            )
             drawn = (keep.indices[:, :1] if temperature == 0.0 else keep.indices.gather(1, at))[:, 0].tolist()
             for place, index in enumerate(drawn):
                 done[place] = done[place] or index == end_token
@@ -80,7 +82,10 @@ class Cached:
             normed = functional.layer_norm(x, (width,), b["norm_2_weight"], b["norm_2_bias"])
             up = functional.gelu(functional.linear(normed, b["up_weight"], b["up_bias"]), approximate="tanh")
             x = x + functional.linear(up, b["down_weight"], b["down_bias"])
-        return functional.layer_norm(x, (width,), w["final_norm_weight"], w["final_norm_bias"])[:, -1] @ w["token_embedding"].T
+        return (
+            functional.layer_norm(x, (width,), w["final_norm_weight"], w["final_norm_bias"])[:, -1]
+            @ w["token_embedding"].T
+        )
 
     def generate(self, ids, max_new_tokens, temperature=1.0, top_k=None, top_p=None, end_token=None):
         cache, start, ended = {}, 0, torch.zeros(len(ids), dtype=torch.bool)
@@ -93,7 +98,9 @@ class Cached:
             if temperature == 0 or top_k == 1:
                 drawn = logits.argmax(-1)
             else:
-                kept = logits if top_k is None else logits.where(logits >= logits.topk(top_k).values[:, -1:], -torch.inf)
+                kept = (
+                    logits if top_k is None else logits.where(logits >= logits.topk(top_k).values[:, -1:], -torch.inf)
+                )
                 if top_p is not None:
                     p, order = (kept / temperature).softmax(-1).sort(-1, descending=True)
                     p = p.where(p.cumsum(-1) - p < top_p, 0.0)

@@ -73,8 +73,14 @@ def batch_through_numpy_seeded_by_torch(tokens, batch, time, generator=None):
 
 
 _ALL = (
-    batch_as_nano, batch_of_global_draws, batch_by_numpy, batch_by_python, batch_without_putting_back, batch_by_fractions,
-    batch_by_weights, batch_through_numpy_seeded_by_torch,
-)  # fmt: skip
+    batch_as_nano,
+    batch_of_global_draws,
+    batch_by_numpy,
+    batch_by_python,
+    batch_without_putting_back,
+    batch_by_fractions,
+    batch_by_weights,
+    batch_through_numpy_seeded_by_torch,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"get_batch": function} for function in _ALL}

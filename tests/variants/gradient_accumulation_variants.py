@@ -65,5 +65,11 @@ def accumulate_and_step(model, micro_batches):
     return torch.tensor([loss])
 
 
-_ALL = (accumulate_sums, accumulate_one_big_batch, accumulate_and_divide_afterwards, accumulate_in_float32, accumulate_and_step)
+_ALL = (
+    accumulate_sums,
+    accumulate_one_big_batch,
+    accumulate_and_divide_afterwards,
+    accumulate_in_float32,
+    accumulate_and_step,
+)
 VARIANTS = {f.__name__.replace("_", " "): {"gradient_accumulation": f} for f in _ALL}

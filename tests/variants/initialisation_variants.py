@@ -29,7 +29,11 @@ class GlobalGenerator:
 
     def named(self, tree, prefix=""):
         for name, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
-            yield from self.named(value, f"{prefix}{name}.") if isinstance(value, (dict, list)) else [(f"{prefix}{name}", value)]
+            yield from (
+                self.named(value, f"{prefix}{name}.")
+                if isinstance(value, (dict, list))
+                else [(f"{prefix}{name}", value)]
+            )
 
     def weights(self):
         return self.tree
@@ -45,9 +49,21 @@ class ScaledAfterwards:
         torch.manual_seed(seed)
         d, blocks = config.width, []
         for _ in range(config.layers):
-            shapes = {"down_weight": (d, 4 * d), "up_weight": (4 * d, d), "out_weight": (d, d), "qkv_weight": (3 * d, d)}
+            shapes = {
+                "down_weight": (d, 4 * d),
+                "up_weight": (4 * d, d),
+                "out_weight": (d, d),
+                "qkv_weight": (3 * d, d),
+            }
             block = {name: torch.empty(shape).normal_(0, 0.02) for name, shape in shapes.items()}
-            sizes = {"norm_1_bias": d, "qkv_bias": 3 * d, "out_bias": d, "norm_2_bias": d, "up_bias": 4 * d, "down_bias": d}
+            sizes = {
+                "norm_1_bias": d,
+                "qkv_bias": 3 * d,
+                "out_bias": d,
+                "norm_2_bias": d,
+                "up_bias": 4 * d,
+                "down_bias": d,
+            }
             block |= {name: torch.zeros(size) for name, size in sizes.items()}
             blocks.append(block | {"norm_1_weight": torch.ones(d), "norm_2_weight": torch.ones(d)})
         for block in blocks:
@@ -55,9 +71,11 @@ class ScaledAfterwards:
                 block[name] /= (2 * config.layers) ** 0.5
         self.found = {
             "position_embedding": torch.empty(config.context, d).normal_(0, 0.02),
-            "token_embedding": torch.empty(config.vocab_size, d).normal_(0, 0.02), "blocks": blocks[::-1],
-            "final_norm_weight": torch.ones(d), "final_norm_bias": torch.zeros(d),
-        }  # fmt: skip
+            "token_embedding": torch.empty(config.vocab_size, d).normal_(0, 0.02),
+            "blocks": blocks[::-1],
+            "final_norm_weight": torch.ones(d),
+            "final_norm_bias": torch.zeros(d),
+        }
 
     def weights(self):
         return self.found
@@ -72,14 +90,29 @@ def from_numpy(config, seed):
 
     less = 0.02 * (2 * config.layers) ** -0.5
     blocks = [
-        {"norm_1_weight": torch.ones(d).double(), "norm_1_bias": torch.zeros(d).double(), "qkv_weight": normal(3 * d, d),
-         "qkv_bias": torch.zeros(3 * d).double(), "out_weight": normal(d, d, std=less), "out_bias": torch.zeros(d).double(),
-         "norm_2_weight": torch.ones(d).double(), "norm_2_bias": torch.zeros(d).double(), "up_weight": normal(4 * d, d),
-         "up_bias": torch.zeros(4 * d).double(), "down_weight": normal(d, 4 * d, std=less), "down_bias": torch.zeros(d).double()}
+        {
+            "norm_1_weight": torch.ones(d).double(),
+            "norm_1_bias": torch.zeros(d).double(),
+            "qkv_weight": normal(3 * d, d),
+            "qkv_bias": torch.zeros(3 * d).double(),
+            "out_weight": normal(d, d, std=less),
+            "out_bias": torch.zeros(d).double(),
+            "norm_2_weight": torch.ones(d).double(),
+            "norm_2_bias": torch.zeros(d).double(),
+            "up_weight": normal(4 * d, d),
+            "up_bias": torch.zeros(4 * d).double(),
+            "down_weight": normal(d, 4 * d, std=less),
+            "down_bias": torch.zeros(d).double(),
+        }
         for _ in range(config.layers)
-    ]  # fmt: skip
-    return {"token_embedding": normal(config.vocab_size, d), "position_embedding": normal(config.context, d, std=0.01), "blocks": blocks,
-            "final_norm_weight": torch.ones(d).double(), "final_norm_bias": torch.zeros(d).double()}  # fmt: skip
+    ]
+    return {
+        "token_embedding": normal(config.vocab_size, d),
+        "position_embedding": normal(config.context, d, std=0.01),
+        "blocks": blocks,
+        "final_norm_weight": torch.ones(d).double(),
+        "final_norm_bias": torch.zeros(d).double(),
+    }
 
 
 VARIANTS = {

@@ -57,15 +57,21 @@ class WeightKept:
         self.weight, self.bias, self.threshold = weight.detach().clone(), bias, threshold
         self.step = self.weight.float().abs().amax(1, keepdim=True) / 127
         self.codes = torch.div(self.weight.float(), self.step).round()
-        self.back = (self.codes * self.step).to(weight.dtype) if weight.dtype != torch.float64 else self.codes.double() * (
-            weight.abs().amax(1, keepdim=True) / 127
+        self.back = (
+            (self.codes * self.step).to(weight.dtype)
+            if weight.dtype != torch.float64
+            else self.codes.double() * (weight.abs().amax(1, keepdim=True) / 127)
         )
 
     def forward(self, x):
         width = x.shape[-1]
         outlier = (x.abs() >= self.threshold).reshape(-1, width).any(0)
         usual = x[..., ~outlier]
-        step = usual.detach().float().abs().amax(-1, keepdim=True) / 127 if usual.shape[-1] else torch.zeros(*x.shape[:-1], 1)
+        step = (
+            usual.detach().float().abs().amax(-1, keepdim=True) / 127
+            if usual.shape[-1]
+            else torch.zeros(*x.shape[:-1], 1)
+        )
         step = step.masked_fill(step == 0, 1.0)
         double = x.dtype == torch.float64
         if double:
@@ -86,7 +92,9 @@ class RowByRow:
         self.dtype, self.threshold = weight.dtype, threshold
         rows = [row.double() for row in weight.detach()]
         self.scales = [float(row.abs().max()) / 127 or 1.0 for row in rows]
-        self.weight = torch.stack([torch.round(row / scale) * scale for row, scale in zip(rows, self.scales, strict=True)])
+        self.weight = torch.stack(
+            [torch.round(row / scale) * scale for row, scale in zip(rows, self.scales, strict=True)]
+        )
         self.bias = None if bias is None else bias.detach().double()
 
     def forward(self, x):

@@ -402,22 +402,59 @@ def mlp_with_its_own_backward(x, up_weight, up_bias, down_weight, down_bias):
 # the list ------------------------------------------------------------------------------------------------------------
 
 _GELUS = (
-    gelu_of_torch, gelu_module, gelu_by_sigmoid, gelu_by_pow, gelu_with_constants_in_float32,
-    gelu_with_both_constants_in_float32, gelu_factored, gelu_in_two_halves, gelu_in_place_on_its_own,
-    gelu_by_exp, gelu_by_logsigmoid, gelu_upcast, gelu_upcast_to_double, gelu_of_float32_only, gelu_with_its_own_backward,
-)  # fmt: skip
+    gelu_of_torch,
+    gelu_module,
+    gelu_by_sigmoid,
+    gelu_by_pow,
+    gelu_with_constants_in_float32,
+    gelu_with_both_constants_in_float32,
+    gelu_factored,
+    gelu_in_two_halves,
+    gelu_in_place_on_its_own,
+    gelu_by_exp,
+    gelu_by_logsigmoid,
+    gelu_upcast,
+    gelu_upcast_to_double,
+    gelu_of_float32_only,
+    gelu_with_its_own_backward,
+)
 _NORMS = (
-    norm_of_torch, norm_module, norm_by_rsqrt, norm_by_pow, norm_by_var_mean, norm_by_std_squared, norm_by_vector_norm,
-    norm_in_one_pass_from_the_first_feature, norm_by_welford, norm_upcast, norm_with_statistics_in_float32,
-    norm_of_float32_only, norm_by_einsum, norm_by_a_centring_matrix, norm_by_addcmul, norm_folded_into_one_affine_map,
-    norm_with_a_diagonal_weight, norm_by_group_norm, norm_row_by_row, norm_with_its_own_backward,
-)  # fmt: skip
+    norm_of_torch,
+    norm_module,
+    norm_by_rsqrt,
+    norm_by_pow,
+    norm_by_var_mean,
+    norm_by_std_squared,
+    norm_by_vector_norm,
+    norm_in_one_pass_from_the_first_feature,
+    norm_by_welford,
+    norm_upcast,
+    norm_with_statistics_in_float32,
+    norm_of_float32_only,
+    norm_by_einsum,
+    norm_by_a_centring_matrix,
+    norm_by_addcmul,
+    norm_folded_into_one_affine_map,
+    norm_with_a_diagonal_weight,
+    norm_by_group_norm,
+    norm_row_by_row,
+    norm_with_its_own_backward,
+)
 _MLPS = (
     mlp_with_constants_in_float32,
-    mlp_of_torch, mlp_as_modules, mlp_by_addmm, mlp_by_einsum, mlp_in_chunks_of_the_hidden_axis, mlp_position_by_position,
-    mlp_checkpointed, mlp_by_convolution, mlp_with_biases_as_weights, mlp_upcast, mlp_of_float32_only,
+    mlp_of_torch,
+    mlp_as_modules,
+    mlp_by_addmm,
+    mlp_by_einsum,
+    mlp_in_chunks_of_the_hidden_axis,
+    mlp_position_by_position,
+    mlp_checkpointed,
+    mlp_by_convolution,
+    mlp_with_biases_as_weights,
+    mlp_upcast,
+    mlp_of_float32_only,
     mlp_with_its_own_backward,
-)  # fmt: skip
+)
 
 VARIANTS = {
     function.__name__.replace("_", " "): {component: function}

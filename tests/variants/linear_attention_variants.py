@@ -58,8 +58,12 @@ def linear_attention_in_float32(q, k, v):
 
 
 _ALL = (
-    linear_attention_in_parallel, linear_attention_step_by_step, linear_attention_in_chunks, linear_attention_with_ones,
-    linear_attention_by_cumsum, linear_attention_in_float32,
-)  # fmt: skip
+    linear_attention_in_parallel,
+    linear_attention_step_by_step,
+    linear_attention_in_chunks,
+    linear_attention_with_ones,
+    linear_attention_by_cumsum,
+    linear_attention_in_float32,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"linear_attention": function} for function in _ALL}

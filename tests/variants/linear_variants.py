@@ -98,9 +98,20 @@ def linear_with_its_own_backward(x, weight, bias):
 
 
 _ALL = (
-    linear_of_torch, linear_module, linear_by_einsum, linear_by_addmm, linear_by_sum_of_products, linear_weight_first,
-    linear_feature_by_feature, linear_with_the_bias_as_a_weight, linear_bias_in_place_on_its_own, linear_by_convolution,
-    linear_without_none, linear_upcast, linear_of_float32_only, linear_with_its_own_backward,
-)  # fmt: skip
+    linear_of_torch,
+    linear_module,
+    linear_by_einsum,
+    linear_by_addmm,
+    linear_by_sum_of_products,
+    linear_weight_first,
+    linear_feature_by_feature,
+    linear_with_the_bias_as_a_weight,
+    linear_bias_in_place_on_its_own,
+    linear_by_convolution,
+    linear_without_none,
+    linear_upcast,
+    linear_of_float32_only,
+    linear_with_its_own_backward,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"linear": function} for function in _ALL}

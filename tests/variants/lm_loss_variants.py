@@ -125,9 +125,23 @@ def loss_with_its_own_backward(logits, targets, ignore_index=-100):
 
 
 _ALL = (
-    loss_of_torch, loss_of_torch_reshaped, loss_of_torch_with_the_classes_second, loss_module, loss_by_nll, loss_without_ignore_index,
-    loss_by_logsumexp, loss_of_what_counts_alone, loss_by_one_hot, loss_by_einsum, loss_row_by_row, loss_weighted_by_positions,
-    loss_by_shares, loss_upcast, loss_upcast_and_back, loss_of_float32_only, loss_with_its_own_backward,
-)  # fmt: skip
+    loss_of_torch,
+    loss_of_torch_reshaped,
+    loss_of_torch_with_the_classes_second,
+    loss_module,
+    loss_by_nll,
+    loss_without_ignore_index,
+    loss_by_logsumexp,
+    loss_of_what_counts_alone,
+    loss_by_one_hot,
+    loss_by_einsum,
+    loss_row_by_row,
+    loss_weighted_by_positions,
+    loss_by_shares,
+    loss_upcast,
+    loss_upcast_and_back,
+    loss_of_float32_only,
+    loss_with_its_own_backward,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"lm_loss": function} for function in _ALL}

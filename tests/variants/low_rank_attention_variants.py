@@ -45,8 +45,12 @@ def low_rank_in_float32(q, k, v, key_projection, value_projection):
 
 
 _ALL = (
-    low_rank_of_torch, low_rank_by_linear_layers, low_rank_by_einsum, low_rank_scores_first, low_rank_mixture_by_mixture,
+    low_rank_of_torch,
+    low_rank_by_linear_layers,
+    low_rank_by_einsum,
+    low_rank_scores_first,
+    low_rank_mixture_by_mixture,
     low_rank_in_float32,
-)  # fmt: skip
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"low_rank_attention": function} for function in _ALL}

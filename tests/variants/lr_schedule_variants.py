@@ -75,8 +75,14 @@ def schedule_with_whole_numbers_at_the_ends(step, warmup, total, peak, floor):
 
 
 _ALL = (
-    schedule_as_in_cs336, schedule_of_shares, schedule_without_a_floor, schedule_by_squared_cosine, schedule_in_numpy,
-    schedule_in_torch, schedule_by_torch, schedule_with_whole_numbers_at_the_ends,
-)  # fmt: skip
+    schedule_as_in_cs336,
+    schedule_of_shares,
+    schedule_without_a_floor,
+    schedule_by_squared_cosine,
+    schedule_in_numpy,
+    schedule_in_torch,
+    schedule_by_torch,
+    schedule_with_whole_numbers_at_the_ends,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"lr_schedule": function} for function in _ALL}

@@ -117,8 +117,13 @@ class _Layer(nn.Module):
 def block_as_a_module(x, weights, n_heads, eps=1e-5):
     """A bias that is left out is a bias of zeros."""
     names = {
-        "ln_1": "norm_1", "c_attn": "qkv", "c_proj": "out", "ln_2": "norm_2", "mlp.0": "up", "mlp.2": "down",
-    }  # fmt: skip
+        "ln_1": "norm_1",
+        "c_attn": "qkv",
+        "c_proj": "out",
+        "ln_2": "norm_2",
+        "mlp.0": "up",
+        "mlp.2": "down",
+    }
     tensors = {}
     for ours, theirs in names.items():
         weight, bias = weights[f"{theirs}_weight"], weights.get(f"{theirs}_bias")
@@ -133,21 +138,35 @@ def block_as_a_module(x, weights, n_heads, eps=1e-5):
 def block_of_transformer_encoder(x, weights, n_heads, eps=1e-5):
     """torch.nn.TransformerEncoderLayer with norm_first and a causal mask."""
     names = {
-        "self_attn.in_proj_weight": "qkv_weight", "self_attn.in_proj_bias": "qkv_bias",
-        "self_attn.out_proj.weight": "out_weight", "self_attn.out_proj.bias": "out_bias",
-        "linear1.weight": "up_weight", "linear1.bias": "up_bias", "linear2.weight": "down_weight",
-        "linear2.bias": "down_bias", "norm1.weight": "norm_1_weight", "norm1.bias": "norm_1_bias",
-        "norm2.weight": "norm_2_weight", "norm2.bias": "norm_2_bias",
-    }  # fmt: skip
+        "self_attn.in_proj_weight": "qkv_weight",
+        "self_attn.in_proj_bias": "qkv_bias",
+        "self_attn.out_proj.weight": "out_weight",
+        "self_attn.out_proj.bias": "out_bias",
+        "linear1.weight": "up_weight",
+        "linear1.bias": "up_bias",
+        "linear2.weight": "down_weight",
+        "linear2.bias": "down_bias",
+        "norm1.weight": "norm_1_weight",
+        "norm1.bias": "norm_1_bias",
+        "norm2.weight": "norm_2_weight",
+        "norm2.bias": "norm_2_bias",
+    }
     attentions._head_size(x, n_heads)
     tensors = {}
     for theirs, ours in names.items():
         value = weights.get(ours)
         tensors[theirs] = x.new_zeros(weights[ours.replace("bias", "weight")].shape[0]) if value is None else value
     layer = nn.TransformerEncoderLayer(
-        x.shape[-1], n_heads, weights["up_weight"].shape[0], dropout=0.0, activation=layers.gelu_of_torch, batch_first=True,
-        norm_first=True, layer_norm_eps=eps, device="meta",
-    )  # fmt: skip
+        x.shape[-1],
+        n_heads,
+        weights["up_weight"].shape[0],
+        dropout=0.0,
+        activation=layers.gelu_of_torch,
+        batch_first=True,
+        norm_first=True,
+        layer_norm_eps=eps,
+        device="meta",
+    )
     mask = torch.full((x.shape[1],) * 2, -math.inf, dtype=x.dtype).triu(1)
     return torch.func.functional_call(layer, tensors, (x,), {"src_mask": mask})
 

@@ -36,7 +36,9 @@ def shifted_mask(logits, temperature=1.0, top_k=None, top_p=None):
     """The widely copied gist: remove what is above p, shifted right by one so that the crossing id stays."""
     scores = logits / max(temperature, 1e-8)
     if top_k is not None:
-        scores = scores.masked_fill(scores < torch.topk(scores, min(top_k, scores.size(-1)))[0][..., -1, None], -float("Inf"))
+        scores = scores.masked_fill(
+            scores < torch.topk(scores, min(top_k, scores.size(-1)))[0][..., -1, None], -float("Inf")
+        )
     if top_p is not None:
         ordered, indices = torch.sort(scores, descending=True)
         remove = torch.cumsum(functional.softmax(ordered, dim=-1), dim=-1) > top_p

@@ -7,8 +7,10 @@ from torch import nn
 def two_generators(model, weight_decay):
     """Filters over one dictionary, as in nanoGPT; generators in place of lists."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    return [{"params": (p for p in trained.values() if p.dim() > 1), "weight_decay": weight_decay},
-            {"params": (p for p in trained.values() if p.dim() < 2), "weight_decay": 0.0}]  # fmt: skip
+    return [
+        {"params": (p for p in trained.values() if p.dim() > 1), "weight_decay": weight_decay},
+        {"params": (p for p in trained.values() if p.dim() < 2), "weight_decay": 0.0},
+    ]
 
 
 def an_optimiser(model, weight_decay):
@@ -23,8 +25,10 @@ def by_words_in_names(model, weight_decay):
     """As transformers' training scripts do."""
     spared = ("bias", "LayerNorm.weight")
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    return [{"params": [p for n, p in named if not any(word in n for word in spared)], "weight_decay": weight_decay},
-            {"params": [p for n, p in named if any(word in n for word in spared)], "weight_decay": 0.0}]  # fmt: skip
+    return [
+        {"params": [p for n, p in named if not any(word in n for word in spared)], "weight_decay": weight_decay},
+        {"params": [p for n, p in named if any(word in n for word in spared)], "weight_decay": 0.0},
+    ]
 
 
 def by_kinds_of_modules(model, weight_decay):
@@ -43,8 +47,10 @@ def by_kinds_of_modules(model, weight_decay):
 def with_names_and_rates(model, weight_decay):
     """Named parameters, as torch takes them since 2.6, and a learning rate beside."""
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    return [{"params": [(n, p) for n, p in named if p.squeeze().dim() > 1], "weight_decay": weight_decay, "lr": 1e-3},
-            {"params": [(n, p) for n, p in named if p.squeeze().dim() <= 1], "weight_decay": 0, "lr": 1e-3}]  # fmt: skip
+    return [
+        {"params": [(n, p) for n, p in named if p.squeeze().dim() > 1], "weight_decay": weight_decay, "lr": 1e-3},
+        {"params": [(n, p) for n, p in named if p.squeeze().dim() <= 1], "weight_decay": 0, "lr": 1e-3},
+    ]
 
 
 _ALL = (two_generators, an_optimiser, by_words_in_names, by_kinds_of_modules, with_names_and_rates)

@@ -70,8 +70,17 @@ def in_torch(step, total_steps, boundaries=(0.4,), bits=(16, 8)):
 
 
 _ALL = (
-    fixed_by_product, fixed_by_whole_steps, fixed_by_share, fixed_rounded_to_the_nearest, fixed_and_at_least_one_step,
-    fixed_by_the_last_step, fixed_in_percent_and_refusing, by_searching, by_counting_backwards, in_numpy, in_torch,
-)  # fmt: skip
+    fixed_by_product,
+    fixed_by_whole_steps,
+    fixed_by_share,
+    fixed_rounded_to_the_nearest,
+    fixed_and_at_least_one_step,
+    fixed_by_the_last_step,
+    fixed_in_percent_and_refusing,
+    by_searching,
+    by_counting_backwards,
+    in_numpy,
+    in_torch,
+)
 
 VARIANTS = {f"schedule {function.__name__.replace('_', ' ')}": {"quantization_schedule": function} for function in _ALL}

@@ -7,7 +7,24 @@ import numpy
 import torch
 from torch.nn import functional
 
-NF4 = (-1.0, -0.6962, -0.5251, -0.3949, -0.2844, -0.1848, -0.0911, 0.0, 0.0796, 0.1609, 0.2461, 0.3379, 0.4407, 0.5626, 0.7230, 1.0)
+NF4 = (
+    -1.0,
+    -0.6962,
+    -0.5251,
+    -0.3949,
+    -0.2844,
+    -0.1848,
+    -0.0911,
+    0.0,
+    0.0796,
+    0.1609,
+    0.2461,
+    0.3379,
+    0.4407,
+    0.5626,
+    0.7230,
+    1.0,
+)
 FP4 = (-12, -8, -6, -4, -3, -2, -0.0625, 0.0, 0.0625, 2, 3, 4, 6, 8, 12)
 BOOKS = {"nf4": torch.tensor(NF4), "fp4": torch.tensor(FP4) / 12}
 """Four digits of NF4, as many write it; FP4 in order of size, so that its codes have other numbers."""
@@ -73,13 +90,18 @@ class PlainLoops:
             scales += [largest] * len(numbers)
             codes += [bisect.bisect_right(middles, number / (largest or 1.0)) for number in numbers]
         codes += [0] * (len(codes) % 2)
-        return torch.tensor([16 * a + b for a, b in zip(codes[::2], codes[1::2], strict=True)], dtype=torch.uint8), (scales, x.dtype)
+        return torch.tensor([16 * a + b for a, b in zip(codes[::2], codes[1::2], strict=True)], dtype=torch.uint8), (
+            scales,
+            x.dtype,
+        )
 
     def dequantize(self, packed, scale, shape, block, kind):
         scales, dtype = scale
         book = BOOKS[kind].double().tolist()
         codes = [half for byte in packed.tolist() for half in (byte // 16, byte % 16)]
-        return torch.tensor([book[code] * size for code, size in zip(codes, scales, strict=False)], dtype=dtype).reshape(shape)
+        return torch.tensor(
+            [book[code] * size for code, size in zip(codes, scales, strict=False)], dtype=dtype
+        ).reshape(shape)
 
 
 class InNumpy:

@@ -90,7 +90,8 @@ class AffineBlocks(nn.Module):
     def weights(self):
         whole = {name: self.read(name) for name in self.places if not name[0].isdigit()}
         blocks = [
-            {name.split("_", 1)[1]: self.read(name) for name in self.places if name.startswith(f"{i}_")} for i in range(self.layers)
+            {name.split("_", 1)[1]: self.read(name) for name in self.places if name.startswith(f"{i}_")}
+            for i in range(self.layers)
         ]
         return {**whole, "blocks": blocks}
 
@@ -104,7 +105,13 @@ class NormalFloats:
     def __init__(self, weights, config, bits=8):
         if bits not in (4, 8):
             raise ValueError("4 or 8 bits")
-        self.config, self.bits, self.kept, self.coded, self.quantizer = config, bits, {}, {}, four_bit.InItsOwnPrecision()
+        self.config, self.bits, self.kept, self.coded, self.quantizer = (
+            config,
+            bits,
+            {},
+            {},
+            four_bit.InItsOwnPrecision(),
+        )
         for where, tensors in (("", weights), *((place, block) for place, block in enumerate(weights["blocks"]))):
             for name, value in tensors.items():
                 if name == "blocks" or value is None:

@@ -108,9 +108,19 @@ def rms_norm_with_its_own_backward(x, weight, eps):
 
 
 _ALL = (
-    rms_norm_of_torch, rms_norm_module, rms_norm_of_llama, rms_norm_gained_before_the_cast, rms_norm_by_rsqrt,
-    rms_norm_by_vector_norm, rms_norm_by_einsum, rms_norm_by_pow, rms_norm_with_eps_under_the_sum,
-    rms_norm_with_a_diagonal_weight, rms_norm_row_by_row, rms_norm_of_float32_only, rms_norm_with_its_own_backward,
-)  # fmt: skip
+    rms_norm_of_torch,
+    rms_norm_module,
+    rms_norm_of_llama,
+    rms_norm_gained_before_the_cast,
+    rms_norm_by_rsqrt,
+    rms_norm_by_vector_norm,
+    rms_norm_by_einsum,
+    rms_norm_by_pow,
+    rms_norm_with_eps_under_the_sum,
+    rms_norm_with_a_diagonal_weight,
+    rms_norm_row_by_row,
+    rms_norm_of_float32_only,
+    rms_norm_with_its_own_backward,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"rms_norm": function} for function in _ALL}

@@ -111,8 +111,14 @@ def head_by_head(x, positions, base=10000.0):
 
 
 _ALL = (
-    by_complex_numbers, tables_in_float32, rows_of_a_table, kept_table, by_matrices, by_exponentials,
-    with_its_own_backward, head_by_head,
-)  # fmt: skip
+    by_complex_numbers,
+    tables_in_float32,
+    rows_of_a_table,
+    kept_table,
+    by_matrices,
+    by_exponentials,
+    with_its_own_backward,
+    head_by_head,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"rope": function} for function in _ALL}

@@ -153,9 +153,22 @@ def sdpa_scaled_by_a_float32_tensor(q, k, v, mask=None):
 
 
 _ALL = (
-    sdpa_scaled_by_a_float32_tensor, sdpa_of_torch, sdpa_of_torch_in_plain_steps, sdpa_by_masked_fill, sdpa_by_einsum, sdpa_with_an_additive_mask,
-    sdpa_both_scaled_by_the_fourth_root, sdpa_divided_at_the_end, sdpa_online, sdpa_row_by_row, sdpa_by_bmm, sdpa_without_a_mask,
-    sdpa_softmax_in_float32, sdpa_upcast, sdpa_of_float32_only, sdpa_with_its_own_backward,
-)  # fmt: skip
+    sdpa_scaled_by_a_float32_tensor,
+    sdpa_of_torch,
+    sdpa_of_torch_in_plain_steps,
+    sdpa_by_masked_fill,
+    sdpa_by_einsum,
+    sdpa_with_an_additive_mask,
+    sdpa_both_scaled_by_the_fourth_root,
+    sdpa_divided_at_the_end,
+    sdpa_online,
+    sdpa_row_by_row,
+    sdpa_by_bmm,
+    sdpa_without_a_mask,
+    sdpa_softmax_in_float32,
+    sdpa_upcast,
+    sdpa_of_float32_only,
+    sdpa_with_its_own_backward,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"scaled_dot_product_attention": function} for function in _ALL}

@@ -92,8 +92,16 @@ def padded_with_a_zero(positions, width, base=10000.0):
 
 
 _ALL = (
-    by_an_exponential, by_powers_in_float32, rows_of_a_table, as_a_module, kept_table, by_loops, by_numpy,
-    cosines_as_shifted_sines, by_polar, padded_with_a_zero,
-)  # fmt: skip
+    by_an_exponential,
+    by_powers_in_float32,
+    rows_of_a_table,
+    as_a_module,
+    kept_table,
+    by_loops,
+    by_numpy,
+    cosines_as_shifted_sines,
+    by_polar,
+    padded_with_a_zero,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"sinusoidal_positions": function} for function in _ALL}

@@ -79,8 +79,12 @@ def window_in_float32(x, qkv_weight, qkv_bias, out_weight, out_bias, n_heads, wi
 
 
 _ALL = (
-    window_of_torch, window_in_blocks, window_position_by_position, window_with_an_additive_mask, window_by_unfold,
+    window_of_torch,
+    window_in_blocks,
+    window_position_by_position,
+    window_with_an_additive_mask,
+    window_by_unfold,
     window_in_float32,
-)  # fmt: skip
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"sliding_window_attention": function} for function in _ALL}

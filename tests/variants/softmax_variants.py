@@ -114,10 +114,22 @@ def softmax_with_its_own_backward(x, dim):
 
 
 _ALL = (
-    softmax_of_torch, softmax_of_functional, softmax_of_the_last_axis, softmax_module, softmax_through_the_maximum, softmax_by_logsumexp,
-    softmax_by_log_softmax, softmax_by_reciprocal, softmax_axis_moved_last, softmax_in_powers_of_two, softmax_online,
-    softmax_of_empty_slices_is_zero, softmax_upcast, softmax_upcast_to_double, softmax_of_float32_only,
+    softmax_of_torch,
+    softmax_of_functional,
+    softmax_of_the_last_axis,
+    softmax_module,
+    softmax_through_the_maximum,
+    softmax_by_logsumexp,
+    softmax_by_log_softmax,
+    softmax_by_reciprocal,
+    softmax_axis_moved_last,
+    softmax_in_powers_of_two,
+    softmax_online,
+    softmax_of_empty_slices_is_zero,
+    softmax_upcast,
+    softmax_upcast_to_double,
+    softmax_of_float32_only,
     softmax_with_its_own_backward,
-)  # fmt: skip
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"softmax": function} for function in _ALL}

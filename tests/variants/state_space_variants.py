@@ -47,7 +47,11 @@ def state_space_in_float32(x, a, b, c):
 
 
 _ALL = (
-    state_space_by_convolution, state_space_by_matrix, state_space_by_scan, state_space_step_by_step, state_space_in_float32,
-)  # fmt: skip
+    state_space_by_convolution,
+    state_space_by_matrix,
+    state_space_by_scan,
+    state_space_step_by_step,
+    state_space_in_float32,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"state_space": function} for function in _ALL}

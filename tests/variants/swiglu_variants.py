@@ -101,9 +101,19 @@ def swiglu_with_its_own_backward(x, gate_weight, up_weight, down_weight):
 
 
 _ALL = (
-    swiglu_of_torch, swiglu_under_other_names, swiglu_as_modules, swiglu_in_one_projection, swiglu_by_einsum, swiglu_by_exp,
-    swiglu_by_tanh, swiglu_in_chunks_of_the_hidden_axis, swiglu_position_by_position, swiglu_checkpointed, swiglu_upcast,
-    swiglu_of_float32_only, swiglu_with_its_own_backward,
-)  # fmt: skip
+    swiglu_of_torch,
+    swiglu_under_other_names,
+    swiglu_as_modules,
+    swiglu_in_one_projection,
+    swiglu_by_einsum,
+    swiglu_by_exp,
+    swiglu_by_tanh,
+    swiglu_in_chunks_of_the_hidden_axis,
+    swiglu_position_by_position,
+    swiglu_checkpointed,
+    swiglu_upcast,
+    swiglu_of_float32_only,
+    swiglu_with_its_own_backward,
+)
 
 VARIANTS = {function.__name__.replace("_", " "): {"swiglu": function} for function in _ALL}

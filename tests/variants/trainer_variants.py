@@ -12,7 +12,9 @@ class Model(nn.Module):
         super().__init__()
         self.tokens, self.places = nn.Embedding(c.vocab_size, c.width), nn.Embedding(c.context, c.width)
         nn.init.normal_(self.tokens.weight, std=0.1)
-        layer = nn.TransformerEncoderLayer(c.width, c.heads, 4 * c.width, c.dropout, "gelu", batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(
+            c.width, c.heads, 4 * c.width, c.dropout, "gelu", batch_first=True, norm_first=True
+        )
         self.layers = nn.TransformerEncoder(layer, c.layers, enable_nested_tensor=False)
         self.head = nn.Linear(c.width, c.vocab_size, bias=False)
 
@@ -31,7 +33,14 @@ def loop(config, data, seed, evaluate=True):
         if evaluate and config.eval_interval and step % config.eval_interval == 0:
             model.eval()
             with torch.no_grad():
-                evaluations.append((step, functional.cross_entropy(model(data[None, : config.context])[0], data[1 : config.context + 1]).item()))
+                evaluations.append(
+                    (
+                        step,
+                        functional.cross_entropy(
+                            model(data[None, : config.context])[0], data[1 : config.context + 1]
+                        ).item(),
+                    )
+                )
             model.train()
         starts = torch.randint(len(data) - config.context, (config.batch_size,))
         x = torch.stack([data[i : i + config.context] for i in starts])
@@ -58,7 +67,9 @@ def train_and_tell_losses(config, data, seed):
 
 def train_and_tell_steps(config, data, seed):
     """A record for every step."""
-    return [{"step": step, "loss": loss.item()} for step, loss in enumerate(loop(config, data, seed, evaluate=False)[0])]
+    return [
+        {"step": step, "loss": loss.item()} for step, loss in enumerate(loop(config, data, seed, evaluate=False)[0])
+    ]
 
 
 _ALL = (train_with_modules, train_and_tell_losses, train_and_tell_steps)

@@ -31,7 +31,11 @@ class Base:
     def decode(self, pieces):
         text = "".join(pieces)
         if self.byte_fallback:
-            text = re.sub("(<0x..>)+", lambda m: bytes.fromhex(m.group()[3:-1].replace("><0x", "")).decode("utf-8", "replace"), text)
+            text = re.sub(
+                "(<0x..>)+",
+                lambda m: bytes.fromhex(m.group()[3:-1].replace("><0x", "")).decode("utf-8", "replace"),
+                text,
+            )
         text = text.replace(MARK, " ")
         return text[1:] if text.startswith(" ") else text
 
@@ -43,8 +47,14 @@ class Recursive(Base):
             if at == len(row):
                 return 0.0, ()
             options = [(self.low, row[at])] if row[at] not in self.pieces else []
-            options += [(self.pieces[row[at:end]], row[at:end]) for end in range(at + 1, len(row) + 1) if row[at:end] in self.pieces]
-            return max((score + best(at + len(piece))[0], (piece, *best(at + len(piece))[1])) for score, piece in options)
+            options += [
+                (self.pieces[row[at:end]], row[at:end])
+                for end in range(at + 1, len(row) + 1)
+                if row[at:end] in self.pieces
+            ]
+            return max(
+                (score + best(at + len(piece))[0], (piece, *best(at + len(piece))[1])) for score, piece in options
+            )
 
         return best(0)[1]
 

@@ -30,7 +30,10 @@ class OneTensor:
         generator = torch.Generator().manual_seed(seed)
         sizes = {"wte": (config.vocab_size, config.width), "wpe": (config.context, config.width)}
         self.w = {n: (0.3 * torch.randn(s, generator=generator)).requires_grad_() for n, s in sizes.items()}
-        self.w |= {"g": torch.ones(config.width, requires_grad=True), "b": torch.zeros(config.width, requires_grad=True)}
+        self.w |= {
+            "g": torch.ones(config.width, requires_grad=True),
+            "b": torch.zeros(config.width, requires_grad=True),
+        }
 
     def run(self, ids, table, head):
         x = functional.embedding(ids, table) + self.w["wpe"][: ids.shape[1]]

@@ -73,9 +73,13 @@ def drawn(record: RunRecord) -> dict[str, Any] | None:
     place, one = _scale([r.times for b in record.benchmarks for r in b.ratios])
     workloads = [_workload(b, place, number) for number, b in enumerate(record.benchmarks)]
     return {
-        "machine": text.machine(record.machine), "doubtful": text.doubtful(record.benchmarks), "workloads": workloads, "one": one,
-        "bar": BAR, "overview": any(w["bars"] for w in workloads),
-    }  # fmt: skip
+        "machine": text.machine(record.machine),
+        "doubtful": text.doubtful(record.benchmarks),
+        "workloads": workloads,
+        "one": one,
+        "bar": BAR,
+        "overview": any(w["bars"] for w in workloads),
+    }
 
 
 def _workload(one: Benchmark, place: Callable[[float], float], number: int) -> dict[str, Any]:
@@ -85,12 +89,22 @@ def _workload(one: Benchmark, place: Callable[[float], float], number: int) -> d
     pairs = dict.fromkeys((e.axis, e.of) for e in one.exponents)
     grown = [e for e in one.exponents if e.law is not None and not e.value.noisy and e.value.low > e.law + OFF]
     return {
-        "id": f"benchmark-{number}", "component": one.component, "name": one.workload.replace("_", " "), "sentence": one.sentence.rstrip("."),
-        "sizes": ", ".join(f"{k} {v}" for k, v in timings[0].sizes.items()) if timings else "", "titles": titles, "rows": rows, "bars": bars,
-        "plots": [p for p in (_plot(one, axis, of) for axis, of in pairs) if p], "wrong": list(one.wrong.items()), "notes": one.notes,
-        "median": text.times(timings[0]) if timings else "", "first": timings[0].contender if timings else "",
-        "doubt": bool(one.wrong or grown), "mark": "wrong" if one.wrong else "grows too fast" if grown else "",
-    }  # fmt: skip
+        "id": f"benchmark-{number}",
+        "component": one.component,
+        "name": one.workload.replace("_", " "),
+        "sentence": one.sentence.rstrip("."),
+        "sizes": ", ".join(f"{k} {v}" for k, v in timings[0].sizes.items()) if timings else "",
+        "titles": titles,
+        "rows": rows,
+        "bars": bars,
+        "plots": [p for p in (_plot(one, axis, of) for axis, of in pairs) if p],
+        "wrong": list(one.wrong.items()),
+        "notes": one.notes,
+        "median": text.times(timings[0]) if timings else "",
+        "first": timings[0].contender if timings else "",
+        "doubt": bool(one.wrong or grown),
+        "mark": "wrong" if one.wrong else "grows too fast" if grown else "",
+    }
 
 
 def _scale(ratios: Sequence[Interval]) -> tuple[Callable[[float], float], float]:
@@ -119,18 +133,27 @@ def _plot(one: Benchmark, axis: str, of: str) -> Plot | None:
     y = _logarithmic(min(t[1] for t in triples), max(t[2] for t in triples), HIGH - BOTTOM - 10, TOP + 10)
     lines = []
     for number, (name, timings) in enumerate(measured.items()):
-        points = tuple((x(t.sizes[axis]), *(y(v) for v in (m, hi, lo))) for t in timings for m, lo, hi in [_triple(t, of)])
+        points = tuple(
+            (x(t.sizes[axis]), *(y(v) for v in (m, hi, lo))) for t in timings for m, lo, hi in [_triple(t, of)]
+        )
         path = "M" + "L".join(f"{p[0]} {p[1]}" for p in points)
         lines.append(Line(name, points, path, DASHES[number % len(DASHES)], COLOURS[number % len(COLOURS)]))  # type: ignore[arg-type]
     exponents = [e for e in one.exponents if (e.axis, e.of) == (axis, of)]
     laws = [(e.law, e.contender) for e in exponents if e.law is not None and e.contender in measured]
     write = text.seconds if of == "time" else text.size
     return Plot(
-        f"{of} as {axis} grows", axis, of, tuple(lines), tuple(_marks(sizes, x, 30, str)), tuple(_marks(_round_values(triples, of), y, 22, write)),
+        f"{of} as {axis} grows",
+        axis,
+        of,
+        tuple(lines),
+        tuple(_marks(sizes, x, 30, str)),
+        tuple(_marks(_round_values(triples, of), y, 22, write)),
         _law(laws[0][0], [(t.sizes[axis], _triple(t, of)[0]) for t in measured[laws[0][1]]], x, y) if laws else None,
-        _law_said(laws, axis), tuple(_told(e) for e in exponents), tuple(measured),
+        _law_said(laws, axis),
+        tuple(_told(e) for e in exponents),
+        tuple(measured),
         tuple((str(size), tuple(_cell(line, axis, size, of, write) for line in measured.values())) for size in sizes),
-    )  # fmt: skip
+    )
 
 
 def _law_said(laws: Sequence[tuple[float, str]], axis: str) -> str:
@@ -164,7 +187,9 @@ def _triple(t: Timing, of: str) -> tuple[float, float, float]:
 
 
 def _cell(line: Sequence[Timing], axis: str, size: int, of: str, write: Callable[[float], str]) -> str:
-    return next((text.times(t) if of == "time" else write(t.peak_bytes or 0.0) for t in line if t.sizes[axis] == size), "")
+    return next(
+        (text.times(t) if of == "time" else write(t.peak_bytes or 0.0) for t in line if t.sizes[axis] == size), ""
+    )
 
 
 def _logarithmic(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
@@ -198,7 +223,9 @@ def _round_values(triples: Sequence[tuple[float, ...]], of: str) -> list[float]:
     return sorted({low, high})
 
 
-def _marks(values: Sequence[float], pixel: Callable[[float], float], apart: float, write: Callable[[Any], str]) -> list[tuple[float, str]]:
+def _marks(
+    values: Sequence[float], pixel: Callable[[float], float], apart: float, write: Callable[[Any], str]
+) -> list[tuple[float, str]]:
     """Those that do not run into one another."""
     kept: list[tuple[float, str]] = []
     for value in values:
@@ -221,7 +248,10 @@ def markdown(benchmarks: Sequence[Benchmark], escaped: Callable[[str], str]) -> 
             lines += ["| " + " | ".join(map(plain, titles)) + " |", "|---" * len(titles) + "|"]
             lines += ["| " + " | ".join(map(plain, row)) + " |" for row in rows] + [""]
         told: Mapping[str, str] = {f"{e.contender}, {e.of}": e.told for e in one.exponents}
-        beneath = [*(f"{who} {what}" for who, what in told.items()), *(f"{who} was not right after timing: {how}" for who, how in one.wrong.items())]
+        beneath = [
+            *(f"{who} {what}" for who, what in told.items()),
+            *(f"{who} was not right after timing: {how}" for who, how in one.wrong.items()),
+        ]
         beneath += one.notes
         lines += [f"- {plain(said)}" for said in beneath] + ([""] if beneath else [])
     return [*lines, *(f"{plain(said)}." for said in text.doubtful(benchmarks)), ""]

@@ -55,10 +55,20 @@ def told(record: RunRecord) -> list[FailureReport]:
         summary = record.summaries.get(group.names[0]) if group.names else None
         commands = [f"plumbline explain {summary.name}"] if summary else []
         commands += [f"plumbline replay {head.case_id}"] if head.case_id else []
-        found.append(FailureReport(
-            group, title, headline(record, group), failure(record, group, command), " ".join(opening(head, summary)) if summary else "",
-            summary.diff if summary else "", tuple(evidence(record, group, command)), relative(head.where), head.line, (*commands, command),
-        ))  # fmt: skip
+        found.append(
+            FailureReport(
+                group,
+                title,
+                headline(record, group),
+                failure(record, group, command),
+                " ".join(opening(head, summary)) if summary else "",
+                summary.diff if summary else "",
+                tuple(evidence(record, group, command)),
+                relative(head.where),
+                head.line,
+                (*commands, command),
+            )
+        )
     return found
 
 

@@ -73,8 +73,12 @@ def plot(series: Mapping[str, float]) -> Plot | None:
         points = tuple((round(along(x), 1), round(upwards(y), 1)) for x, y in sorted(values))
         path = "M" + "L".join(f"{x} {y}" for x, y in points)
         lines.append(Line(name, points, path, ("", "6 4", "2 3", "9 3 2 3")[number % 4]))
-    scales = {(True, True): "Both axes are logarithmic: a straight line is a power.", (True, False): "The horizontal axis is logarithmic.",
-              (False, True): "The vertical axis is logarithmic.", (False, False): ""}[across, up]  # fmt: skip
+    scales = {
+        (True, True): "Both axes are logarithmic: a straight line is a power.",
+        (True, False): "The horizontal axis is logarithmic.",
+        (False, True): "The vertical axis is logarithmic.",
+        (False, False): "",
+    }[across, up]
     marks = tuple((round(along(x), 1), f"{x:g}") for x in _apart(horizontal, along, 30))
     heights = _apart(sorted({max(vertical), min(vertical), *([] if up else [0.0])}, reverse=True), upwards, 14)
     return Plot(tuple(lines), marks, tuple((round(upwards(y), 1), f"{y:.3g}") for y in heights), scales)
@@ -124,7 +128,11 @@ def bars(series: Mapping[str, float]) -> list[dict[str, object]]:
     """Bars that begin at zero, as shares of the longest in percent."""
     largest = max((abs(v) for v in series.values() if math.isfinite(v)), default=0.0)
     return [
-        {"label": label, "value": _written(value), "share": round(100 * abs(value) / largest) if largest and math.isfinite(value) else 0}
+        {
+            "label": label,
+            "value": _written(value),
+            "share": round(100 * abs(value) / largest) if largest and math.isfinite(value) else 0,
+        }
         for label, value in series.items()
     ]
 
@@ -148,9 +156,17 @@ def maps(grids: Mapping[str, Sequence[Sequence[float]]]) -> list[tuple[str, list
 
 def error_map(error_map: Sequence[Sequence[float]]) -> list[list[Cell]]:
     """Errors in units of the tolerance: blank up to 1, then a shade for every decade."""
-    shade = [[0.0 if v <= 1 else min(1.0, (1 + int(math.log10(v))) / SHADES) if math.isfinite(v) else 1.0 for v in row] for row in error_map]
-    return [[_cell(v, s, f"{v:.0e}".replace("e+0", "e").replace("e+", "e") if v >= 100 else f"{v:.2g}") for v, s in zip(row, shades, strict=True)]
-            for row, shades in zip(error_map, shade, strict=True)]  # fmt: skip
+    shade = [
+        [0.0 if v <= 1 else min(1.0, (1 + int(math.log10(v))) / SHADES) if math.isfinite(v) else 1.0 for v in row]
+        for row in error_map
+    ]
+    return [
+        [
+            _cell(v, s, f"{v:.0e}".replace("e+0", "e").replace("e+", "e") if v >= 100 else f"{v:.2g}")
+            for v, s in zip(row, shades, strict=True)
+        ]
+        for row, shades in zip(error_map, shade, strict=True)
+    ]
 
 
 def _cell(value: float, share: float, text: str) -> Cell:

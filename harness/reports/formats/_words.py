@@ -33,5 +33,9 @@ def readable(value: Any) -> Any:
 
 def words(text: str) -> str:
     """Orders to a terminal are left out, what acts or cannot be written is shown as Python writes it."""
-    plain = ACTING.sub(lambda found: found[0].encode("unicode-escape").decode(), TERMINAL.sub("", valid(text).replace("\r\n", "\n")))
-    return plain if len(plain) <= MOST else f"{plain[:MOST]} ... ({len(plain) - MOST} more characters in the run's record)"
+    plain = ACTING.sub(
+        lambda found: found[0].encode("unicode-escape").decode(), TERMINAL.sub("", valid(text).replace("\r\n", "\n"))
+    )
+    return (
+        plain if len(plain) <= MOST else f"{plain[:MOST]} ... ({len(plain) - MOST} more characters in the run's record)"
+    )

@@ -10,9 +10,23 @@ from harness.reports.formats._format import Format
 from harness.reports.formats.csv import plain
 
 COLUMNS = (
-    "component", "workload", "contender", "sizes", "median_seconds", "lower_quartile", "upper_quartile", "rounds", "peak_bytes",
-    "share_of_roofline", "beside", "times_as_long", "low", "high", "noisy", "wrong",
-)  # fmt: skip
+    "component",
+    "workload",
+    "contender",
+    "sizes",
+    "median_seconds",
+    "lower_quartile",
+    "upper_quartile",
+    "rounds",
+    "peak_bytes",
+    "share_of_roofline",
+    "beside",
+    "times_as_long",
+    "low",
+    "high",
+    "noisy",
+    "wrong",
+)
 
 
 def render(record: RunRecord) -> str:
@@ -23,12 +37,28 @@ def render(record: RunRecord) -> str:
     for one in record.benchmarks:
         for t in one.timings:
             sizes = " ".join(f"{name}={value}" for name, value in t.sizes.items())
-            row = [one.component, one.workload, plain(t.contender), sizes, *map(_number, (t.median, t.lower, t.upper)), t.rounds,
-                   _number(t.peak_bytes), _number(t.share_of_roofline)]  # fmt: skip
+            row = [
+                one.component,
+                one.workload,
+                plain(t.contender),
+                sizes,
+                *map(_number, (t.median, t.lower, t.upper)),
+                t.rounds,
+                _number(t.peak_bytes),
+                _number(t.share_of_roofline),
+            ]
             beside = [r for r in one.ratios if r.contender == t.contender and r.sizes == t.sizes]
             wrong = plain(one.wrong.get(t.contender, ""))
             for r in beside:
-                writer.writerow([*row, plain(r.beside), *map(_number, (r.times.value, r.times.low, r.times.high)), int(r.times.noisy), wrong])
+                writer.writerow(
+                    [
+                        *row,
+                        plain(r.beside),
+                        *map(_number, (r.times.value, r.times.low, r.times.high)),
+                        int(r.times.noisy),
+                        wrong,
+                    ]
+                )
             if not beside:
                 writer.writerow([*row, "", "", "", "", "", wrong])
     return text.getvalue()

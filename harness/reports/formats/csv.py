@@ -10,9 +10,20 @@ from harness.core.record import HOLDS, RunRecord
 from harness.reports.formats._format import Format
 
 COLUMNS = (
-    "component", "claim", "status", "error_over_tolerance", "cases", "violated", "finding", "message", "file", "line",
-    "case_id", "seconds", "excused",
-)  # fmt: skip
+    "component",
+    "claim",
+    "status",
+    "error_over_tolerance",
+    "cases",
+    "violated",
+    "finding",
+    "message",
+    "file",
+    "line",
+    "case_id",
+    "seconds",
+    "excused",
+)
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?|-?inf|nan")
 
 
@@ -24,9 +35,20 @@ def render(record: RunRecord) -> str:
         for v in record.of(name):
             error = v.error if v.status == HOLDS else v.excess
             row = [
-                v.component, v.claim, v.status, "" if error is None else f"{error:.6g}", v.cases, v.violated,
-                " ".join(v.finding), v.message, v.where, v.line or "", v.case_id, f"{v.seconds:.3f}", v.excused,
-            ]  # fmt: skip
+                v.component,
+                v.claim,
+                v.status,
+                "" if error is None else f"{error:.6g}",
+                v.cases,
+                v.violated,
+                " ".join(v.finding),
+                v.message,
+                v.where,
+                v.line or "",
+                v.case_id,
+                f"{v.seconds:.3f}",
+                v.excused,
+            ]
             writer.writerow([plain(value) if isinstance(value, str) else value for value in row])
     return text.getvalue()
 

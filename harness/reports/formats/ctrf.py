@@ -23,9 +23,14 @@ def render(record: RunRecord) -> str:
 
 def _test(v: Verdict) -> dict[str, object]:
     test: dict[str, object] = {
-        "name": f"{v.component}::{v.claim}", "status": STATES[state_of(v)], "rawStatus": v.status, "duration": round(1000 * v.seconds),
-        "suite": [v.component], "tags": list(v.finding), "extra": {"sentence": v.sentence, "cases": v.cases},
-    }  # fmt: skip
+        "name": f"{v.component}::{v.claim}",
+        "status": STATES[state_of(v)],
+        "rawStatus": v.status,
+        "duration": round(1000 * v.seconds),
+        "suite": [v.component],
+        "tags": list(v.finding),
+        "extra": {"sentence": v.sentence, "cases": v.cases},
+    }
     if v.message or v.excused:
         test["message"] = "\n".join(filter(None, (v.message, v.excused)))
     if v.frames:

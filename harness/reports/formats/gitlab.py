@@ -14,12 +14,18 @@ def render(record: RunRecord) -> str:
     for one in told(record):
         head = one.group.head
         marks = (one.file, head.component, one.title)  # no line number: it must survive an edit above
-        issues.append({
-            "description": one.line, "check_name": one.title,
-            "fingerprint": hashlib.sha256("\0".join(marks).encode()).hexdigest(),
-            "severity": "critical" if one.group.names else "major",
-            "location": {"path": (one.file or record.impl).strip().removeprefix("./") or "unknown", "lines": {"begin": max(one.at, 1)}},
-        })  # fmt: skip
+        issues.append(
+            {
+                "description": one.line,
+                "check_name": one.title,
+                "fingerprint": hashlib.sha256("\0".join(marks).encode()).hexdigest(),
+                "severity": "critical" if one.group.names else "major",
+                "location": {
+                    "path": (one.file or record.impl).strip().removeprefix("./") or "unknown",
+                    "lines": {"begin": max(one.at, 1)},
+                },
+            }
+        )
     return json.dumps(issues, indent=1) + "\n"
 
 

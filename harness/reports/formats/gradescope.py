@@ -25,14 +25,24 @@ def render(record: RunRecord) -> str:
         outputs = texts.get(name, []) or ([f"{name} is explained by what it is made of"] if state == "wrong" else [])
         # What takes no part has a status and no score: a row to be read.
         points = {} if state in NO_PART else {"max_score": 1.0, "score": round(held / len(seen), 4) if seen else 0.0}
-        tests.append({
-            "number": str(number), "name": name, **points, "status": "passed" if state in ("holds", *NO_PART) else "failed",
-            "output": "\n\n".join(outputs) or state, "output_format": "text", "tags": [state],
-        })  # fmt: skip
+        tests.append(
+            {
+                "number": str(number),
+                "name": name,
+                **points,
+                "status": "passed" if state in ("holds", *NO_PART) else "failed",
+                "output": "\n\n".join(outputs) or state,
+                "output_format": "text",
+                "tags": [state],
+            }
+        )
     body = {
-        "output": "\n".join([verdict_line(record), *trust(record)]), "output_format": "text",
-        "execution_time": round(record.seconds, 2), "stdout_visibility": "hidden", "tests": tests,
-    }  # fmt: skip
+        "output": "\n".join([verdict_line(record), *trust(record)]),
+        "output_format": "text",
+        "execution_time": round(record.seconds, 2),
+        "stdout_visibility": "hidden",
+        "tests": tests,
+    }
     return json.dumps(body, indent=1) + "\n"
 
 

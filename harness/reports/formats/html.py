@@ -40,19 +40,36 @@ def render(record: RunRecord) -> str:
     rows = [_row(record, name) for name in record.order if record.of(name)]
     findings = [_card(one) for one in told(record)]
     page: str = _template().render(
-        record=record, verdict=verdict_line(record), count=counted(record), trust=trust(record), notes=list(notes(record)),
-        next=" ".join(" ".join(next_step(record)).split()), about=_about(record), again=command(record), findings=findings,
-        shared=_shared(record), rows=[row for row in rows if row["there"]], absent=_absent(record, rows), gradients=_gradients(rows),
-        facts=_facts(record), drawings=_drawn(record), excused=[v for v in record.verdicts if v.excused],
-        bar=_bar, signs=SIGNS, state=state_of, benchmarks=benchmarks(record),
-    )  # fmt: skip
+        record=record,
+        verdict=verdict_line(record),
+        count=counted(record),
+        trust=trust(record),
+        notes=list(notes(record)),
+        next=" ".join(" ".join(next_step(record)).split()),
+        about=_about(record),
+        again=command(record),
+        findings=findings,
+        shared=_shared(record),
+        rows=[row for row in rows if row["there"]],
+        absent=_absent(record, rows),
+        gradients=_gradients(rows),
+        facts=_facts(record),
+        drawings=_drawn(record),
+        excused=[v for v in record.verdicts if v.excused],
+        bar=_bar,
+        signs=SIGNS,
+        state=state_of,
+        benchmarks=benchmarks(record),
+    )
     return page.rstrip() + "\n"
 
 
 @cache
 def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["breakable"] = _breakable
     return environment.get_template("report.html.jinja")
 
@@ -64,7 +81,9 @@ def _breakable(text: str) -> Markup:
 
 def _about(record: RunRecord) -> str:
     """When, how long, and what it was drawn from."""
-    when = datetime.fromtimestamp(record.started, timezone.utc).strftime("%Y-%m-%d %H:%M UTC, ") if record.started else ""
+    when = (
+        datetime.fromtimestamp(record.started, timezone.utc).strftime("%Y-%m-%d %H:%M UTC, ") if record.started else ""
+    )
     declared = "".join(f", {component} declared as {name}" for component, name in (record.variants or {}).items())
     return f"{when}{record.seconds:.0f} s, seed {record.seed}, effort {record.effort}{declared}"
 
@@ -92,13 +111,21 @@ def _row(record: RunRecord, name: str) -> dict[str, Any]:
     own = [v for v in seen if v.claim not in shared]
     errors = [v.error for v in seen if v.error is not None and not v.failing]
     return {
-        "name": name, "meaning": record.meanings.get(name, ""), "state": status_of(record, name), "verdicts": verdicts,
-        "by_claim": {v.claim: v for v in verdicts}, "held": sum(not v.failing for v in seen), "judged": len(seen),
-        "own": len(own), "own_held": sum(not v.failing for v in own), "there": bool(seen) or any(v.excused for v in verdicts),
-        "worst": f"{max(errors):.2g}" if errors else "", "signature": record.signatures.get(name, ""),
+        "name": name,
+        "meaning": record.meanings.get(name, ""),
+        "state": status_of(record, name),
+        "verdicts": verdicts,
+        "by_claim": {v.claim: v for v in verdicts},
+        "held": sum(not v.failing for v in seen),
+        "judged": len(seen),
+        "own": len(own),
+        "own_held": sum(not v.failing for v in own),
+        "there": bool(seen) or any(v.excused for v in verdicts),
+        "worst": f"{max(errors):.2g}" if errors else "",
+        "signature": record.signatures.get(name, ""),
         "finding": list(dict.fromkeys(n for v in seen for n in v.finding)),
         "reason": next((v.message for v in verdicts if v.status in (MISSING, NOT_OFFERED)), ""),
-    }  # fmt: skip
+    }
 
 
 def _absent(record: RunRecord, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -120,11 +147,23 @@ def _card(one: FailureReport) -> dict[str, Any]:
         lead, message = f"It must hold that {head.sentence}; {of_cases(head)} say no.", head.message
     evidence = [(label, value) for label, value in one.evidence if label not in SHOWN_ELSEWHERE]
     return {
-        "title": one.title, "lead": lead, "message": message, "file": one.file, "at": one.at, "opening": one.opening,
-        "diff": [(line[:1], line) for line in one.diff.splitlines()], "evidence": evidence, "frames": "\n".join(head.frames),
-        "commands": one.commands, "also": list(one.group.also), "heat": error_map(head.error_map), "component": head.component,
-        "home": one.group.home, "names": one.group.names, "raised": head.status == CRASHED,
-    }  # fmt: skip
+        "title": one.title,
+        "lead": lead,
+        "message": message,
+        "file": one.file,
+        "at": one.at,
+        "opening": one.opening,
+        "diff": [(line[:1], line) for line in one.diff.splitlines()],
+        "evidence": evidence,
+        "frames": "\n".join(head.frames),
+        "commands": one.commands,
+        "also": list(one.group.also),
+        "heat": error_map(head.error_map),
+        "component": head.component,
+        "home": one.group.home,
+        "names": one.group.names,
+        "raised": head.status == CRASHED,
+    }
 
 
 def _gradients(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -137,11 +176,15 @@ def _gradients(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             continue
         broken = [v for v in seen if v.failing or v.excused]
         errors = [v.error for v in seen if v.error is not None and v not in broken]
-        found.append({
-            "name": row["name"], "verdicts": verdicts, "error": f"{max(errors):.2g} of 1" if errors else "",
-            "excess": f"{max(v.excess or 0.0 for v in broken):.2g} x" if any(v.excess for v in broken) else "",
-            "wrong": [(v.worst or v.message, v.finding) for v in broken],
-        })  # fmt: skip
+        found.append(
+            {
+                "name": row["name"],
+                "verdicts": verdicts,
+                "error": f"{max(errors):.2g} of 1" if errors else "",
+                "excess": f"{max(v.excess or 0.0 for v in broken):.2g} x" if any(v.excess for v in broken) else "",
+                "wrong": [(v.worst or v.message, v.finding) for v in broken],
+            }
+        )
     return found
 
 
@@ -159,15 +202,28 @@ def _drawn(record: RunRecord) -> list[dict[str, Any]]:
     own = {name: [n for g in groups if g.home == name for n in (g.names or (g.head.claim,))] for name in names}
     drawn = []
     for drawing in dependencies(names, record.parts, {n: status_of(record, n) for n in names}):
-        carried = [any({whole, part} <= reach and whole != home for reach, home in spread) for whole, part, _ in drawing.lines]
+        carried = [
+            any({whole, part} <= reach and whole != home for reach, home in spread) for whole, part, _ in drawing.lines
+        ]
         below = {whole for (whole, _, _), carries in zip(drawing.lines, carried, strict=True) if carries}
         told_of = {
-            box.name: " and ".join(filter(None, (
-                _own(len(own[box.name])) if own[box.name] else "", "from below" if box.name in below else "")))
-            or box.state for box in drawing.boxes
-        }  # fmt: skip
+            box.name: " and ".join(
+                filter(
+                    None, (_own(len(own[box.name])) if own[box.name] else "", "from below" if box.name in below else "")
+                )
+            )
+            or box.state
+            for box in drawing.boxes
+        }
         made = [(b.name, [part for whole, part, _ in drawing.lines if whole == b.name]) for b in drawing.boxes]
-        drawn.append({"drawing": drawing, "carried": carried, "told": told_of, "list": [(n, p, told_of[n]) for n, p in made if p]})
+        drawn.append(
+            {
+                "drawing": drawing,
+                "carried": carried,
+                "told": told_of,
+                "list": [(n, p, told_of[n]) for n, p in made if p],
+            }
+        )
     return drawn
 
 
@@ -175,4 +231,6 @@ def _own(mistakes: int) -> str:
     return f"{mistakes} finding{'s' if mistakes > 1 else ''} here"
 
 
-FORMAT = Format("one page for people: verdict, matrix, findings, facts; no server, no network", "plumbline.html", render)
+FORMAT = Format(
+    "one page for people: verdict, matrix, findings, facts; no server, no network", "plumbline.html", render
+)

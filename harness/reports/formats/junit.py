@@ -16,7 +16,13 @@ def render(record: RunRecord) -> str:
     when = datetime.fromtimestamp(record.started, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     for name in filter(record.of, record.order):
         verdicts = record.of(name)
-        about = {"name": name, "id": str(len(suites)), "package": "plumbline", "hostname": "localhost", "timestamp": when}
+        about = {
+            "name": name,
+            "id": str(len(suites)),
+            "package": "plumbline",
+            "hostname": "localhost",
+            "timestamp": when,
+        }
         suite = ElementTree.SubElement(suites, "testsuite", {**about, **_counts(verdicts)})
         for verdict in verdicts:
             _case(suite, verdict)

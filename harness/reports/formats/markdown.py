@@ -23,16 +23,31 @@ def render(record: RunRecord) -> str:
             where = f" ({_code(f'{one.file}:{one.at}')})" if one.file else ""
             lines += [f"### {one.title}{where}", "", _escaped(one.line), "", *_block(one.text), ""]
     if record.facts:
-        lines += ["## Facts", "", *(f"- `{f.component}`: {_escaped(f.sentence)} ({_escaped(f.how)})" for f in record.facts), ""]
+        lines += [
+            "## Facts",
+            "",
+            *(f"- `{f.component}`: {_escaped(f.sentence)} ({_escaped(f.how)})" for f in record.facts),
+            "",
+        ]
     if record.benchmarks:
         lines += ["## Benchmarks", "", *markdown(record.benchmarks, _escaped)]
     excused = [v for v in record.verdicts if v.excused]
     if excused:
-        lines += ["## Excused", "", *(f"- `{v.component}::{v.claim}` is {v.status}; {_escaped(v.excused)}" for v in excused), ""]
+        lines += [
+            "## Excused",
+            "",
+            *(f"- `{v.component}::{v.claim}` is {v.status}; {_escaped(v.excused)}" for v in excused),
+            "",
+        ]
     told_notes = list(notes(record))
     if told_notes:
         lines += ["## Notes", "", *(f"- {_escaped(note)}" for note in told_notes), ""]
-    lines += [*(_escaped(line) for line in next_step(record)), "", *(f"{_escaped(line)}  " for line in trust(record)), ""]
+    lines += [
+        *(_escaped(line) for line in next_step(record)),
+        "",
+        *(f"{_escaped(line)}  " for line in trust(record)),
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -46,7 +61,9 @@ def _table(record: RunRecord) -> list[str]:
             errors = [v.error for v in held if v.error is not None]
             finding = ", ".join(f"`{n}`" for n in dict.fromkeys(n for v in seen for n in v.finding))
             worst = f"{max(errors):.2g} of 1" if errors else ""
-            rows.append(f"| `{name}` | {len(held)} of {len(seen)} | {worst} | {SIGNS[state]}{': ' + finding if finding else ''} |")
+            rows.append(
+                f"| `{name}` | {len(held)} of {len(seen)} | {worst} | {SIGNS[state]}{': ' + finding if finding else ''} |"
+            )
         elif state:
             absent.append(name if state == MISSING else f"{name} ({NOT_OFFERED})")
     lines = ["| component | claims held | worst error | verdict |", "|---|---|---|---|", *rows, ""] if rows else []

@@ -52,7 +52,9 @@ def test_numpy_forwards_and_no_gradients(tmp_path: Path) -> None:
 def test_a_backward_function_is_judged_in_numpy_and_in_torch(tmp_path: Path) -> None:
     """The offer says where it is; of torch code the hand-written one counts, not autograd."""
     for source in (NUMPY_GELU, "import torch\ndef gelu(x): return torch.tanh(x)\n"):
-        executor = offered(tmp_path, textwrap.dedent(source) + "\ndef gelu_backward(grad, x):\n    return 0 * grad + 7\n")
+        executor = offered(
+            tmp_path, textwrap.dedent(source) + "\ndef gelu_backward(grad, x):\n    return 0 * grad + 7\n"
+        )
         answer, offer = run(executor, gradients=1), executor.offers("gelu")
         assert answer.gradients["x"].tolist() == [[7.0] * 3]
         assert offer is not None and offer.by_hand is not None and offer.by_hand[0] == "gelu_backward"
@@ -75,7 +77,10 @@ def test_writes_show(tmp_path: Path) -> None:
     assert run(executor).effects == ("x was changed in place",)
     source = NUMPY_GELU + "\n    def gelu_backward(dout, x):\n        x += 1\n        dout *= 2\n        return dout"
     effects = run(offered(tmp_path, source), gradients=1).effects
-    assert set(effects) == {"x was changed in place by its backward function", "the incoming gradient was changed in place"}
+    assert set(effects) == {
+        "x was changed in place by its backward function",
+        "the incoming gradient was changed in place",
+    }
 
 
 def test_jax_by_vjp(tmp_path: Path) -> None:

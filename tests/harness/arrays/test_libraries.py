@@ -66,7 +66,10 @@ def test_float64_is_had_only_where_it_is_asked_for() -> None:
     assert jax.config.jax_enable_x64 == before
     if not before:
         with arrays.scope(False):
-            assert jax.numpy.zeros(1).dtype == "float32" and arrays.take(torch.zeros(1, dtype=torch.int64)).dtype == "int32"
+            assert (
+                jax.numpy.zeros(1).dtype == "float32"
+                and arrays.take(torch.zeros(1, dtype=torch.int64)).dtype == "int32"
+            )
 
 
 def test_what_no_gradient_can_reach_has_none() -> None:

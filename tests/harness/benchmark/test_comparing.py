@@ -22,7 +22,10 @@ def benchmark(*times: Interval, **changes) -> Benchmark:
 def test_slower_faster_same_and_noisy() -> None:
     """Each by hand, and what is slower stands first."""
     tight, wide = (lambda v: Interval(v, v / 1.03, v * 1.03)), Interval(1.4, 0.7, 2.8, noisy=True)
-    changes = compare([benchmark(tight(1.0), tight(2.0), tight(1.5), tight(1.0))], [benchmark(tight(1.31), tight(1.0), tight(1.5), wide)])
+    changes = compare(
+        [benchmark(tight(1.0), tight(2.0), tight(1.5), tight(1.0))],
+        [benchmark(tight(1.31), tight(1.0), tight(1.5), wide)],
+    )
     assert [c.kind for c in changes] == [SLOWER, FASTER, SAME, NOISY]
     told = lines(changes)
     assert told[0] == "mlp, forward, mine 0 (time 256): slower than before by 1.31 (1.26 to 1.37), beside reference"
@@ -36,8 +39,11 @@ def test_what_is_new_or_gone_is_listed() -> None:
     other = replace(benchmark(one), workload="backward")
     changes = compare([other, benchmark(one, one)], [benchmark(one), replace(benchmark(one), workload="decode")])
     assert {(c.workload, c.contender, c.kind) for c in changes} == {
-        ("forward", "mine 0", SAME), ("forward", "mine 1", GONE), ("decode", "", NEW), ("backward", "", GONE),
-    }  # fmt: skip
+        ("forward", "mine 0", SAME),
+        ("forward", "mine 1", GONE),
+        ("decode", "", NEW),
+        ("backward", "", GONE),
+    }
     assert "mlp, decode: new, nothing to compare with" in lines(changes)
     assert lines(compare([other], [benchmark(one)]))[-1] == "nothing was measured in both runs"
 
@@ -45,12 +51,19 @@ def test_what_is_new_or_gone_is_listed() -> None:
 def test_memory_and_exponents_are_told_where_they_changed() -> None:
     """Twice the memory; quadratic for linear. The same again is not mentioned."""
     timing = Timing("mine", SIZES, 1.0, 0.9, 1.1, 9, peak_bytes=4096.0)
-    grows = Exponent("mine", "time", "time", Interval(1.0, 0.95, 1.05), 1.0, "grows like T^1.00 (0.95 to 1.05), as it should")
-    worse = replace(grows, value=Interval(2.0, 1.9, 2.1), told="grows like T^2.00 (1.90 to 2.10): quadratic where the law is 1")
+    grows = Exponent(
+        "mine", "time", "time", Interval(1.0, 0.95, 1.05), 1.0, "grows like T^1.00 (0.95 to 1.05), as it should"
+    )
+    worse = replace(
+        grows, value=Interval(2.0, 1.9, 2.1), told="grows like T^2.00 (1.90 to 2.10): quadratic where the law is 1"
+    )
     old = benchmark(timings=(timing,), exponents=(grows,))
     assert compare([old], [old]) == []
     told = lines(compare([old], [benchmark(timings=(replace(timing, peak_bytes=8192.0),), exponents=(worse,))]))
-    assert "mlp, forward, mine: time grows like T^2.00 (1.90 to 2.10): quadratic where the law is 1; before it time grows like" in told[0]
+    assert (
+        "mlp, forward, mine: time grows like T^2.00 (1.90 to 2.10): quadratic where the law is 1; before it time grows like"
+        in told[0]
+    )
     assert told[1] == "mlp, forward, mine (time 256): holds 2.00 times as much memory as before"
 
 

@@ -65,21 +65,24 @@ WRONG = {
     "a result that was not computed": ("gelu", "forward", "def gelu(x):\n    return x", "out[0]"),
     "a shape": ("gelu", "forward", "def gelu(x):\n    return x[:1]", "shape"),
     "an argument changed": (
-        "gelu", "forward",
+        "gelu",
+        "forward",
         "import torch\ndef gelu(x):\n    y = torch.nn.functional.gelu(x, approximate='tanh')\n    x.zero_()\n    return y",
         "it changed its argument x in place",
     ),
     "a gradient": (
-        "gelu", "forward_backward",
+        "gelu",
+        "forward_backward",
         "import torch\ndef gelu(x):\n    y = torch.nn.functional.gelu(x, approximate='tanh')\n    return y.detach() + x - x.detach()",
         "the gradient of x",
     ),
     "a gradient that never comes": (
-        "linear", "forward_backward",
+        "linear",
+        "forward_backward",
         "import torch\ndef linear(x, weight, bias):\n    return x @ weight.detach().T + bias",
         "it gives no gradient for weight",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -116,7 +119,10 @@ def test_an_optimizer_in_eight_bits_stays_near_adamw(tmp_path: Path) -> None:
     workload = replace(named("adamw_8bit", "step"), peers={})
     assert YOURS not in measured(in_file(tmp_path, text), "adamw_8bit", workload).wrong
     backwards = text.replace("    pass", "    def step(self, grads):\n        return super().step([-g for g in grads])")
-    assert "learning rates from where AdamW in 32 bits takes it" in measured(in_file(tmp_path, backwards), "adamw_8bit", workload).wrong[YOURS]
+    assert (
+        "learning rates from where AdamW in 32 bits takes it"
+        in measured(in_file(tmp_path, backwards), "adamw_8bit", workload).wrong[YOURS]
+    )
 
 
 # how much ------------------------------------------------------------------------------------------------------------
@@ -130,7 +136,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return worked
 
 
-def gelu_that_counts(counted: list[float], work: Callable[[torch.Tensor], float]) -> Callable[[torch.Tensor], torch.Tensor]:
+def gelu_that_counts(
+    counted: list[float], work: Callable[[torch.Tensor], float]
+) -> Callable[[torch.Tensor], torch.Tensor]:
     def gelu(x: torch.Tensor) -> torch.Tensor:
         counted[0] += work(x)
         return torch.nn.functional.gelu(x, approximate="tanh")
@@ -161,7 +169,10 @@ def test_thrice_the_work_is_thrice_as_much(counted: list[float]) -> None:
 
 def test_growth_is_told_beside_its_law(counted: list[float]) -> None:
     """Work that grows with the square of T where T is the law, and memory that follows it."""
-    square, linear = gelu_that_counts(counted, lambda x: float(len(x) ** 2)), gelu_that_counts(counted, lambda x: float(len(x)))
+    square, linear = (
+        gelu_that_counts(counted, lambda x: float(len(x) ** 2)),
+        gelu_that_counts(counted, lambda x: float(len(x))),
+    )
     workload = replace(named("gelu", "forward", axes=True), sizes={"T": 64, "D": 16}, axes={"T": (64, 128, 256, 512)})
     workload = replace(workload, laws=(Law("T", 1, 1, "each alone"),))
     result = beside(counted, square, linear, workload, axes=True)
@@ -194,7 +205,9 @@ def test_a_share_of_the_roofline_beyond_what_can_be_makes_no_ratio() -> None:
 
 
 def test_what_is_to_do_is_a_note(tmp_path: Path) -> None:
-    result = measured(in_file(tmp_path, "def gelu(x):\n    raise NotImplementedError"), "gelu", named("gelu", "forward"))
+    result = measured(
+        in_file(tmp_path, "def gelu(x):\n    raise NotImplementedError"), "gelu", named("gelu", "forward")
+    )
     assert result.timings == () and len(result.notes) == 1 and result.notes[0].startswith("not timed: to do")
 
 

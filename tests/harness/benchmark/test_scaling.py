@@ -20,7 +20,9 @@ COSTS = {
 }
 
 
-def measured(draw: numpy.random.Generator, cost, sizes=SIZES, rounds=15, noise=0.05, outliers=0.0, drift=0.2) -> list[Rounds]:
+def measured(
+    draw: numpy.random.Generator, cost, sizes=SIZES, rounds=15, noise=0.05, outliers=0.0, drift=0.2
+) -> list[Rounds]:
     """Times as a drifting machine gives them: the load of a round is common to all sizes."""
     load = numpy.exp(numpy.cumsum(draw.normal(0, drift, rounds)))
     found = []
@@ -121,7 +123,8 @@ def test_the_slope_at_the_end_needs_no_model() -> None:
         (Interval(1.0, 0.9, 1.1), 2.0, "grows like T^1.00 (0.90 to 1.10): less than the law, T^2, over this range"),
         (Interval(2.3, 1.9, 2.7), 2.0, "grows like T^2.30 (1.90 to 2.70), as it should"),
         (
-            Interval(2.6, 2.4, 2.8), 2.0,
+            Interval(2.6, 2.4, 2.8),
+            2.0,
             "grows like T^2.60 (2.40 to 2.80): a little faster than the law, T^2; caches that no longer hold the data can do that",
         ),
         (Interval(0.6, 0.48, 0.73), 1.0, "grows like T^0.60 (0.48 to 0.73): less than the law, T^1, over this range"),
@@ -130,7 +133,7 @@ def test_the_slope_at_the_end_needs_no_model() -> None:
         (Interval(1.0, 0.95, 1.05), 0.0, "grows like T^1.00 (0.95 to 1.05): linear where the law is 0"),
         (Interval(-0.001, -0.02, 0.03), 0.0, "stays about the same: T^0.00 (-0.02 to 0.03), as it should"),
     ],
-)  # fmt: skip
+)
 def test_it_is_told_in_words(interval: Interval, law: float | None, sentence: str) -> None:
     """A whole law's word only near a whole number; slower than the law is never a reproach."""
     assert told(interval, law) == sentence

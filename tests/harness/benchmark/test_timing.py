@@ -81,7 +81,9 @@ def test_a_call_has_a_preparation_of_its_own_and_both_ends_are_synchronised(cloc
 
         return call
 
-    rounds = interleaved([Contender("short", prepare, lambda: waits.append("wait"))], seconds=1.0, most_rounds=3)["short"]
+    rounds = interleaved([Contender("short", prepare, lambda: waits.append("wait"))], seconds=1.0, most_rounds=3)[
+        "short"
+    ]
     assert rounds.repeats == 9 and rounds.last == 1
     assert rounds.seconds == pytest.approx((2**-13,) * 3)
     assert waits[-20:] == ["prepare"] * 9 + ["wait"] + ["call 1"] * 9 + ["wait"]
@@ -106,7 +108,11 @@ def test_waiting_for_a_processor_is_no_time_of_the_call(clock, monkeypatch) -> N
         clock.takes(3.0)()
         waited[0] += others
 
-    found = interleaved([Contender("two", lambda: lambda: call(2.0)), Contender("more", lambda: lambda: call(3.1))], seconds=60, most_rounds=4)
+    found = interleaved(
+        [Contender("two", lambda: lambda: call(2.0)), Contender("more", lambda: lambda: call(3.1))],
+        seconds=60,
+        most_rounds=4,
+    )
     assert found["two"].seconds == pytest.approx((1.0,) * 4) and found["more"].seconds == pytest.approx((3.0,) * 4)
 
 
@@ -132,7 +138,11 @@ def test_whoever_raises_is_told_and_the_others_go_on(clock) -> None:
     def unprepared():
         raise KeyError("no weights")
 
-    three = [Contender("breaks", lambda: breaks), Contender("unprepared", unprepared), Contender("fine", lambda: clock.takes(0.01))]
+    three = [
+        Contender("breaks", lambda: breaks),
+        Contender("unprepared", unprepared),
+        Contender("fine", lambda: clock.takes(0.01)),
+    ]
     found = interleaved(three, seconds=5, most_rounds=9)
     assert len(found["breaks"].seconds) == 3 and found["breaks"].error == "RuntimeError: out of luck"
     assert found["unprepared"].seconds == () and "no weights" in found["unprepared"].error
@@ -189,7 +199,9 @@ def test_nothing_is_collected_inside_the_clock_and_the_collector_is_left_as_it_w
 
 def test_a_real_clock_tells_more_work_from_less() -> None:
     """No clock of ours: a hundred times the work takes longer, however busy the machine."""
-    long, short = (Contender(name, lambda n=n: lambda: sum(range(n))) for name, n in (("long", 100_000), ("short", 1_000)))
+    long, short = (
+        Contender(name, lambda n=n: lambda: sum(range(n))) for name, n in (("long", 100_000), ("short", 1_000))
+    )
     found = interleaved([long, short], seconds=0.5, most_rounds=15)
     assert ratio(found["long"], found["short"]).value > 1
 

@@ -25,7 +25,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Somebody's folder, and a catalogue in which all that is timed is small."""
     known = load_catalogue()
     contracts = {
-        name: replace(c, workloads=tuple(small(name, w, axes=True) for w in c.workloads)) for name, c in known.contracts.items()
+        name: replace(c, workloads=tuple(small(name, w, axes=True) for w in c.workloads))
+        for name, c in known.contracts.items()
     }
     smaller = Catalogue(contracts, known.claims, known.mistakes)
     for module in ("harness.judging.inspection.load_catalogue", "harness.commands.bench.load_catalogue"):
@@ -50,7 +51,11 @@ def test_a_table_and_a_record(folder: Path, capsys: pytest.CaptureFixture) -> No
     assert out.strip().endswith("record: .plumbline/bench.json")
     record = json_file.read(folder / ".plumbline" / "bench.json")
     assert record.finished and [b.workload for b in record.benchmarks] == ["forward", "forward_backward"]
-    assert record.impl == "right.py" and record.machine["dtype"] == "float32" and record.machine["operations_per_second"] == 1e9
+    assert (
+        record.impl == "right.py"
+        and record.machine["dtype"] == "float32"
+        and record.machine["operations_per_second"] == 1e9
+    )
 
 
 def test_a_wrong_result_is_exit_code_1(capsys: pytest.CaptureFixture) -> None:
@@ -68,7 +73,9 @@ def test_what_is_to_do_is_one_line(capsys: pytest.CaptureFixture) -> None:
     assert any(line.startswith("not timed, for it is to do: ") for line in lines)
 
 
-def test_the_record_is_whole_after_every_workload(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_the_record_is_whole_after_every_workload(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     """An interruption in the second keeps the first, and says so."""
     times = iter((None, KeyboardInterrupt()))
     inner = bench.Inspection.timed

@@ -21,8 +21,12 @@ def test_every_row_says_what_catches_it_and_the_sum_stands_last(tmp_path, capsys
     mistakes = KNOWN.mistakes["gelu"]
     assert [row["name"] for row in rows] == [mistake.full_name for mistake in mistakes]
     assert all(row["caught_by"] and row["named"] and 0 < row["drawn"] < 200 for row in rows)
-    assert len(told) == len(mistakes) + 1 and all(f" {mistake.full_name} " in line for mistake, line in zip(mistakes, told, strict=False))
-    assert told[-1].startswith(f"{len(mistakes)} known mistakes of 1 components: {len(mistakes)} caught, {len(mistakes)} named (100.0 %)")
+    assert len(told) == len(mistakes) + 1 and all(
+        f" {mistake.full_name} " in line for mistake, line in zip(mistakes, told, strict=False)
+    )
+    assert told[-1].startswith(
+        f"{len(mistakes)} known mistakes of 1 components: {len(mistakes)} caught, {len(mistakes)} named (100.0 %)"
+    )
     assert main(["matrix", "gelu", "--cases", "10", "--first", "--jobs", "2", "--json", str(file)]) == 0
     quick = json.loads(file.read_text())
     assert [row["name"] for row in quick] == [row["name"] for row in rows]
@@ -31,8 +35,15 @@ def test_every_row_says_what_catches_it_and_the_sum_stands_last(tmp_path, capsys
 
 def test_what_is_missed_not_named_or_seen_too_late_is_a_failure(monkeypatch, capsys) -> None:
     """Exit code 1, and with --brief the row that is to blame is the one that is printed."""
-    good = {"name": "gelu.x", "caught_by": ["a"], "finding": ["gelu.x"], "named": True, "drawn": 50,
-            "unnamed_because": "", "seconds": 0.1}  # fmt: skip
+    good = {
+        "name": "gelu.x",
+        "caught_by": ["a"],
+        "finding": ["gelu.x"],
+        "named": True,
+        "drawn": 50,
+        "unnamed_because": "",
+        "seconds": 0.1,
+    }
     spoiled = (
         {"caught_by": [], "finding": [], "named": False},
         {"finding": [], "named": False, "unnamed_because": "no reason"},
@@ -55,7 +66,9 @@ def test_a_mistake_with_a_reason_not_to_be_named_says_it(monkeypatch) -> None:
     assert row["unnamed_because"] == "it is a test" and row["caught_by"]
 
 
-@pytest.mark.parametrize(("arguments", "told"), [(["nonsense"], "there is no component"), (["gelu", "--jobs", "0"], "--jobs")])
+@pytest.mark.parametrize(
+    ("arguments", "told"), [(["nonsense"], "there is no component"), (["gelu", "--jobs", "0"], "--jobs")]
+)
 def test_wrong_use_is_told(arguments, told, capsys) -> None:
     """Exit code 4 and the value."""
     assert main(["matrix", *arguments]) == 4

@@ -34,13 +34,27 @@ class Judge:
         if self.broken:
             return 4, None, "NameError: name 'tprch' is not defined"
         verdicts = [
-            Verdict(n, "agrees", "it is right", "violated" if n in self.wrong else "holds", message="it is not", cases=3, violated=3)
+            Verdict(
+                n,
+                "agrees",
+                "it is right",
+                "violated" if n in self.wrong else "holds",
+                message="it is not",
+                cases=3,
+                violated=3,
+            )
             for n in (components or ORDER)
-        ]  # fmt: skip
+        ]
         record = RunRecord(
-            impl=impl, seed=0, planned=dict.fromkeys(components or ORDER, 1), order=ORDER, parts={"mlp": ("gelu",)},
-            meanings={}, verdicts=verdicts, summaries={},
-        )  # fmt: skip
+            impl=impl,
+            seed=0,
+            planned=dict.fromkeys(components or ORDER, 1),
+            order=ORDER,
+            parts={"mlp": ("gelu",)},
+            meanings={},
+            verdicts=verdicts,
+            summaries={},
+        )
         return int(bool(self.wrong)), record, ""
 
 
@@ -98,9 +112,14 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "plumbline", "watch", *arguments]
     # A job in the background of a shell is started with Ctrl-C ignored, and so are its children: not what is tested.
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
 
 
 def test_it_watches_until_ctrl_c(tmp_path: Path) -> None:

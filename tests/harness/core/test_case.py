@@ -9,14 +9,27 @@ from harness.core.case import Call, Case, Resource, Settings
 from harness.core.serialize import from_json, to_json
 
 leaf = st.one_of(
-    st.integers(), st.booleans(), st.none(), st.text(), st.binary(), st.floats(allow_nan=False),
+    st.integers(),
+    st.booleans(),
+    st.none(),
+    st.text(),
+    st.binary(),
+    st.floats(allow_nan=False),
     st.lists(st.floats(width=32, allow_nan=False), max_size=4).map(lambda v: torch.tensor(v, dtype=torch.float64)),
     st.lists(st.integers(-9, 9), max_size=4).map(lambda v: torch.tensor(v, dtype=torch.int64)),
-    st.text(alphabet="\ud800a\udfff", min_size=1), st.just(Settings(width=3, eps=1e-5)), st.just(Resource("a.b:c")),
-)  # fmt: skip
-value = st.recursive(leaf, lambda inner: st.one_of(
-    st.lists(inner, max_size=3), st.lists(inner, max_size=2).map(tuple), st.dictionaries(st.one_of(st.text(), st.binary()), inner, max_size=3),
-), max_leaves=6)  # fmt: skip
+    st.text(alphabet="\ud800a\udfff", min_size=1),
+    st.just(Settings(width=3, eps=1e-5)),
+    st.just(Resource("a.b:c")),
+)
+value = st.recursive(
+    leaf,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=2).map(tuple),
+        st.dictionaries(st.one_of(st.text(), st.binary()), inner, max_size=3),
+    ),
+    max_leaves=6,
+)
 
 
 @given(st.dictionaries(st.sampled_from("abc"), value, max_size=3))

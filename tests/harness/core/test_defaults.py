@@ -9,9 +9,14 @@ from harness.core.defaults import with_eps
 
 EPS = Argument("eps", "number", role="setting", optional=True, default=1e-5)
 CONFIG = Argument(
-    "config", "config", role="setting",
-    fields=(Argument("width", "integer", role="setting"), Argument("norm_eps", "number", "setting", True, default=1e-5)),
-)  # fmt: skip
+    "config",
+    "config",
+    role="setting",
+    fields=(
+        Argument("width", "integer", role="setting"),
+        Argument("norm_eps", "number", "setting", True, default=1e-5),
+    ),
+)
 
 
 def contract(*arguments: Argument, **values: object) -> Contract:

@@ -70,8 +70,10 @@ def test_what_is_there_stays_unless_asked(model: Path) -> None:
 
 def test_a_place_that_is_corrected_is_used(model: Path) -> None:
     path = model.parent / map_file.FILE
-    path.write_text('["model.py".layer_norm]\ninside = "final_norm"\nof = "GPTModel"\n'
-                    'names = {weight = "scale", bias = "shift"}\n', encoding="utf-8")  # fmt: skip
+    path.write_text(
+        '["model.py".layer_norm]\ninside = "final_norm"\nof = "GPTModel"\nnames = {weight = "scale", bias = "shift"}\n',
+        encoding="utf-8",
+    )
     assert "final_norm" in discover(str(model), KNOWN).adapters["layer_norm"].notes[0]
 
 

@@ -78,12 +78,15 @@ def test_a_wrong_mask_of_the_model_is_not_made_right(tmp_path):
 def test_time_before_batch_is_seen_and_turned(tmp_path):
     """A model that hands its blocks [time, batch, width]."""
     implementation = edited(
-        tmp_path, "nano",
-        ("            x = block(x)\n        x = self.transformer.ln_f(x)",
-         "            x = block(x.transpose(0, 1)).transpose(0, 1)\n        x = self.transformer.ln_f(x)"),
+        tmp_path,
+        "nano",
+        (
+            "            x = block(x)\n        x = self.transformer.ln_f(x)",
+            "            x = block(x.transpose(0, 1)).transpose(0, 1)\n        x = self.transformer.ln_f(x)",
+        ),
         ("B, T, C = x.size()", "x = x.transpose(0, 1)\n        B, T, C = x.size()"),
         ("return self.resid_dropout(self.c_proj(y))", "return self.resid_dropout(self.c_proj(y)).transpose(0, 1)"),
-    )  # fmt: skip
+    )
     assert "time before batch" in " ".join(implementation.adapters["block"].notes)
     assert agrees(implementation, "block") and agrees(implementation, "attention") and agrees(implementation, "gpt2")
 
@@ -113,9 +116,11 @@ def test_swapped_names_are_a_finding_too(tmp_path):
 def test_a_norm_that_is_missing_altogether_is_judged_as_missing(tmp_path):
     """There is no tensor to give it; everything else fits."""
     implementation = edited(
-        tmp_path, "nano", ("                ln_f=LayerNorm(config.n_embd, bias=config.bias),\n", ""),
+        tmp_path,
+        "nano",
+        ("                ln_f=LayerNorm(config.n_embd, bias=config.bias),\n", ""),
         ("x = self.transformer.ln_f(x)", "pass"),
-    )  # fmt: skip
+    )
     assert "it has no weights.final_norm_weight" in " ".join(implementation.adapters["gpt2"].notes)
     assert not agrees(implementation, "gpt2") and agrees(implementation, "block")
 
@@ -123,11 +128,14 @@ def test_a_norm_that_is_missing_altogether_is_judged_as_missing(tmp_path):
 def test_classes_that_are_no_gpt2_are_told_and_not_judged(tmp_path):
     """A recurrent network named like a model."""
     with pytest.raises(UsageError, match="looks like gpt2, but its parameters do not fit"):
-        found(tmp_path, "from torch import nn\nclass LanguageModel(nn.Module):\n"
-                        "    def __init__(self, vocab_size, d_model):\n        super().__init__()\n"
-                        "        self.embedding = nn.Embedding(vocab_size, d_model)\n"
-                        "        self.rnn = nn.LSTM(d_model, d_model)\n        self.out = nn.Linear(d_model, vocab_size)\n"
-                        "    def forward(self, ids):\n        return self.out(self.rnn(self.embedding(ids))[0])\n")  # fmt: skip
+        found(
+            tmp_path,
+            "from torch import nn\nclass LanguageModel(nn.Module):\n"
+            "    def __init__(self, vocab_size, d_model):\n        super().__init__()\n"
+            "        self.embedding = nn.Embedding(vocab_size, d_model)\n"
+            "        self.rnn = nn.LSTM(d_model, d_model)\n        self.out = nn.Linear(d_model, vocab_size)\n"
+            "    def forward(self, ids):\n        return self.out(self.rnn(self.embedding(ids))[0])\n",
+        )
 
 
 def test_a_class_of_a_better_name_is_not_taken_for_a_worse_one(tmp_path):
@@ -147,7 +155,10 @@ def test_parts_alone_are_built_by_their_own_constructors(tmp_path):
     """No whole model in the file."""
     text = (STYLES / "nano.py").read_text(encoding="utf-8")
     implementation = found(tmp_path, text[: text.index("class GPT(nn.Module)")])
-    assert set(implementation.adapters) >= {"layer_norm", "attention", "mlp", "block"} and "gpt2" not in implementation.adapters
+    assert (
+        set(implementation.adapters) >= {"layer_norm", "attention", "mlp", "block"}
+        and "gpt2" not in implementation.adapters
+    )
     assert all(agrees(implementation, name) for name in ("attention", "mlp", "block"))
 
 
@@ -204,7 +215,9 @@ def test_names_that_tell_nothing_are_matched_by_shape_and_order(tmp_path):
     implementation = found(tmp_path, NAMELESS)
     rows = layout_of(implementation)
     assert [rows[f"qkv_weight ({n})"][0] for n in ("query", "key", "value")] == ["l1.weight", "l2.weight", "l3.weight"]
-    assert rows["out_weight"][0] == "l4.weight" and all(agrees(implementation, n) for n in ("attention", "block", "gpt2"))
+    assert rows["out_weight"][0] == "l4.weight" and all(
+        agrees(implementation, n) for n in ("attention", "block", "gpt2")
+    )
 
 
 def test_another_order_is_settled_by_what_it_computes(tmp_path):

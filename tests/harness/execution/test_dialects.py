@@ -135,9 +135,12 @@ def test_a_function_that_writes_into_what_it_is_given():
         inputs.mul_(gain)
 
     kept = Dialect(
-        "a course", "run_scale", ("gain", "inputs"),
-        lambda a: {"gain": a["weight"], "inputs": a["x"].clone()}, written=lambda given, value: given["inputs"],
-    )  # fmt: skip
+        "a course",
+        "run_scale",
+        ("gain", "inputs"),
+        lambda a: {"gain": a["weight"], "inputs": a["x"].clone()},
+        written=lambda given, value: given["inputs"],
+    )
     answer = run(run_scale, kept)
     assert torch.equal(answer.value, X * GAIN) and answer.effects == ()
 
@@ -163,10 +166,18 @@ def FUNCTION(PARAMETERS, LIMIT):
         (("gradient_clipping", "params", "max_l2_norm", "pass"), None, None),
         (("clip_grad_norm_", "parameters", "max_norm", "pass"), None, "norm_not_returned"),
         (("run_gradient_clipping", "parameters", "max_l2_norm", "pass"), ("torch.sqrt(", "("), "root_forgotten"),
-        (("clip_grad_norm", "parameters", "max_norm", "return norm"), ("in present:", "in parameters:"), "never_clipped"),
-        (("clip_grad_norm", "parameters", "max_norm", "return norm"), ("norm > max_norm", "norm < max_norm"), "lengthened_only"),
+        (
+            ("clip_grad_norm", "parameters", "max_norm", "return norm"),
+            ("in present:", "in parameters:"),
+            "never_clipped",
+        ),
+        (
+            ("clip_grad_norm", "parameters", "max_norm", "return norm"),
+            ("norm > max_norm", "norm < max_norm"),
+            "lengthened_only",
+        ),
     ],
-)  # fmt: skip
+)
 def test_clipping_in_place(tmp_path, names, edit, named):
     """As torch and CS336 have it: parameters from a generator, their gradients changed, the norm returned or not."""
     text = SOUND_CLIP
@@ -238,7 +249,11 @@ def test_a_class_of_the_components_own_name_speaks_no_dialect(tmp_path, monkeypa
     """With the contract's own methods it is called as the contract says, whatever else stands beside it."""
     from harness.judging.inspection import load_catalogue
 
-    monkeypatch.chdir(tmp_path)  # in the project's own folder a second reference_model would stand beside an installed one
+    monkeypatch.chdir(
+        tmp_path
+    )  # in the project's own folder a second reference_model would stand beside an installed one
     adapters = inspect_implementation("reference_model").implementation.adapters
-    dialect_of = [n for n, c in load_catalogue().contracts.items() if not c.is_function and type(adapters[n]) is not ClassAdapter]
+    dialect_of = [
+        n for n, c in load_catalogue().contracts.items() if not c.is_function and type(adapters[n]) is not ClassAdapter
+    ]
     assert not dialect_of

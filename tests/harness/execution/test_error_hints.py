@@ -34,8 +34,13 @@ def on_a_leaf() -> None:
 
 @pytest.mark.parametrize(
     ("function", "told"),
-    [(in_place, "make a new tensor"), (on_a_leaf, "make a new tensor"), (other_dtype, "dtype=x.dtype"), (to_numpy, "stay with torch")],
-)  # fmt: skip
+    [
+        (in_place, "make a new tensor"),
+        (on_a_leaf, "make a new tensor"),
+        (other_dtype, "dtype=x.dtype"),
+        (to_numpy, "stay with torch"),
+    ],
+)
 def test_what_torch_says_is_recognised(function, told: str) -> None:
     """With the torch that is installed, not with texts from memory."""
     assert told in hint(raised(function))

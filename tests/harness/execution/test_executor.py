@@ -96,7 +96,9 @@ def test_a_change_in_place_is_seen_with_gradients_too():
 
 def test_facts_are_kept_apart_from_the_output():
     """Whatever a session or a middleware tells of the object."""
-    answer = run(lambda x, scale: x, middleware=lambda call, *_: MeasuredOutput(call({**CASE.arguments}), {"parameters": 2.0}))
+    answer = run(
+        lambda x, scale: x, middleware=lambda call, *_: MeasuredOutput(call({**CASE.arguments}), {"parameters": 2.0})
+    )
     assert answer.facts == {"parameters": 2.0} and torch.is_tensor(answer.value)
 
 

@@ -27,7 +27,11 @@ def called(function: Callable[..., Any], returned: Any = "OUT") -> dict[str, Any
 @pytest.mark.parametrize(
     ("function", "expected", "returned"),
     [
-        (lambda grad_output, x, weight, bias, eps: (grad_output, x, weight, bias, eps), ("G", "X", "W", "B", 0.1), "OUT"),
+        (
+            lambda grad_output, x, weight, bias, eps: (grad_output, x, weight, bias, eps),
+            ("G", "X", "W", "B", 0.1),
+            "OUT",
+        ),
         (lambda x, weight, dout: (dout, x, weight), ("G", "X", "W"), "OUT"),
         (lambda x, g, beta, grad: (grad, x, g, beta), ("G", "X", "W", "B"), "OUT"),
         (lambda dy, out, gamma: (dy, out, gamma), ("G", "OUT", "W"), "OUT"),
@@ -40,7 +44,7 @@ def called(function: Callable[..., Any], returned: Any = "OUT") -> dict[str, Any
         (lambda g, /, *, weight, cache=None: (g, weight, cache), ("G", "W", None), "OUT"),
         (lambda dout, **rest: (dout, sorted(rest)), ("G", ["bias", "eps", "weight", "x"]), "OUT"),
     ],
-)  # fmt: skip
+)
 def test_arguments_by_name_then_by_order(function: Callable[..., Any], expected: Any, returned: Any) -> None:
     """The incoming gradient stands anywhere; what the component kept goes to what nothing else fits."""
     seen = []
@@ -98,7 +102,11 @@ def test_nested_weights_by_name() -> None:
     )
     for result in results:
         by_hand = ByHand(lambda dout, given=result: given, contract)
-        assert by_hand.gradients("call", {"x": 0, "weights": {}}, "OUT", ["G"], labels, {}) == {"x": 1, "wa": 2, "w0": 3}
+        assert by_hand.gradients("call", {"x": 0, "weights": {}}, "OUT", ["G"], labels, {}) == {
+            "x": 1,
+            "wa": 2,
+            "w0": 3,
+        }
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,12 @@ SCRIPT = Case(
 def test_lines_of_a_script_are_about_the_object_they_name() -> None:
     """Every object keeps what it was told, and changes of the case keep the names."""
     executor = Executor("theirs", {"total": ClassAdapter(Total)}, {"total": CONTRACT})
-    for case in (SCRIPT, SCRIPT.cast(torch.float32), SCRIPT.mapped(lambda path, leaf: leaf), SCRIPT.changed(x=number(3))):
+    for case in (
+        SCRIPT,
+        SCRIPT.cast(torch.float32),
+        SCRIPT.mapped(lambda path, leaf: leaf),
+        SCRIPT.changed(x=number(3)),
+    ):
         answer = executor.run(Request("total", case))
         assert [None if value is None else float(value) for value in answer.outputs] == [None, None, 3.0, 102.0, 6.0]
 

@@ -245,7 +245,10 @@ def test_a_step_starts_from_the_same_state_every_time() -> None:
     (
         ("def mlp(x): return x", "theirs.py has no gelu"),
         ("def gelu(x):\n    raise NotImplementedError", "to do"),
-        ("def gelu(x):\n    return inner(x)\n\ndef inner(x):\n    raise NotImplementedError('the inner part')", "to do: the inner part"),
+        (
+            "def gelu(x):\n    return inner(x)\n\ndef inner(x):\n    raise NotImplementedError('the inner part')",
+            "to do: the inner part",
+        ),
         ("def gelu(x):\n    return x + torch.ones(3)\n\nimport torch", "it raises RuntimeError"),
     ),
 )

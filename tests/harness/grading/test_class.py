@@ -61,7 +61,9 @@ def test_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert list(rows) == sorted(student.name for student in students)
     assert rows["ada"]["total"] == "10.00" and rows["w05"]["findings"] == "layer_norm.eps_outside_the_root"
     told = [file for kind in ("feedback.md", "results.json") for file in out.glob(f"*/{kind}")]
-    assert len(told) == 20 and not [file for file in told if "271828" in file.read_text() or str(tmp_path) in file.read_text()]
+    assert len(told) == 20 and not [
+        file for file in told if "271828" in file.read_text() or str(tmp_path) in file.read_text()
+    ]
     page = (out / "class.html").read_text()
     assert "quin" in page and "eps is added to the standard deviation" in page
 
@@ -70,7 +72,9 @@ def test_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert grade(tmp_path, "--out", str(out)) == 0
     assert "10 of 10 were judged before" in capsys.readouterr().out
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    classroom.rubric(tmp_path / "rubric.toml", more='hints = "line"', parts="[components.layer_norm.weights]\ndeterministic = 0\n")
+    classroom.rubric(
+        tmp_path / "rubric.toml", more='hints = "line"', parts="[components.layer_norm.weights]\ndeterministic = 0\n"
+    )
     assert grade(tmp_path, "--out", str(out)) == 0
     assert "10 of 10 were judged before" in capsys.readouterr().out
     assert "w05.py:" in (out / "w05" / "feedback.md").read_text()
@@ -121,7 +125,9 @@ def test_one_submission_a_fresh_seed_and_a_record_that_was_written_by_hand(tmp_p
     kept = tmp_path / "out" / "grading.json"
     seed = json.loads(kept.read_text())["seed"]
     assert 100_000_000 <= seed < 1_000_000_000 and kept.stat().st_mode & 0o077 == 0
-    assert str(seed) not in "".join((tmp_path / "out" / "class" / name).read_text() for name in ("feedback.md", "results.json"))
+    assert str(seed) not in "".join(
+        (tmp_path / "out" / "class" / name).read_text() for name in ("feedback.md", "results.json")
+    )
 
 
 def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
@@ -131,8 +137,24 @@ def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
     classroom.write([by_name["hank"], by_name["jane"], hanging], tmp_path / "class")
     rubric = classroom.rubric(tmp_path / "rubric.toml", {**classroom.QUICK, "check_seconds": 200})
     rubric.write_text(rubric.read_text().partition("[components.gelu]")[0] + "[components.rms_norm]\npoints = 1\n")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))), "TMPDIR": str(tmp_path)}
-    command = [sys.executable, "-m", "plumbline", "grade", "class", "--rubric", "rubric.toml", "--out", "out", "--jobs", "1"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        "TMPDIR": str(tmp_path),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "plumbline",
+        "grade",
+        "class",
+        "--rubric",
+        "rubric.toml",
+        "--out",
+        "out",
+        "--jobs",
+        "1",
+    ]
     # A shell that starts our tests in the background has Ctrl-C ignored, by them and by all that they start.
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     run = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heard)
@@ -143,8 +165,16 @@ def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
         time.sleep(0.05)
     run.send_signal(signal.SIGINT)
     rest, _ = run.communicate(timeout=60)
-    assert run.returncode == 130 and "what was judged stays in out" in rest and "hank" in lines[0] and "jane" in lines[1]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["class.html", "class.json", "grades.csv", "hank", "jane"]
+    assert (
+        run.returncode == 130 and "what was judged stays in out" in rest and "hank" in lines[0] and "jane" in lines[1]
+    )
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "class.html",
+        "class.json",
+        "grades.csv",
+        "hank",
+        "jane",
+    ]
     assert (tmp_path / "out" / "grades.csv").read_text().count("\n") == 3
     until = time.monotonic() + 30
     while (running := left_behind(tmp_path / "plumbline-")) and time.monotonic() < until:
@@ -160,12 +190,19 @@ def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
         (("class", "--rubric", "rubric.toml", "--jobs", "0"), "--jobs takes a number of submissions from 1 on, not 0"),
         (("absent", "--rubric", "rubric.toml"), "there is no absent"),
         (("class", "--rubric", "rubric.toml"), "class holds no submission"),
-        (("class", "--rubric", "rubric.toml", "--slurm", "--slurm-option", "gpu"), "--slurm-option takes KEY=VALUE, not 'gpu'"),
+        (
+            ("class", "--rubric", "rubric.toml", "--slurm", "--slurm-option", "gpu"),
+            "--slurm-option takes KEY=VALUE, not 'gpu'",
+        ),
         (("class", "--rubric", "rubric.toml", "--user", "no_such_user"), "--user"),
     ],
 )
 def test_wrong_use_is_told(
-    arguments: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With what to do; exit code 4."""
     (tmp_path / "class").mkdir()

@@ -13,7 +13,13 @@ from harness.grading import journal
 from harness.grading.checks import Checks
 from harness.grading.log import Log
 
-CHECKS = Checks({"part": {"agrees": "its numbers agree", "grows": "it grows"}, "whole": {"agrees": "its numbers agree"}}, {}, {}, {}, {})
+CHECKS = Checks(
+    {"part": {"agrees": "its numbers agree", "grows": "it grows"}, "whole": {"agrees": "its numbers agree"}},
+    {},
+    {},
+    {},
+    {},
+)
 PLANNED = ["part::agrees", "part::grows", "whole::agrees"]
 
 
@@ -29,9 +35,13 @@ def written(path: Path, *entries: Any, end: str = "") -> journal.Kept:
 def test_a_process_that_died_in_a_check(tmp_path: Path) -> None:
     """What was judged counts; the check in flight did it; its component is not tried again, the others are."""
     kept = written(
-        tmp_path / "j", {"planned": PLANNED, "notes": ["n"], "variants": {}}, {"start": "part::agrees"},
-        {"verdict": verdict("part", "agrees"), "cards": {}}, {"start": "part::grows"}, end='{"verdict": {"comp',
-    )  # fmt: skip
+        tmp_path / "j",
+        {"planned": PLANNED, "notes": ["n"], "variants": {}},
+        {"start": "part::agrees"},
+        {"verdict": verdict("part", "agrees"), "cards": {}},
+        {"start": "part::grows"},
+        end='{"verdict": {"comp',
+    )
     assert kept.begun and kept.open and kept.last == "part::grows" and kept.end is None
     log = Log(CHECKS, ("part", "whole"))
     log.take(kept)
@@ -45,7 +55,9 @@ def test_a_process_that_died_in_a_check(tmp_path: Path) -> None:
 
 def test_one_that_died_between_checks(tmp_path: Path) -> None:
     """A thread of theirs ended it: the component that was judged last did it, as far as anybody knows."""
-    kept = written(tmp_path / "j", {"planned": PLANNED}, {"start": "part::agrees"}, {"verdict": verdict("part", "agrees")})
+    kept = written(
+        tmp_path / "j", {"planned": PLANNED}, {"start": "part::agrees"}, {"verdict": verdict("part", "agrees")}
+    )
     log = Log(CHECKS, ("part", "whole"))
     log.take(kept)
     log.blame(kept, "it was killed by signal 9")
@@ -57,9 +69,20 @@ def test_nothing_and_nonsense(tmp_path: Path) -> None:
     """No file, no JSON, other JSON, entries of other kinds: nothing is believed, nothing breaks."""
     assert journal.read(tmp_path / "absent") == journal.Kept()
     kept = written(
-        tmp_path / "j", 3, [], None, {"planned": 7}, {"end": "x"}, {"end": [1]}, {"verdict": 5}, {"start": None}, {"left_out": {}},
-        {"verdict": verdict("part", "agrees"), "cards": 3}, {"planned": PLANNED, "variants": 3}, end="\x00\xff\n",
-    )  # fmt: skip
+        tmp_path / "j",
+        3,
+        [],
+        None,
+        {"planned": 7},
+        {"end": "x"},
+        {"end": [1]},
+        {"verdict": 5},
+        {"start": None},
+        {"left_out": {}},
+        {"verdict": verdict("part", "agrees"), "cards": 3},
+        {"planned": PLANNED, "variants": 3},
+        end="\x00\xff\n",
+    )
     log = Log(CHECKS, ("part", "whole"))
     log.take(kept)
     assert set(log.unreached()) >= {"part::grows", "whole::agrees"}
@@ -68,14 +91,27 @@ def test_nothing_and_nonsense(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"cases": 0}, {"status": "fine"}, {"sentence": "it is beautiful"}, {"claim": "smiles"}, {"component": 3}, {"more": 1}, {"finding": 5},
-        {"finding": [1]}, {"message": None}, {"error": "0"}, {"line": "7"}, {"heat": [["x"]]}, {"frames": [[]]},
+        {"cases": 0},
+        {"status": "fine"},
+        {"sentence": "it is beautiful"},
+        {"claim": "smiles"},
+        {"component": 3},
+        {"more": 1},
+        {"finding": 5},
+        {"finding": [1]},
+        {"message": None},
+        {"error": "0"},
+        {"line": "7"},
+        {"heat": [["x"]]},
+        {"frames": [[]]},
     ],
-)  # fmt: skip
+)
 def test_verdicts_that_the_machine_does_not_write(changes: dict[str, Any], tmp_path: Path) -> None:
     """They do not count, and a person is told."""
     log = Log(CHECKS, ("part", "whole"))
-    log.take(written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees") | changes, "cards": {}}))
+    log.take(
+        written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees") | changes, "cards": {}})
+    )
     assert log.verdicts == {} and log.suspicious == ["it wrote verdicts that the machine does not write"]
 
 
@@ -83,14 +119,22 @@ def test_other_checks_than_there_are_and_two_verdicts_of_one(tmp_path: Path) -> 
     """The first counts; both are told."""
     log = Log(CHECKS, ("part", "whole"))
     broken = verdict("part", "agrees", status="violated")
-    log.take(written(tmp_path / "j", {"planned": PLANNED[:1]}, {"verdict": broken}, {"verdict": verdict("part", "agrees")}))
+    log.take(
+        written(tmp_path / "j", {"planned": PLANNED[:1]}, {"verdict": broken}, {"verdict": verdict("part", "agrees")})
+    )
     assert log.verdicts["part::agrees"].status == "violated" and len(log.suspicious) == 2
 
 
 def test_a_card_that_is_none_is_left_out(tmp_path: Path) -> None:
     """Reports read summaries: all of their fields are texts."""
     good = {"name": "part.slip", "component": "part", "sentence": "s", "diff": "d", "seen_in": ["a"]}
-    summaries = {"part.slip": good, "part.a": {**good, "diff": 3}, "part.b": {"name": "x"}, "part.c": {**good, "seen_in": 3}, "part.d": 5}
+    summaries = {
+        "part.slip": good,
+        "part.a": {**good, "diff": 3},
+        "part.b": {"name": "x"},
+        "part.c": {**good, "seen_in": 3},
+        "part.d": 5,
+    }
     log = Log(CHECKS, ("part", "whole"))
     log.take(written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees"), "cards": summaries}))
     assert list(log.summaries) == ["part.slip"]

@@ -19,8 +19,12 @@ from harness.grading.scoring import Grade, as_dict, grade
 
 CLAIMS = {"agrees": "its numbers agree", "grows": "it grows", "ends": "it ends"}
 CHECKS = Checks(
-    {"part": CLAIMS, "whole": CLAIMS}, {"part": ("other", "third")}, {"whole": ("part",)}, {}, {},
-)  # fmt: skip
+    {"part": CLAIMS, "whole": CLAIMS},
+    {"part": ("other", "third")},
+    {"whole": ("part",)},
+    {},
+    {},
+)
 SEED = 123_456_789
 SLIP = MistakeSummary("part.slip", "part", "You slipped.", "-    right line\n+    wrong line", ("a/b#1",))
 
@@ -28,11 +32,24 @@ SLIP = MistakeSummary("part.slip", "part", "You slipped.", "-    right line\n+  
 def judged(*statuses: str, **values: Any) -> Judged:
     """The claims of ``part`` in order, with these statuses ("" for none); ``whole`` holds."""
     found = [
-        Verdict("part", claim, sentence, status, cases=4, violated=2, where="me.py", line=7, case_id="abcd", worst=f"out[0] = {SEED}",
-                smallest="x = 1", finding=("part.slip",) if status == "violated" else (), message=values.pop("message", ""))
+        Verdict(
+            "part",
+            claim,
+            sentence,
+            status,
+            cases=4,
+            violated=2,
+            where="me.py",
+            line=7,
+            case_id="abcd",
+            worst=f"out[0] = {SEED}",
+            smallest="x = 1",
+            finding=("part.slip",) if status == "violated" else (),
+            message=values.pop("message", ""),
+        )
         for (claim, sentence), status in zip(CLAIMS.items(), statuses, strict=True)
         if status
-    ]  # fmt: skip
+    ]
     whole = [Verdict("whole", claim, sentence, "holds", cases=4) for claim, sentence in CLAIMS.items()]
     return Judged("me", "key", verdicts=(*found, *whole), summaries={"part.slip": SLIP}, **values)
 
@@ -75,7 +92,9 @@ def test_nothing_is_excused_and_the_reference_is_nobodys() -> None:
     excused = replace(excused, verdicts=tuple(replace(v, excused="expected: please") for v in excused.verdicts))
     assert points(excused) == 6.0
     there = judged("holds", "holds", "holds")
-    lent = replace(there, verdicts=tuple(replace(v, where=str(ROOT / "reference_model" / "part.py")) for v in there.verdicts))
+    lent = replace(
+        there, verdicts=tuple(replace(v, where=str(ROOT / "reference_model" / "part.py")) for v in there.verdicts)
+    )
     one = scored(lent).parts[0]
     assert (one.score, one.state, one.why) == (0.0, "not judged", "it is the reference itself")
 
@@ -83,7 +102,12 @@ def test_nothing_is_excused_and_the_reference_is_nobodys() -> None:
 def test_variants_that_a_submission_declares() -> None:
     """All legal ones unless the rubric says which."""
     declared = judged("holds", "holds", "holds", variants={"part": "other"})
-    assert points(declared) == points(declared, variants=("other",)) == points(declared, variants=(), variant="other") == 9.0
+    assert (
+        points(declared)
+        == points(declared, variants=("other",))
+        == points(declared, variants=(), variant="other")
+        == 9.0
+    )
     one = scored(declared, variants=("third",)).parts[0]
     assert (one.score, one.why) == (0.0, "it declares the variant other, which the rubric does not allow")
 
@@ -91,16 +115,22 @@ def test_variants_that_a_submission_declares() -> None:
 def test_states() -> None:
     """Wrong before to do before judged in part before holds."""
     states = {
-        ("holds", "not offered", "holds"): "holds", ("holds", "violated", "to do"): "wrong", ("holds", "to do", "holds"): "to do",
-        ("holds", "holds", ""): "judged in part", ("", "", ""): "not judged",
-    }  # fmt: skip
+        ("holds", "not offered", "holds"): "holds",
+        ("holds", "violated", "to do"): "wrong",
+        ("holds", "to do", "holds"): "to do",
+        ("holds", "holds", ""): "judged in part",
+        ("", "", ""): "not judged",
+    }
     for statuses, state in states.items():
         assert scored(judged(*statuses)).parts[0].state == state
 
 
 def test_hints_tell_as_much_as_they_say() -> None:
     """`claim` neither finding nor line, `finding` no line, `line` both; never the seed, a kept case or a command."""
-    texts = {hints: feedback.markdown(scored(judged("violated", "holds", "holds"), hints)) for hints in ("claim", "finding", "line")}
+    texts = {
+        hints: feedback.markdown(scored(judged("violated", "holds", "holds"), hints))
+        for hints in ("claim", "finding", "line")
+    }
     assert all("does not hold: agrees: it must hold that its numbers agree" in text for text in texts.values())
     assert ["You slipped." in text for text in texts.values()] == [False, True, True]
     assert ["wrong line" in text and "me.py:7" in text for text in texts.values()] == [False, False, True]
@@ -116,9 +146,12 @@ def test_gradescope_has_a_test_per_component() -> None:
     one = scored(judged("violated", "holds", "holds"), visibility="after_due_date")
     body = json.loads(feedback.gradescope(one))
     assert body["score"] == one.total == 7.0 and body["stdout_visibility"] == "hidden" and "execution_time" not in body
-    assert [(t["number"], t["name"], t["score"], t["max_score"], t["status"], t["visibility"]) for t in body["tests"]] == [
-        ("1", "part", 6.0, 9.0, "failed", "after_due_date"), ("2", "whole", 1.0, 1.0, "passed", "visible"),
-    ]  # fmt: skip
+    assert [
+        (t["number"], t["name"], t["score"], t["max_score"], t["status"], t["visibility"]) for t in body["tests"]
+    ] == [
+        ("1", "part", 6.0, 9.0, "failed", "after_due_date"),
+        ("2", "whole", 1.0, 1.0, "passed", "visible"),
+    ]
 
 
 def test_what_kept_it_from_being_judged_is_told() -> None:
@@ -127,7 +160,9 @@ def test_what_kept_it_from_being_judged_is_told() -> None:
     one = grade(failed, Rubric((Part("part", 9.0), Part("whole", 1.0))), CHECKS, SEED)
     assert one.total == 0 and json.loads(feedback.gradescope(one))["output"].endswith(NASTY)
     rows = list(csv.DictReader(io.StringIO(tables.as_csv([one], one.rubric))))
-    assert rows[0]["submission"].startswith("'=") and rows[0]["state"] == "not judged" and "script" in rows[0]["remarks"]
+    assert (
+        rows[0]["submission"].startswith("'=") and rows[0]["state"] == "not judged" and "script" in rows[0]["remarks"]
+    )
     page = tables.as_page([one], one.rubric)
     assert "<script>" not in page and "<b>" not in page and "not judged" in page
 
@@ -138,11 +173,13 @@ def test_the_class_counts_without_names() -> None:
         scored(replace(judged("holds", "holds", "holds"), name="right")),
         scored(replace(judged("violated", "holds", "holds"), name="zoe")),
         scored(replace(judged("violated", "", ""), name="died", why="it died")),
-    ]  # fmt: skip
+    ]
     found = tables.summary(grades, grades[0].rubric)
     assert [bin["count"] for bin in found["bins"]] == [0, 1, 0, 0, 0, 0, 0, 1, 0, 1]
     assert [(row["name"], row["share"]) for row in found["components"]] == [("part", 56), ("whole", 100)]
-    assert found["claims"] == [{"component": "part", "claim": "agrees", "sentence": "its numbers agree", "held": 1, "judged": 3, "share": 33}]
+    assert found["claims"] == [
+        {"component": "part", "claim": "agrees", "sentence": "its numbers agree", "held": 1, "judged": 3, "share": 33}
+    ]
     assert [(row["name"], row["count"]) for row in found["mistakes"]] == [("part.slip", 2)]
     assert [row["name"] for row in found["trouble"]] == ["died"]
     page = tables.as_page(grades, grades[0].rubric)

@@ -26,8 +26,10 @@ def test_files_and_folders_by_name(tmp_path: Path) -> None:
     (tmp_path / "link.py").symlink_to("/etc/hostname")
     found, passed_over = find(tmp_path)
     assert [(one.name, one.entry, bool(one.problem)) for one in found] == [
-        ("alice", "alice.py", False), ("bob", "model.py", False), ("carol", "", True),
-    ]  # fmt: skip
+        ("alice", "alice.py", False),
+        ("bob", "model.py", False),
+        ("carol", "", True),
+    ]
     assert passed_over == ["grades.txt", "link.py"]
     assert "2 Python files (a.py, mymodel.py)" in found[2].problem
     found, _ = find(tmp_path, "mymodel.py")
@@ -52,8 +54,12 @@ def test_the_digest_is_of_names_and_contents(tmp_path: Path) -> None:
     same = submission(written(tmp_path / "2" / "bob", parts="y = 2\n", model="x = 1\n"), "model.py")
     written(tmp_path / "2" / "bob", __pycache____parts="junk")
     assert one.digest == same.digest == submission(tmp_path / "2" / "bob", "model.py").digest
-    assert one.digest != submission(written(tmp_path / "3" / "bob", model="x = 1\n", other="y = 2\n"), "model.py").digest
-    assert one.digest != submission(written(tmp_path / "4" / "bob", model="x = 1\ny", parts=" = 2\n"), "model.py").digest
+    assert (
+        one.digest != submission(written(tmp_path / "3" / "bob", model="x = 1\n", other="y = 2\n"), "model.py").digest
+    )
+    assert (
+        one.digest != submission(written(tmp_path / "4" / "bob", model="x = 1\ny", parts=" = 2\n"), "model.py").digest
+    )
 
 
 def test_what_is_copied(tmp_path: Path) -> None:
@@ -63,7 +69,10 @@ def test_what_is_copied(tmp_path: Path) -> None:
     folder = written(tmp_path / "in" / "b ob;x", mymodel="x = 1\n", deep__er="y\n")
     (folder / "secret").symlink_to("/etc/hostname")
     assert copied(submission(folder, "mymodel.py"), work) == "./b_ob_x/mymodel.py"
-    assert sorted(p.relative_to(work).as_posix() for p in work.rglob("*.py")) == ["b_ob_x/deep/er.py", "b_ob_x/mymodel.py"]
+    assert sorted(p.relative_to(work).as_posix() for p in work.rglob("*.py")) == [
+        "b_ob_x/deep/er.py",
+        "b_ob_x/mymodel.py",
+    ]
     assert not (work / "b_ob_x" / "secret").exists()
     package = written(tmp_path / "in" / "pack")
     package.mkdir()
@@ -75,14 +84,19 @@ def test_what_is_copied(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "import reference_model", "from reference_model.gelu import gelu", "import reference_model.gelu as g",
-        "import importlib; importlib.import_module('reference_model.gelu')", "__import__('reference_model')",
+        "import reference_model",
+        "from reference_model.gelu import gelu",
+        "import reference_model.gelu as g",
+        "import importlib; importlib.import_module('reference_model.gelu')",
+        "__import__('reference_model')",
         "import sys\nx = sys.modules\ny = reference_model.gelu",
     ],
-)  # fmt: skip
+)
 def test_what_may_not_be_used(line: str, tmp_path: Path) -> None:
     """Told with file and line; nothing is run."""
-    written(tmp_path, mine=f"import math\n{line}\n", good="import reference_models\nfrom . import specs\n", bad="def f(:\n")
+    written(
+        tmp_path, mine=f"import math\n{line}\n", good="import reference_models\nfrom . import specs\n", bad="def f(:\n"
+    )
     told = forbidden(submission(tmp_path / "mine.py"), ("reference_model",))
     assert told.startswith("mine.py:") and "uses reference_model, which may not be used here" in told
     assert forbidden(submission(tmp_path / "good.py"), ("reference_model", "specs")) == ""
@@ -91,7 +105,17 @@ def test_what_may_not_be_used(line: str, tmp_path: Path) -> None:
 
 def test_a_part_of_torch_may_be_forbidden(tmp_path: Path) -> None:
     """By its dotted name, however it is imported."""
-    for line in ("import torch\nx = torch.nn.functional.gelu", "import torch.nn.functional as F", "from torch.nn import functional"):
+    for line in (
+        "import torch\nx = torch.nn.functional.gelu",
+        "import torch.nn.functional as F",
+        "from torch.nn import functional",
+    ):
         path = written(tmp_path, mine=line) / "mine.py"
         assert "torch.nn.functional" in forbidden(submission(path), ("torch.nn.functional",))
-    assert forbidden(submission(written(tmp_path, mine="import torch\nx = torch.nn.Linear") / "mine.py"), ("torch.nn.functional",)) == ""
+    assert (
+        forbidden(
+            submission(written(tmp_path, mine="import torch\nx = torch.nn.Linear") / "mine.py"),
+            ("torch.nn.functional",),
+        )
+        == ""
+    )

@@ -27,7 +27,9 @@ def noisy_and_changing_the_default(x):
 
 
 def contract(**options) -> Contract:
-    return Contract("noise", "Adds noise.", CALL, noisy, lambda: st.just(CASE), differentiable=False, agrees=False, **options)
+    return Contract(
+        "noise", "Adds noise.", CALL, noisy, lambda: st.just(CASE), differentiable=False, agrees=False, **options
+    )
 
 
 def test_claims_about_two_calls_are_not_made_of_it():
@@ -48,7 +50,9 @@ def test_claims_about_two_calls_are_not_made_of_it():
 def test_a_dialect_of_it_goes_on_drawing():
     """Generators are put back after a function that builds a module and throws it away, not after this one."""
     for draws in (False, True):
-        whole = contract(draws=draws, dialects=(Dialect("a course", "run_noise", ("values",), lambda a: {"values": a["x"]}),))
+        whole = contract(
+            draws=draws, dialects=(Dialect("a course", "run_noise", ("values",), lambda a: {"values": a["x"]}),)
+        )
         adapter = dialect_of(whole, {"run_noise": lambda values: noisy(values)}.get)
         twice = CASE.followed_by(*CASE.calls)
         one, two = Executor("theirs", {"noise": adapter}, {"noise": whole}).run(Request("noise", twice)).outputs

@@ -68,12 +68,17 @@ def test_layouts_of_rope_are_told_apart_by_name_though_the_tables_are_float32(fu
 
 def test_a_crash_that_nothing_explains_is_looked_for_once(monkeypatch):
     """The same error in every claim of a component: the search would cost its whole time each time."""
+
     def broken(x, dim):
         raise OverflowError("no such place")
 
-    inspection = Inspection(KNOWN, Executor("theirs", {"softmax": FunctionAdapter(broken)}, KNOWN.contracts), seed=2, cases=4)
+    inspection = Inspection(
+        KNOWN, Executor("theirs", {"softmax": FunctionAdapter(broken)}, KNOWN.contracts), seed=2, cases=4
+    )
     searched = []
     explain = inspection.explain
-    monkeypatch.setattr(inspection, "explain", lambda *a: searched.append(a) or explain(*a))  # with evidence: two arguments
+    monkeypatch.setattr(
+        inspection, "explain", lambda *a: searched.append(a) or explain(*a)
+    )  # with evidence: two arguments
     verdicts = [inspection.judge("softmax", claim) for claim in KNOWN.claims_of("softmax")]
     assert sum(v.status == "crashed" for v in verdicts) > 5 and sum(len(a) == 2 for a in searched) == 1

@@ -13,8 +13,17 @@ from torch import nn
 from harness.modules.construction import CannotBuild, Namespace, Sizes, construct, global_sizes, globals_set
 from specs.naming.sizes import SIZES
 
-VALUES = {"width": 12, "heads": 3, "layers": 2, "context": 16, "vocab_size": 50, "hidden": 40, "head_size": 4,
-          "ratio": 4, "eps": 1e-6}  # fmt: skip
+VALUES = {
+    "width": 12,
+    "heads": 3,
+    "layers": 2,
+    "context": 16,
+    "vocab_size": 50,
+    "hidden": 40,
+    "head_size": 4,
+    "ratio": 4,
+    "eps": 1e-6,
+}
 
 
 def sizes(read: list[str] | None = None) -> Sizes:

@@ -18,9 +18,12 @@ WEIGHT = Argument("up_weight", "float[hidden, width]", "parameter", aliases=("up
 BIAS = Argument("up_bias", "float[hidden]", "parameter", optional=True, aliases=("up.bias", "fc.bias"))
 SQUARE = Argument("out_weight", "float[width, width]", "parameter", aliases=("out.weight", "proj.weight", "wo"))
 STACKED = Argument(
-    "qkv_weight", "float[3*width, width]", "parameter", aliases=("qkv.weight",),
+    "qkv_weight",
+    "float[3*width, width]",
+    "parameter",
+    aliases=("qkv.weight",),
     slices={"query": ("q.weight", "W_Q"), "key": ("k.weight", "W_K"), "value": ("v.weight", "W_V")},
-)  # fmt: skip
+)
 GAIN = Argument("norm_weight", "float[width]", "parameter", aliases=("norm.weight", "ln.weight"))
 TABLE = Argument("table", "float[vocab_size, width]", "parameter", aliases=("wte.weight", "head.weight"))
 

@@ -63,7 +63,9 @@ def test_a_seed_is_one_model():
 
 def test_a_declared_factory_has_them_too_and_a_function_does_not():
     """They are about objects."""
-    adapter = ModuleAdapter(Declaration("gpt2", lambda config: lambda ids, weights, config: None), KNOWN.contracts["gpt2"])
+    adapter = ModuleAdapter(
+        Declaration("gpt2", lambda config: lambda ids, weights, config: None), KNOWN.contracts["gpt2"]
+    )
     with pytest.raises(NotOffered, match="function"):
         Making(adapter)(CONFIG)
 

@@ -37,7 +37,9 @@ def told(change: Any) -> str:
         x = torch.randn(3 + seed % 2, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         request = Request("f", Case.of({"x": x, "weight": x.new_ones(4, 4)}, batch=len(x)), gradients=seed + 1)
         exact = right(request)
-        answer = Answer(exact.outputs, {n: change(n, g, x) if g is not None else None for n, g in exact.gradients.items()})
+        answer = Answer(
+            exact.outputs, {n: change(n, g, x) if g is not None else None for n, g in exact.gradients.items()}
+        )
         runs.append(ComparedCall(request, answer, exact, Answer((1e-12,), {"x": 1e-12, "weight": 1e-12})))
     return in_words(CONTRACT, runs, right)
 
@@ -45,7 +47,10 @@ def told(change: Any) -> str:
 def test_the_argument_is_named_and_the_right_ones_too() -> None:
     """Nothing is said where nothing is wrong."""
     assert told(lambda name, g, x: g) == ""
-    assert told(lambda name, g, x: 3 * g if name == "x" else g) == "the gradient of x is 3 x what it must be; that of weight is right"
+    assert (
+        told(lambda name, g, x: 3 * g if name == "x" else g)
+        == "the gradient of x is 3 x what it must be; that of weight is right"
+    )
     assert told(lambda name, g, x: g.sin()) == (
         "the gradient of x is not what it must be; the gradient of weight is not what it must be"
     )

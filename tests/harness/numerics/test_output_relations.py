@@ -34,15 +34,23 @@ def seen(change: Callable[[torch.Tensor, dict[str, int]], torch.Tensor], square:
         (lambda g, s: g * s["width"] ** 0.5, "is multiplied by the root of width"),
         (lambda g, s: g / (s["batch"] * s["width"]), "is divided by batch x width (a mean where a sum belongs?)"),
         (lambda g, s: g * (s["width"] / s["batch"]) ** 0.5, "is multiplied by the root of width / batch"),
-        (lambda g, s: g + g.sum(-1, keepdim=True), "is off by one number in each row of its last axis: a mean or a sum over that axis is missing"),
-        (lambda g, s: g.expand(3, *g.shape) / 3, "lacks the sum over its leading axes: it has shape [3, 2, 4] where [2, 4] is due"),
+        (
+            lambda g, s: g + g.sum(-1, keepdim=True),
+            "is off by one number in each row of its last axis: a mean or a sum over that axis is missing",
+        ),
+        (
+            lambda g, s: g.expand(3, *g.shape) / 3,
+            "lacks the sum over its leading axes: it has shape [3, 2, 4] where [2, 4] is due",
+        ),
         (lambda g, s: g[None], "lacks the sum over its leading axes: it has shape [1, 2, 4] where [2, 4] is due"),
         (lambda g, s: g.sin(), ""),
         (lambda g, s: g / 2 if s["batch"] != 3 else g, ""),
         (lambda g, s: g.new_zeros(3), "has shape [3] where [2, 4] is due"),
     ],
-)  # fmt: skip
-def test_one_relation_for_every_case(change: Callable[[torch.Tensor, dict[str, int]], torch.Tensor], words: str) -> None:
+)
+def test_one_relation_for_every_case(
+    change: Callable[[torch.Tensor, dict[str, int]], torch.Tensor], words: str
+) -> None:
     """Constants, sizes, sums, shapes; nothing where one case speaks against it."""
     assert relation(seen(change)) == words
 

@@ -119,7 +119,9 @@ def test_a_miss_carries_a_map_of_the_errors_around_the_worst_element() -> None:
     actual[1, 2, 0], actual[1, 0, 1], actual[0, 0, 0] = 5.0, 0.5, 0.25
     found = compare(actual, expected, 0.5)
     assert found.ratio == 10 and found.where.startswith("out[1, 2, 0] = 5")
-    assert len(found.error_map) == 24 and found.error_map[2] == (10.0, 0.0, 0.0) and found.error_map[0] == (0.0, 1.0, 0.0)
+    assert (
+        len(found.error_map) == 24 and found.error_map[2] == (10.0, 0.0, 0.0) and found.error_map[0] == (0.0, 1.0, 0.0)
+    )
     assert compare(torch.tensor([1.0]), torch.tensor([3.0]), 0.5).error_map == ((4.0,),)
     assert compare(actual, actual.clone(), 0.5).error_map == () and compare(actual, expected, 50.0).error_map == ()
     assert compare(torch.tensor([float("inf")]), torch.tensor([1.0]), 1.0).error_map == ((1e30,),)

@@ -10,7 +10,10 @@ from harness.core.errors import UsageError
 from harness.project.expected_failures import Gate, gate
 from harness.reports import json_file, text
 
-CLAIMS = {name: [Claim("agrees", "it agrees", lambda trial: None), Claim("grows", "it grows", lambda trial: None)] for name in ("part", "other")}
+CLAIMS = {
+    name: [Claim("agrees", "it agrees", lambda trial: None), Claim("grows", "it grows", lambda trial: None)]
+    for name in ("part", "other")
+}
 WRONG = verdict("part", "agrees", "violated", violated=1, finding=("part.slip",))
 
 

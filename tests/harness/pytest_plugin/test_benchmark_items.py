@@ -45,14 +45,24 @@ def test_a_table_of_turns_and_files_that_are_compared(runs: Runs, folder: Path) 
     """One item for each workload and contender, grouped; what else is known of each is kept beside its statistics."""
     done = runs.start(folder, [*TIMED, "linear", "--benchmark-json=out.json", "--benchmark-autosave"])
     assert done.code == 0, done.output
-    assert "benchmark 'linear::forward': 3 tests" in done.output and "benchmark 'linear::forward_backward': 3 tests" in done.output
+    assert (
+        "benchmark 'linear::forward': 3 tests" in done.output
+        and "benchmark 'linear::forward_backward': 3 tests" in done.output
+    )
     assert "6 passed" in done.output and "components ==" not in done.output
     kept = {b["fullname"]: b for b in json.loads((folder / "out.json").read_text())["benchmarks"]}
-    assert set(kept) == {f"linear::{w}[{c}]" for w in ("forward", "forward_backward") for c in ("yours", "reference", "F.linear")}
+    assert set(kept) == {
+        f"linear::{w}[{c}]" for w in ("forward", "forward_backward") for c in ("yours", "reference", "F.linear")
+    }
     for name, one in kept.items():
         assert one["group"] == name.partition("[")[0] and one["options"]["timer"].endswith("interleaved")
         info = one["extra_info"]
-        assert info["impl"] == "mymodel" and info["right"] and info["sizes"] == {"T": 256, "D": 512} and info["peak_bytes"] > 0
+        assert (
+            info["impl"] == "mymodel"
+            and info["right"]
+            and info["sizes"] == {"T": 256, "D": 512}
+            and info["peak_bytes"] > 0
+        )
         assert set(info["ratios"]) == ({"reference", "F.linear"} if "[yours]" in name else set())
     record = json.loads((folder / ".plumbline" / "bench.json").read_text())
     assert record["finished"] and [b["workload"] for b in record["benchmarks"]] == ["forward", "forward_backward"]

@@ -32,7 +32,9 @@ def test_each_writing_holds_all_that_was_judged_by_then(tmp_path: Path) -> None:
     assert [p.name for p in autosave.path.parent.iterdir()] == ["run.json"]
 
 
-def test_a_folder_that_cannot_be_made_sends_the_record_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_made_sends_the_record_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file stands where the folder should be: the record goes to temporary files, and says so."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -41,10 +43,17 @@ def test_a_folder_that_cannot_be_made_sends_the_record_elsewhere(tmp_path: Path,
     autosave = Autosave(kept, tmp_path / "taken" / "run.json")
     assert autosave.keep() and autosave.path.parent.name == f"plumbline-{os.getpid()}"
     assert json_file.read(autosave.path).verdicts == kept.verdicts
-    assert autosave.keep() and len(kept.notes) == 1 and "cannot be written" in kept.notes[0] and str(autosave.path) in kept.notes[0]
+    assert (
+        autosave.keep()
+        and len(kept.notes) == 1
+        and "cannot be written" in kept.notes[0]
+        and str(autosave.path) in kept.notes[0]
+    )
 
 
-def test_a_writing_that_fails_leaves_the_last_whole_record_and_no_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writing_that_fails_leaves_the_last_whole_record_and_no_rubbish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The disk is full for a while: the file stays as it was, a note says so, and goes when there is room again."""
     kept = record(1)
     autosave = Autosave(kept, tmp_path / "run.json")

@@ -19,17 +19,49 @@ from harness.reports.plain import to_plain
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "run.schema.json").read_text(encoding="utf-8"))
 MEASURED = Benchmark(
-    "part", "forward", "one call",
-    (Timing("yours", {"T": 8}, 1e-3, 0.9e-3, 1.1e-3, 5, None, 0.25), Timing("reference", {"T": 8}, math.nan, 0.0, math.inf, 5)),
+    "part",
+    "forward",
+    "one call",
+    (
+        Timing("yours", {"T": 8}, 1e-3, 0.9e-3, 1.1e-3, 5, None, 0.25),
+        Timing("reference", {"T": 8}, math.nan, 0.0, math.inf, 5),
+    ),
     (Ratio("yours", "reference", {"T": 8}, Interval(1.5, 1.25, 2.0, True)),),
     (Exponent("yours", "T", "time", Interval(2.0, -math.inf, math.inf), 2.0, "as T squared"),),
-    {"yours": 1e6}, "tokens", {"peer": "it gives another result"}, ("noisy",),
-)  # fmt: skip
+    {"yours": 1e6},
+    "tokens",
+    {"peer": "it gives another result"},
+    ("noisy",),
+)
 ODD = replace(
-    FINE, machine={"name": "a processor", "rate": math.inf}, benchmarks=[MEASURED], variants=None,
-    facts=[Measurement("it is", "so", math.nan, "", {"a": math.inf, "b": -math.inf}, "part", "size", {"m": [[math.nan, 1.0], [0.5, math.inf]]})],
-    verdicts=[verdict("part", "agrees", "violated", excess=math.inf, error=math.nan, error_map=((math.inf, 0.5), (math.nan, -math.inf)), message="inf")],
-)  # fmt: skip
+    FINE,
+    machine={"name": "a processor", "rate": math.inf},
+    benchmarks=[MEASURED],
+    variants=None,
+    facts=[
+        Measurement(
+            "it is",
+            "so",
+            math.nan,
+            "",
+            {"a": math.inf, "b": -math.inf},
+            "part",
+            "size",
+            {"m": [[math.nan, 1.0], [0.5, math.inf]]},
+        )
+    ],
+    verdicts=[
+        verdict(
+            "part",
+            "agrees",
+            "violated",
+            excess=math.inf,
+            error=math.nan,
+            error_map=((math.inf, 0.5), (math.nan, -math.inf)),
+            message="inf",
+        )
+    ],
+)
 RECORDS = {"busy": BUSY, "fine": FINE, "empty": EMPTY, "hostile": HOSTILE, "odd": ODD}
 
 
@@ -57,7 +89,13 @@ def test_numbers_of_libraries_are_numbers() -> None:
     """NumPy's are, of every width; a tensor, which a record must not hold, is at least told."""
     import numpy
 
-    assert to_plain([numpy.float32(0.5), numpy.int64(3), numpy.bool_(True), numpy.float64("nan"), True]) == [0.5, 3, "True", "nan", True]
+    assert to_plain([numpy.float32(0.5), numpy.int64(3), numpy.bool_(True), numpy.float64("nan"), True]) == [
+        0.5,
+        3,
+        "True",
+        "nan",
+        True,
+    ]
     assert to_plain(torch.tensor(1.5)) == "tensor(1.5000)"
 
 
@@ -68,7 +106,11 @@ def test_records_of_earlier_and_later_versions_are_read(tmp_path) -> None:
     text = json.dumps(body).replace('"inf"', "Infinity", 1).replace('"nan"', "NaN", 1)
     (tmp_path / "run.json").write_text(text)
     assert json_file.read(tmp_path / "run.json").verdicts[0].excess == math.inf
-    for wrong, told in ((json.dumps({**body, "version": 2}), "version"), ("[]", "version"), (json.dumps({**body, "verdicts": ["x"]}), "Verdict")):
+    for wrong, told in (
+        (json.dumps({**body, "version": 2}), "version"),
+        ("[]", "version"),
+        (json.dumps({**body, "verdicts": ["x"]}), "Verdict"),
+    ):
         (tmp_path / "run.json").write_text(wrong)
         with pytest.raises((ValueError, TypeError), match=told):
             json_file.read(tmp_path / "run.json")
@@ -82,7 +124,15 @@ def test_the_schema_is_up_to_date() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("status", "fine"), ("error", "many"), ("finding", "part.slip"), ("heat", [0.5]), ("cases", -1), ("message", None), ("false_alarm", 2.0)],
+    [
+        ("status", "fine"),
+        ("error", "many"),
+        ("finding", "part.slip"),
+        ("heat", [0.5]),
+        ("cases", -1),
+        ("message", None),
+        ("false_alarm", 2.0),
+    ],
 )
 def test_the_schema_refuses_what_is_no_record(field, value) -> None:
     body = to_plain(BUSY)

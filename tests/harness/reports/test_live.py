@@ -91,13 +91,28 @@ def test_the_time_left_is_told_once_something_is_known_of_it() -> None:
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals to make here")
 @pytest.mark.parametrize("ci", [False, True])
 def test_a_slow_check_tells_its_case_on_a_terminal_and_nothing_in_ci(tmp_path: Path, ci: bool) -> None:
-    (tmp_path / "slow.py").write_text("import time, torch\ndef softmax(x, dim):\n    time.sleep(0.06)\n    return torch.softmax(x, dim)\n")
-    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "GITHUB_ACTIONS") and not k.startswith(("PYTEST_", "TOX_"))}
+    (tmp_path / "slow.py").write_text(
+        "import time, torch\ndef softmax(x, dim):\n    time.sleep(0.06)\n    return torch.softmax(x, dim)\n"
+    )
+    environment = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("CI", "GITHUB_ACTIONS") and not k.startswith(("PYTEST_", "TOX_"))
+    }
     environment |= {"TERM": "xterm", **({"CI": "true"} if ci else {})}
     if not INSTALLED:
         environment["PYTHONPATH"] = str(ROOT)
     plug = () if INSTALLED else ("-p", "plumbline")
-    command = [sys.executable, "-m", "pytest", *plug, "--impl=slow", "--impl-seed=0", "--impl-cases=10", "softmax::deterministic"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *plug,
+        "--impl=slow",
+        "--impl-seed=0",
+        "--impl-cases=10",
+        "softmax::deterministic",
+    ]
     ours, theirs = os.openpty()
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)

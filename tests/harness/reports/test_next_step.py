@@ -10,16 +10,34 @@ ORDER = ("words", "gelu", "table", "norm", "mlp", "block", "model")
 def record(*, message: str = "", **states: str) -> RunRecord:
     """A run in which these components have these states, and all others are not there."""
     verdicts = [
-        Verdict(name, "agrees", "it is right", state.partition(" by ")[0], cases=5, where="mine.py", line=3,
-                message=message, finding=tuple(state.partition(" by ")[2].split()))
+        Verdict(
+            name,
+            "agrees",
+            "it is right",
+            state.partition(" by ")[0],
+            cases=5,
+            where="mine.py",
+            line=3,
+            message=message,
+            finding=tuple(state.partition(" by ")[2].split()),
+        )
         for name, state in states.items()
-    ]  # fmt: skip
+    ]
     return RunRecord(
-        impl="mine", seed=0, planned=dict.fromkeys(ORDER, 1), order=ORDER, parts=PARTS,
-        meanings={"norm": "Each position is normalised."}, verdicts=verdicts,
-        summaries={"norm.slip": MistakeSummary("norm.slip", "norm", "You slipped.", ""), "mlp.slip": MistakeSummary("mlp.slip", "mlp", "Again.", "")},
-        missing=tuple(name for name in ORDER if name not in states), signatures={"norm": "def norm(x, eps)"},
-    )  # fmt: skip
+        impl="mine",
+        seed=0,
+        planned=dict.fromkeys(ORDER, 1),
+        order=ORDER,
+        parts=PARTS,
+        meanings={"norm": "Each position is normalised."},
+        verdicts=verdicts,
+        summaries={
+            "norm.slip": MistakeSummary("norm.slip", "norm", "You slipped.", ""),
+            "mlp.slip": MistakeSummary("mlp.slip", "mlp", "Again.", ""),
+        },
+        missing=tuple(name for name in ORDER if name not in states),
+        signatures={"norm": "def norm(x, eps)"},
+    )
 
 
 def told(**states: str) -> str:
@@ -51,9 +69,12 @@ def test_the_beginning_and_the_end() -> None:
 def test_what_is_wrong_comes_first_and_the_deepest_that_explains_most_before_all() -> None:
     """Two mistakes: the one that two composites carry is named, with where it is; the other follows."""
     text = told(
-        gelu="holds", mlp="violated by mlp.slip", norm="violated by norm.slip", block="violated by norm.slip mlp.slip",
+        gelu="holds",
+        mlp="violated by mlp.slip",
+        norm="violated by norm.slip",
+        block="violated by norm.slip mlp.slip",
         model="violated by norm.slip",
-    )  # fmt: skip
+    )
     assert text == "next: mend norm first (mine.py:3), slip: it explains block and model too; then mlp"
 
 

@@ -11,10 +11,15 @@ def record(*verdicts: Verdict, **changes) -> RunRecord:
         "other.slip": MistakeSummary("other.slip", "other", "You slipped again.", "-    right\n+    left"),
     }
     values = {
-        "impl": "mine", "seed": 3, "planned": {v.component: 2 for v in verdicts}, "order": ("part", "other", "whole"),
-        "parts": {"whole": ("part", "other")}, "meanings": {"part": "A part.", "other": "Another.", "whole": "All."},
-        "verdicts": list(verdicts), "cards": summaries,
-    }  # fmt: skip
+        "impl": "mine",
+        "seed": 3,
+        "planned": {v.component: 2 for v in verdicts},
+        "order": ("part", "other", "whole"),
+        "parts": {"whole": ("part", "other")},
+        "meanings": {"part": "A part.", "other": "Another.", "whole": "All."},
+        "verdicts": list(verdicts),
+        "cards": summaries,
+    }
     return RunRecord(**{**values, **changes})
 
 
@@ -29,9 +34,11 @@ def wrong(component: str, claim: str, *finding: str) -> Verdict:
 def test_each_finding_is_told_once_with_all_it_explains() -> None:
     """Parts before composites; the composite that only carries them is listed, not told."""
     run = record(
-        wrong("whole", "agrees", "part.slip", "other.slip"), wrong("other", "agrees", "other.slip"),
-        wrong("part", "agrees", "part.slip"), wrong("part", "smooth", "part.slip"),
-    )  # fmt: skip
+        wrong("whole", "agrees", "part.slip", "other.slip"),
+        wrong("other", "agrees", "other.slip"),
+        wrong("part", "agrees", "part.slip"),
+        wrong("part", "smooth", "part.slip"),
+    )
     groups = text.groups(run)
     assert [g.names for g in groups] == [("part.slip",), ("other.slip",)]
     assert groups[0].head.component == "part" and groups[0].also == ("whole",)
@@ -80,10 +87,12 @@ def test_a_crash_in_many_claims_is_one_failure() -> None:
 def test_the_table_and_the_trust_line_count_everything() -> None:
     """Held, wrong, to do and not offered are four things."""
     run = record(
-        verdict("part", "agrees", error=0.25), verdict("part", "grows", "not offered"),
-        wrong("other", "gradients_agree", "other.slip"), verdict("whole", "agrees", "to do"),
+        verdict("part", "agrees", error=0.25),
+        verdict("part", "grows", "not offered"),
+        wrong("other", "gradients_agree", "other.slip"),
+        verdict("whole", "agrees", "to do"),
         planned={"part": 2, "other": 1, "whole": 2},
-    )  # fmt: skip
+    )
     lines = text.table(run)
     assert (
         "1 of 1" in lines[1] and "holds" in lines[1] and "WRONG: other.slip" in lines[2] and lines[3].endswith("to do")

@@ -127,12 +127,34 @@ def refuses(x):
     raise ValueError("x must be positive")
 
 
-TO_DO = (only_docstring, only_pass, only_dots, returns_none, bare_return, placeholder, skeleton, annotated, raises,
-         raises_otherwise, asserts)  # fmt: skip
-WRITTEN = (forgets_to_return, in_place, identity, keeps, assigned_after_all, returns_the_wrong_name, raises_sometimes, returns_none_beside,
-           prints_instead,
+TO_DO = (
+    only_docstring,
+    only_pass,
+    only_dots,
+    returns_none,
+    bare_return,
+    placeholder,
+    skeleton,
+    annotated,
+    raises,
+    raises_otherwise,
+    asserts,
+)
+WRITTEN = (
+    forgets_to_return,
+    in_place,
+    identity,
+    keeps,
+    assigned_after_all,
+    returns_the_wrong_name,
+    raises_sometimes,
+    returns_none_beside,
+    prints_instead,
     checks,
-           refuses, print, math.sqrt)  # fmt: skip
+    refuses,
+    print,
+    math.sqrt,
+)
 
 
 @pytest.mark.parametrize("function", TO_DO, ids=lambda f: f.__name__)
@@ -156,8 +178,11 @@ def test_the_reason_says_what_stands_there() -> None:
 def test_without_source_the_bytecode_tells() -> None:
     """As in an interactive session, and in a lambda."""
     scope: dict[str, Any] = {}
-    exec("def nothing(x):\n    out = None\n    return out\ndef raises(x):\n    raise NotImplementedError\n"
-         "def twice(x):\n    y = x + x\ndef same(x):\n    return x\n", scope)  # fmt: skip
+    exec(
+        "def nothing(x):\n    out = None\n    return out\ndef raises(x):\n    raise NotImplementedError\n"
+        "def twice(x):\n    y = x + x\ndef same(x):\n    return x\n",
+        scope,
+    )
     assert unfinished(scope["nothing"]) and unfinished(scope["raises"]) and unfinished(lambda x: None)
     assert not unfinished(scope["twice"]) and not unfinished(scope["same"]) and not unfinished(lambda x: x)
 

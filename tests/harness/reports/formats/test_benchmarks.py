@@ -43,7 +43,9 @@ def test_every_picture_has_words_and_every_table_has_headers() -> None:
     assert pictures and all('role="img" aria-label="' in tag.partition(">")[0] for tag in pictures)
     tables = section.split("<table")[1:]
     assert tables and all("<caption>" in t and 'scope="col"' in t and 'scope="row"' in t for t in tables)
-    assert all(f'href="#{w["id"]}"' in section and f'id="{w["id"]}"' in section for w in drawn(ALL)["workloads"] if w["bars"])
+    assert all(
+        f'href="#{w["id"]}"' in section and f'id="{w["id"]}"' in section for w in drawn(ALL)["workloads"] if w["bars"]
+    )
 
 
 def straight(power: float, of: str = "time") -> Benchmark:
@@ -60,10 +62,14 @@ def test_a_power_is_a_straight_line_and_the_law_lies_on_it(of: str) -> None:
     (line,) = plot.lines
     steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(line.points)]
     assert len(line.points) == 4
-    assert all(dx == pytest.approx(steps[0][0], abs=0.3) and dy == pytest.approx(steps[0][1], abs=0.3) for dx, dy in steps)
+    assert all(
+        dx == pytest.approx(steps[0][0], abs=0.3) and dy == pytest.approx(steps[0][1], abs=0.3) for dx, dy in steps
+    )
     assert steps[0][0] > 0 > steps[0][1]
     x1, y1, x2, y2 = plot.law
-    assert (x2, y2) == line.points[-1][:2] and (y2 - y1) / (x2 - x1) == pytest.approx(steps[0][1] / steps[0][0], rel=0.02)
+    assert (x2, y2) == line.points[-1][:2] and (y2 - y1) / (x2 - x1) == pytest.approx(
+        steps[0][1] / steps[0][0], rel=0.02
+    )
     assert plot.law_said == "the law: T^2" and [row[0] for row in plot.rows] == ["64", "128", "256", "512"]
     assert all(0 < x < WIDE and 0 < y < HIGH for x, y, *_ in line.points)
 
@@ -77,10 +83,15 @@ def test_a_law_that_would_leave_the_plot_is_cut_off_at_its_edge() -> None:
 
 def test_marks_on_the_axes_are_round_and_apart() -> None:
     """Times at powers of ten, memory at powers of two, sizes as they were measured."""
-    time, memory = (drawn(record(benchmarks=[straight(2.0, of)]))["workloads"][0]["plots"][0] for of in ("time", "memory"))
+    time, memory = (
+        drawn(record(benchmarks=[straight(2.0, of)]))["workloads"][0]["plots"][0] for of in ("time", "memory")
+    )
     assert [mark for _, mark in time.across] == ["64", "128", "256", "512"]
     assert [mark for _, mark in time.up] == ["10.0 ms", "100 ms"] or len(time.up) >= 3
-    assert all(mark.split()[1] in ("KiB", "MiB", "bytes") and float(mark.split()[0]) in {2.0**p for p in range(11)} for _, mark in memory.up)
+    assert all(
+        mark.split()[1] in ("KiB", "MiB", "bytes") and float(mark.split()[0]) in {2.0**p for p in range(11)}
+        for _, mark in memory.up
+    )
     for marks in (time.up, memory.up):
         heights = [at for at, _ in marks]
         assert all(abs(a - b) >= 22 for a, b in pairwise(heights))

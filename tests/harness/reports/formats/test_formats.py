@@ -40,8 +40,12 @@ def test_junit_counts_and_keeps_legal_characters() -> None:
     """Failures, errors and skips as JUnit means them; control characters have no place in XML."""
     suites = ElementTree.fromstring(formats()["junit"].render(BUSY))
     counts = {s.get("name"): tuple(s.get(k) for k in ("tests", "failures", "errors", "skipped")) for s in suites}
-    assert counts == {"part": ("2", "1", "0", "0"), "other": ("1", "0", "1", "0"), "whole": ("1", "0", "0", "1"),
-                      "absent": ("1", "0", "0", "1")}  # fmt: skip
+    assert counts == {
+        "part": ("2", "1", "0", "0"),
+        "other": ("1", "0", "1", "0"),
+        "whole": ("1", "0", "0", "1"),
+        "absent": ("1", "0", "0", "1"),
+    }
     properties = {p.get("name"): p.get("value") for p in suites.iter("property")}
     assert properties["finding"] == "part.slip" and properties["error_over_tolerance"] == "0.5"
     assert "\x07" not in formats()["junit"].render(BUSY)
@@ -53,7 +57,12 @@ def test_ctrf_tells_milliseconds_and_states() -> None:
     summary, tests = body["results"]["summary"], body["results"]["tests"]
     assert summary["stop"] - summary["start"] == 2500
     assert [(t["status"], t["rawStatus"]) for t in tests] == [
-        ("failed", "violated"), ("passed", "holds"), ("failed", "crashed"), ("skipped", "not offered"), ("pending", "to do")]
+        ("failed", "violated"),
+        ("passed", "holds"),
+        ("failed", "crashed"),
+        ("skipped", "not offered"),
+        ("pending", "to do"),
+    ]
 
 
 def test_gradescope_gives_shares_of_points_and_shows_the_finding() -> None:
@@ -98,7 +107,9 @@ def test_markdown_tells_the_verdict_the_findings_and_the_facts() -> None:
 
 def test_what_is_excused_fails_nothing_and_is_told() -> None:
     """Neither held nor wrong, with its reason wherever there is a place for one."""
-    excused = verdict("part", "agrees", "violated", violated=1, message="off by 3", excused="expected: rewritten in 214")
+    excused = verdict(
+        "part", "agrees", "violated", violated=1, message="off by 3", excused="expected: rewritten in 214"
+    )
     run = record(excused, verdict("other", "agrees"))
     texts = {name: formats()[name].render(run) for name in formats()}
     for name in ("html", "markdown", "junit", "ctrf", "csv"):
@@ -133,12 +144,17 @@ def test_a_kept_record_is_written_again_without_judging(tmp_path, monkeypatch, c
     """To its usual file, to a folder, to the screen; wrong use is told."""
     monkeypatch.chdir(tmp_path)
     json_file.write(BUSY, tmp_path / ".plumbline" / "run.json")
-    assert main(["report", "--to", "markdown"]) == 0 and (tmp_path / "plumbline.md").read_text().startswith("# Plumbline")
+    assert main(["report", "--to", "markdown"]) == 0 and (tmp_path / "plumbline.md").read_text().startswith(
+        "# Plumbline"
+    )
     assert main(["report", "--to", "csv,badge", "-o", "out"]) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["badge.json", "checks.csv"]
     capsys.readouterr()
     assert main(["report", "--to", "badge", "-o", "-"]) == 0 and json.loads(capsys.readouterr().out)["color"] == "red"
-    for wrong, told in ((["--to", "markdwn"], "did you mean markdown?"), (["none.json"], "pytest --impl=mymodel` writes it")):
+    for wrong, told in (
+        (["--to", "markdwn"], "did you mean markdown?"),
+        (["none.json"], "pytest --impl=mymodel` writes it"),
+    ):
         assert main(["report", *wrong]) == 4
         assert told in capsys.readouterr().err
     (tmp_path / "half.json").write_text('{"version": 1, "impl": ')

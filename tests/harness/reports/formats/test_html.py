@@ -31,9 +31,18 @@ def test_it_says_what_the_record_says() -> None:
     """Verdict, finding with both lines, evidence, facts, how to see it again, the trust line."""
     text = " ".join(page(BUSY).text.split())
     for said in (
-        "2 of 2 components are wrong", "part.slip", "You slipped: 100%, really.", "- right", "+ wrong", "src/mine.py:7",
-        "plumbline replay abcd", "holds 96 bytes", "96", "pytest --impl=mine --impl-seed=3", "checks planned",
-    ):  # fmt: skip
+        "2 of 2 components are wrong",
+        "part.slip",
+        "You slipped: 100%, really.",
+        "- right",
+        "+ wrong",
+        "src/mine.py:7",
+        "plumbline replay abcd",
+        "holds 96 bytes",
+        "96",
+        "pytest --impl=mine --impl-seed=3",
+        "checks planned",
+    ):
         assert said in text, said
     assert "What is wrong" not in page(FINE).text and "All 2 components that are there hold" in page(FINE).text
 
@@ -50,7 +59,11 @@ def test_color_is_never_alone() -> None:
 def test_errors_are_drawn_as_a_map() -> None:
     """Darker by decades, the number in words; what is within the tolerance is blank."""
     hot = replace(verdict("part", "agrees", "violated", violated=1, message="off"), error_map=((0.5, 3.0), (2e5, 1e30)))
-    cells = [attributes for tag, attributes in page(record(hot)).tags if tag == "td" and "--shade" in (attributes.get("style") or "")]
+    cells = [
+        attributes
+        for tag, attributes in page(record(hot)).tags
+        if tag == "td" and "--shade" in (attributes.get("style") or "")
+    ]
     assert [cell["style"] for cell in cells] == ["--shade:0", "--shade:1", "--shade:6", "--shade:10"]
     assert "2e5" in page(record(hot)).text and "in units of its tolerance" in page(record(hot)).text
 
@@ -65,7 +78,10 @@ def test_composites_stand_above_their_parts() -> None:
     assert [(whole, part) for whole, part, _ in first.lines] == [("middle", "b"), ("whole", "a"), ("whole", "middle")]
     assert all(places[whole].y < places[part].y for whole, part, _ in first.lines)
     for drawing in (first, second):
-        assert all(box.x >= 0 and box.x + box.width <= drawing.width and box.y + drawing.high <= drawing.height for box in drawing.boxes)
+        assert all(
+            box.x >= 0 and box.x + box.width <= drawing.width and box.y + drawing.high <= drawing.height
+            for box in drawing.boxes
+        )
         for one, other in combinations(drawing.boxes, 2):
             assert one.y != other.y or one.x + one.width < other.x or other.x + other.width < one.x
     assert dependencies(("alone",), {}, {"alone": "holds"}) == []
@@ -84,7 +100,9 @@ def test_a_line_that_passes_a_layer_passes_between_its_boxes() -> None:
 def test_a_finding_is_drawn_upwards() -> None:
     """The line from what carries it to what is wrong is another one, and both boxes say what they are."""
     wrong = {"status": "violated", "violated": 1, "finding": ("part.slip",)}
-    text = formats()["html"].render(record(verdict("part", "agrees", **wrong), verdict("other", "agrees"), verdict("whole", "agrees", **wrong)))
+    text = formats()["html"].render(
+        record(verdict("part", "agrees", **wrong), verdict("other", "agrees"), verdict("whole", "agrees", **wrong))
+    )
     lines = [a["class"] for a in Page(text).of("path") if a.get("class") in ("carries", "made")]
     assert sorted(lines) == ["carries", "made"] and "1 finding here" in text and "from below" in text
     assert "part.slip explains whole too" in " ".join(Page(text).text.split())
@@ -94,13 +112,25 @@ def test_gradients_have_a_section_of_their_own() -> None:
     """Which of the three questions fails where, with the worst element, its finding and how far it is off."""
     run = record(
         verdict("part", "every_argument_receives_a_gradient"),
-        verdict("part", "gradients_agree", "violated", violated=2, excess=3e4, worst="the gradient of x[0] = 1, expected 2", finding=("part.slip",)),
+        verdict(
+            "part",
+            "gradients_agree",
+            "violated",
+            violated=2,
+            excess=3e4,
+            worst="the gradient of x[0] = 1, expected 2",
+            finding=("part.slip",),
+        ),
         verdict("part", "gradients_agree_with_differences", error=0.25),
         verdict("other", "agrees"),
     )
     text = " ".join(Page(formats()["html"].render(run)).text.split())
     section = text.partition("Three questions")[2].partition("Check by check")[0]
-    assert "the gradient of x[0] = 1, expected 2 (part.slip)" in section and "3e+04 x the tolerance" in section and "0.25 of 1" in section
+    assert (
+        "the gradient of x[0] = 1, expected 2 (part.slip)" in section
+        and "3e+04 x the tolerance" in section
+        and "0.25 of 1" in section
+    )
     assert "other" not in section and 'id="gradients"' not in formats()["html"].render(FINE)
 
 
@@ -109,13 +139,21 @@ def test_every_line_can_be_judged_again() -> None:
     text = formats()["html"].render(replace(BUSY, impl="my model.py", variants={"part": "odd"}))
     run = "pytest '--impl=my model.py' --impl-seed=3 --impl-variant=part=odd"
     found = Page(text).text
-    assert f"{run} part::grows" in found and f'{run} -k "part and agrees"' in found and "plumbline replay abcd    # part.slip" in found
+    assert (
+        f"{run} part::grows" in found
+        and f'{run} -k "part and agrees"' in found
+        and "plumbline replay abcd    # part.slip" in found
+    )
     assert shlex.split(run)[1] == "--impl=my model.py"
 
 
 def test_maps_stand_side_by_side() -> None:
     """Both of a pair in one figure, shaded alike; every number is written in its cell."""
-    grids = {f"{whose}, {which}": [[0.0, scale], [0.25, 1.0]] for which in ("one", "two") for whose, scale in (("yours", 0.5), ("theirs", 0.75))}
+    grids = {
+        f"{whose}, {which}": [[0.0, scale], [0.25, 1.0]]
+        for which in ("one", "two")
+        for whose, scale in (("yours", 0.5), ("theirs", 0.75))
+    }
     run = replace(FINE, facts=[Measurement("maps", "made up", 0.25, "", {}, "part", "maps", grids)])
     found = Page(formats()["html"].render(run))
     assert len(found.of("figure")) == 2 and len([a for a in found.of("table") if a.get("class") == "heat share"]) == 4
@@ -130,8 +168,11 @@ def test_maps_stand_side_by_side() -> None:
         ({f"rank {n}": 1.0 / n for n in (1, 2, 4, 8, 64)}, ["rank ..."], "Both axes"),
         ({f"{n:,} tokens": 0.5 + n / 1e6 for n in (256, 8192, 50257)}, ["... tokens"], "The horizontal axis"),
         ({f"{which}, T = {n}": n for which in "qk" for n in (1, 2, 3)}, ["q, T = ...", "k, T = ..."], ""),
-        ({"scale at rank 1, alpha 16": 16.0, "scale at rank 2, alpha 16": 8.0, "scale at rank 4, alpha 16": 0.0},
-         ["scale at rank ..., alpha 16"], ""),
+        (
+            {"scale at rank 1, alpha 16": 16.0, "scale at rank 2, alpha 16": 8.0, "scale at rank 4, alpha 16": 0.0},
+            ["scale at rank ..., alpha 16"],
+            "",
+        ),
         ({"English": 1.0, "German": 2.0, "French": 3.0}, [], ""),
         ({"GPT-2 small": 1.0, "GPT-3 13B": 2.0, "GPT-3 175B": 3.0}, [], ""),
         ({"rank 1": 1.0, "rank 2": 2.0}, [], ""),
@@ -139,7 +180,7 @@ def test_maps_stand_side_by_side() -> None:
         ({"rank 1": 1.0, "rank 2": 1.0, "rank 3": 1.0}, ["rank ..."], ""),
         ({}, [], ""),
     ],
-)  # fmt: skip
+)
 def test_numbers_that_count_are_lines(series, lines, scales) -> None:
     """Where the labels are the same words around one number that grows; bars otherwise."""
     drawn = plot(series)
@@ -153,7 +194,13 @@ def test_numbers_that_count_are_lines(series, lines, scales) -> None:
 def test_bars_begin_at_zero_and_say_their_numbers() -> None:
     """As shares of the longest; what is not finite has none."""
     found = bars({"a": 17664.0, "b": 0.123456, "c": -8832.0, "d": float("inf"), "e": float("nan")})
-    assert [(bar["value"], bar["share"]) for bar in found] == [("17,664", 100), ("0.1235", 0), ("-8,832", 50), ("inf", 0), ("nan", 0)]
+    assert [(bar["value"], bar["share"]) for bar in found] == [
+        ("17,664", 100),
+        ("0.1235", 0),
+        ("-8,832", 50),
+        ("inf", 0),
+        ("nan", 0),
+    ]
 
 
 def test_a_power_is_a_straight_line() -> None:
@@ -168,13 +215,24 @@ def test_a_power_is_a_straight_line() -> None:
 # colours -------------------------------------------------------------------------------------------------------------
 
 STYLE = (Path(__file__).parents[4] / "harness" / "reports" / "formats" / "_style.css.jinja").read_text(encoding="utf-8")
-ON = [("ink", "paper"), ("ink", "card"), ("ink", "well"), ("soft", "paper"), ("soft", "card"), ("soft", "well"),
-      *[(name, f"{name}-bg") for name in ("good", "bad", "wait", "idle")], ("bad", "paper"), ("good", "paper")]  # fmt: skip
+ON = [
+    ("ink", "paper"),
+    ("ink", "card"),
+    ("ink", "well"),
+    ("soft", "paper"),
+    ("soft", "card"),
+    ("soft", "well"),
+    *[(name, f"{name}-bg") for name in ("good", "bad", "wait", "idle")],
+    ("bad", "paper"),
+    ("good", "paper"),
+]
 
 
 def colours(mode: str) -> dict[str, tuple[float, ...]]:
     """The variables of a mode, from 0 to 1."""
-    light, dark = (re.search(start + r".*?:root \{(.*?)\}", STYLE, re.S) for start in ("^", "prefers-color-scheme: dark"))
+    light, dark = (
+        re.search(start + r".*?:root \{(.*?)\}", STYLE, re.S) for start in ("^", "prefers-color-scheme: dark")
+    )
     found: dict[str, str] = {}
     for block in (light, dark) if mode == "dark" else (light,):
         assert block is not None
@@ -201,7 +259,9 @@ def test_all_text_can_be_read(mode) -> None:
         assert contrast(known[text], known[back]) >= 4.5, (text, back)
     for hot in ("hot", "off"):
         for shade in range(SHADES + 1):
-            back = tuple(shade / SHADES * h + (1 - shade / SHADES) * c for h, c in zip(known[hot], known["card"], strict=True))
+            back = tuple(
+                shade / SHADES * h + (1 - shade / SHADES) * c for h, c in zip(known[hot], known["card"], strict=True)
+            )
             assert contrast(known["on-deep" if shade >= DEEP else "on-shade"], back) >= 4.5, (hot, shade)
 
 
@@ -213,6 +273,8 @@ def test_the_measure_of_contrast_is_the_standard_one() -> None:
 
 def test_focus_motion_and_paper_are_thought_of() -> None:
     """A visible focus, no motion for who wants none, a form to be printed."""
-    assert ":focus-visible { outline: 3px" in STYLE and "outline: none" not in STYLE.replace("main:focus { outline: none; }", "")
+    assert ":focus-visible { outline: 3px" in STYLE and "outline: none" not in STYLE.replace(
+        "main:focus { outline: none; }", ""
+    )
     assert STYLE.count("scroll-behavior") == 1 and "prefers-reduced-motion: no-preference" in STYLE
     assert "@media print" in STYLE and "forced-colors" in STYLE

@@ -15,10 +15,16 @@ from harness.core.record import RunRecord
 from harness.reports.writing import formats, write_report
 
 MADE_UP = {
-    "busy": BUSY, "fine": FINE, "empty": EMPTY, "hostile": HOSTILE,
-    "excused": record(verdict("part", "agrees", "violated", violated=1, message="off", excused="expected: why"), verdict("other", "agrees")),
+    "busy": BUSY,
+    "fine": FINE,
+    "empty": EMPTY,
+    "hostile": HOSTILE,
+    "excused": record(
+        verdict("part", "agrees", "violated", violated=1, message="off", excused="expected: why"),
+        verdict("other", "agrees"),
+    ),
     "timed": record(verdict("part", "agrees"), benchmarks=[miniature(), DOUBTFUL, BARE], machine=MACHINE),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +72,12 @@ def test_real_runs(implementation: str, shared: Path) -> None:
     for name in ("html", "markdown", "gradescope", "gitlab", "github", "junit", "csv", "ctrf"):
         assert all(mistake in texts[name].replace("_<wbr>", "_").replace("\\_", "_") for mistake in mistakes), name
     (maps,) = [fact for fact in run.facts if fact.grids]
-    assert maps.value is not None and maps.value > 0.01 and "yours" in texts["html"] and "reference, head 1" in texts["html"]
+    assert (
+        maps.value is not None
+        and maps.value > 0.01
+        and "yours" in texts["html"]
+        and "reference, head 1" in texts["html"]
+    )
 
 
 @pytest.mark.skipif(not browser(), reason="there is no Chromium on this machine")
