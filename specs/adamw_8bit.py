@@ -183,13 +183,13 @@ def within(
     cases=longer_cases,
     max_cases=6,
 )
-def trajectory_is_within_the_bound(trial: Trial) -> float:
+def trajectory_is_within_the_bound(trial: Trial) -> None:
     exact, bounds = exact_and_bound(trial)
-    return within(ended(trial), exact, bounds, rounding(trial, trial.case), "after these steps")
+    trial.note_error(within(ended(trial), exact, bounds, rounding(trial, trial.case), "after these steps"))
 
 
 @claim("the first step is that of the 32-bit optimiser", broken_by="quantised_parameters")
-def first_step_is_adamw_s(trial: Trial) -> float:
+def first_step_is_adamw_s(trial: Trial) -> None:
     """Nothing was kept before it: the same bound, of one step."""
     one = with_calls(trial.case, *trial.case.calls[:2])
     found = ended(trial, one)
@@ -197,11 +197,11 @@ def first_step_is_adamw_s(trial: Trial) -> float:
     exact = run.step(gradients_of(one)[0])
     lr = max(group["lr"] for group in run.groups)
     bounds = [torch.full_like(param, 8 * LOST * lr) for param in exact]  # roots of 0.5**2 under a largest of 1.4**2
-    return within(found, exact, bounds, rounding(trial, one), "after one step")
+    trial.note_error(within(found, exact, bounds, rounding(trial, one), "after one step"))
 
 
 @claim("what rounding loses cancels over many numbers", broken_by="rounded_down", cases=longer_cases, max_cases=4)
-def rounding_cancels(trial: Trial) -> float:
+def rounding_cancels(trial: Trial) -> None:
     """Of thousands of numbers as many are kept too high as too low, and as many steps are too long as too short."""
     exact, bounds = exact_and_bound(trial)
     (found, ours, bound), before = (
@@ -222,15 +222,15 @@ def rounding_cancels(trial: Trial) -> float:
                 worst=found_,
                 error=abs(share) / ONE_SIDED,
             )
-    return worst
+    trial.note_error(worst)
 
 
 @claim(
     "a number whose gradient is always 0 never moves", broken_by="no_code_for_zero", cases=half_idle_cases, max_cases=5
 )
-def idle_numbers_never_move(trial: Trial) -> float:
+def idle_numbers_never_move(trial: Trial) -> None:
     """Exactly, without decay; with it, they decay and nothing else. (0 has a code of its own.)"""
-    build, found, worst = trial.case.calls[0].arguments, ended(trial), 0.0
+    build, found = (trial.case.calls[0].arguments, ended(trial))
     shrunk = (1 - build["lr"] * build["weight_decay"]) ** len(gradients_of(trial.case))
     for place, (param, after) in enumerate(
         zip(trial.case.cast(trial.dtype).calls[0].arguments["params"], found, strict=True)
@@ -238,13 +238,7 @@ def idle_numbers_never_move(trial: Trial) -> float:
         idle = torch.arange(param.numel()).view(param.shape) % 3 == 1
         expected = param.double()[idle] * shrunk
         bound = 0.0 if build["weight_decay"] == 0 else rounding(trial, trial.case)
-        worst = max(
-            worst,
-            trial.close(
-                after.double()[idle], expected, bound, f"numbers whose gradient is always 0, parameter {place},"
-            ),
-        )
-    return worst
+        trial.close(after.double()[idle], expected, bound, f"numbers whose gradient is always 0, parameter {place},")
 
 
 @claim(
@@ -253,11 +247,11 @@ def idle_numbers_never_move(trial: Trial) -> float:
     cases=outlier_cases,
     max_cases=4,
 )
-def outliers_stay_in_their_block(trial: Trial) -> float:
+def outliers_stay_in_their_block(trial: Trial) -> None:
     exact, bounds = exact_and_bound(trial, outliers=True)
     found = [param.reshape(-1)[WIDEST_BLOCK:] for param in ended(trial)]
     cut = [[tensor.reshape(-1)[WIDEST_BLOCK:] for tensor in tensors] for tensors in (exact, bounds)]
-    return within(found, cut[0], cut[1], rounding(trial, trial.case), "beyond the block of an outlier")
+    trial.note_error(within(found, cut[0], cut[1], rounding(trial, trial.case), "beyond the block of an outlier"))
 
 
 @claim(
@@ -266,28 +260,25 @@ def outliers_stay_in_their_block(trial: Trial) -> float:
     cases=wide_cases,
     max_cases=3,
 )
-def layout_of_gradients_does_not_matter(trial: Trial) -> float:
+def layout_of_gradients_does_not_matter(trial: Trial) -> None:
     """A gradient that is stored transposed gives the step of the same numbers in order."""
     turned = [
         stepping([g.transpose(0, 1).contiguous().transpose(0, 1) for g in grads]) for grads in gradients_of(trial.case)
     ]
     here, there = ended(trial), ended(trial, with_calls(trial.case, trial.case.calls[0], *turned))
     bound, pairs = rounding(trial, trial.case), zip(here, there, strict=True)
-    return max(
-        trial.close(b, a, bound, f"with gradients stored transposed, parameter {i},") for i, (a, b) in enumerate(pairs)
-    )
+    for i, (a, b) in enumerate(pairs):
+        trial.close(b, a, bound, f"with gradients stored transposed, parameter {i},")
 
 
 @claim("a new learning rate counts from the next step on", broken_by="first_rate_kept", cases=longer_cases, max_cases=3)
-def new_rate_counts_at_once(trial: Trial) -> float:
+def new_rate_counts_at_once(trial: Trial) -> None:
     """A rate of 0 stops it: neither a move nor decay."""
     *before, last = trial.case.calls
     stopped = with_calls(trial.case, *before, Call("set_lr", {"lr": 0.0}), last)
     outputs = trial.run(stopped).outputs
-    return max(
+    for i, (a, b) in enumerate(zip(outputs[-1], outputs[-3], strict=True)):
         trial.close(a, b, 0.0, f"with a rate of 0, parameter {i},")
-        for i, (a, b) in enumerate(zip(outputs[-1], outputs[-3], strict=True))
-    )
 
 
 @claim(
@@ -296,7 +287,7 @@ def new_rate_counts_at_once(trial: Trial) -> float:
     cases=large_cases,
     max_cases=1,
 )
-def state_is_small(trial: Trial) -> float:
+def state_is_small(trial: Trial) -> None:
     each = trial.run(dtype=torch.float32, weigh=True).facts.get("bytes")
     if each is None:
         raise NotOffered("what it holds cannot be weighed")
@@ -307,7 +298,7 @@ def state_is_small(trial: Trial) -> float:
             f"beside each parameter it keeps {beside:.2f} bytes; two moments of eight bits take 2",
             error=beside / ENOUGH,
         )
-    return beside / ENOUGH
+    trial.note_error(beside / ENOUGH)
 
 
 def memory_saved(trial: Trial) -> Measurement | None:

@@ -79,7 +79,7 @@ def off(trial: Trial, time: int) -> float:
 
 
 @claim("causal attention with this bias gives what it must", broken_by="slopes_start_at_one")
-def attention_with_it(trial: Trial) -> float:
+def attention_with_it(trial: Trial) -> None:
     """softmax(scores + bias, causal) v for drawn scores and values: what the bias is there for.
 
     Penalties off by e at most move the weights of a row by 2 e in all, and so the mean of values by 2 e max|v|.
@@ -94,11 +94,11 @@ def attention_with_it(trial: Trial) -> float:
 
     slack = 4 * off(trial, time) * float(values.abs().max())
     what = "causal attention with this bias"
-    return trial.close(attended(penalties(trial)), attended(expected_penalties(trial)), slack, what)
+    trial.close(attended(penalties(trial)), attended(expected_penalties(trial)), slack, what)
 
 
 @claim("the slopes are those of its number of heads, powers of two and others", broken_by="next_power_of_two_cut_off")
-def slopes_of_every_head(trial: Trial) -> float:
+def slopes_of_every_head(trial: Trial) -> None:
     """One position back costs the head's slope."""
     heads = trial.case.arguments["n_heads"]
     two = case_of(heads, 2)
@@ -107,11 +107,11 @@ def slopes_of_every_head(trial: Trial) -> float:
     if not worst <= 1:
         shown = [", ".join(f"{slope:.6g}" for slope in slopes[:8].tolist()) for slopes in (found, expected)]
         raise Violation(f"the slopes of {heads} heads are {shown[0]}", worst=f"expected {shown[1]}", error=worst)
-    return worst
+    trial.note_error(worst)
 
 
 @claim("the penalty is the slope times the distance", broken_by="squared_distance")
-def linear_in_the_distance(trial: Trial) -> float:
+def linear_in_the_distance(trial: Trial) -> None:
     """Every position further back costs as much as the first one, in every row."""
     time = trial.case.arguments["time"]
     if time < 3:
@@ -119,22 +119,21 @@ def linear_in_the_distance(trial: Trial) -> float:
     found = penalties(trial)
     place = torch.arange(time, dtype=torch.float64)
     line = found[:, 1, 0].reshape(-1, 1, 1) * (place.unsqueeze(1) - place).clamp(min=0)
-    return trial.close(found, line, 2 * time * off(trial, time), "the penalty, against the slope times the distance,")
+    trial.close(found, line, 2 * time * off(trial, time), "the penalty, against the slope times the distance,")
 
 
 @claim("earlier calls with other lengths change nothing", broken_by="kept_where_too_small", max_cases=12)
-def any_order_of_lengths(trial: Trial) -> float:
+def any_order_of_lengths(trial: Trial) -> None:
     """Short, long, short, longer, short again: every one as it is alone (a bias kept from an earlier call fits some)."""
     heads, time = trial.case.arguments["n_heads"], trial.case.arguments["time"]
     lengths = (time, time + 4, max(1, time - 1), time + 9, time, time + 2)
     each = [case_of(heads, length) for length in lengths]
     together = Case(tuple(call for case in each for call in case.calls), trial.case.dimensions, trial.case.family)
-    outputs, worst = trial.run(together, fresh=True).outputs, 0.0
+    outputs = trial.run(together, fresh=True).outputs
     for case, length, value in zip(each, lengths, outputs, strict=True):
         alone = trial.run(case, fresh=True).value
         what = f"of lengths {', '.join(map(str, lengths))} one after the other, that of {length}"
-        worst = max(worst, trial.close(value, alone, off(trial, length), what))
-    return worst
+        trial.close(value, alone, off(trial, length), what)
 
 
 @claim(
@@ -143,9 +142,9 @@ def any_order_of_lengths(trial: Trial) -> float:
     cases=far,
     max_cases=2,
 )
-def exact_far_away(trial: Trial) -> float:
+def exact_far_away(trial: Trial) -> None:
     time = trial.case.arguments["time"]
-    return trial.close(penalties(trial), expected_penalties(trial), off(trial, time), "the penalty")
+    trial.close(penalties(trial), expected_penalties(trial), off(trial, time), "the penalty")
 
 
 CONTRACT = Contract(

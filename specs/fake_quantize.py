@@ -121,7 +121,7 @@ def rounded(trial: Trial, dtype: torch.dtype | None = None, case: Case | None = 
 
 
 @claim("inside the range a number is at most half a step off", broken_by="rounded_down")
-def inside_it_is_half_a_step_off(trial: Trial) -> float:
+def inside_it_is_half_a_step_off(trial: Trial) -> None:
     grid, worst = Grid(trial.case), 0.0
     for dtype in dtypes(trial):
         out, x = rounded(trial, dtype), x_of(trial.case).to(dtype).double()
@@ -130,11 +130,11 @@ def inside_it_is_half_a_step_off(trial: Trial) -> float:
         allowed = torch.full_like(steps, ROUNDING * grid.width)
         what = f"inside the range a number is further than half a step from itself ({grid.bits} bits)"
         worst = max(worst, within(out[inside], x[inside], allowed, what, steps))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("beyond the range a number is clipped to its end", broken_by="not_clamped")
-def outside_it_is_clipped(trial: Trial) -> float:
+def outside_it_is_clipped(trial: Trial) -> None:
     grid, worst = Grid(trial.case), 0.0
     for dtype in dtypes(trial):
         out, x = rounded(trial, dtype), x_of(trial.case).to(dtype).double()
@@ -143,7 +143,7 @@ def outside_it_is_clipped(trial: Trial) -> float:
         allowed = torch.full_like(x, ROUNDING * grid.width)
         what = "beyond the range a number is not clipped to its end"
         worst = max(worst, within(out[outside], ends[outside], allowed[outside], what, grid.step))
-    return worst
+    trial.note_error(worst)
 
 
 @claim(
@@ -152,7 +152,7 @@ def outside_it_is_clipped(trial: Trial) -> float:
     cases=even_cases,
     max_cases=8,
 )
-def there_are_as_many_values_as_codes(trial: Trial) -> float:
+def there_are_as_many_values_as_codes(trial: Trial) -> None:
     """At most 2^bits different values, not many fewer, and one distance between neighbours."""
     grid = Grid(trial.case)
     values = rounded(trial).double().reshape(-1).sort().values
@@ -165,7 +165,7 @@ def there_are_as_many_values_as_codes(trial: Trial) -> float:
     if not uneven <= 1:
         worst = f"neighbours are {float(gaps.min()):.6g} to {float(gaps.max()):.6g} apart"
         raise Violation("the values that come out are not evenly spaced", worst=worst, error=uneven)
-    return uneven
+    trial.note_error(uneven)
 
 
 @claim("zero stays zero", broken_by="zero_point_not_whole", max_cases=16)
@@ -178,15 +178,15 @@ def zero_is_exact(trial: Trial) -> None:
 
 
 @claim("what came out is on codes already", broken_by="noise_for_rounding", max_cases=16)
-def rounding_again_changes_nothing(trial: Trial) -> float:
+def rounding_again_changes_nothing(trial: Trial) -> None:
     once = rounded(trial)
     again = rounded(trial, case=trial.case.changed(x=once.to(torch.float64)))
     allowed = torch.full_like(once.double(), 4 * ROUNDING * Grid(trial.case).width)
-    return within(again, once, allowed, "what came out, quantized again, comes out as something else")
+    trial.note_error(within(again, once, allowed, "what came out, quantized again, comes out as something else"))
 
 
 @claim("in symmetric mode -x gives minus what x gives", broken_by="rounded_down", cases=even_cases, max_cases=8)
-def negative_numbers_mirror_positive_ones(trial: Trial) -> float:
+def negative_numbers_mirror_positive_ones(trial: Trial) -> None:
     """Symmetric mode; half-way between two codes, and within a step of the ends, it may differ."""
     grid = Grid(trial.case)
     if not grid.symmetric:
@@ -201,8 +201,8 @@ def negative_numbers_mirror_positive_ones(trial: Trial) -> float:
         raise Violation(
             "in symmetric mode -x does not give minus what x gives", worst=f"{ties:.0%} of the numbers differ"
         )
-    return within(
-        -mirrored[inside], out[inside], allowed[inside], "in symmetric mode -x does not give minus what x gives"
+    trial.note_error(
+        within(-mirrored[inside], out[inside], allowed[inside], "in symmetric mode -x does not give minus what x gives")
     )
 
 
@@ -216,22 +216,24 @@ def gradient_of(trial: Trial, case: Case, name: str = "x") -> tuple[torch.Tensor
 
 
 @claim("inside the range the gradient is passed straight through", broken_by="rounding_cuts_the_gradient")
-def gradient_is_the_identity_inside(trial: Trial) -> float:
+def gradient_is_the_identity_inside(trial: Trial) -> None:
     found, cotangent = gradient_of(trial, trial.case)
     inside = Grid(trial.case).well_inside(x_of(trial.case))
     if not bool(inside.any()):
         trial.not_applicable()
     allowed = 1e-5 * cotangent.abs() + 1e-12
-    return within(
-        found[inside],
-        cotangent[inside],
-        allowed[inside],
-        "inside the range the gradient is not passed straight through",
+    trial.note_error(
+        within(
+            found[inside],
+            cotangent[inside],
+            allowed[inside],
+            "inside the range the gradient is not passed straight through",
+        )
     )
 
 
 @claim("beyond the range the gradient is zero", broken_by="gradient_through_one_end", cases=even_cases, max_cases=6)
-def gradient_is_zero_outside(trial: Trial) -> float:
+def gradient_is_zero_outside(trial: Trial) -> None:
     """Unless it is declared that everything is passed through."""
     found, cotangent = gradient_of(trial, trial.case)
     outside = Grid(trial.case).well_outside(x_of(trial.case))
@@ -245,7 +247,7 @@ def gradient_is_zero_outside(trial: Trial) -> float:
         if passes
         else "beyond the range there is a gradient; it must be 0"
     )
-    return within(found[outside], expected[outside], allowed[outside], what)
+    trial.note_error(within(found[outside], expected[outside], allowed[outside], what))
 
 
 # the range -----------------------------------------------------------------------------------------------------------
@@ -302,12 +304,14 @@ def share_of(trial: Trial) -> tuple[float, bool]:
 
 
 @claim("the first batch sets the range", broken_by="range_starts_at_zero", cases=tracking_cases, max_cases=6)
-def the_first_batch_sets_the_range(trial: Trial) -> float:
+def the_first_batch_sets_the_range(trial: Trial) -> None:
     first = batches_of(trial)[0]
-    return is_range(
-        range_after(trial, TRAIN, forward(first)),
-        followed([first]),
-        "after the first batch the range is not that batch's",
+    trial.note_error(
+        is_range(
+            range_after(trial, TRAIN, forward(first)),
+            followed([first]),
+            "after the first batch the range is not that batch's",
+        )
     )
 
 
@@ -317,19 +321,21 @@ def the_first_batch_sets_the_range(trial: Trial) -> float:
     cases=tracking_cases,
     max_cases=6,
 )
-def the_range_is_a_moving_average(trial: Trial) -> float:
+def the_range_is_a_moving_average(trial: Trial) -> None:
     """In closed form over three batches."""
     batches = batches_of(trial)
     found = range_after(trial, TRAIN, *map(forward, batches))
-    return is_range(
-        found,
-        followed(batches, *share_of(trial)),
-        "over three batches the range does not follow by the share of momentum",
+    trial.note_error(
+        is_range(
+            found,
+            followed(batches, *share_of(trial)),
+            "over three batches the range does not follow by the share of momentum",
+        )
     )
 
 
 @claim("the tracked range neither collapses nor explodes", broken_by="extremes_kept", cases=tracking_cases, max_cases=4)
-def the_range_neither_collapses_nor_explodes(trial: Trial) -> float:
+def the_range_neither_collapses_nor_explodes(trial: Trial) -> None:
     """The same batch over and over leaves it where it is; what an outlier did to it fades."""
     first = batches_of(trial)[0]
     same = [first] * 12
@@ -338,16 +344,16 @@ def the_range_neither_collapses_nor_explodes(trial: Trial) -> float:
     )
     outlier = [first, 1e3 * first, *same[:8]]
     found = range_after(trial, TRAIN, *map(forward, outlier))
-    return max(
-        worst,
+    trial.note_error(worst)
+    trial.note_error(
         is_range(
             found, followed(outlier, *share_of(trial)), "what one batch of outliers did to the range does not fade"
-        ),
+        )
     )
 
 
 @claim("in evaluation the range stands still", broken_by="observes_in_evaluation", cases=tracking_cases, max_cases=6)
-def in_evaluation_the_range_stands_still(trial: Trial) -> float:
+def in_evaluation_the_range_stands_still(trial: Trial) -> None:
     """However far off what is seen; and it is that range that is used."""
     first, second, _ = batches_of(trial)
     far = 100.0 * second
@@ -359,37 +365,41 @@ def in_evaluation_the_range_stands_still(trial: Trial) -> float:
     out = trial.run(Case((trial.case.calls[0], TRAIN, forward(first), EVAL, forward(far)))).value.double()
     low, high = min(float(first.min()), 0.0), max(float(first.max()), 0.0)
     allowed, step = torch.full_like(out, ROUNDING * (high - low)), (high - low) / 255
-    return max(
-        worst,
-        within(out, far.clamp(low, high), allowed, "in evaluation another range is used than the tracked one", step),
+    trial.note_error(worst)
+    trial.note_error(
+        within(out, far.clamp(low, high), allowed, "in evaluation another range is used than the tracked one", step)
     )
 
 
 @claim("back in training it follows again", broken_by="train_switches_off", cases=tracking_cases, max_cases=6)
-def training_again_it_follows_again(trial: Trial) -> float:
+def training_again_it_follows_again(trial: Trial) -> None:
     """train() after eval(), and eval() after train(), each time."""
     first, second, third = batches_of(trial)
     found = range_after(
         trial, TRAIN, forward(first), EVAL, forward(third), TRAIN, forward(second), EVAL, forward(third)
     )
-    return is_range(
-        found, followed([first, second], *share_of(trial)), "back in training the range does not follow again"
+    trial.note_error(
+        is_range(found, followed([first, second], *share_of(trial)), "back in training the range does not follow again")
     )
 
 
 @claim("training goes on from a loaded range", broken_by="loaded_range_forgotten", cases=tracking_cases, max_cases=6)
-def a_loaded_range_is_followed_on(trial: Trial) -> float:
+def a_loaded_range_is_followed_on(trial: Trial) -> None:
     """A run that was resumed goes on from the range it had."""
     first, second, _ = batches_of(trial)
     low, high = float(first.min()), float(first.max())
     found = range_after(trial, Call("load", {"low": low, "high": high}), TRAIN, forward(second))
-    return is_range(
-        found, followed([first, second], *share_of(trial)), "after load() training does not go on from the loaded range"
+    trial.note_error(
+        is_range(
+            found,
+            followed([first, second], *share_of(trial)),
+            "after load() training does not go on from the loaded range",
+        )
     )
 
 
 @claim("the range passes no gradient", broken_by="range_not_detached", cases=tracking_cases, max_cases=6)
-def no_gradient_through_the_range(trial: Trial) -> float:
+def no_gradient_through_the_range(trial: Trial) -> None:
     """In training, for a batch well inside a range that earlier ones have made wide: the gradient is the identity even for its
     smallest and largest number, which the range has been moved by; and the earlier batch gets none."""
     momentum, kept = share_of(trial)
@@ -405,7 +415,7 @@ def no_gradient_through_the_range(trial: Trial) -> float:
     earlier = trial.run(case, gradients=True).gradients.get("x")
     if earlier is not None and bool((earlier != 0).any()):
         raise Violation("an earlier batch receives a gradient through the range; detach what is observed")
-    return worst
+    trial.note_error(worst)
 
 
 @claim("a range without width gives no NaN", broken_by="scale_without_guard", cases=tracking_cases, max_cases=3)

@@ -31,22 +31,20 @@ def far_out(draw: st.DrawFn) -> Case:
 
 
 @claim("gelu(x) - gelu(-x) is x", broken_by="square_for_cube")
-def odd_part_is_half_x(trial: Trial) -> float:
+def odd_part_is_half_x(trial: Trial) -> None:
     """gelu(x) - gelu(-x) = x, for the tanh and the erf form alike, so gelu(x) - x/2 is even."""
     x = trial.case.arguments["x"]
     here, mirrored = trial.run().value, trial.run(trial.case.changed(x=-x)).value
     bound = trial.spread_of_value() + trial.spread_of_value(trial.case.changed(x=-x))
-    return trial.close(here - mirrored, x.to(here.dtype), bound, "gelu(x) - gelu(-x)")
+    trial.close(here - mirrored, x.to(here.dtype), bound, "gelu(x) - gelu(-x)")
 
 
 @claim("values and slopes are right and finite up to 1e4 on both sides", broken_by="derivative_cut_off", cases=far_out)
-def tails_are_right(trial: Trial) -> float:
+def tails_are_right(trial: Trial) -> None:
     exact, tolerance = trial.agreement(gradients=True)
     answer = trial.run(gradients=True)
-    worst = trial.close(answer.value, exact.value, tolerance.value, "out")
-    return max(
-        worst, trial.close(answer.gradients["x"], exact.gradients["x"], tolerance.gradients["x"], "the gradient of x")
-    )
+    trial.close(answer.value, exact.value, tolerance.value, "out")
+    trial.close(answer.gradients["x"], exact.gradients["x"], tolerance.gradients["x"], "the gradient of x")
 
 
 CONTRACT = Contract(

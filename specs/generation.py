@@ -239,7 +239,7 @@ DRAWS, CASES, LEVEL = 1500, 4, 1e-11
     false_alarm=1e-9,
     power=0.999,
 )
-def draws_follow_the_distribution(trial: Trial) -> float:
+def draws_follow_the_distribution(trial: Trial) -> None:
     """How often each id is drawn is binomial, with the probability that the softmax gives it: an exact test per id.
 
     False alarms: at most 88 tests at 1e-11, below 1e-9 together; and before it fails, as many ids are drawn from another
@@ -258,7 +258,7 @@ def draws_follow_the_distribution(trial: Trial) -> float:
     ratio, message = min(first, second)
     if ratio > 1:
         raise Violation(message, error=ratio)
-    return ratio
+    trial.note_error(ratio)
 
 
 def _tested(drawn: torch.Tensor, expected: torch.Tensor) -> tuple[float, str]:

@@ -136,14 +136,14 @@ def declared_default(trial: Trial) -> None:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-def twice(trial: Trial, test: Callable[[Mapping[str, Any]], tuple[float, str]]) -> float:
+def twice(trial: Trial, test: Callable[[Mapping[str, Any]], tuple[float, str]]) -> None:
     """A random test, asked again of another seed before it fails."""
     ratio, message = test(drawn(trial))
     if ratio > 1:
         ratio, message = min((ratio, message), test(drawn(trial, again=True)))
     if ratio > 1:
         raise Violation(message, error=ratio)
-    return ratio
+    trial.note_error(ratio)
 
 
 def worst_of(chances: Mapping[str, float]) -> tuple[float, str]:
@@ -177,7 +177,7 @@ def spread_of(config: Settings, values: torch.Tensor, std: float, name: str, law
     false_alarm=1e-10,
     power=0.999,
 )
-def matrices_are_normal(trial: Trial) -> float:
+def matrices_are_normal(trial: Trial) -> None:
     declared_default(trial)
     config = config_of(trial)
 
@@ -186,7 +186,7 @@ def matrices_are_normal(trial: Trial) -> float:
         named |= {f"{n} of the blocks": in_all_layers(weights, n) for n in ("qkv_weight", "up_weight")}
         return max(spread_of(config, values, STD, name, "0.02") for name, values in named.items())
 
-    return twice(trial, test)
+    twice(trial, test)
 
 
 @claim(
@@ -195,7 +195,7 @@ def matrices_are_normal(trial: Trial) -> float:
     false_alarm=1e-10,
     power=0.999,
 )
-def residual_projections_are_scaled(trial: Trial) -> float:
+def residual_projections_are_scaled(trial: Trial) -> None:
     declared_default(trial)
     config = config_of(trial)
     std = STD / math.sqrt(2 * config.layers)
@@ -213,7 +213,7 @@ def residual_projections_are_scaled(trial: Trial) -> float:
             for name in names
         )
 
-    return twice(trial, test)
+    twice(trial, test)
 
 
 @claim("positions are small, random, and no two alike", broken_by="positions_of_zeros")
@@ -234,7 +234,7 @@ def positions_are_small_and_random(trial: Trial) -> None:
 
 
 @claim("every number of a matrix is drawn by itself", broken_by="one_number_for_a_row", false_alarm=1e-10, power=0.999)
-def numbers_are_drawn_one_by_one(trial: Trial) -> float:
+def numbers_are_drawn_one_by_one(trial: Trial) -> None:
     """Sums of rows and of columns of a matrix are normal too, with as many times the variance: an exact test of independence.
 
     One number for a whole row makes its sum as many times too wide as there are columns.
@@ -266,7 +266,7 @@ def numbers_are_drawn_one_by_one(trial: Trial) -> float:
                     )
         return worst, message
 
-    return twice(trial, test)
+    twice(trial, test)
 
 
 @claim("biases start at 0, gains at 1", broken_by="gains_drawn")
@@ -312,7 +312,7 @@ def another_seed_another_model(trial: Trial) -> None:
             raise Violation(f"{'.'.join(map(str, path))} is the same with another seed")
 
 
-def first_loss_is_that_of_chance(trial: Trial) -> float:
+def first_loss_is_that_of_chance(trial: Trial) -> None:
     """On random ids: ln V within 0.1.
 
     At these sizes logits have a standard deviation of 0.11 about and are independent of the targets: the mean of 192 losses is
@@ -337,7 +337,7 @@ def first_loss_is_that_of_chance(trial: Trial) -> float:
         raise Violation(
             f"the first loss is {found:.3f}; an untrained model knows nothing: ln {config.vocab_size} = {chance:.3f}"
         )
-    return abs(found - chance) / 0.1
+    trial.note_error(abs(found - chance) / 0.1)
 
 
 # how it is run on what people have --------------------------------------------------------------------------------
@@ -393,9 +393,9 @@ FUNCTIONS = tuple(
 )
 
 
-def first_logits_or_none(trial: Trial) -> float:
+def first_logits_or_none(trial: Trial) -> None:
     try:
-        return first_loss_is_that_of_chance(trial)
+        first_loss_is_that_of_chance(trial)
     except NotOffered:
         raise NotOffered("it has no logits(): the weights alone were judged") from None
 

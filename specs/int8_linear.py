@@ -182,14 +182,14 @@ def bound(trial: Trial, case: Case | None = None) -> float:
     "it is the exact product of codes, times the scales of its row and column",
     broken_by="weight_dequantized_x_not_quantized",
 )
-def is_the_product_of_integers(trial: Trial) -> float:
+def is_the_product_of_integers(trial: Trial) -> None:
     """Codes by codes as whole numbers, times the step of the row of x and of the row of the weight; plus what the outlier
     columns give, plus the bias."""
     case = trial.case.cast(trial.dtype)
     _, _, bias, _ = asked(case)
     small, large = by_integers(case)
     expected = small + large + (0.0 if bias is None else bias.double())
-    return trial.close(out_of(trial).double(), expected, bound(trial), "the product of integers times the scales")
+    trial.close(out_of(trial).double(), expected, bound(trial), "the product of integers times the scales")
 
 
 @claim(
@@ -198,8 +198,8 @@ def is_the_product_of_integers(trial: Trial) -> float:
     cases=wide_cases,
     max_cases=2,
 )
-def large_sums_do_not_overflow(trial: Trial) -> float:
-    return is_the_product_of_integers(trial)
+def large_sums_do_not_overflow(trial: Trial) -> None:
+    is_the_product_of_integers(trial)
 
 
 @claim(
@@ -208,7 +208,7 @@ def large_sums_do_not_overflow(trial: Trial) -> float:
     cases=outlier_cases,
     max_cases=10,
 )
-def outliers_keep_their_precision(trial: Trial) -> float:
+def outliers_keep_their_precision(trial: Trial) -> None:
     """A thousandth more in an outlier column of x gives a thousandth more of what that column gives, and nothing else moves."""
     x, weight, *_ = asked(trial.case)
     column = int(x.abs().amax(0).argmax())
@@ -219,30 +219,30 @@ def outliers_keep_their_precision(trial: Trial) -> float:
     expected = more[:, None] * weight[:, column]
     tolerance = bound(trial) + bound(trial, changed)
     found = out_of(trial, changed).double() - out_of(trial).double()
-    return trial.close(found, expected, tolerance, "what a thousandth more in an outlier column adds")
+    trial.close(found, expected, tolerance, "what a thousandth more in an outlier column adds")
 
 
 @claim(
     "an outlier costs the other columns nothing", broken_by="outliers_in_the_scale", cases=outlier_cases, max_cases=10
 )
-def outliers_spare_the_others(trial: Trial) -> float:
+def outliers_spare_the_others(trial: Trial) -> None:
     """The rows come out as without the outlier columns, plus what those give: other columns lose nothing to them."""
     x, _, _, threshold = asked(trial.case)
     outlier = x.abs().amax(0) >= threshold
     without = trial.case.changed(x=x.masked_fill(outlier, 0.0))
     _, large = by_integers(trial.case.cast(trial.dtype))
     found = out_of(trial).double() - out_of(trial, without).double()
-    return trial.close(found, large, bound(trial) + bound(trial, without), "what the outlier columns add to the rest")
+    trial.close(found, large, bound(trial) + bound(trial, without), "what the outlier columns add to the rest")
 
 
 @claim("with an infinite threshold all is int8", broken_by="threshold_always_6", cases=pure_cases, max_cases=10)
-def without_a_threshold_all_is_int8(trial: Trial) -> float:
+def without_a_threshold_all_is_int8(trial: Trial) -> None:
     """threshold = infinity: the pure product of integers, however large x is."""
-    return is_the_product_of_integers(trial)
+    is_the_product_of_integers(trial)
 
 
 @claim("with threshold 0 nothing of x is rounded", broken_by="threshold_always_6", max_cases=12)
-def with_threshold_zero_nothing_of_x_is_rounded(trial: Trial) -> float:
+def with_threshold_zero_nothing_of_x_is_rounded(trial: Trial) -> None:
     """threshold = 0: x times the weight, in x's precision. The weight lies on steps here: whether it is the one that was given
     or the one of its codes makes no difference."""
     x, weight, bias, _ = asked(trial.case)
@@ -255,11 +255,11 @@ def with_threshold_zero_nothing_of_x_is_rounded(trial: Trial) -> float:
     x, weight, bias, _ = asked(given)
     expected = x.double() @ weight.double().T + (0.0 if bias is None else bias.double())
     out = trial.run(case).value
-    return trial.close(out.double(), expected, bound(trial, case), "with threshold 0, out")
+    trial.close(out.double(), expected, bound(trial, case), "with threshold 0, out")
 
 
 @claim("the gradient of x is that of the dequantized weight", broken_by="rounding_cuts_the_gradient", max_cases=16)
-def the_gradient_is_that_of_the_dequantized_weight(trial: Trial) -> float:
+def the_gradient_is_that_of_the_dequantized_weight(trial: Trial) -> None:
     """Of ordinary and outlier columns alike, as if x had not been rounded."""
     case = trial.case.cast(trial.dtype)
     _, weight, *_ = asked(case)
@@ -270,51 +270,46 @@ def the_gradient_is_that_of_the_dequantized_weight(trial: Trial) -> float:
     codes, step = coded(weight.double())
     expected = trial.cotangent(answer.value) @ (codes * step)
     tolerance = 2 * trial.agreement(gradients=True)[1].gradients["x"]
-    return trial.close(found.double(), expected, tolerance, "the gradient of x")
+    trial.close(found.double(), expected, tolerance, "the gradient of x")
 
 
 @claim("zeros give the bias, for one row and for many", broken_by="bias_lost_for_one_row", max_cases=12)
-def the_bias_is_added_once(trial: Trial) -> float:
+def the_bias_is_added_once(trial: Trial) -> None:
     """For one row and for many; zeros give the bias alone."""
     x, _, bias, _ = asked(trial.case)
     if bias is None:
         trial.not_applicable()
     assert bias is not None
-    worst = 0.0
     for zeros in (torch.zeros_like(x), torch.zeros(1, x.shape[-1], dtype=x.dtype)):
         case = trial.case.changed(x=zeros)
         out = out_of(trial, case).double()
-        worst = max(
-            worst, trial.close(out, bias.double().expand(out.shape), bound(trial, case), "for an x of zeros, out")
-        )
-    return worst
+        trial.close(out, bias.double().expand(out.shape), bound(trial, case), "for an x of zeros, out")
 
 
 @claim("without outliers one row alone gives what it gives among others", broken_by="one_scale_for_x", max_cases=12)
-def one_row_alone_is_the_same(trial: Trial) -> float:
+def one_row_alone_is_the_same(trial: Trial) -> None:
     """Without outliers each row has a scale of its own: what it gives does not depend on the others."""
     case = with_threshold(trial.case, INFINITY)
     x, *_ = asked(case)
     rows = x.reshape(-1, x.shape[-1])
-    whole, worst = out_of(trial, case), 0.0
+    whole = out_of(trial, case)
     for place in {0, len(rows) - 1}:
         alone = case.changed(x=rows[place : place + 1])
         tolerance = bound(trial, case) + bound(trial, alone)
-        worst = max(worst, trial.close(out_of(trial, alone), whole[place : place + 1], tolerance, "one row alone, out"))
-    return worst
+        trial.close(out_of(trial, alone), whole[place : place + 1], tolerance, "one row alone, out")
 
 
 @claim(
     "outliers and scales are found anew at each call", broken_by="first_outliers_kept", cases=outlier_cases, max_cases=8
 )
-def an_earlier_call_changes_nothing(trial: Trial) -> float:
+def an_earlier_call_changes_nothing(trial: Trial) -> None:
     """Which columns are outliers, and every scale of x, is found anew at each call."""
     x, _, _, threshold = asked(trial.case)
     build, forward = trial.case.calls
     outlier = x.abs().reshape(-1, x.shape[-1]).amax(0) >= threshold
     other = Call("forward", {"x": (0.5 * x.masked_fill(outlier, 0.0)).flip(0)})
     after = trial.run(replace(trial.case, calls=(build, other, forward))).value
-    return trial.close(after, trial.run().value, bound(trial), "after a call with other numbers, out")
+    trial.close(after, trial.run().value, bound(trial), "after a call with other numbers, out")
 
 
 @st.composite
@@ -328,7 +323,7 @@ def whole_cases(draw: st.DrawFn) -> Case:
 
 
 @claim("in 16 bit only the result is rounded", broken_by="scales_swapped", cases=whole_cases, max_cases=8)
-def half_precision_is_kept(trial: Trial) -> float:
+def half_precision_is_kept(trial: Trial) -> None:
     """16-bit x and weights that lie on codes: only the result is rounded, and the steps."""
     refused, worst = [], 0.0
     for dtype in (torch.bfloat16, torch.float16):
@@ -346,7 +341,7 @@ def half_precision_is_kept(trial: Trial) -> float:
         worst = max(worst, error)
     if len(refused) == 2:
         raise NotOffered("it does not run in " + " or ".join(refused))
-    return worst
+    trial.note_error(worst)
 
 
 def memory(trial: Trial) -> Measurement | None:

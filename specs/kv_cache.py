@@ -44,7 +44,7 @@ WINDOW = "hidden = everywhere.triu(diagonal=start + 1) | everywhere.tril(diagona
     cases=overflowing,
     max_cases=14,
 )
-def overflow_is_refused_or_slid(trial: Trial) -> float | None:
+def overflow_is_refused_or_slid(trial: Trial) -> None:
     """One position too many raises; where it is declared to slide, the oldest are forgotten.
 
     A piece of several positions that does not fit may be refused where steps slide.
@@ -57,15 +57,13 @@ def overflow_is_refused_or_slid(trial: Trial) -> float | None:
             )
         if answer.crash.call <= trial.case.dimensions["fitting"]:
             raise Crashed(answer)
-        return None
+        return
     answer = trial.attempt()
     if answer.crash is not None and trial.case.calls[-1].method == "extend":
         raise NotOffered(f"it refuses a piece that does not fit ({answer.crash.error})")
     exact, _ = trial.agreement()
     out = joined(trial.case, trial.run().outputs)
-    return trial.close(
-        out, joined(trial.case, exact.outputs), bound(trial, trial.case), f"with {trial.case.family}, out"
-    )
+    trial.close(out, joined(trial.case, exact.outputs), bound(trial, trial.case), f"with {trial.case.family}, out")
 
 
 MEASURED = {"batch": 2, "width": 24, "heads": 3, "time": 20, "context": 64}

@@ -112,12 +112,12 @@ def _ratio(error: torch.Tensor, bound: torch.Tensor) -> torch.Tensor:
 
 
 @claim("every key and value is held within half a step of its own vector", broken_by="rounded_down")
-def kept_within_the_bound(trial: Trial) -> float:
+def kept_within_the_bound(trial: Trial) -> None:
     """contents() against the exact keys and values, each within half a step of its own vector."""
-    return _kept(trial, trial.case)
+    _kept(trial, trial.case)
 
 
-def _kept(trial: Trial, case: Case) -> float:
+def _kept(trial: Trial, case: Case) -> None:
     found = trial.run(case.followed_by(CONTENTS)).value
     if not isinstance(found, (tuple, list)) or len(found) != 2:
         raise Violation(f"contents() must return the keys and the values, not a {type(found).__name__}")
@@ -134,7 +134,7 @@ def _kept(trial: Trial, case: Case) -> float:
             message = f"a {name} in {bits} bits is off by more than half a step of its own vector"
             raise Violation(message, worst=where, error=float(ratio.max()))
         worst = max(worst, float(ratio.max()))
-    return worst
+    trial.note_error(worst)
 
 
 @claim(
@@ -143,19 +143,18 @@ def _kept(trial: Trial, case: Case) -> float:
     cases=fine,
     max_cases=14,
 )
-def attends_within_the_bound(trial: Trial) -> float:
+def attends_within_the_bound(trial: Trial) -> None:
     """Full attention, off by no more than keys and values that are off by the bound explain, however the sequence is cut.
 
     Scores move by e at most, e = sum |q| |dk| / sqrt(K); so weights by a factor within exp(-2 e) .. exp(2 e), and a mean of
     values by (exp(2 e) - 1) times the mean of |v|, and exp(2 e) times the mean of |dv|; then through |out_weight|.
     """
-    time, worst = sequence(trial.case).shape[1], 0.0
+    time = sequence(trial.case).shape[1]
     for case in (trial.case, recut(trial.case, (time,)), recut(trial.case, (1,) * time)):
-        worst = max(worst, _attends(trial, case))
-    return worst
+        _attends(trial, case)
 
 
-def _attends(trial: Trial, case: Case) -> float:
+def _attends(trial: Trial, case: Case) -> None:
     a = case.cast(trial.dtype).cast(torch.float64).calls[0].arguments
     q, k, v = exact_heads(trial, case)
     scale, time = 1 / math.sqrt(q.shape[-1]), q.shape[-2]
@@ -179,11 +178,11 @@ def _attends(trial: Trial, case: Case) -> float:
             worst=where,
             error=float(ratio.max()),
         )
-    return float(ratio.max())
+    trial.note_error(float(ratio.max()))
 
 
 @claim("a large row of the batch does not spoil the others", broken_by="levels_shared_by_the_batch", max_cases=12)
-def rows_are_independent(trial: Trial) -> float:
+def rows_are_independent(trial: Trial) -> None:
     """A row a thousand times as large beside the others: theirs are kept within the bound all the same."""
     if sequence(trial.case).shape[0] < 2:
         trial.not_applicable()
@@ -201,17 +200,17 @@ def rows_are_independent(trial: Trial) -> float:
         if ratio > 1:
             raise Violation(f"a large row of the batch spoils the {name} of the others", error=ratio)
         worst = max(worst, ratio)
-    return worst
+    trial.note_error(worst)
 
 
 @claim("vectors of zeros come back as zeros", broken_by="no_guard", cases=silent, max_cases=8)
-def nothing_stays_nothing(trial: Trial) -> float:
+def nothing_stays_nothing(trial: Trial) -> None:
     """A vector of zeros has no range; it comes back as zeros, and no number is nan."""
     answer = trial.run(trial.case.followed_by(CONTENTS))
     for call, output in zip(trial.case.calls, answer.outputs, strict=False):
         if call.method in PIECES and not bool(torch.isfinite(output).all()):
             raise Violation(f"{call.method}() of positions of zeros is not finite")
-    return _kept(trial, trial.case)
+    _kept(trial, trial.case)
 
 
 @claim("what goes beyond the context is refused", broken_by="grows_without_end", cases=too_many, max_cases=8)

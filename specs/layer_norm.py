@@ -40,39 +40,39 @@ def offset_cases(draw: st.DrawFn) -> Case:
 
 
 @claim("adding a constant to x changes nothing", broken_by="root_mean_square")
-def unchanged_by_a_shift(trial: Trial) -> float:
+def unchanged_by_a_shift(trial: Trial) -> None:
     x = trial.case.arguments["x"]
     shifted = trial.case.changed(x=x + 3.0)
     bound = trial.spread_of_value() + trial.spread_of_value(shifted)
-    return trial.close(trial.run(shifted).value, trial.run().value, bound, "after adding 3 to every x, out")
+    trial.close(trial.run(shifted).value, trial.run().value, bound, "after adding 3 to every x, out")
 
 
 @claim("scaling x changes nothing, up to eps", broken_by="eps_outside_the_root")
-def unchanged_by_a_scale(trial: Trial) -> float:
+def unchanged_by_a_scale(trial: Trial) -> None:
     """Up to eps: scaling x by s is the same as dividing eps by s squared."""
     x, eps = trial.case.arguments["x"], trial.case.arguments["eps"]
     scaled, eased = trial.case.changed(x=x * 4.0), trial.case.changed(eps=eps / 16.0)
     bound = trial.spread_of_value(scaled) + trial.spread_of_value(eased)
-    return trial.close(trial.run(scaled).value, trial.run(eased).value, bound, "with x times 4 against eps / 16, out")
+    trial.close(trial.run(scaled).value, trial.run(eased).value, bound, "with x times 4 against eps / 16, out")
 
 
 @claim("each position is normalised alone", broken_by="over_the_time_axis")
-def over_the_last_axis_only(trial: Trial) -> float:
+def over_the_last_axis_only(trial: Trial) -> None:
     """Each position alone gives what it gives among the others."""
     x, whole = trial.case.arguments["x"], trial.run().value
     if x.shape[:-1].numel() < 2:
         trial.not_applicable()
     alone = trial.case.changed(x=x[-1:, -1:])
     bound = trial.spread_of_value() + trial.spread_of_value(alone)
-    return trial.close(trial.run(alone).value, whole[-1:, -1:], bound, "the last position alone, out")
+    trial.close(trial.run(alone).value, whole[-1:, -1:], bound, "the last position alone, out")
 
 
 @claim(
     "a mean 1e4 times the spread, or a constant row, costs no digits", broken_by="one_pass_variance", cases=offset_cases
 )
-def stable_at_a_large_mean(trial: Trial) -> float:
+def stable_at_a_large_mean(trial: Trial) -> None:
     exact, tolerance = trial.agreement(dtype=torch.float32)
-    return trial.close(trial.run(dtype=torch.float32).value, exact.value, tolerance.value, "in float32, out")
+    trial.close(trial.run(dtype=torch.float32).value, exact.value, tolerance.value, "in float32, out")
 
 
 @st.composite
@@ -95,16 +95,15 @@ def wide_rows(draw: st.DrawFn) -> Case:
     cases=wide_rows,
     max_cases=15,
 )
-def half_precision_statistics(trial: Trial) -> float:
+def half_precision_statistics(trial: Trial) -> None:
     """At a mean of 16 to 64 times the spread, a mean rounded to bfloat16 alone costs more than all the rest."""
     exact, tolerance = trial.agreement(dtype=torch.bfloat16)
     answer = trial.attempt(dtype=torch.bfloat16)
     if answer.crash is not None:
         trial.not_applicable()
-    found = trial.close(answer.value, exact.value, tolerance.value, "in bfloat16, out")
+    trial.close(answer.value, exact.value, tolerance.value, "in bfloat16, out")
     if not bool(torch.isfinite(answer.value).all()):
         raise Violation("in bfloat16 the result is not finite")
-    return found
 
 
 CONTRACT = Contract(

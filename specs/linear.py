@@ -72,16 +72,16 @@ def _gives(trial: Trial, case: Case, expected: torch.Tensor) -> bool:
 
 
 @claim("an x of zeros gives the bias, or zeros where there is none", broken_by="bias_forgotten", max_cases=18)
-def nothing_in_gives_the_bias(trial: Trial) -> float:
+def nothing_in_gives_the_bias(trial: Trial) -> None:
     a = trial.case.arguments
     still = trial.case.changed(x=torch.zeros_like(a["x"]))
     bias = a["bias"] if a["bias"] is not None else torch.zeros(a["weight"].shape[0], dtype=torch.float64)
     expected = bias.expand(*a["x"].shape[:-1], -1).to(trial.dtype)
-    return trial.close(output(trial, still), expected, tolerance(trial, still), "for an x of zeros, out")
+    trial.close(output(trial, still), expected, tolerance(trial, still), "for an x of zeros, out")
 
 
 @claim("the image of a sum is the sum of the images", broken_by="activation_inside", max_cases=18)
-def sums_go_through(trial: Trial) -> float:
+def sums_go_through(trial: Trial) -> None:
     """f(x + y) - f(y) does not depend on y: nothing is bent."""
     x = trial.case.arguments["x"]
     y = elsewhere(trial, x, float(x.abs().max()) + 1.0)
@@ -89,11 +89,11 @@ def sums_go_through(trial: Trial) -> float:
     still = trial.case.changed(x=torch.zeros_like(x))
     expected = output(trial) + output(trial, other) - output(trial, still)
     bound = tolerance(trial, None, other, both, still)
-    return trial.close(output(trial, both), expected, bound, "for the sum of two inputs, out")
+    trial.close(output(trial, both), expected, bound, "for the sum of two inputs, out")
 
 
 @claim("it acts on each position alone", broken_by="positions_for_features", max_cases=18)
-def each_position_alone(trial: Trial) -> float:
+def each_position_alone(trial: Trial) -> None:
     """Positions and rows in another order give the same results in that order."""
     x = trial.case.arguments["x"]
     positions = x.shape[0] * x.shape[1]
@@ -104,17 +104,17 @@ def each_position_alone(trial: Trial) -> float:
     whole = output(trial)
     expected = whole.flatten(0, 1)[order].reshape(whole.shape)
     bound = tolerance(trial, None, moved)
-    return trial.close(output(trial, moved), expected, bound, "with the positions in another order, out")
+    trial.close(output(trial, moved), expected, bound, "with the positions in another order, out")
 
 
 @claim("an earlier call with another weight changes nothing", broken_by="weight_kept", max_cases=5)
-def weights_are_not_remembered(trial: Trial) -> float:
+def weights_are_not_remembered(trial: Trial) -> None:
     """A second call with another weight and another x of the same shapes gives what it gives alone."""
     a = trial.case.arguments
     other = trial.case.changed(weight=elsewhere(trial, a["weight"]), x=elsewhere(trial, a["x"], 2.0))
     second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
     alone = trial.run(other, fresh=True).value
-    return trial.close(second, alone, trial.spread_of_value(other), "after a call with another weight, out")
+    trial.close(second, alone, trial.spread_of_value(other), "after a call with another weight, out")
 
 
 CONTRACT = Contract(

@@ -52,18 +52,18 @@ def with_projections(case: Case, e: torch.Tensor, f: torch.Tensor) -> Case:
 
 
 @claim("projections that are the identity give full attention, without a mask", broken_by="causal_mask", max_cases=18)
-def the_identity_is_full_attention(trial: Trial) -> float:
+def the_identity_is_full_attention(trial: Trial) -> None:
     """R = T and both projections the identity: attention of every position to every other, without a mask."""
     a = trial.case.arguments
     identity = torch.eye(a["q"].shape[-2], dtype=torch.float64)
     full = with_projections(trial.case, identity, identity.clone())
     expected = scaled_dot_product_attention(a["q"], a["k"], a["v"]).to(trial.dtype)
     what = "with the identity for both projections, against full attention, out"
-    return trial.close(output(trial, full), expected, tolerance(trial, full), what)
+    trial.close(output(trial, full), expected, tolerance(trial, full), what)
 
 
 @claim("positions are mixed by a matrix of rank R at most", broken_by="values_added_back", max_cases=18)
-def rank_is_at_most_r(trial: Trial) -> float:
+def rank_is_at_most_r(trial: Trial) -> None:
     """Values that are the identity show the whole T x T matrix that mixes positions: its rank is R at most.
 
     Rounding puts at most T times the tolerance, or T units, on each singular value beyond R.
@@ -82,13 +82,13 @@ def rank_is_at_most_r(trial: Trial) -> float:
     if not ratio <= 1:
         worst = f"singular value {rank + 1} is {float(beyond.max()):.4g}"
         raise Violation(f"positions are mixed by a matrix of a rank above {rank}", worst=worst, error=ratio)
-    return ratio
+    trial.note_error(ratio)
 
 
 @claim(
     "keys, values and columns of the projections may be permuted together", broken_by="values_in_reverse", max_cases=14
 )
-def positions_have_no_order(trial: Trial) -> float:
+def positions_have_no_order(trial: Trial) -> None:
     """Keys, values and the columns of both projections, permuted together."""
     a = trial.case.arguments
     order = torch.randperm(a["q"].shape[-2], generator=trial.random())
@@ -98,16 +98,16 @@ def positions_have_no_order(trial: Trial) -> float:
         key_projection=a["key_projection"][:, order],
         value_projection=a["value_projection"][:, order],
     )
-    return unmoved(trial, moved, "with keys, values and columns of the projections in another order, out")
+    unmoved(trial, moved, "with keys, values and columns of the projections in another order, out")
 
 
 @claim("the rows of both projections may be permuted together", broken_by="causal_mask", max_cases=14)
-def mixtures_have_no_order(trial: Trial) -> float:
+def mixtures_have_no_order(trial: Trial) -> None:
     """The rows of both projections, permuted together."""
     a = trial.case.arguments
     order = torch.arange(a["key_projection"].shape[0]).flip(0)
     e, f = (a[name][order].clone() for name in ("key_projection", "value_projection"))
-    return unmoved(
+    unmoved(
         trial,
         trial.case.changed(key_projection=e, value_projection=f),
         "with the rows of both projections in reverse, out",
@@ -115,36 +115,35 @@ def mixtures_have_no_order(trial: Trial) -> float:
 
 
 @claim("every query is answered on its own", broken_by="softmax_over_queries", max_cases=14)
-def queries_are_apart(trial: Trial) -> float:
+def queries_are_apart(trial: Trial) -> None:
     """Every query is answered on its own: in reverse order, the same answers in reverse; with others, its own stays."""
     a, whole = trial.case.arguments, output(trial)
     turned = trial.case.changed(q=a["q"].flip(-2))
-    worst = trial.close(
+    trial.close(
         output(trial, turned), whole.flip(-2), tolerance(trial, None, turned), "with the queries in reverse, out"
     )
     other = a["q"].clone()
     other[..., 1:, :] = elsewhere(trial, other[..., 1:, :], 3.0)
     changed = trial.case.changed(q=other)
     bound = tolerance(trial, None, changed)
-    first = trial.close(
+    trial.close(
         output(trial, changed)[..., 0, :],
         whole[..., 0, :],
         bound,
         "the first query's out, with other queries beside it,",
     )
-    return max(worst, first)
 
 
 @claim(
     "equal values give that value where the value projection keeps it", broken_by="sigmoid_for_softmax", max_cases=14
 )
-def weights_sum_to_one(trial: Trial) -> float:
+def weights_sum_to_one(trial: Trial) -> None:
     """Rows of the value projection that sum to one, and equal values: that value comes out."""
     a = trial.case.arguments
     f = a["value_projection"].softmax(-1)
     same = trial.case.changed(value_projection=f, v=torch.full_like(a["v"], 2.5))
     out = output(trial, same)
-    return trial.close(out, torch.full_like(out, 2.5), tolerance(trial, same), "with equal values everywhere, out")
+    trial.close(out, torch.full_like(out, 2.5), tolerance(trial, same), "with equal values everywhere, out")
 
 
 RANKS, POSITIONS, DRAWS = (4, 16, 64), 64, 8

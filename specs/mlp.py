@@ -35,7 +35,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @claim("it acts on each position alone", broken_by="positions_for_features")
-def each_position_alone(trial: Trial) -> float:
+def each_position_alone(trial: Trial) -> None:
     """Positions and rows in another order give the same results in that order."""
     x = trial.case.arguments["x"]
     positions = x.shape[0] * x.shape[1]
@@ -44,7 +44,7 @@ def each_position_alone(trial: Trial) -> float:
     order = torch.randperm(positions, generator=trial.random())
     moved = trial.case.changed(x=x.flatten(0, 1)[order].reshape(x.shape))
     expected = output(trial).flatten(0, 1)[order].reshape(x.shape)
-    return trial.close(
+    trial.close(
         output(trial, moved), expected, tolerance(trial, None, moved), "with the positions in another order, out"
     )
 
@@ -106,24 +106,24 @@ def _passes_one_feature(trial: Trial, up_turned: bool, down_turned: bool, exchan
 
 
 @claim("a down_weight of zeros leaves its bias alone", broken_by="residual_inside", max_cases=30)
-def a_zero_down_weight_leaves_the_bias(trial: Trial) -> float:
+def a_zero_down_weight_leaves_the_bias(trial: Trial) -> None:
     """No activation after it, and no residual stream inside."""
     a = trial.case.arguments
     closed = trial.case.changed(down_weight=silence(a["down_weight"]))
     bias = a["down_bias"] if a["down_bias"] is not None else torch.zeros(a["x"].shape[-1], dtype=torch.float64)
     what = "with a down_weight of zeros, out"
-    return trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
+    trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
 
 
 @claim("nothing comes after the down projection", broken_by="activation_after_down", max_cases=30)
-def linear_in_the_down_projection(trial: Trial) -> float:
+def linear_in_the_down_projection(trial: Trial) -> None:
     """Twice the down projection and its bias give twice the result."""
     a = trial.case.arguments
     twice = trial.case.changed(
         down_weight=2 * a["down_weight"], down_bias=None if a["down_bias"] is None else 2 * a["down_bias"]
     )
     what = "with twice the down projection, out"
-    return trial.close(output(trial, twice), 2 * output(trial), tolerance(trial, None, None, twice), what)
+    trial.close(output(trial, twice), 2 * output(trial), tolerance(trial, None, None, twice), what)
 
 
 CONTRACT = Contract(

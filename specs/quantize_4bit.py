@@ -216,7 +216,7 @@ def packed_of(trial: Trial, case: Case | None = None) -> torch.Tensor:
     "every number comes back as the nearest code of the book times the largest of its block",
     broken_by="evenly_spaced_codes",
 )
-def comes_back_as_the_nearest_code(trial: Trial) -> float:
+def comes_back_as_the_nearest_code(trial: Trial) -> None:
     """Nothing nearer than the nearest either: what comes back is a number of the book."""
     worst = 0.0
     for dtype in dtypes(trial):
@@ -228,7 +228,7 @@ def comes_back_as_the_nearest_code(trial: Trial) -> float:
         away = torch.zeros_like(allowed.x)
         what = f"what comes back is no number of the {kind} book times the largest of its block"
         worst = max(worst, within(allowed.off_the_book, away, allowed.loss, what))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("two codes fill a byte, an odd one takes a whole", broken_by="one_code_to_a_byte", max_cases=12)
@@ -278,7 +278,7 @@ def zero_comes_back_exactly(trial: Trial) -> None:
 
 
 @claim("nothing but zeros gives zeros", broken_by="scale_without_guard", max_cases=12)
-def empty_blocks_give_zeros(trial: Trial) -> float:
+def empty_blocks_give_zeros(trial: Trial) -> None:
     """A block of nothing but zeros comes back as zeros, never NaN, and the others beside it as they must."""
     asked = given(trial.case)
     x = asked["x"].reshape(-1).clone()
@@ -290,7 +290,7 @@ def empty_blocks_give_zeros(trial: Trial) -> float:
         allowed = Allowed(trial, case, dtype, out)
         what = "beside zeros a number comes back further off than the nearest code"
         worst = max(worst, within(out, allowed.x, allowed.loss, what, allowed.nearest))
-    return worst
+    trial.note_error(worst)
 
 
 @claim(
@@ -314,17 +314,17 @@ def order_is_kept(trial: Trial) -> None:
 
 
 @claim("what came back has the same codes again", broken_by="double_scale", max_cases=12)
-def quantizing_again_changes_nothing(trial: Trial) -> float:
+def quantizing_again_changes_nothing(trial: Trial) -> None:
     """What came back lies on codes, and the largest of a block on the code 1 or -1: it has those codes again."""
     first = came_back(trial)
     second = came_back(trial, changed(trial.case, x=first.to(trial.dtype)))
     before = Allowed(trial, trial.case, trial.dtype, first)
     allowed = before.loss + 4 * before.same()
-    return within(second, first, allowed, "what came back, quantized again, comes back as something else")
+    trial.note_error(within(second, first, allowed, "what came back, quantized again, comes back as something else"))
 
 
 @claim("an outlier costs its own block alone", broken_by="one_scale_for_all", max_cases=16)
-def outliers_stay_in_their_block(trial: Trial) -> float:
+def outliers_stay_in_their_block(trial: Trial) -> None:
     asked = given(trial.case)
     x, block = asked["x"], asked["block"]
     if x.numel() <= block:
@@ -336,8 +336,13 @@ def outliers_stay_in_their_block(trial: Trial) -> float:
     allowed = Allowed(trial, trial.case, trial.dtype, plain)
     others = allowed.index != place // block
     found = came_back(trial, changed(trial.case, x=spoiled))
-    return within(
-        found[others], plain[others], allowed.same()[others], "an outlier changes what comes back from another block"
+    trial.note_error(
+        within(
+            found[others],
+            plain[others],
+            allowed.same()[others],
+            "an outlier changes what comes back from another block",
+        )
     )
 
 
@@ -347,7 +352,7 @@ def outliers_stay_in_their_block(trial: Trial) -> float:
     cases=short_block_cases,
     max_cases=10,
 )
-def blocks_are_quantized_alone(trial: Trial) -> float:
+def blocks_are_quantized_alone(trial: Trial) -> None:
     """The first and the last, shorter block give alone what they give among the others."""
     asked = given(trial.case)
     x, block = asked["x"].reshape(-1), asked["block"]
@@ -360,11 +365,11 @@ def blocks_are_quantized_alone(trial: Trial) -> float:
         alone = came_back(trial, changed(trial.case, x=x[piece]))
         what = "a block alone comes back differently than among others"
         worst = max(worst, within(alone, plain[piece], allowed.same().reshape(-1)[piece], what))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("numbers from 1e-30 to 1e30 are kept", broken_by="scale_in_float16", cases=size_cases, max_cases=10)
-def every_size_is_kept(trial: Trial) -> float:
+def every_size_is_kept(trial: Trial) -> None:
     """Largest numbers from 1e-30 to 1e30 in float32 and float64. Nothing is flushed to zero."""
     worst = 0.0
     for dtype in dtypes(trial):
@@ -373,24 +378,24 @@ def every_size_is_kept(trial: Trial) -> float:
         size = float(given(trial.case)["x"].abs().max())
         what = f"where the largest number is {size:.0e}, a number comes back further off than the nearest code"
         worst = max(worst, within(out, allowed.x, allowed.loss, what, allowed.nearest))
-    return worst
+    trial.note_error(worst)
 
 
 @claim(
     "blocks from 32 to 4096 are all as good", broken_by="carry_in_large_blocks", cases=large_block_cases, max_cases=8
 )
-def every_block_size_is_as_good(trial: Trial) -> float:
+def every_block_size_is_as_good(trial: Trial) -> None:
     worst, block = 0.0, given(trial.case)["block"]
     for dtype in dtypes(trial):
         out = came_back(trial, dtype=dtype)
         allowed = Allowed(trial, trial.case, dtype, out)
         what = f"in blocks of {block} a number comes back further off than the nearest code"
         worst = max(worst, within(out, allowed.x, allowed.loss, what, allowed.nearest))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("transposed, strided and expanded inputs give the same", broken_by="blocks_in_memory_order", max_cases=10)
-def layout_does_not_matter(trial: Trial) -> float:
+def layout_does_not_matter(trial: Trial) -> None:
     """Transposed, strided and expanded inputs; blocks run in the order of the numbers, not of the memory."""
     x = given(trial.case)["x"]
     plain = came_back(trial)
@@ -409,7 +414,7 @@ def layout_does_not_matter(trial: Trial) -> float:
         expanded = came_back(trial, changed(trial.case, x=rows))
         same = same + 1e-6 * float(x.abs().max())
         worst = max(worst, within(expanded, laid_out, same, "with x expanded from one row something else comes back"))
-    return worst
+    trial.note_error(worst)
 
 
 @claim(
@@ -418,7 +423,7 @@ def layout_does_not_matter(trial: Trial) -> float:
     cases=half_cases,
     max_cases=10,
 )
-def half_precision_is_kept(trial: Trial) -> float:
+def half_precision_is_kept(trial: Trial) -> None:
     """bfloat16 and float16 numbers, within the nearest code plus two roundings of that dtype."""
     worst, refused = 0.0, []
     for dtype in (torch.bfloat16, torch.float16):
@@ -433,11 +438,11 @@ def half_precision_is_kept(trial: Trial) -> float:
         worst = max(worst, within(out, allowed.x, bound, what, allowed.nearest))
     if refused:
         raise NotOffered("it does not run in " + " or ".join(refused))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("a NaN or infinity is refused or spoils its own block alone", broken_by="nan_everywhere", max_cases=16)
-def a_nan_stays_in_its_block(trial: Trial) -> float:
+def a_nan_stays_in_its_block(trial: Trial) -> None:
     """One NaN or infinity is refused with an error, or spoils its own block alone."""
     asked = given(trial.case)
     x = asked["x"]
@@ -454,11 +459,11 @@ def a_nan_stays_in_its_block(trial: Trial) -> float:
             out = floating(answer.value, x.shape)
             what = f"one {bad} changes what comes back from another block"
             worst = max(worst, within(out[others], plain[others], allowed.same()[others], what))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("dequantize uses what it is given, and leaves it as it was", broken_by="first_scale_kept", max_cases=10)
-def nothing_is_kept_between_calls(trial: Trial) -> float:
+def nothing_is_kept_between_calls(trial: Trial) -> None:
     """dequantize() uses what it is given and leaves it as it was, whatever was quantized before or after, by whichever object."""
     asked = given(trial.case)
     x, block, kind = asked["x"], asked["block"], asked["kind"]
@@ -476,13 +481,13 @@ def nothing_is_kept_between_calls(trial: Trial) -> float:
     for what, calls in scripts.items():
         out = floating(trial.run(replace(trial.case, calls=calls)).value, x.shape)
         worst = max(worst, within(out, plain, allowed, f"{what}, something else comes back"))
-    return worst
+    trial.note_error(worst)
 
 
 @claim(
     "quantized scales cost at most 1.05 times the error", broken_by="offset_forgotten", cases=weight_cases, max_cases=6
 )
-def double_quantization_costs_little(trial: Trial) -> float:
+def double_quantization_costs_little(trial: Trial) -> None:
     """Over a normal weight the error, as root of the mean square, is at most 1.05 times that of plain scales; no number is far
     off; and dequantizing a second time gives the same (the scales are not restored in place)."""
     asked = given(trial.case)
@@ -499,7 +504,8 @@ def double_quantization_costs_little(trial: Trial) -> float:
     if not lost <= DOUBLE * usual:
         found = f"with double quantization the error is {lost / usual:.3f} x that of plain scales; at most {DOUBLE}"
         raise Violation(found, error=(lost / usual - 1) / (DOUBLE - 1))
-    return max(worst, (lost / usual - 1) / (DOUBLE - 1))
+    trial.note_error(worst)
+    trial.note_error((lost / usual - 1) / (DOUBLE - 1))
 
 
 @claim(

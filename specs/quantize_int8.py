@@ -197,7 +197,7 @@ def _checked(out: Any, case: Case) -> torch.Tensor:
 
 
 @claim("every number comes back within half a step of its group", broken_by="rounding_forgotten")
-def error_is_within_the_bound(trial: Trial) -> float:
+def error_is_within_the_bound(trial: Trial) -> None:
     worst = 0.0
     for dtype in dtypes(trial):
         out = came_back(trial, dtype=dtype)
@@ -205,7 +205,7 @@ def error_is_within_the_bound(trial: Trial) -> float:
         half = "largest number / 254" if given(trial.case)["symmetric"] else "range / 510"
         what = f"a number comes back further off than half a step ({half} of its group)"
         worst = max(worst, within(out, allowed.x, allowed.error, what))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("there is an int8 code for every number", broken_by="unsigned_codes", max_cases=20)
@@ -257,7 +257,7 @@ def order_is_kept(trial: Trial) -> None:
 
 
 @claim("what came back has the same codes again", broken_by="double_scale", max_cases=30)
-def quantizing_again_changes_nothing(trial: Trial) -> float:
+def quantizing_again_changes_nothing(trial: Trial) -> None:
     """What came back lies on codes, so it has those codes again. Where rounding moved the ends of an affine range (a
     tie), the group has another scale the second time and says nothing."""
     first = came_back(trial)
@@ -270,7 +270,7 @@ def quantizing_again_changes_nothing(trial: Trial) -> float:
     keep = torch.ones_like(steady) if given(trial.case)["symmetric"] else steady
     allowed = 4 * before.same() + before.largest * (4 * torch.finfo(second.dtype).eps)
     what = "what came back, quantized again, comes back as something else"
-    return within(second[keep], first[keep], allowed[keep], what)
+    trial.note_error(within(second[keep], first[keep], allowed[keep], what))
 
 
 @claim("in symmetric mode -x has the negative codes", broken_by="rounded_down", max_cases=30)
@@ -292,7 +292,7 @@ def sign_is_symmetric(trial: Trial) -> None:
 
 
 @claim("at the ends of the range nothing wraps around", broken_by="not_clamped", cases=extreme_cases)
-def ends_do_not_wrap(trial: Trial) -> float:
+def ends_do_not_wrap(trial: Trial) -> None:
     """The largest and smallest numbers come back with their sign and size, cut to whole steps (where no tie runs a
     part) and as they are, half-way between two codes."""
     asked, worst = given(trial.case), 0.0
@@ -303,11 +303,11 @@ def ends_do_not_wrap(trial: Trial) -> float:
             allowed = Allowed(case, dtype, out)
             what = "at the ends of the range a number comes back further off than half a step"
             worst = max(worst, within(out, allowed.x, allowed.error, what))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("an outlier costs its own slice or block alone", broken_by="one_scale_for_all", max_cases=30)
-def outliers_stay_in_their_group(trial: Trial) -> float:
+def outliers_stay_in_their_group(trial: Trial) -> None:
     asked = given(trial.case)
     x, index = asked["x"], groups(asked["x"], asked["axis"], asked["block"])
     if int(index.max()) == 0:
@@ -321,11 +321,11 @@ def outliers_stay_in_their_group(trial: Trial) -> float:
     found = came_back(trial, changed(trial.case, x=spoiled))
     allowed = Allowed(trial.case, trial.dtype, plain).same()
     what = "an outlier changes what comes back from another slice or block"
-    return within(found[others], plain[others], allowed[others], what)
+    trial.note_error(within(found[others], plain[others], allowed[others], what))
 
 
 @claim("nothing but zeros gives zeros", broken_by="one_guard_for_all", max_cases=30)
-def empty_groups_give_zeros(trial: Trial) -> float:
+def empty_groups_give_zeros(trial: Trial) -> None:
     """A slice or block of nothing but zeros comes back as zeros, never NaN, and the others beside it as they must."""
     asked = given(trial.case)
     index = groups(asked["x"], asked["axis"], asked["block"])
@@ -340,11 +340,11 @@ def empty_groups_give_zeros(trial: Trial) -> float:
         allowed = Allowed(case, dtype, out)
         what = "beside a slice or block of zeros a number comes back further off than half a step"
         worst = max(worst, within(out, allowed.x, allowed.error, what))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("numbers from 1e-30 to 1e30 are kept", broken_by="scale_in_float16", cases=size_cases, max_cases=30)
-def every_size_is_kept(trial: Trial) -> float:
+def every_size_is_kept(trial: Trial) -> None:
     """Largest numbers from 1e-30 to 1e30 in float32 and float64; in 16 bit what fits. Nothing is flushed to zero."""
     worst = 0.0
     for dtype in (*dtypes(trial), torch.float16):
@@ -359,7 +359,7 @@ def every_size_is_kept(trial: Trial) -> float:
         name = str(dtype).removeprefix("torch.")
         what = f"in {name}, largest number {size:.0e}, a number comes back further off than half a step"
         worst = max(worst, within(out, allowed.x, allowed.error, what))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("what rounding loses cancels on average", broken_by="rounded_down", cases=even_cases, max_cases=6)
@@ -384,7 +384,7 @@ def rounds_to_the_nearest(trial: Trial) -> None:
 
 
 @claim("a slice along the axis has a scale of its own", broken_by="axis_kept_in_place_of_shared", max_cases=30)
-def slices_are_quantized_alone(trial: Trial) -> float:
+def slices_are_quantized_alone(trial: Trial) -> None:
     """A slice along the axis gives alone what it gives among the others; and axis -1 is the last axis."""
     asked = given(trial.case)
     x, axis = asked["x"], asked["axis"]
@@ -401,11 +401,12 @@ def slices_are_quantized_alone(trial: Trial) -> float:
             worst = max(worst, within(alone, plain[piece], allowed[piece], what))
     turned = came_back(trial, changed(trial.case, axis=axis - x.dim() if axis >= 0 else axis + x.dim()))
     what = "an axis counted from the end is another one than the same counted from the front"
-    return max(worst, within(turned, plain, allowed, what))
+    trial.note_error(worst)
+    trial.note_error(within(turned, plain, allowed, what))
 
 
 @claim("a short last block is a block like any other", broken_by="filled_up_with_ones", cases=block_cases, max_cases=30)
-def blocks_are_quantized_alone(trial: Trial) -> float:
+def blocks_are_quantized_alone(trial: Trial) -> None:
     """The first and the last, shorter block give alone what they give among the others."""
     asked = given(trial.case)
     x, block = asked["x"].reshape(-1), asked["block"]
@@ -423,11 +424,11 @@ def blocks_are_quantized_alone(trial: Trial) -> float:
         alone, among = came_back(trial, changed(trial.case, x=x[piece])), plain.reshape(-1)[piece]
         what = "a block alone comes back differently than among others"
         worst = max(worst, within(alone, among, same[piece], what))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("transposed, strided and expanded inputs give the same", broken_by="blocks_in_memory_order", max_cases=20)
-def layout_does_not_matter(trial: Trial) -> float:
+def layout_does_not_matter(trial: Trial) -> None:
     """Transposed, strided and expanded inputs; blocks run in the order of the numbers, not of the memory."""
     x = given(trial.case)["x"]
     plain = came_back(trial)
@@ -443,13 +444,14 @@ def layout_does_not_matter(trial: Trial) -> float:
     laid_out = came_back(trial, changed(trial.case, x=rows.contiguous()))
     same = same + 1e-6 * float(x.abs().max())
     expanded = came_back(trial, changed(trial.case, x=rows))
-    return max(worst, within(expanded, laid_out, same, "with x expanded from one row something else comes back"))
+    trial.note_error(worst)
+    trial.note_error(within(expanded, laid_out, same, "with x expanded from one row something else comes back"))
 
 
 @claim(
     "bfloat16 and float16 numbers come back as close", broken_by="half_precision_inside", cases=half_cases, max_cases=20
 )
-def half_precision_is_kept(trial: Trial) -> float:
+def half_precision_is_kept(trial: Trial) -> None:
     """bfloat16 and float16 numbers, within the same half step plus the rounding of the result."""
     worst, refused = 0.0, []
     for dtype in (torch.bfloat16, torch.float16):
@@ -465,11 +467,11 @@ def half_precision_is_kept(trial: Trial) -> float:
         worst = max(worst, within(out, allowed.x, allowed.error, what))
     if refused:
         raise NotOffered("it does not run in " + " or ".join(refused))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("a NaN or infinity is refused or spoils its own group alone", broken_by="nan_everywhere", max_cases=20)
-def a_nan_stays_in_its_group(trial: Trial) -> float:
+def a_nan_stays_in_its_group(trial: Trial) -> None:
     """One NaN or infinity is refused with an error, or spoils its own slice or block alone."""
     asked = given(trial.case)
     x, index = asked["x"], groups(asked["x"], asked["axis"], asked["block"])
@@ -487,11 +489,11 @@ def a_nan_stays_in_its_group(trial: Trial) -> float:
             out = _checked(answer.value, case)
             what = f"one {bad} changes what comes back from another slice or block"
             worst = max(worst, within(out[others], plain[others], allowed[others], what))
-    return worst
+    trial.note_error(worst)
 
 
 @claim("dequantize uses what it is given", broken_by="first_scale_kept", max_cases=20)
-def nothing_is_kept_between_calls(trial: Trial) -> float:
+def nothing_is_kept_between_calls(trial: Trial) -> None:
     """dequantize() uses the scale it is given, whatever was quantized before or after, and by which object."""
     asked = given(trial.case)
     call, back = quantizing(**asked), dequantizing(asked["block"])
@@ -507,7 +509,7 @@ def nothing_is_kept_between_calls(trial: Trial) -> float:
     for what, calls in scripts.items():
         out = _checked(trial.run(replace(trial.case, calls=calls)).value, trial.case)
         worst = max(worst, within(out, plain, allowed, f"{what}, something else comes back"))
-    return worst
+    trial.note_error(worst)
 
 
 def memory(trial: Trial) -> Measurement | None:

@@ -170,7 +170,7 @@ def the_rest_stays_as_it_was(trial: Trial, kinds: tuple[str, ...] = USUAL, case:
 
 
 @claim("every matrix of every layer is quantized, within the bound of its bits", broken_by="last_layer_left_out")
-def matrices_are_close(trial: Trial, kinds: tuple[str, ...] = USUAL, case: Case | None = None) -> float:
+def matrices_are_close(trial: Trial, kinds: tuple[str, ...] = USUAL, case: Case | None = None) -> None:
     """Within the bound of their bits, and changed at all: a tensor of normal numbers that comes back as it was is not quantized."""
     case = case or trial.case
     found, bits, worst = came_back(trial, case), asked(case)["bits"], 0.0
@@ -184,7 +184,7 @@ def matrices_are_close(trial: Trial, kinds: tuple[str, ...] = USUAL, case: Case 
         telling = given.numel() > 4 and not is_on_few_steps(given)
         if telling and torch.equal(found[where].double(), given):
             raise Violation(f"{where} comes back exactly as it was given: it is not quantized")
-    return worst
+    trial.note_error(worst)
 
 
 def is_on_few_steps(values: torch.Tensor) -> bool:
@@ -193,18 +193,17 @@ def is_on_few_steps(values: torch.Tensor) -> bool:
 
 
 @claim("the kinds that are asked for are quantized, and no others", broken_by="kinds_not_heard", max_cases=6)
-def what_is_asked_for_is_quantized(trial: Trial) -> float:
+def what_is_asked_for_is_quantized(trial: Trial) -> None:
     """Other kinds of layers, alone and together; what is not asked for stays. Quantized embeddings are the head too."""
-    worst = 0.0
     for kinds in (("mlp",), ("attention", "embeddings"), ("attention", "mlp", "norms", "embeddings")):
         case = with_build(trial.case, kinds=kinds)
         the_rest_stays_as_it_was(trial, kinds, case)
-        worst = max(worst, matrices_are_close(trial, kinds, case))
-    return max(worst, its_logits_are_those_of_its_weights(trial, case))
+        matrices_are_close(trial, kinds, case)
+    its_logits_are_those_of_its_weights(trial, case)
 
 
 @claim("its logits are those of the weights it holds", broken_by="first_layer_for_all")
-def its_logits_are_those_of_its_weights(trial: Trial, case: Case | None = None) -> float:
+def its_logits_are_those_of_its_weights(trial: Trial, case: Case | None = None) -> None:
     """The unquantized model with what weights() says gives the same logits; in float32, as it may compute inside."""
     case = case or trial.case
     answer = trial.run(case, dtype=torch.float32)
@@ -212,11 +211,11 @@ def its_logits_are_those_of_its_weights(trial: Trial, case: Case | None = None) 
     given = {"ids": case.arguments["ids"], "weights": answer.outputs[1], "config": asked(case)["config"]}
     exact, bound = tolerances(lambda c: Answer((gpt2(**c.arguments),)), Case.of(given), torch.float32)
     what = "the logits, beside those of the weights that it says it computes with,"
-    return trial.close(answer.value, exact.value, 2 * bound.value, what)
+    trial.close(answer.value, exact.value, 2 * bound.value, what)
 
 
 @claim("more bits are finer", broken_by="always_four_bits", max_cases=6)
-def more_bits_are_finer(trial: Trial) -> float:
+def more_bits_are_finer(trial: Trial) -> None:
     """Over all matrices, eight bits are off by half of what four are at the most."""
     lost = {}
     for bits in (8, 4):
@@ -233,17 +232,18 @@ def more_bits_are_finer(trial: Trial) -> float:
     ratio = lost[8] / lost[4]
     if not ratio <= 0.5:
         raise Violation(f"at 8 bits the weights are off by {ratio:.2f} of what they are at 4 bits", error=ratio / 0.5)
-    return ratio / 0.5
+    trial.note_error(ratio / 0.5)
 
 
 @claim("three bits, which fit no byte, are kept too", broken_by="no_code_straddles_bytes", max_cases=6)
-def three_bits_are_kept_too(trial: Trial) -> float:
+def three_bits_are_kept_too(trial: Trial) -> None:
     """Three bits fit no byte: codes straddle them, or bits are given away. Code without them is not asked further."""
     case = with_build(trial.case, bits=3)
     answer = trial.attempt(case, dtype=torch.float32)
     if answer.crash is not None:
         raise NotOffered(f"it does not take 3 bits ({answer.crash.error})")
-    return max(matrices_are_close(trial, USUAL, case), its_logits_are_those_of_its_weights(trial, case))
+    matrices_are_close(trial, USUAL, case)
+    its_logits_are_those_of_its_weights(trial, case)
 
 
 @claim(
@@ -252,7 +252,7 @@ def three_bits_are_kept_too(trial: Trial) -> float:
     cases=larger_cases,
     max_cases=1,
 )
-def memory_is_saved(trial: Trial) -> float:
+def memory_is_saved(trial: Trial) -> None:
     """At most half of what the matrices take in float32, and everything else once. Whoever keeps the weights that were given,
     or what they were taken back to, saves nothing."""
     held = trial.run(dtype=torch.float32, weigh=True).facts.get("bytes")
@@ -265,7 +265,7 @@ def memory_is_saved(trial: Trial) -> float:
         raise Violation(
             message, worst=f"expected at most {1.02 * kept + 0.5 * matrices:,.0f}", error=held / (kept + 0.5 * matrices)
         )
-    return held / (1.02 * kept + 0.5 * matrices)
+    trial.note_error(held / (1.02 * kept + 0.5 * matrices))
 
 
 def float32_bytes(weights: Mapping[str, Any], kinds: tuple[str, ...] = USUAL) -> tuple[float, float]:

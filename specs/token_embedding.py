@@ -53,19 +53,19 @@ def one_hot(ids: torch.Tensor, size: int) -> torch.Tensor:
 
 
 @claim("it is one_hot(ids) @ weight", broken_by="scaled_by_the_root_of_the_width")
-def equals_a_one_hot_product(trial: Trial) -> float:
+def equals_a_one_hot_product(trial: Trial) -> None:
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
     product = one_hot(ids, weight.shape[0]) @ weight.to(trial.dtype).double()
     _, tolerance = trial.agreement()
     what = "against one_hot(ids) @ weight, out"
-    return trial.close(trial.run().value, product.to(trial.dtype), tolerance.value, what)
+    trial.close(trial.run().value, product.to(trial.dtype), tolerance.value, what)
 
 
 @claim(
     "the gradient of a row is the sum over all places of its id, and 0 for ids that do not occur",
     broken_by="gradient_of_the_last_place_only",
 )
-def gradient_accumulates(trial: Trial) -> float:
+def gradient_accumulates(trial: Trial) -> None:
     """Row v receives the sum of the incoming gradient over every place of id v, and 0 where there is none."""
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
     counts = torch.bincount(ids.reshape(-1), minlength=weight.shape[0])
@@ -86,18 +86,18 @@ def gradient_accumulates(trial: Trial) -> float:
     _, tolerance = trial.agreement(gradients=True)
     often = int(counts.argmax())
     what = f"the gradient of weight (id {often} stands {int(counts[often])} times in ids)"
-    return trial.close(gradient, summed.to(gradient.dtype), tolerance.gradients["weight"], what)
+    trial.close(gradient, summed.to(gradient.dtype), tolerance.gradients["weight"], what)
 
 
 @claim("renumbering the vocabulary, rows moved along, changes nothing", broken_by="padding_row_of_zeros")
-def no_id_is_special(trial: Trial) -> float:
+def no_id_is_special(trial: Trial) -> None:
     """Ids renumbered and rows moved along: nothing changes, for the number of an id means nothing."""
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
     size = weight.shape[0]
     order = torch.roll(torch.arange(size), 1) if size < 3 else torch.randperm(size, generator=trial.random())
     renumbered = trial.case.changed(ids=order[ids], weight=weight[torch.argsort(order)])
     bound = trial.spread_of_value() + trial.spread_of_value(renumbered)
-    return trial.close(trial.run(renumbered).value, trial.run().value, bound, "with the vocabulary renumbered, out")
+    trial.close(trial.run(renumbered).value, trial.run().value, bound, "with the vocabulary renumbered, out")
 
 
 CONTRACT = Contract(

@@ -88,20 +88,20 @@ def history_is_whole(trial: Trial) -> None:
         raise Violation(f"the loss of step {strange} is {losses[strange]}")
 
 
-def first_loss_is_that_of_guessing(trial: Trial) -> float:
+def first_loss_is_that_of_guessing(trial: Trial) -> None:
     first = told(trial)[0]
     if not abs(first - GUESSING) <= NEAR:
         raise Violation(
             f"the first loss is {first:.4g}; an untrained model guesses among {VOCABULARY} tokens: ln {VOCABULARY} = {GUESSING:.4g}",
             error=abs(first - GUESSING) / NEAR,
         )
-    return abs(first - GUESSING) / NEAR
+    trial.note_error(abs(first - GUESSING) / NEAR)
 
 
 @claim(
     "the evaluation of an untrained model is about ln V", broken_by="evaluation_halved", cases=still_cases, max_cases=1
 )
-def evaluation_begins_at_guessing(trial: Trial) -> float:
+def evaluation_begins_at_guessing(trial: Trial) -> None:
     """Nothing moves in these cases, so every evaluation is that of an untrained model, whenever it is made."""
     worst = max(told(trial, what="evaluation"), key=lambda loss: abs(loss - GUESSING))
     if not abs(worst - GUESSING) <= NEAR:
@@ -109,7 +109,7 @@ def evaluation_begins_at_guessing(trial: Trial) -> float:
             f"an untrained model is evaluated at {worst:.4g}; it guesses: ln {VOCABULARY} = {GUESSING:.4g}",
             error=abs(worst - GUESSING) / NEAR,
         )
-    return abs(worst - GUESSING) / NEAR
+    trial.note_error(abs(worst - GUESSING) / NEAR)
 
 
 @claim(
@@ -118,7 +118,7 @@ def evaluation_begins_at_guessing(trial: Trial) -> float:
     cases=watched_cases,
     max_cases=1,
 )
-def losses_are_those_of_their_steps(trial: Trial) -> float:
+def losses_are_those_of_their_steps(trial: Trial) -> None:
     """There is one window alone, so an evaluation just before a step is that step's loss, and one just after it the next one's."""
     losses, found = told(trial), told(trial, what="evaluation")
     bound = 1e-4 * GUESSING  # float32, summed in another order at the most
@@ -130,24 +130,24 @@ def losses_are_those_of_their_steps(trial: Trial) -> float:
             f"what the history says of its steps is not what evaluations of the same batch beside them say: {shown}",
             error=min(before, after) / bound,
         )
-    return min(before, after) / bound
+    trial.note_error(min(before, after) / bound)
 
 
 @claim("one batch over and over is learned by heart", broken_by="never_stepped")
-def overfits_one_batch(trial: Trial) -> float:
+def overfits_one_batch(trial: Trial) -> None:
     losses = told(trial)
     if not losses[-1] <= LEARNED:
         raise Violation(
             f"after {len(losses)} steps on one and the same batch the loss is {losses[-1]:.4g}, at first {losses[0]:.4g}",
             error=losses[-1] / LEARNED,
         )
-    return float(losses[-1] / LEARNED)
+    trial.note_error(float(losses[-1] / LEARNED))
 
 
 @claim(
     "random tokens that are met once are not learned", broken_by="targets_not_shifted", cases=noisy_cases, max_cases=1
 )
-def noise_is_not_learned(trial: Trial) -> float:
+def noise_is_not_learned(trial: Trial) -> None:
     """A loss that falls on fresh random tokens has seen them: targets that are not shifted, a mask that lets the future
     through, one batch over and over."""
     last = told(trial)[-10:]
@@ -158,7 +158,7 @@ def noise_is_not_learned(trial: Trial) -> float:
             "or the same batch in every step",
             error=NOISE / max(mean, 1e-9),
         )
-    return NOISE / mean
+    trial.note_error(NOISE / mean)
 
 
 @claim("every parameter is trained", broken_by="norms_not_trained")
@@ -182,14 +182,14 @@ def same_seed_same_history(trial: Trial) -> None:
 
 
 @claim("evaluation changes nothing", broken_by="evaluation_trains", max_cases=1)
-def evaluation_changes_nothing(trial: Trial) -> float:
+def evaluation_changes_nothing(trial: Trial) -> None:
     """Between the steps of one and the same batch, so that random numbers it may draw change nothing."""
     plain, between = told(trial), told(trial, changed(trial.case, eval_interval=3))
     told(trial, changed(trial.case, eval_interval=3), "evaluation")
     for step, (a, b) in enumerate(zip(plain, between, strict=False)):
         if abs(a - b) > 1e-4 * GUESSING:  # float32, summed in another order at the most
             raise Violation(f"with evaluations every third step the loss of step {step} is {b:.6g}, without {a:.6g}")
-    return max(abs(a - b) for a, b in zip(plain, between, strict=False)) / (1e-4 * GUESSING)
+    trial.note_error(max((abs(a - b) for a, b in zip(plain, between, strict=False))) / (0.0001 * GUESSING))
 
 
 @claim("evaluation is without dropout", broken_by="dropout_in_evaluation", cases=still_cases, max_cases=1)

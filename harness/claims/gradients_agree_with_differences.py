@@ -9,7 +9,7 @@ from harness.core.tree import dotted
 from harness.numerics.gradients import directional_discrepancy
 
 
-def gradients_agree_with_differences(trial: Trial) -> float:
+def gradients_agree_with_differences(trial: Trial) -> None:
     if trial.dtype != torch.float64:
         raise NotOffered("it computes in float32, where differences are too coarse")
     answer = trial.run(gradients=True)
@@ -33,7 +33,8 @@ def gradients_agree_with_differences(trial: Trial) -> float:
     noise = float(cotangent.abs().sum()) * trial.agreement(gradients=True)[1].value
     found = directional_discrepancy(value_at, arguments, gradients, trial.seed, noise=noise)
     if found.ratio <= 1:
-        return found.ratio
+        trial.note_error(found.ratio)
+        return
 
     def ratio_alone(name: str) -> float:  # one direction says where, the whole has said that
         alone = directional_discrepancy(

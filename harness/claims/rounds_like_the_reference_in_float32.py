@@ -6,9 +6,9 @@ from harness.claims import _sabotage
 from harness.core.claim import Claim, Trial
 
 
-def rounds(trial: Trial) -> float:
+def rounds(trial: Trial) -> None:
     exact, tolerance = trial.agreement(dtype=torch.float32)
-    return trial.close(trial.run(dtype=torch.float32).outputs, exact.outputs, tolerance.outputs, "out")
+    trial.close(trial.run(dtype=torch.float32).outputs, exact.outputs, tolerance.outputs, "out")
 
 
 def loses_digits(call, method, arguments, request):

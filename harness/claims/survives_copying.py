@@ -4,15 +4,13 @@ from harness.claims import _sabotage
 from harness.core.claim import Claim, NotOffered, Trial
 
 
-def survives_copying(trial: Trial) -> float:
+def survives_copying(trial: Trial) -> None:
     kind = trial.offer.kind
     if kind == "function":
         raise NotOffered("a function has no state to copy")
-    worst = 0.0
     for context in ("deepcopied", "reloaded") if kind == "module" else ("deepcopied",):
         answer = trial.run(context=context, fresh=True)
-        worst = max(worst, trial.close(answer.outputs, trial.run().outputs, trial.spread(), f"when {context}, out"))
-    return worst
+        trial.close(answer.outputs, trial.run().outputs, trial.spread(), f"when {context}, out")
 
 
 CLAIM = Claim(

@@ -4,10 +4,10 @@ from harness.claims import _sabotage
 from harness.core.claim import Claim, NotOffered, Trial
 
 
-def train_and_eval_agree(trial: Trial) -> float:
+def train_and_eval_agree(trial: Trial) -> None:
     if trial.offer.kind != "module":
         raise NotOffered("a function has no modes")
-    return trial.close(trial.run(mode="train").outputs, trial.run().outputs, trial.spread(), "in training mode, out")
+    trial.close(trial.run(mode="train").outputs, trial.run().outputs, trial.spread(), "in training mode, out")
 
 
 CLAIM = Claim(

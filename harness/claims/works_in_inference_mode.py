@@ -6,13 +6,12 @@ from harness.claims import _sabotage
 from harness.core.claim import Claim, Trial
 
 
-def works_in_inference_mode(trial: Trial) -> float:
+def works_in_inference_mode(trial: Trial) -> None:
     inside = trial.run(context="inference", fresh=True)
-    worst = trial.close(inside.outputs, trial.run().outputs, trial.spread(), "in inference mode, out")
+    trial.close(inside.outputs, trial.run().outputs, trial.spread(), "in inference mode, out")
     if trial.contract.differentiable:
         again = trial.run(gradients=True, fresh=True)
-        worst = max(worst, trial.close(again.outputs, trial.run().outputs, trial.spread(), "after inference mode, out"))
-    return worst
+        trial.close(again.outputs, trial.run().outputs, trial.spread(), "after inference mode, out")
 
 
 CLAIM = Claim(

@@ -91,8 +91,11 @@ class Trial(Protocol):
     def spread_of_value(self, case: Case | None = None) -> Any:
         """The last of them."""
 
-    def close(self, actual: Any, expected: Any, tolerance: Any, what: str) -> float:
-        """Largest error in units of the tolerance; raises Violation naming the worst element where it exceeds 1."""
+    def close(self, actual: Any, expected: Any, tolerance: Any, what: str) -> None:
+        """Compare: note the largest error in units of the tolerance; raise Violation naming the worst element above 1."""
+
+    def note_error(self, error: float) -> None:
+        """Note an error in units of its tolerance; the largest one of a case is reported."""
 
     def cotangent(self, value: torch.Tensor) -> torch.Tensor:
         """The random cotangent that gradients are taken with, in float64."""
@@ -108,8 +111,8 @@ class Trial(Protocol):
 class Claim:
     """One promise.
 
-    ``test(trial)`` returns the largest error in units of its tolerance (None where there is no number) and raises
-    :class:`Violation` otherwise. ``needs(contract)`` says whether the claim fits a component. A generic claim carries a
+    ``test(trial)`` raises :class:`Violation` where the claim does not hold; the trial notes the errors of its comparisons.
+    ``needs(contract)`` says whether the claim fits a component. A generic claim carries a
     ``sabotage`` (a way to call a right component that breaks this claim); a component's own claim names in
     ``broken_by`` the known mistake that breaks it. ``cases`` is a strategy of its own, where the component's cases do
     not reach what the claim is about. ``false_alarm`` and ``power`` are stated by random claims.
@@ -117,7 +120,7 @@ class Claim:
 
     name: str
     sentence: str
-    test: Callable[[Trial], float | None]
+    test: Callable[..., None]
     needs: Callable[[Any], bool] = lambda contract: True
     sabotage: Callable[..., Any] | None = None
     broken_by: str = ""
@@ -127,15 +130,18 @@ class Claim:
     power: float | None = None
     tags: frozenset[str] = field(default_factory=frozenset)
 
-    def __call__(self, trial: Trial) -> float | None:
-        """Test one case, as another claim's function may ask for."""
-        return self.test(trial)
+    def __call__(self, trial: Trial, *arguments: Any) -> None:
+        """Test one case on behalf of another claim."""
+        self.test(trial, *arguments)
 
 
-def claim(sentence: str, **options: Any) -> Callable[[Callable[[Trial], float | None]], Claim]:
-    """Decorator: this function tests the claim that bears its name. ``options`` are the fields of :class:`Claim`."""
+def claim(sentence: str, *, name: str = "", **options: Any) -> Callable[[Callable[..., None]], Claim]:
+    """Decorator: this function tests the claim that bears its name. ``options`` are the fields of :class:`Claim`.
 
-    def named(test: Callable[[Trial], float | None]) -> Claim:
-        return Claim(test.__name__, sentence, test, **options)
+    ``name``: another name than the function's, where that is taken.
+    """
+
+    def named(test: Callable[..., None]) -> Claim:
+        return Claim(name or test.__name__, sentence, test, **options)
 
     return named

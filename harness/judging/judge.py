@@ -436,6 +436,7 @@ class BenchTrial:
         self.dtype = bench.precision(contract)
         self.seed = bench.seed * 1_000_003 + index
         self.patient = False
+        self.error: float | None = None
         self.log: list[Evidence] = []
 
     @property
@@ -488,7 +489,10 @@ class BenchTrial:
     def spread_of_value(self, case: Case | None = None) -> Any:
         return self.spread(case)[-1]
 
-    def close(self, actual: Any, expected: Any, tolerance: Any, what: str) -> float:
+    def note_error(self, error: float) -> None:
+        self.error = error if self.error is None else max(self.error, error)
+
+    def close(self, actual: Any, expected: Any, tolerance: Any, what: str) -> None:
         if isinstance(expected, tuple) and isinstance(actual, tuple) and len(actual) == len(expected) == 1:
             (actual,), (expected,), (tolerance,) = actual, expected, tolerance
         calls = self.case.calls
@@ -501,7 +505,8 @@ class BenchTrial:
         else:
             found = compare(actual, expected, tolerance, what)
         if found.fine:
-            return found.ratio
+            self.note_error(found.ratio)
+            return
         raise Violation(
             f"{what} is not what it must be", worst=found.where, error=found.ratio, error_map=found.error_map
         )
@@ -537,14 +542,15 @@ def _is_offered(trial: BenchTrial) -> bool:
 def _tested(claim: Claim, trial: BenchTrial) -> Any:
     """The claim's number, or the exception it ended with (those that end the whole claim are raised)."""
     try:
-        return claim.test(trial)
+        claim.test(trial)
+        return trial.error
     except Violation as violation:
         answers = [(item.request.case.calls, item.answer) for item in trial.log if item.answer.crash is None]
         odd = next((o for calls, a in answers if (o := other_kind(trial.contract, calls, a.outputs))), "")
         if odd:  # whatever the claim says of it
             return Violation(odd)
         if 1.0 < violation.error <= NEARLY and not trial.patient:
-            trial.patient, trial.log = True, []
+            trial.patient, trial.log, trial.error = True, [], None
             return _tested(claim, trial)
         matter = any(effect in violation.message for item in trial.log for effect in item.answer.effects)
         trial.log = [replace(item, effects=matter) for item in trial.log]

@@ -39,17 +39,18 @@ def rounding(trial: Trial, case: Case) -> float:
     return ROUNDINGS * torch.finfo(trial.dtype).eps * (size + LONGEST * max(rates) * steps)
 
 
-def same(trial: Trial, one: Case, other: Case, what: str, places: tuple[list[int], list[int]] | None = None) -> float:
+def same(trial: Trial, one: Case, other: Case, what: str, places: tuple[list[int], list[int]] | None = None) -> None:
     """The last parameters of two scripts, each the implementation's own."""
     mine, theirs, bound = ended(trial, one), ended(trial, other), rounding(trial, trial.case)
     ours, others = places or (list(range(len(mine))), list(range(len(theirs))))
     pairs = zip(ours, others, strict=True)
-    return max(trial.close(mine[i], theirs[j], bound, f"{what}, parameter {i}") for i, j in pairs)
+    for i, j in pairs:
+        trial.close(mine[i], theirs[j], bound, f"{what}, parameter {i}")
 
 
-def groups_keep_their_own_settings(trial: Trial) -> float:
+def groups_keep_their_own_settings(trial: Trial) -> None:
     """Each group alone, in an optimiser of its own with its settings given to build(), goes where it goes among others."""
-    build, worst = trial.case.calls[0].arguments, 0.0
+    build = trial.case.calls[0].arguments
     groups: list[dict[str, Any]] = build["groups"]
     for group in groups:
         places = list(group["params"])
@@ -57,10 +58,7 @@ def groups_keep_their_own_settings(trial: Trial) -> float:
         params = [build["params"][place] for place in places]
         steps = [stepping([grads[place] for place in places]) for grads in gradients_of(trial.case)]
         alone = with_calls(trial.case, building(trial.case, params=params, groups=None, **own), *steps)
-        worst = max(
-            worst, same(trial, trial.case, alone, "against its group alone", (places, list(range(len(places)))))
-        )
-    return worst
+        same(trial, trial.case, alone, "against its group alone", (places, list(range(len(places)))))
 
 
 def missing_gradient_leaves_the_parameter(trial: Trial) -> None:
@@ -81,9 +79,9 @@ def _first_move(before: torch.Tensor, after: torch.Tensor) -> str:
     return f"out[{at}] = {float(after.reshape(-1)[at]):.9g}, it was {float(before.reshape(-1)[at]):.9g}"
 
 
-def missing_gradient_leaves_the_state(trial: Trial) -> float:
+def missing_gradient_leaves_the_state(trial: Trial) -> None:
     """Moments and counter too: a parameter goes on as if the steps without its gradient had not been."""
-    build, worst, gaps = trial.case.calls[0].arguments, 0.0, 0
+    build, gaps = (trial.case.calls[0].arguments, 0)
     settings_of = {place: group for group in build["groups"] or () for place in group["params"]}
     for place, param in enumerate(build["params"]):
         had = [grads[place] for grads in gradients_of(trial.case) if grads[place] is not None]
@@ -94,21 +92,15 @@ def missing_gradient_leaves_the_state(trial: Trial) -> float:
         alone = with_calls(
             trial.case, building(trial.case, params=[param], groups=None, **own), *(stepping([g]) for g in had)
         )
-        worst = max(
-            worst,
-            same(trial, trial.case, alone, "against the same without the steps that had no gradient", ([place], [0])),
-        )
+        same(trial, trial.case, alone, "against the same without the steps that had no gradient", ([place], [0]))
     if not gaps:
         trial.not_applicable()
-    return worst
 
 
-def resuming_changes_nothing(trial: Trial) -> float:
+def resuming_changes_nothing(trial: Trial) -> None:
     """Saved after each of the steps and loaded by a new optimiser, it ends where the uninterrupted run ends."""
-    worst = 0.0
     for after in range(1, len(trial.case.calls) - 1):
-        worst = max(worst, same(trial, interrupted(trial.case, after), trial.case, f"resumed after step {after}"))
-    return worst
+        same(trial, interrupted(trial.case, after), trial.case, f"resumed after step {after}")
 
 
 def state_bytes(trial: Trial) -> Measurement:

@@ -137,16 +137,16 @@ def moved_by_a_float32_scale(values: torch.Tensor) -> float:
     return 8 * torch.finfo(torch.float32).eps * float(values.abs().max())
 
 
-def unmoved(trial: Trial, changed: Case, what: str) -> float:
+def unmoved(trial: Trial, changed: Case, what: str) -> None:
     """The changed case gives what the case itself gives."""
-    return trial.close(output(trial, changed), output(trial), tolerance(trial, None, changed), what)
+    trial.close(output(trial, changed), output(trial), tolerance(trial, None, changed), what)
 
 
-def sees_only_the_past(trial: Trial, changed: Case, time: int) -> float:
+def sees_only_the_past(trial: Trial, changed: Case, time: int) -> None:
     """``changed`` differs from the case at position ``time`` alone; nothing before it may move. Axis 1 is time."""
     before, after = output(trial)[:, :time], output(trial, changed)[:, :time]
     try:
-        return trial.close(after, before, tolerance(trial, None, changed), f"with another position {time}, out")
+        trial.close(after, before, tolerance(trial, None, changed), f"with another position {time}, out")
     except Violation as violation:
         moved = (after.double() - before.double()).abs().transpose(0, 1).flatten(1).amax(1)
         seen_by = int(moved.nan_to_num(float("inf"), float("inf")).argmax())
@@ -154,18 +154,16 @@ def sees_only_the_past(trial: Trial, changed: Case, time: int) -> float:
         raise Violation(message, worst=violation.worst, error=violation.error) from None
 
 
-def prefix_alone(trial: Trial, name: str) -> float:
+def prefix_alone(trial: Trial, name: str) -> None:
     """The first positions of argument ``name`` alone give what they give at the head of the whole sequence."""
     whole, values = output(trial), trial.case.arguments[name]
     time = values.shape[1]
     if time < 2:
         trial.not_applicable()
-    worst = 0.0
     for kept in sorted({1, time - 1}):
         alone = with_time(trial.case.changed(**{name: values[:, :kept]}), kept)
         what = f"the first {kept} of {time} positions alone, out"
-        worst = max(worst, trial.close(output(trial, alone), whole[:, :kept], tolerance(trial, None, alone), what))
-    return worst
+        trial.close(output(trial, alone), whole[:, :kept], tolerance(trial, None, alone), what)
 
 
 def with_time(case: Case, time: int) -> Case:

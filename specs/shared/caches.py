@@ -132,20 +132,19 @@ def bound(trial: Trial, *cases: Case) -> float:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-def any_split_gives_the_whole(trial: Trial) -> float:
+def any_split_gives_the_whole(trial: Trial) -> None:
     """In one piece, and one position after the other."""
     time = sequence(trial.case).shape[1]
     if time < 2:
         trial.not_applicable()
-    out, worst = joined(trial.case, trial.run().outputs), 0.0
+    out = joined(trial.case, trial.run().outputs)
     for lengths, what in (((time,), "in one piece"), ((1,) * time, "one position after the other")):
         other = recut(trial.case, lengths)
         theirs = joined(other, trial.run(other).outputs)
-        worst = max(worst, trial.close(out, theirs, bound(trial, trial.case, other), f"against the same {what}, out"))
-    return worst
+        trial.close(out, theirs, bound(trial, trial.case, other), f"against the same {what}, out")
 
 
-def chunks_are_causal(trial: Trial) -> float:
+def chunks_are_causal(trial: Trial) -> None:
     """The last position of the last piece, replaced: what stands before it in that piece stays.
 
     A script that ends in a single position is cut anew: one position, then all others at once.
@@ -160,10 +159,10 @@ def chunks_are_causal(trial: Trial) -> float:
     other = case.changed(x=x)
     before, after = (joined(one, trial.run(one).outputs)[:, :-1] for one in (case, other))
     what = "with another last position in the last piece, out before it"
-    return trial.close(after, before, bound(trial, case, other), what)
+    trial.close(after, before, bound(trial, case, other), what)
 
 
-def two_in_flight_do_not_mix(trial: Trial) -> float:
+def two_in_flight_do_not_mix(trial: Trial) -> None:
     """Two caches with sequences of their own, given a piece each in turn."""
     other = replace(
         trial.case,
@@ -174,20 +173,18 @@ def two_in_flight_do_not_mix(trial: Trial) -> float:
     )
     both = [c for one, two in zip(trial.case.calls, other.calls, strict=True) for c in (one, replace(two, of="other"))]
     outputs = trial.run(replace(trial.case, calls=tuple(both)), fresh=True).outputs
-    worst = 0.0
     for case, found in ((trial.case, outputs[::2]), (other, outputs[1::2])):
         alone = joined(case, trial.run(case).outputs)
         what = "with a second cache in use at the same time, out"
-        worst = max(worst, trial.close(joined(case, found), alone, bound(trial, case), what))
-    return worst
+        trial.close(joined(case, found), alone, bound(trial, case), what)
 
 
-def rows_are_independent(trial: Trial) -> float:
+def rows_are_independent(trial: Trial) -> None:
     """The first row alone, and the last, give what they give in the batch."""
     batch = sequence(trial.case).shape[0]
     if batch < 2:
         trial.not_applicable()
-    whole, worst = joined(trial.case, trial.run().outputs), 0.0
+    whole = joined(trial.case, trial.run().outputs)
     for row in (0, batch - 1):
         calls = (
             call if call.method == "build" else call.with_arguments({"x": call.arguments["x"][row : row + 1].clone()})
@@ -196,8 +193,7 @@ def rows_are_independent(trial: Trial) -> float:
         alone = replace(trial.case, calls=tuple(calls))
         out = joined(alone, trial.run(alone).outputs)
         slack = bound(trial, trial.case, alone)
-        worst = max(worst, trial.close(out, whole[row : row + 1], slack, f"row {row} alone, out"))
-    return worst
+        trial.close(out, whole[row : row + 1], slack, f"row {row} alone, out")
 
 
 def length_is_what_was_given(trial: Trial) -> None:
@@ -213,7 +209,7 @@ def length_is_what_was_given(trial: Trial) -> None:
             raise Violation(f"after {time} positions length() is {float(output):g}")
 
 
-def reset_forgets(trial: Trial) -> float:
+def reset_forgets(trial: Trial) -> None:
     """After a reset a sequence gives what it gives to a new cache, and nothing is counted as held."""
     build, *given = trial.case.calls
     with suppress(NotOffered):
@@ -225,19 +221,19 @@ def reset_forgets(trial: Trial) -> float:
     found = trial.run(again).outputs[-half:]
     first = joined(trial.case, trial.run().outputs)
     out = joined(replace(trial.case, calls=tuple(given)), found)
-    return trial.close(out, first, bound(trial, trial.case), "after a reset, out")
+    trial.close(out, first, bound(trial, trial.case), "after a reset, out")
 
 
-def rounds_like_full_attention(trial: Trial) -> float:
+def rounds_like_full_attention(trial: Trial) -> None:
     exact, tolerance = trial.agreement(dtype=torch.float32)
     out = trial.run(dtype=torch.float32).outputs
-    return trial.close(out, exact.outputs, tolerance.outputs, "out")
+    trial.close(out, exact.outputs, tolerance.outputs, "out")
 
 
-def holds_up_in_half_precision(trial: Trial) -> float:
+def holds_up_in_half_precision(trial: Trial) -> None:
     """In every dtype in which a prefill works a step works too, gives that dtype, and is at most 4 times less accurate
     than the reference there. (A cache kept in another dtype than what comes meets it at the first step.)"""
-    worst, refused, time = 0.0, [], sequence(trial.case).shape[1]
+    refused, time = ([], sequence(trial.case).shape[1])
     for dtype in (torch.bfloat16, torch.float16):
         name = str(dtype).removeprefix("torch.")
         try:
@@ -257,10 +253,9 @@ def holds_up_in_half_precision(trial: Trial) -> float:
             raise Violation(f"in {name} a prefill gives {kinds[0]}, and with steps it gives {kinds[1]}")
         exact, tolerance = trial.agreement(dtype=dtype)
         slack = max(float(piece) for piece in tolerance.outputs if piece is not None)
-        worst = max(worst, trial.close(out, joined(trial.case, exact.outputs), slack, f"out in {name}"))
+        trial.close(out, joined(trial.case, exact.outputs), slack, f"out in {name}")
     if len(refused) == 2:
         raise NotOffered("it does not run in " + " or ".join(refused))
-    return worst
 
 
 # memory --------------------------------------------------------------------------------------------------------------

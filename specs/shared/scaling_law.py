@@ -104,14 +104,14 @@ def law_of(measured: list[tuple[float, int, int, int, float]]) -> str:
     return "no power of alpha and r"
 
 
-def scale_is_recovered(scale: Scale, law: str) -> Callable[[Trial], float]:
+def scale_is_recovered(scale: Scale, law: str) -> Callable[[Trial], None]:
     """s = <y - y0, B A x> / |B A x|^2 is the scale itself, at any rank, whatever the base is.
 
     Relative 1e-9 in float64 and 1e-5 in float32 (worst error of correct code measured: 9e-8 in float32), or what the
     rounding of y and y0 leaves, where B A x is small beside them.
     """
 
-    def test(trial: Trial) -> float:
+    def test(trial: Trial) -> None:
         worst, sizes = 0.0, [trial.case.dimensions[name] for name in ("in_features", "out_features")]
         for dtype in dict.fromkeys((trial.dtype, torch.float32)):
             measured, wrong = [], ""
@@ -129,7 +129,7 @@ def scale_is_recovered(scale: Scale, law: str) -> Callable[[Trial], float]:
                     wrong = f"scale at rank {rank} and alpha {alpha:g}: {found:.8g}, expected {expected:.8g}"
             if wrong:
                 raise Violation(f"B A x is scaled by {law_of(measured)}; it must be {law}", worst=wrong, error=worst)
-        return worst
+        trial.note_error(worst)
 
     return test
 
@@ -158,7 +158,7 @@ SLOPE_ERRORS = 8.0
 logarithms of chi-square variables puts 8 standard errors (0.223 at 128 degrees) at 8e-14, both sides together."""
 
 
-def variance_follows_the_rank(scale: Scale, law: str) -> Callable[[Trial], float]:
+def variance_follows_the_rank(scale: Scale, law: str) -> Callable[[Trial], None]:
     """A and x are held, the entries of B drawn N(0, s^2): the change d = scale B h, with h = A x, has independent
     normal entries of variance scale^2 s^2 |h|^2 exactly, whatever A is.
 
@@ -173,7 +173,7 @@ def variance_follows_the_rank(scale: Scale, law: str) -> Callable[[Trial], float
     missed at one rank with probability 2e-6 or 4e-4, at all of them with probability below 1e-20.
     """
 
-    def test(trial: Trial) -> float:
+    def test(trial: Trial) -> None:
         generator = trial.random()
         first = second = _variances(trial, scale, generator)
         if first[0] > 1:
@@ -181,7 +181,7 @@ def variance_follows_the_rank(scale: Scale, law: str) -> Callable[[Trial], float
         ratio, message = min(first, second)
         if ratio > 1:
             raise Violation(f"{message}; it must be {law}", error=ratio)
-        return ratio
+        trial.note_error(ratio)
 
     return test
 
