@@ -6,4 +6,4 @@ from bitsandbytes.optim import AdamW32bit as AdamW
 __all__ = ["AdamW", "AdamW8bit"]
 
 DRIFTS = "on the CPU, 0.50.2 keeps 0 as 2.1e-5 of the block's largest: numbers without a gradient drift"
-PLUMBLINE = {"expected": {"adamw_8bit::idle_numbers_never_move": DRIFTS}}
+PLUMBLINE = {"expected": {"adamw_8bit::idle_entries_never_move": DRIFTS}}

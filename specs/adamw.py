@@ -136,19 +136,25 @@ def agrees_on(trial: Trial, case: Case, what: str) -> None:
     trial.close(trial.run(case).value, exact.value, tolerance.value, what)
 
 
-@claim("in float32 it is as accurate as the reference", broken_by="second_moment_in_bfloat16", max_cases=8)
-def rounds_like_the_reference_in_float32(trial: Trial) -> None:
+@claim(
+    "in float32 it is as accurate as the reference",
+    broken_by="second_moment_in_bfloat16",
+    max_cases=8,
+    aliases=("rounds_like_the_reference_in_float32",),
+)
+def accurate_in_float32(trial: Trial) -> None:
     exact, tolerance = trial.agreement(dtype=torch.float32)
     trial.close(trial.run(dtype=torch.float32).outputs, exact.outputs, tolerance.outputs, "out")
 
 
 @claim(
-    "bias is corrected from step 1 on: the first step moves every number by lr",
+    "moments are bias-corrected from step 1: the first step moves every number by lr",
     broken_by="no_bias_correction",
     cases=first_steps,
     max_cases=8,
+    aliases=("first_step_is_the_rate",),
 )
-def first_step_is_the_rate(trial: Trial) -> None:
+def first_step_moves_by_lr(trial: Trial) -> None:
     """Whatever the betas are, the corrected moments of one gradient are g and g**2, so a number moves by lr, against g."""
     build = trial.case.calls[0].arguments
     after = ended(trial)
@@ -161,7 +167,7 @@ def first_step_is_the_rate(trial: Trial) -> None:
         trial.close(went, -grad.sign(), bound, what)
 
 
-@claim("weight decay stays out of the moments", broken_by="coupled_decay", max_cases=10)
+@claim("weight decay does not enter the moments", broken_by="coupled_decay", max_cases=10)
 def decay_is_decoupled(trial: Trial) -> None:
     """Moments see gradients alone: parameters that start elsewhere go the same way, and their distance only decays."""
     build = trial.case.calls[0]
@@ -172,13 +178,18 @@ def decay_is_decoupled(trial: Trial) -> None:
     ours, elsewhere = (trial.expect(case, dtype=torch.float64).value for case in (trial.case, moved))
     bound = rounding(trial, trial.case) + rounding(trial, moved)
     for place, (a, b) in enumerate(zip(here, there, strict=True)):
-        what = f"the distance of two runs that began 2 apart, parameter {place},"
+        what = f"the distance between two runs that start 2 apart, parameter {place},"
         trial.close(b.double() - a.double(), elsewhere[place] - ours[place], bound, what)
 
 
-@claim("gradients of zero leave the decay at work", broken_by="zeros_not_decayed", cases=zero_gradients, max_cases=5)
+@claim(
+    "weight decay acts on parameters with zero gradients",
+    broken_by="no_decay_where_gradient_is_zero",
+    cases=zero_gradients,
+    max_cases=5,
+)
 def zero_gradients_still_decay(trial: Trial) -> None:
-    agrees_on(trial, trial.case, "with gradients of nothing but zeros, out")
+    agrees_on(trial, trial.case, "with all gradients zero, out")
 
 
 @claim("eps is added to the root, not under it", broken_by="eps_inside_the_root", cases=tiny_gradients, max_cases=8)
@@ -186,8 +197,13 @@ def eps_stands_outside_the_root(trial: Trial) -> None:
     agrees_on(trial, trial.case, "with gradients as small as eps, out")
 
 
-@claim("a parameter moves as it moves alone", broken_by="counted_per_parameter", max_cases=12)
-def parameters_do_not_mix(trial: Trial) -> None:
+@claim(
+    "a parameter moves the same alone as among others",
+    broken_by="counter_incremented_per_parameter",
+    max_cases=12,
+    aliases=("parameters_do_not_mix",),
+)
+def parameters_are_independent(trial: Trial) -> None:
     """In reverse order, and each alone, the same; groups are left out here."""
     build = trial.case.calls[0].arguments
     plain = with_calls(trial.case, building(trial.case, groups=None), *trial.case.calls[1:])
@@ -200,11 +216,16 @@ def parameters_do_not_mix(trial: Trial) -> None:
     for place in range(many):
         steps = [stepping([grads[place]]) for grads in gradients_of(trial.case)]
         alone = with_calls(trial.case, building(trial.case, params=[build["params"][place]], groups=None), *steps)
-        same(trial, plain, alone, "against the same alone", ([place], [0]))
+        same(trial, plain, alone, "compared with the parameter alone", ([place], [0]))
 
 
-@claim("each parameter counts its own steps", broken_by="calls_counted", max_cases=8)
-def counters_are_per_parameter(trial: Trial) -> None:
+@claim(
+    "each parameter has its own step count",
+    broken_by="one_counter_for_all_parameters",
+    max_cases=8,
+    aliases=("counters_are_per_parameter",),
+)
+def step_counts_are_per_parameter(trial: Trial) -> None:
     """Twins with the same gradients move alike; one that gets its first gradient in the last step then moves by lr."""
     build = trial.case.calls[0].arguments
     (param, grad), late = (build["params"][0], gradients_of(trial.case)[0][0]), len(gradients_of(trial.case)) + 1
@@ -214,12 +235,19 @@ def counters_are_per_parameter(trial: Trial) -> None:
     together = with_calls(trial.case, building(trial.case, params=[param, param, param], groups=None), *steps)
     newcomer = with_calls(trial.case, building(trial.case, params=[param], groups=None), stepping([grad]))
     one, other, _ = ended(trial, together)
-    trial.close(other, one, rounding(trial, together), "the second of two equal parameters with equal gradients")
-    same(trial, together, newcomer, "a parameter whose first gradient comes late", ([2], [0]))
+    trial.close(
+        other, one, rounding(trial, together), "the second of two identical parameters with identical gradients"
+    )
+    same(trial, together, newcomer, "a parameter whose first gradient comes in a later step", ([2], [0]))
 
 
-@claim("every setting is used", broken_by="betas_fixed", max_cases=3)
-def every_setting_counts(trial: Trial) -> None:
+@claim(
+    "lr, both betas, eps and weight_decay all take effect",
+    broken_by="betas_fixed",
+    max_cases=3,
+    aliases=("every_setting_counts",),
+)
+def every_setting_is_used(trial: Trial) -> None:
     """Another lr, beta, eps or decay leads where it leads in the reference."""
     build = trial.case.calls[0].arguments
     beta_1, beta_2 = build["betas"]
@@ -235,8 +263,13 @@ def every_setting_counts(trial: Trial) -> None:
         agrees_on(trial, case, f"with another {name}, out")
 
 
-@claim("gradients and eps of any common size give the same steps", broken_by="root_forgotten", max_cases=8)
-def size_of_gradients_does_not_matter(trial: Trial) -> None:
+@claim(
+    "scaling gradients and eps together does not change the steps",
+    broken_by="root_forgotten",
+    max_cases=8,
+    aliases=("size_of_gradients_does_not_matter",),
+)
+def scale_invariant_in_gradients(trial: Trial) -> None:
     """Gradients and eps times 64: m / sqrt(v) is the same. A power of two, so that nothing is rounded otherwise."""
     larger = [stepping([None if g is None else 64.0 * g for g in grads]) for grads in gradients_of(trial.case)]
     eps = trial.case.calls[0].arguments["eps"]
@@ -245,12 +278,13 @@ def size_of_gradients_does_not_matter(trial: Trial) -> None:
 
 
 @claim(
-    "a new learning rate counts from the next step on",
-    broken_by="new_rate_for_the_first_group",
+    "a new learning rate takes effect at the next step",
+    broken_by="set_lr_changes_first_group_only",
     cases=grouped_cases,
     max_cases=5,
+    aliases=("new_rate_counts_at_once",),
 )
-def new_rate_counts_at_once(trial: Trial) -> None:
+def new_learning_rate_takes_effect(trial: Trial) -> None:
     """For the move and for the decay, in every group."""
     *before, last = trial.case.calls
     changed = with_calls(trial.case, *before, Call("set_lr", {"lr": 0.017}), last)
@@ -272,7 +306,7 @@ EPS_HAT = Edit(
 )
 CONTRACT = Contract(
     name="adamw",
-    meaning="Parameters move by the learning rate times a running mean of gradients over its size, and shrink on their own.",
+    meaning="AdamW: Adam with bias-corrected moments and decoupled weight decay.",
     calls=CALLS,
     reference=adamw,
     cases=cases,
@@ -283,7 +317,7 @@ CONTRACT = Contract(
     case_count=18,
     optional_methods=OPTIONAL_METHODS,
     dialects=dialects(*CLASSES, getters=("get_adamw_cls", "run_get_adamw_cls")),
-    measures=(Measure("state_bytes", "what it keeps beside each parameter", state_bytes, large_cases),),
+    measures=(Measure("state_bytes", "bytes of optimizer state per parameter", state_bytes, large_cases),),
     variants=(
         Variant(
             "epsilon_hat",
@@ -317,47 +351,49 @@ CONTRACT = Contract(
     sources=("Loshchilov & Hutter 2019, algorithm 2", "Kingma & Ba 2015, algorithm 1", "torch.optim.AdamW"),
     workloads=workloads.ADAMW,
     claims=(
-        rounds_like_the_reference_in_float32,
-        first_step_is_the_rate,
+        accurate_in_float32,
+        first_step_moves_by_lr,
         decay_is_decoupled,
         zero_gradients_still_decay,
         eps_stands_outside_the_root,
         Claim(
             "groups_keep_their_own_settings",
-            "every group has its own learning rate and decay",
+            "every parameter group uses its own learning rate and weight decay",
             groups_keep_their_own_settings,
-            broken_by="rate_of_the_first_group",
+            broken_by="lr_of_the_first_group",
             cases=grouped_cases,
             max_cases=10,
         ),
-        parameters_do_not_mix,
+        parameters_are_independent,
         Claim(
-            "missing_gradient_leaves_the_parameter",
+            "parameter_without_gradient_is_unchanged",
             "a parameter without a gradient does not move",
             missing_gradient_leaves_the_parameter,
             broken_by="missing_gradient_decays",
             cases=cases_with_gaps,
             max_cases=12,
+            aliases=("missing_gradient_leaves_the_parameter",),
         ),
         Claim(
-            "missing_gradient_leaves_the_state",
-            "a step without a gradient leaves moments and counter alone",
+            "step_without_gradient_keeps_state",
+            "a step without a gradient does not change a parameter's moments or step count",
             missing_gradient_leaves_the_state,
-            broken_by="missing_gradient_counts",
+            broken_by="step_without_gradient_counted",
             cases=cases_with_gaps,
             max_cases=12,
+            aliases=("missing_gradient_leaves_the_state",),
         ),
-        counters_are_per_parameter,
+        step_counts_are_per_parameter,
         Claim(
             "resuming_changes_nothing",
-            "a run resumed from its saved state ends as the uninterrupted one",
+            "a run resumed from saved state ends like an uninterrupted one",
             resuming_changes_nothing,
             broken_by="counter_not_saved",
             cases=longer_cases,
             max_cases=6,
         ),
-        every_setting_counts,
-        size_of_gradients_does_not_matter,
-        new_rate_counts_at_once,
+        every_setting_is_used,
+        scale_invariant_in_gradients,
+        new_learning_rate_takes_effect,
     ),
 )

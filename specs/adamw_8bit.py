@@ -169,7 +169,9 @@ def within(
             at = int(gap.reshape(-1).nan_to_num(nan=float("inf")).argmax())
             here = f"out[{place}], number {at}, = {float(theirs.reshape(-1)[at]):.6g}, expected {float(ours.reshape(-1)[at]):.6g}"
             raise Violation(
-                f"{what} it is further from the 32-bit optimiser than eight bits explain", worst=here, error=ratio
+                f"{what} it deviates from the 32-bit optimizer by more than 8-bit rounding explains",
+                worst=here,
+                error=ratio,
             )
     return worst
 
@@ -178,18 +180,23 @@ def within(
 
 
 @claim(
-    "it stays as close to the 32-bit optimiser as eight bits allow",
-    broken_by="scales_not_used",
+    "the trajectory stays as close to the 32-bit optimizer as eight bits allow",
+    broken_by="block_scales_ignored",
     cases=longer_cases,
     max_cases=6,
+    aliases=("trajectory_is_within_the_bound",),
 )
-def trajectory_is_within_the_bound(trial: Trial) -> None:
+def trajectory_within_the_8_bit_bound(trial: Trial) -> None:
     exact, bounds = exact_and_bound(trial)
     trial.note_error(within(ended(trial), exact, bounds, rounding(trial, trial.case), "after these steps"))
 
 
-@claim("the first step is that of the 32-bit optimiser", broken_by="quantised_parameters")
-def first_step_is_adamw_s(trial: Trial) -> None:
+@claim(
+    "the first step matches the 32-bit optimizer",
+    broken_by="parameters_quantized_too",
+    aliases=("first_step_is_adamw_s",),
+)
+def first_step_matches_adamw(trial: Trial) -> None:
     """Nothing was kept before it: the same bound, of one step."""
     one = with_calls(trial.case, *trial.case.calls[:2])
     found = ended(trial, one)
@@ -200,8 +207,14 @@ def first_step_is_adamw_s(trial: Trial) -> None:
     trial.note_error(within(found, exact, bounds, rounding(trial, one), "after one step"))
 
 
-@claim("what rounding loses cancels over many numbers", broken_by="rounded_down", cases=longer_cases, max_cases=4)
-def rounding_cancels(trial: Trial) -> None:
+@claim(
+    "rounding errors average to zero over many numbers",
+    broken_by="rounded_down",
+    cases=longer_cases,
+    max_cases=4,
+    aliases=("rounding_cancels",),
+)
+def rounding_is_unbiased(trial: Trial) -> None:
     """Of thousands of numbers as many are kept too high as too low, and as many steps are too long as too short."""
     exact, bounds = exact_and_bound(trial)
     (found, ours, bound), before = (
@@ -216,9 +229,9 @@ def rounding_cancels(trial: Trial) -> None:
         share = float((gap * sign).mean() / bound.mean())
         worst = max(worst, abs(share) / ONE_SIDED)
         if not abs(share) <= ONE_SIDED:
-            found_ = f"the mean of all errors is {share:.3g} of what a single one may be"
+            found_ = f"the mean error is {share:.3g} of the largest error allowed per number"
             raise Violation(
-                f"what eight bits lose makes parameters go {what} on the whole, or less: codes are not the nearest",
+                f"8-bit rounding is biased ({what} on average, or the opposite): codes are not rounded to nearest",
                 worst=found_,
                 error=abs(share) / ONE_SIDED,
             )
@@ -226,9 +239,13 @@ def rounding_cancels(trial: Trial) -> None:
 
 
 @claim(
-    "a number whose gradient is always 0 never moves", broken_by="no_code_for_zero", cases=half_idle_cases, max_cases=5
+    "an entry whose gradient is always 0 moves only by weight decay",
+    broken_by="no_code_for_zero",
+    cases=half_idle_cases,
+    max_cases=5,
+    aliases=("idle_numbers_never_move",),
 )
-def idle_numbers_never_move(trial: Trial) -> None:
+def idle_entries_never_move(trial: Trial) -> None:
     """Exactly, without decay; with it, they decay and nothing else. (0 has a code of its own.)"""
     build, found = (trial.case.calls[0].arguments, ended(trial))
     shrunk = (1 - build["lr"] * build["weight_decay"]) ** len(gradients_of(trial.case))
@@ -238,29 +255,31 @@ def idle_numbers_never_move(trial: Trial) -> None:
         idle = torch.arange(param.numel()).view(param.shape) % 3 == 1
         expected = param.double()[idle] * shrunk
         bound = 0.0 if build["weight_decay"] == 0 else rounding(trial, trial.case)
-        trial.close(after.double()[idle], expected, bound, f"numbers whose gradient is always 0, parameter {place},")
+        trial.close(after.double()[idle], expected, bound, f"entries whose gradient is always 0, parameter {place},")
 
 
 @claim(
-    "an outlier costs the numbers beside it their digits, no others",
+    "an outlier affects the accuracy of its own block only",
     broken_by="one_scale_for_all",
     cases=outlier_cases,
     max_cases=4,
+    aliases=("outliers_stay_in_their_block",),
 )
-def outliers_stay_in_their_block(trial: Trial) -> None:
+def outliers_affect_only_their_block(trial: Trial) -> None:
     exact, bounds = exact_and_bound(trial, outliers=True)
     found = [param.reshape(-1)[WIDEST_BLOCK:] for param in ended(trial)]
     cut = [[tensor.reshape(-1)[WIDEST_BLOCK:] for tensor in tensors] for tensors in (exact, bounds)]
-    trial.note_error(within(found, cut[0], cut[1], rounding(trial, trial.case), "beyond the block of an outlier"))
+    trial.note_error(within(found, cut[0], cut[1], rounding(trial, trial.case), "outside the block of an outlier"))
 
 
 @claim(
-    "a transposed gradient gives the same step",
+    "a gradient stored transposed gives the same step",
     broken_by="gradient_read_in_memory_order",
     cases=wide_cases,
     max_cases=3,
+    aliases=("layout_of_gradients_does_not_matter",),
 )
-def layout_of_gradients_does_not_matter(trial: Trial) -> None:
+def independent_of_gradient_layout(trial: Trial) -> None:
     """A gradient that is stored transposed gives the step of the same numbers in order."""
     turned = [
         stepping([g.transpose(0, 1).contiguous().transpose(0, 1) for g in grads]) for grads in gradients_of(trial.case)
@@ -271,31 +290,38 @@ def layout_of_gradients_does_not_matter(trial: Trial) -> None:
         trial.close(b, a, bound, f"with gradients stored transposed, parameter {i},")
 
 
-@claim("a new learning rate counts from the next step on", broken_by="first_rate_kept", cases=longer_cases, max_cases=3)
-def new_rate_counts_at_once(trial: Trial) -> None:
+@claim(
+    "a new learning rate takes effect at the next step",
+    broken_by="lr_cached_across_steps",
+    cases=longer_cases,
+    max_cases=3,
+    aliases=("new_rate_counts_at_once",),
+)
+def new_learning_rate_takes_effect(trial: Trial) -> None:
     """A rate of 0 stops it: neither a move nor decay."""
     *before, last = trial.case.calls
     stopped = with_calls(trial.case, *before, Call("set_lr", {"lr": 0.0}), last)
     outputs = trial.run(stopped).outputs
     for i, (a, b) in enumerate(zip(outputs[-1], outputs[-3], strict=True)):
-        trial.close(a, b, 0.0, f"with a rate of 0, parameter {i},")
+        trial.close(a, b, 0.0, f"with a learning rate of 0, parameter {i},")
 
 
 @claim(
-    "its state takes two bytes per parameter, and little more",
-    broken_by="moments_not_quantised",
+    "its state takes little more than two bytes per parameter",
+    broken_by="moments_not_quantized",
     cases=large_cases,
     max_cases=1,
+    aliases=("state_is_small",),
 )
-def state_is_small(trial: Trial) -> None:
+def state_takes_two_bytes_per_parameter(trial: Trial) -> None:
     each = trial.run(dtype=torch.float32, weigh=True).facts.get("bytes")
     if each is None:
-        raise NotOffered("what it holds cannot be weighed")
+        raise NotOffered("the memory it holds cannot be measured")
     numbers = trial.case.calls[0].arguments["params"][0].numel()
     beside = (each - 4 * numbers) / numbers
     if beside > ENOUGH:
         raise Violation(
-            f"beside each parameter it keeps {beside:.2f} bytes; two moments of eight bits take 2",
+            f"its state takes {beside:.2f} bytes per parameter; two 8-bit moments take 2",
             error=beside / ENOUGH,
         )
     trial.note_error(beside / ENOUGH)
@@ -308,7 +334,7 @@ def memory_saved(trial: Trial) -> Measurement | None:
     saved = 100 * (1 - fact.value / 8)
     total = 100 * (8 - fact.value) / 16
     return Measurement(
-        f"its state takes {saved:.1f} % less than AdamW's 8 bytes; parameters, gradients and state together {total:.1f} % less",
+        f"its state takes {saved:.1f} % less than AdamW's 8 bytes per parameter; parameters, gradients and state together take {total:.1f} % less",
         fact.how,
         saved,
         "%",
@@ -317,7 +343,7 @@ def memory_saved(trial: Trial) -> Measurement | None:
 
 CONTRACT = Contract(
     name="adamw_8bit",
-    meaning="AdamW whose two moments are kept as one byte per parameter each, with a scale per block.",
+    meaning="AdamW with both moments stored as 8-bit codes, with one scale per block.",
     calls=CALLS,
     reference=adamw_8bit,
     cases=cases,
@@ -330,51 +356,53 @@ CONTRACT = Contract(
     optional_methods=OPTIONAL_METHODS,
     dialects=dialects(*NAMES),
     measures=(
-        Measure("state_bytes", "what it keeps beside each parameter", state_bytes, large_cases),
-        Measure("memory_saved", "how much less that is than in 32 bits", memory_saved, large_cases),
+        Measure("state_bytes", "bytes of optimizer state per parameter", state_bytes, large_cases),
+        Measure("memory_saved", "memory saved compared with 32-bit state", memory_saved, large_cases),
     ),
     sources=("Dettmers et al. 2022 (8-bit optimizers), sections 2 and 3", "bitsandbytes AdamW8bit"),
     workloads=workloads.ADAMW_8BIT,
     claims=(
-        first_step_is_adamw_s,
-        trajectory_is_within_the_bound,
-        rounding_cancels,
-        idle_numbers_never_move,
-        outliers_stay_in_their_block,
-        layout_of_gradients_does_not_matter,
+        first_step_matches_adamw,
+        trajectory_within_the_8_bit_bound,
+        rounding_is_unbiased,
+        idle_entries_never_move,
+        outliers_affect_only_their_block,
+        independent_of_gradient_layout,
         Claim(
             "groups_keep_their_own_settings",
-            "every group has its own learning rate and decay",
+            "every parameter group uses its own learning rate and weight decay",
             groups_keep_their_own_settings,
             broken_by="settings_of_the_first_group",
             cases=grouped_cases,
             max_cases=3,
         ),
         Claim(
-            "missing_gradient_leaves_the_parameter",
+            "parameter_without_gradient_is_unchanged",
             "a parameter without a gradient does not move",
             missing_gradient_leaves_the_parameter,
             broken_by="missing_gradient_is_zero",
             cases=cases_with_gaps,
             max_cases=4,
+            aliases=("missing_gradient_leaves_the_parameter",),
         ),
         Claim(
-            "missing_gradient_leaves_the_state",
-            "a step without a gradient leaves moments and counter alone",
+            "step_without_gradient_keeps_state",
+            "a step without a gradient does not change a parameter's moments or step count",
             missing_gradient_leaves_the_state,
             broken_by="missing_gradient_is_zero",
             cases=cases_with_gaps,
             max_cases=3,
+            aliases=("missing_gradient_leaves_the_state",),
         ),
         Claim(
             "resuming_changes_nothing",
-            "a run resumed from its saved state ends as the uninterrupted one",
+            "a run resumed from saved state ends like an uninterrupted one",
             resuming_changes_nothing,
             broken_by="scales_not_saved",
             cases=longer_cases,
             max_cases=3,
         ),
-        new_rate_counts_at_once,
-        state_is_small,
+        new_learning_rate_takes_effect,
+        state_takes_two_bytes_per_parameter,
     ),
 )

@@ -42,7 +42,7 @@ def penalties(trial: Trial, case: Case | None = None) -> torch.Tensor:
     value = trial.run(case).value
     heads, time = ((case or trial.case).arguments[name] for name in ("n_heads", "time"))
     if not torch.is_tensor(value):
-        raise Violation(f"the bias is a {type(value).__name__}, not a tensor")
+        raise Violation(f"the bias is a {type(value).__name__}; expected a tensor")
     shape = list(value.shape)
     bias = value.squeeze(0) if value.dim() == 4 and value.shape[0] == 1 else value
     if bias.dim() != 3 or bias.shape[0] != heads or bias.shape[2] != time or bias.shape[1] not in (1, time):
@@ -78,8 +78,12 @@ def off(trial: Trial, time: int) -> float:
     return ROUNDINGS * EPSILON[torch.float32] * max(time, 1)
 
 
-@claim("causal attention with this bias gives what it must", broken_by="slopes_start_at_one")
-def attention_with_it(trial: Trial) -> None:
+@claim(
+    "causal attention with this bias gives the right output",
+    broken_by="slopes_start_at_one",
+    aliases=("attention_with_it",),
+)
+def attention_with_the_bias(trial: Trial) -> None:
     """softmax(scores + bias, causal) v for drawn scores and values: what the bias is there for.
 
     Penalties off by e at most move the weights of a row by 2 e in all, and so the mean of values by 2 e max|v|.
@@ -97,7 +101,7 @@ def attention_with_it(trial: Trial) -> None:
     trial.close(attended(penalties(trial)), attended(expected_penalties(trial)), slack, what)
 
 
-@claim("the slopes are those of its number of heads, powers of two and others", broken_by="next_power_of_two_cut_off")
+@claim("every head has the right slope, for any number of heads", broken_by="next_power_of_two_truncated")
 def slopes_of_every_head(trial: Trial) -> None:
     """One position back costs the head's slope."""
     heads = trial.case.arguments["n_heads"]
@@ -119,11 +123,16 @@ def linear_in_the_distance(trial: Trial) -> None:
     found = penalties(trial)
     place = torch.arange(time, dtype=torch.float64)
     line = found[:, 1, 0].reshape(-1, 1, 1) * (place.unsqueeze(1) - place).clamp(min=0)
-    trial.close(found, line, 2 * time * off(trial, time), "the penalty, against the slope times the distance,")
+    trial.close(found, line, 2 * time * off(trial, time), "the penalty, compared with slope times distance,")
 
 
-@claim("earlier calls with other lengths change nothing", broken_by="kept_where_too_small", max_cases=12)
-def any_order_of_lengths(trial: Trial) -> None:
+@claim(
+    "earlier calls with other lengths do not change the bias",
+    broken_by="cache_check_inverted",
+    max_cases=12,
+    aliases=("any_order_of_lengths",),
+)
+def no_stale_cache(trial: Trial) -> None:
     """Short, long, short, longer, short again: every one as it is alone (a bias kept from an earlier call fits some)."""
     heads, time = trial.case.arguments["n_heads"], trial.case.arguments["time"]
     lengths = (time, time + 4, max(1, time - 1), time + 9, time, time + 2)
@@ -132,24 +141,25 @@ def any_order_of_lengths(trial: Trial) -> None:
     outputs = trial.run(together, fresh=True).outputs
     for case, length, value in zip(each, lengths, outputs, strict=True):
         alone = trial.run(case, fresh=True).value
-        what = f"of lengths {', '.join(map(str, lengths))} one after the other, that of {length}"
+        what = f"after calls of lengths {', '.join(map(str, lengths))}, the bias of length {length}"
         trial.close(value, alone, off(trial, length), what)
 
 
 @claim(
-    "hundreds of positions away the penalty is still that of the very distance",
+    "the penalty is accurate at distances of hundreds of positions",
     broken_by="distance_in_bfloat16",
     cases=far,
     max_cases=2,
+    aliases=("exact_far_away",),
 )
-def exact_far_away(trial: Trial) -> None:
+def accurate_at_distant_positions(trial: Trial) -> None:
     time = trial.case.arguments["time"]
     trial.close(penalties(trial), expected_penalties(trial), off(trial, time), "the penalty")
 
 
 CONTRACT = Contract(
     name="alibi",
-    meaning="A bias on the scores of attention that falls linearly with the distance, head by head, in place of position embeddings.",
+    meaning="ALiBi: a bias on attention scores that falls linearly with distance, with one slope per head.",
     calls={
         "call": Signature(
             (Argument("n_heads", "integer", role="setting"), Argument("time", "integer", role="setting")),
@@ -175,10 +185,10 @@ CONTRACT = Contract(
         "ofirpress/attention_with_linear_biases fairseq/models/transformer.py get_slopes",
     ),
     claims=(
-        attention_with_it,
+        attention_with_the_bias,
         slopes_of_every_head,
         linear_in_the_distance,
-        any_order_of_lengths,
-        exact_far_away,
+        no_stale_cache,
+        accurate_at_distant_positions,
     ),
 )

@@ -84,7 +84,7 @@ def indivisible(draw: st.DrawFn) -> Case:
 # causality -----------------------------------------------------------------------------------------------------------
 
 
-@claim("what stands at a position changes nothing before it", broken_by="one_future_position", max_cases=30)
+@claim("changing a position does not change the outputs before it", broken_by="one_future_position", max_cases=30)
 def is_causal(trial: Trial) -> None:
     """The last position and one in between, replaced by something ten times as large."""
     x = trial.case.arguments["x"]
@@ -97,7 +97,7 @@ def is_causal(trial: Trial) -> None:
         sees_only_the_past(trial, trial.case.changed(x=other), at)
 
 
-@claim("no gradient flows from a position to a later one", broken_by="no_mask", max_cases=25)
+@claim("the gradient of an output with respect to later inputs is zero", broken_by="no_mask", max_cases=25)
 def jacobian_is_causal(trial: Trial) -> None:
     """Gradients of the outputs before t alone: at x from t on they are zero."""
     x = trial.case.arguments["x"]
@@ -113,12 +113,17 @@ def jacobian_is_causal(trial: Trial) -> None:
         try:
             trial.close(gradient[:, at:], torch.zeros_like(gradient[:, at:]), bound, what)
         except Violation as violation:
-            sentence = f"a position before {at} depends on one from {at} on: {what} is not zero"
+            sentence = f"an output before position {at} depends on an input at or after {at}: {what} is not zero"
             raise Violation(sentence, worst=violation.worst, error=violation.error) from None
 
 
-@claim("the first positions alone give what they give in the whole", broken_by="softmax_over_queries", max_cases=30)
-def a_prefix_stands_alone(trial: Trial) -> None:
+@claim(
+    "the first positions alone give the same outputs as in the whole sequence",
+    broken_by="softmax_over_queries",
+    max_cases=30,
+    aliases=("a_prefix_stands_alone",),
+)
+def prefix_consistent(trial: Trial) -> None:
     prefix_alone(trial, "x")
 
 
@@ -127,25 +132,31 @@ def a_prefix_stands_alone(trial: Trial) -> None:
     broken_by="mask_adds_minus_1e4",
     cases=large_logits,
     max_cases=25,
+    aliases=("holds_at_large_logits",),
 )
-def holds_at_large_logits(trial: Trial) -> None:
+def stable_at_large_logits(trial: Trial) -> None:
     exact, bound = trial.agreement()
     if not bool(torch.isfinite(output(trial)).all()):
-        raise Violation("the result is not finite: the exponentials of large logits overflow or vanish")
+        raise Violation("the output is not finite: exponentials of large logits overflow, or all underflow")
     trial.close(output(trial), exact.value, bound.value, "out")
     if trial.case.arguments["x"].shape[1] > 1:
         is_causal(trial)
 
 
-@claim("the last position sees the earlier ones as a set", broken_by="only_recent_positions", max_cases=30)
-def the_past_has_no_order(trial: Trial) -> None:
+@claim(
+    "reordering earlier positions does not change the last position's output",
+    broken_by="only_recent_positions",
+    max_cases=30,
+    aliases=("the_past_has_no_order",),
+)
+def permutation_invariant_past(trial: Trial) -> None:
     """Keys and values of earlier positions form a set: reversing them changes nothing for the last position."""
     x = trial.case.arguments["x"]
     if x.shape[1] < 3 or trial.variant in TURNED:
         trial.not_applicable()
     turned = trial.case.changed(x=torch.cat([x[:, :-1].flip(1), x[:, -1:]], 1))
     bound = tolerance(trial, None, turned)
-    what = "with the earlier positions in reverse, the last position's out"
+    what = "with the earlier positions reversed, the last position's out"
     trial.close(output(trial, turned)[:, -1], output(trial)[:, -1], bound, what)
 
 
@@ -164,8 +175,13 @@ def _features_in_order(trial: Trial, order: torch.Tensor) -> Case:
     )
 
 
-@claim("permuting the heads in all weights together changes nothing", broken_by="heads_strided", max_cases=25)
-def heads_have_no_order(trial: Trial) -> None:
+@claim(
+    "permuting the heads in all weights together does not change the output",
+    broken_by="heads_strided",
+    max_cases=25,
+    aliases=("heads_have_no_order",),
+)
+def permutation_equivariant_in_heads(trial: Trial) -> None:
     """The heads in another order, and the features of one of them in reverse (where no positions are in them)."""
     heads, width = trial.case.arguments["n_heads"], trial.case.arguments["x"].shape[-1]
     if heads < 2:
@@ -173,15 +189,16 @@ def heads_have_no_order(trial: Trial) -> None:
     features = torch.arange(width).reshape(heads, -1)
     last = features[-1:] if trial.variant in TURNED else features[-1:].flip(1)
     order = torch.cat([last, features[:-1]]).reshape(-1)
-    unmoved(trial, _features_in_order(trial, order), "with the heads in another order in all weights, out")
+    unmoved(trial, _features_in_order(trial, order), "with the heads permuted in all weights, out")
 
 
 @claim(
-    "a head's result depends on its own queries, keys and values alone",
+    "a head's output depends only on its own queries, keys and values",
     broken_by="split_without_transpose",
     max_cases=25,
+    aliases=("heads_are_apart",),
 )
-def heads_are_apart(trial: Trial) -> None:
+def heads_are_independent(trial: Trial) -> None:
     """With the out projection reading head 0 alone, nothing of another head's queries, keys and values matters."""
     a = trial.case.arguments
     heads, width = a["n_heads"], a["x"].shape[-1]
@@ -194,12 +211,17 @@ def heads_are_apart(trial: Trial) -> None:
     other = a["qkv_weight"].clone()
     other[rows] = elsewhere(trial, other[rows])
     one, two = trial.case.changed(out_weight=only_first), trial.case.changed(out_weight=only_first, qkv_weight=other)
-    what = "read from head 0 alone, with other weights in the other heads, out"
+    what = "from head 0 alone, with the weights of other heads changed, out"
     trial.close(output(trial, two), output(trial, one), tolerance(trial, one, two), what)
 
 
-@claim("logits are divided by sqrt(K), the root of the head size", broken_by="scaled_by_width", max_cases=25)
-def scaled_by_the_head_size(trial: Trial) -> None:
+@claim(
+    "logits are divided by sqrt(K), where K is the head size",
+    broken_by="scaled_by_width",
+    max_cases=25,
+    aliases=("scaled_by_the_head_size",),
+)
+def scaled_by_sqrt_head_size(trial: Trial) -> None:
     """Head 0 of several equals a single head of the whole width whose other features are 0 and whose queries are
     sqrt(H) times larger: exactly what dividing by sqrt(K), K = D / H, there and by sqrt(D) here makes equal."""
     a = trial.case.arguments
@@ -219,7 +241,7 @@ def scaled_by_the_head_size(trial: Trial) -> None:
     several = trial.case.changed(out_weight=only_first)
     single = trial.case.changed(out_weight=only_first, qkv_weight=weight, qkv_bias=bias, n_heads=1)
     single = replace(single, dimensions={**single.dimensions, "heads": 1})
-    what = "head 0 of several against the same head alone, out"
+    what = "head 0 of several compared with the same head alone, out"
     values = a["x"] @ weight[2 * width :].T + (0 if bias is None else bias[2 * width :])
     slack = tolerance(trial, several, single) + moved_by_a_float32_scale(values @ only_first.T)
     trial.close(output(trial, several), output(trial, single), slack, what)
@@ -228,7 +250,7 @@ def scaled_by_the_head_size(trial: Trial) -> None:
 # values --------------------------------------------------------------------------------------------------------------
 
 
-@claim("equal values everywhere give that value", broken_by="mask_after_softmax", max_cases=30)
+@claim("the weights of a query sum to one: equal values give that value", broken_by="mask_after_softmax", max_cases=30)
 def weights_sum_to_one(trial: Trial) -> None:
     """Where every value is the same, their weighted mean is that value, whatever the weights."""
     a = trial.case.arguments
@@ -255,24 +277,34 @@ def weights_sum_to_one(trial: Trial) -> None:
     )
 
 
-@claim("a single position gives out(v)", broken_by="keys_for_values", max_cases=30)
-def one_position_is_its_own_value(trial: Trial) -> None:
+@claim(
+    "a single position gives out(v)",
+    broken_by="keys_for_values",
+    max_cases=30,
+    aliases=("one_position_is_its_own_value",),
+)
+def single_position_returns_its_value(trial: Trial) -> None:
     """There is one key to attend to: the result is out(v), whatever q and k are."""
     a = trial.case.arguments
     width, x = a["x"].shape[-1], a["x"][:, :1]
     alone = replace(trial.case.changed(x=x), dimensions={**trial.case.dimensions, "time": 1})
     value = x @ a["qkv_weight"][2 * width :].T + (0 if a["qkv_bias"] is None else a["qkv_bias"][2 * width :])
     expected = value @ a["out_weight"].T + (0 if a["out_bias"] is None else a["out_bias"])
-    trial.close(output(trial, alone), expected.to(trial.dtype), tolerance(trial, alone), "for one position, out")
+    trial.close(output(trial, alone), expected.to(trial.dtype), tolerance(trial, alone), "for a single position, out")
 
 
-@claim("an out projection of zeros leaves its bias alone", broken_by="residual_inside", max_cases=20)
-def nothing_but_the_out_bias(trial: Trial) -> None:
+@claim(
+    "with out_weight zero the output is out_bias",
+    broken_by="residual_inside",
+    max_cases=20,
+    aliases=("nothing_but_the_out_bias",),
+)
+def zero_out_weight_leaves_the_bias(trial: Trial) -> None:
     """With an out projection of zeros only its bias is left: no residual stream inside."""
     a = trial.case.arguments
     closed = trial.case.changed(out_weight=silence(a["out_weight"]))
     bias = a["out_bias"] if a["out_bias"] is not None else torch.zeros(a["x"].shape[-1], dtype=torch.float64)
-    what = "with an out projection of zeros, out"
+    what = "with out_weight zero, out"
     trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
 
 
@@ -310,7 +342,7 @@ def weights_shown(trial: Trial) -> Measurement:
         out[0].unflatten(-1, (SHOWN["heads"], -1)).transpose(0, 1)[..., : SHOWN["time"]]
         for out in (output(trial), trial.expect().value)
     )
-    how = "inputs that say where they stand, and projections of value and result that hand just this on, so that what comes out is the weights"
+    how = "inputs with one-hot positions, passed through by the value and out projections, so that the output is the weights"
     return side_by_side(theirs, ours, how)
 
 
@@ -318,7 +350,7 @@ TURNED = (ROTARY, ROTARY_HALVES)
 
 CONTRACT = Contract(
     name="attention",
-    meaning="Every position takes a weighted mean of the values at itself and before it, head by head, and projects it.",
+    meaning="Causal multi-head self-attention with an output projection.",
     calls={
         "call": Signature(
             (
@@ -357,22 +389,18 @@ CONTRACT = Contract(
     variants=rotary_variants(attention, "k = k.transpose(1, 2)", "k"),
     sources=("Vaswani et al. 2017, sections 3.2.1 to 3.2.3", "openai/gpt-2 src/model.py attn"),
     workloads=workloads.ATTENTION,
-    measures=(
-        Measure(
-            "weights", "with which weights positions look at each other, beside the reference", weights_shown, shown
-        ),
-    ),
+    measures=(Measure("weights", "attention weights next to the reference's", weights_shown, shown),),
     claims=(
         is_causal,
         jacobian_is_causal,
-        a_prefix_stands_alone,
-        the_past_has_no_order,
-        holds_at_large_logits,
-        heads_have_no_order,
-        heads_are_apart,
-        scaled_by_the_head_size,
+        prefix_consistent,
+        permutation_invariant_past,
+        stable_at_large_logits,
+        permutation_equivariant_in_heads,
+        heads_are_independent,
+        scaled_by_sqrt_head_size,
         weights_sum_to_one,
-        one_position_is_its_own_value,
-        nothing_but_the_out_bias,
+        single_position_returns_its_value,
+        zero_out_weight_leaves_the_bias,
     ),
 )

@@ -47,7 +47,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@claim("what stands at a position changes nothing before it", broken_by="future_in_the_residual", max_cases=20)
+@claim("changing a position does not change the outputs before it", broken_by="future_in_the_residual", max_cases=20)
 def is_causal(trial: Trial) -> None:
     x = trial.case.arguments["x"]
     time = x.shape[1]
@@ -59,8 +59,13 @@ def is_causal(trial: Trial) -> None:
         sees_only_the_past(trial, trial.case.changed(x=other), at)
 
 
-@claim("the first positions alone give what they give in the whole", broken_by="future_in_the_residual", max_cases=15)
-def a_prefix_stands_alone(trial: Trial) -> None:
+@claim(
+    "the first positions alone give the same outputs as in the whole sequence",
+    broken_by="future_in_the_residual",
+    max_cases=15,
+    aliases=("a_prefix_stands_alone",),
+)
+def prefix_consistent(trial: Trial) -> None:
     prefix_alone(trial, "x")
 
 
@@ -70,20 +75,28 @@ def changed_weights(case: Case, names: tuple[str, ...], change: Callable[[torch.
     return case.changed(weights={n: change(v) if n in names and v is not None else v for n, v in weights.items()})
 
 
-@claim("with output projections of zeros it returns x itself", broken_by="residual_normalised")
-def identity_without_its_sublayers(trial: Trial) -> None:
+@claim(
+    "with both output projections zero it returns x",
+    broken_by="first_residual_normalised",
+    aliases=("identity_without_its_sublayers",),
+)
+def identity_with_zeroed_sublayers(trial: Trial) -> None:
     """With both output projections zero nothing is added to the stream (in a pre-norm block)."""
     x = trial.case.arguments["x"]
     closed = changed_weights(trial.case, SILENCED, silence)
     if not torch.equal(trial.expect(closed).value, x.to(trial.dtype)):
         trial.not_applicable()  # a declared variant that normalises the stream itself
     trial.close(
-        output(trial, closed), x.to(trial.dtype), tolerance(trial, closed), "with output projections of zeros, out"
+        output(trial, closed), x.to(trial.dtype), tolerance(trial, closed), "with both output projections zero, out"
     )
 
 
-@claim("a constant added to the stream passes through unchanged, past both norms", broken_by="second_norm_forgotten")
-def carries_a_shift(trial: Trial) -> None:
+@claim(
+    "adding a constant to x adds the same constant to the output",
+    broken_by="second_norm_forgotten",
+    aliases=("carries_a_shift",),
+)
+def shift_equivariant(trial: Trial) -> None:
     """Both norms remove a constant added to all features; the residual stream carries it through."""
     x = trial.case.arguments["x"]
     shifted = trial.case.changed(x=x + 3.0)
@@ -91,7 +104,7 @@ def carries_a_shift(trial: Trial) -> None:
     ours = trial.expect(shifted).value.double() - trial.expect().value.double() - 3.0
     if not bool(ours.abs().max() <= bound):
         trial.not_applicable()  # a declared variant that normalises the stream itself
-    what = "with 3 added to the whole stream, out"
+    what = "with 3 added to x, out"
     trial.close(output(trial, shifted), output(trial) + 3.0, bound, what)
 
 
@@ -99,8 +112,13 @@ ATTENTION_HALF = ("norm_1_weight", "norm_1_bias", "qkv_weight", "qkv_bias")
 MLP_HALF = ("norm_2_weight", "norm_2_bias", "up_weight", "up_bias")
 
 
-@claim("each sublayer has its own norm", broken_by="norms_exchanged", max_cases=15)
-def sublayers_keep_to_their_weights(trial: Trial) -> None:
+@claim(
+    "each sublayer uses its own norm and its own inner weights",
+    broken_by="norms_exchanged",
+    max_cases=15,
+    aliases=("sublayers_keep_to_their_weights",),
+)
+def each_sublayer_uses_its_own_weights(trial: Trial) -> None:
     """What a sublayer with an output projection of zeros has for a norm and for inner weights does not matter."""
     for closing, theirs, what in (
         (
@@ -117,8 +135,13 @@ def sublayers_keep_to_their_weights(trial: Trial) -> None:
         trial.close(output(trial, other), output(trial, closed), tolerance(trial, closed, other), what)
 
 
-@claim("only attention mixes positions", broken_by="future_in_the_residual", max_cases=15)
-def the_second_half_acts_on_each_position(trial: Trial) -> None:
+@claim(
+    "only attention mixes positions: the feed-forward half is position-wise",
+    broken_by="future_in_the_residual",
+    max_cases=15,
+    aliases=("the_second_half_acts_on_each_position",),
+)
+def mlp_half_is_position_wise(trial: Trial) -> None:
     """Without attention, positions and rows in another order give the same results in that order."""
     x = trial.case.arguments["x"]
     positions = x.shape[0] * x.shape[1]
@@ -128,16 +151,17 @@ def the_second_half_acts_on_each_position(trial: Trial) -> None:
     order = torch.randperm(positions, generator=trial.random())
     moved = closed.changed(x=x.flatten(0, 1)[order].reshape(x.shape))
     expected = output(trial, closed).flatten(0, 1)[order].reshape(x.shape)
-    what = "without attention and with the positions in another order, out"
+    what = "without attention and with the positions permuted, out"
     trial.close(output(trial, moved), expected, tolerance(trial, closed, moved), what)
 
 
 @claim(
-    "its two halves follow one another (stand side by side, or end in their norm, where declared)",
+    "its sublayers run one after the other (in parallel, or post-norm, where declared)",
     broken_by="attention_lost",
     max_cases=15,
+    aliases=("composed_as_it_says",),
 )
-def composed_as_it_says(trial: Trial) -> None:
+def sublayers_compose_as_declared(trial: Trial) -> None:
     """Pre-norm: the block without attention, of the block without the mlp, is the block. Parallel: what the two add is added
     up. Post-norm: what comes out is what its last norm makes, whatever was in it: the norm's gain and shift taken off again,
     a row has mean 0 and variance 1 at most."""
@@ -146,12 +170,15 @@ def composed_as_it_says(trial: Trial) -> None:
     if trial.variant is None:
         then = second.changed(x=output(trial, first).to(x.dtype))
         bound = tolerance(trial, None, first, then)
-        trial.close(output(trial), output(trial, then), bound, "out, against its two halves one after the other,")
+        trial.close(output(trial), output(trial, then), bound, "out, compared with its two sublayers in sequence,")
         return
     if trial.variant.startswith("parallel"):
         apart = output(trial, first) + output(trial, second) - x.to(trial.dtype)
         trial.close(
-            output(trial), apart, tolerance(trial, None, first, second), "out, against its two halves side by side,"
+            output(trial),
+            apart,
+            tolerance(trial, None, first, second),
+            "out, compared with its two sublayers in parallel,",
         )
         return
     weights = trial.case.arguments["weights"]
@@ -164,10 +191,15 @@ def composed_as_it_says(trial: Trial) -> None:
         bare.mean(-1),
         torch.zeros_like(bare[..., 0]),
         bound,
-        "the mean of a row, gain and shift of the last norm taken off,",
+        "the mean of a row before gain and bias of the last norm,",
     )
     variance = bare.var(-1, correction=0)
-    trial.close(variance.clamp(min=1.0), torch.ones_like(variance), 8 * bound, "the variance of a row, likewise,")
+    trial.close(
+        variance.clamp(min=1.0),
+        torch.ones_like(variance),
+        8 * bound,
+        "the variance of a row before gain and bias of the last norm,",
+    )
 
 
 NORMED_1 = "normed_1 = layer_norm(x, norm_1_weight, norm_1_bias, eps)"
@@ -178,7 +210,7 @@ RESULT = "return middle + thought"
 
 CONTRACT = Contract(
     name="block",
-    meaning="x + attention(norm(x)), then the same with the feed-forward half: each sublayer adds to the residual stream.",
+    meaning="Transformer block: x + attention(norm(x)), then x + mlp(norm(x)) on the residual stream.",
     calls={
         "call": Signature(
             (
@@ -241,12 +273,12 @@ CONTRACT = Contract(
     sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py block"),
     workloads=workloads.BLOCK,
     claims=(
-        identity_without_its_sublayers,
-        carries_a_shift,
-        sublayers_keep_to_their_weights,
-        the_second_half_acts_on_each_position,
-        composed_as_it_says,
+        identity_with_zeroed_sublayers,
+        shift_equivariant,
+        each_sublayer_uses_its_own_weights,
+        mlp_half_is_position_wise,
+        sublayers_compose_as_declared,
         is_causal,
-        a_prefix_stands_alone,
+        prefix_consistent,
     ),
 )

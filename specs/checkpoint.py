@@ -145,7 +145,7 @@ def same(found: Mapping[str, Any], expected: Mapping[str, Any], what: str) -> No
                 if other is None
                 else f"largest difference {float((other.double() - tensor.double()).abs().max()):.3g}"
             )
-            raise Violation(f"{what}, {name} is not what it is without the interruption", worst=gap)
+            raise Violation(f"{what}, {name} differs from the uninterrupted run", worst=gap)
     if found["rate"] != expected["rate"]:
         raise Violation(f"{what}, the learning rate is {found['rate'][0]:g}; it must be {expected['rate'][0]:g}")
 
@@ -165,18 +165,26 @@ def resuming_changes_nothing(trial: Trial) -> None:
     same(resumed(trial), uninterrupted(trial), "resumed")
 
 
-@claim("a model and an optimiser that had trained are overwritten", broken_by="old_state_kept", max_cases=4)
-def used_ones_are_overwritten(trial: Trial) -> None:
+@claim(
+    "loading overwrites a model and an optimizer that have already trained",
+    broken_by="existing_moments_not_overwritten",
+    max_cases=4,
+    aliases=("used_ones_are_overwritten",),
+)
+def used_objects_are_overwritten(trial: Trial) -> None:
     resumed(trial)  # as above
-    same(resumed(trial, used=True), uninterrupted(trial), "resumed by a model and an optimiser that had trained before")
+    same(
+        resumed(trial, used=True), uninterrupted(trial), "resumed by a model and an optimizer that had already trained"
+    )
 
 
 @claim(
-    "the parameters that come back are those that were saved, and the optimiser's own",
+    "loading restores the saved parameters, and the optimizer holds those same parameters",
     broken_by="parameters_not_loaded",
     max_cases=4,
+    aliases=("parameters_come_back",),
 )
-def parameters_come_back(trial: Trial) -> None:
+def parameters_are_restored(trial: Trial) -> None:
     """Before any further step."""
     resumed(trial)  # judged by another claim: what it answers tells two mistakes apart
     script, run = saved(trial)
@@ -188,49 +196,60 @@ def parameters_come_back(trial: Trial) -> None:
     same(found, stands(trial, script), "loaded")
     if not found["trained"]:
         raise Violation(
-            "after load() the optimiser holds other parameters than the model, or some are frozen: training moves nothing"
+            "after load() the optimizer does not hold the model's parameters, or some are frozen: training has no effect"
         )
 
 
-@claim("a run that was saved goes on as if it had not been", broken_by="left_in_evaluation_mode", max_cases=4)
+@claim("saving does not change the run", broken_by="left_in_evaluation_mode", max_cases=4)
 def saving_changes_nothing(trial: Trial) -> None:
     script, run = saved(trial)
     script.train(run, BEFORE, AFTER)
     found = stands(trial, script)
     same(found, uninterrupted(trial), "after a save")
     if not found["training"]:
-        raise Violation("after a save the model is left in evaluation mode")
+        raise Violation("save() leaves the model in evaluation mode")
 
 
-@claim("what was saved stays as it was while the run goes on", broken_by="references_kept", max_cases=4)
-def later_steps_do_not_reach_the_file(trial: Trial) -> None:
+@claim(
+    "later steps do not change what was saved",
+    broken_by="references_saved_not_copies",
+    max_cases=4,
+    aliases=("later_steps_do_not_reach_the_file",),
+)
+def saved_file_is_a_snapshot(trial: Trial) -> None:
     script, run = saved(trial)
     script.train(run, BEFORE, 4)
     script.load("latest", run)
     script.train(run, BEFORE, AFTER)
-    same(stands(trial, script), uninterrupted(trial), "after further steps the file was read, and then")
+    same(stands(trial, script), uninterrupted(trial), "after more steps and a load,")
 
 
-@claim("two files hold two states", broken_by="one_file_for_all", max_cases=3)
-def files_do_not_mix(trial: Trial) -> None:
+@claim("two files hold two separate states", broken_by="path_ignored", max_cases=3, aliases=("files_do_not_mix",))
+def files_are_independent(trial: Trial) -> None:
     script, run = saved(trial)
     script.train(run, BEFORE, 3)
     script.save("later", run, BEFORE + 3)
     script.train(run, BEFORE + 3, 1)
     script.load("latest", run)
     script.train(run, BEFORE, AFTER)
-    same(stands(trial, script), uninterrupted(trial), "of two files the first was read, and then")
+    same(stands(trial, script), uninterrupted(trial), "after loading the first of two files,")
 
 
-@claim("tied weights are one tensor after loading", broken_by="untied_by_loading", cases=tied_cases, max_cases=3)
-def tied_stay_tied(trial: Trial) -> None:
+@claim(
+    "tied weights stay tied after loading",
+    broken_by="weights_untied_by_loading",
+    cases=tied_cases,
+    max_cases=3,
+    aliases=("tied_stay_tied",),
+)
+def tied_after_loading(trial: Trial) -> None:
     found = resumed(trial)
     if not found["tied"]:
-        raise Violation("after load() embedding and head are two tensors: they were one")
+        raise Violation("after load() embedding and head are separate tensors; they were tied")
 
 
-@claim("the step comes back", broken_by="step_not_saved", max_cases=3)
-def step_comes_back(trial: Trial) -> None:
+@claim("load() returns the saved step", broken_by="step_not_saved", max_cases=3, aliases=("step_comes_back",))
+def step_is_restored(trial: Trial) -> None:
     script, run = saved(trial)
     script.load("latest", run)
     script.step()
@@ -241,14 +260,19 @@ def step_comes_back(trial: Trial) -> None:
         raise Violation(f"load() returns the step {step}; {BEFORE} was saved")
 
 
-@claim("a file of other shapes is refused", broken_by="other_shapes_passed_over", max_cases=2)
-def other_shapes_are_refused(trial: Trial) -> None:
+@claim(
+    "loading a file with other shapes raises an error",
+    broken_by="shape_mismatch_ignored",
+    max_cases=2,
+    aliases=("other_shapes_are_refused",),
+)
+def shape_mismatch_is_refused(trial: Trial) -> None:
     resumed(trial)  # as above
     script, _ = saved(trial)
     script.load("latest", script.begin(width=6))
     crash = trial.attempt(script.case()).crash
     if crash is None:
-        raise Violation("a file of a model of another width is read without an error: what does not fit is passed over")
+        raise Violation("a file of a model of another width loads without an error: mismatched tensors are ignored")
 
 
 # functions apart -----------------------------------------------------------------------------------------------------
@@ -334,7 +358,7 @@ STATES = (
 )
 CONTRACT = Contract(
     name="checkpoint",
-    meaning="A training run is written to a file, and another one goes on from it as if nothing had happened.",
+    meaning="Checkpointing: a training run is saved to a file and resumed as if never interrupted.",
     calls={
         "build": Signature((), "what saves and loads"),
         "save": Signature((PATH, *STATES, STEP), "nothing"),
@@ -351,37 +375,39 @@ CONTRACT = Contract(
     ),
     sources=("torch's recipe for a general checkpoint", "Stanford's CS336 assignment 1, section 5.2"),
     claims=(
-        parameters_come_back,
+        parameters_are_restored,
         Claim(
             "resuming_changes_nothing",
-            "a resumed run ends as the uninterrupted one, to the last bit",
+            "a resumed run ends bit-identical to an uninterrupted one",
             resuming_changes_nothing,
             broken_by="optimiser_not_loaded",
             cases=plain_cases,
             max_cases=4,
         ),
         Claim(
-            "schedule_goes_on",
-            "the learning rate goes on where it stopped",
+            "schedule_is_restored",
+            "the learning rate schedule continues where it stopped",
             resuming_changes_nothing,
             broken_by="schedule_not_loaded",
             cases=scheduled_cases,
             max_cases=4,
+            aliases=("schedule_goes_on",),
         ),
         Claim(
-            "random_numbers_go_on",
-            "the generator goes on where it stopped",
+            "generator_is_restored",
+            "the random generator continues where it stopped",
             resuming_changes_nothing,
             broken_by="generator_not_loaded",
             cases=drawn_cases,
             max_cases=4,
+            aliases=("random_numbers_go_on",),
         ),
-        used_ones_are_overwritten,
-        tied_stay_tied,
+        used_objects_are_overwritten,
+        tied_after_loading,
         saving_changes_nothing,
-        later_steps_do_not_reach_the_file,
-        files_do_not_mix,
-        step_comes_back,
-        other_shapes_are_refused,
+        saved_file_is_a_snapshot,
+        files_are_independent,
+        step_is_restored,
+        shape_mismatch_is_refused,
     ),
 )

@@ -100,19 +100,21 @@ def returned(trial: Trial, case: Case | None = None) -> tuple[Gradients, torch.T
         raise Violation("it must return the clipped gradients and the norm: (list, number)")
     clipped, norm = value
     if not torch.is_tensor(norm) or norm.shape != ():
-        raise Violation("the norm before clipping must be returned, one number as a tensor []")
+        raise Violation("it must return the norm before clipping as a scalar tensor")
     if not isinstance(clipped, (list, tuple)):
-        raise Violation("the clipped gradients it returns, first, must be a list")
+        raise Violation("the first value it returns must be a list of the clipped gradients")
     asked = given(trial, case)
     if len(clipped) != len(asked):
-        raise Violation(f"{len(asked)} gradients went in and {len(clipped)} came back")
+        raise Violation(f"it was given {len(asked)} gradients and returns {len(clipped)}")
     for i, (ours, theirs) in enumerate(zip(asked, clipped, strict=True)):
         if (ours is None) != (theirs is None):
-            raise Violation(f"grads[{i}] was {'None' if ours is None else 'a tensor'}, and is no longer")
+            raise Violation(
+                f"grads[{i}] was {'None' if ours is None else 'a tensor'} and is returned as something else"
+            )
         if ours is not None and (
             not torch.is_tensor(theirs) or (theirs.shape, theirs.dtype) != (ours.shape, ours.dtype)
         ):
-            raise Violation(f"grads[{i}] comes back in another shape or dtype")
+            raise Violation(f"grads[{i}] is returned in another shape or dtype")
     return list(clipped), norm
 
 
@@ -146,30 +148,42 @@ def clipped_as_expected(trial: Trial, what: str, case: Case | None = None) -> No
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("as many gradients come back as went in, each in its shape and dtype", broken_by="generator_consumed")
-def every_gradient_comes_back(trial: Trial) -> None:
+@claim(
+    "it returns every gradient in its shape and dtype",
+    broken_by="generator_consumed",
+    aliases=("every_gradient_comes_back",),
+)
+def returns_every_gradient(trial: Trial) -> None:
     returned(trial)
 
 
-@claim("the norm is that of all gradients together, before they were clipped", broken_by="norm_after_clipping")
-def norm_of_all_before_clipping(trial: Trial) -> None:
+@claim(
+    "it returns the total norm of all gradients before clipping",
+    broken_by="norm_after_clipping",
+    aliases=("norm_of_all_before_clipping",),
+)
+def returns_total_norm_before_clipping(trial: Trial) -> None:
     """In a case above the limit the norm after would be the limit."""
     offers_the_norm(trial)
     _, norm = returned(trial)
     _, wanted, _ = expected(trial)
     if bool(norm.isnan()):
-        raise Violation("the norm is nan, or nothing was returned: return the norm before clipping")
+        raise Violation("the norm is NaN, or none was returned; return the norm before clipping")
     bound = ROUNDING * torch.finfo(trial.dtype).eps * wanted
     trial.close(norm, torch.tensor(wanted, dtype=norm.dtype), bound, "the norm")
 
 
-@claim("the direction is kept: every tensor is scaled by the same share", broken_by="each_tensor_alone")
-def one_share_for_all(trial: Trial) -> None:
+@claim(
+    "every tensor is scaled by the same factor: the direction is preserved",
+    broken_by="clipped_per_tensor",
+    aliases=("one_share_for_all",),
+)
+def direction_preserved(trial: Trial) -> None:
     """The direction of all gradients together is kept: each tensor is the same multiple of what it was."""
     clipped, _ = returned(trial)
     grads, after, before = given(trial), norm_of(clipped), norm_of(given(trial))
     if not after:
-        raise Violation("nothing is left of the gradients")
+        raise Violation("all returned gradients are zero")
     off = ROUNDING * torch.finfo(trial.dtype).eps
     for i, (theirs, ours) in enumerate(zip(clipped, grads, strict=True)):
         if theirs is not None and ours is not None:
@@ -177,8 +191,12 @@ def one_share_for_all(trial: Trial) -> None:
             trial.close(theirs.double() / after, ours.double() / before, bound, f"the direction of grads[{i}]")
 
 
-@claim("what was longer than the limit comes back as long as the limit", broken_by="never_clipped")
-def as_long_as_the_limit(trial: Trial) -> None:
+@claim(
+    "above max_norm, the total norm after clipping is max_norm",
+    broken_by="never_clipped",
+    aliases=("as_long_as_the_limit",),
+)
+def norm_equals_max_norm_after_clipping(trial: Trial) -> None:
     limit, norm = trial.case.arguments["max_norm"], norm_of(given(trial))
     if norm <= limit:
         trial.not_applicable()
@@ -187,19 +205,19 @@ def as_long_as_the_limit(trial: Trial) -> None:
     )  # judged by another claim: what it answers tells two mistakes apart
     clipped_norm = torch.tensor(norm_of(returned(trial)[0]), dtype=torch.float64)
     bound = expected(trial)[2] * limit
-    trial.close(clipped_norm, torch.full_like(clipped_norm, limit), bound, "the norm of what comes back")
+    trial.close(clipped_norm, torch.full_like(clipped_norm, limit), bound, "the norm of the returned gradients")
 
 
-@claim("each gradient is min(1, max_norm / norm) times what it was", broken_by="sign_lost")
-def each_is_scaled(trial: Trial) -> None:
+@claim("each gradient is multiplied by min(1, max_norm / norm)", broken_by="sign_lost", aliases=("each_is_scaled",))
+def scaled_by_max_norm_over_norm(trial: Trial) -> None:
     limit, norm = trial.case.arguments["max_norm"], norm_of(given(trial))
     if norm > limit:
         trial.run(trial.case.changed(max_norm=2 * norm))  # as above
     clipped_as_expected(trial, "above the limit" if norm > limit else "below the limit")
 
 
-@claim("below the limit nothing changes", broken_by="always_scaled")
-def unchanged_below_the_limit(trial: Trial) -> None:
+@claim("below max_norm the gradients are unchanged", broken_by="always_scaled", aliases=("unchanged_below_the_limit",))
+def unchanged_below_max_norm(trial: Trial) -> None:
     """The same gradients under a limit of twice their norm, and of infinity, which measures only."""
     norm = norm_of(trial.case.arguments["grads"])
     for limit in (2.0 * norm, math.inf):
@@ -207,8 +225,13 @@ def unchanged_below_the_limit(trial: Trial) -> None:
         clipped_as_expected(trial, f"under a limit of {limit:g}", case)
 
 
-@claim("how the numbers are cut into tensors changes nothing", broken_by="norms_summed", max_cases=16)
-def cuts_do_not_matter(trial: Trial) -> None:
+@claim(
+    "the result does not depend on how the numbers are split into tensors",
+    broken_by="norms_summed",
+    max_cases=16,
+    aliases=("cuts_do_not_matter",),
+)
+def independent_of_tensor_splits(trial: Trial) -> None:
     """The numbers of all tensors in a single one: the same norm, and the same numbers come back."""
     grads, limit = trial.case.arguments["grads"], trial.case.arguments["max_norm"]
     together = torch.cat([grad.reshape(-1) for grad in grads])
@@ -218,57 +241,76 @@ def cuts_do_not_matter(trial: Trial) -> None:
     assert whole is not None
     bound = 2 * ROUNDING * torch.finfo(trial.dtype).eps
     pieces = torch.cat([piece.reshape(-1) for piece in clipped if piece is not None])
-    trial.close(norm_of_pieces, norm, bound * float(norm), "the norm, against that of all numbers in one tensor,")
-    trial.close(pieces, whole, bound * largest([whole]), "out, against all numbers in one tensor,")
+    trial.close(norm_of_pieces, norm, bound * float(norm), "the norm, compared with that of all numbers in one tensor,")
+    trial.close(pieces, whole, bound * largest([whole]), "out, compared with all numbers in one tensor,")
 
 
 @claim(
-    "a parameter without a gradient is passed over",
-    broken_by="missing_gradient_read",
+    "a gradient of None is ignored",
+    broken_by="missing_gradient_raises",
     cases=missing_cases,
     max_cases=12,
+    aliases=("missing_gradients_count_for_nothing",),
 )
-def missing_gradients_count_for_nothing(trial: Trial) -> None:
+def none_gradients_are_ignored(trial: Trial) -> None:
     _, norm = returned(trial)
     _, wanted, off = expected(trial)
-    trial.close(norm, torch.tensor(wanted, dtype=norm.dtype), off * wanted, "beside a missing gradient, the norm")
-    clipped_as_expected(trial, "beside a missing gradient")
+    trial.close(norm, torch.tensor(wanted, dtype=norm.dtype), off * wanted, "with a gradient of None, the norm")
+    clipped_as_expected(trial, "with a gradient of None")
 
 
-@claim("zeros have norm 0 and stay zeros", broken_by="divided_before_the_limit", cases=zero_cases, max_cases=8)
-def zeros_stay_zeros(trial: Trial) -> None:
+@claim(
+    "all-zero gradients have norm 0 and stay zero",
+    broken_by="zero_gradients_become_nan",
+    cases=zero_cases,
+    max_cases=8,
+    aliases=("zeros_stay_zeros",),
+)
+def zeros_stay_zero(trial: Trial) -> None:
     clipped, norm = returned(trial)
     if any(bool((grad != 0).any()) for grad in clipped if grad is not None):
-        raise Violation("gradients of nothing but zeros come back as something else")
+        raise Violation("all-zero gradients are changed")
     if float(norm) != 0:
-        raise Violation(f"the norm of nothing but zeros is {float(norm):g}")
+        raise Violation(f"the norm of all-zero gradients is {float(norm):g}")
 
 
-@claim("no gradients at all have norm 0", broken_by="nothing_has_norm_nan", cases=empty_cases, max_cases=4)
-def nothing_has_norm_zero(trial: Trial) -> None:
+@claim(
+    "an empty list of gradients has norm 0",
+    broken_by="norm_without_gradients_is_nan",
+    cases=empty_cases,
+    max_cases=4,
+    aliases=("nothing_has_norm_zero",),
+)
+def empty_list_has_norm_zero(trial: Trial) -> None:
     answer = trial.attempt()
     if answer.crash is not None:
-        raise NotOffered(f"it raises {answer.crash.error} where there is no gradient at all")
+        raise NotOffered(f"it raises {answer.crash.error} for an empty list of gradients")
     clipped, norm = returned(trial)
     if clipped or float(norm) != 0:
-        raise Violation(f"no gradients at all have norm 0; it is {float(norm):g}")
+        raise Violation(f"the norm of an empty list of gradients is {float(norm):g}; expected 0")
 
 
-@claim("a nan or inf among the gradients shows in the norm", broken_by="nan_hidden", cases=spoiled_cases, max_cases=10)
-def what_is_not_finite_shows(trial: Trial) -> None:
+@claim(
+    "a NaN or infinity in a gradient makes the norm non-finite",
+    broken_by="nan_hidden",
+    cases=spoiled_cases,
+    max_cases=10,
+    aliases=("what_is_not_finite_shows",),
+)
+def nonfinite_values_show_in_the_norm(trial: Trial) -> None:
     """The norm tells whoever logs it, or skips the step. What becomes of the gradients is not promised."""
     answer = trial.attempt()
     if answer.crash is not None:
-        raise NotOffered(f"it raises {answer.crash.error} for gradients that are not finite")
+        raise NotOffered(f"it raises {answer.crash.error} for non-finite gradients")
     offers_the_norm(trial)
     _, norm = returned(trial)
     if math.isfinite(float(norm)):
-        raise Violation(f"a gradient is nan or inf, and the norm is {float(norm):g} as if it were not")
+        raise Violation(f"a gradient is NaN or infinite, but the norm is {float(norm):g}")
 
 
 CONTRACT = Contract(
     name="clip_grad_norm",
-    meaning="Gradients that together are longer than a limit are shortened to it, all by the same share.",
+    meaning="Gradient clipping by total norm: gradients above the limit are scaled down to it by one common factor.",
     calls={
         "call": Signature(
             (Argument("grads", "list[float[...] or None]"), Argument("max_norm", "number", role="setting")),
@@ -302,16 +344,16 @@ CONTRACT = Contract(
     case_count=24,
     sources=("Pascanu et al. 2013, section 3.2, algorithm 1", "torch.nn.utils.clip_grad_norm_"),
     claims=(
-        every_gradient_comes_back,
-        norm_of_all_before_clipping,
-        one_share_for_all,
-        as_long_as_the_limit,
-        each_is_scaled,
-        unchanged_below_the_limit,
-        cuts_do_not_matter,
-        missing_gradients_count_for_nothing,
-        zeros_stay_zeros,
-        nothing_has_norm_zero,
-        what_is_not_finite_shows,
+        returns_every_gradient,
+        returns_total_norm_before_clipping,
+        direction_preserved,
+        norm_equals_max_norm_after_clipping,
+        scaled_by_max_norm_over_norm,
+        unchanged_below_max_norm,
+        independent_of_tensor_splits,
+        none_gradients_are_ignored,
+        zeros_stay_zero,
+        empty_list_has_norm_zero,
+        nonfinite_values_show_in_the_norm,
     ),
 )

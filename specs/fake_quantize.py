@@ -120,39 +120,48 @@ def rounded(trial: Trial, dtype: torch.dtype | None = None, case: Case | None = 
     return floating(trial.run(case, dtype=dtype or trial.dtype).value, x_of(case).shape, "forward()")
 
 
-@claim("inside the range a number is at most half a step off", broken_by="rounded_down")
-def inside_it_is_half_a_step_off(trial: Trial) -> None:
+@claim(
+    "inside the range the error is at most half a step",
+    broken_by="rounded_down",
+    aliases=("inside_it_is_half_a_step_off",),
+)
+def error_within_half_a_step(trial: Trial) -> None:
     grid, worst = Grid(trial.case), 0.0
     for dtype in dtypes(trial):
         out, x = rounded(trial, dtype), x_of(trial.case).to(dtype).double()
         inside = (x >= grid.low) & (x <= grid.high)
         steps = torch.where(grid.well_inside(x), 0.5 * grid.step, grid.step)[inside]
         allowed = torch.full_like(steps, ROUNDING * grid.width)
-        what = f"inside the range a number is further than half a step from itself ({grid.bits} bits)"
+        what = f"inside the range the error exceeds half a step ({grid.bits} bits)"
         worst = max(worst, within(out[inside], x[inside], allowed, what, steps))
     trial.note_error(worst)
 
 
-@claim("beyond the range a number is clipped to its end", broken_by="not_clamped")
-def outside_it_is_clipped(trial: Trial) -> None:
+@claim(
+    "a number outside the range is clipped to the nearer end",
+    broken_by="not_clamped",
+    aliases=("outside_it_is_clipped",),
+)
+def clips_outside_the_range(trial: Trial) -> None:
     grid, worst = Grid(trial.case), 0.0
     for dtype in dtypes(trial):
         out, x = rounded(trial, dtype), x_of(trial.case).to(dtype).double()
         outside = (x < grid.low) | (x > grid.high)
         ends = x.clamp(grid.low, grid.high)
         allowed = torch.full_like(x, ROUNDING * grid.width)
-        what = "beyond the range a number is not clipped to its end"
+        what = "a number outside the range is not clipped to the nearer end"
         worst = max(worst, within(out[outside], ends[outside], allowed[outside], what, grid.step))
     trial.note_error(worst)
 
 
 @claim(
-    "2 to the power of bits values come out, evenly spaced",
+    "there are 2^bits output levels, evenly spaced",
     broken_by="always_eight_bits",
     cases=even_cases,
     max_cases=8,
+    aliases=("there_are_as_many_values_as_codes",),
 )
-def there_are_as_many_values_as_codes(trial: Trial) -> None:
+def number_and_spacing_of_levels(trial: Trial) -> None:
     """At most 2^bits different values, not many fewer, and one distance between neighbours."""
     grid = Grid(trial.case)
     values = rounded(trial).double().reshape(-1).sort().values
@@ -160,33 +169,44 @@ def there_are_as_many_values_as_codes(trial: Trial) -> None:
     gaps = gaps[gaps > 10 * ROUNDING * grid.width]
     count, most = len(gaps) + 1, 2**grid.bits
     if not most - 3 <= count <= most:
-        raise Violation(f"{count} different values come out over the whole range; {grid.bits} bits have {most} codes")
+        raise Violation(f"the output takes {count} different values over the range; {grid.bits} bits have {most} codes")
     uneven = float((gaps.max() - gaps.min()) / (4 * ROUNDING * grid.width))
     if not uneven <= 1:
         worst = f"neighbours are {float(gaps.min()):.6g} to {float(gaps.max()):.6g} apart"
-        raise Violation("the values that come out are not evenly spaced", worst=worst, error=uneven)
+        raise Violation("the output levels are not evenly spaced", worst=worst, error=uneven)
     trial.note_error(uneven)
 
 
-@claim("zero stays zero", broken_by="zero_point_not_whole", max_cases=16)
+@claim("zero stays exactly zero", broken_by="zero_point_not_integer", max_cases=16)
 def zero_is_exact(trial: Trial) -> None:
     """Padding and ReLUs are full of zeros."""
     for dtype in dtypes(trial):
         out = rounded(trial, dtype, trial.case.changed(x=torch.zeros(3, dtype=torch.float64)))
         if bool((out.abs() > ROUNDING * 1e-2 * Grid(trial.case).width).any()):
-            raise Violation("zero does not stay zero", worst=f"0 becomes {float(out[0]):.6g}")
+            raise Violation("zero is not mapped to zero", worst=f"0 becomes {float(out[0]):.6g}")
 
 
-@claim("what came out is on codes already", broken_by="noise_for_rounding", max_cases=16)
-def rounding_again_changes_nothing(trial: Trial) -> None:
+@claim(
+    "quantizing the output again does not change it",
+    broken_by="noise_for_rounding",
+    max_cases=16,
+    aliases=("rounding_again_changes_nothing",),
+)
+def idempotent(trial: Trial) -> None:
     once = rounded(trial)
     again = rounded(trial, case=trial.case.changed(x=once.to(torch.float64)))
     allowed = torch.full_like(once.double(), 4 * ROUNDING * Grid(trial.case).width)
-    trial.note_error(within(again, once, allowed, "what came out, quantized again, comes out as something else"))
+    trial.note_error(within(again, once, allowed, "quantizing the output again changes it"))
 
 
-@claim("in symmetric mode -x gives minus what x gives", broken_by="rounded_down", cases=even_cases, max_cases=8)
-def negative_numbers_mirror_positive_ones(trial: Trial) -> None:
+@claim(
+    "in symmetric mode -x gives -out",
+    broken_by="rounded_down",
+    cases=even_cases,
+    max_cases=8,
+    aliases=("negative_numbers_mirror_positive_ones",),
+)
+def odd_in_symmetric_mode(trial: Trial) -> None:
     """Symmetric mode; half-way between two codes, and within a step of the ends, it may differ."""
     grid = Grid(trial.case)
     if not grid.symmetric:
@@ -198,12 +218,8 @@ def negative_numbers_mirror_positive_ones(trial: Trial) -> None:
     allowed = torch.full_like(out, grid.step + ROUNDING * grid.width)
     ties = float(((apart > 4 * ROUNDING * grid.width) & inside).double().mean())
     if ties > 0.05:
-        raise Violation(
-            "in symmetric mode -x does not give minus what x gives", worst=f"{ties:.0%} of the numbers differ"
-        )
-    trial.note_error(
-        within(-mirrored[inside], out[inside], allowed[inside], "in symmetric mode -x does not give minus what x gives")
-    )
+        raise Violation("in symmetric mode -x does not give -out", worst=f"{ties:.0%} of the numbers differ")
+    trial.note_error(within(-mirrored[inside], out[inside], allowed[inside], "in symmetric mode -x does not give -out"))
 
 
 def gradient_of(trial: Trial, case: Case, name: str = "x") -> tuple[torch.Tensor, torch.Tensor]:
@@ -211,12 +227,16 @@ def gradient_of(trial: Trial, case: Case, name: str = "x") -> tuple[torch.Tensor
     answer = trial.run(case, gradients=True)
     found = answer.gradients.get(name)
     if found is None:
-        raise Violation("no gradient reaches x: rounding cuts it off; pass it straight through")
+        raise Violation("no gradient reaches x: rounding has none; use a straight-through estimator")
     return found.double(), trial.cotangent(answer.value)
 
 
-@claim("inside the range the gradient is passed straight through", broken_by="rounding_cuts_the_gradient")
-def gradient_is_the_identity_inside(trial: Trial) -> None:
+@claim(
+    "inside the range the gradient is passed straight through",
+    broken_by="straight_through_gradient_missing",
+    aliases=("gradient_is_the_identity_inside",),
+)
+def straight_through_gradient_inside(trial: Trial) -> None:
     found, cotangent = gradient_of(trial, trial.case)
     inside = Grid(trial.case).well_inside(x_of(trial.case))
     if not bool(inside.any()):
@@ -227,12 +247,17 @@ def gradient_is_the_identity_inside(trial: Trial) -> None:
             found[inside],
             cotangent[inside],
             allowed[inside],
-            "inside the range the gradient is not passed straight through",
+            "inside the range the gradient is not straight-through",
         )
     )
 
 
-@claim("beyond the range the gradient is zero", broken_by="gradient_through_one_end", cases=even_cases, max_cases=6)
+@claim(
+    "outside the range the gradient is zero, or passed through where declared",
+    broken_by="gradient_stopped_below_range_only",
+    cases=even_cases,
+    max_cases=6,
+)
 def gradient_is_zero_outside(trial: Trial) -> None:
     """Unless it is declared that everything is passed through."""
     found, cotangent = gradient_of(trial, trial.case)
@@ -243,9 +268,7 @@ def gradient_is_zero_outside(trial: Trial) -> None:
     expected = cotangent if passes else torch.zeros_like(cotangent)
     allowed = 1e-5 * cotangent.abs() + 1e-12
     what = (
-        "beyond the range the gradient is not passed through"
-        if passes
-        else "beyond the range there is a gradient; it must be 0"
+        "outside the range the gradient is not passed through" if passes else "outside the range the gradient is not 0"
     )
     trial.note_error(within(found[outside], expected[outside], allowed[outside], what))
 
@@ -275,7 +298,7 @@ def range_after(trial: Trial, *calls: Call) -> Range:
     try:
         low, high = (float(value) for value in found)
     except (TypeError, ValueError):
-        raise Violation("range() must return two numbers, the low end and the high one") from None
+        raise Violation("range() must return two numbers: the low end and the high end") from None
     return low, high
 
 
@@ -303,25 +326,32 @@ def share_of(trial: Trial) -> tuple[float, bool]:
     return trial.case.calls[0].arguments["momentum"], trial.variant == "momentum_is_kept"
 
 
-@claim("the first batch sets the range", broken_by="range_starts_at_zero", cases=tracking_cases, max_cases=6)
-def the_first_batch_sets_the_range(trial: Trial) -> None:
+@claim(
+    "the first batch sets the range",
+    broken_by="range_starts_at_zero",
+    cases=tracking_cases,
+    max_cases=6,
+    aliases=("the_first_batch_sets_the_range",),
+)
+def first_batch_sets_the_range(trial: Trial) -> None:
     first = batches_of(trial)[0]
     trial.note_error(
         is_range(
             range_after(trial, TRAIN, forward(first)),
             followed([first]),
-            "after the first batch the range is not that batch's",
+            "after the first batch the range is not that batch's minimum and maximum",
         )
     )
 
 
 @claim(
-    "each batch moves the range by the share of momentum",
-    broken_by="last_batch_kept",
+    "the range is an exponential moving average with the given momentum",
+    broken_by="range_of_the_last_batch",
     cases=tracking_cases,
     max_cases=6,
+    aliases=("the_range_is_a_moving_average",),
 )
-def the_range_is_a_moving_average(trial: Trial) -> None:
+def range_is_a_moving_average(trial: Trial) -> None:
     """In closed form over three batches."""
     batches = batches_of(trial)
     found = range_after(trial, TRAIN, *map(forward, batches))
@@ -329,62 +359,90 @@ def the_range_is_a_moving_average(trial: Trial) -> None:
         is_range(
             found,
             followed(batches, *share_of(trial)),
-            "over three batches the range does not follow by the share of momentum",
+            "over three batches the range is not a moving average with this momentum",
         )
     )
 
 
-@claim("the tracked range neither collapses nor explodes", broken_by="extremes_kept", cases=tracking_cases, max_cases=4)
-def the_range_neither_collapses_nor_explodes(trial: Trial) -> None:
+@claim(
+    "a repeated batch does not move the range, and the effect of an outlier decays",
+    broken_by="range_never_shrinks",
+    cases=tracking_cases,
+    max_cases=4,
+    aliases=("the_range_neither_collapses_nor_explodes",),
+)
+def range_stays_stable(trial: Trial) -> None:
     """The same batch over and over leaves it where it is; what an outlier did to it fades."""
     first = batches_of(trial)[0]
     same = [first] * 12
     worst = is_range(
-        range_after(trial, TRAIN, *map(forward, same)), followed([first]), "the same batch twelve times moves the range"
+        range_after(trial, TRAIN, *map(forward, same)),
+        followed([first]),
+        "repeating one batch twelve times moves the range",
     )
     outlier = [first, 1e3 * first, *same[:8]]
     found = range_after(trial, TRAIN, *map(forward, outlier))
     trial.note_error(worst)
     trial.note_error(
         is_range(
-            found, followed(outlier, *share_of(trial)), "what one batch of outliers did to the range does not fade"
+            found,
+            followed(outlier, *share_of(trial)),
+            "the effect of one batch of outliers on the range does not decay",
         )
     )
 
 
-@claim("in evaluation the range stands still", broken_by="observes_in_evaluation", cases=tracking_cases, max_cases=6)
-def in_evaluation_the_range_stands_still(trial: Trial) -> None:
+@claim(
+    "in evaluation mode the range is frozen, and it is the range used",
+    broken_by="observes_in_evaluation",
+    cases=tracking_cases,
+    max_cases=6,
+    aliases=("in_evaluation_the_range_stands_still",),
+)
+def range_is_frozen_in_evaluation(trial: Trial) -> None:
     """However far off what is seen; and it is that range that is used."""
     first, second, _ = batches_of(trial)
     far = 100.0 * second
     worst = is_range(
         range_after(trial, TRAIN, forward(first), EVAL, forward(far)),
         followed([first]),
-        "in evaluation the range moves",
+        "in evaluation mode the range moves",
     )
     out = trial.run(Case((trial.case.calls[0], TRAIN, forward(first), EVAL, forward(far)))).value.double()
     low, high = min(float(first.min()), 0.0), max(float(first.max()), 0.0)
     allowed, step = torch.full_like(out, ROUNDING * (high - low)), (high - low) / 255
     trial.note_error(worst)
     trial.note_error(
-        within(out, far.clamp(low, high), allowed, "in evaluation another range is used than the tracked one", step)
+        within(out, far.clamp(low, high), allowed, "in evaluation mode the output does not use the tracked range", step)
     )
 
 
-@claim("back in training it follows again", broken_by="train_switches_off", cases=tracking_cases, max_cases=6)
-def training_again_it_follows_again(trial: Trial) -> None:
+@claim(
+    "back in training mode the range is tracked again",
+    broken_by="train_freezes_the_range",
+    cases=tracking_cases,
+    max_cases=6,
+    aliases=("training_again_it_follows_again",),
+)
+def range_tracks_again_in_training(trial: Trial) -> None:
     """train() after eval(), and eval() after train(), each time."""
     first, second, third = batches_of(trial)
     found = range_after(
         trial, TRAIN, forward(first), EVAL, forward(third), TRAIN, forward(second), EVAL, forward(third)
     )
     trial.note_error(
-        is_range(found, followed([first, second], *share_of(trial)), "back in training the range does not follow again")
+        is_range(found, followed([first, second], *share_of(trial)), "back in training mode the range is not tracked")
     )
 
 
-@claim("training goes on from a loaded range", broken_by="loaded_range_forgotten", cases=tracking_cases, max_cases=6)
-def a_loaded_range_is_followed_on(trial: Trial) -> None:
+@claim(
+    "training continues from a loaded range",
+    broken_by="loaded_range_overwritten",
+    cases=tracking_cases,
+    max_cases=6,
+    aliases=("a_loaded_range_is_followed_on",),
+)
+def tracking_continues_from_loaded_range(trial: Trial) -> None:
     """A run that was resumed goes on from the range it had."""
     first, second, _ = batches_of(trial)
     low, high = float(first.min()), float(first.max())
@@ -393,12 +451,12 @@ def a_loaded_range_is_followed_on(trial: Trial) -> None:
         is_range(
             found,
             followed([first, second], *share_of(trial)),
-            "after load() training does not go on from the loaded range",
+            "after load() tracking does not continue from the loaded range",
         )
     )
 
 
-@claim("the range passes no gradient", broken_by="range_not_detached", cases=tracking_cases, max_cases=6)
+@claim("no gradient flows through the range", broken_by="range_not_detached", cases=tracking_cases, max_cases=6)
 def no_gradient_through_the_range(trial: Trial) -> None:
     """In training, for a batch well inside a range that earlier ones have made wide: the gradient is the identity even for its
     smallest and largest number, which the range has been moved by; and the earlier batch gets none."""
@@ -410,26 +468,35 @@ def no_gradient_through_the_range(trial: Trial) -> None:
     found, cotangent = gradient_of(trial, case, "x@3")
     allowed = 1e-5 * cotangent.abs() + 1e-12
     worst = within(
-        found, cotangent, allowed, "in training the gradient of x goes through the range too; detach what is observed"
+        found,
+        cotangent,
+        allowed,
+        "in training mode the gradient of x also flows through the range; detach the observed range",
     )
     earlier = trial.run(case, gradients=True).gradients.get("x")
     if earlier is not None and bool((earlier != 0).any()):
-        raise Violation("an earlier batch receives a gradient through the range; detach what is observed")
+        raise Violation("an earlier batch receives a gradient through the range; detach the observed range")
     trial.note_error(worst)
 
 
-@claim("a range without width gives no NaN", broken_by="scale_without_guard", cases=tracking_cases, max_cases=3)
-def nothing_but_zeros_gives_zeros(trial: Trial) -> None:
+@claim(
+    "a batch of zeros gives zeros, not NaN",
+    broken_by="scale_without_guard",
+    cases=tracking_cases,
+    max_cases=3,
+    aliases=("nothing_but_zeros_gives_zeros",),
+)
+def all_zeros_give_zeros(trial: Trial) -> None:
     zeros = torch.zeros(4, 3, dtype=torch.float64)
     for calls in ((TRAIN, forward(zeros)), (TRAIN, forward(zeros), EVAL, forward(zeros))):
         out = trial.run(Case((trial.case.calls[0], *calls))).value
         if not bool((out == 0).all()):
-            raise Violation("nothing but zeros does not give zeros", worst=f"0 becomes {float(out.reshape(-1)[0])}")
+            raise Violation("a batch of zeros does not give zeros", worst=f"0 becomes {float(out.reshape(-1)[0])}")
 
 
 CONTRACT = Contract(
     name="fake_quantize",
-    meaning="Numbers are put on the codes of a tracked range, and their gradient is passed straight through inside it.",
+    meaning="Fake quantization: rounds to the levels of a tracked range, with a straight-through gradient inside it.",
     calls={
         "build": Signature(
             (
@@ -482,21 +549,21 @@ CONTRACT = Contract(
         "torch.ao.quantization.FakeQuantize",
     ),
     claims=(
-        inside_it_is_half_a_step_off,
-        outside_it_is_clipped,
-        there_are_as_many_values_as_codes,
+        error_within_half_a_step,
+        clips_outside_the_range,
+        number_and_spacing_of_levels,
         zero_is_exact,
-        rounding_again_changes_nothing,
-        negative_numbers_mirror_positive_ones,
-        gradient_is_the_identity_inside,
+        idempotent,
+        odd_in_symmetric_mode,
+        straight_through_gradient_inside,
         gradient_is_zero_outside,
-        the_first_batch_sets_the_range,
-        the_range_is_a_moving_average,
-        the_range_neither_collapses_nor_explodes,
-        in_evaluation_the_range_stands_still,
-        training_again_it_follows_again,
-        a_loaded_range_is_followed_on,
+        first_batch_sets_the_range,
+        range_is_a_moving_average,
+        range_stays_stable,
+        range_is_frozen_in_evaluation,
+        range_tracks_again_in_training,
+        tracking_continues_from_loaded_range,
         no_gradient_through_the_range,
-        nothing_but_zeros_gives_zeros,
+        all_zeros_give_zeros,
     ),
 )

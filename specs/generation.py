@@ -95,10 +95,10 @@ def returned(trial: Trial, case: Case | None = None, ended: bool = False) -> tor
     wrong = value.dim() != 2 or value.shape[0] != rows or value.shape[1] > time + number
     if wrong or (not ended and value.shape[1] != time + number):
         raise Violation(
-            f"{number} ids after a prompt of {list(ids.shape)} make {[rows, time + number]}; it returned {list(value.shape)}"
+            f"it returned shape {list(value.shape)}; a prompt of {list(ids.shape)} and {number} new ids make {[rows, time + number]}"
         )
     if not torch.equal(value[:, :time], ids):
-        raise Violation("what it returns does not begin with the prompt")
+        raise Violation("its output does not start with the prompt")
     config = trial.case.calls[0].arguments["config"]
     if value.numel() and (int(value.min()) < 0 or int(value.max()) >= config.vocab_size):
         raise Violation(f"it returns an id outside the vocabulary of {config.vocab_size}")
@@ -119,7 +119,7 @@ def most_likely_throughout(trial: Trial, case: Case, what: str) -> None:
         for row in (best != value[:, at]).nonzero().flatten().tolist():
             place = int((logits[row] > logits[row, value[row, at]]).sum()) + 1
             raise Violation(
-                f"{what}, new id {at - time + 1} of row {row} is {int(value[row, at])}, the {place}. most likely of "
+                f"{what}, new id {at - time + 1} of row {row} is {int(value[row, at])}, which ranks {place} of "
                 f"{config.vocab_size}; the most likely is {int(best[row])}"
             )
 
@@ -133,51 +133,75 @@ def refused(trial: Trial, case: Case, what: str) -> None:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("the prompt comes back with as many ids as were asked for behind it", broken_by="one_id_too_many", max_cases=8)
-def prompt_first(trial: Trial) -> None:
+@claim(
+    "it returns the prompt followed by as many new ids as requested",
+    broken_by="one_id_too_many",
+    max_cases=8,
+    aliases=("prompt_first",),
+)
+def starts_with_the_prompt(trial: Trial) -> None:
     returned(trial)
 
 
 @claim(
-    "with top_k = 1 every id is the most likely one of the full recomputation",
+    "with top_k = 1 every new id is the most likely one of a full recomputation",
     broken_by="first_position_read",
     max_cases=10,
+    aliases=("greedy_with_one_candidate",),
 )
-def greedy_with_one_candidate(trial: Trial) -> None:
+def greedy_at_top_k_1(trial: Trial) -> None:
     most_likely_throughout(trial, trial.case, "with top_k = 1")
     case = trial.case.changed(temperature=2.5)
     if trial.attempt(case, fresh=True).crash is None:
         most_likely_throughout(trial, case, "with top_k = 1 at temperature 2.5")
 
 
-@claim("at temperature 0 every id is the most likely one", broken_by="zero_draws", max_cases=8)
-def greedy_at_zero(trial: Trial) -> None:
+@claim(
+    "at temperature 0 every new id is the most likely one",
+    broken_by="zero_temperature_not_greedy",
+    max_cases=8,
+    aliases=("greedy_at_zero",),
+)
+def greedy_at_temperature_0(trial: Trial) -> None:
     case = trial.case.changed(temperature=0.0, top_k=None)
     refused(trial, case, "at temperature 0")
     most_likely_throughout(trial, case, "at temperature 0")
 
 
-@claim("towards temperature 0 every id is the most likely one", broken_by="temperature_forgotten", max_cases=8)
-def greedy_when_cold(trial: Trial) -> None:
+@claim(
+    "near temperature 0 every new id is the most likely one",
+    broken_by="temperature_ignored",
+    max_cases=8,
+    aliases=("greedy_when_cold",),
+)
+def greedy_near_temperature_0(trial: Trial) -> None:
     """The second most likely id is e^-100 times as likely or less."""
     most_likely_throughout(trial, trial.case.changed(temperature=1e-4, top_k=None), "at temperature 0.0001")
 
 
-@claim("one row alone goes on as it does in its batch", broken_by="first_row_for_all", max_cases=10)
-def rows_do_not_mix(trial: Trial) -> None:
+@claim(
+    "a row alone continues as it does in its batch",
+    broken_by="first_row_for_all",
+    max_cases=10,
+    aliases=("rows_do_not_mix",),
+)
+def rows_of_a_batch_are_independent(trial: Trial) -> None:
     whole, ids = returned(trial), trial.case.arguments["ids"]
     if len(ids) < 2:
         trial.not_applicable()
     for row in range(len(ids)):
         alone = returned(trial, trial.case.changed(ids=ids[row : row + 1]))
         if not torch.equal(alone[0], whole[row]):
-            raise Violation(
-                f"row {row} alone goes on with {alone[0].tolist()}, in its batch with {whole[row].tolist()}"
-            )
+            raise Violation(f"row {row} alone gives {alone[0].tolist()}, in its batch {whole[row].tolist()}")
 
 
-@claim("an earlier call changes nothing", broken_by="earlier_ids_kept", max_cases=6)
-def calls_do_not_mix(trial: Trial) -> None:
+@claim(
+    "an earlier call does not change the ids",
+    broken_by="ids_carried_across_calls",
+    max_cases=6,
+    aliases=("calls_do_not_mix",),
+)
+def calls_are_independent(trial: Trial) -> None:
     """Another prompt in between, then the first again, on one object: what an earlier call kept shows."""
     build, first = trial.case.calls
     config = build.arguments["config"]
@@ -185,15 +209,17 @@ def calls_do_not_mix(trial: Trial) -> None:
     outputs = trial.run(replace(trial.case, calls=(build, first, other, first)), fresh=True).outputs
     alone = returned(trial, replace(trial.case, calls=(build, other)))
     if not torch.is_tensor(outputs[3]) or not torch.equal(outputs[3], outputs[1]):
-        raise Violation("the same call once more, after another one, gives other ids")
+        raise Violation("repeating a call after another one gives other ids")
     if not torch.equal(outputs[2], alone):
         raise Violation("after an earlier call it gives other ids than alone")
 
 
-@claim("no new ids asked for, the prompt comes back", broken_by="one_id_too_many", max_cases=3)
-def nothing_new(trial: Trial) -> None:
+@claim(
+    "with max_new_tokens = 0 it returns the prompt", broken_by="one_id_too_many", max_cases=3, aliases=("nothing_new",)
+)
+def zero_new_tokens_returns_the_prompt(trial: Trial) -> None:
     case = trial.case.changed(max_new_tokens=0)
-    refused(trial, case, "where no new id is asked for")
+    refused(trial, case, "for max_new_tokens = 0")
     returned(trial, case)
 
 
@@ -201,15 +227,20 @@ def _ends(row: torch.Tensor, path: torch.Tensor, at: int, end: int, which: str, 
     """The row is its own greedy path up to the end token at ``at``; behind it stands nothing, or it again, or one id for
     nothing, which ``behind`` remembers: it is one and the same everywhere."""
     if not torch.equal(row[:at], path[:at]):
-        raise Violation(f"{which}before it comes to the end token {end}, it does not go on as without one")
+        raise Violation(f"{which}the ids before the end token {end} differ from those without an end token")
     rest = row[at:].tolist()
     behind |= {i for i in rest if i != end}
     if len(behind) > 1:
-        raise Violation(f"{which}it goes on behind the end token {end}: {row[time:].tolist()}")
+        raise Violation(f"{which}it generates ids after the end token {end}: {row[time:].tolist()}")
 
 
-@claim("an end token in the prompt ends nothing", broken_by="ended_by_the_prompt", max_cases=10)
-def an_end_token_in_the_prompt_ends_nothing(trial: Trial) -> None:
+@claim(
+    "an end token in the prompt does not stop generation",
+    broken_by="ended_by_the_prompt",
+    max_cases=10,
+    aliases=("an_end_token_in_the_prompt_ends_nothing",),
+)
+def end_token_in_the_prompt_is_ignored(trial: Trial) -> None:
     """GPT-2's end token stands before every text: a prompt may hold it."""
     ids, number = trial.case.arguments["ids"], trial.case.arguments["max_new_tokens"]
     weights, config = speaker(trial.case)
@@ -222,7 +253,7 @@ def an_end_token_in_the_prompt_ends_nothing(trial: Trial) -> None:
     refused(trial, case, "for an end token and more than one row")
     value = returned(trial, case, ended=True)
     if not torch.equal(value, path):
-        raise Violation(f"an end token {common[0]} that stands in the prompt changes what follows")
+        raise Violation(f"the end token {common[0]} in the prompt changes the generated ids")
 
 
 # random claims -------------------------------------------------------------------------------------------------------
@@ -232,14 +263,15 @@ DRAWS, CASES, LEVEL = 1500, 4, 1e-11
 
 
 @claim(
-    "each id is drawn as often as its probability says",
-    broken_by="always_the_most_likely",
+    "each id is sampled as often as its probability says",
+    broken_by="always_greedy",
     cases=many_rows,
     max_cases=CASES,
     false_alarm=1e-9,
     power=0.999,
+    aliases=("draws_follow_the_distribution",),
 )
-def draws_follow_the_distribution(trial: Trial) -> None:
+def samples_follow_the_distribution(trial: Trial) -> None:
     """How often each id is drawn is binomial, with the probability that the softmax gives it: an exact test per id.
 
     False alarms: at most 88 tests at 1e-11, below 1e-9 together; and before it fails, as many ids are drawn from another
@@ -271,20 +303,21 @@ def _tested(drawn: torch.Tensor, expected: torch.Tensor) -> tuple[float, str]:
         if ratio > worst:
             worst, message = (
                 ratio,
-                f"id {index} has a probability of {probability:.3g}, and is {count} of {len(drawn)} draws",
+                f"id {index} has probability {probability:.3g} but is sampled {count} times in {len(drawn)} draws",
             )
     return worst, message
 
 
 @claim(
-    "all that top-k and top-p leave is drawn, and nothing else",
-    broken_by="top_k_forgotten",
+    "every id that top-k and top-p keep is sampled, and no other",
+    broken_by="top_k_ignored",
     cases=many_rows,
     max_cases=3,
     false_alarm=1e-11,
     power=0.999,
+    aliases=("draws_from_the_candidates",),
 )
-def draws_from_the_candidates(trial: Trial) -> None:
+def samples_exactly_the_candidates(trial: Trial) -> None:
     """Of 1,500 rows none draws an id that top-k, or top-p, leaves out, and each that it leaves is drawn by some.
 
     An id that stays has a probability of 0.02 and more here, or says nothing: it is missed by all with 1e-13.
@@ -308,31 +341,30 @@ def draws_from_the_candidates(trial: Trial) -> None:
             count, probability = int((drawn == index).sum()), float(expected[index])
             if count and not probability:
                 raise Violation(
-                    f"with {told} the id {index} must not be drawn, and {count} of {len(drawn)} rows draw it"
+                    f"with {told} the id {index} is filtered out, but {count} of {len(drawn)} rows sample it"
                 )
             if not count and probability > 0.02:
-                raise Violation(
-                    f"with {told} the id {index} has a probability of {probability:.3g}, and no row draws it"
-                )
+                raise Violation(f"with {told} the id {index} has probability {probability:.3g}, but no row samples it")
     if not tried:
         raise NotOffered(why)
 
 
 @claim(
-    "two calls do not draw the same",
+    "two calls do not give the same samples",
     broken_by="seeded_inside",
     cases=many_rows,
     max_cases=2,
     false_alarm=1e-100,
     power=0.999,
+    aliases=("draws_anew",),
 )
-def draws_anew(trial: Trial) -> None:
+def calls_sample_independently(trial: Trial) -> None:
     """A second call does not draw what the first drew: 1,500 rows alike by chance have a probability below 1e-200."""
     build, first = trial.case.calls
     outputs = trial.run(replace(trial.case, calls=(build, first, first)), fresh=True).outputs
     returned(trial)
     if torch.is_tensor(outputs[2]) and torch.equal(outputs[1], outputs[2]):
-        raise Violation("two calls one after the other draw the very same ids: is the generator seeded inside?")
+        raise Violation("two consecutive calls sample the same ids: is the generator seeded inside?")
 
 
 def in_cases(**options: Any) -> Any:
@@ -340,12 +372,13 @@ def in_cases(**options: Any) -> Any:
 
 
 @claim(
-    "a row that ended stops no other, and is not gone on with",
+    "each row stops at its own end token and does not stop the others",
     broken_by="first_end_stops_all",
     cases=in_cases(least=5, batch=(2, 3)),
     max_cases=6,
+    aliases=("each_row_ends_alone",),
 )
-def each_row_ends_alone(trial: Trial) -> None:
+def rows_end_independently(trial: Trial) -> None:
     """An end token that rows come to at different places, or never."""
     ids, number = trial.case.arguments["ids"], trial.case.arguments["max_new_tokens"]
     if len(ids) < 2:
@@ -362,19 +395,22 @@ def each_row_ends_alone(trial: Trial) -> None:
         value = returned(trial, case, ended=True)
         if value.shape[1] < min(time + max(places), time + number):
             raise Violation(
-                f"it stops with {value.shape[1] - time} new ids, before row {places.index(max(places))} came to its end"
+                f"it stops after {value.shape[1] - time} new ids, before row {places.index(max(places))} has ended"
             )
         for row, place in enumerate(places):
             if place < number:
                 _ends(value[row], paths[row], time + place, end, f"in row {row} ", time, behind)
             elif not torch.equal(value[row], paths[row][: value.shape[1]]):
-                raise Violation(f"row {row} never comes to the end token, and goes on otherwise than without one")
+                raise Violation(f"row {row} has no end token, but its ids differ from those without an end token")
     if not told:
         trial.not_applicable()
 
 
 @claim(
-    "nothing follows the end token", broken_by="end_token_ignored", cases=in_cases(least=5, batch=(1, 1)), max_cases=5
+    "nothing is generated after the end token",
+    broken_by="end_token_ignored",
+    cases=in_cases(least=5, batch=(1, 1)),
+    max_cases=5,
 )
 def stops_at_the_end_token(trial: Trial) -> None:
     """One row, and an end token that greedy decoding comes to: nothing of what would follow stands behind it."""
@@ -389,20 +425,21 @@ def stops_at_the_end_token(trial: Trial) -> None:
 
 
 @claim(
-    "past the end of the context the last ids that fit are seen",
-    broken_by="first_of_the_context_seen",
+    "beyond the context window the model sees the last ids that fit",
+    broken_by="cropped_to_the_first",
     cases=in_cases(beyond=True),
     max_cases=8,
+    aliases=("sees_the_last_of_the_context",),
 )
-def sees_the_last_of_the_context(trial: Trial) -> None:
+def crops_to_the_context_window(trial: Trial) -> None:
     """Past the end of the context, the model is given the last ids that fit."""
-    refused(trial, trial.case, "past the end of the context")
-    most_likely_throughout(trial, trial.case, "past the end of the context")
+    refused(trial, trial.case, "beyond the context window")
+    most_likely_throughout(trial, trial.case, "beyond the context window")
 
 
 CONTRACT = Contract(
     name="generation",
-    meaning="Goes on writing: each id is drawn from what the model gives for all that stands before it.",
+    meaning="Autoregressive generation: each new id is drawn from the model's distribution given the ids before it.",
     calls={
         "build": Signature(
             (
@@ -434,19 +471,19 @@ CONTRACT = Contract(
     case_count=14,
     sources=("openai/gpt-2 src/sample.py", "Holtzman et al. 2020, section 3", "karpathy/nanoGPT model.py generate"),
     claims=(
-        prompt_first,
-        greedy_with_one_candidate,
-        greedy_at_zero,
-        greedy_when_cold,
-        sees_the_last_of_the_context,
-        rows_do_not_mix,
-        calls_do_not_mix,
-        nothing_new,
+        starts_with_the_prompt,
+        greedy_at_top_k_1,
+        greedy_at_temperature_0,
+        greedy_near_temperature_0,
+        crops_to_the_context_window,
+        rows_of_a_batch_are_independent,
+        calls_are_independent,
+        zero_new_tokens_returns_the_prompt,
         stops_at_the_end_token,
-        each_row_ends_alone,
-        an_end_token_in_the_prompt_ends_nothing,
-        draws_follow_the_distribution,
-        draws_from_the_candidates,
-        draws_anew,
+        rows_end_independently,
+        end_token_in_the_prompt_is_ignored,
+        samples_follow_the_distribution,
+        samples_exactly_the_candidates,
+        calls_sample_independently,
     ),
 )

@@ -118,14 +118,14 @@ def pairs_of(trial: Trial, case: Case | None = None) -> list[tuple[torch.Tensor,
 
 def pair_of(value: Any, batch: int, time: int) -> tuple[torch.Tensor, torch.Tensor]:
     if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(map(torch.is_tensor, value)):
-        raise Violation("it must return two tensors: x, and y with what follows")
+        raise Violation("it must return two tensors: x, and y with the next tokens")
     for name, tensor in zip("xy", value, strict=True):
         if tuple(tensor.shape) != (batch, time):
             raise Violation(
                 f"{name} is {list(tensor.shape)}; with batch = {batch} and time = {time} it must be {[batch, time]}"
             )
         if tensor.is_floating_point():
-            raise Violation(f"{name} is {tensor.dtype}; ids are whole numbers")
+            raise Violation(f"{name} is {tensor.dtype}; ids must be integers")
     return value[0].long(), value[1].long()
 
 
@@ -143,7 +143,9 @@ def starts_of(trial: Trial, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> l
     found = [[places.get(int(first), -1) for first in x[:, 0]] for x, _ in pairs]
     for start in (start for row in found for start in row):
         if not 0 <= start < legal:
-            raise Violation(f"a row of x begins at {start}; the starts that leave room for y are 0 to {legal - 1}")
+            raise Violation(
+                f"a row of x begins at {start}; the valid starts, which leave room for y, are 0 to {legal - 1}"
+            )
     return found
 
 
@@ -155,25 +157,30 @@ def fits(row: list[int], tokens: list[int]) -> list[int]:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("x and y are batch rows of time ids each", broken_by="time_before_batch")
-def rows_of_ids(trial: Trial) -> None:
+@claim("x and y have the shape [batch, time]", broken_by="time_before_batch", aliases=("rows_of_ids",))
+def shapes_are_batch_by_time(trial: Trial) -> None:
     pairs_of(trial)
 
 
-@claim("every row is a stretch of the data as it stands there", broken_by="places_for_tokens")
-def stretches_of_the_data(trial: Trial) -> None:
+@claim(
+    "every row is a contiguous window of the data", broken_by="positions_for_tokens", aliases=("stretches_of_the_data",)
+)
+def rows_are_contiguous_windows(trial: Trial) -> None:
     tokens = trial.case.arguments["tokens"].tolist()
     for x, y in pairs_of(trial):
         for name, rows in (("x", x), ("y", y)):
             for b, row in enumerate(rows.tolist()):
                 if not fits(row, tokens):
                     raise Violation(
-                        f"row {b} of {name} is no stretch of the data: {row}", worst=f"the data is {tokens}"
+                        f"row {b} of {name} is not a contiguous window of the data: {row}",
+                        worst=f"the data is {tokens}",
                     )
 
 
-@claim("y is what follows each token of x in the data", broken_by="ids_plus_one")
-def y_is_what_follows(trial: Trial) -> None:
+@claim(
+    "y holds the next token in the data for each token of x", broken_by="ids_plus_one", aliases=("y_is_what_follows",)
+)
+def y_is_the_next_token(trial: Trial) -> None:
     """In the data: y is not x plus one, nor x turned round."""
     tokens = trial.case.arguments["tokens"].tolist()
     for x, y in pairs_of(trial):
@@ -181,7 +188,7 @@ def y_is_what_follows(trial: Trial) -> None:
             if not any(fits(target, tokens[at + 1 : at + 1 + len(row)]) for at in fits(row, tokens)):
                 where = fits(row, tokens)
                 follows = (
-                    f"; what follows it in the data is {tokens[where[0] + 1 : where[0] + 1 + len(row)]}"
+                    f"; the next tokens in the data are {tokens[where[0] + 1 : where[0] + 1 + len(row)]}"
                     if where
                     else ""
                 )
@@ -189,8 +196,8 @@ def y_is_what_follows(trial: Trial) -> None:
 
 
 @claim(
-    "x and y are int64, in however many bits the data is stored",
-    broken_by="integers_as_stored",
+    "x and y are int64, whatever integer type stores the data",
+    broken_by="ids_not_int64",
     cases=other_integers,
     max_cases=12,
 )
@@ -202,27 +209,29 @@ def ids_are_int64(trial: Trial) -> None:
 
 
 @claim(
-    "data one token longer than a row gives that row",
+    "data of time + 1 tokens gives its only window",
     broken_by="last_start_left_out",
     cases=shortest_data,
     max_cases=10,
+    aliases=("the_only_start",),
 )
-def the_only_start(trial: Trial) -> None:
+def shortest_data_gives_its_only_row(trial: Trial) -> None:
     tokens = trial.case.arguments["tokens"]
     for x, y in pairs_of(trial, in_a_row(trial, 12)):
         if not (torch.equal(x[0], tokens[:-1]) and torch.equal(y[0], tokens[1:])):
-            raise Violation(f"of the data {tokens.tolist()} it gives x = {x[0].tolist()} and y = {y[0].tolist()}")
+            raise Violation(f"from the data {tokens.tolist()} it returns x = {x[0].tolist()} and y = {y[0].tolist()}")
 
 
 @claim(
-    "every start that leaves room for y is drawn equally often, the last one included",
+    "every valid start is equally likely, the last one included",
     broken_by="first_start_left_out",
     cases=few_starts,
     max_cases=MANY_CASES,
     false_alarm=FALSE_ALARM,
     power=0.999,
+    aliases=("every_start_equally_often",),
 )
-def every_start_equally_often(trial: Trial) -> None:
+def starts_are_uniform(trial: Trial) -> None:
     """How often each start came up is binomial; rows that are drawn without putting back vary less, never more."""
     batch, time = trial.case.arguments["batch"], trial.case.arguments["time"]
     legal = len(trial.case.arguments["tokens"]) - time
@@ -238,45 +247,52 @@ def every_start_equally_often(trial: Trial) -> None:
         which = "the last start" if start == legal - 1 else "the first start" if start == 0 else "the start"
         often = "never" if not counts[start] else f"{counts[start]} times"
         raise Violation(
-            f"{which}, {start}, was drawn {often} in {draws} draws; each of 0 to {legal - 1} is due about {draws // legal} times",
+            f"{which}, {start}, was drawn {often} in {draws} draws; each of 0 to {legal - 1} is expected about {draws // legal} times",
             worst=", ".join(f"{one}: {counts[one]}" for one in range(legal)),
         )
 
 
 @claim(
-    "each row of a batch begins at a place of its own",
+    "each row of a batch has its own start",
     broken_by="one_start_for_all_rows",
     cases=few_starts,
     max_cases=MANY_CASES,
     false_alarm=1e-18,
     power=1.0,
+    aliases=("rows_are_drawn_one_by_one",),
 )
-def rows_are_drawn_one_by_one(trial: Trial) -> None:
+def rows_are_drawn_independently(trial: Trial) -> None:
     found = starts_of(trial, pairs_of(trial, in_a_row(trial, CALLS)))
     for one, other in pairwise(range(trial.case.arguments["batch"])):
         if all(row[one] == row[other] for row in found):
-            raise Violation(f"rows {one} and {other} began at the same place in every one of {CALLS} batches")
+            raise Violation(f"rows {one} and {other} started at the same place in all {CALLS} batches")
 
 
 @claim(
-    "one call after the other draws other batches",
+    "consecutive calls give different batches",
     broken_by="reseeded_in_every_call",
     cases=few_starts,
     max_cases=MANY_CASES,
     false_alarm=1e-18,
     power=1.0,
+    aliases=("every_batch_is_drawn_anew",),
 )
-def every_batch_is_drawn_anew(trial: Trial) -> None:
+def every_batch_is_redrawn(trial: Trial) -> None:
     """Without a generator, and with one where it is taken."""
     for generator, again in ((None, "in a row"), (new(7), "with the same generator")):
         with suppress(NotOffered):
             found = starts_of(trial, pairs_of(trial, in_a_row(trial, CALLS, trial.case.changed(generator=generator))))
             if all(row == found[0] for row in found):
-                raise Violation(f"{CALLS} calls {again} gave the same batch every time: each must draw anew")
+                raise Violation(f"{CALLS} calls {again} gave the same batch every time; each call must draw a new one")
 
 
-@claim("random generators seeded alike give the same batches", broken_by="seeded_by_chance", max_cases=12)
-def same_seed_same_batches(trial: Trial) -> None:
+@claim(
+    "the same seed gives the same batches",
+    broken_by="seeded_from_the_clock",
+    max_cases=12,
+    aliases=("same_seed_same_batches",),
+)
+def reproducible_with_a_seed(trial: Trial) -> None:
     """The generator's seed, or that of the global generators of torch, NumPy and Python."""
     script = in_a_row(trial, 3)
     first, second = pairs_of(trial, script), pairs_of(trial, script)
@@ -284,18 +300,19 @@ def same_seed_same_batches(trial: Trial) -> None:
         torch.equal(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True)
     ):
         which = "the generator" if trial.case.arguments["generator"] is not None else "torch, NumPy and Python"
-        raise Violation(f"with {which} seeded alike, the batches are different ones")
+        raise Violation(f"with the same seed for {which}, the batches differ")
 
 
 @claim(
-    "where a generator is given, it alone decides",
-    broken_by="generator_left_aside",
+    "where a generator is passed, only it determines the batch",
+    broken_by="generator_ignored",
     cases=long_data,
     max_cases=6,
     false_alarm=1e-11,
     power=0.9999999,
+    aliases=("given_generator_decides",),
 )
-def given_generator_decides(trial: Trial) -> None:
+def uses_the_given_generator(trial: Trial) -> None:
     """Whatever was drawn elsewhere, the same seed gives the same batch; another seed, another."""
     (seed,) = trial.case.arguments["generator"].arguments
     method = trial.case.calls[-1].method
@@ -318,7 +335,7 @@ def given_generator_decides(trial: Trial) -> None:
 
 CONTRACT = Contract(
     name="get_batch",
-    meaning="Stretches of the data from anywhere in it, and the same one token later: what training is fed with.",
+    meaning="Training batches: random contiguous windows of the data, with the windows one token later as targets.",
     calls={
         "call": Signature(
             (
@@ -342,15 +359,15 @@ CONTRACT = Contract(
     case_count=24,
     sources=("karpathy/nanoGPT train.py, get_batch", "Stanford CS336, assignment 1, section 5.1"),
     claims=(
-        rows_of_ids,
-        stretches_of_the_data,
-        y_is_what_follows,
+        shapes_are_batch_by_time,
+        rows_are_contiguous_windows,
+        y_is_the_next_token,
         ids_are_int64,
-        the_only_start,
-        every_start_equally_often,
-        rows_are_drawn_one_by_one,
-        every_batch_is_drawn_anew,
-        same_seed_same_batches,
-        given_generator_decides,
+        shortest_data_gives_its_only_row,
+        starts_are_uniform,
+        rows_are_drawn_independently,
+        every_batch_is_redrawn,
+        reproducible_with_a_seed,
+        uses_the_given_generator,
     ),
 )

@@ -89,7 +89,7 @@ def another_id(case: Case, at: int) -> Case:
     return case.changed(ids=ids)
 
 
-@claim("an id changes nothing before its position", broken_by="shifted_by_one")
+@claim("changing an id does not change the logits before its position", broken_by="ids_shifted_by_one")
 def is_causal(trial: Trial) -> None:
     time = trial.case.arguments["ids"].shape[1]
     if time < 2:
@@ -98,23 +98,29 @@ def is_causal(trial: Trial) -> None:
         sees_only_the_past(trial, another_id(trial.case, at), at)
 
 
-@claim("the first ids alone give what they give in the whole", broken_by="positions_stretched", max_cases=15)
-def a_prefix_stands_alone(trial: Trial) -> None:
+@claim(
+    "the first ids alone give the same logits as in the whole sequence",
+    broken_by="positions_stretched",
+    max_cases=15,
+    aliases=("a_prefix_stands_alone",),
+)
+def prefix_consistent(trial: Trial) -> None:
     prefix_alone(trial, "ids")
 
 
 @claim(
-    "it works with as many ids as the context holds, and with one",
+    "it works with a full context window, and with a single id",
     broken_by="full_context_refused",
     cases=lambda: cases(most_time=8, full=True),
     max_cases=15,
+    aliases=("holds_at_the_full_context",),
 )
-def holds_at_the_full_context(trial: Trial) -> None:
+def works_at_full_context(trial: Trial) -> None:
     exact, bound = trial.agreement()
-    trial.close(output(trial), exact.value, bound.value, "with as many ids as the context holds, out")
+    trial.close(output(trial), exact.value, bound.value, "with a full context window, out")
     one = with_time(trial.case.changed(ids=trial.case.arguments["ids"][:, :1]), 1)
     exact, bound = trial.agreement(one)
-    trial.close(output(trial, one), exact.value, bound.value, "for one id, out")
+    trial.close(output(trial, one), exact.value, bound.value, "for a single id, out")
 
 
 def with_weights(case: Case, **weights: object) -> Case:
@@ -122,8 +128,12 @@ def with_weights(case: Case, **weights: object) -> Case:
     return case.changed(weights={**case.arguments["weights"], **weights})
 
 
-@claim("the first T rows of the position table are read", broken_by="positions_stretched")
-def unused_positions_do_not_matter(trial: Trial) -> None:
+@claim(
+    "only the first T rows of the position table are read",
+    broken_by="positions_stretched",
+    aliases=("unused_positions_do_not_matter",),
+)
+def unused_positions_are_ignored(trial: Trial) -> None:
     """The first T rows of the position table are read, the others are not."""
     time, table = trial.case.arguments["ids"].shape[1], trial.case.arguments["weights"]["position_embedding"]
     if time >= len(table):
@@ -132,12 +142,16 @@ def unused_positions_do_not_matter(trial: Trial) -> None:
     unmoved(
         trial,
         with_weights(trial.case, position_embedding=other),
-        "with other rows of the position table from T on, out",
+        "with the position table changed from row T on, out",
     )
 
 
-@claim("the head is the token embedding, row by row", broken_by="probabilities_returned")
-def each_logit_has_its_own_row(trial: Trial) -> None:
+@claim(
+    "the embedding row of an absent id affects only that id's logit: the head is the token embedding",
+    broken_by="probabilities_returned",
+    aliases=("each_logit_has_its_own_row",),
+)
+def logits_use_their_own_embedding_row(trial: Trial) -> None:
     """The row of an id that does not occur matters for the logit of that id alone: the head is the embedding, row by row."""
     a = trial.case.arguments
     table = a["weights"]["token_embedding"]
@@ -149,17 +163,20 @@ def each_logit_has_its_own_row(trial: Trial) -> None:
     other[row] += elsewhere(trial, table[row])
     changed = with_weights(trial.case, token_embedding=other)
     rest = [column for column in range(len(table)) if column != row]
-    what = f"the logits of other ids, with another embedding of the absent id {row}, out"
+    what = f"the logits of other ids, with the embedding of the absent id {row} changed, out"
     trial.close(output(trial, changed)[..., rest], output(trial)[..., rest], tolerance(trial, None, changed), what)
 
 
-@claim("the final norm is the last thing before the head", broken_by="final_norm_forgotten")
+@claim(
+    "the logits are linear in the gain and bias of the final norm: only the head follows it",
+    broken_by="final_norm_forgotten",
+)
 def linear_in_the_final_norm(trial: Trial) -> None:
     """Twice the gain and the shift of the final norm give twice the logits: it is there, and nothing follows but the head."""
     weights = trial.case.arguments["weights"]
     gain, shift = weights["final_norm_weight"], weights["final_norm_bias"]
     twice = with_weights(trial.case, final_norm_weight=2 * gain, final_norm_bias=None if shift is None else 2 * shift)
-    what = "with twice the gain and shift of the final norm, out"
+    what = "with gain and bias of the final norm doubled, out"
     trial.close(output(trial, twice), 2 * output(trial), tolerance(trial, None, None, twice), what)
 
 
@@ -168,7 +185,7 @@ def miscounts(call: Any, method: str, arguments: Any, request: Any) -> MeasuredO
 
 
 @claim(
-    "it has as many parameters as the formula says, V D + C D + L (12 D^2 + 13 D) + 2 D",
+    "it has V D + C D + L (12 D^2 + 13 D) + 2 D parameters, less the biases it leaves out",
     sabotage=miscounts,
     name="parameter_count",
     tags=frozenset({"module"}),
@@ -197,11 +214,11 @@ def parameter_count_by_formula(trial: Trial) -> None:
         if untied and trial.variant == "untied":
             return
         why = (
-            ": its head is a tensor of its own; GPT-2's is the token embedding. If you mean it, declare it: "
+            ": its head is a separate tensor; GPT-2 ties it to the token embedding. If this is intended, declare it:  "
             '--impl-variant=gpt2=untied, or gpt2 = "untied" under [tool.plumbline] in pyproject.toml'
         )
         raise Violation(
-            f"it trains {counted:,.0f} numbers where a GPT-2 of these sizes has {expected:,}{why if untied else ''}"
+            f"it has {counted:,.0f} trainable parameters; a GPT-2 of these sizes has {expected:,}{why if untied else ''}"
         )
 
 
@@ -213,7 +230,7 @@ CONFIG = (
 
 CONTRACT = Contract(
     name="gpt2",
-    meaning="Embeddings of ids and positions, the blocks one after the other, the final norm, and the embedding again as head.",
+    meaning="GPT-2: token and position embeddings, transformer blocks, a final norm, the token embedding as head.",
     calls={
         "call": Signature(
             (
@@ -271,10 +288,10 @@ CONTRACT = Contract(
     workloads=workloads.MODEL,
     claims=(
         is_causal,
-        a_prefix_stands_alone,
-        holds_at_the_full_context,
-        unused_positions_do_not_matter,
-        each_logit_has_its_own_row,
+        prefix_consistent,
+        works_at_full_context,
+        unused_positions_are_ignored,
+        logits_use_their_own_embedding_row,
         linear_in_the_final_norm,
         parameter_count_by_formula,
     ),

@@ -93,7 +93,7 @@ def against(trial: Trial, case: Case, what: str) -> None:
     found, expected = trial.run(case).value, trial.expect(case).value
     present = {name for name, gradient in found.items() if gradient is not None}
     if not present:
-        raise Violation("no gradient is left in the model, and no parameter has moved")
+        raise Violation("the model has no gradients, and no parameter has changed")
     lost = [name for name, gradient in expected.items() if gradient is not None and name not in present]
     if lost:
         raise Violation(f"no gradient reaches {lost[0]}")
@@ -103,15 +103,20 @@ def against(trial: Trial, case: Case, what: str) -> None:
             trial.close(found[n], g, SINGLE * largest, f"{what}, the gradient of {n}")
 
 
-@claim("a single micro-batch gives the gradient of its mean loss", broken_by="ignored_targets_count", max_cases=5)
-def one_micro_batch_is_a_batch(trial: Trial) -> None:
+@claim(
+    "a single micro-batch gives the gradient of its mean loss",
+    broken_by="ignored_count_as_id_0",
+    max_cases=5,
+    aliases=("one_micro_batch_is_a_batch",),
+)
+def one_micro_batch_equals_a_batch(trial: Trial) -> None:
     """The mean over its targets."""
     alone = script(trial.case.calls[0].arguments["model"], batches_of(trial.case)[:1], "one micro-batch")
     against(trial, alone, "with one micro-batch")
 
 
 @claim(
-    "micro-batches of one size give the gradient of one big batch",
+    "micro-batches of equal size give the gradient of one large batch",
     broken_by="means_summed",
     cases=plain_cases,
     max_cases=5,
@@ -121,47 +126,54 @@ def equals_one_big_batch(trial: Trial) -> None:
 
 
 @claim(
-    "micro-batches of unequal sizes give the gradient of one big batch",
+    "micro-batches of unequal sizes give the gradient of one large batch",
     broken_by="mean_of_means",
     cases=ragged_cases,
     max_cases=5,
+    aliases=("unequal_sizes",),
 )
-def unequal_sizes(trial: Trial) -> None:
+def unequal_micro_batch_sizes(trial: Trial) -> None:
     against(trial, trial.case, "with micro-batches of unequal sizes")
 
 
 @claim(
-    "micro-batches with unequal numbers of targets that count give the gradient of one big batch",
-    broken_by="weighted_by_size",
+    "micro-batches with unequal numbers of counted targets give the gradient of one large batch",
+    broken_by="weighted_by_all_targets",
     cases=masked_cases,
     max_cases=5,
+    aliases=("unequal_counts",),
 )
-def unequal_counts(trial: Trial) -> None:
-    against(trial, trial.case, "with unequal numbers of targets that count")
+def unequal_target_counts(trial: Trial) -> None:
+    against(trial, trial.case, "with unequal numbers of counted targets")
 
 
 @claim(
-    "a micro-batch in which no target counts changes nothing",
-    broken_by="empty_gives_nan",
+    "a micro-batch whose targets are all ignored does not change the result",
+    broken_by="empty_micro_batch_gives_nan",
     cases=empty_cases,
     max_cases=5,
+    aliases=("empty_one_counts_for_nothing",),
 )
-def empty_one_counts_for_nothing(trial: Trial) -> None:
+def micro_batch_without_targets(trial: Trial) -> None:
     """And makes no nan: neither of the gradients, nor of the loss where one is returned."""
-    against(trial, trial.case, "beside a micro-batch in which no target counts")
+    against(trial, trial.case, "with a micro-batch whose targets are all ignored")
     found, expected = losses(trial)
     if found is not None:
         trial.close(found, expected, SINGLE * float(expected), "the loss it returns")
 
 
-@claim("the order of micro-batches does not matter", broken_by="last_one_dropped")
-def order_does_not_matter(trial: Trial) -> None:
+@claim(
+    "the order of the micro-batches does not change the gradients",
+    broken_by="last_micro_batch_dropped",
+    aliases=("order_does_not_matter",),
+)
+def independent_of_micro_batch_order(trial: Trial) -> None:
     model, batches = trial.case.calls[0].arguments["model"], batches_of(trial.case)
     found, turned = (trial.run(script(model, order, "")).value for order in (batches, [*batches[1:], batches[0]]))
     largest = max(float(gradient.abs().max()) for gradient in found.values() if gradient is not None)
     pairs = ((name, gradient, turned[name]) for name, gradient in found.items() if gradient is not None)
     for n, a, b in pairs:
-        trial.close(b, a, SINGLE * largest, f"with the micro-batches in another order, the gradient of {n}")
+        trial.close(b, a, SINGLE * largest, f"with the micro-batches reordered, the gradient of {n}")
 
 
 def losses(trial: Trial) -> tuple[Any, Any]:
@@ -170,8 +182,12 @@ def losses(trial: Trial) -> tuple[Any, Any]:
     return trial.run(asked).value, trial.expect(asked).value
 
 
-@claim("the loss returned is the mean over all targets that count", broken_by="loss_of_the_last")
-def loss_is_that_of_all(trial: Trial) -> None:
+@claim(
+    "the returned loss is the mean over all counted targets",
+    broken_by="loss_of_the_last_micro_batch",
+    aliases=("loss_is_that_of_all",),
+)
+def loss_is_the_mean_over_all_targets(trial: Trial) -> None:
     loss, expected = losses(trial)
     if loss is None:
         raise NotOffered("it returns no loss")
@@ -211,7 +227,7 @@ DIALECTS = tuple(
 
 CONTRACT = Contract(
     name="gradient_accumulation",
-    meaning="One step on several micro-batches, as if they were one batch.",
+    meaning="Gradient accumulation: one step on several micro-batches with the gradient of a single large batch.",
     calls={
         CALL: Signature(
             (
@@ -232,12 +248,12 @@ CONTRACT = Contract(
     dialects=DIALECTS,
     sources=("Radford et al. 2018, section 3.1, equation 1", "huggingface.co/blog/gradient_accumulation"),
     claims=(
-        one_micro_batch_is_a_batch,
+        one_micro_batch_equals_a_batch,
         equals_one_big_batch,
-        unequal_sizes,
-        unequal_counts,
-        empty_one_counts_for_nothing,
-        order_does_not_matter,
-        loss_is_that_of_all,
+        unequal_micro_batch_sizes,
+        unequal_target_counts,
+        micro_batch_without_targets,
+        independent_of_micro_batch_order,
+        loss_is_the_mean_over_all_targets,
     ),
 )

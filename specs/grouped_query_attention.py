@@ -98,8 +98,13 @@ def _one_each(trial: Trial) -> Case:
     return replace(written, dimensions={**written.dimensions, "kv_heads": heads})
 
 
-@claim("with as many key-value heads as heads it is attention", broken_by="scaled_by_width", max_cases=16)
-def equals_attention_with_a_group_for_each_head(trial: Trial) -> None:
+@claim(
+    "with as many key-value heads as query heads it is multi-head attention",
+    broken_by="scaled_by_width",
+    max_cases=16,
+    aliases=("equals_attention_with_a_group_for_each_head",),
+)
+def multi_head_when_groups_equal_heads(trial: Trial) -> None:
     """G = H: the numbers of plain attention."""
     if trial.variant in (ROTARY, ROTARY_HALVES):
         trial.not_applicable()
@@ -107,21 +112,31 @@ def equals_attention_with_a_group_for_each_head(trial: Trial) -> None:
     a = full.arguments
     qkv = torch.cat([a["query_weight"], a["key_weight"], a["value_weight"]])
     expected = attention(a["x"], qkv, None, a["out_weight"], None, a["n_heads"]).to(trial.dtype)
-    what = "with a key-value head for each head, against attention, out"
+    what = "with one key-value head per query head, compared with multi-head attention, out"
     trial.close(output(trial, full), expected, tolerance(trial, full), what)
 
 
-@claim("a group stands for its weights repeated for the heads that share it", broken_by="keys_tiled", max_cases=20)
-def sharing_is_writing_out(trial: Trial) -> None:
+@claim(
+    "a group equals its key and value weights repeated for each head that shares it",
+    broken_by="keys_tiled",
+    max_cases=20,
+    aliases=("sharing_is_writing_out",),
+)
+def equals_repeated_kv_weights(trial: Trial) -> None:
     """G < H equals G = H with each group's weights repeated for the H / G heads that share it."""
     heads, groups, _ = _sizes(trial)
     if groups == heads:
         trial.not_applicable()
-    unmoved(trial, _one_each(trial), "with the weights of each group written out for its heads, out")
+    unmoved(trial, _one_each(trial), "with the weights of each group repeated for its heads, out")
 
 
-@claim("with one key-value head the order of the query heads is free", broken_by="query_heads_strided", max_cases=14)
-def one_group_is_multi_query(trial: Trial) -> None:
+@claim(
+    "with one key-value head it is multi-query attention: query heads may be permuted",
+    broken_by="query_heads_strided",
+    max_cases=14,
+    aliases=("one_group_is_multi_query",),
+)
+def multi_query_with_one_group(trial: Trial) -> None:
     """G = 1: all heads see the same keys and values, so that their order is free."""
     heads, _, size = _sizes(trial)
     if heads < 2:
@@ -136,11 +151,11 @@ def one_group_is_multi_query(trial: Trial) -> None:
     exact, bound = trial.agreement(single)
     trial.close(output(trial, single), exact.value, bound.value, "with one group for all heads, out")
     slack = tolerance(trial, single, turned)
-    what = "with one group, and the query heads in another order, out"
+    what = "with one group and the query heads permuted, out"
     trial.close(output(trial, turned), output(trial, single), slack, what)
 
 
-@claim("head h uses group h // (H / G)", broken_by="first_group_for_all", max_cases=16)
+@claim("head h uses only group h // (H / G)", broken_by="first_group_for_all", max_cases=16)
 def heads_use_their_group(trial: Trial) -> None:
     """With the out projection reading head h alone, the weights of every group but h // (H / G) may be others."""
     heads, groups, size = _sizes(trial)
@@ -157,14 +172,14 @@ def heads_use_their_group(trial: Trial) -> None:
         one = trial.case.changed(out_weight=only)
         two = trial.case.changed(out_weight=only, key_weight=k, value_weight=v)
         try:
-            what = f"read from head {head} alone, with other weights in all groups but {own}, out"
+            what = f"from head {head} alone, with the weights of all groups but {own} changed, out"
             trial.close(output(trial, two), output(trial, one), tolerance(trial, one, two), what)
         except Violation as violation:
-            message = f"head {head} of {heads} must use group {own} of {groups} alone, and it uses another"
+            message = f"head {head} of {heads} must use only group {own} of {groups}; it uses another"
             raise Violation(message, worst=violation.worst, error=violation.error) from None
 
 
-@claim("what stands at a position changes nothing before it", broken_by="one_future_position", max_cases=16)
+@claim("changing a position does not change the outputs before it", broken_by="one_future_position", max_cases=16)
 def is_causal(trial: Trial) -> None:
     x = trial.case.arguments["x"]
     time = x.shape[1]
@@ -176,8 +191,13 @@ def is_causal(trial: Trial) -> None:
         sees_only_the_past(trial, trial.case.changed(x=other), at)
 
 
-@claim("the first positions alone give what they give in the whole", broken_by="softmax_over_queries", max_cases=14)
-def a_prefix_stands_alone(trial: Trial) -> None:
+@claim(
+    "the first positions alone give the same outputs as in the whole sequence",
+    broken_by="softmax_over_queries",
+    max_cases=14,
+    aliases=("a_prefix_stands_alone",),
+)
+def prefix_consistent(trial: Trial) -> None:
     prefix_alone(trial, "x")
 
 
@@ -257,11 +277,11 @@ CONTRACT = Contract(
         "meta-llama/llama llama/model.py Attention",
     ),
     claims=(
-        equals_attention_with_a_group_for_each_head,
-        sharing_is_writing_out,
-        one_group_is_multi_query,
+        multi_head_when_groups_equal_heads,
+        equals_repeated_kv_weights,
+        multi_query_with_one_group,
         heads_use_their_group,
         is_causal,
-        a_prefix_stands_alone,
+        prefix_consistent,
     ),
 )

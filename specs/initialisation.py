@@ -108,7 +108,7 @@ def law_of(config: Settings, values: torch.Tensor) -> str:
     """The nearest of them within what as many numbers can tell, in words."""
     found = float(values.pow(2).mean().sqrt())
     if not found:
-        return "0: nothing was drawn"
+        return "0: it is all zeros"
     room = 6 / math.sqrt(2 * values.numel())
     near = [(abs(math.log(found / law)), name) for name, law in laws(config, values.shape).items()]
     least, name = min(near)
@@ -116,8 +116,8 @@ def law_of(config: Settings, values: torch.Tensor) -> str:
 
 
 TORCH = (
-    "you start from what torch.nn draws: linear layers uniform within 1/sqrt(in), embeddings N(0, 1); GPT-2 draws N(0, 0.02). "
-    'If you mean it, declare it: initialisation = "torch_default" under [tool.plumbline] in pyproject.toml, or '
+    "you use the default initialisation of torch.nn: linear layers uniform within 1/sqrt(in), embeddings N(0, 1); GPT-2 draws N(0, 0.02). "
+    'If this is intended, declare it:  initialisation = "torch_default" under [tool.plumbline] in pyproject.toml, or '
     "--impl-variant=initialisation=torch_default"
 )
 
@@ -166,14 +166,15 @@ def spread_of(config: Settings, values: torch.Tensor, std: float, name: str, law
     told = {
         "variance": f"{name} has a standard deviation of {law_of(config, values)}; it must be {law} = {std:.4g}",
         "mean": f"{name} has a mean of {float(values.mean()):.3g}; it must be 0",
-        "shape": f"{name} is not normal: {100 * float((flat.abs() > 2).double().mean()):.3g} % of it is beyond two standard deviations, not 4.55 %",
+        "shape": f"{name} is not normally distributed: {100 * float((flat.abs() > 2).double().mean()):.3g} % of it is "
+        "beyond two standard deviations, not 4.55 %",
     }
     return ratio, told[which]
 
 
 @claim(
-    "matrices and the token embedding are N(0, 0.02)",
-    broken_by="a_tenth_for_a_fiftieth",
+    "weight matrices and the token embedding are drawn from a normal distribution with standard deviation 0.02",
+    broken_by="std_ten_times_too_large",
     false_alarm=1e-10,
     power=0.999,
 )
@@ -190,7 +191,7 @@ def matrices_are_normal(trial: Trial) -> None:
 
 
 @claim(
-    "projections that write to the residual stream are N(0, 0.02 / sqrt(2 L))",
+    "projections into the residual stream have standard deviation 0.02 / sqrt(2 L)",
     broken_by="residual_projections_not_scaled",
     false_alarm=1e-10,
     power=0.999,
@@ -216,7 +217,7 @@ def residual_projections_are_scaled(trial: Trial) -> None:
     twice(trial, test)
 
 
-@claim("positions are small, random, and no two alike", broken_by="positions_of_zeros")
+@claim("position embeddings are small and random, and no two are equal", broken_by="position_embedding_zero")
 def positions_are_small_and_random(trial: Trial) -> None:
     """Between 0.004 and 0.05: the paper's code has 0.01, many have 0.02. No two positions are alike."""
     declared_default(trial)
@@ -227,14 +228,20 @@ def positions_are_small_and_random(trial: Trial) -> None:
     if not 0.004 < found < 0.05:
         law = law_of(config_of(trial), places)
         raise Violation(
-            f"position_embedding has a standard deviation of {law}; it must be small: 0.01, or 0.02 like the others"
+            f"position_embedding has a standard deviation of {law}; expected 0.01, or 0.02 like the other matrices"
         )
     if len(set(map(tuple, places.tolist()))) < len(places):
-        raise Violation("positions of position_embedding are alike: each must be drawn")
+        raise Violation("two rows of position_embedding are equal: each must be drawn independently")
 
 
-@claim("every number of a matrix is drawn by itself", broken_by="one_number_for_a_row", false_alarm=1e-10, power=0.999)
-def numbers_are_drawn_one_by_one(trial: Trial) -> None:
+@claim(
+    "the entries of a matrix are drawn independently",
+    broken_by="rows_constant",
+    false_alarm=1e-10,
+    power=0.999,
+    aliases=("numbers_are_drawn_one_by_one",),
+)
+def entries_are_independent(trial: Trial) -> None:
     """Sums of rows and of columns of a matrix are normal too, with as many times the variance: an exact test of independence.
 
     One number for a whole row makes its sum as many times too wide as there are columns.
@@ -249,7 +256,7 @@ def numbers_are_drawn_one_by_one(trial: Trial) -> None:
             if different < 0.75 * values[0].numel():
                 return (
                     math.inf,
-                    f"{name} holds only {different:,} different numbers of {values[0].numel():,}: each must be drawn",
+                    f"{name} has only {different:,} distinct values in {values[0].numel():,} entries: each must be drawn independently",
                 )
             if trial.variant == "torch_default":
                 continue
@@ -262,14 +269,14 @@ def numbers_are_drawn_one_by_one(trial: Trial) -> None:
                     times = f"{float(sums.pow(2).mean().sqrt()):.3g} times as much"
                     worst, message = (
                         ratio,
-                        f"the numbers in {told} of {name} are not drawn one by one: their sums vary {times}",
+                        f"the entries within {told} of {name} are not independent: their sums vary {times}",
                     )
         return worst, message
 
     twice(trial, test)
 
 
-@claim("biases start at 0, gains at 1", broken_by="gains_drawn")
+@claim("biases start at 0 and gains at 1", broken_by="norm_scales_random")
 def biases_are_zero_and_gains_one(trial: Trial) -> None:
     """Exactly. (Biases as torch.nn.Linear draws them belong to that declared form.)"""
     if trial.variant is None:
@@ -292,19 +299,21 @@ def biases_are_zero_and_gains_one(trial: Trial) -> None:
             )
 
 
-@claim("no layer is a copy of another", broken_by="layers_alike")
-def every_layer_is_drawn_anew(trial: Trial) -> None:
+@claim("no layer starts as a copy of another", broken_by="all_layers_identical", aliases=("every_layer_is_drawn_anew",))
+def layers_differ(trial: Trial) -> None:
     weights = drawn(trial)
     for name in ("qkv_weight", "out_weight", "up_weight", "down_weight"):
         layers = in_all_layers(weights, name)
         for one in range(len(layers)):
             for other in range(one):
                 if torch.equal(layers[one], layers[other]):
-                    raise Violation(f"{name} of layer {one} is that of layer {other}: every layer must be drawn anew")
+                    raise Violation(
+                        f"{name} of layer {one} equals that of layer {other}: each layer must be drawn independently"
+                    )
 
 
-@claim("another seed gives another model", broken_by="seed_fixed")
-def another_seed_another_model(trial: Trial) -> None:
+@claim("another seed gives other weights", broken_by="seed_fixed", aliases=("another_seed_another_model",))
+def seed_changes_the_weights(trial: Trial) -> None:
     first, second = drawn(trial), drawn(trial, again=True)
     for path, leaf in leaves(dict(first)):
         other = dict(leaves(dict(second)))[path]
@@ -335,7 +344,7 @@ def first_loss_is_that_of_chance(trial: Trial) -> None:
     found = min((loss(at) for at in (seed, (seed + 1) % 2**31)), key=lambda value: abs(value - chance))
     if not abs(found - chance) <= 0.1:
         raise Violation(
-            f"the first loss is {found:.3f}; an untrained model knows nothing: ln {config.vocab_size} = {chance:.3f}"
+            f"the initial loss is {found:.3f}; an untrained model must give ln {config.vocab_size} = {chance:.3f}"
         )
     trial.note_error(abs(found - chance) / 0.1)
 
@@ -397,12 +406,12 @@ def first_logits_or_none(trial: Trial) -> None:
     try:
         first_loss_is_that_of_chance(trial)
     except NotOffered:
-        raise NotOffered("it has no logits(): the weights alone were judged") from None
+        raise NotOffered("it has no logits(): only the weights were checked") from None
 
 
 CONTRACT = Contract(
     name="initialisation",
-    meaning="The weights that training starts from: small, random, and smaller where they write to the residual stream.",
+    meaning="Initial weights: small and random, and smaller in projections into the residual stream.",
     calls={
         "build": Signature(
             (Argument("config", "config", role="setting", fields=CONFIG), Argument("seed", "integer", role="setting")),
@@ -438,17 +447,18 @@ CONTRACT = Contract(
         matrices_are_normal,
         residual_projections_are_scaled,
         positions_are_small_and_random,
-        numbers_are_drawn_one_by_one,
+        entries_are_independent,
         biases_are_zero_and_gains_one,
-        every_layer_is_drawn_anew,
-        another_seed_another_model,
+        layers_differ,
+        seed_changes_the_weights,
         Claim(
-            "first_loss_is_that_of_chance",
-            "the first loss is ln V, within 0.1",
+            "initial_loss_is_ln_vocab_size",
+            "the initial loss is ln V, within 0.1",
             first_logits_or_none,
-            broken_by="embedding_of_ones_size",
+            broken_by="token_embedding_std_1",
             false_alarm=1e-10,
             power=0.999,
+            aliases=("first_loss_is_that_of_chance",),
         ),
     ),
 )

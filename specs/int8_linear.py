@@ -167,7 +167,7 @@ def out_of(trial: Trial, case: Case | None = None) -> torch.Tensor:
     out = trial.run(case).value
     if not torch.is_tensor(out) or out.shape != (*x.shape[:-1], len(weight)):
         found = list(out.shape) if torch.is_tensor(out) else f"a {type(out).__name__}"
-        raise Violation(f"out has shape {found}, not {[*x.shape[:-1], len(weight)]}")
+        raise Violation(f"out has shape {found}; expected {[*x.shape[:-1], len(weight)]}")
     return out.reshape(-1, len(weight))
 
 
@@ -179,10 +179,11 @@ def bound(trial: Trial, case: Case | None = None) -> float:
 
 
 @claim(
-    "it is the exact product of codes, times the scales of its row and column",
-    broken_by="weight_dequantized_x_not_quantized",
+    "it is the exact integer product of the codes, times the row scales of x and of the weight",
+    broken_by="x_not_quantized",
+    aliases=("is_the_product_of_integers",),
 )
-def is_the_product_of_integers(trial: Trial) -> None:
+def equals_the_integer_product(trial: Trial) -> None:
     """Codes by codes as whole numbers, times the step of the row of x and of the row of the weight; plus what the outlier
     columns give, plus the bias."""
     case = trial.case.cast(trial.dtype)
@@ -193,18 +194,18 @@ def is_the_product_of_integers(trial: Trial) -> None:
 
 
 @claim(
-    "hundreds of products of 127 with 127 are added without overflow",
+    "sums of hundreds of products 127 * 127 do not overflow",
     broken_by="sums_in_int16",
     cases=wide_cases,
     max_cases=2,
 )
 def large_sums_do_not_overflow(trial: Trial) -> None:
-    is_the_product_of_integers(trial)
+    equals_the_integer_product(trial)
 
 
 @claim(
-    "the numbers of an outlier column are not rounded",
-    broken_by="outliers_quantized_apart",
+    "outlier columns are not quantized",
+    broken_by="outliers_quantized_separately",
     cases=outlier_cases,
     max_cases=10,
 )
@@ -219,30 +220,45 @@ def outliers_keep_their_precision(trial: Trial) -> None:
     expected = more[:, None] * weight[:, column]
     tolerance = bound(trial) + bound(trial, changed)
     found = out_of(trial, changed).double() - out_of(trial).double()
-    trial.close(found, expected, tolerance, "what a thousandth more in an outlier column adds")
+    trial.close(found, expected, tolerance, "the change in out when an outlier column grows by 0.1 %")
 
 
 @claim(
-    "an outlier costs the other columns nothing", broken_by="outliers_in_the_scale", cases=outlier_cases, max_cases=10
+    "an outlier does not affect the accuracy of other columns",
+    broken_by="outliers_in_the_scale",
+    cases=outlier_cases,
+    max_cases=10,
+    aliases=("outliers_spare_the_others",),
 )
-def outliers_spare_the_others(trial: Trial) -> None:
+def outliers_do_not_affect_other_columns(trial: Trial) -> None:
     """The rows come out as without the outlier columns, plus what those give: other columns lose nothing to them."""
     x, _, _, threshold = asked(trial.case)
     outlier = x.abs().amax(0) >= threshold
     without = trial.case.changed(x=x.masked_fill(outlier, 0.0))
     _, large = by_integers(trial.case.cast(trial.dtype))
     found = out_of(trial).double() - out_of(trial, without).double()
-    trial.close(found, large, bound(trial) + bound(trial, without), "what the outlier columns add to the rest")
+    trial.close(found, large, bound(trial) + bound(trial, without), "the contribution of the outlier columns to out")
 
 
-@claim("with an infinite threshold all is int8", broken_by="threshold_always_6", cases=pure_cases, max_cases=10)
-def without_a_threshold_all_is_int8(trial: Trial) -> None:
+@claim(
+    "with an infinite threshold every column is int8",
+    broken_by="threshold_fixed_at_6",
+    cases=pure_cases,
+    max_cases=10,
+    aliases=("without_a_threshold_all_is_int8",),
+)
+def infinite_threshold_is_all_int8(trial: Trial) -> None:
     """threshold = infinity: the pure product of integers, however large x is."""
-    is_the_product_of_integers(trial)
+    equals_the_integer_product(trial)
 
 
-@claim("with threshold 0 nothing of x is rounded", broken_by="threshold_always_6", max_cases=12)
-def with_threshold_zero_nothing_of_x_is_rounded(trial: Trial) -> None:
+@claim(
+    "with threshold 0 no column of x is quantized",
+    broken_by="threshold_fixed_at_6",
+    max_cases=12,
+    aliases=("with_threshold_zero_nothing_of_x_is_rounded",),
+)
+def zero_threshold_leaves_x_unrounded(trial: Trial) -> None:
     """threshold = 0: x times the weight, in x's precision. The weight lies on steps here: whether it is the one that was given
     or the one of its codes makes no difference."""
     x, weight, bias, _ = asked(trial.case)
@@ -258,23 +274,33 @@ def with_threshold_zero_nothing_of_x_is_rounded(trial: Trial) -> None:
     trial.close(out.double(), expected, bound(trial, case), "with threshold 0, out")
 
 
-@claim("the gradient of x is that of the dequantized weight", broken_by="rounding_cuts_the_gradient", max_cases=16)
-def the_gradient_is_that_of_the_dequantized_weight(trial: Trial) -> None:
+@claim(
+    "the gradient of x is that of a linear layer with the dequantized weight",
+    broken_by="straight_through_gradient_missing",
+    max_cases=16,
+    aliases=("the_gradient_is_that_of_the_dequantized_weight",),
+)
+def gradient_uses_the_dequantized_weight(trial: Trial) -> None:
     """Of ordinary and outlier columns alike, as if x had not been rounded."""
     case = trial.case.cast(trial.dtype)
     _, weight, *_ = asked(case)
     answer = trial.run(gradients=True)
     found = answer.gradients.get("x")
     if found is None:
-        raise Violation("no gradient reaches x: rounding cuts it off; pass it on as if x had not been rounded")
+        raise Violation("no gradient reaches x: rounding has none; pass it through as if x were not quantized")
     codes, step = coded(weight.double())
     expected = trial.cotangent(answer.value) @ (codes * step)
     tolerance = 2 * trial.agreement(gradients=True)[1].gradients["x"]
     trial.close(found.double(), expected, tolerance, "the gradient of x")
 
 
-@claim("zeros give the bias, for one row and for many", broken_by="bias_lost_for_one_row", max_cases=12)
-def the_bias_is_added_once(trial: Trial) -> None:
+@claim(
+    "an input of zeros gives the bias, for one row and for many",
+    broken_by="bias_lost_for_one_row",
+    max_cases=12,
+    aliases=("the_bias_is_added_once",),
+)
+def zero_input_gives_the_bias(trial: Trial) -> None:
     """For one row and for many; zeros give the bias alone."""
     x, _, bias, _ = asked(trial.case)
     if bias is None:
@@ -286,8 +312,13 @@ def the_bias_is_added_once(trial: Trial) -> None:
         trial.close(out, bias.double().expand(out.shape), bound(trial, case), "for an x of zeros, out")
 
 
-@claim("without outliers one row alone gives what it gives among others", broken_by="one_scale_for_x", max_cases=12)
-def one_row_alone_is_the_same(trial: Trial) -> None:
+@claim(
+    "without outliers a row alone gives the same output as in its batch",
+    broken_by="one_scale_for_x",
+    max_cases=12,
+    aliases=("one_row_alone_is_the_same",),
+)
+def rows_of_a_batch_are_independent(trial: Trial) -> None:
     """Without outliers each row has a scale of its own: what it gives does not depend on the others."""
     case = with_threshold(trial.case, INFINITY)
     x, *_ = asked(case)
@@ -300,16 +331,20 @@ def one_row_alone_is_the_same(trial: Trial) -> None:
 
 
 @claim(
-    "outliers and scales are found anew at each call", broken_by="first_outliers_kept", cases=outlier_cases, max_cases=8
+    "outlier columns and scales are computed anew for each call",
+    broken_by="outliers_cached_across_calls",
+    cases=outlier_cases,
+    max_cases=8,
+    aliases=("an_earlier_call_changes_nothing",),
 )
-def an_earlier_call_changes_nothing(trial: Trial) -> None:
+def outliers_and_scales_are_not_cached(trial: Trial) -> None:
     """Which columns are outliers, and every scale of x, is found anew at each call."""
     x, _, _, threshold = asked(trial.case)
     build, forward = trial.case.calls
     outlier = x.abs().reshape(-1, x.shape[-1]).amax(0) >= threshold
     other = Call("forward", {"x": (0.5 * x.masked_fill(outlier, 0.0)).flip(0)})
     after = trial.run(replace(trial.case, calls=(build, other, forward))).value
-    trial.close(after, trial.run().value, bound(trial), "after a call with other numbers, out")
+    trial.close(after, trial.run().value, bound(trial), "after a call with another x, out")
 
 
 @st.composite
@@ -322,8 +357,14 @@ def whole_cases(draw: st.DrawFn) -> Case:
     )
 
 
-@claim("in 16 bit only the result is rounded", broken_by="scales_swapped", cases=whole_cases, max_cases=8)
-def half_precision_is_kept(trial: Trial) -> None:
+@claim(
+    "in bfloat16 and float16 the error is at most four roundings per product",
+    broken_by="scales_divided",
+    cases=whole_cases,
+    max_cases=8,
+    aliases=("half_precision_is_kept",),
+)
+def accurate_in_half_precision(trial: Trial) -> None:
     """16-bit x and weights that lie on codes: only the result is rounded, and the steps."""
     refused, worst = [], 0.0
     for dtype in (torch.bfloat16, torch.float16):
@@ -337,7 +378,7 @@ def half_precision_is_kept(trial: Trial) -> None:
         expected = x @ weight.T + (0.0 if bias is None else bias)
         error = float(((answer.value.double() - expected).abs() / (4 * torch.finfo(dtype).eps * sizes)).max())
         if not error <= 1:
-            raise Violation(f"in {dtype} more is lost than four roundings of every product", error=error)
+            raise Violation(f"in {dtype} the error exceeds four roundings of every product", error=error)
         worst = max(worst, error)
     if len(refused) == 2:
         raise NotOffered("it does not run in " + " or ".join(refused))
@@ -354,7 +395,7 @@ def memory(trial: Trial) -> Measurement | None:
     each = held / weight.numel()
     return Measurement(
         sentence=f"A weight takes {each:.3f} bytes, {each / 4:.1%} of float32.",
-        how="everything that a layer of 256 x 512 float32 weights holds after one forward pass, weighed",
+        how="total memory of a layer of 256 x 512 float32 weights after one forward pass",
         value=each,
         unit="bytes per weight",
     )
@@ -362,7 +403,7 @@ def memory(trial: Trial) -> Measurement | None:
 
 CONTRACT = Contract(
     name="int8_linear",
-    meaning="A linear layer as a product of int8 codes, but for the columns of x that hold an outlier.",
+    meaning="Linear layer on int8 codes (LLM.int8()), with the outlier columns of x kept in full precision.",
     calls={
         "build": Signature(
             (
@@ -400,16 +441,16 @@ CONTRACT = Contract(
         "bitsandbytes autograd/_functions.py MatMul8bitLt",
     ),
     claims=(
-        is_the_product_of_integers,
+        equals_the_integer_product,
         large_sums_do_not_overflow,
         outliers_keep_their_precision,
-        outliers_spare_the_others,
-        without_a_threshold_all_is_int8,
-        with_threshold_zero_nothing_of_x_is_rounded,
-        the_gradient_is_that_of_the_dequantized_weight,
-        the_bias_is_added_once,
-        one_row_alone_is_the_same,
-        an_earlier_call_changes_nothing,
-        half_precision_is_kept,
+        outliers_do_not_affect_other_columns,
+        infinite_threshold_is_all_int8,
+        zero_threshold_leaves_x_unrounded,
+        gradient_uses_the_dequantized_weight,
+        zero_input_gives_the_bias,
+        rows_of_a_batch_are_independent,
+        outliers_and_scales_are_not_cached,
+        accurate_in_half_precision,
     ),
 )

@@ -20,7 +20,7 @@ from specs.shared.caches import (
     bound,
     bytes_after,
     chunks_are_causal,
-    holds_up_in_half_precision,
+    accurate_in_half_precision,
     joined,
     length_is_what_was_given,
     overflowing,
@@ -39,12 +39,13 @@ WINDOW = "hidden = everywhere.triu(diagonal=start + 1) | everywhere.tril(diagona
 
 
 @claim(
-    "what goes beyond the context is refused, or slides where that is declared",
-    broken_by="grows_without_end",
+    "positions beyond the context are refused, or the window slides where declared",
+    broken_by="context_limit_not_enforced",
     cases=overflowing,
     max_cases=14,
+    aliases=("overflow_is_refused_or_slid",),
 )
-def overflow_is_refused_or_slid(trial: Trial) -> None:
+def overflow_is_refused_or_slides(trial: Trial) -> None:
     """One position too many raises; where it is declared to slide, the oldest are forgotten.
 
     A piece of several positions that does not fit may be refused where steps slide.
@@ -52,15 +53,13 @@ def overflow_is_refused_or_slid(trial: Trial) -> None:
     if trial.variant != SLIDING:
         answer = trial.attempt()
         if answer.crash is None:
-            raise Violation(
-                f"it takes {trial.case.family} and returns a value; it must refuse them with an error, or slide"
-            )
+            raise Violation(f"it accepts {trial.case.family} without an error; it must raise one, or slide")
         if answer.crash.call <= trial.case.dimensions["fitting"]:
             raise Crashed(answer)
         return
     answer = trial.attempt()
     if answer.crash is not None and trial.case.calls[-1].method == "extend":
-        raise NotOffered(f"it refuses a piece that does not fit ({answer.crash.error})")
+        raise NotOffered(f"it refuses a chunk that does not fit ({answer.crash.error})")
     exact, _ = trial.agreement()
     out = joined(trial.case, trial.run().outputs)
     trial.close(out, joined(trial.case, exact.outputs), bound(trial, trial.case), f"with {trial.case.family}, out")
@@ -100,22 +99,21 @@ def memory(trial: Trial) -> Measurement:
     grows = series["after 20 positions"] < held
     per_position = held / (m["time"] + 3 if grows else m["context"]) / m["batch"]
     right = computed["after 23 positions"] if grows or held == 0 else computed["whole context"]
-    how = "grows with the sequence" if grows else "is there for the whole context from the start"
+    how = "grows with the sequence" if grows else "is allocated for the whole context from the start"
     ratio = held / right
-    told = f"its memory {how}: {held:g} bytes are held, {ratio:.3g} of the {right:g} that keys and values need"
+    told = f"its memory {how}: {held:g} bytes, {ratio:.3g} times the {right:g} that keys and values need"
     return Measurement(
         told,
-        "bytes of every tensor it can reach, minus those after build(); keys and values need 2 x batch x positions x width numbers",
+        "bytes of all tensors it can reach, minus those after build(); keys and values need 2 x batch x positions x width numbers",
         per_position,
-        "bytes per position and sequence",
+        "bytes per position per sequence",
         series,
     )
 
 
 CONTRACT = Contract(
     name="kv_cache",
-    meaning="Attention over a sequence that comes piece by piece: keys and values of earlier positions are kept. "
-    "extend (several positions later on), length and reset may be left out.",
+    meaning="Incremental attention with a cache of earlier keys and values. extend (several positions later on), length and reset are optional.",
     calls=CALLS,
     optional_methods=OPTIONAL_METHODS,
     reference=kv_cache,
@@ -136,7 +134,7 @@ CONTRACT = Contract(
     measures=(
         Measure(
             "memory",
-            "what the cache holds in memory, beside 2 x batch x positions x width numbers",
+            "memory of the cache, compared with 2 x batch x positions x width numbers",
             memory,
             memory_cases,
         ),
@@ -144,59 +142,66 @@ CONTRACT = Contract(
     workloads=workloads.STEPS,
     claims=(
         Claim(
-            "any_split_gives_the_whole",
-            "however the sequence is cut, the whole comes out",
+            "consistent_across_splits",
+            "the output does not depend on how the sequence is split",
             any_split_gives_the_whole,
-            broken_by="mask_rows_from_zero",
+            broken_by="mask_ignores_cache_offset",
+            aliases=("any_split_gives_the_whole",),
         ),
         Claim(
             "chunks_are_causal",
-            "several positions at once do not see later ones",
+            "within a chunk no position sees a later one",
             chunks_are_causal,
-            broken_by="no_mask_in_later_pieces",
+            broken_by="no_mask_after_first_chunk",
         ),
         Claim(
-            "two_in_flight_do_not_mix",
-            "two caches in use at the same time do not see each other",
+            "instances_are_independent",
+            "two caches in use at the same time do not affect each other",
             two_in_flight_do_not_mix,
-            broken_by="shared_by_all_objects",
+            broken_by="cache_shared_by_all_instances",
             max_cases=12,
+            aliases=("two_in_flight_do_not_mix",),
         ),
         Claim(
-            "rows_are_independent",
-            "one row alone gives what it gives in its batch",
+            "rows_of_a_batch_are_independent",
+            "a row alone gives the same output as in its batch",
             rows_are_independent,
             broken_by="first_row_for_all",
             max_cases=14,
+            aliases=("rows_are_independent",),
         ),
-        overflow_is_refused_or_slid,
+        overflow_is_refused_or_slides,
         Claim(
-            "length_is_what_was_given",
-            "length() is the number of positions given",
+            "length_counts_positions",
+            "length() returns the number of positions fed so far",
             length_is_what_was_given,
             broken_by="length_counts_calls",
             max_cases=10,
+            aliases=("length_is_what_was_given",),
         ),
         Claim(
-            "reset_forgets",
-            "after a reset it is as just built",
+            "reset_clears_the_cache",
+            "after reset() the cache behaves as if newly built",
             reset_forgets,
             broken_by="reset_keeps_the_keys",
             max_cases=10,
+            aliases=("reset_forgets",),
         ),
         Claim(
-            "rounds_like_full_attention",
+            "accurate_in_float32",
             "in float32 it is as accurate as the reference",
             rounds_like_full_attention,
-            broken_by="kept_in_bfloat16",
+            broken_by="cached_in_bfloat16",
             max_cases=18,
+            aliases=("rounds_like_full_attention",),
         ),
         Claim(
-            "holds_up_in_half_precision",
-            "in 16 bit, steps work wherever a prefill does, and as accurately as the reference",
-            holds_up_in_half_precision,
-            broken_by="kept_in_the_default_dtype",
+            "accurate_in_half_precision",
+            "in bfloat16 and float16 steps work wherever prefill does, with at most 4 times the reference's error",
+            accurate_in_half_precision,
+            broken_by="cached_in_the_default_dtype",
             max_cases=14,
+            aliases=("holds_up_in_half_precision",),
         ),
     ),
 )

@@ -111,8 +111,12 @@ def _ratio(error: torch.Tensor, bound: torch.Tensor) -> torch.Tensor:
     return ratio.nan_to_num(float("inf"), float("inf"))
 
 
-@claim("every key and value is held within half a step of its own vector", broken_by="rounded_down")
-def kept_within_the_bound(trial: Trial) -> None:
+@claim(
+    "every key and value is stored to within half a step of its own vector",
+    broken_by="rounded_down",
+    aliases=("kept_within_the_bound",),
+)
+def error_within_half_a_step(trial: Trial) -> None:
     """contents() against the exact keys and values, each within half a step of its own vector."""
     _kept(trial, trial.case)
 
@@ -120,30 +124,33 @@ def kept_within_the_bound(trial: Trial) -> None:
 def _kept(trial: Trial, case: Case) -> None:
     found = trial.run(case.followed_by(CONTENTS)).value
     if not isinstance(found, (tuple, list)) or len(found) != 2:
-        raise Violation(f"contents() must return the keys and the values, not a {type(found).__name__}")
+        raise Violation(f"contents() must return (keys, values); it returns a {type(found).__name__}")
     _, k, v = exact_heads(trial, case)
     bits, worst = case.calls[0].arguments["bits"], 0.0
     for name, exact, kept in (("key", k, found[0]), ("value", v, found[1])):
         if not torch.is_tensor(kept) or kept.shape != exact.shape:
             shape = list(kept.shape) if torch.is_tensor(kept) else type(kept).__name__
-            raise Violation(f"the {name}s held are {shape}, not {list(exact.shape)}: batch, head, position, feature")
+            raise Violation(
+                f"the stored {name}s are {shape}; expected {list(exact.shape)}: batch, head, position, feature"
+            )
         ratio = _ratio((kept.double() - exact).abs(), allowed(trial, exact, bits))
         if float(ratio.max()) > 1:
             at = [int(i) for i in torch.unravel_index(ratio.argmax(), ratio.shape)]
-            where = f"{name}{at} is held as {float(kept[tuple(at)]):.6g}, it is {float(exact[tuple(at)]):.6g}"
-            message = f"a {name} in {bits} bits is off by more than half a step of its own vector"
+            where = f"{name}{at} is stored as {float(kept[tuple(at)]):.6g}, expected {float(exact[tuple(at)]):.6g}"
+            message = f"a {name} stored in {bits} bits is off by more than half a step of its own vector"
             raise Violation(message, worst=where, error=float(ratio.max()))
         worst = max(worst, float(ratio.max()))
     trial.note_error(worst)
 
 
 @claim(
-    "however it is cut, attention is off by no more than its bits explain",
+    "the output error is within what the bit width explains, however the sequence is split",
     broken_by="unscaled",
     cases=fine,
     max_cases=14,
+    aliases=("attends_within_the_bound",),
 )
-def attends_within_the_bound(trial: Trial) -> None:
+def output_error_within_the_bound(trial: Trial) -> None:
     """Full attention, off by no more than keys and values that are off by the bound explain, however the sequence is cut.
 
     Scores move by e at most, e = sum |q| |dk| / sqrt(K); so weights by a factor within exp(-2 e) .. exp(2 e), and a mean of
@@ -174,15 +181,20 @@ def _attends(trial: Trial, case: Case) -> None:
         at = [int(i) for i in torch.unravel_index(ratio.argmax(), ratio.shape)]
         where = f"out{at} = {float(out[tuple(at)]):.6g}, expected {float(expected[tuple(at)]):.6g} within {float(bound[tuple(at)]):.3g}"
         raise Violation(
-            f"attention is further off than keys and values in {a['bits']} bits explain",
+            f"the output error exceeds what keys and values in {a['bits']} bits explain",
             worst=where,
             error=float(ratio.max()),
         )
     trial.note_error(float(ratio.max()))
 
 
-@claim("a large row of the batch does not spoil the others", broken_by="levels_shared_by_the_batch", max_cases=12)
-def rows_are_independent(trial: Trial) -> None:
+@claim(
+    "a row of large numbers does not affect the other rows of the batch",
+    broken_by="range_shared_by_the_batch",
+    max_cases=12,
+    aliases=("rows_are_independent",),
+)
+def rows_of_a_batch_are_independent(trial: Trial) -> None:
     """A row a thousand times as large beside the others: theirs are kept within the bound all the same."""
     if sequence(trial.case).shape[0] < 2:
         trial.not_applicable()
@@ -198,13 +210,19 @@ def rows_are_independent(trial: Trial) -> None:
         bound = allowed(trial, exact[:-1], bits)
         ratio = float(_ratio((kept[:-1].double() - exact[:-1]).abs(), bound).max())
         if ratio > 1:
-            raise Violation(f"a large row of the batch spoils the {name} of the others", error=ratio)
+            raise Violation(f"a row of large numbers degrades the {name} of other rows", error=ratio)
         worst = max(worst, ratio)
     trial.note_error(worst)
 
 
-@claim("vectors of zeros come back as zeros", broken_by="no_guard", cases=silent, max_cases=8)
-def nothing_stays_nothing(trial: Trial) -> None:
+@claim(
+    "vectors of zeros are stored as zeros",
+    broken_by="scale_without_guard",
+    cases=silent,
+    max_cases=8,
+    aliases=("nothing_stays_nothing",),
+)
+def zero_vectors_stay_zero(trial: Trial) -> None:
     """A vector of zeros has no range; it comes back as zeros, and no number is nan."""
     answer = trial.run(trial.case.followed_by(CONTENTS))
     for call, output in zip(trial.case.calls, answer.outputs, strict=False):
@@ -213,11 +231,17 @@ def nothing_stays_nothing(trial: Trial) -> None:
     _kept(trial, trial.case)
 
 
-@claim("what goes beyond the context is refused", broken_by="grows_without_end", cases=too_many, max_cases=8)
-def what_does_not_fit_is_refused(trial: Trial) -> None:
+@claim(
+    "positions beyond the context are refused",
+    broken_by="context_limit_not_enforced",
+    cases=too_many,
+    max_cases=8,
+    aliases=("what_does_not_fit_is_refused",),
+)
+def overflow_is_refused(trial: Trial) -> None:
     answer = trial.attempt()
     if answer.crash is None:
-        raise Violation(f"it takes {trial.case.family} and returns a value; it must refuse them with an error")
+        raise Violation(f"it accepts {trial.case.family} without an error; it must raise one")
     if answer.crash.call <= trial.case.dimensions["fitting"]:
         raise Crashed(answer)
 
@@ -256,7 +280,7 @@ def memory(trial: Trial, dtypes: Sequence[torch.dtype] = (torch.bfloat16,)) -> M
     return Measurement(
         f"in 3 bits keys and values take {series['3 bits']:.3g} times less memory than in 16 bits ({series['4 bits']:.3g} in 4, "
         f"{series['8 bits']:.3g} in 8)",
-        "bytes of 16-bit keys and values over those of every tensor held beyond build(), two heads of 128 features, bfloat16",
+        "bytes of 16-bit keys and values over bytes of all tensors added since build(); two heads of 128 features, bfloat16",
         series["3 bits"],
         "times less than in 16 bits",
         series,
@@ -267,8 +291,7 @@ BUILD = CALLS["build"]
 
 CONTRACT = Contract(
     name="kv_cache_quantized",
-    meaning="A cache of keys and values that keeps each in a few bits: every vector of a head has levels of its own. "
-    "extend, length and reset may be left out.",
+    meaning="Key-value cache in a few bits, with separate quantization levels for each vector of a head. extend, length and reset are optional.",
     calls={
         **CALLS,
         "build": Signature((*BUILD.arguments, Argument("bits", "integer", role="setting")), BUILD.result),
@@ -283,33 +306,36 @@ CONTRACT = Contract(
     order=93,
     case_count=16,
     sources=("Liu et al. 2024 (KIVI), section 3", "Sheng et al. 2023 (FlexGen), section 5"),
-    measures=(Measure("memory", "how much less memory it takes than 16-bit numbers, by bits", memory, memory_cases),),
+    measures=(Measure("memory", "memory saved compared with 16 bits, per bit width", memory, memory_cases),),
     claims=(
-        kept_within_the_bound,
-        attends_within_the_bound,
-        rows_are_independent,
-        nothing_stays_nothing,
+        error_within_half_a_step,
+        output_error_within_the_bound,
+        rows_of_a_batch_are_independent,
+        zero_vectors_stay_zero,
         Claim(
-            "two_in_flight_do_not_mix",
-            "two caches in use at the same time do not see each other",
+            "instances_are_independent",
+            "two caches in use at the same time do not affect each other",
             two_in_flight_do_not_mix,
-            broken_by="shared_by_all_objects",
+            broken_by="cache_shared_by_all_instances",
             max_cases=8,
+            aliases=("two_in_flight_do_not_mix",),
         ),
-        what_does_not_fit_is_refused,
+        overflow_is_refused,
         Claim(
-            "length_is_what_was_given",
-            "length() is the number of positions given",
+            "length_counts_positions",
+            "length() returns the number of positions fed so far",
             length_is_what_was_given,
-            broken_by="length_is_that_of_the_last_piece",
+            broken_by="length_of_the_last_chunk",
             max_cases=8,
+            aliases=("length_is_what_was_given",),
         ),
         Claim(
-            "reset_forgets",
-            "after a reset it is as just built",
+            "reset_clears_the_cache",
+            "after reset() the cache behaves as if newly built",
             reset_forgets,
             broken_by="reset_keeps_the_keys",
             max_cases=8,
+            aliases=("reset_forgets",),
         ),
     ),
 )

@@ -39,24 +39,30 @@ def offset_cases(draw: st.DrawFn) -> Case:
     )
 
 
-@claim("adding a constant to x changes nothing", broken_by="root_mean_square")
-def unchanged_by_a_shift(trial: Trial) -> None:
+@claim(
+    "adding a constant to x does not change the output", broken_by="root_mean_square", aliases=("unchanged_by_a_shift",)
+)
+def shift_invariant(trial: Trial) -> None:
     x = trial.case.arguments["x"]
     shifted = trial.case.changed(x=x + 3.0)
     bound = trial.spread_of_value() + trial.spread_of_value(shifted)
     trial.close(trial.run(shifted).value, trial.run().value, bound, "after adding 3 to every x, out")
 
 
-@claim("scaling x changes nothing, up to eps", broken_by="eps_outside_the_root")
-def unchanged_by_a_scale(trial: Trial) -> None:
+@claim(
+    "scaling x does not change the output, up to eps",
+    broken_by="eps_outside_the_root",
+    aliases=("unchanged_by_a_scale",),
+)
+def scale_invariant(trial: Trial) -> None:
     """Up to eps: scaling x by s is the same as dividing eps by s squared."""
     x, eps = trial.case.arguments["x"], trial.case.arguments["eps"]
     scaled, eased = trial.case.changed(x=x * 4.0), trial.case.changed(eps=eps / 16.0)
     bound = trial.spread_of_value(scaled) + trial.spread_of_value(eased)
-    trial.close(trial.run(scaled).value, trial.run(eased).value, bound, "with x times 4 against eps / 16, out")
+    trial.close(trial.run(scaled).value, trial.run(eased).value, bound, "with 4 x, compared with eps / 16, out")
 
 
-@claim("each position is normalised alone", broken_by="over_the_time_axis")
+@claim("each position is normalised on its own", broken_by="over_the_time_axis")
 def over_the_last_axis_only(trial: Trial) -> None:
     """Each position alone gives what it gives among the others."""
     x, whole = trial.case.arguments["x"], trial.run().value
@@ -68,7 +74,9 @@ def over_the_last_axis_only(trial: Trial) -> None:
 
 
 @claim(
-    "a mean 1e4 times the spread, or a constant row, costs no digits", broken_by="one_pass_variance", cases=offset_cases
+    "a mean of 1e4 times the spread, or a constant row, does not cost accuracy",
+    broken_by="one_pass_variance",
+    cases=offset_cases,
 )
 def stable_at_a_large_mean(trial: Trial) -> None:
     exact, tolerance = trial.agreement(dtype=torch.float32)
@@ -90,12 +98,13 @@ def wide_rows(draw: st.DrawFn) -> Case:
 
 
 @claim(
-    "half-precision inputs do their statistics in float32",
+    "mean and variance of half-precision inputs are computed in float32",
     broken_by="half_precision_statistics",
     cases=wide_rows,
     max_cases=15,
+    aliases=("half_precision_statistics",),
 )
-def half_precision_statistics(trial: Trial) -> None:
+def statistics_in_float32(trial: Trial) -> None:
     """At a mean of 16 to 64 times the spread, a mean rounded to bfloat16 alone costs more than all the rest."""
     exact, tolerance = trial.agreement(dtype=torch.bfloat16)
     answer = trial.attempt(dtype=torch.bfloat16)
@@ -103,12 +112,12 @@ def half_precision_statistics(trial: Trial) -> None:
         trial.not_applicable()
     trial.close(answer.value, exact.value, tolerance.value, "in bfloat16, out")
     if not bool(torch.isfinite(answer.value).all()):
-        raise Violation("in bfloat16 the result is not finite")
+        raise Violation("in bfloat16 the output is not finite")
 
 
 CONTRACT = Contract(
     name="layer_norm",
-    meaning="Each position is brought to mean 0 and variance 1 over its features, then gained and shifted per feature.",
+    meaning="Layer normalisation: mean 0 and variance 1 over the features, then scaled and biased per feature.",
     calls={
         "call": Signature(
             (
@@ -143,10 +152,10 @@ CONTRACT = Contract(
     sources=("Ba et al. 2016, equations 3 and 4", "openai/gpt-2 src/model.py norm"),
     workloads=workloads.LAYER_NORM,
     claims=(
-        unchanged_by_a_shift,
-        unchanged_by_a_scale,
+        shift_invariant,
+        scale_invariant,
         over_the_last_axis_only,
         stable_at_a_large_mean,
-        half_precision_statistics,
+        statistics_in_float32,
     ),
 )

@@ -57,18 +57,22 @@ def invalid(draw: st.DrawFn) -> Case:
     return Case.of({"positions": positions, "weight": weight}, family=family, **sizes)
 
 
-@claim("position p gives row p of the table", broken_by="positions_from_one")
-def equals_rows(trial: Trial) -> None:
+@claim("position p gives row p of the table", broken_by="positions_from_one", aliases=("equals_rows",))
+def equals_table_rows(trial: Trial) -> None:
     """Every position alone, by a product with a one-hot row."""
     positions, weight = trial.case.arguments["positions"], trial.case.arguments["weight"]
     one_hot = (positions.unsqueeze(-1) == torch.arange(weight.shape[0])).double()
     rows = (one_hot @ weight.to(trial.dtype).double()).to(trial.dtype)
     _, tolerance = trial.agreement()
-    trial.close(trial.run().value, rows, tolerance.value, "against row weight[position], out")
+    trial.close(trial.run().value, rows, tolerance.value, "compared with weight[position], out")
 
 
-@claim("the second part of a sequence continues where the first stopped", broken_by="restarts_at_zero")
-def offset_continues(trial: Trial) -> None:
+@claim(
+    "a later part of a sequence gives the same rows on its own",
+    broken_by="restarts_at_zero",
+    aliases=("offset_continues",),
+)
+def consistent_across_splits(trial: Trial) -> None:
     """In two parts, as with a cache: the second part starts where the first stopped, at every cut."""
     positions, whole = (trial.case.arguments["positions"], trial.run().value)
     time = positions.shape[-1]
@@ -81,8 +85,12 @@ def offset_continues(trial: Trial) -> None:
         trial.close(trial.run(rest).value, whole[..., cut:, :], bound, what)
 
 
-@claim("every row of the batch has positions of its own", broken_by="positions_of_the_first_row")
-def every_row_has_its_own(trial: Trial) -> None:
+@claim(
+    "every row of the batch uses its own positions",
+    broken_by="positions_of_the_first_row",
+    aliases=("every_row_has_its_own",),
+)
+def positions_per_batch_row(trial: Trial) -> None:
     """[batch, time] is the same as its rows [time] one by one."""
     positions, whole = (trial.case.arguments["positions"], trial.run().value)
     if positions.dim() < 2:
@@ -96,7 +104,7 @@ def every_row_has_its_own(trial: Trial) -> None:
 
 CONTRACT = Contract(
     name="learned_positions",
-    meaning="Every position becomes its row of a learned table, and there is nothing beyond the table's end.",
+    meaning="Learned position embedding: each position becomes its row of a table, up to the context length.",
     calls={
         "call": Signature(
             (
@@ -120,8 +128,8 @@ CONTRACT = Contract(
     size_names=SIZES,
     sources=("Radford et al. 2018, section 3.1, equation 2", "openai/gpt-2 src/model.py wpe, positions_for"),
     claims=(
-        equals_rows,
-        offset_continues,
-        every_row_has_its_own,
+        equals_table_rows,
+        consistent_across_splits,
+        positions_per_batch_row,
     ),
 )

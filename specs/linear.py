@@ -41,8 +41,8 @@ def lying_the_other_way(draw: st.DrawFn) -> Case:
     return Case.of({"x": x, "weight": weight, "bias": None}, family="a weight that is [in, out]", **sizes)
 
 
-@claim("weight[o, i] carries x[i] to out[o]", broken_by="weight_transposed")
-def weight_is_out_in(trial: Trial) -> None:
+@claim("weight[o, i] maps x[i] to out[o]", broken_by="weight_transposed", aliases=("weight_is_out_in",))
+def weight_layout_is_out_in(trial: Trial) -> None:
     """One number of the weight at [o, i] and one of x at i: it must come out at o. Looked for the other way round too."""
     a = trial.case.arguments
     out, width = a["weight"].shape
@@ -61,7 +61,7 @@ def weight_is_out_in(trial: Trial) -> None:
     answer = trial.attempt(given)
     if answer.crash is not None:
         raise Crashed(answer)
-    raise Violation(f"one number at weight[{o}, {i}] does not carry x[{i}] to out[{o}]")
+    raise Violation(f"weight[{o}, {i}] does not map x[{i}] to out[{o}]")
 
 
 def _gives(trial: Trial, case: Case, expected: torch.Tensor) -> bool:
@@ -71,8 +71,13 @@ def _gives(trial: Trial, case: Case, expected: torch.Tensor) -> bool:
     return bool((answer.value.double() - expected).abs().max() <= 1e-3)  # exact in every dtype; a miss is 3
 
 
-@claim("an x of zeros gives the bias, or zeros where there is none", broken_by="bias_forgotten", max_cases=18)
-def nothing_in_gives_the_bias(trial: Trial) -> None:
+@claim(
+    "an input of zeros gives the bias, or zeros where there is none",
+    broken_by="bias_forgotten",
+    max_cases=18,
+    aliases=("nothing_in_gives_the_bias",),
+)
+def zero_input_gives_the_bias(trial: Trial) -> None:
     a = trial.case.arguments
     still = trial.case.changed(x=torch.zeros_like(a["x"]))
     bias = a["bias"] if a["bias"] is not None else torch.zeros(a["weight"].shape[0], dtype=torch.float64)
@@ -80,8 +85,13 @@ def nothing_in_gives_the_bias(trial: Trial) -> None:
     trial.close(output(trial, still), expected, tolerance(trial, still), "for an x of zeros, out")
 
 
-@claim("the image of a sum is the sum of the images", broken_by="activation_inside", max_cases=18)
-def sums_go_through(trial: Trial) -> None:
+@claim(
+    "it is affine in x: f(x + y) = f(x) + f(y) - f(0)",
+    broken_by="activation_inside",
+    max_cases=18,
+    aliases=("sums_go_through",),
+)
+def is_affine(trial: Trial) -> None:
     """f(x + y) - f(y) does not depend on y: nothing is bent."""
     x = trial.case.arguments["x"]
     y = elsewhere(trial, x, float(x.abs().max()) + 1.0)
@@ -92,8 +102,13 @@ def sums_go_through(trial: Trial) -> None:
     trial.close(output(trial, both), expected, bound, "for the sum of two inputs, out")
 
 
-@claim("it acts on each position alone", broken_by="positions_for_features", max_cases=18)
-def each_position_alone(trial: Trial) -> None:
+@claim(
+    "it acts on each position on its own",
+    broken_by="positions_mixed_with_features",
+    max_cases=18,
+    aliases=("each_position_alone",),
+)
+def position_wise(trial: Trial) -> None:
     """Positions and rows in another order give the same results in that order."""
     x = trial.case.arguments["x"]
     positions = x.shape[0] * x.shape[1]
@@ -104,11 +119,16 @@ def each_position_alone(trial: Trial) -> None:
     whole = output(trial)
     expected = whole.flatten(0, 1)[order].reshape(whole.shape)
     bound = tolerance(trial, None, moved)
-    trial.close(output(trial, moved), expected, bound, "with the positions in another order, out")
+    trial.close(output(trial, moved), expected, bound, "with the positions permuted, out")
 
 
-@claim("an earlier call with another weight changes nothing", broken_by="weight_kept", max_cases=5)
-def weights_are_not_remembered(trial: Trial) -> None:
+@claim(
+    "an earlier call with another weight does not change the output",
+    broken_by="weight_cached_across_calls",
+    max_cases=5,
+    aliases=("weights_are_not_remembered",),
+)
+def weights_are_not_cached(trial: Trial) -> None:
     """A second call with another weight and another x of the same shapes gives what it gives alone."""
     a = trial.case.arguments
     other = trial.case.changed(weight=elsewhere(trial, a["weight"]), x=elsewhere(trial, a["x"], 2.0))
@@ -119,7 +139,7 @@ def weights_are_not_remembered(trial: Trial) -> None:
 
 CONTRACT = Contract(
     name="linear",
-    meaning="The affine map of the last axis: x times the transposed weight, plus a bias where there is one.",
+    meaning="Affine map of the last axis: x times the transposed weight, plus an optional bias.",
     calls={
         "call": Signature(
             (
@@ -144,10 +164,10 @@ CONTRACT = Contract(
     sources=("torch.nn.Linear", "openai/gpt-2 src/model.py conv1d, with the weight the other way round"),
     workloads=workloads.LINEAR,
     claims=(
-        weight_is_out_in,
-        nothing_in_gives_the_bias,
-        sums_go_through,
-        each_position_alone,
-        weights_are_not_remembered,
+        weight_layout_is_out_in,
+        zero_input_gives_the_bias,
+        is_affine,
+        position_wise,
+        weights_are_not_cached,
     ),
 )

@@ -60,12 +60,12 @@ def equals(form: str) -> Claim:
             trial.not_applicable()
         a = trial.case.arguments
         expected = function(a["q"], a["k"], a["v"]).to(trial.dtype)
-        trial.close(output(trial), expected, tolerance(trial, trial.case), f"against the {form} form, out")
+        trial.close(output(trial), expected, tolerance(trial, trial.case), f"compared with the {form} form, out")
 
     return Claim(f"equals_the_{form}_form", f"it equals the {form} form", test, broken_by=broken, max_cases=18)
 
 
-@claim("what stands at a position changes nothing before it", broken_by="one_future_position", max_cases=16)
+@claim("changing a position does not change the outputs before it", broken_by="one_future_position", max_cases=16)
 def is_causal(trial: Trial) -> None:
     """Queries, keys and values from some position on, replaced: what stands before stays."""
     a = trial.case.arguments
@@ -75,13 +75,18 @@ def is_causal(trial: Trial) -> None:
     for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
         others = {n: torch.cat([a[n][..., :at, :], elsewhere(trial, a[n][..., at:, :], 3.0)], -2) for n in "qkv"}
         changed = trial.case.changed(**others)
-        what = f"with other positions from {at} on, out before it"
+        what = f"with all positions from {at} on changed, out before it"
         before, after = output(trial)[..., :at, :], output(trial, changed)[..., :at, :]
         trial.close(after, before, tolerance(trial, None, changed), what)
 
 
-@claim("the first positions alone give what they give in the whole", broken_by="divided_by_the_length", max_cases=14)
-def a_prefix_stands_alone(trial: Trial) -> None:
+@claim(
+    "the first positions alone give the same outputs as in the whole sequence",
+    broken_by="divided_by_the_length",
+    max_cases=14,
+    aliases=("a_prefix_stands_alone",),
+)
+def prefix_consistent(trial: Trial) -> None:
     a, whole = trial.case.arguments, output(trial)
     time = a["q"].shape[-2]
     if time < 2:
@@ -93,8 +98,13 @@ def a_prefix_stands_alone(trial: Trial) -> None:
         trial.close(output(trial, alone), whole[..., :kept, :], tolerance(trial, None, alone), what)
 
 
-@claim("the last position sees the earlier ones as a set", broken_by="the_past_decays", max_cases=14)
-def the_past_has_no_order(trial: Trial) -> None:
+@claim(
+    "reordering earlier keys and values does not change the last position's output",
+    broken_by="state_decays",
+    max_cases=14,
+    aliases=("the_past_has_no_order",),
+)
+def permutation_invariant_past(trial: Trial) -> None:
     """Its matrix is a sum: reversing earlier keys and values changes nothing for the last position."""
     a = trial.case.arguments
     if a["q"].shape[-2] < 3:
@@ -102,11 +112,15 @@ def the_past_has_no_order(trial: Trial) -> None:
     turned = {n: torch.cat([a[n][..., :-1, :].flip(-2), a[n][..., -1:, :]], -2) for n in "kv"}
     other = trial.case.changed(**turned)
     bound = tolerance(trial, None, other)
-    what = "with the earlier positions in reverse, the last position's out"
+    what = "with the earlier positions reversed, the last position's out"
     trial.close(output(trial, other)[..., -1, :], output(trial)[..., -1, :], bound, what)
 
 
-@claim("values of 1 everywhere give 1", broken_by="denominator_without_features", max_cases=14)
+@claim(
+    "the weights of a query sum to one: values of 1 everywhere give 1",
+    broken_by="denominator_without_features",
+    max_cases=14,
+)
 def weights_sum_to_one(trial: Trial) -> None:
     if trial.variant == "unnormalised":
         trial.not_applicable()
@@ -122,22 +136,32 @@ def _least_denominator(case: Case) -> float:
     return float((1 / (features(a["q"]) * features(a["k"]).cumsum(-2)).sum(-1)).max())
 
 
-@claim("heads and rows are computed apart", broken_by="summed_over_heads", max_cases=12)
-def heads_and_rows_are_apart(trial: Trial) -> None:
+@claim(
+    "heads and rows of the batch do not affect each other",
+    broken_by="summed_over_heads",
+    max_cases=12,
+    aliases=("heads_and_rows_are_apart",),
+)
+def heads_and_rows_are_independent(trial: Trial) -> None:
     """Leading axes flattened, and in another order: the same numbers."""
     a, whole = trial.case.arguments, output(trial)
     leading = whole.shape[:2]
     turned = trial.case.changed(**{n: a[n].transpose(0, 1) for n in "qkv"})
     bound = tolerance(trial, None, turned)
-    trial.close(output(trial, turned), whole.transpose(0, 1), bound, "with batch and heads exchanged, out")
+    trial.close(output(trial, turned), whole.transpose(0, 1), bound, "with batch and head axes swapped, out")
     if math.prod(leading) > 1:
         last = trial.case.changed(**{n: a[n][-1:, -1:] for n in "qkv"})
         bound = tolerance(trial, None, last)
         trial.close(output(trial, last), whole[-1:, -1:], bound, "the last head of the last row alone, out")
 
 
-@claim("an earlier sequence changes nothing", broken_by="state_kept", max_cases=10)
-def state_is_not_remembered(trial: Trial) -> None:
+@claim(
+    "an earlier sequence does not change the output",
+    broken_by="state_carried_across_calls",
+    max_cases=10,
+    aliases=("state_is_not_remembered",),
+)
+def state_is_not_cached(trial: Trial) -> None:
     """A second sequence of the same sizes gives what it gives alone."""
     a = trial.case.arguments
     other = trial.case.changed(k=a["k"].flip(-2), v=0.5 - a["v"])
@@ -162,10 +186,10 @@ def cost(trial: Trial) -> Measurement:
     first, last = series[f"T = {LENGTHS[0]}"], series[f"T = {LENGTHS[-1]}"]
     power = math.log(last / first) / math.log(LENGTHS[-1] / LENGTHS[0])
     return Measurement(
-        f"from {LENGTHS[0]} to {LENGTHS[-1]} positions its time grows as T^{power:.2f}; the parallel form's grows as T^2 in the end",
-        "best of three calls each, float32, one row of two heads of 16 features",
+        f"from {LENGTHS[0]} to {LENGTHS[-1]} positions run time grows as T^{power:.2f}; that of the parallel form grows as T^2 asymptotically",
+        "best of three calls per length, float32, batch of 1, two heads of 16 features",
         power,
-        "exponent of the time over the length",
+        "exponent of run time over sequence length",
         series,
     )
 
@@ -178,7 +202,7 @@ ARGUMENTS = (
 
 CONTRACT = Contract(
     name="linear_attention",
-    meaning="Causal attention in which the weight of a key is a product of positive features, so that the past is one matrix.",
+    meaning="Causal attention with a feature map in place of softmax, so that the past is one fixed-size state.",
     calls={"call": Signature(ARGUMENTS, "float[..., time, value_size]")},
     reference=linear_attention,
     cases=cases,
@@ -197,16 +221,16 @@ CONTRACT = Contract(
             (Edit(linear_attention, RESULT, "return numerator"),),
         ),
     ),
-    measures=(Measure("cost", "how its time grows with the length", cost),),
+    measures=(Measure("cost", "how run time grows with sequence length", cost),),
     sources=("Katharopoulos et al. 2020, sections 3.2 to 3.4",),
     claims=(
         equals("parallel"),
         equals("recurrent"),
         is_causal,
-        a_prefix_stands_alone,
-        the_past_has_no_order,
+        prefix_consistent,
+        permutation_invariant_past,
         weights_sum_to_one,
-        heads_and_rows_are_apart,
-        state_is_not_remembered,
+        heads_and_rows_are_independent,
+        state_is_not_cached,
     ),
 )

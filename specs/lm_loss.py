@@ -80,41 +80,59 @@ def _counted(case: Case) -> torch.Tensor:
     return case.arguments["targets"] != case.arguments["ignore_index"]
 
 
-@claim("it is the mean of logsumexp(logits) less the target's logit", broken_by="base_two", max_cases=18)
-def log_sum_exp_less_the_target(trial: Trial) -> None:
+@claim(
+    "it is the mean of logsumexp(logits) minus the target's logit",
+    broken_by="base_two",
+    max_cases=18,
+    aliases=("log_sum_exp_less_the_target",),
+)
+def logsumexp_minus_target_logit(trial: Trial) -> None:
     a, counted = trial.case.arguments, _counted(trial.case)
     logits, targets = a["logits"][counted].double(), a["targets"][counted]
     expected = (torch.logsumexp(logits, -1) - logits[torch.arange(len(targets)), targets]).mean()
     trial.close(output(trial), expected.to(trial.dtype), tolerance(trial, None), "the loss")
 
 
-@claim("targets are the next ids already: they are not shifted again", broken_by="shifted_twice")
-def shifted_once(trial: Trial) -> None:
+@claim(
+    "targets are already the next ids: they are not shifted again", broken_by="shifted_twice", aliases=("shifted_once",)
+)
+def targets_are_not_shifted_again(trial: Trial) -> None:
     """Logits that are sure of every target give 0, targets as they come: the shift was made where the batch was cut."""
     a = trial.case.arguments
     targets = a["targets"].masked_fill(~_counted(trial.case), 0)
     sure = torch.zeros_like(a["logits"]).scatter(-1, targets[..., None], 50.0)
     case = trial.case.changed(logits=sure)
-    trial.close(output(trial, case), trial.expect(case).value, tolerance(trial, case), "the loss of sure logits")
+    trial.close(
+        output(trial, case), trial.expect(case).value, tolerance(trial, case), "the loss of confident, correct logits"
+    )
     if bool(output(trial, case) > 1e-3):
-        raise Violation("logits that are sure of every target do not give 0")
+        raise Violation("confident, correct logits do not give a loss of 0")
 
 
-@claim("ignored targets count neither in the sum nor in the mean", broken_by="ignored_in_the_count")
-def ignored_targets_do_not_count(trial: Trial) -> None:
+@claim(
+    "ignored targets are excluded from the sum and from the mean",
+    broken_by="ignored_in_the_count",
+    aliases=("ignored_targets_do_not_count",),
+)
+def ignored_targets_are_excluded(trial: Trial) -> None:
     """Other logits where the target is ignored change nothing, and the loss is that of the other positions alone."""
     a, counted = trial.case.arguments, _counted(trial.case)
     if bool(counted.all()):
         trial.not_applicable()
     logits = torch.where(counted[..., None], a["logits"], elsewhere(trial, a["logits"], 10.0))
-    unmoved(trial, trial.case.changed(logits=logits), "with other logits where the target is ignored, the loss")
+    unmoved(trial, trial.case.changed(logits=logits), "with the logits at ignored targets changed, the loss")
     alone = trial.case.changed(logits=a["logits"][counted][None], targets=a["targets"][counted][None])
     bound = tolerance(trial, None, alone)
-    trial.close(output(trial, alone), output(trial), bound, "of the other positions alone, the loss")
+    trial.close(output(trial, alone), output(trial), bound, "over the remaining positions alone, the loss")
 
 
-@claim("-100 is ignored where ignore_index says so", broken_by="ignore_index_fixed_at_minus_1", max_cases=14)
-def ignores_minus_100(trial: Trial) -> None:
+@claim(
+    "ignore_index = -100 is honoured",
+    broken_by="ignore_index_fixed_at_minus_1",
+    max_cases=14,
+    aliases=("ignores_minus_100",),
+)
+def ignore_index_minus_100(trial: Trial) -> None:
     """The number that torch ignores, given as ignore_index, in the place of the one that was drawn."""
     a, counted = trial.case.arguments, _counted(trial.case)
     if bool(counted.all()):
@@ -122,15 +140,16 @@ def ignores_minus_100(trial: Trial) -> None:
     whole = output(trial)  # who takes no ignore_index at all does not get further than this
     case = trial.case.changed(targets=a["targets"].masked_fill(~counted, USUAL), ignore_index=USUAL)
     bound = tolerance(trial, None, case)
-    trial.close(output(trial, case), whole, bound, "with -100 for the ignored targets, the loss")
+    trial.close(output(trial, case), whole, bound, "with ignore_index = -100, the loss")
 
 
 @claim(
-    "where every target is ignored the loss is 0 and nothing is learned",
+    "where every target is ignored, the loss and its gradient are 0",
     broken_by="ignored_count_as_id_0",
     max_cases=14,
+    aliases=("nothing_but_ignored_targets",),
 )
-def nothing_but_ignored_targets(trial: Trial) -> None:
+def all_targets_ignored(trial: Trial) -> None:
     """0, and no gradient; nan as in torch.nn.functional.cross_entropy leaves it undefined: that is not offered."""
     a = trial.case.arguments
     if a["ignore_index"] == USUAL:
@@ -140,15 +159,20 @@ def nothing_but_ignored_targets(trial: Trial) -> None:
     if answer.crash is not None:
         raise NotOffered(f"it raises {answer.crash.error} where every target is ignored")
     if torch.is_tensor(answer.value) and bool(answer.value.isnan().all()):
-        raise NotOffered("where every target is ignored it gives nan, as torch.nn.functional.cross_entropy does")
+        raise NotOffered("where every target is ignored it gives NaN, as torch.nn.functional.cross_entropy does")
     trial.close(answer.value, trial.expect(empty).value, tolerance(trial, empty), "with every target ignored, the loss")
     gradient = answer.gradients.get("logits")
     if gradient is not None and not bool((gradient == 0).all()):
         raise Violation("with every target ignored, the gradient of the logits is not zero")
 
 
-@claim("a constant added to all logits of a position changes nothing", broken_by="without_the_maximum", max_cases=18)
-def unchanged_by_a_shift(trial: Trial) -> None:
+@claim(
+    "adding a constant to all logits of a position does not change the loss",
+    broken_by="maximum_not_subtracted",
+    max_cases=18,
+    aliases=("unchanged_by_a_shift",),
+)
+def shift_invariant(trial: Trial) -> None:
     """1000 added to all logits, and a constant of its own to each position's. Adding itself rounds, by eps of the sum."""
     logits = trial.case.arguments["logits"]
     for shift, told in (
@@ -162,9 +186,12 @@ def unchanged_by_a_shift(trial: Trial) -> None:
 
 
 @claim(
-    "every counted position weighs the same, whichever row it stands in", broken_by="mean_of_row_means", max_cases=18
+    "every target that is not ignored has equal weight, in any row",
+    broken_by="mean_of_row_means",
+    max_cases=18,
+    aliases=("every_position_weighs_the_same",),
 )
-def every_position_weighs_the_same(trial: Trial) -> None:
+def every_position_has_equal_weight(trial: Trial) -> None:
     """Positions in another order, across rows: not a mean of each row's mean, whose rows may count unequally many."""
     a = trial.case.arguments
     shape = a["targets"].shape
@@ -173,15 +200,16 @@ def every_position_weighs_the_same(trial: Trial) -> None:
     order = torch.randperm(shape.numel(), generator=trial.random())
     logits, targets = a["logits"].flatten(0, 1)[order], a["targets"].flatten()[order]
     moved = trial.case.changed(logits=logits.reshape(a["logits"].shape), targets=targets.reshape(shape))
-    unmoved(trial, moved, "with the positions in another order, the loss")
+    unmoved(trial, moved, "with the positions permuted, the loss")
 
 
 @claim(
-    "the gradient is softmax less one-hot, over the number of counted positions",
+    "the gradient is softmax minus one-hot, divided by the number of targets that are not ignored",
     broken_by="gradient_over_all_positions",
     max_cases=18,
+    aliases=("gradient_is_softmax_less_one_hot",),
 )
-def gradient_is_softmax_less_one_hot(trial: Trial) -> None:
+def gradient_is_softmax_minus_one_hot(trial: Trial) -> None:
     a, counted = trial.case.arguments, _counted(trial.case)
     _, bound = trial.agreement(gradients=True)
     answer = trial.run(gradients=True)
@@ -197,12 +225,13 @@ def gradient_is_softmax_less_one_hot(trial: Trial) -> None:
 
 
 @claim(
-    "logits of up to 1e4 neither overflow nor lose the answer",
+    "logits of up to 1e4 neither overflow nor cost accuracy",
     broken_by="log_of_softmax",
     cases=large_logits,
     max_cases=14,
+    aliases=("holds_at_large_logits",),
 )
-def holds_at_large_logits(trial: Trial) -> None:
+def stable_at_large_logits(trial: Trial) -> None:
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
         exact, bound = trial.agreement(dtype=dtype, gradients=True)
         answer = trial.run(dtype=dtype, gradients=True)
@@ -218,8 +247,13 @@ def holds_at_large_logits(trial: Trial) -> None:
             trial.close(theirs, exact.gradients["logits"], most, f"in {dtype}, the gradient of the logits")
 
 
-@claim("an earlier call that ignored other targets changes nothing", broken_by="count_kept", max_cases=12)
-def counts_are_not_remembered(trial: Trial) -> None:
+@claim(
+    "an earlier call with other ignored targets does not change the loss",
+    broken_by="count_cached_across_calls",
+    max_cases=12,
+    aliases=("counts_are_not_remembered",),
+)
+def counts_are_not_cached(trial: Trial) -> None:
     """A second call with one more target ignored gives what it gives alone."""
     a, counted = trial.case.arguments, _counted(trial.case)
     if a["ignore_index"] == USUAL or int(counted.sum()) < 2:
@@ -229,12 +263,12 @@ def counts_are_not_remembered(trial: Trial) -> None:
     other = trial.case.changed(targets=targets)
     second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
     alone = trial.run(other, fresh=True).value
-    trial.close(second, alone, trial.spread_of_value(other), "after a call that ignored fewer targets, the loss")
+    trial.close(second, alone, trial.spread_of_value(other), "after a call with fewer ignored targets, the loss")
 
 
 CONTRACT = Contract(
     name="lm_loss",
-    meaning="How surprised the model is by the ids that come next: the mean negative logarithm of their probabilities.",
+    meaning="Cross-entropy loss of the next token: the mean over the targets that are not ignored.",
     calls={
         "call": Signature(
             (
@@ -259,15 +293,15 @@ CONTRACT = Contract(
     case_count=26,
     sources=("Radford et al. 2018, section 3.1, equation 1", "torch.nn.functional.cross_entropy"),
     claims=(
-        log_sum_exp_less_the_target,
-        shifted_once,
-        ignored_targets_do_not_count,
-        ignores_minus_100,
-        nothing_but_ignored_targets,
-        unchanged_by_a_shift,
-        every_position_weighs_the_same,
-        counts_are_not_remembered,
-        gradient_is_softmax_less_one_hot,
-        holds_at_large_logits,
+        logsumexp_minus_target_logit,
+        targets_are_not_shifted_again,
+        ignored_targets_are_excluded,
+        ignore_index_minus_100,
+        all_targets_ignored,
+        shift_invariant,
+        every_position_has_equal_weight,
+        counts_are_not_cached,
+        gradient_is_softmax_minus_one_hot,
+        stable_at_large_logits,
     ),
 )

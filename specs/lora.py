@@ -9,7 +9,7 @@ from specs.workloads import tools as workloads
 
 CONTRACT = Contract(
     name="lora",
-    meaning="A frozen linear layer plus a trained product of two narrow matrices: W x + bias + alpha / r B A x.",
+    meaning="LoRA: a frozen linear layer plus a trained low-rank update: W x + bias + alpha / r B A x.",
     calls=CALLS,
     reference=lora,
     cases=cases,

@@ -51,18 +51,23 @@ def with_projections(case: Case, e: torch.Tensor, f: torch.Tensor) -> Case:
     return replace(other, dimensions={**other.dimensions, "rank": e.shape[0]})
 
 
-@claim("projections that are the identity give full attention, without a mask", broken_by="causal_mask", max_cases=18)
-def the_identity_is_full_attention(trial: Trial) -> None:
+@claim(
+    "identity projections give full attention without a mask",
+    broken_by="causal_mask",
+    max_cases=18,
+    aliases=("the_identity_is_full_attention",),
+)
+def identity_projections_give_full_attention(trial: Trial) -> None:
     """R = T and both projections the identity: attention of every position to every other, without a mask."""
     a = trial.case.arguments
     identity = torch.eye(a["q"].shape[-2], dtype=torch.float64)
     full = with_projections(trial.case, identity, identity.clone())
     expected = scaled_dot_product_attention(a["q"], a["k"], a["v"]).to(trial.dtype)
-    what = "with the identity for both projections, against full attention, out"
+    what = "with identity projections, compared with full attention, out"
     trial.close(output(trial, full), expected, tolerance(trial, full), what)
 
 
-@claim("positions are mixed by a matrix of rank R at most", broken_by="values_added_back", max_cases=18)
+@claim("the matrix that mixes positions has rank R at most", broken_by="values_added", max_cases=18)
 def rank_is_at_most_r(trial: Trial) -> None:
     """Values that are the identity show the whole T x T matrix that mixes positions: its rank is R at most.
 
@@ -81,14 +86,17 @@ def rank_is_at_most_r(trial: Trial) -> None:
     ratio = float(beyond.max()) / bound
     if not ratio <= 1:
         worst = f"singular value {rank + 1} is {float(beyond.max()):.4g}"
-        raise Violation(f"positions are mixed by a matrix of a rank above {rank}", worst=worst, error=ratio)
+        raise Violation(f"the matrix that mixes positions has a rank above {rank}", worst=worst, error=ratio)
     trial.note_error(ratio)
 
 
 @claim(
-    "keys, values and columns of the projections may be permuted together", broken_by="values_in_reverse", max_cases=14
+    "permuting keys, values and projection columns together does not change the output",
+    broken_by="values_in_reverse",
+    max_cases=14,
+    aliases=("positions_have_no_order",),
 )
-def positions_have_no_order(trial: Trial) -> None:
+def permutation_invariant_in_positions(trial: Trial) -> None:
     """Keys, values and the columns of both projections, permuted together."""
     a = trial.case.arguments
     order = torch.randperm(a["q"].shape[-2], generator=trial.random())
@@ -98,11 +106,16 @@ def positions_have_no_order(trial: Trial) -> None:
         key_projection=a["key_projection"][:, order],
         value_projection=a["value_projection"][:, order],
     )
-    unmoved(trial, moved, "with keys, values and columns of the projections in another order, out")
+    unmoved(trial, moved, "with keys, values and projection columns permuted, out")
 
 
-@claim("the rows of both projections may be permuted together", broken_by="causal_mask", max_cases=14)
-def mixtures_have_no_order(trial: Trial) -> None:
+@claim(
+    "permuting the rows of both projections together does not change the output",
+    broken_by="causal_mask",
+    max_cases=14,
+    aliases=("mixtures_have_no_order",),
+)
+def permutation_invariant_in_mixtures(trial: Trial) -> None:
     """The rows of both projections, permuted together."""
     a = trial.case.arguments
     order = torch.arange(a["key_projection"].shape[0]).flip(0)
@@ -110,18 +123,21 @@ def mixtures_have_no_order(trial: Trial) -> None:
     unmoved(
         trial,
         trial.case.changed(key_projection=e, value_projection=f),
-        "with the rows of both projections in reverse, out",
+        "with the rows of both projections reversed, out",
     )
 
 
-@claim("every query is answered on its own", broken_by="softmax_over_queries", max_cases=14)
-def queries_are_apart(trial: Trial) -> None:
+@claim(
+    "each query's output depends only on that query",
+    broken_by="softmax_over_queries",
+    max_cases=14,
+    aliases=("queries_are_apart",),
+)
+def queries_are_independent(trial: Trial) -> None:
     """Every query is answered on its own: in reverse order, the same answers in reverse; with others, its own stays."""
     a, whole = trial.case.arguments, output(trial)
     turned = trial.case.changed(q=a["q"].flip(-2))
-    trial.close(
-        output(trial, turned), whole.flip(-2), tolerance(trial, None, turned), "with the queries in reverse, out"
-    )
+    trial.close(output(trial, turned), whole.flip(-2), tolerance(trial, None, turned), "with the queries reversed, out")
     other = a["q"].clone()
     other[..., 1:, :] = elsewhere(trial, other[..., 1:, :], 3.0)
     changed = trial.case.changed(q=other)
@@ -130,12 +146,14 @@ def queries_are_apart(trial: Trial) -> None:
         output(trial, changed)[..., 0, :],
         whole[..., 0, :],
         bound,
-        "the first query's out, with other queries beside it,",
+        "the first query's out, with the other queries changed,",
     )
 
 
 @claim(
-    "equal values give that value where the value projection keeps it", broken_by="sigmoid_for_softmax", max_cases=14
+    "the weights of a query sum to one where the rows of the value projection do",
+    broken_by="sigmoid_for_softmax",
+    max_cases=14,
 )
 def weights_sum_to_one(trial: Trial) -> None:
     """Rows of the value projection that sum to one, and equal values: that value comes out."""
@@ -173,8 +191,8 @@ def gradient_variance(trial: Trial) -> Measurement:
             totals[f"{name}, rank {rank}"] = squares[rank][name] / squares[0][name]
     shown = ", ".join(f"{totals[f'v, rank {rank}']:.3g} at rank {rank}" for rank in RANKS)
     return Measurement(
-        f"the gradient of the values varies as much as with full attention times {shown}, of {POSITIONS} positions",
-        f"mean squared gradients over {DRAWS} draws of normal q, k, v and projections of variance 1/R, over those with the identity",
+        f"the gradient variance of the values, relative to full attention, is {shown}, with {POSITIONS} positions",
+        f"mean squared gradients over {DRAWS} draws of normal q, k, v and projections of variance 1/R, divided by those of the identity",
         totals[f"v, rank {RANKS[0]}"],
         f"variance of the gradient of v at rank {RANKS[0]} over that of full attention",
         totals,
@@ -183,7 +201,7 @@ def gradient_variance(trial: Trial) -> Measurement:
 
 CONTRACT = Contract(
     name="low_rank_attention",
-    meaning="Attention to a few learned mixtures of all positions: keys and values are projected along time.",
+    meaning="Low-rank attention (Linformer): keys and values are projected along time to R mixtures of positions.",
     calls={
         "call": Signature(
             (
@@ -209,16 +227,14 @@ CONTRACT = Contract(
             "scale = (1.0 + 2.0**-24) / math.sqrt(q.shape[-1])",
         ),
     ),
-    measures=(
-        Measure("gradient_variance", "how much its gradients vary, beside those of full attention", gradient_variance),
-    ),
+    measures=(Measure("gradient_variance", "gradient variance compared with full attention", gradient_variance),),
     sources=("Wang et al. 2020 (Linformer), section 4, equation 7",),
     claims=(
-        the_identity_is_full_attention,
+        identity_projections_give_full_attention,
         rank_is_at_most_r,
-        positions_have_no_order,
-        mixtures_have_no_order,
-        queries_are_apart,
+        permutation_invariant_in_positions,
+        permutation_invariant_in_mixtures,
+        queries_are_independent,
         weights_sum_to_one,
     ),
 )

@@ -71,7 +71,7 @@ class Rates:
     def at(self, step: int) -> float:
         rate = self.trial.run(self.trial.case.changed(step=step)).value
         if not torch.is_tensor(rate) or rate.shape != ():
-            raise Violation("the rate of a step is one number")
+            raise Violation("the learning rate of a step must be one number")
         return float(rate)
 
     def expected(self, step: int) -> float:
@@ -85,7 +85,7 @@ class Rates:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("in warm-up the rate is the peak's share of the steps done", broken_by="warm_up_from_the_floor")
+@claim("during warm-up the rate is peak * step / warmup (or the declared variant)", broken_by="warm_up_from_the_floor")
 def warms_up_from_zero(trial: Trial) -> None:
     rates = Rates(trial)
     steps = [step for step in rates.marks if step < rates.warmup]
@@ -93,8 +93,8 @@ def warms_up_from_zero(trial: Trial) -> None:
         rates.is_close(rates.at(s), rates.expected(s), f"the rate of step {s}, in warm-up,")
 
 
-@claim("each step of warm-up adds the same", broken_by="warm_up_squared")
-def warms_up_evenly(trial: Trial) -> None:
+@claim("the rate rises linearly during warm-up", broken_by="warm_up_squared", aliases=("warms_up_evenly",))
+def warmup_is_linear(trial: Trial) -> None:
     """Each step of warm-up adds the same, the last one too."""
     rates = Rates(trial)
     if rates.warmup < 3:
@@ -102,10 +102,10 @@ def warms_up_evenly(trial: Trial) -> None:
     first = rates.at(1) - rates.at(0)
     later = [rates.at(step + 1) - rates.at(step) for step in range(1, rates.warmup - 1)]
     for more in later:
-        rates.is_close(more, first, "what a step of warm-up adds")
+        rates.is_close(more, first, "the increase per warm-up step")
 
 
-@claim("where warm-up ends the rate is exactly the peak, and nowhere higher", broken_by="progress_from_zero")
+@claim("at the end of warm-up the rate is exactly the peak, and it is never higher", broken_by="progress_from_zero")
 def reaches_the_peak(trial: Trial) -> None:
     rates = Rates(trial)
     highest = max(rates.at(step) for step in (*rates.marks, *rates.after))
@@ -121,23 +121,23 @@ def follows_the_cosine(trial: Trial) -> None:
         rates.is_close(rates.at(s), rates.expected(s), f"the rate of step {s}, in the decay,")
 
 
-@claim("the decay is as slow at its beginning as at its end", broken_by="quarter_cosine")
-def is_point_symmetric(trial: Trial) -> None:
+@claim("the decay is point-symmetric about its middle", broken_by="quarter_cosine", aliases=("is_point_symmetric",))
+def decay_is_point_symmetric(trial: Trial) -> None:
     """As far below the peak some steps after warm-up as above the floor as many steps before the end."""
     rates = Rates(trial)
     for steps in range((rates.total - rates.warmup) // 2 + 1):
         both = rates.at(rates.warmup + steps) + rates.at(rates.total - steps)
-        what = f"the rates {steps} steps after warm-up and before the end together"
+        what = f"the sum of the rates {steps} steps after warm-up and {steps} steps before the end"
         rates.is_close(both, rates.peak + rates.floor, what)
 
 
-@claim("the last step has the floor", broken_by="warm_up_left_in_the_length")
+@claim("at the last step the rate is the floor", broken_by="warm_up_left_in_the_length")
 def ends_at_the_floor(trial: Trial) -> None:
     rates = Rates(trial)
     rates.is_close(rates.at(rates.total), rates.floor, f"the rate of step {rates.total}, the last,")
 
 
-@claim("every step after the last has the floor", broken_by="rises_again")
+@claim("after the last step the rate stays at the floor", broken_by="rises_again")
 def stays_at_the_floor(trial: Trial) -> None:
     rates = Rates(trial)
     for s in rates.after:
@@ -155,7 +155,7 @@ def never_rises_after_warmup(trial: Trial) -> None:
             )
 
 
-@claim("the rate does not jump where warm-up ends nor where the decay does", broken_by="decays_to_zero")
+@claim("the rate does not jump at the end of warm-up or at the end of the decay", broken_by="decays_to_zero")
 def has_no_jumps(trial: Trial) -> None:
     """No step changes the rate by more than warm-up does or the cosine at its steepest."""
     rates = Rates(trial)
@@ -164,12 +164,12 @@ def has_no_jumps(trial: Trial) -> None:
     for step in (0, rates.warmup - 1, rates.warmup, rates.total - 1, rates.total, rates.total + 1):
         if abs(rates.at(step + 1) - rates.at(step)) > most:
             raise Violation(
-                f"the rate jumps from {rates.at(step):g} at step {step} to {rates.at(step + 1):g} at the next"
+                f"the rate jumps from {rates.at(step):g} at step {step} to {rates.at(step + 1):g} at the next step"
             )
 
 
 @claim(
-    "without warm-up the first step has the peak",
+    "without warm-up the first step is at the peak",
     broken_by="no_warm_up_divides_by_zero",
     cases=without_warmup,
     max_cases=6,
@@ -181,21 +181,27 @@ def begins_at_the_peak_without_warmup(trial: Trial) -> None:
         rates.is_close(rates.at(s), rates.expected(s), f"without warm-up, the rate of step {s}")
 
 
-@claim("warm-up may be the whole run", broken_by="no_decay_divides_by_zero", cases=nothing_but_warmup, max_cases=6)
-def warmup_may_be_all(trial: Trial) -> None:
+@claim(
+    "warm-up may last the whole run",
+    broken_by="no_decay_divides_by_zero",
+    cases=nothing_but_warmup,
+    max_cases=6,
+    aliases=("warmup_may_be_all",),
+)
+def warmup_may_be_the_whole_run(trial: Trial) -> None:
     """Step ``total`` ends both warm-up and decay: the peak and the floor are right."""
     rates = Rates(trial)
     steps = [step for step in (*rates.marks, *rates.after) if step < rates.total or step > rates.total + 1]
     for s in steps:
-        rates.is_close(rates.at(s), rates.expected(s), f"where warm-up is all, the rate of step {s}")
+        rates.is_close(rates.at(s), rates.expected(s), f"with warm-up as the whole run, the rate of step {s}")
     last = rates.at(rates.total)
     nearer = min((rates.peak, rates.floor), key=lambda end: abs(last - end))
-    rates.is_close(last, nearer, "where warm-up is all, the rate of its end")
+    rates.is_close(last, nearer, "with warm-up as the whole run, the rate at its end")
 
 
 CONTRACT = Contract(
     name="lr_schedule",
-    meaning="The learning rate rises evenly to its peak and falls along half a cosine to its floor.",
+    meaning="Learning rate schedule: linear warm-up to the peak, then half a cosine down to the floor.",
     calls={
         "call": Signature(
             (
@@ -234,15 +240,15 @@ CONTRACT = Contract(
     ),
     claims=(
         warms_up_from_zero,
-        warms_up_evenly,
+        warmup_is_linear,
         reaches_the_peak,
         follows_the_cosine,
-        is_point_symmetric,
+        decay_is_point_symmetric,
         ends_at_the_floor,
         stays_at_the_floor,
         never_rises_after_warmup,
         has_no_jumps,
         begins_at_the_peak_without_warmup,
-        warmup_may_be_all,
+        warmup_may_be_the_whole_run,
     ),
 )

@@ -34,8 +34,10 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@claim("it acts on each position alone", broken_by="positions_for_features")
-def each_position_alone(trial: Trial) -> None:
+@claim(
+    "it acts on each position on its own", broken_by="positions_mixed_with_features", aliases=("each_position_alone",)
+)
+def position_wise(trial: Trial) -> None:
     """Positions and rows in another order give the same results in that order."""
     x = trial.case.arguments["x"]
     positions = x.shape[0] * x.shape[1]
@@ -44,13 +46,15 @@ def each_position_alone(trial: Trial) -> None:
     order = torch.randperm(positions, generator=trial.random())
     moved = trial.case.changed(x=x.flatten(0, 1)[order].reshape(x.shape))
     expected = output(trial).flatten(0, 1)[order].reshape(x.shape)
-    trial.close(
-        output(trial, moved), expected, tolerance(trial, None, moved), "with the positions in another order, out"
-    )
+    trial.close(output(trial, moved), expected, tolerance(trial, None, moved), "with the positions permuted, out")
 
 
-@claim("both weights are [out, in], each in its place", broken_by="both_weights_transposed")
-def weights_are_out_in(trial: Trial) -> None:
+@claim(
+    "both weights are laid out [out, in], each in its place",
+    broken_by="both_weights_transposed",
+    aliases=("weights_are_out_in",),
+)
+def weight_layout_is_out_in(trial: Trial) -> None:
     """One number of up_weight at [f, d] and one of x at d: what comes out must be a multiple of column f of down_weight.
 
     Looked for in the other orientations too, so that what is wrong can be said by name, whether their code computes
@@ -63,11 +67,11 @@ def weights_are_out_in(trial: Trial) -> None:
             if _passes_one_feature(trial, up_turned=up_turned, down_turned=down_turned, exchanged=exchanged):
                 names = ["up_weight"] * up_turned + ["down_weight"] * down_turned
                 sentence = f"your {' and '.join(names)} {'are' if len(names) > 1 else 'is'} [in, out]; it must be [out, in], as in torch.nn.Linear"
-                raise Violation(sentence + ("; and the two have changed places" if exchanged else ""))
+                raise Violation(sentence + ("; and the two are swapped" if exchanged else ""))
     answer = trial.attempt(_one_feature(trial, False, False, False)[0])
     if answer.crash is not None:
         raise Crashed(answer)
-    raise Violation("one number in up_weight[f, d] does not carry x[d] to column f of down_weight")
+    raise Violation("up_weight[f, d] does not map x[d] to column f of down_weight")
 
 
 def _one_feature(trial: Trial, up_turned: bool, down_turned: bool, exchanged: bool) -> tuple[Case, Case, torch.Tensor]:
@@ -105,30 +109,37 @@ def _passes_one_feature(trial: Trial, up_turned: bool, down_turned: bool, exchan
     return bool((share.abs() > 1e-3).all() and (rest.abs().amax() <= 1e-3 * change.abs().amax()))
 
 
-@claim("a down_weight of zeros leaves its bias alone", broken_by="residual_inside", max_cases=30)
-def a_zero_down_weight_leaves_the_bias(trial: Trial) -> None:
+@claim(
+    "with down_weight zero the output is down_bias",
+    broken_by="residual_inside",
+    max_cases=30,
+    aliases=("a_zero_down_weight_leaves_the_bias",),
+)
+def zero_down_weight_leaves_the_bias(trial: Trial) -> None:
     """No activation after it, and no residual stream inside."""
     a = trial.case.arguments
     closed = trial.case.changed(down_weight=silence(a["down_weight"]))
     bias = a["down_bias"] if a["down_bias"] is not None else torch.zeros(a["x"].shape[-1], dtype=torch.float64)
-    what = "with a down_weight of zeros, out"
+    what = "with down_weight zero, out"
     trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
 
 
-@claim("nothing comes after the down projection", broken_by="activation_after_down", max_cases=30)
+@claim(
+    "the output is linear in the down projection: nothing follows it", broken_by="activation_after_down", max_cases=30
+)
 def linear_in_the_down_projection(trial: Trial) -> None:
     """Twice the down projection and its bias give twice the result."""
     a = trial.case.arguments
     twice = trial.case.changed(
         down_weight=2 * a["down_weight"], down_bias=None if a["down_bias"] is None else 2 * a["down_bias"]
     )
-    what = "with twice the down projection, out"
+    what = "with the down projection doubled, out"
     trial.close(output(trial, twice), 2 * output(trial), tolerance(trial, None, None, twice), what)
 
 
 CONTRACT = Contract(
     name="mlp",
-    meaning="Each position on its own: up to the hidden width, through the activation, and down again.",
+    meaning="Position-wise feed-forward network: up projection, activation, down projection.",
     calls={"call": Signature((Argument("x", "float[..., width]"), *MLP), "float[..., width]")},
     reference=mlp,
     cases=cases,
@@ -154,9 +165,9 @@ CONTRACT = Contract(
     sources=("Vaswani et al. 2017, section 3.3, equation 2", "openai/gpt-2 src/model.py mlp"),
     workloads=workloads.MLP,
     claims=(
-        each_position_alone,
-        weights_are_out_in,
-        a_zero_down_weight_leaves_the_bias,
+        position_wise,
+        weight_layout_is_out_in,
+        zero_down_weight_leaves_the_bias,
         linear_in_the_down_projection,
     ),
 )

@@ -69,7 +69,7 @@ def asked(trial: Trial, **arguments: Any) -> Case:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("no probability is negative and every row sums to one", broken_by="not_normalised_again")
+@claim("no probability is negative, and every row sums to one", broken_by="not_renormalised")
 def is_a_distribution(trial: Trial) -> None:
     probabilities = output(trial)
     if bool((probabilities < 0).any()):
@@ -80,7 +80,7 @@ def is_a_distribution(trial: Trial) -> None:
 
 
 @claim(
-    "without filters it is the softmax of logits over the temperature",
+    "without filters it is softmax(logits / temperature)",
     broken_by="multiplied_by_the_temperature",
     max_cases=14,
 )
@@ -95,20 +95,26 @@ def divides_by_the_temperature(trial: Trial) -> None:
 
 
 @claim(
-    "towards temperature 0 all probability is on the largest logit",
+    "near temperature 0 all probability is on the largest logit",
     broken_by="multiplied_by_the_temperature",
     max_cases=14,
+    aliases=("cold_is_greedy",),
 )
-def cold_is_greedy(trial: Trial) -> None:
+def greedy_near_temperature_0(trial: Trial) -> None:
     """A temperature at which the second most likely id is e^-80 times as likely as the first."""
     logits = trial.case.arguments["logits"]
     two = logits.topk(2, -1).values
     case = asked(trial, temperature=float((two[:, 0] - two[:, 1]).min()) / 80)
-    _all_on_the_best(trial, case, "next to temperature 0, out")
+    _all_on_the_best(trial, case, "near temperature 0, out")
 
 
-@claim("at temperature 0 all probability is on the largest logit", broken_by="zero_takes_the_least", max_cases=14)
-def zero_is_greedy(trial: Trial) -> None:
+@claim(
+    "at temperature 0 all probability is on the largest logit",
+    broken_by="zero_temperature_takes_argmin",
+    max_cases=14,
+    aliases=("zero_is_greedy",),
+)
+def greedy_at_temperature_0(trial: Trial) -> None:
     case = asked(trial, temperature=0.0)
     answer = trial.attempt(case)
     if answer.crash is not None:
@@ -118,8 +124,13 @@ def zero_is_greedy(trial: Trial) -> None:
     _all_on_the_best(trial, case, "at temperature 0, out")
 
 
-@claim("with top_k = 1 all probability is on the largest logit", broken_by="one_candidate_too_many", max_cases=14)
-def one_candidate_is_greedy(trial: Trial) -> None:
+@claim(
+    "with top_k = 1 all probability is on the largest logit",
+    broken_by="top_k_keeps_one_too_many",
+    max_cases=14,
+    aliases=("one_candidate_is_greedy",),
+)
+def greedy_at_top_k_1(trial: Trial) -> None:
     _all_on_the_best(trial, asked(trial, top_k=1), "with top_k = 1, out")
     _all_on_the_best(trial, asked(trial, top_k=1, temperature=3.0), "with top_k = 1 at temperature 3, out")
 
@@ -130,7 +141,11 @@ def _all_on_the_best(trial: Trial, case: Case, what: str) -> None:
     trial.close(output(trial, case), expected, 8 * torch.finfo(trial.dtype).eps, what)
 
 
-@claim("top-k keeps the k most likely ids and their ratios", broken_by="the_least_likely_kept", max_cases=14)
+@claim(
+    "top-k keeps the k most likely ids and the ratios of their probabilities",
+    broken_by="top_k_keeps_the_smallest",
+    max_cases=14,
+)
 def top_k_keeps_the_k_most_likely(trial: Trial) -> None:
     """For every k, up to more than there are ids: the others have probability 0, those left keep their ratios."""
     logits = trial.case.arguments["logits"].double()
@@ -143,11 +158,12 @@ def top_k_keeps_the_k_most_likely(trial: Trial) -> None:
 
 
 @claim(
-    "a top_k of all ids, or of more than there are, changes nothing",
-    broken_by="more_candidates_than_ids_refused",
+    "a top_k of the vocabulary size or more filters nothing",
+    broken_by="top_k_above_vocab_size_raises",
     max_cases=10,
+    aliases=("more_candidates_than_ids",),
 )
-def more_candidates_than_ids(trial: Trial) -> None:
+def top_k_of_vocabulary_size_or_more(trial: Trial) -> None:
     size = trial.case.dimensions["vocab_size"]
     free = asked(trial)
     for top_k in (size, size + 1, 10 * size):
@@ -157,8 +173,8 @@ def more_candidates_than_ids(trial: Trial) -> None:
 
 
 @claim(
-    "top-p keeps the smallest set that reaches p, with the id that crosses it",
-    broken_by="crossing_id_dropped",
+    "top-p keeps the smallest set of ids whose probability reaches p, including the id that crosses p",
+    broken_by="top_p_drops_the_crossing_id",
     max_cases=16,
 )
 def top_p_keeps_the_smallest_set(trial: Trial) -> None:
@@ -172,7 +188,7 @@ def top_p_keeps_the_smallest_set(trial: Trial) -> None:
         trial.close(output(trial, case), expected.to(trial.dtype), tolerance(trial, case), what)
 
 
-@claim("a top_p of 1 keeps every id", broken_by="complement_of_p", max_cases=10)
+@claim("top_p = 1 keeps every id", broken_by="top_p_uses_one_minus_p", max_cases=10)
 def top_p_of_one_keeps_all(trial: Trial) -> None:
     """Up to ids so unlikely that the sum of the others rounds to 1."""
     case, free = asked(trial, top_p=1.0), asked(trial)
@@ -180,8 +196,13 @@ def top_p_of_one_keeps_all(trial: Trial) -> None:
     trial.close(output(trial, case), output(trial, free), bound, "with top_p = 1, out")
 
 
-@claim("however small top_p is, the most likely id stays", broken_by="tiny_top_p_drops_everything", max_cases=10)
-def the_most_likely_always_stays(trial: Trial) -> None:
+@claim(
+    "however small top_p is, the most likely id is kept",
+    broken_by="tiny_top_p_drops_everything",
+    max_cases=10,
+    aliases=("the_most_likely_always_stays",),
+)
+def tiny_top_p_keeps_the_most_likely(trial: Trial) -> None:
     """However small p is, also where 1 - p rounds to 1: for 1e-3 in bfloat16, for 1e-8 in float32."""
     logits, tried, refused = trial.case.arguments["logits"], 0, ""
     for dtype in (trial.dtype, torch.float32, torch.bfloat16, torch.float16):
@@ -195,21 +216,22 @@ def the_most_likely_always_stays(trial: Trial) -> None:
             tried += 1
             told = str(dtype).removeprefix("torch.")
             if not bool(torch.isfinite(value).all()):
-                raise Violation(f"with top_p = {top_p:g} in {told} nothing is left: the probabilities are nan")
+                raise Violation(f"with top_p = {top_p:g} in {told} no id is kept: the probabilities are NaN")
             best = logits.to(dtype).float().argmax(-1)
             if bool((value.gather(-1, best[:, None]) < 0.99).any()):
-                raise Violation(f"with top_p = {top_p:g} in {told} the most likely id is not what is left")
+                raise Violation(f"with top_p = {top_p:g} in {told} the most likely id is not the one kept")
     if not tried:
         raise NotOffered(f"it raises {refused}")
 
 
 @claim(
-    "both filters act, in the order declared, and something is left",
-    broken_by="top_p_skipped_beside_top_k",
+    "top-k and top-p combine in the declared order, and at least one id is kept",
+    broken_by="top_p_skipped_when_top_k_is_set",
     cases=both_filters,
     max_cases=14,
+    aliases=("filters_together",),
 )
-def filters_together(trial: Trial) -> None:
+def top_k_and_top_p_combined(trial: Trial) -> None:
     """Top-k first, then top-p of what is left (or in the order that was declared); something is always left."""
     a = trial.case.arguments
     for top_k in sorted({1, 2, a["top_k"]}):
@@ -217,51 +239,67 @@ def filters_together(trial: Trial) -> None:
         value = output(trial, case)
         if not bool(torch.isfinite(value).all()):
             raise Violation(
-                f"with top_k = {top_k} and top_p = {a['top_p']:.4g} nothing is left: the probabilities are nan"
+                f"with top_k = {top_k} and top_p = {a['top_p']:.4g} no id is kept: the probabilities are NaN"
             )
         what = f"with top_k = {top_k} and top_p = {a['top_p']:.4g}, out"
         trial.close(value, trial.expect(case).value, tolerance(trial, case), what)
 
 
 @claim(
-    "of ids that tie with the k-th, at least as many are kept as make k",
-    broken_by="ties_with_the_last_dropped",
+    "where ids tie with the k-th, at least k ids are kept and none below the tie",
+    broken_by="top_k_drops_the_kth_largest",
     cases=tied,
     max_cases=12,
+    aliases=("ties_are_treated_alike_or_cut_off",),
 )
-def ties_are_treated_alike_or_cut_off(trial: Trial) -> None:
+def top_k_ties_keep_at_least_k(trial: Trial) -> None:
     """What is more likely than the k-th stays, what is less likely goes, and of those that tie with it enough stay."""
     logits, top_k = trial.case.arguments["logits"], trial.case.arguments["top_k"]
     value = output(trial)
     if not bool(torch.isfinite(value).all()):
-        raise Violation("where several ids tie with the k-th, nothing is left: the probabilities are nan")
+        raise Violation("where several ids tie with the k-th, no id is kept: the probabilities are NaN")
     least = logits.topk(top_k, -1).values[..., -1:]
     kept = value > 0
     if bool((kept & (logits < least)).any()):
-        raise Violation(f"an id that is less likely than the {top_k}. is kept")
+        raise Violation(f"an id less likely than the one ranked {top_k} is kept")
     if bool((~kept & (logits > least)).any()):
-        raise Violation(f"an id that is more likely than the {top_k}. is dropped")
+        raise Violation(f"an id more likely than the one ranked {top_k} is dropped")
     if bool((kept.sum(-1) < top_k).any()):
-        raise Violation(f"fewer than {top_k} ids are kept: those that tie with the {top_k}. are dropped")
+        raise Violation(f"fewer than {top_k} ids are kept: those that tie at rank {top_k} are dropped")
 
 
-@claim("how the ids are numbered does not matter", broken_by="sorting_not_undone", max_cases=16)
-def ids_in_another_order(trial: Trial) -> None:
+@claim(
+    "permuting the ids permutes the probabilities",
+    broken_by="sort_order_not_undone",
+    max_cases=16,
+    aliases=("ids_in_another_order",),
+)
+def permutation_equivariant_in_vocabulary(trial: Trial) -> None:
     """A vocabulary numbered otherwise gives the same probabilities, numbered otherwise: sorting was undone."""
     order = torch.randperm(trial.case.dimensions["vocab_size"], generator=trial.random())
     moved = trial.case.changed(logits=trial.case.arguments["logits"][:, order])
     bound = tolerance(trial, None, moved)
-    trial.close(output(trial, moved), output(trial)[:, order], bound, "with the ids in another order, out")
+    trial.close(output(trial, moved), output(trial)[:, order], bound, "with the ids permuted, out")
 
 
-@claim("a constant added to all logits changes nothing", broken_by="filtered_to_zero", max_cases=10)
-def unchanged_by_a_shift(trial: Trial) -> None:
+@claim(
+    "adding a constant to all logits does not change the output",
+    broken_by="filtered_logits_set_to_zero",
+    max_cases=10,
+    aliases=("unchanged_by_a_shift",),
+)
+def shift_invariant(trial: Trial) -> None:
     logits = trial.case.arguments["logits"]
     unmoved(trial, trial.case.changed(logits=logits + 8.0), "with 8 added to all logits, out")
 
 
-@claim("logits of 1e4 and of -inf give probabilities", broken_by="exponentials_without_the_maximum", max_cases=10)
-def holds_at_large_logits(trial: Trial) -> None:
+@claim(
+    "logits of 1e4 and of -inf give finite probabilities",
+    broken_by="maximum_not_subtracted",
+    max_cases=10,
+    aliases=("holds_at_large_logits",),
+)
+def stable_at_large_logits(trial: Trial) -> None:
     """Logits of 1e4, and a mask of -inf, give probabilities."""
     a = trial.case.arguments
     far = a["logits"] * 1e4
@@ -271,9 +309,9 @@ def holds_at_large_logits(trial: Trial) -> None:
         case = asked(trial, logits=logits, top_k=2, temperature=0.5)
         for one in (case, case.changed(top_k=None)):
             if not bool(torch.isfinite(output(trial, one)).all()):
-                raise Violation(f"{told} a probability is nan or inf")
+                raise Violation(f"{told} a probability is NaN or infinite")
     if bool((output(trial, asked(trial, logits=banned))[:, -1] != 0).any()):
-        raise Violation("an id with a logit of -inf has a probability")
+        raise Violation("an id with a logit of -inf has a non-zero probability")
 
 
 HIGHEST = "scores = only_the_most_likely(scores, top_k)"
@@ -283,7 +321,7 @@ RESULT = "return torch.softmax(scores, dim=-1)"
 
 CONTRACT = Contract(
     name="next_token_distribution",
-    meaning="The probabilities that the next id is drawn with: softmax(logits / temperature) over what top-k and top-p leave.",
+    meaning="Next-token probabilities: softmax(logits / temperature) over the ids that top-k and top-p keep.",
     calls={
         "call": Signature(
             (
@@ -325,18 +363,18 @@ CONTRACT = Contract(
     claims=(
         is_a_distribution,
         divides_by_the_temperature,
-        cold_is_greedy,
-        zero_is_greedy,
-        one_candidate_is_greedy,
+        greedy_near_temperature_0,
+        greedy_at_temperature_0,
+        greedy_at_top_k_1,
         top_k_keeps_the_k_most_likely,
-        more_candidates_than_ids,
+        top_k_of_vocabulary_size_or_more,
         top_p_keeps_the_smallest_set,
         top_p_of_one_keeps_all,
-        the_most_likely_always_stays,
-        filters_together,
-        ties_are_treated_alike_or_cut_off,
-        ids_in_another_order,
-        unchanged_by_a_shift,
-        holds_at_large_logits,
+        tiny_top_p_keeps_the_most_likely,
+        top_k_and_top_p_combined,
+        top_k_ties_keep_at_least_k,
+        permutation_equivariant_in_vocabulary,
+        shift_invariant,
+        stable_at_large_logits,
     ),
 )

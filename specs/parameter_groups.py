@@ -58,70 +58,76 @@ class Groups:
                 given for given in self.found.get(name, ()) if abs(given - decay) > 1e-9 * self.asked
             ]  # a number handed on
             if wrong:
-                raise Violation(f"{what}: {name} has the decay {wrong[0]:g}, it must be {decay:g}")
+                raise Violation(f"{what}: {name} has weight decay {wrong[0]:g}; expected {decay:g}")
 
 
-@claim("every trainable parameter stands in the groups exactly once, a tied one too", broken_by="tied_parameter_twice")
-def every_parameter_once(trial: Trial) -> None:
+@claim(
+    "every trainable parameter is in exactly one group, tied ones included",
+    broken_by="tied_parameter_listed_twice",
+    aliases=("every_parameter_once",),
+)
+def every_parameter_in_one_group(trial: Trial) -> None:
     groups = Groups(trial)
     for name in groups.trained:
         times = len(groups.found[name])
         if times != 1:
-            how = "in no group: it is never trained" if not times else f"in the groups {times} times"
-            raise Violation(f"{name} stands {how}")
+            how = "in no group, so it is never trained" if not times else f"in {times} groups"
+            raise Violation(f"{name} is {how}")
 
 
-@claim("the groups hold the model's own parameters, not copies", broken_by="copies")
-def no_strangers(trial: Trial) -> None:
+@claim(
+    "the groups hold the model's own parameters, not copies", broken_by="parameters_copied", aliases=("no_strangers",)
+)
+def only_model_parameters(trial: Trial) -> None:
     found = Groups(trial).found
     strange = [name for name in found if name == "a stranger"]
     if strange:
         raise Violation(
-            f"{len(found[strange[0]])} tensors in the groups are no parameters of the model: an optimiser would train copies"
+            f"{len(found[strange[0]])} tensors in the groups are not parameters of the model: an optimizer would train copies"
         )
 
 
-@claim("frozen parameters are left out", broken_by="frozen_included", cases=partly_frozen, max_cases=8)
+@claim("frozen parameters are in no group", broken_by="frozen_included", cases=partly_frozen, max_cases=8)
 def frozen_parameters_are_left_out(trial: Trial) -> None:
     groups = Groups(trial)
     frozen = [name for name in groups.parameters if name not in groups.trained and groups.found[name]]
     if frozen:
-        raise Violation(f"{frozen[0]} is frozen (requires_grad is False) and stands in a group")
+        raise Violation(f"{frozen[0]} is frozen (requires_grad is False) but is in a group")
 
 
-@claim("the weights of projections are decayed, as strongly as asked for", broken_by="decay_fixed")
+@claim("projection weights get the requested weight decay", broken_by="weight_decay_fixed")
 def matrices_decay(trial: Trial) -> None:
     groups = Groups(trial)
     names = [n for n in groups.trained if groups.parameters[n].dim() > 1 and n not in EMBEDDINGS]
-    groups.must_have(names, groups.asked, "the weights of projections decay")
+    groups.must_have(names, groups.asked, "projection weights must decay")
 
 
-@claim("embeddings are decayed, or not where that is declared", broken_by="positions_not_decayed")
+@claim("embeddings get weight decay, or none where that is declared", broken_by="positions_not_decayed")
 def embeddings_decay_as_declared(trial: Trial) -> None:
     """A tied table is the weight of the head too, and decays as either says."""
     groups = Groups(trial)
     is_tied = "lm_head.weight" not in groups.parameters
     names = [n for n in EMBEDDINGS if n in groups.trained and not (is_tied and trial.variant and n == EMBEDDINGS[0])]
     groups.must_have(
-        names, 0.0 if trial.variant else groups.asked, "embeddings " + ("do not decay" if trial.variant else "decay")
+        names,
+        0.0 if trial.variant else groups.asked,
+        "embeddings " + ("must not decay" if trial.variant else "must decay"),
     )
 
 
-@claim("the gains of norms are not decayed", broken_by="weights_by_name")
+@claim("norm gains get no weight decay", broken_by="decayed_by_the_name_weight")
 def norms_do_not_decay(trial: Trial) -> None:
     groups = Groups(trial)
-    groups.must_have(
-        [n for n in groups.trained if n.endswith("LayerNorm.weight")], 0.0, "the gains of norms do not decay"
-    )
+    groups.must_have([n for n in groups.trained if n.endswith("LayerNorm.weight")], 0.0, "norm gains must not decay")
 
 
-@claim("biases are not decayed", broken_by="everything_decayed")
+@claim("biases get no weight decay", broken_by="everything_decayed")
 def biases_do_not_decay(trial: Trial) -> None:
     groups = Groups(trial)
     names = [n for n in groups.trained if n.endswith("bias")]
     if not names:
         trial.not_applicable()
-    groups.must_have(names, 0.0, "biases do not decay")
+    groups.must_have(names, 0.0, "biases must not decay")
 
 
 # how it is called ----------------------------------------------------------------------------------------------------
@@ -166,7 +172,7 @@ NAMES = (
 
 CONTRACT = Contract(
     name="parameter_groups",
-    meaning="The parameters of a model in groups for an optimiser: what is decayed, and what is not.",
+    meaning="Optimizer parameter groups: which parameters get weight decay and which do not.",
     calls={
         CALL: Signature(
             (Argument("model", "a torch module"), Argument("weight_decay", "number", "setting")),
@@ -201,8 +207,8 @@ CONTRACT = Contract(
     ),
     sources=("Radford et al. 2018, section 4.1", "karpathy/nanoGPT model.py configure_optimizers"),
     claims=(
-        every_parameter_once,
-        no_strangers,
+        every_parameter_in_one_group,
+        only_model_parameters,
         frozen_parameters_are_left_out,
         matrices_decay,
         embeddings_decay_as_declared,

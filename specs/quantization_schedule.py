@@ -123,28 +123,32 @@ def in_order(widths: list[Any]) -> list[Any]:
 def as_width(value: Any) -> int:
     if not torch.is_tensor(value) or value.shape != () or float(value) != int(value):
         found = f"{float(value):g}" if torch.is_tensor(value) and value.shape == () else f"a {type(value).__name__}"
-        raise Violation(f"it returns {found}; the bits of a step are one whole number")
+        raise Violation(f"it returns {found}; the bit width of a step must be one integer")
     return int(value)
 
 
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("training begins with the first width", broken_by="always_narrow")
-def begins_with_the_first_width(trial: Trial) -> None:
+@claim(
+    "training starts at the first bit width",
+    broken_by="starts_at_low_precision",
+    aliases=("begins_with_the_first_width",),
+)
+def starts_at_the_first_bit_width(trial: Trial) -> None:
     widths = Widths(trial)
     widths.expect(widths.first, "the first step")
 
 
-@claim("training ends with the last width", broken_by="never_switches")
-def ends_with_the_last_width(trial: Trial) -> None:
+@claim("training ends at the last bit width", broken_by="never_switches", aliases=("ends_with_the_last_width",))
+def ends_at_the_last_bit_width(trial: Trial) -> None:
     widths = Widths(trial)
     widths.expect(widths.steps[-1], "the last step")
 
 
 @claim(
-    "the step on a boundary is the first of the next width, and the one before it the last of the old",
-    broken_by="one_step_too_late",
+    "the step on a boundary has the next bit width, and the step before it the previous one",
+    broken_by="switches_one_step_too_late",
     cases=on_a_step,
     max_cases=8,
 )
@@ -158,59 +162,77 @@ def switches_at_the_boundary(trial: Trial) -> None:
 
 
 @claim(
-    "every step has the width of its part of training, as configured",
+    "every step has the bit width configured for its part of training",
     broken_by="bits_ignored",
     cases=configured,
     max_cases=8,
+    aliases=("every_step_has_its_width",),
 )
-def every_step_has_its_width(trial: Trial) -> None:
+def every_step_has_its_bit_width(trial: Trial) -> None:
     widths = Widths(trial)
     for step in widths.steps:
         widths.expect(step, f"step {step}")
 
 
-@claim("no step has a width that was not asked for", broken_by="falls_evenly")
-def only_widths_that_were_asked_for(trial: Trial) -> None:
+@claim(
+    "every step has one of the configured bit widths",
+    broken_by="bits_interpolated",
+    aliases=("only_widths_that_were_asked_for",),
+)
+def only_configured_bit_widths(trial: Trial) -> None:
     widths = Widths(trial)
     for step in (*widths.steps, *widths.after):
         if widths.at(step) not in widths.bits:
             raise Violation(
-                f"step {step} of {widths.total} has {widths.at(step)} bits; there are {list(widths.bits)} only"
+                f"step {step} of {widths.total} has {widths.at(step)} bits; only {list(widths.bits)} are configured"
             )
 
 
-@claim("the bits never rise in training", broken_by="narrow_for_one_step")
-def never_widens(trial: Trial) -> None:
+@claim("the bit width never rises during training", broken_by="low_precision_for_one_step", aliases=("never_widens",))
+def bit_width_never_rises(trial: Trial) -> None:
     widths = Widths(trial)
     for before, after in itertools.pairwise((*widths.steps, *widths.after[:2])):
         if widths.at(after) > widths.at(before):
             raise Violation(
-                f"the bits rise from {widths.at(before)} at step {before} to {widths.at(after)} at step {after}"
+                f"the bit width rises from {widths.at(before)} at step {before} to {widths.at(after)} at step {after}"
             )
 
 
-@claim("the width changes exactly once for every boundary", broken_by="one_switch_only", cases=configured, max_cases=8)
-def switches_once_per_level(trial: Trial) -> None:
+@claim(
+    "the bit width changes exactly once per boundary",
+    broken_by="one_switch_only",
+    cases=configured,
+    max_cases=8,
+    aliases=("switches_once_per_level",),
+)
+def switches_once_per_boundary(trial: Trial) -> None:
     """As many changes in a run as boundaries, where every width has a step of its own."""
     widths = Widths(trial)
     changes = [b for a, b in itertools.pairwise(widths.steps) if widths.at(a) != widths.at(b)]
     if len(changes) != len(widths.places):
         where = f" (at {', '.join(map(str, changes))})" if changes else ""
         wanted = len(widths.places)
-        raise Violation(
-            f"the width changes {len(changes)} times in {widths.total} steps{where}; it must change {wanted} times"
-        )
+        raise Violation(f"the bit width changes {len(changes)} times in {widths.total} steps{where}; expected {wanted}")
 
 
-@claim("every step after the last has the last width", broken_by="wide_after_the_end")
-def stays_after_the_end(trial: Trial) -> None:
+@claim(
+    "after the last step the bit width stays the last one",
+    broken_by="first_width_after_the_end",
+    aliases=("stays_after_the_end",),
+)
+def constant_after_the_end(trial: Trial) -> None:
     widths = Widths(trial)
     for step in widths.after:
         widths.expect(step, f"step {step}, after the end,")
 
 
-@claim("a longer run switches at the same share of it", broken_by="at_a_fixed_step", max_cases=6)
-def depends_on_the_share_alone(trial: Trial) -> None:
+@claim(
+    "a longer run switches at the same fraction of training",
+    broken_by="boundary_at_a_fixed_step",
+    max_cases=6,
+    aliases=("depends_on_the_share_alone",),
+)
+def depends_on_the_fraction_only(trial: Trial) -> None:
     """A run twice or ten times as long switches at the same share of it."""
     widths = Widths(trial)
     sure = [step for step in widths.steps if len(widths.allowed(step)) == 1]
@@ -223,8 +245,13 @@ def depends_on_the_share_alone(trial: Trial) -> None:
                 raise Violation(f"step {place} of {times * widths.total} has {found} bits; {right}")
 
 
-@claim("a resumed run has the widths of an uninterrupted one", broken_by="counts_from_the_resumption", max_cases=6)
-def a_resumed_run_goes_on_where_it_stopped(trial: Trial) -> None:
+@claim(
+    "a resumed run has the bit widths of an uninterrupted one",
+    broken_by="resumed_run_counts_from_zero",
+    max_cases=6,
+    aliases=("a_resumed_run_goes_on_where_it_stopped",),
+)
+def resuming_changes_nothing(trial: Trial) -> None:
     """Asked from any step on, asked twice, and asked backwards: the widths of an uninterrupted run."""
     widths = Widths(trial)
     wanted = {step: widths.allowed(step) for step in widths.steps}
@@ -234,24 +261,25 @@ def a_resumed_run_goes_on_where_it_stopped(trial: Trial) -> None:
         for step, found in zip(order, widths_of(trial, trial.case, order, fresh=True), strict=True):
             if found not in wanted[step]:
                 right = " or ".join(map(str, sorted(wanted[step])))
-                asked = f"asked for step {order[0]} first, and then for others, step {step} of {widths.total}"
+                asked = f"when steps are queried from {order[0]} on, step {step} of {widths.total}"
                 raise Violation(f"{asked} has {found} bits; it must have {right}")
 
 
 @claim(
-    "a run of no steps has a width or is refused, without a division by zero",
-    broken_by="divides_by_the_length",
+    "a run of zero steps gives a configured bit width or is refused, without a division by zero",
+    broken_by="zero_steps_divide_by_zero",
     cases=runs_of_no_steps,
     max_cases=4,
+    aliases=("a_run_of_no_steps_is_defined",),
 )
-def a_run_of_no_steps_is_defined(trial: Trial) -> None:
+def zero_steps_is_defined(trial: Trial) -> None:
     """One of the widths, or a refusal with a reason; a division by zero is none."""
     answer = trial.attempt()
     if answer.crash is not None and answer.crash.kind == "raised" and answer.crash.error != ZERO_DIVISION:
         return
     found = as_width(trial.run().value)
     if found not in USUAL["bits"]:
-        raise Violation(f"of a run of no steps it says {found} bits; there are {list(USUAL['bits'])} only")
+        raise Violation(f"for a run of zero steps it returns {found} bits; only {list(USUAL['bits'])} are configured")
 
 
 # how it is called ----------------------------------------------------------------------------------------------------
@@ -269,7 +297,7 @@ TWO_FIXED_LEVELS = Dialect(
 
 CONTRACT = Contract(
     name="quantization_schedule",
-    meaning="How many bits numbers are quantized to: 16 until 40 % of training, then 8, or as configured.",
+    meaning="Bit width over training: 16 bits for the first 40 % of steps, then 8, or as configured.",
     calls={
         "call": Signature(
             (
@@ -307,16 +335,16 @@ CONTRACT = Contract(
         "Jacob et al. 2018, section 3.1 (quantization is delayed until training has settled)",
     ),
     claims=(
-        begins_with_the_first_width,
-        ends_with_the_last_width,
+        starts_at_the_first_bit_width,
+        ends_at_the_last_bit_width,
         switches_at_the_boundary,
-        every_step_has_its_width,
-        only_widths_that_were_asked_for,
-        never_widens,
-        switches_once_per_level,
-        stays_after_the_end,
-        depends_on_the_share_alone,
-        a_resumed_run_goes_on_where_it_stopped,
-        a_run_of_no_steps_is_defined,
+        every_step_has_its_bit_width,
+        only_configured_bit_widths,
+        bit_width_never_rises,
+        switches_once_per_boundary,
+        constant_after_the_end,
+        depends_on_the_fraction_only,
+        resuming_changes_nothing,
+        zero_steps_is_defined,
     ),
 )

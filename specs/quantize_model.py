@@ -134,14 +134,14 @@ def came_back(trial: Trial, case: Case | None = None, dtype: torch.dtype = torch
     found = answer.outputs[1]
     if not isinstance(found, Mapping) or not isinstance(found.get("blocks"), (list, tuple)):
         raise Violation(
-            f"weights() returns a {type(found).__name__}; it must return what build() was given, blocks and all"
+            f"weights() returns a {type(found).__name__}; it must return weights in the form that build() was given, blocks included"
         )
     tensors = {where: value for where, _, value in named(found)}
     for where, _, given in named(asked(case)["weights"]):
         value = tensors.get(where)
         if value is None or value.shape != given.shape or not value.is_floating_point():
             form = "missing" if value is None else f"{value.dtype} {list(value.shape)}"
-            raise Violation(f"weights(): {where} is {form}; it must be floating-point numbers {list(given.shape)}")
+            raise Violation(f"weights(): {where} is {form}; it must be a floating-point tensor {list(given.shape)}")
     return tensors
 
 
@@ -152,8 +152,12 @@ def chosen(kinds: tuple[str, ...]) -> set[str]:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("layer norms, embeddings, the head and biases stay unquantized", broken_by="norms_quantized_too")
-def the_rest_stays_as_it_was(trial: Trial, kinds: tuple[str, ...] = USUAL, case: Case | None = None) -> None:
+@claim(
+    "norms, embeddings, the head and biases stay unquantized",
+    broken_by="norms_quantized_too",
+    aliases=("the_rest_stays_as_it_was",),
+)
+def other_weights_stay_unquantized(trial: Trial, kinds: tuple[str, ...] = USUAL, case: Case | None = None) -> None:
     """Norms, embeddings and biases, number by number."""
     case = case or trial.case
     found, quantized = came_back(trial, case), chosen(kinds)
@@ -166,11 +170,15 @@ def the_rest_stays_as_it_was(trial: Trial, kinds: tuple[str, ...] = USUAL, case:
         if bool(wrong.any()):
             at = int(wrong.reshape(-1).nonzero()[0])
             worst = f"{float(given.reshape(-1)[at]):.6g} became {float(value.reshape(-1)[at]):.6g}"
-            raise Violation(f"{where} is not what was given; it must stay unquantized", worst=worst)
+            raise Violation(f"{where} has changed; it must stay unquantized", worst=worst)
 
 
-@claim("every matrix of every layer is quantized, within the bound of its bits", broken_by="last_layer_left_out")
-def matrices_are_close(trial: Trial, kinds: tuple[str, ...] = USUAL, case: Case | None = None) -> None:
+@claim(
+    "every matrix of every layer is quantized, with an error within the bound of its bits",
+    broken_by="last_layer_left_out",
+    aliases=("matrices_are_close",),
+)
+def matrices_are_quantized_accurately(trial: Trial, kinds: tuple[str, ...] = USUAL, case: Case | None = None) -> None:
     """Within the bound of their bits, and changed at all: a tensor of normal numbers that comes back as it was is not quantized."""
     case = case or trial.case
     found, bits, worst = came_back(trial, case), asked(case)["bits"], 0.0
@@ -179,11 +187,11 @@ def matrices_are_close(trial: Trial, kinds: tuple[str, ...] = USUAL, case: Case 
             continue
         given = given.float().double()
         allowed = torch.full_like(given, 1.01 * FURTHEST[bits] * float(given.abs().max()) + 1e-30)
-        what = f"{where} comes back further off than {bits} bits explain"
+        what = f"the error of {where} exceeds what {bits} bits explain"
         worst = max(worst, within(found[where], given, allowed, what))
         telling = given.numel() > 4 and not is_on_few_steps(given)
         if telling and torch.equal(found[where].double(), given):
-            raise Violation(f"{where} comes back exactly as it was given: it is not quantized")
+            raise Violation(f"{where} is unchanged: it is not quantized")
     trial.note_error(worst)
 
 
@@ -192,30 +200,44 @@ def is_on_few_steps(values: torch.Tensor) -> bool:
     return values.abs().unique().numel() <= 12
 
 
-@claim("the kinds that are asked for are quantized, and no others", broken_by="kinds_not_heard", max_cases=6)
-def what_is_asked_for_is_quantized(trial: Trial) -> None:
+@claim(
+    "the requested kinds are quantized, and no others",
+    broken_by="kinds_ignored",
+    max_cases=6,
+    aliases=("what_is_asked_for_is_quantized",),
+)
+def only_requested_kinds_are_quantized(trial: Trial) -> None:
     """Other kinds of layers, alone and together; what is not asked for stays. Quantized embeddings are the head too."""
     for kinds in (("mlp",), ("attention", "embeddings"), ("attention", "mlp", "norms", "embeddings")):
         case = with_build(trial.case, kinds=kinds)
-        the_rest_stays_as_it_was(trial, kinds, case)
-        matrices_are_close(trial, kinds, case)
-    its_logits_are_those_of_its_weights(trial, case)
+        other_weights_stay_unquantized(trial, kinds, case)
+        matrices_are_quantized_accurately(trial, kinds, case)
+    logits_match_the_stored_weights(trial, case)
 
 
-@claim("its logits are those of the weights it holds", broken_by="first_layer_for_all")
-def its_logits_are_those_of_its_weights(trial: Trial, case: Case | None = None) -> None:
+@claim(
+    "the logits match those of the weights that weights() returns",
+    broken_by="first_layer_for_all",
+    aliases=("its_logits_are_those_of_its_weights",),
+)
+def logits_match_the_stored_weights(trial: Trial, case: Case | None = None) -> None:
     """The unquantized model with what weights() says gives the same logits; in float32, as it may compute inside."""
     case = case or trial.case
     answer = trial.run(case, dtype=torch.float32)
     came_back(trial, case)
     given = {"ids": case.arguments["ids"], "weights": answer.outputs[1], "config": asked(case)["config"]}
     exact, bound = tolerances(lambda c: Answer((gpt2(**c.arguments),)), Case.of(given), torch.float32)
-    what = "the logits, beside those of the weights that it says it computes with,"
+    what = "the logits, compared with those of the weights from weights(),"
     trial.close(answer.value, exact.value, 2 * bound.value, what)
 
 
-@claim("more bits are finer", broken_by="always_four_bits", max_cases=6)
-def more_bits_are_finer(trial: Trial) -> None:
+@claim(
+    "8 bits give at most half the weight error of 4 bits",
+    broken_by="always_four_bits",
+    max_cases=6,
+    aliases=("more_bits_are_finer",),
+)
+def more_bits_reduce_the_error(trial: Trial) -> None:
     """Over all matrices, eight bits are off by half of what four are at the most."""
     lost = {}
     for bits in (8, 4):
@@ -231,23 +253,30 @@ def more_bits_are_finer(trial: Trial) -> None:
         trial.not_applicable()
     ratio = lost[8] / lost[4]
     if not ratio <= 0.5:
-        raise Violation(f"at 8 bits the weights are off by {ratio:.2f} of what they are at 4 bits", error=ratio / 0.5)
+        raise Violation(
+            f"the weight error at 8 bits is {ratio:.2f} times that at 4 bits; allowed: 0.5", error=ratio / 0.5
+        )
     trial.note_error(ratio / 0.5)
 
 
-@claim("three bits, which fit no byte, are kept too", broken_by="no_code_straddles_bytes", max_cases=6)
-def three_bits_are_kept_too(trial: Trial) -> None:
+@claim(
+    "3 bits are supported, though they do not divide a byte",
+    broken_by="codes_across_bytes_not_read",
+    max_cases=6,
+    aliases=("three_bits_are_kept_too",),
+)
+def supports_three_bits(trial: Trial) -> None:
     """Three bits fit no byte: codes straddle them, or bits are given away. Code without them is not asked further."""
     case = with_build(trial.case, bits=3)
     answer = trial.attempt(case, dtype=torch.float32)
     if answer.crash is not None:
-        raise NotOffered(f"it does not take 3 bits ({answer.crash.error})")
-    matrices_are_close(trial, USUAL, case)
-    its_logits_are_those_of_its_weights(trial, case)
+        raise NotOffered(f"it does not support 3 bits ({answer.crash.error})")
+    matrices_are_quantized_accurately(trial, USUAL, case)
+    logits_match_the_stored_weights(trial, case)
 
 
 @claim(
-    "it holds codes, and nothing of what they were made from",
+    "it stores codes only, not the original or dequantized matrices",
     broken_by="originals_kept",
     cases=larger_cases,
     max_cases=1,
@@ -257,7 +286,7 @@ def memory_is_saved(trial: Trial) -> None:
     or what they were taken back to, saves nothing."""
     held = trial.run(dtype=torch.float32, weigh=True).facts.get("bytes")
     if held is None:
-        raise NotOffered("it cannot be weighed")
+        raise NotOffered("the memory it holds cannot be measured")
     kept, matrices = float32_bytes(asked(trial.case)["weights"])
     if not held <= 1.02 * kept + 0.5 * matrices:
         share = held / (kept + matrices)
@@ -297,7 +326,7 @@ def memory(trial: Trial) -> Measurement:
     least = min(shares)
     return Measurement(
         sentence=f"At {least} bits a quantized number takes {each[f'{least} bits']:.2f} bits, the whole model {shares[least]:.0%} of float32.",
-        how="a model of 64 x 2 layers with 50 tokens is quantized, and everything that it holds weighed; what stays is taken off",
+        how="total memory of a quantized model (width 64, 2 layers, vocabulary 50), minus what stays unquantized",
         value=shares.get(8),
         unit="of float32, at 8 bits",
         series=each,
@@ -315,8 +344,9 @@ def sensitivity(trial: Trial) -> Measurement:
     dearest = max(KINDS, key=lambda kind: errors[kind] / saved[kind])
     rows = ", ".join(f"{kind} {errors[kind]:.1%} for {saved[kind]:.1%} of the memory" for kind in KINDS)
     return Measurement(
-        sentence=f"Error of the logits with one kind alone in 4 bits: {rows}. For what they save, {dearest} cost most.",
-        how="a model of 64 x 2 layers with 50 tokens, gains of 1.3 and 0.8 with a spread of 0.4; error over the spread of the logits",
+        sentence=f"Logit error with one kind of layer in 4 bits: {rows}. Relative to the memory saved, {dearest} cost most.",
+        how="width 64, 2 layers, vocabulary 50, gains around 1.3 and 0.8 with standard deviation 0.4; "
+        "error over the standard deviation of the logits",
         value=errors["norms"] / saved["norms"] / (errors["mlp"] / saved["mlp"]),
         unit="error per share of memory, norms over mlp",
         series=errors,
@@ -335,9 +365,9 @@ def error_by_depth(trial: Trial) -> Measurement:
         )
     growth = math.log(errors["8 layers"] / errors["1 layers"]) / math.log(8)
     return Measurement(
-        sentence=f"At 4 bits the error of the logits grows from {errors['1 layers']:.1%} with one layer to {errors['8 layers']:.1%} "
+        sentence=f"At 4 bits the logit error grows from {errors['1 layers']:.1%} with one layer to {errors['8 layers']:.1%} "
         f"with eight: as layers^{growth:.2f}.",
-        how="the first 1, 2, 4 and 8 blocks of one model of width 64; error over the spread of the logits",
+        how="the first 1, 2, 4 and 8 blocks of one model of width 64; error over the standard deviation of the logits",
         value=growth,
         unit="exponent of depth",
         series=errors,
@@ -346,7 +376,7 @@ def error_by_depth(trial: Trial) -> Measurement:
 
 CONTRACT = Contract(
     name="quantize_model",
-    meaning="A GPT-2 whose attention and feed-forward matrices are held in a few bits; all else stays as it was.",
+    meaning="GPT-2 with quantized attention and feed-forward matrices; all other weights stay unquantized.",
     calls={
         "build": Signature(
             (
@@ -369,16 +399,21 @@ CONTRACT = Contract(
     order=97,
     case_count=6,
     measures=(
-        Measure("memory", "bits per quantized number, and the share of the whole model", memory, cases=larger_cases),
+        Measure(
+            "memory",
+            "bits per quantized number, and size of the whole model relative to float32",
+            memory,
+            cases=larger_cases,
+        ),
         Measure(
             "sensitivity",
-            "error of the logits with each kind of layer alone quantized",
+            "logit error with one kind of layer quantized",
             sensitivity,
             cases=larger_cases,
         ),
         Measure(
             "error_by_depth",
-            "error of the logits by the number of layers",
+            "logit error by number of layers",
             error_by_depth,
             cases=lambda: larger_cases(layers=8),
         ),
@@ -388,12 +423,12 @@ CONTRACT = Contract(
         "bitsandbytes nn/modules.py, torch.ao.quantization: nn.Linear alone, without lm_head",
     ),
     claims=(
-        the_rest_stays_as_it_was,
-        matrices_are_close,
-        what_is_asked_for_is_quantized,
-        its_logits_are_those_of_its_weights,
-        more_bits_are_finer,
-        three_bits_are_kept_too,
+        other_weights_stay_unquantized,
+        matrices_are_quantized_accurately,
+        only_requested_kinds_are_quantized,
+        logits_match_the_stored_weights,
+        more_bits_reduce_the_error,
+        supports_three_bits,
         memory_is_saved,
     ),
 )

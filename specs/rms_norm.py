@@ -38,35 +38,44 @@ def wide_rows(draw: st.DrawFn) -> Case:
     return Case.of({"x": size * x, "weight": weight, "eps": 1e-5}, family=f"wide rows of size {size:g}", width=width)
 
 
-@claim("scaling x changes nothing, up to eps", broken_by="eps_outside_the_root")
-def unchanged_by_a_scale(trial: Trial) -> None:
+@claim(
+    "scaling x does not change the output, up to eps",
+    broken_by="eps_outside_the_root",
+    aliases=("unchanged_by_a_scale",),
+)
+def scale_invariant(trial: Trial) -> None:
     """Up to eps: scaling x by s is the same as dividing eps by s squared."""
     x, eps = trial.case.arguments["x"], trial.case.arguments["eps"]
     scaled, eased = trial.case.changed(x=x * 4.0), trial.case.changed(eps=eps / 16.0)
     bound = tolerance(trial, scaled, eased)
-    trial.close(output(trial, scaled), output(trial, eased), bound, "with x times 4 against eps / 16, out")
+    trial.close(output(trial, scaled), output(trial, eased), bound, "with 4 x, compared with eps / 16, out")
 
 
-@claim("-x gives -out: nothing is added", broken_by="absolute_values")
-def turns_with_the_sign(trial: Trial) -> None:
+@claim("-x gives -out: nothing is added", broken_by="sign_lost", aliases=("turns_with_the_sign",))
+def odd_function(trial: Trial) -> None:
     """Nothing is added: -x gives -out."""
     mirrored = trial.case.changed(x=-trial.case.arguments["x"])
     trial.close(output(trial, mirrored), -output(trial), tolerance(trial, None, mirrored), "for -x, out")
 
 
-@claim("a shift of x is not removed: a constant row stays", broken_by="mean_removed", max_cases=14)
-def keeps_the_mean(trial: Trial) -> None:
+@claim(
+    "the mean of x is not removed: a constant row stays",
+    broken_by="mean_subtracted",
+    max_cases=14,
+    aliases=("keeps_the_mean",),
+)
+def mean_is_not_removed(trial: Trial) -> None:
     """A constant row is its mean and nothing else: it stays, at size 1 times the gain, where layer_norm gives zeros."""
     a = trial.case.arguments
     constant = trial.case.changed(x=torch.full_like(a["x"], 3.0))
     exact, bound = trial.agreement(constant)
     out = output(trial, constant)
     if bool(out.abs().max() <= 0.1 * exact.value.abs().max()):
-        raise Violation("a constant row vanishes: the mean is removed, as in layer_norm; rms_norm keeps it")
+        raise Violation("a constant row becomes zero: the mean is removed, as in layer_norm; rms_norm must keep it")
     trial.close(out, exact.value, bound.value, "for rows of 3, out")
 
 
-@claim("each position is normalised alone", broken_by="over_the_time_axis")
+@claim("each position is normalised on its own", broken_by="over_the_time_axis")
 def over_the_last_axis_only(trial: Trial) -> None:
     """Each position alone gives what it gives among the others."""
     x = trial.case.arguments["x"]
@@ -78,12 +87,13 @@ def over_the_last_axis_only(trial: Trial) -> None:
 
 
 @claim(
-    "half-precision inputs do their statistics in float32",
+    "the mean square of half-precision inputs is computed in float32",
     broken_by="half_precision_statistics",
     cases=wide_rows,
     max_cases=12,
+    aliases=("half_precision_statistics",),
 )
-def half_precision_statistics(trial: Trial) -> None:
+def statistics_in_float32(trial: Trial) -> None:
     refused = 0
     for dtype in (torch.bfloat16, torch.float16):
         answer = trial.attempt(dtype=dtype)
@@ -98,7 +108,7 @@ def half_precision_statistics(trial: Trial) -> None:
 
 CONTRACT = Contract(
     name="rms_norm",
-    meaning="Each position is brought to a root mean square of 1 over its features, then gained per feature; its mean stays.",
+    meaning="RMS normalisation: root mean square 1 over the features, then scaled per feature; the mean stays.",
     calls={
         "call": Signature(
             (
@@ -128,10 +138,10 @@ CONTRACT = Contract(
     sources=("Zhang & Sennrich 2019, section 3, equation 4", "meta-llama/llama llama/model.py RMSNorm"),
     workloads=workloads.RMS_NORM,
     claims=(
-        unchanged_by_a_scale,
-        turns_with_the_sign,
-        keeps_the_mean,
+        scale_invariant,
+        odd_function,
+        mean_is_not_removed,
         over_the_last_axis_only,
-        half_precision_statistics,
+        statistics_in_float32,
     ),
 )

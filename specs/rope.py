@@ -78,14 +78,19 @@ def bound_of_products(trial: Trial, *run: Case) -> float:
     return 4 * trial.case.arguments["x"].shape[-1] * largest * tolerance(trial, *run)
 
 
-@claim("no vector becomes longer or shorter", broken_by="sine_sign_lost", max_cases=16)
-def keeps_the_norm(trial: Trial) -> None:
+@claim(
+    "the norm of every vector is preserved",
+    broken_by="sine_sign_wrong_in_the_first",
+    max_cases=16,
+    aliases=("keeps_the_norm",),
+)
+def norm_preserved(trial: Trial) -> None:
     x = trial.case.arguments["x"].to(trial.dtype).double()
     squares = (output(trial).double() ** 2).sum(-1)
-    trial.close(squares, (x**2).sum(-1), bound_of_products(trial, trial.case), "the squared length of a vector")
+    trial.close(squares, (x**2).sum(-1), bound_of_products(trial, trial.case), "the squared norm of a vector")
 
 
-@claim("at position 0 nothing is turned", broken_by="positions_from_one", max_cases=14)
+@claim("position 0 rotates nothing", broken_by="positions_from_one", max_cases=14)
 def position_0_is_the_identity(trial: Trial) -> None:
     still = trial.case.changed(positions=torch.zeros_like(trial.case.arguments["positions"]))
     expected = trial.case.arguments["x"].to(trial.dtype)
@@ -93,11 +98,12 @@ def position_0_is_the_identity(trial: Trial) -> None:
 
 
 @claim(
-    "scores depend on the difference of positions only",
-    broken_by="pairs_in_halves_frequencies_side_by_side",
+    "the dot product of a query and a key depends only on the difference of their positions",
+    broken_by="rotate_half_with_interleaved_frequencies",
     max_cases=14,
+    aliases=("only_the_difference_counts",),
 )
-def only_the_difference_counts(trial: Trial) -> None:
+def depends_on_relative_position_only(trial: Trial) -> None:
     """Products of queries with keys, and of the same with all positions further along."""
     a = trial.case.arguments
     keys = trial.case.changed(x=elsewhere(trial, a["x"]))
@@ -106,21 +112,31 @@ def only_the_difference_counts(trial: Trial) -> None:
         before = output(trial).double() @ output(trial, keys).double().mT
         after = output(trial, there[0]).double() @ output(trial, there[1]).double().mT
         bound = bound_of_products(trial, trial.case, keys, *there)
-        trial.close(after, before, bound, f"{shift} further along, the products of queries and keys")
+        trial.close(after, before, bound, f"with all positions shifted by {shift}, the products of queries and keys")
 
 
-@claim("two turns are one turn by the sum of their positions", broken_by="positions_from_one", max_cases=14)
-def turns_add_up(trial: Trial) -> None:
+@claim(
+    "two rotations equal one rotation by the sum of their positions",
+    broken_by="positions_from_one",
+    max_cases=14,
+    aliases=("turns_add_up",),
+)
+def rotations_compose(trial: Trial) -> None:
     """Turned by p and again by p + 3 is turned by 2 p + 3."""
     positions = trial.case.arguments["positions"]
     again = trial.case.changed(x=output(trial), positions=positions + 3)
     at_once = trial.case.changed(positions=2 * positions + 3)
     bound = 2 * tolerance(trial, None, again, at_once)
-    trial.close(output(trial, again), output(trial, at_once), bound, "turned twice, out")
+    trial.close(output(trial, again), output(trial, at_once), bound, "rotated twice, out")
 
 
-@claim("a turn by the negative position undoes it", broken_by="sine_sign_lost", max_cases=14)
-def turned_back(trial: Trial) -> None:
+@claim(
+    "rotating back by the same positions restores x",
+    broken_by="sine_sign_wrong_in_the_first",
+    max_cases=14,
+    aliases=("turned_back",),
+)
+def inverse_rotation_restores_x(trial: Trial) -> None:
     """In a mirror a turn goes backwards, which is a turn by the negative position; tables have no negative positions, and
     indexing would take them for rows from the end, so they are not asked for."""
     a = trial.case.arguments
@@ -130,11 +146,16 @@ def turned_back(trial: Trial) -> None:
     mirrored = trial.case.changed(x=output(trial).double() * signs)
     back = output(trial, mirrored).double() * signs
     bound = 2 * tolerance(trial, None, mirrored)
-    trial.close(back, a["x"].to(trial.dtype).double(), bound, "turned by its positions and back, out")
+    trial.close(back, a["x"].to(trial.dtype).double(), bound, "rotated by its positions and back, out")
 
 
-@claim("every row of the batch has positions of its own", broken_by="positions_of_the_first_row", max_cases=12)
-def rows_have_positions_of_their_own(trial: Trial) -> None:
+@claim(
+    "every row of the batch uses its own positions",
+    broken_by="positions_of_the_first_row",
+    max_cases=12,
+    aliases=("rows_have_positions_of_their_own",),
+)
+def positions_per_batch_row(trial: Trial) -> None:
     """[batch, time] is the same as its rows with positions [time] one by one."""
     a = trial.case.arguments
     x = torch.cat((a["x"], a["x"].flip(0)))
@@ -149,7 +170,7 @@ def rows_have_positions_of_their_own(trial: Trial) -> None:
 
 
 @claim(
-    "angles of far positions are exact, for half-precision inputs too",
+    "angles at distant positions are accurate, for half-precision inputs too",
     broken_by="angles_in_half_precision",
     cases=far_positions,
     max_cases=10,
@@ -163,15 +184,18 @@ def angles_in_float32(trial: Trial) -> None:
             refused += 1
             continue
         exact, bound = trial.agreement(dtype=dtype)
-        trial.close(answer.value, exact.value, bound.value, f"far from the start, in {dtype}, out")
+        trial.close(answer.value, exact.value, bound.value, f"at distant positions, in {dtype}, out")
     if refused == 3:
-        raise NotOffered(f"it goes not as far as position {int(trial.case.arguments['positions'].max())}")
+        raise NotOffered(f"it does not reach position {int(trial.case.arguments['positions'].max())}")
 
 
 @claim(
-    "a longer, a shorter or another dtype's call before changes nothing", broken_by="table_never_grows", max_cases=10
+    "earlier calls with another length or dtype do not change the output",
+    broken_by="table_not_extended",
+    max_cases=10,
+    aliases=("caches_do_not_show",),
 )
-def caches_do_not_show(trial: Trial) -> None:
+def no_stale_cache(trial: Trial) -> None:
     """Short, then long and far, then short again, as a kept table grows; and after calls in other dtypes."""
     a = trial.case.arguments
     positions = a["positions"]
@@ -188,16 +212,22 @@ def caches_do_not_show(trial: Trial) -> None:
         trial.close(retyped, short, tolerance(trial, None), f"after a call in {dtype}, out")
 
 
-@claim("features beyond those to be turned are left alone", broken_by="rest_turned_too", cases=parts, max_cases=10)
-def rest_is_left_alone(trial: Trial) -> None:
+@claim(
+    "features beyond the first `rotated` are unchanged",
+    broken_by="all_features_rotated",
+    cases=parts,
+    max_cases=10,
+    aliases=("rest_is_left_alone",),
+)
+def unrotated_features_unchanged(trial: Trial) -> None:
     rotated, x = trial.case.arguments["rotated"], trial.case.arguments["x"].to(trial.dtype)
     if not torch.equal(output(trial)[..., rotated:], x[..., rotated:]):
-        raise Violation(f"features from {rotated} on are changed; only the first {rotated} are turned")
+        raise Violation(f"features from {rotated} on are changed; only the first {rotated} must be rotated")
 
 
 CONTRACT = Contract(
     name="rope",
-    meaning="Every pair of features of a query or key is turned by an angle that grows with its position, so that scores see distances.",
+    meaning="Rotary position embedding: each pair of features is rotated by an angle proportional to the position.",
     calls={
         "call": Signature(
             (
@@ -236,14 +266,14 @@ CONTRACT = Contract(
     ),
     sources=("Su et al. 2021, sections 3.2.2 and 3.4.2, equation 34",),
     claims=(
-        keeps_the_norm,
+        norm_preserved,
         position_0_is_the_identity,
-        only_the_difference_counts,
-        turns_add_up,
-        turned_back,
-        rows_have_positions_of_their_own,
+        depends_on_relative_position_only,
+        rotations_compose,
+        inverse_rotation_restores_x,
+        positions_per_batch_row,
         angles_in_float32,
-        caches_do_not_show,
-        rest_is_left_alone,
+        no_stale_cache,
+        unrotated_features_unchanged,
     ),
 )

@@ -11,7 +11,7 @@ from specs.workloads import tools as workloads
 
 CONTRACT = Contract(
     name="rslora",
-    meaning="LoRA whose update does not shrink as the rank grows: W x + bias + alpha / sqrt(r) B A x.",
+    meaning="Rank-stabilised LoRA: the update does not shrink as the rank grows: W x + bias + alpha / sqrt(r) B A x.",
     calls=CALLS,
     reference=rslora,
     cases=cases,

@@ -81,7 +81,7 @@ def large_logits(draw: st.DrawFn) -> Case:
     return _case(towards * levels * math.sqrt(size), k, v, mask, sizes, f"logits of {magnitude:g}")
 
 
-@claim("values of 1 everywhere give 1", broken_by="mask_after_softmax", max_cases=18)
+@claim("the weights of a query sum to one: values of 1 everywhere give 1", broken_by="mask_after_softmax", max_cases=18)
 def weights_sum_to_one(trial: Trial) -> None:
     """Where every value is 1, their weighted mean is 1, whatever the weights."""
     same = trial.case.changed(v=torch.ones_like(trial.case.arguments["v"]))
@@ -89,18 +89,28 @@ def weights_sum_to_one(trial: Trial) -> None:
     trial.close(out, torch.ones_like(out), tolerance(trial, same), "with values of 1 everywhere, out")
 
 
-@claim("permuting keys, values and mask together changes nothing", broken_by="is_causal_always", max_cases=15)
-def keys_have_no_order(trial: Trial) -> None:
+@claim(
+    "permuting keys, values and mask together does not change the output",
+    broken_by="is_causal_always",
+    max_cases=15,
+    aliases=("keys_have_no_order",),
+)
+def permutation_invariant_in_keys(trial: Trial) -> None:
     """Keys, their values and their columns of the mask, permuted together."""
     a = trial.case.arguments
     order = torch.randperm(a["k"].shape[-2], generator=trial.random())
     mask = None if a["mask"] is None else a["mask"][..., order]
     moved = trial.case.changed(k=a["k"][..., order, :], v=a["v"][..., order, :], mask=mask)
-    unmoved(trial, moved, "with keys and values in another order, out")
+    unmoved(trial, moved, "with keys, values and mask permuted, out")
 
 
-@claim("what a query may not attend to changes nothing for it", broken_by="mask_adds_true", max_cases=18)
-def hidden_keys_do_not_matter(trial: Trial) -> None:
+@claim(
+    "masked keys and their values do not affect the output",
+    broken_by="boolean_mask_added",
+    max_cases=18,
+    aliases=("hidden_keys_do_not_matter",),
+)
+def masked_keys_are_ignored(trial: Trial) -> None:
     """The keys that the first query may not attend to, and their values, are replaced by something ten times as large."""
     a = trial.case.arguments
     if a["mask"] is None or not bool((~a["mask"][..., :1, :]).any()):
@@ -110,47 +120,54 @@ def hidden_keys_do_not_matter(trial: Trial) -> None:
     v = torch.where(hidden, elsewhere(trial, a["v"], 10.0), a["v"])
     other = trial.case.changed(k=k, v=v)
     bound = tolerance(trial, None, other)
-    what = "the first query's out, with other keys and values where it may not attend,"
+    what = "the first query's out, with masked keys and values changed,"
     trial.close(output(trial, other)[..., 0, :], output(trial)[..., 0, :], bound, what)
 
 
 @claim(
-    "a key hidden from all is as if it were not there, and a mask that hides nothing is none",
+    "a key masked for every query acts as if absent; an all-true mask acts as none",
     broken_by="mask_inverted",
     max_cases=15,
+    aliases=("hidden_keys_might_as_well_be_absent",),
 )
-def hidden_keys_might_as_well_be_absent(trial: Trial) -> None:
+def masked_keys_equal_absent_keys(trial: Trial) -> None:
     """With the last key hidden from all, out is that of the other keys alone; and a mask that hides nothing is none."""
     a = trial.case.arguments
     queries, keys = a["q"].shape[-2], a["k"].shape[-2]
     mask = torch.ones(queries, keys, dtype=torch.bool)
     none, all_seen = trial.case.changed(mask=None), trial.case.changed(mask=mask)
     bound = tolerance(trial, none, all_seen)
-    trial.close(output(trial, all_seen), output(trial, none), bound, "with a mask that hides nothing, out")
+    trial.close(output(trial, all_seen), output(trial, none), bound, "with an all-true mask, out")
     mask[:, -1] = False
     hidden = trial.case.changed(mask=mask)
     absent = trial.case.changed(k=a["k"][..., :-1, :], v=a["v"][..., :-1, :], mask=None)
     bound = tolerance(trial, hidden, absent)
-    trial.close(output(trial, hidden), output(trial, absent), bound, "with the last key hidden, out")
+    trial.close(output(trial, hidden), output(trial, absent), bound, "with the last key masked, out")
 
 
-@claim("products are divided by sqrt(K), the root of the size of a key", broken_by="unscaled", max_cases=15)
-def scaled_by_the_root_of_the_size(trial: Trial) -> None:
+@claim(
+    "logits are divided by sqrt(K), where K is the size of a key",
+    broken_by="unscaled",
+    max_cases=15,
+    aliases=("scaled_by_the_root_of_the_size",),
+)
+def scaled_by_sqrt_head_size(trial: Trial) -> None:
     """Three more features of zeros change no product: with them the queries must be sqrt((K + 3) / K) times larger."""
     a = trial.case.arguments
     size = a["q"].shape[-1]
     longer = [torch.cat([a[name], torch.zeros((*a[name].shape[:-1], 3), dtype=torch.float64)], -1) for name in "qk"]
     wide = trial.case.changed(q=longer[0] * math.sqrt((size + 3) / size), k=longer[1])
     bound = tolerance(trial, None, wide) + moved_by_a_float32_scale(a["v"])
-    trial.close(output(trial, wide), output(trial), bound, "with three features of zeros more, out")
+    trial.close(output(trial, wide), output(trial), bound, "with three extra features of zeros, out")
 
 
 @claim(
-    "leading axes are only carried along, and rows of a batch are independent",
+    "it accepts any leading batch dimensions, and the rows of a batch are independent",
     broken_by="softmax_over_the_batch",
     max_cases=15,
+    aliases=("leading_axes_stand_apart",),
 )
-def leading_axes_stand_apart(trial: Trial) -> None:
+def arbitrary_batch_dimensions(trial: Trial) -> None:
     """Flattened into one, with one more, and the first row alone: the same numbers."""
     a = trial.case.arguments
     leading, whole = a["q"].shape[:-2], output(trial)
@@ -161,8 +178,8 @@ def leading_axes_stand_apart(trial: Trial) -> None:
         return trial.case.changed(**changed, mask=change(a["mask"]) if own else a["mask"])
 
     changes: list[tuple[str, Any]] = [
-        ("with flat leading axes", lambda t: t.reshape(-1, *t.shape[-2:])),
-        ("with one more leading axis", lambda t: t.unsqueeze(0)),
+        ("with flattened batch dimensions", lambda t: t.reshape(-1, *t.shape[-2:])),
+        ("with one extra batch dimension", lambda t: t.unsqueeze(0)),
         ("the first row alone", lambda t: t[:1]),
     ]
     for what, change in changes[: 2 if leading[0] < 2 else 3]:
@@ -171,8 +188,13 @@ def leading_axes_stand_apart(trial: Trial) -> None:
         trial.close(output(trial, case), change(whole), bound, f"{what}, out")
 
 
-@claim("a single key gives its value, whatever the query", broken_by="softmax_plus_one", max_cases=14)
-def one_key_gives_its_value(trial: Trial) -> None:
+@claim(
+    "a single key gives its value for every query",
+    broken_by="softmax_plus_one",
+    max_cases=14,
+    aliases=("one_key_gives_its_value",),
+)
+def single_key_returns_its_value(trial: Trial) -> None:
     a = trial.case.arguments
     single = trial.case.changed(k=a["k"][..., :1, :], v=a["v"][..., :1, :], mask=None)
     expected = a["v"][..., :1, :].expand(*a["q"].shape[:-1], -1).to(trial.dtype)
@@ -184,25 +206,27 @@ def one_key_gives_its_value(trial: Trial) -> None:
     broken_by="mask_adds_minus_1e4",
     cases=large_logits,
     max_cases=14,
+    aliases=("holds_at_large_logits",),
 )
-def holds_at_large_logits(trial: Trial) -> None:
+def stable_at_large_logits(trial: Trial) -> None:
     """To what a logit is known to, one unit of rounding of its size, the weights and so the mean of the values are known."""
     a = trial.case.arguments
     exact, bound = trial.agreement()
     out = output(trial)
     if not bool(torch.isfinite(out).all()):
-        raise Violation("the result is not finite: the exponentials of large logits overflow or vanish")
+        raise Violation("the output is not finite: exponentials of large logits overflow, or all underflow")
     logits = float((a["q"] @ a["k"].mT).abs().max()) / math.sqrt(a["q"].shape[-1])
     slack = 16 * torch.finfo(trial.dtype).eps * logits * float(a["v"].abs().max())
     trial.close(out, exact.value, bound.value + slack, "out")
 
 
 @claim(
-    "a query that may attend to nothing takes nothing, and spoils no other",
+    "a fully masked query gets zeros and does not affect other queries",
     broken_by="mask_fills_minus_1e9",
     max_cases=15,
+    aliases=("nothing_to_attend_to",),
 )
-def nothing_to_attend_to(trial: Trial) -> None:
+def fully_masked_query_gets_zeros(trial: Trial) -> None:
     """A query that may attend to nothing takes nothing of what is hidden: zeros, as in torch. Others are as ever.
 
     Steep logits (of 1e7) besides ordinary ones: -1e4, -1e5 and -1e9 in the place of -inf differ there. nan, where a row
@@ -216,22 +240,27 @@ def nothing_to_attend_to(trial: Trial) -> None:
     idle = trial.case.changed(mask=mask)
     answer = trial.attempt(idle)
     if answer.crash is not None:
-        raise NotOffered(f"it raises {answer.crash.error} for a query that may attend to nothing")
+        raise NotOffered(f"it raises {answer.crash.error} for a fully masked query")
     out, whole = output(trial, idle), output(trial)
     bound = tolerance(trial, None, idle)
     if out.shape[-2] > 1:
-        trial.close(out[..., 1:, :], whole[..., 1:, :], bound, "beside a query that may attend to nothing, out")
+        trial.close(out[..., 1:, :], whole[..., 1:, :], bound, "next to a fully masked query, out")
     if bool(out[..., 0, :].isnan().all()):
-        raise NotOffered("a query that may attend to nothing gets nan, and every gradient with it")
+        raise NotOffered("a fully masked query gives NaN, and so does every gradient")
     steep = idle.changed(q=a["q"] * 1e7 / max(float((a["q"] @ a["k"].mT).abs().max()), 1e-3))
     found = [(case, output(trial, case), trial.expect(case).value, tolerance(trial, case)) for case in (steep, idle)]
     for _, theirs, ours, bound in found:
-        what = "for a query that may attend to nothing, out"
+        what = "for a fully masked query, out"
         trial.close(theirs[..., 0, :], ours[..., 0, :], bound, what)
 
 
-@claim("an earlier call with another mask changes nothing", broken_by="mask_kept", max_cases=15)
-def masks_are_not_remembered(trial: Trial) -> None:
+@claim(
+    "an earlier call with another mask does not change the output",
+    broken_by="mask_cached_across_calls",
+    max_cases=15,
+    aliases=("masks_are_not_remembered",),
+)
+def masks_are_not_cached(trial: Trial) -> None:
     """A second call with the mask in reverse gives what it gives alone."""
     if trial.case.arguments["mask"] is None:
         trial.not_applicable()
@@ -254,7 +283,7 @@ def shown(draw: st.DrawFn) -> Case:
 
 def weights_shown(trial: Trial) -> Measurement:
     """Where the values are the identity matrix, the result is the weights."""
-    how = "the values are the identity matrix, so that what comes out is the weights; each query sees itself and what is before it"
+    how = "the values are the identity matrix, so the output is the weights; the mask is causal"
     return side_by_side(output(trial)[0], trial.expect().value[0], how)
 
 
@@ -262,7 +291,7 @@ USED = "used = weights.masked_fill(idle, 0.0)"
 
 CONTRACT = Contract(
     name="scaled_dot_product_attention",
-    meaning="Every query takes the mean of the values, weighted by the softmax of its products with the keys that it may see.",
+    meaning="Scaled dot-product attention: softmax(q k^T / sqrt(K)) v over the keys that the mask allows.",
     calls={
         "call": Signature(
             (
@@ -296,19 +325,17 @@ CONTRACT = Contract(
     ),
     sources=("Vaswani et al. 2017, section 3.2.1, equation 1", "torch.nn.functional.scaled_dot_product_attention"),
     workloads=workloads.QUERIES,
-    measures=(
-        Measure("weights", "with which weights queries take the values, beside the reference", weights_shown, shown),
-    ),
+    measures=(Measure("weights", "attention weights next to the reference's", weights_shown, shown),),
     claims=(
         weights_sum_to_one,
-        keys_have_no_order,
-        hidden_keys_do_not_matter,
-        hidden_keys_might_as_well_be_absent,
-        scaled_by_the_root_of_the_size,
-        leading_axes_stand_apart,
-        one_key_gives_its_value,
-        holds_at_large_logits,
-        nothing_to_attend_to,
-        masks_are_not_remembered,
+        permutation_invariant_in_keys,
+        masked_keys_are_ignored,
+        masked_keys_equal_absent_keys,
+        scaled_by_sqrt_head_size,
+        arbitrary_batch_dimensions,
+        single_key_returns_its_value,
+        stable_at_large_logits,
+        fully_masked_query_gets_zeros,
+        masks_are_not_cached,
     ),
 )

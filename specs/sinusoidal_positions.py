@@ -65,7 +65,7 @@ def waves(trial: Trial, out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return sines, cosines
 
 
-@claim("it is sin and cos of position / base^(2i / D)", broken_by="base_fixed", max_cases=18)
+@claim("it equals sin and cos of position / base^(2i / D)", broken_by="base_fixed", max_cases=18)
 def closed_form(trial: Trial) -> None:
     """Number by number, with the standard library."""
     a = trial.case.arguments
@@ -80,15 +80,20 @@ def closed_form(trial: Trial) -> None:
             trial.close(float(cosines[row, pair]), math.cos(angle), bound, f"the cosine of {where}")
 
 
-@claim("each sine and its cosine are a point of the unit circle", broken_by="frequencies_not_paired")
-def on_the_circle(trial: Trial) -> None:
+@claim("sin^2 + cos^2 is 1 for every pair", broken_by="frequencies_not_paired", aliases=("on_the_circle",))
+def sin2_plus_cos2_is_1(trial: Trial) -> None:
     sines, cosines = waves(trial, output(trial))
     squares = sines**2 + cosines**2
     trial.close(squares, torch.ones_like(squares), 4 * tolerance(trial, None), "sine squared plus cosine squared")
 
 
-@claim("products of two positions depend on their distance only", broken_by="frequencies_not_paired", max_cases=18)
-def only_the_distance_counts(trial: Trial) -> None:
+@claim(
+    "the dot product of two positions depends only on their distance",
+    broken_by="frequencies_not_paired",
+    max_cases=18,
+    aliases=("only_the_distance_counts",),
+)
+def depends_on_relative_position_only(trial: Trial) -> None:
     """Products of the rows of two positions, and of the same two further along."""
     positions = trial.case.arguments["positions"]
     if positions.numel() < 2:
@@ -97,11 +102,18 @@ def only_the_distance_counts(trial: Trial) -> None:
         moved = trial.case.changed(positions=positions + shift)
         here, there = output(trial).double(), output(trial, moved).double()
         bound = 2 * trial.case.arguments["width"] * tolerance(trial, None, moved)
-        trial.close(there @ there.T, here @ here.T, bound, f"{shift} further along, the products of rows")
+        trial.close(
+            there @ there.T, here @ here.T, bound, f"with all positions shifted by {shift}, the products of rows"
+        )
 
 
-@claim("position 0 is zero in its sines and one in its cosines", broken_by="positions_from_one", max_cases=14)
-def position_0_is_no_turn(trial: Trial) -> None:
+@claim(
+    "at position 0 every sine is 0 and every cosine is 1",
+    broken_by="positions_from_one",
+    max_cases=14,
+    aliases=("position_0_is_no_turn",),
+)
+def position_0_is_sin_0_cos_1(trial: Trial) -> None:
     first = trial.case.changed(positions=torch.zeros_like(trial.case.arguments["positions"]))
     sines, cosines = waves(trial, output(trial, first))
     bound = tolerance(trial, first)
@@ -109,8 +121,12 @@ def position_0_is_no_turn(trial: Trial) -> None:
     trial.close(cosines, torch.ones_like(cosines), bound, "at position 0, the cosines")
 
 
-@claim("the second part of a sequence continues where the first stopped", broken_by="restarts_at_zero")
-def offset_continues(trial: Trial) -> None:
+@claim(
+    "a later part of a sequence gives the same rows on its own",
+    broken_by="positions_restart_at_zero",
+    aliases=("offset_continues",),
+)
+def consistent_across_splits(trial: Trial) -> None:
     """In two parts, as with a cache: the second part starts where the first stopped, at every cut."""
     positions, whole = (trial.case.arguments["positions"], output(trial))
     time = positions.shape[-1]
@@ -122,14 +138,19 @@ def offset_continues(trial: Trial) -> None:
         trial.close(output(trial, rest), whole[cut:], tolerance(trial, None, rest), what)
 
 
-@claim("rows of a batch have positions of their own", broken_by="positions_of_the_first_row", max_cases=14)
-def rows_have_positions_of_their_own(trial: Trial) -> None:
+@claim(
+    "every row of the batch uses its own positions",
+    broken_by="positions_of_the_first_row",
+    max_cases=14,
+    aliases=("rows_have_positions_of_their_own",),
+)
+def positions_per_batch_row(trial: Trial) -> None:
     """[batch, time] is the same as its rows [time] one by one, or it is refused."""
     positions = trial.case.arguments["positions"]
     batch = trial.case.changed(positions=torch.stack([positions, positions.flip(0) + 3, positions + 5]))
     answer = trial.attempt(batch)
     if answer.crash is not None:
-        raise NotOffered(f"it takes positions [time] only ({answer.crash.error})")
+        raise NotOffered(f"it accepts positions [time] only ({answer.crash.error})")
     out = output(trial, batch)
     for row, own in enumerate(batch.arguments["positions"]):
         alone = trial.case.changed(positions=own)
@@ -137,7 +158,12 @@ def rows_have_positions_of_their_own(trial: Trial) -> None:
         trial.close(out[row], output(trial, alone), tolerance(trial, batch, alone), what)
 
 
-@claim("an odd width is defined or refused", broken_by="odd_width_a_column_short", cases=odd_widths, max_cases=12)
+@claim(
+    "an odd width fills every column or raises an error",
+    broken_by="odd_width_drops_the_last_column",
+    cases=odd_widths,
+    max_cases=12,
+)
 def odd_width_is_defined_or_refused(trial: Trial) -> None:
     """It ends with a sine that has no cosine, or with a zero, or it raises: never a column short or one too many."""
     answer = trial.attempt()
@@ -147,41 +173,40 @@ def odd_width_is_defined_or_refused(trial: Trial) -> None:
     shape = (*trial.case.arguments["positions"].shape, width)
     if not torch.is_tensor(out) or out.shape != shape:
         form = list(out.shape) if torch.is_tensor(out) else type(out).__name__
-        raise Violation(
-            f"of odd width {width} out has shape {form}, not {list(shape)}; refuse such a width or fill the last column"
-        )
+        raise Violation(f"with odd width {width} out has shape {form}; expected {list(shape)}, or an error")
     expected, bound = trial.agreement()
     if float(out[..., -1].abs().max()) > 0:
-        trial.close(out, expected.value, bound.value, f"of odd width {width}, out")
+        trial.close(out, expected.value, bound.value, f"with odd width {width}, out")
         return
     below = trial.case.changed(width=width - 1)  # the last feature is filled up with zeros
     if bool((out[..., :-1].double() - expected.value[..., :-1]).abs().max() <= float(bound.value)):
         return
     trial.close(
-        out[..., :-1], trial.expect(below).value, float(bound.value), f"of odd width {width}, all but the last column"
+        out[..., :-1], trial.expect(below).value, float(bound.value), f"with odd width {width}, all but the last column"
     )
 
 
 @claim(
-    "positions in the thousands are as exact as the first",
+    "positions in the thousands are as accurate as the first",
     broken_by="positions_in_bfloat16",
     cases=far_positions,
     max_cases=12,
+    aliases=("exact_far_away",),
 )
-def exact_far_away(trial: Trial) -> None:
+def accurate_at_distant_positions(trial: Trial) -> None:
     """A table may end before; what is returned must be right."""
     answer = trial.attempt()
     if answer.crash is not None:
         raise NotOffered(
-            f"it goes not as far as position {int(trial.case.arguments['positions'].max())} ({answer.crash.error})"
+            f"it does not reach position {int(trial.case.arguments['positions'].max())} ({answer.crash.error})"
         )
     exact, bound = trial.agreement()
-    trial.close(answer.value, exact.value, bound.value, "far from the start, out")
+    trial.close(answer.value, exact.value, bound.value, "at distant positions, out")
 
 
 CONTRACT = Contract(
     name="sinusoidal_positions",
-    meaning="Every position becomes sines and cosines of itself, at wavelengths from 2 pi to 2 pi times the base.",
+    meaning="Sinusoidal position encoding: sines and cosines at wavelengths from 2 pi to 2 pi times the base.",
     calls={
         "call": Signature(
             (
@@ -231,12 +256,12 @@ CONTRACT = Contract(
     sources=("Vaswani et al. 2017, section 3.5",),
     claims=(
         closed_form,
-        on_the_circle,
-        only_the_distance_counts,
-        position_0_is_no_turn,
-        offset_continues,
-        rows_have_positions_of_their_own,
+        sin2_plus_cos2_is_1,
+        depends_on_relative_position_only,
+        position_0_is_sin_0_cos_1,
+        consistent_across_splits,
+        positions_per_batch_row,
         odd_width_is_defined_or_refused,
-        exact_far_away,
+        accurate_at_distant_positions,
     ),
 )

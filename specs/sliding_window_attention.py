@@ -68,12 +68,13 @@ def unusable(draw: st.DrawFn) -> Case:
 
 
 @claim(
-    "what stands `window` positions or more before a position changes nothing there",
+    "positions `window` or more steps back do not affect the output",
     broken_by="window_plus_one",
     cases=longer_than_the_window,
     max_cases=14,
+    aliases=("nothing_beyond_the_window",),
 )
-def nothing_beyond_the_window(trial: Trial) -> None:
+def ignores_positions_outside_the_window(trial: Trial) -> None:
     """One position replaced by something ten times as large: those `window` and more after it stay as they were."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
     before = output(trial)
@@ -91,12 +92,13 @@ def nothing_beyond_the_window(trial: Trial) -> None:
 
 
 @claim(
-    "every position of the window is seen, the position itself among them",
+    "every position in the window affects the output, the current one included",
     broken_by="window_minus_one",
     cases=longer_than_the_window,
     max_cases=14,
+    aliases=("everything_within_the_window",),
 )
-def everything_within_the_window(trial: Trial) -> None:
+def sees_every_position_in_the_window(trial: Trial) -> None:
     """A position that is replaced moves every position of its window as far as it moves the reference."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
     bound = tolerance(trial)
@@ -107,7 +109,7 @@ def everything_within_the_window(trial: Trial) -> None:
         moved, expected = output(trial, changed) - output(trial), trial.expect(changed).value - trial.expect().value
         slack = bound + tolerance(trial, changed)
         for seen_by in range(at, min(at + window, x.shape[1])):
-            what = f"what changes at {seen_by} with {at}"
+            what = f"the change in out at {seen_by} when position {at} changes"
             if float(moved[:, seen_by].abs().max()) <= slack < float(expected[:, seen_by].abs().max()):
                 raise Violation(
                     f"with a window of {window}, position {seen_by} does not see {at}, {seen_by - at} before it"
@@ -116,24 +118,28 @@ def everything_within_the_window(trial: Trial) -> None:
 
 
 @claim(
-    "the last `window` positions alone give what the last one gives in the whole",
+    "the last `window` positions alone give the same last output as the whole sequence",
     broken_by="blocks_for_windows",
     cases=longer_than_the_window,
     max_cases=14,
+    aliases=("the_last_window_stands_alone",),
 )
-def the_last_window_stands_alone(trial: Trial) -> None:
+def last_window_consistent(trial: Trial) -> None:
     """The last position is what it is at the end of the last `window` positions alone."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
     alone = with_time(trial.case.changed(x=x[:, -window:]), window)
     bound = tolerance(trial, None, alone)
-    what = f"the last position, of the last {window} positions alone, out"
+    what = f"the last position, from the last {window} positions alone, out"
     trial.close(output(trial, alone)[:, -1], output(trial)[:, -1], bound, what)
 
 
 @claim(
-    "a window of the whole sequence or more is full attention", broken_by="window_at_most_time_minus_one", max_cases=14
+    "a window at least as long as the sequence gives full causal attention",
+    broken_by="window_clamped_below_the_length",
+    max_cases=14,
+    aliases=("a_wide_window_is_full_attention",),
 )
-def a_wide_window_is_full_attention(trial: Trial) -> None:
+def full_attention_with_a_wide_window(trial: Trial) -> None:
     """A window of T, and one far beyond."""
     a = dict(trial.case.arguments)
     window, time = a.pop("window"), a["x"].shape[1]
@@ -141,11 +147,11 @@ def a_wide_window_is_full_attention(trial: Trial) -> None:
     for wide in (time, time + 1, time + window + 20):
         full = trial.case.changed(window=wide)
         full = replace(full, dimensions={**full.dimensions, "window": wide})
-        what = f"with a window of {wide} over {time} positions, against full attention, out"
+        what = f"with a window of {wide} over {time} positions, compared with full attention, out"
         trial.close(output(trial, full), expected, tolerance(trial, full), what)
 
 
-@claim("what stands at a position changes nothing before it", broken_by="window_to_both_sides", max_cases=14)
+@claim("changing a position does not change the outputs before it", broken_by="window_on_both_sides", max_cases=14)
 def is_causal(trial: Trial) -> None:
     x = trial.case.arguments["x"]
     time = x.shape[1]
@@ -157,18 +163,24 @@ def is_causal(trial: Trial) -> None:
         sees_only_the_past(trial, trial.case.changed(x=other), at)
 
 
-@claim("the first positions alone give what they give in the whole", broken_by="softmax_over_queries", max_cases=12)
-def a_prefix_stands_alone(trial: Trial) -> None:
+@claim(
+    "the first positions alone give the same outputs as in the whole sequence",
+    broken_by="softmax_over_queries",
+    max_cases=12,
+    aliases=("a_prefix_stands_alone",),
+)
+def prefix_consistent(trial: Trial) -> None:
     prefix_alone(trial, "x")
 
 
 @claim(
-    "an earlier call with another window changes nothing",
-    broken_by="window_kept",
+    "an earlier call with another window does not change the output",
+    broken_by="mask_cached_across_calls",
     cases=longer_than_the_window,
     max_cases=6,
+    aliases=("windows_are_not_remembered",),
 )
-def windows_are_not_remembered(trial: Trial) -> None:
+def windows_are_not_cached(trial: Trial) -> None:
     """A second call with another window gives what it gives alone."""
     window = trial.case.arguments["window"]
     other = trial.case.changed(window=window + 1 if window < 3 else 1)
@@ -180,7 +192,7 @@ def windows_are_not_remembered(trial: Trial) -> None:
 
 CONTRACT = Contract(
     name="sliding_window_attention",
-    meaning="Causal attention in which every position sees the last few positions, itself included.",
+    meaning="Causal attention in which each position sees only the last `window` positions, itself included.",
     calls={
         "call": Signature(
             (
@@ -219,12 +231,12 @@ CONTRACT = Contract(
     },
     sources=("Beltagy et al. 2020, section 3.1", "Jiang et al. 2023 (Mistral), section 2"),
     claims=(
-        nothing_beyond_the_window,
-        everything_within_the_window,
-        the_last_window_stands_alone,
-        a_wide_window_is_full_attention,
+        ignores_positions_outside_the_window,
+        sees_every_position_in_the_window,
+        last_window_consistent,
+        full_attention_with_a_wide_window,
         is_causal,
-        a_prefix_stands_alone,
-        windows_are_not_remembered,
+        prefix_consistent,
+        windows_are_not_cached,
     ),
 )

@@ -64,18 +64,24 @@ def sums_to_one(trial: Trial) -> None:
     trial.close(total, torch.ones_like(total), bound, f"the sum along dim {dim}")
 
 
-@claim("adding a constant to all scores of a slice changes nothing", broken_by="softmax_plus_one")
-def unchanged_by_a_shift(trial: Trial) -> None:
+@claim(
+    "adding a constant to all scores of a slice does not change the output",
+    broken_by="softmax_plus_one",
+    aliases=("unchanged_by_a_shift",),
+)
+def shift_invariant(trial: Trial) -> None:
     """A constant of its own added to every slice. Adding itself rounds, by eps of the sum."""
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
     shifted = trial.case.changed(x=x + elsewhere(trial, x.narrow(dim, 0, 1), 4.0))
     slack = 4 * torch.finfo(trial.dtype).eps * float(shifted.arguments["x"].abs().max())
     bound = tolerance(trial, None, shifted) + slack
-    trial.close(output(trial, shifted), output(trial), bound, "with another constant added to every slice, out")
+    trial.close(output(trial, shifted), output(trial), bound, "with a constant added to every slice, out")
 
 
-@claim("the slices along dim know nothing of each other", broken_by="sum_over_everything")
-def each_slice_alone(trial: Trial) -> None:
+@claim(
+    "slices along dim do not affect each other", broken_by="sum_over_the_whole_tensor", aliases=("each_slice_alone",)
+)
+def slices_are_independent(trial: Trial) -> None:
     """The first half of another axis gives what it gives beside the rest."""
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
     others = [axis for axis in range(x.dim()) if axis != dim % x.dim() and x.shape[axis] > 1]
@@ -88,19 +94,28 @@ def each_slice_alone(trial: Trial) -> None:
         trial.close(output(trial, part), output(trial).narrow(axis, 0, 1), bound, what)
 
 
-@claim("exchanging two scores exchanges their weights", broken_by="cumulative_sum", max_cases=15)
-def entries_have_no_order(trial: Trial) -> None:
+@claim(
+    "permuting the scores permutes the weights",
+    broken_by="cumulative_sum",
+    max_cases=15,
+    aliases=("entries_have_no_order",),
+)
+def permutation_equivariant(trial: Trial) -> None:
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
     order = torch.randperm(x.shape[dim], generator=trial.random())
     moved = trial.case.changed(x=x.index_select(dim, order))
     expected = output(trial).index_select(dim, order)
-    trial.close(output(trial, moved), expected, tolerance(trial, None, moved), "with the entries moved, out")
+    trial.close(output(trial, moved), expected, tolerance(trial, None, moved), "with the entries permuted, out")
 
 
 @claim(
-    "scores of up to 1e4 neither overflow nor vanish", broken_by="without_the_maximum", cases=large_scores, max_cases=14
+    "scores of up to 1e4 neither overflow nor cost accuracy",
+    broken_by="maximum_not_subtracted",
+    cases=large_scores,
+    max_cases=14,
+    aliases=("holds_at_large_scores",),
 )
-def holds_at_large_scores(trial: Trial) -> None:
+def stable_at_large_scores(trial: Trial) -> None:
     """exp(x - logsumexp(x)) is right too: it loses what rounding a sum as large as x loses, eps |x| of every weight."""
     largest = float(trial.case.arguments["x"].abs().max())
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
@@ -114,8 +129,13 @@ def holds_at_large_scores(trial: Trial) -> None:
             trial.close(theirs, ours, most, f"in {dtype}, the gradient of x")
 
 
-@claim("a score of -inf weighs exactly nothing", broken_by="clamped_from_below", max_cases=14)
-def minus_infinity_weighs_nothing(trial: Trial) -> None:
+@claim(
+    "a score of -inf gets a weight of exactly 0",
+    broken_by="scores_clamped_from_below",
+    max_cases=14,
+    aliases=("minus_infinity_weighs_nothing",),
+)
+def minus_infinity_gets_zero_weight(trial: Trial) -> None:
     """The scores below their slice's mean become -inf: keys that may not be attended to. One is left in every slice."""
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
     hidden = x < x.mean(dim, keepdim=True)
@@ -125,14 +145,17 @@ def minus_infinity_weighs_nothing(trial: Trial) -> None:
     exact, bound = trial.agreement(masked)
     out = output(trial, masked)
     if bool((out[hidden] != 0).any()):
-        raise Violation("a score of -inf has a weight; it must be exactly 0")
+        raise Violation("a score of -inf has a non-zero weight; it must be exactly 0")
     trial.close(out, exact.value, bound.value, "with some scores of -inf, out")
 
 
 @claim(
-    "a slice of nothing but -inf has no weights, and spoils no other", broken_by="minus_infinity_replaced", max_cases=14
+    "a slice of only -inf gives NaN or zeros, and does not affect other slices",
+    broken_by="minus_infinity_replaced",
+    max_cases=14,
+    aliases=("nothing_but_minus_infinity",),
 )
-def nothing_but_minus_infinity(trial: Trial) -> None:
+def all_minus_infinity_slice(trial: Trial) -> None:
     """There is nothing to choose from: nan as in torch.softmax, or zeros; never weights. The other slices are as ever."""
     x, dim = trial.case.arguments["x"].clone(), trial.case.arguments["dim"]
     slices = x.movedim(dim, -1)
@@ -146,18 +169,18 @@ def nothing_but_minus_infinity(trial: Trial) -> None:
         raise NotOffered(f"it raises {answer.crash.error} where every score of a slice is -inf")
     out = answer.value
     if not torch.is_tensor(out) or out.shape != x.shape:
-        raise Violation("with one slice of nothing but -inf, out has another shape")
+        raise Violation("with one slice of only -inf, out has another shape")
     theirs = out.movedim(dim, -1)
     if not bool(theirs[empty].isnan().all() or (theirs[empty] == 0).all()):
-        raise Violation("a slice of nothing but -inf is given weights; it must be nan, as in torch.softmax, or zeros")
+        raise Violation("a slice of only -inf gets weights; it must give NaN, as in torch.softmax, or zeros")
     expected, bound = trial.agreement()
     ours = expected.value.movedim(dim, -1)[~empty]
-    trial.close(theirs[~empty], ours, bound.value, "beside a slice of nothing but -inf, out")
+    trial.close(theirs[~empty], ours, bound.value, "next to a slice of only -inf, out")
 
 
 CONTRACT = Contract(
     name="softmax",
-    meaning="Scores become weights along one axis: exponentials over their sum.",
+    meaning="Softmax along one axis: exponentials of the scores divided by their sum.",
     calls={
         "call": Signature(
             (Argument("x", "float[...]"), Argument("dim", "integer", role="setting", optional=True, default=-1)),
@@ -174,11 +197,11 @@ CONTRACT = Contract(
     workloads=workloads.SOFTMAX,
     claims=(
         sums_to_one,
-        unchanged_by_a_shift,
-        each_slice_alone,
-        entries_have_no_order,
-        holds_at_large_scores,
-        minus_infinity_weighs_nothing,
-        nothing_but_minus_infinity,
+        shift_invariant,
+        slices_are_independent,
+        permutation_equivariant,
+        stable_at_large_scores,
+        minus_infinity_gets_zero_weight,
+        all_minus_infinity_slice,
     ),
 )

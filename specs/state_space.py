@@ -64,19 +64,28 @@ def kernel(case: Case, time: int) -> torch.Tensor:
     return ((b * c).unsqueeze(-1) * powers).sum(1)
 
 
-@claim("the recurrence is a causal convolution of each channel", broken_by="circular_convolution", max_cases=18)
-def equals_its_convolution(trial: Trial) -> None:
+@claim(
+    "the recurrence equals a causal convolution per channel",
+    broken_by="circular_convolution",
+    max_cases=18,
+    aliases=("equals_its_convolution",),
+)
+def equals_causal_convolution(trial: Trial) -> None:
     """y_t = the sum of kernel_j x_(t - j) over j = 0 .. t, in each channel."""
     x = trial.case.arguments["x"]
     time, kernels = x.shape[1], kernel(trial.case, x.shape[1])
     expected = torch.zeros_like(x)
     for gap in range(time):
         expected[:, gap:] += kernels[:, gap] * x[:, : time - gap]
-    trial.close(output(trial), expected.to(trial.dtype), tolerance(trial, trial.case), "against the convolution, out")
+    trial.close(
+        output(trial), expected.to(trial.dtype), tolerance(trial, trial.case), "compared with the convolution, out"
+    )
 
 
-@claim("the recurrence is a scan of joined steps", broken_by="input_decays_too", max_cases=18)
-def equals_its_scan(trial: Trial) -> None:
+@claim(
+    "the recurrence equals a parallel scan", broken_by="input_decays_too", max_cases=18, aliases=("equals_its_scan",)
+)
+def equals_parallel_scan(trial: Trial) -> None:
     """Steps joined two by two, (a, u) then (b, v) is (b a, b u + v), as a parallel scan does."""
     x, a, b, c = (trial.case.arguments[name] for name in ("x", "a", "b", "c"))
     decay, state = a.expand(*x.shape, a.shape[-1]), x.unsqueeze(-1) * b
@@ -89,16 +98,17 @@ def equals_its_scan(trial: Trial) -> None:
         decay, state = decay * factor, state + decay * before
         gap *= 2
     expected = (state * c).sum(-1).to(trial.dtype)
-    trial.close(output(trial), expected, tolerance(trial, trial.case), "against a parallel scan, out")
+    trial.close(output(trial), expected, tolerance(trial, trial.case), "compared with a parallel scan, out")
 
 
 @claim(
-    "where abs(a) is below 1 it stays bounded and right over hundreds of steps",
-    broken_by="divided_by_powers",
+    "with abs(a) below 1 the output stays bounded and accurate over hundreds of steps",
+    broken_by="cumsum_divided_by_powers",
     cases=long_sequences,
     max_cases=2,
+    aliases=("stable_below_one",),
 )
-def stable_below_one(trial: Trial) -> None:
+def bounded_when_a_is_below_1(trial: Trial) -> None:
     """abs(a) < 1: abs(y) stays below the sum of abs(b c) / (1 - abs(a)), times the largest abs(x), however long; and the
     numbers are the reference's to the end."""
     a, b, c = (trial.case.arguments[name] for name in "abc")
@@ -106,16 +116,16 @@ def stable_below_one(trial: Trial) -> None:
     ceiling = ((b * c).abs() / (1 - a.abs())).sum(-1) * trial.case.arguments["x"].abs().amax((0, 1))
     if not bool(torch.isfinite(out).all()):
         first = int((~torch.isfinite(out)).any(-1).any(0).nonzero()[0])
-        raise Violation(f"the result is not finite from step {first} on, though abs(a) is below 1 everywhere")
+        raise Violation(f"the output is not finite from step {first} on, though abs(a) is below 1")
     slack = 1 + 1000 * EPSILON[trial.dtype]  # of one sum of a few hundred terms of one sign
     over = float((out.abs().amax((0, 1)) / (ceiling * slack)).max())
     if over > 1:
-        raise Violation(f"abs(y) reaches {over:.3g} of what it can be where abs(a) is below 1", error=over)
+        raise Violation(f"abs(y) reaches {over:.3g} times its bound for abs(a) below 1", error=over)
     exact, bound = trial.agreement()
     trial.close(output(trial), exact.value, bound.value, f"over {LONG} steps, out")
 
 
-@claim("what stands at a position changes nothing before it", broken_by="from_the_end", max_cases=14)
+@claim("changing a position does not change the outputs before it", broken_by="scan_from_the_end", max_cases=14)
 def is_causal(trial: Trial) -> None:
     x = trial.case.arguments["x"]
     time = x.shape[1]
@@ -127,44 +137,66 @@ def is_causal(trial: Trial) -> None:
         sees_only_the_past(trial, trial.case.changed(x=other), at)
 
 
-@claim("the first positions alone give what they give in the whole", broken_by="divided_by_the_length", max_cases=14)
-def a_prefix_stands_alone(trial: Trial) -> None:
+@claim(
+    "the first positions alone give the same outputs as in the whole sequence",
+    broken_by="divided_by_the_length",
+    max_cases=14,
+    aliases=("a_prefix_stands_alone",),
+)
+def prefix_consistent(trial: Trial) -> None:
     prefix_alone(trial, "x")
 
 
-@claim("of a sum of sequences the sum comes out", broken_by="activated", max_cases=14)
+@claim("it is linear in x", broken_by="tanh_on_the_state", max_cases=14)
 def is_linear(trial: Trial) -> None:
     """Of a sum of two sequences, one of them twice, the same sum comes out."""
     x = trial.case.arguments["x"]
     other = trial.case.changed(x=elsewhere(trial, x))
     both = trial.case.changed(x=x + 2 * other.arguments["x"])
     bound = 2 * tolerance(trial, None, other, other, both)
-    trial.close(output(trial, both), output(trial) + 2 * output(trial, other), bound, "of a sum of two sequences, out")
+    trial.close(
+        output(trial, both), output(trial) + 2 * output(trial, other), bound, "for the sum of two sequences, out"
+    )
 
 
-@claim("zeros in front shift the result, for the state starts at 0", broken_by="starts_at_one", max_cases=14)
-def later_is_the_same_later(trial: Trial) -> None:
+@claim(
+    "leading zeros shift the output in time: the state starts at 0",
+    broken_by="state_starts_at_one",
+    max_cases=14,
+    aliases=("later_is_the_same_later",),
+)
+def time_invariant(trial: Trial) -> None:
     """Zeros in front of the sequence: the same numbers, later. The state starts at 0."""
     x = trial.case.arguments["x"]
     later = trial.case.changed(x=torch.cat([torch.zeros_like(x[:, :1]), x], 1))
     later = replace(later, dimensions={**later.dimensions, "time": x.shape[1] + 1})
     bound = tolerance(trial, None, later)
-    trial.close(output(trial, later)[:, 1:], output(trial), bound, "with a step of zeros in front, out")
+    trial.close(output(trial, later)[:, 1:], output(trial), bound, "with one leading step of zeros, out")
 
 
-@claim("states and channels are computed apart", broken_by="state_of_the_neighbouring_channel", max_cases=12)
-def states_and_channels_are_apart(trial: Trial) -> None:
+@claim(
+    "permuting states does not change the output; permuting channels permutes it",
+    broken_by="state_of_the_neighbouring_channel",
+    max_cases=12,
+    aliases=("states_and_channels_are_apart",),
+)
+def states_and_channels_are_independent(trial: Trial) -> None:
     """States in another order change nothing; channels in another order come out in that order."""
     a, whole = trial.case.arguments, output(trial)
     states = trial.case.changed(**{name: a[name].flip(1) for name in "abc"})
-    unmoved(trial, states, "with the states of each channel in reverse, out")
+    unmoved(trial, states, "with the states of each channel reversed, out")
     channels = trial.case.changed(x=a["x"].flip(2), **{name: a[name].flip(0) for name in "abc"})
     bound = tolerance(trial, None, channels)
-    trial.close(output(trial, channels), whole.flip(2), bound, "with the channels in reverse, out")
+    trial.close(output(trial, channels), whole.flip(2), bound, "with the channels reversed, out")
 
 
-@claim("an earlier sequence changes nothing", broken_by="state_kept", max_cases=10)
-def state_is_not_remembered(trial: Trial) -> None:
+@claim(
+    "an earlier sequence does not change the output",
+    broken_by="state_carried_across_calls",
+    max_cases=10,
+    aliases=("state_is_not_remembered",),
+)
+def state_is_not_cached(trial: Trial) -> None:
     """A second sequence of the same sizes gives what it gives alone."""
     other = trial.case.changed(x=0.7 - trial.case.arguments["x"])
     second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
@@ -173,7 +205,7 @@ def state_is_not_remembered(trial: Trial) -> None:
 
 CONTRACT = Contract(
     name="state_space",
-    meaning="A linear recurrence with a few states for each channel, in place of attention: the core of state space models.",
+    meaning="Diagonal linear recurrence with a few states per channel: the core of state space models.",
     calls={
         "call": Signature(
             (
@@ -191,14 +223,14 @@ CONTRACT = Contract(
     case_count=24,
     sources=("Gu and Dao 2023, section 2, equations 2 and 3", "Gupta et al. 2022 (diagonal state spaces)"),
     claims=(
-        equals_its_convolution,
-        equals_its_scan,
-        stable_below_one,
+        equals_causal_convolution,
+        equals_parallel_scan,
+        bounded_when_a_is_below_1,
         is_causal,
-        a_prefix_stands_alone,
+        prefix_consistent,
         is_linear,
-        later_is_the_same_later,
-        states_and_channels_are_apart,
-        state_is_not_remembered,
+        time_invariant,
+        states_and_channels_are_independent,
+        state_is_not_cached,
     ),
 )

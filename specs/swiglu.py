@@ -60,8 +60,13 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@claim("it acts on each position alone", broken_by="positions_for_features", max_cases=15)
-def each_position_alone(trial: Trial) -> None:
+@claim(
+    "it acts on each position on its own",
+    broken_by="positions_mixed_with_features",
+    max_cases=15,
+    aliases=("each_position_alone",),
+)
+def position_wise(trial: Trial) -> None:
     """Positions and rows in another order give the same results in that order."""
     x = trial.case.arguments["x"]
     positions = x.shape[0] * x.shape[1]
@@ -71,10 +76,10 @@ def each_position_alone(trial: Trial) -> None:
     moved = trial.case.changed(x=x.flatten(0, 1)[order].reshape(x.shape))
     expected = output(trial).flatten(0, 1)[order].reshape(x.shape)
     bound = tolerance(trial, None, moved)
-    trial.close(output(trial, moved), expected, bound, "with the positions in another order, out")
+    trial.close(output(trial, moved), expected, bound, "with the positions permuted, out")
 
 
-@claim("up and down projection are not bent", broken_by="silu_of_the_product", max_cases=15)
+@claim("the output is linear in up_weight and in down_weight", broken_by="silu_of_the_product", max_cases=15)
 def linear_in_up_and_down(trial: Trial) -> None:
     """up_weight and down_weight enter once each and nothing bends what they give: three times either is three times out.
 
@@ -88,20 +93,27 @@ def linear_in_up_and_down(trial: Trial) -> None:
         trial.close(output(trial, scaled), -3 * output(trial), bound, what)
 
 
-@claim("silu(gate) for gate and for -gate differ by the gate itself", broken_by="sigmoid_for_silu", max_cases=15)
-def bent_by_the_gate(trial: Trial) -> None:
+@claim(
+    "silu(g) - silu(-g) = g for the gate g", broken_by="sigmoid_for_silu", max_cases=15, aliases=("bent_by_the_gate",)
+)
+def gate_odd_part_is_half_the_gate(trial: Trial) -> None:
     """silu(a) - silu(-a) = a: with gate_weight and with its negative, the two results differ by down(gate(x) * up(x))."""
     a = trial.case.arguments
     mirrored = trial.case.changed(gate_weight=-a["gate_weight"])
     x, gate, up, down = (a[name].double() for name in ("x", *NAMES))
     expected = ((x @ gate.T) * (x @ up.T)) @ down.T
     bound = tolerance(trial, None, mirrored)
-    what = "out less what the negative gate_weight gives"
+    what = "out minus the output with gate_weight negated"
     trial.close(output(trial) + output(trial, mirrored.changed(up_weight=-a["up_weight"])), expected, bound, what)
 
 
-@claim("zeros for any one weight give zeros", broken_by="residual_inside", max_cases=15)
-def closed_without_up_or_gate(trial: Trial) -> None:
+@claim(
+    "any one of the three weights set to zero gives zeros",
+    broken_by="residual_inside",
+    max_cases=15,
+    aliases=("closed_without_up_or_gate",),
+)
+def any_zero_weight_gives_zero(trial: Trial) -> None:
     """Zeros for any one of the three weights give zeros: no bias, no residual stream inside."""
     for name in NAMES:
         closed = trial.case.changed(**{name: silence(trial.case.arguments[name])})
@@ -109,8 +121,12 @@ def closed_without_up_or_gate(trial: Trial) -> None:
         trial.close(output(trial, closed), expected, tolerance(trial, closed), f"with {name} zero, out")
 
 
-@claim("the three weights are [out, in], each in its place", broken_by="gate_and_up_exchanged")
-def weights_are_out_in(trial: Trial) -> None:
+@claim(
+    "the three weights are laid out [out, in], each in its place",
+    broken_by="gate_and_up_exchanged",
+    aliases=("weights_are_out_in",),
+)
+def weight_layout_is_out_in(trial: Trial) -> None:
     """One number of gate_weight and up_weight at [f, d] and one of x at d: what comes out must be silu(gate) up times
     column f of down_weight. Looked for in other orientations and places too, so that what is wrong can be named."""
     if _passes_one_feature(trial, (0, 1, 2), (False, False, False)):
@@ -123,9 +139,7 @@ def weights_are_out_in(trial: Trial) -> None:
     answer = trial.attempt(_one_feature(trial, (0, 1, 2), (False, False, False))[0])
     if answer.crash is not None:
         raise Crashed(answer)
-    raise Violation(
-        "one number each in gate_weight[f, d] and up_weight[f, d] does not carry x[d] to column f of down_weight"
-    )
+    raise Violation("gate_weight[f, d] and up_weight[f, d] do not map x[d] to column f of down_weight")
 
 
 def _misplaced(order: tuple[int, ...], turned: tuple[bool, ...]) -> str:
@@ -135,9 +149,9 @@ def _misplaced(order: tuple[int, ...], turned: tuple[bool, ...]) -> str:
         told.append(f"your {' and '.join(names)} must be [out, in], as in torch.nn.Linear; you use [in, out]")
     if order != (0, 1, 2):
         taken = ", ".join(
-            f"{NAMES[given]} where {NAMES[place]} belongs" for place, given in enumerate(order) if given != place
+            f"{NAMES[given]} in place of {NAMES[place]}" for place, given in enumerate(order) if given != place
         )
-        told.append(f"the weights have changed places: you use {taken}")
+        told.append(f"the weights are swapped: you use {taken}")
     return "; and ".join(told)
 
 
@@ -168,7 +182,7 @@ def _passes_one_feature(trial: Trial, order: tuple[int, ...], turned: tuple[bool
 
 CONTRACT = Contract(
     name="swiglu",
-    meaning="The gated feed-forward half: what goes up is multiplied by the activation of a gate, and comes down again.",
+    meaning="SwiGLU feed-forward network: down(silu(gate(x)) * up(x)).",
     calls={
         "call": Signature(
             (
@@ -195,10 +209,10 @@ CONTRACT = Contract(
     case_count=26,
     sources=("Shazeer 2020, section 2, equation 6", "meta-llama/llama llama/model.py FeedForward"),
     claims=(
-        each_position_alone,
-        weights_are_out_in,
+        position_wise,
+        weight_layout_is_out_in,
         linear_in_up_and_down,
-        bent_by_the_gate,
-        closed_without_up_or_gate,
+        gate_odd_part_is_half_the_gate,
+        any_zero_weight_gives_zero,
     ),
 )

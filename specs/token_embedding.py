@@ -52,20 +52,21 @@ def one_hot(ids: torch.Tensor, size: int) -> torch.Tensor:
     return (ids.unsqueeze(-1) == torch.arange(size)).double()
 
 
-@claim("it is one_hot(ids) @ weight", broken_by="scaled_by_the_root_of_the_width")
+@claim("it equals one_hot(ids) @ weight", broken_by="scaled_by_the_root_of_the_width")
 def equals_a_one_hot_product(trial: Trial) -> None:
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
     product = one_hot(ids, weight.shape[0]) @ weight.to(trial.dtype).double()
     _, tolerance = trial.agreement()
-    what = "against one_hot(ids) @ weight, out"
+    what = "compared with one_hot(ids) @ weight, out"
     trial.close(trial.run().value, product.to(trial.dtype), tolerance.value, what)
 
 
 @claim(
-    "the gradient of a row is the sum over all places of its id, and 0 for ids that do not occur",
-    broken_by="gradient_of_the_last_place_only",
+    "the gradient of a row sums over all occurrences of its id, and is 0 for ids that do not occur",
+    broken_by="gradient_of_the_last_occurrence_only",
+    aliases=("gradient_accumulates",),
 )
-def gradient_accumulates(trial: Trial) -> None:
+def gradient_sums_over_repeated_ids(trial: Trial) -> None:
     """Row v receives the sum of the incoming gradient over every place of id v, and 0 where there is none."""
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
     counts = torch.bincount(ids.reshape(-1), minlength=weight.shape[0])
@@ -81,28 +82,32 @@ def gradient_accumulates(trial: Trial) -> None:
     unused = gradient[counts == 0]
     if bool((unused != 0).any()):
         row = int(((gradient != 0).any(-1) & (counts == 0)).nonzero()[0])
-        raise Violation(f"row {row} of weight receives a gradient, but id {row} stands nowhere in ids")
+        raise Violation(f"row {row} of weight receives a gradient, but id {row} does not occur in ids")
     summed = one_hot(ids.reshape(-1), weight.shape[0]).T @ incoming
     _, tolerance = trial.agreement(gradients=True)
     often = int(counts.argmax())
-    what = f"the gradient of weight (id {often} stands {int(counts[often])} times in ids)"
+    what = f"the gradient of weight (id {often} occurs {int(counts[often])} times in ids)"
     trial.close(gradient, summed.to(gradient.dtype), tolerance.gradients["weight"], what)
 
 
-@claim("renumbering the vocabulary, rows moved along, changes nothing", broken_by="padding_row_of_zeros")
-def no_id_is_special(trial: Trial) -> None:
+@claim(
+    "renumbering the ids and the rows together does not change the output",
+    broken_by="padding_row_of_zeros",
+    aliases=("no_id_is_special",),
+)
+def permutation_invariant_in_vocabulary(trial: Trial) -> None:
     """Ids renumbered and rows moved along: nothing changes, for the number of an id means nothing."""
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
     size = weight.shape[0]
     order = torch.roll(torch.arange(size), 1) if size < 3 else torch.randperm(size, generator=trial.random())
     renumbered = trial.case.changed(ids=order[ids], weight=weight[torch.argsort(order)])
     bound = trial.spread_of_value() + trial.spread_of_value(renumbered)
-    trial.close(trial.run(renumbered).value, trial.run().value, bound, "with the vocabulary renumbered, out")
+    trial.close(trial.run(renumbered).value, trial.run().value, bound, "with the vocabulary permuted, out")
 
 
 CONTRACT = Contract(
     name="token_embedding",
-    meaning="Every token id becomes its row of a learned table.",
+    meaning="Token embedding: each id becomes its row of a learned table.",
     calls={
         "call": Signature(
             (
@@ -128,7 +133,7 @@ CONTRACT = Contract(
     sources=("Radford et al. 2018, section 3.1, equation 2", "openai/gpt-2 src/model.py wte"),
     claims=(
         equals_a_one_hot_product,
-        gradient_accumulates,
-        no_id_is_special,
+        gradient_sums_over_repeated_ids,
+        permutation_invariant_in_vocabulary,
     ),
 )

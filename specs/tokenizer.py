@@ -238,7 +238,7 @@ def require_ids(text: str, actual: object, expected: list[int], trial: Trial) ->
         return f"{found[at]} ({names.get(found[at], 'no token')!r})" if at < len(found) else "the end"
 
     raise Violation(
-        f"the ids of {shown(text)} part at position {at}: {named(ids)}, expected {named(expected)}",
+        f"the ids of {shown(text)} differ at position {at}: {named(ids)}, expected {named(expected)}",
         worst=f"{shown_ids(ids)}, expected {shown_ids(expected)}",
     )
 
@@ -261,7 +261,7 @@ def require_text(what: str, actual: object, expected: str) -> None:
         raise Violation(f"{what} gives {shown(actual)}, expected {shown(expected)}", worst=where)
 
 
-@claim("any text comes back as it was", broken_by="nfc_normalised", cases=any_text)
+@claim("encoding and decoding returns the same text", broken_by="nfc_normalised", cases=any_text)
 def round_trip(trial: Trial) -> None:
     text = text_of(trial)
     ids = listed(trial.run().value)
@@ -270,16 +270,18 @@ def round_trip(trial: Trial) -> None:
         require_text(f"encoding and decoding {shown(text)}", back, text)
 
 
-@claim("every id is in the vocabulary", broken_by="characters_for_bytes", cases=any_text)
-def ids_are_known(trial: Trial) -> None:
+@claim("every id is in the vocabulary", broken_by="characters_for_bytes", cases=any_text, aliases=("ids_are_known",))
+def ids_in_vocabulary(trial: Trial) -> None:
     known = bytes_by_id(trial)
     for token_id in listed(trial.run().value):
         if token_id not in known:
             text = shown(text_of(trial))
-            raise Violation(f"encoding {text} gives the id {token_id}, which no token has (there are {len(known)})")
+            raise Violation(
+                f"encoding {text} gives the id {token_id}, which is not in the vocabulary of {len(known)} tokens"
+            )
 
 
-@claim("decoding never raises, whatever known ids it is given", broken_by="strict_decoding", cases=any_ids)
+@claim("decoding any sequence of known ids never raises an error", broken_by="invalid_bytes_raise", cases=any_ids)
 def decodes_any_ids(trial: Trial) -> None:
     """Valid parts come out whole; what is no UTF-8 shows as U+FFFD, one or several: how many, tools do not agree on."""
     ids = trial.case.arguments["ids"]
@@ -295,8 +297,13 @@ def gathered(text: str) -> str:
     return regex.sub(f"{REPLACEMENT}+", REPLACEMENT, text)
 
 
-@claim("decode(a + b) is decode(a) + decode(b) between characters", broken_by="joined_by_spaces", max_cases=20)
-def decoding_adds_up(trial: Trial) -> None:
+@claim(
+    "decode(a + b) equals decode(a) + decode(b) where the text is split between characters",
+    broken_by="joined_by_spaces",
+    max_cases=20,
+    aliases=("decoding_adds_up",),
+)
+def decoding_concatenates(trial: Trial) -> None:
     """At three cuts of the text, the two ends included."""
     text, ordinary = text_of(trial), nothing_special(trial)
     for at in sorted({0, len(text) // 2, len(text)}):
@@ -307,7 +314,11 @@ def decoding_adds_up(trial: Trial) -> None:
             require_text(f"with {apart}, decoding both at once", both, first + second)
 
 
-@claim("text decoded while the ids come in never has to be taken back", broken_by="decoded_one_by_one", max_cases=25)
+@claim(
+    "decoding ids as they arrive never retracts text, incomplete characters aside",
+    broken_by="decoded_one_by_one",
+    max_cases=25,
+)
 def streaming(trial: Trial) -> None:
     """What the first ids give, less the character that is not whole yet, stands at the start of the whole text."""
     ids, text = trial.case.arguments["ids"], trial.expect().value
@@ -316,15 +327,15 @@ def streaming(trial: Trial) -> None:
     for head, given in zip(heads, outputs, strict=True):
         if not isinstance(given, str) or not text.startswith(given.rstrip(REPLACEMENT)):
             raise Violation(
-                f"after {len(head)} of {len(ids)} ids the text is {shown(given)}, which does not begin {shown(text)}",
+                f"after {len(head)} of {len(ids)} ids the text is {shown(given)}, which is not a prefix of {shown(text)}",
                 worst=f"the ids are {shown_ids(ids)}",
             )
     require_text(f"decode({shown_ids(ids)})", outputs[-1], text)
 
 
 @claim(
-    "bytes decoded in two parts are those of the whole, for every cut",
-    broken_by="bytes_of_the_replaced_text",
+    "decode_bytes of two parts gives the bytes of the whole, for every split",
+    broken_by="decode_bytes_goes_through_text",
     max_cases=25,
 )
 def streaming_bytes(trial: Trial) -> None:
@@ -342,7 +353,7 @@ def streaming_bytes(trial: Trial) -> None:
             )
 
 
-@claim("the pair of lowest rank is merged first, not the longest match", broken_by="longest_match", cases=one_word)
+@claim("it merges the pair of lowest rank first, not the longest match", broken_by="longest_match", cases=one_word)
 def lowest_rank_first(trial: Trial) -> None:
     """By an oracle of its own: merge the pair of lowest rank, the leftmost of equals, until none is left."""
     word, ranks = text_of(trial), trial.case.calls[0].arguments["ranks"]
@@ -352,17 +363,18 @@ def lowest_rank_first(trial: Trial) -> None:
         return
     fitting = [(token, rank) for token, rank in ranks.items() if len(token) > 1 and token in word.encode()]
     raise Violation(
-        f"{shown(word)} is merged to {in_bytes(ids, trial)}, expected {b'|'.join(parts)!r}: the lowest rank goes first",
-        worst="ranks of the tokens that fit: " + ", ".join(f"{token!r} {rank}" for token, rank in fitting),
+        f"{shown(word)} merges to {in_bytes(ids, trial)}, expected {b'|'.join(parts)!r}: the lowest rank merges first",
+        worst="ranks of the matching tokens: " + ", ".join(f"{token!r} {rank}" for token, rank in fitting),
     )
 
 
 @claim(
-    "the ids of a text are those of the pieces that the pattern cuts it into",
-    broken_by="not_cut",
+    "the pattern splits the text into pieces, and each piece is encoded on its own",
+    broken_by="not_pre_tokenized",
     cases=where_kinds_meet,
+    aliases=("cut_by_the_pattern",),
 )
-def cut_by_the_pattern(trial: Trial) -> None:
+def split_by_the_pattern(trial: Trial) -> None:
     """By an oracle of its own: the pieces that the pattern finds, each merged alone."""
     text, ranks = text_of(trial), trial.case.calls[0].arguments["ranks"]
     pieces = pieces_of(text, trial.case.calls[0].arguments["pattern"])
@@ -370,7 +382,7 @@ def cut_by_the_pattern(trial: Trial) -> None:
     ids = listed(trial.run().value)
     if ids != [ranks[part] for piece in parts for part in piece]:
         raise Violation(
-            f"{shown(text)} becomes {in_bytes(ids, trial)}; the pattern cuts it into {' '.join(map(shown, pieces))}",
+            f"{shown(text)} becomes {in_bytes(ids, trial)}; the pattern splits it into {' '.join(map(shown, pieces))}",
             worst=f"expected {b'|'.join(part for piece in parts for part in piece)!r}",
         )
 
@@ -382,11 +394,12 @@ def in_bytes(ids: list[int], trial: Trial) -> str:
 
 
 @claim(
-    "a special token that is allowed is one id, and the text around it is cut there",
+    "an allowed special token becomes one id and splits the text around it",
     broken_by="special_never_recognised",
     cases=with_special_tokens,
+    aliases=("special_tokens_stand_alone",),
 )
-def special_tokens_stand_alone(trial: Trial) -> None:
+def special_tokens_split_the_text(trial: Trial) -> None:
     """Cut at every special token by hand: what stands between is encoded as if it stood alone."""
     text, special = text_of(trial), special_of(trial)
     parts = regex.split("(" + "|".join(map(regex.escape, special)) + ")", text)
@@ -402,7 +415,7 @@ def special_tokens_stand_alone(trial: Trial) -> None:
 
 
 @claim(
-    "ordinary text never produces a special token",
+    "a special token is encoded as its id only where it is allowed",
     broken_by="special_always_recognised",
     cases=with_special_tokens,
     max_cases=25,
@@ -425,7 +438,7 @@ def special_tokens_only_when_allowed(trial: Trial) -> None:
 
 
 @claim(
-    "of two special tokens that fit, the longer is taken",
+    "where two special tokens match, the longer one is taken",
     broken_by="shortest_special_first",
     cases=nested_special_tokens,
     max_cases=20,
@@ -439,11 +452,18 @@ def longest_special_token_first(trial: Trial) -> None:
     if found != expected:
         names = {special_id: name for name, special_id in special.items()}
         theirs, ours = ([names[i] for i in ids] for ids in (found, expected))
-        raise Violation(f"in {shown(text)} the special tokens {theirs} are found, expected {ours}: the longest first")
+        raise Violation(
+            f"in {shown(text)} the special tokens found are {theirs}, expected {ours}: the longest match first"
+        )
 
 
-@claim("the empty text has no ids, and no ids have the empty text", broken_by="end_appended", max_cases=10)
-def nothing_gives_nothing(trial: Trial) -> None:
+@claim(
+    "the empty text has no ids, and no ids decode to the empty text",
+    broken_by="end_token_appended",
+    max_cases=10,
+    aliases=("nothing_gives_nothing",),
+)
+def empty_input_gives_empty_output(trial: Trial) -> None:
     ids, text = trial.run(script(trial, encode("", list(special_of(trial)) or None), decode([]))).outputs[1:]
     if listed(ids):
         raise Violation(f'encode("") gives {ids}; it must be empty')
@@ -451,12 +471,13 @@ def nothing_gives_nothing(trial: Trial) -> None:
 
 
 @claim(
-    "a lone surrogate raises an error, or shows as U+FFFD",
+    "a lone surrogate raises an error or becomes U+FFFD",
     broken_by="surrogates_become_question_marks",
     cases=lone_surrogates,
     max_cases=15,
+    aliases=("surrogates_are_not_swallowed",),
 )
-def surrogates_are_not_swallowed(trial: Trial) -> None:
+def lone_surrogates_are_not_dropped(trial: Trial) -> None:
     """An error is clearest; U+FFFD, which shows in the text that comes back, is what tiktoken does."""
     text = text_of(trial)
     answer = trial.attempt(fresh=True)
@@ -465,16 +486,19 @@ def surrogates_are_not_swallowed(trial: Trial) -> None:
     back = trial.run(script(trial, decode(listed(answer.value)))).value
     expected = regex.sub(r"[\ud800-\udfff]", REPLACEMENT, text)
     if back != expected:
-        raise Violation(f"the lone surrogate in {shown(text)} comes back as {shown(back)}; it must raise an error")
+        raise Violation(
+            f"the lone surrogate in {shown(text)} decodes to {shown(back)}; it must raise an error or become U+FFFD"
+        )
 
 
 @claim(
-    "with GPT-2's own vocabulary the ids are GPT-2's",
+    "with GPT-2's vocabulary it gives GPT-2's ids",
     broken_by="trailing_space_rule_dropped",
     cases=real_texts,
     max_cases=5,
+    aliases=("real_vocabulary",),
 )
-def real_vocabulary(trial: Trial) -> None:
+def matches_gpt2_ids(trial: Trial) -> None:
     ours, theirs = trial.expect().outputs, trial.run().outputs
     for call, expected, actual in zip(trial.case.calls[1:], ours[1:], theirs[1:], strict=True):
         require_ids(call.arguments["text"], actual, expected, trial)
@@ -486,7 +510,7 @@ def real_vocabulary(trial: Trial) -> None:
 
 CONTRACT = Contract(
     name="tokenizer",
-    meaning="Text to ids and back: cut by a pattern, to bytes, neighbours merged in the order of their ranks.",
+    meaning="Byte-pair encoding: text to ids and back; a pattern splits the text, then byte pairs merge by rank.",
     calls={
         "build": Signature(
             (
@@ -519,18 +543,18 @@ CONTRACT = Contract(
     workloads=workloads.TOKENIZER,
     claims=(
         round_trip,
-        ids_are_known,
-        real_vocabulary,
+        ids_in_vocabulary,
+        matches_gpt2_ids,
         lowest_rank_first,
-        cut_by_the_pattern,
+        split_by_the_pattern,
         decodes_any_ids,
-        decoding_adds_up,
+        decoding_concatenates,
         streaming,
         streaming_bytes,
-        special_tokens_stand_alone,
+        special_tokens_split_the_text,
         special_tokens_only_when_allowed,
         longest_special_token_first,
-        nothing_gives_nothing,
-        surrogates_are_not_swallowed,
+        empty_input_gives_empty_output,
+        lone_surrogates_are_not_dropped,
     ),
 )

@@ -132,12 +132,14 @@ def learned(trial: Trial, case: Case | None = None) -> tuple[dict[int, bytes], l
         raise Violation("it must return the vocabulary and the merges: (dict[int, bytes], list[(bytes, bytes)])")
     vocab, merges = value
     if not isinstance(vocab, dict) or any(type(k) is not int or not isinstance(v, bytes) for k, v in vocab.items()):
-        raise Violation("the vocabulary, returned first, must be a dictionary from ids to bytes")
+        raise Violation("the first value it returns, the vocabulary, must be a dictionary from ids to bytes")
     if not isinstance(merges, (list, tuple)):
-        raise Violation(f"the merges, returned second, must be a list of pairs of bytes, not a {type(merges).__name__}")
+        raise Violation(
+            f"the second value it returns, the merges, must be a list of pairs of bytes, not a {type(merges).__name__}"
+        )
     for pair in merges:
         if not isinstance(pair, (tuple, list)) or [type(token) for token in pair] != [bytes, bytes]:
-            raise Violation(f"a merge must be a pair of bytes, (b'a', b'b'); there is {pair!r}")
+            raise Violation(f"a merge must be a pair of bytes, (b'a', b'b'); got {pair!r}")
     return vocab, [(first, second) for first, second in merges]
 
 
@@ -178,8 +180,8 @@ def counted(pieces: list[list[bytes]], trial: Trial) -> Counter[Pair]:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("the merges are the reference's, ties broken in the same way", broken_by="least_frequent_first")
-def same_merges(trial: Trial) -> None:
+@claim("the merges match the reference's, ties included", broken_by="least_frequent_first", aliases=("same_merges",))
+def merges_match_the_reference(trial: Trial) -> None:
     ours, theirs = trial.expect().value[1], learned(trial)[1]
     for at, (expected, found) in enumerate(zip(ours, theirs, strict=False)):
         if expected != found:
@@ -197,71 +199,75 @@ def most_frequent_first(trial: Trial) -> None:
         counts = counted(pieces, trial)
         most = max(counts, key=lambda one: counts[one], default=None)
         if most is None or counts[pair] < counts[most]:
-            than = f"{most} stands there {counts[most]} times" if most else "no pair is left"
-            raise Violation(f"merge {at} joins {pair}, which stands {counts[pair]} times in the text by then; {than}")
+            than = f"{most} occurs {counts[most]} times" if most else "no pair is left"
+            raise Violation(f"merge {at} joins {pair}, which occurs {counts[pair]} times at that point; {than}")
         for tokens in pieces:
             join(tokens, pair)
 
 
-@claim("every one of the 256 bytes is a token, so that no text is unknown", broken_by="only_bytes_that_were_seen")
+@claim("each of the 256 bytes is a token, so every text can be encoded", broken_by="only_seen_bytes_in_vocabulary")
 def every_byte_is_a_token(trial: Trial) -> None:
     present = set(learned(trial)[0].values())
     missing = [byte for byte in range(256) if bytes([byte]) not in present]
     if missing:
-        raise Violation(
-            f"{len(missing)} of the 256 single bytes are no token, {bytes(missing[:1])!r} the first of them"
-        )
+        raise Violation(f"{len(missing)} of the 256 single bytes are not tokens, the first is {bytes(missing[:1])!r}")
 
 
 @claim(
-    "every special token stands in the vocabulary, once and whole",
+    "every special token is in the vocabulary exactly once",
     broken_by="special_tokens_left_out",
     cases=unequal,
     max_cases=16,
+    aliases=("special_tokens_are_tokens",),
 )
-def special_tokens_are_tokens(trial: Trial) -> None:
+def special_tokens_in_vocabulary(trial: Trial) -> None:
     vocab = list(learned(trial)[0].values())
     for name in trial.case.arguments["special_tokens"]:
         if vocab.count(name.encode()) != 1:
             raise Violation(
-                f"the special token {name!r} stands {vocab.count(name.encode())} times in the vocabulary, not once"
+                f"the special token {name!r} occurs {vocab.count(name.encode())} times in the vocabulary; expected once"
             )
 
 
 @claim(
-    "special tokens are neither counted nor merged, nor what stands on both sides of them",
+    "no merge reaches into or across a special token",
     broken_by="special_tokens_counted",
     cases=lambda: with_names().filter(sized),
     max_cases=16,
+    aliases=("special_tokens_take_no_part",),
 )
-def special_tokens_take_no_part(trial: Trial) -> None:
+def special_tokens_are_not_merged(trial: Trial) -> None:
     """What was merged stands in the text beside the special tokens, not in them nor across them."""
     pieces = pieces_of(trial)
     for first, second in learned(trial)[1]:
         if not any(first + second in piece for piece in pieces):
             names = ", ".join(map(repr, trial.case.arguments["special_tokens"]))
-            raise Violation(
-                f"{first!r} and {second!r} are merged, which stand together nowhere but in or across {names}"
-            )
+            raise Violation(f"{first!r} and {second!r} are merged, but are adjacent only inside or across {names}")
 
 
-@claim("no merge crosses a cut of the pattern", broken_by="not_cut")
-def nothing_crosses_a_cut(trial: Trial) -> None:
+@claim(
+    "no merge crosses a boundary of the pre-tokenization pattern",
+    broken_by="not_pre_tokenized",
+    aliases=("nothing_crosses_a_cut",),
+)
+def merges_stay_within_pretokens(trial: Trial) -> None:
     pieces = set(pieces_of(trial))
     for first, second in learned(trial)[1]:
         if not any(first + second in piece for piece in pieces):
-            raise Violation(f"{first!r} and {second!r} are merged, but never stand in one piece that the pattern cuts")
+            raise Violation(f"{first!r} and {second!r} are merged, but never occur within one pre-token of the pattern")
 
 
-@claim("the vocabulary is as large as was asked for, or no pair is left", broken_by="one_merge_too_few")
-def as_many_as_asked(trial: Trial) -> None:
+@claim(
+    "the vocabulary has the requested size, or no pair is left to merge",
+    broken_by="one_merge_too_few",
+    aliases=("as_many_as_asked",),
+)
+def vocabulary_size_as_requested(trial: Trial) -> None:
     """Or as many as the text gives: then no pair is left in it."""
     vocab, merges = learned(trial)
     asked = trial.case.arguments["vocab_size"]
     if len(vocab) > asked:
-        raise Violation(
-            f"the vocabulary has {len(vocab)} tokens where {asked} were asked for, special tokens among them"
-        )
+        raise Violation(f"the vocabulary has {len(vocab)} tokens; {asked} were requested, special tokens included")
     if len(vocab) == asked:
         return
     pieces = in_bytes(pieces_of(trial))
@@ -273,19 +279,23 @@ def as_many_as_asked(trial: Trial) -> None:
     left = next((pair for pair in counts if counts[pair] >= least), None)
     if left is not None:
         raise Violation(
-            f"the vocabulary has {len(vocab)} tokens where {asked} were asked for, and {left} is still to be joined"
+            f"the vocabulary has {len(vocab)} tokens; {asked} were requested, and {left} can still be merged"
         )
 
 
-@claim("the ids count from 0 without a gap", broken_by="ids_from_257")
-def ids_without_gaps(trial: Trial) -> None:
+@claim("the ids run from 0 without gaps", broken_by="ids_from_257", aliases=("ids_without_gaps",))
+def ids_are_contiguous(trial: Trial) -> None:
     ids = sorted(learned(trial)[0])
     if ids != list(range(len(ids))):
         raise Violation(f"the {len(ids)} ids are not 0 to {len(ids) - 1}: the last is {ids[-1]}")
 
 
-@claim("the learned tokens are what the merges make, in their order", broken_by="joined_the_wrong_way_round")
-def vocabulary_follows_the_merges(trial: Trial) -> None:
+@claim(
+    "the learned tokens are the results of the merges, in the same order",
+    broken_by="halves_joined_in_reverse",
+    aliases=("vocabulary_follows_the_merges",),
+)
+def vocabulary_matches_the_merges(trial: Trial) -> None:
     """The order of the ids is that of the merges: a tokenizer may go by either."""
     vocab, merges = learned(trial)
     names = {name.encode() for name in trial.case.arguments["special_tokens"]}
@@ -297,21 +307,22 @@ def vocabulary_follows_the_merges(trial: Trial) -> None:
         )
         theirs = repr(longer[at]) if at < len(longer) else "missing"
         merged = f"merge {at} makes {joined[at]!r}" if at < len(joined) else f"there are {len(joined)} merges"
-        raise Violation(f"of the learned tokens, in the order of their ids, number {at} is {theirs}; {merged}")
+        raise Violation(f"learned token {at}, in id order, is {theirs}; {merged}")
 
 
 @claim(
-    "where no two bytes stand together nothing is learned, and nothing breaks",
-    broken_by="no_pair_left_crashes",
+    "a text without adjacent bytes gives no merges and no error",
+    broken_by="no_pair_left_raises",
     cases=nothing_to_learn_from,
     max_cases=10,
+    aliases=("nothing_is_learned_from_nothing",),
 )
-def nothing_is_learned_from_nothing(trial: Trial) -> None:
+def no_merges_without_pairs(trial: Trial) -> None:
     vocab, merges = learned(trial)
     bare = 256 + len(trial.case.arguments["special_tokens"])
     if merges or len(vocab) != bare:
         raise Violation(
-            f"from {trial.case.arguments['text']!r} it learns {merges}, a vocabulary of {len(vocab)}, not {bare}"
+            f"from {trial.case.arguments['text']!r} it learns {merges} and a vocabulary of {len(vocab)} tokens; expected no merges and {bare}"
         )
 
 
@@ -321,7 +332,7 @@ def _tie(name: str, sentence: str, key: str) -> Variant:
 
 CONTRACT = Contract(
     name="train_bpe",
-    meaning="Learns a byte-pair encoding: the most frequent two neighbours become one token, over and over.",
+    meaning="Trains a byte-pair encoding: the most frequent adjacent pair becomes a new token, repeatedly.",
     calls={
         "call": Signature(
             (
@@ -409,28 +420,29 @@ CONTRACT = Contract(
         "Stanford CS336, assignment 1, section 2.4",
     ),
     claims=(
-        special_tokens_take_no_part,
-        same_merges,
+        special_tokens_are_not_merged,
+        merges_match_the_reference,
         Claim(
-            "most_frequent_first",
-            "each merge joins a pair that is the most frequent by then",
+            "most_frequent_pair_first",
+            "each merge joins a pair that is the most frequent at that point",
             most_frequent_first,
             broken_by="words_counted_once",
+            aliases=("most_frequent_first",),
         ),
         Claim(
             "overlapping_pairs",
-            "in runs of one letter, too, the most frequent pair is joined",
+            "in runs of one letter each merge still joins a most frequent pair",
             most_frequent_first,
-            broken_by="once_per_word",
+            broken_by="pair_counted_once_per_word",
             cases=lambda: runs().filter(sized),
             max_cases=20,
         ),
         every_byte_is_a_token,
-        special_tokens_are_tokens,
-        nothing_crosses_a_cut,
-        as_many_as_asked,
-        ids_without_gaps,
-        vocabulary_follows_the_merges,
-        nothing_is_learned_from_nothing,
+        special_tokens_in_vocabulary,
+        merges_stay_within_pretokens,
+        vocabulary_size_as_requested,
+        ids_are_contiguous,
+        vocabulary_matches_the_merges,
+        no_merges_without_pairs,
     ),
 )

@@ -74,15 +74,15 @@ def told(trial: Trial, case: Case | None = None, what: str = "loss") -> Any:
     if found is None and what == "loss":
         raise Violation("the history holds no losses: return a list of them, or a dictionary with one under 'loss'")
     if found is None:
-        raise NotOffered(f"its history tells no {what}")
+        raise NotOffered(f"its history has no {what}")
     return found
 
 
-@claim("there is a finite loss for every step", broken_by="one_step_too_many")
-def history_is_whole(trial: Trial) -> None:
+@claim("the history has a finite loss for every step", broken_by="one_step_too_many", aliases=("history_is_whole",))
+def history_has_a_loss_per_step(trial: Trial) -> None:
     losses, steps = told(trial), trial.case.calls[0].arguments["config"].steps
     if len(losses) != steps:
-        raise Violation(f"the history holds {len(losses)} losses of {steps} steps")
+        raise Violation(f"the history has {len(losses)} losses for {steps} steps")
     strange = next((step for step, loss in enumerate(losses) if not math.isfinite(loss)), None)
     if strange is not None:
         raise Violation(f"the loss of step {strange} is {losses[strange]}")
@@ -92,33 +92,38 @@ def first_loss_is_that_of_guessing(trial: Trial) -> None:
     first = told(trial)[0]
     if not abs(first - GUESSING) <= NEAR:
         raise Violation(
-            f"the first loss is {first:.4g}; an untrained model guesses among {VOCABULARY} tokens: ln {VOCABULARY} = {GUESSING:.4g}",
+            f"the initial loss is {first:.4g}; a uniform guess among {VOCABULARY} tokens gives ln {VOCABULARY} = {GUESSING:.4g}",
             error=abs(first - GUESSING) / NEAR,
         )
     trial.note_error(abs(first - GUESSING) / NEAR)
 
 
 @claim(
-    "the evaluation of an untrained model is about ln V", broken_by="evaluation_halved", cases=still_cases, max_cases=1
+    "the evaluation loss of an untrained model is about ln V",
+    broken_by="evaluation_loss_divided_twice",
+    cases=still_cases,
+    max_cases=1,
+    aliases=("evaluation_begins_at_guessing",),
 )
-def evaluation_begins_at_guessing(trial: Trial) -> None:
+def initial_evaluation_is_ln_vocab_size(trial: Trial) -> None:
     """Nothing moves in these cases, so every evaluation is that of an untrained model, whenever it is made."""
     worst = max(told(trial, what="evaluation"), key=lambda loss: abs(loss - GUESSING))
     if not abs(worst - GUESSING) <= NEAR:
         raise Violation(
-            f"an untrained model is evaluated at {worst:.4g}; it guesses: ln {VOCABULARY} = {GUESSING:.4g}",
+            f"the evaluation loss of an untrained model is {worst:.4g}; a uniform guess gives ln {VOCABULARY} = {GUESSING:.4g}",
             error=abs(worst - GUESSING) / NEAR,
         )
     trial.note_error(abs(worst - GUESSING) / NEAR)
 
 
 @claim(
-    "an evaluation of the same batch beside a step says what the history says of it",
-    broken_by="history_smoothed",
+    "the loss of a step matches an evaluation of the same batch next to it",
+    broken_by="loss_history_smoothed",
     cases=watched_cases,
     max_cases=1,
+    aliases=("losses_are_those_of_their_steps",),
 )
-def losses_are_those_of_their_steps(trial: Trial) -> None:
+def losses_match_evaluations(trial: Trial) -> None:
     """There is one window alone, so an evaluation just before a step is that step's loss, and one just after it the next one's."""
     losses, found = told(trial), told(trial, what="evaluation")
     bound = 1e-4 * GUESSING  # float32, summed in another order at the most
@@ -127,26 +132,24 @@ def losses_are_those_of_their_steps(trial: Trial) -> None:
     if min(before, after) > bound:
         shown = ", ".join(f"{a:.4g} ({b:.4g})" for a, b in zip(losses[:4], found, strict=False))
         raise Violation(
-            f"what the history says of its steps is not what evaluations of the same batch beside them say: {shown}",
+            f"losses in the history differ from evaluations of the same batch, loss (evaluation): {shown}",
             error=min(before, after) / bound,
         )
     trial.note_error(min(before, after) / bound)
 
 
-@claim("one batch over and over is learned by heart", broken_by="never_stepped")
+@claim("it overfits a single repeated batch", broken_by="optimiser_never_steps")
 def overfits_one_batch(trial: Trial) -> None:
     losses = told(trial)
     if not losses[-1] <= LEARNED:
         raise Violation(
-            f"after {len(losses)} steps on one and the same batch the loss is {losses[-1]:.4g}, at first {losses[0]:.4g}",
+            f"after {len(losses)} steps on one repeated batch the loss is {losses[-1]:.4g}, initially {losses[0]:.4g}",
             error=losses[-1] / LEARNED,
         )
     trial.note_error(float(losses[-1] / LEARNED))
 
 
-@claim(
-    "random tokens that are met once are not learned", broken_by="targets_not_shifted", cases=noisy_cases, max_cases=1
-)
+@claim("it does not learn fresh random tokens", broken_by="targets_not_shifted", cases=noisy_cases, max_cases=1)
 def noise_is_not_learned(trial: Trial) -> None:
     """A loss that falls on fresh random tokens has seen them: targets that are not shifted, a mask that lets the future
     through, one batch over and over."""
@@ -154,64 +157,79 @@ def noise_is_not_learned(trial: Trial) -> None:
     mean = sum(last) / len(last)
     if not mean >= NOISE:
         raise Violation(
-            f"on random tokens the loss falls to {mean:.4g}, below ln {VOCABULARY} = {GUESSING:.4g}: it sees what it is to tell, "
-            "or the same batch in every step",
+            f"on random tokens the loss falls to {mean:.4g}, below ln {VOCABULARY} = {GUESSING:.4g}: the targets leak into its input, "
+            "or every step sees the same batch",
             error=NOISE / max(mean, 1e-9),
         )
     trial.note_error(NOISE / mean)
 
 
-@claim("every parameter is trained", broken_by="norms_not_trained")
+@claim("every parameter changes during training", broken_by="norms_not_trained")
 def every_parameter_moves(trial: Trial) -> None:
     still = [name for name, moved in told(trial, what="moved").items() if not moved]
     if still:
-        raise Violation(f"{still[0]} is as it was at the start" + (f", and {len(still) - 1} more" if still[1:] else ""))
+        raise Violation(
+            f"{still[0]} did not change during training" + (f", and {len(still) - 1} more" if still[1:] else "")
+        )
 
 
-@claim("the same seed gives the same history, and another seed another", broken_by="seed_never_set", max_cases=1)
-def same_seed_same_history(trial: Trial) -> None:
+@claim(
+    "the same seed gives the same history, and another seed gives another",
+    broken_by="seed_ignored",
+    max_cases=1,
+    aliases=("same_seed_same_history",),
+)
+def reproducible_with_a_seed(trial: Trial) -> None:
     """Twice in one process, the second time with whatever the first left behind; and another seed is another run."""
     short = changed(trial.case, steps=4)
     twice = trial.run(short.followed_by(*short.calls), fresh=True)
     first, second = twice.outputs[1]["loss"], twice.outputs[3]["loss"]
     if first != second:
-        raise Violation(f"the same seed gives {second} after {first}")
+        raise Violation(f"the same seed gives losses {first} and then {second}")
     other = told(trial, changed(trial.case, seed=trial.case.calls[0].arguments["seed"] + 1, steps=4))
     if first == other:
         raise Violation("another seed gives the same history")
 
 
-@claim("evaluation changes nothing", broken_by="evaluation_trains", max_cases=1)
+@claim("evaluation does not change the training losses", broken_by="evaluation_trains", max_cases=1)
 def evaluation_changes_nothing(trial: Trial) -> None:
     """Between the steps of one and the same batch, so that random numbers it may draw change nothing."""
     plain, between = told(trial), told(trial, changed(trial.case, eval_interval=3))
     told(trial, changed(trial.case, eval_interval=3), "evaluation")
     for step, (a, b) in enumerate(zip(plain, between, strict=False)):
         if abs(a - b) > 1e-4 * GUESSING:  # float32, summed in another order at the most
-            raise Violation(f"with evaluations every third step the loss of step {step} is {b:.6g}, without {a:.6g}")
+            raise Violation(
+                f"with an evaluation every third step the loss of step {step} is {b:.6g}, without it {a:.6g}"
+            )
     trial.note_error(max((abs(a - b) for a, b in zip(plain, between, strict=False))) / (0.0001 * GUESSING))
 
 
-@claim("evaluation is without dropout", broken_by="dropout_in_evaluation", cases=still_cases, max_cases=1)
+@claim("evaluation runs without dropout", broken_by="dropout_in_evaluation", cases=still_cases, max_cases=1)
 def evaluation_is_without_dropout(trial: Trial) -> None:
     found = told(trial, what="evaluation")
     if max(found) - min(found) > 1e-6 * GUESSING:  # a forward pass of the same numbers
         raise Violation(
-            f"evaluations of a model that does not change give {', '.join(f'{v:.6g}' for v in found)}: dropout is on, or the data differ"
+            f"evaluations of a model that does not change give {', '.join(f'{v:.6g}' for v in found)}: dropout is on, or the data differs"
         )
 
 
-@claim("after an evaluation dropout is on again", broken_by="left_in_evaluation_mode", cases=still_cases, max_cases=1)
-def dropout_comes_back(trial: Trial) -> None:
+@claim(
+    "after an evaluation dropout is on again",
+    broken_by="left_in_evaluation_mode",
+    cases=still_cases,
+    max_cases=1,
+    aliases=("dropout_comes_back",),
+)
+def dropout_resumes_after_evaluation(trial: Trial) -> None:
     losses = told(trial)
     if len({round(loss, 7) for loss in losses}) < len(losses) - 2:
-        raise Violation("after an evaluation dropout is off: the losses of the same batch are the same from then on")
+        raise Violation("after an evaluation dropout stays off: the losses of the repeated batch no longer vary")
 
 
 NAMES = ("train", "train_model", "run_training", "training")
 CONTRACT = Contract(
     name="trainer",
-    meaning="A model is trained on tokens; its history tells how.",
+    meaning="Training loop: trains a model on tokens and returns the history of losses.",
     calls={
         CALL: Signature(
             (
@@ -250,29 +268,31 @@ CONTRACT = Contract(
     ),
     sources=("Radford et al. 2018, section 4.1", "karpathy/nanoGPT train.py"),
     claims=(
-        history_is_whole,
+        history_has_a_loss_per_step,
         Claim(
-            "first_loss_is_that_of_guessing",
-            "the first loss is about ln V",
+            "initial_loss_is_ln_vocab_size",
+            "the initial loss is about ln V",
             first_loss_is_that_of_guessing,
             broken_by="logged_loss_divided",
+            aliases=("first_loss_is_that_of_guessing",),
         ),
         Claim(
-            "loss_is_that_before_the_step",
-            "the loss of a step is that before it moves anything",
+            "loss_is_taken_before_the_update",
+            "the loss of a step is computed before its update",
             first_loss_is_that_of_guessing,
             broken_by="logged_after_the_step",
             cases=hasty_cases,
             max_cases=1,
+            aliases=("loss_is_that_before_the_step",),
         ),
-        losses_are_those_of_their_steps,
-        evaluation_begins_at_guessing,
+        losses_match_evaluations,
+        initial_evaluation_is_ln_vocab_size,
         overfits_one_batch,
         noise_is_not_learned,
         every_parameter_moves,
-        same_seed_same_history,
+        reproducible_with_a_seed,
         evaluation_changes_nothing,
         evaluation_is_without_dropout,
-        dropout_comes_back,
+        dropout_resumes_after_evaluation,
     ),
 )

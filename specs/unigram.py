@@ -153,7 +153,7 @@ def encoded(trial: Trial, text: str | None = None) -> list[str]:
     """What the text is cut into, or a Violation where that is no list of pieces."""
     found = trial.run(script(trial, encode(text_of(trial) if text is None else text))).value
     if not isinstance(found, (list, tuple)) or any(type(piece) is not str for piece in found):
-        raise Violation(f"encode returns {found!r}; it must return a list of pieces, as text")
+        raise Violation(f"encode returns {found!r}; it must return a list of str")
     return list(found)
 
 
@@ -185,11 +185,11 @@ def require_best(found: Sequence[str], best: Sequence[str], trial: Trial, text: 
     pieces = pieces_of(trial)
     unknown = next((piece for piece in found if piece not in pieces), None)
     if unknown is not None:
-        raise Violation(f"{shown(text)} gives {list(found)}; {unknown!r} is no piece of the vocabulary")
+        raise Violation(f"{shown(text)} gives {list(found)}; {unknown!r} is not in the vocabulary")
     theirs, ours = score(found, pieces), score(best, pieces)
     if theirs != ours:
         raise Violation(
-            f"{shown(text)} gives {list(found)}, whose scores add up to {theirs:g}; those of {list(best)} add up to {ours:g}",
+            f"{shown(text)} gives {list(found)}, with a total score of {theirs:g}; {list(best)} scores {ours:g}",
             worst=", ".join(f"{piece!r}: {pieces[piece]:g}" for piece in dict.fromkeys((*found, *best))),
         )
 
@@ -197,25 +197,37 @@ def require_best(found: Sequence[str], best: Sequence[str], trial: Trial, text: 
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("the pieces join to the text, its spaces as marks", broken_by="spaces_lost")
-def pieces_are_the_text(trial: Trial) -> None:
+@claim(
+    "the pieces concatenate to the text, with marks for its spaces",
+    broken_by="spaces_dropped",
+    aliases=("pieces_are_the_text",),
+)
+def pieces_concatenate_to_the_text(trial: Trial) -> None:
     found, expected = encoded(trial), marked(text_of(trial), trial)
     if "".join(found) != expected:
         raise Violation(
-            f"the pieces of {shown(text_of(trial))} are {found}, which join to {''.join(found)!r}, not {expected!r}"
+            f"the pieces of {shown(text_of(trial))} are {found}, which concatenate to {''.join(found)!r}, expected {expected!r}"
         )
 
 
-@claim("no other way to cut a short word is more probable", broken_by="longest_match", cases=short_words, max_cases=24)
-def best_of_all_ways(trial: Trial) -> None:
+@claim(
+    "no other segmentation of a short word is more probable",
+    broken_by="longest_match",
+    cases=short_words,
+    max_cases=24,
+    aliases=("best_of_all_ways",),
+)
+def matches_exhaustive_search(trial: Trial) -> None:
     """By trying them all."""
     row, pieces = marked(text_of(trial), trial), pieces_of(trial)
     best = max(ways(row, pieces), key=lambda way: score(way, pieces))
     require_best(encoded(trial), best, trial, text_of(trial))
 
 
-@claim("the pieces of a text are the most probable ones", broken_by="fewest_pieces")
-def most_probable(trial: Trial) -> None:
+@claim(
+    "the pieces are the most probable segmentation of the text", broken_by="fewest_pieces", aliases=("most_probable",)
+)
+def most_probable_segmentation(trial: Trial) -> None:
     text = text_of(trial)
     require_best(encoded(trial), best_of(marked(text, trial), pieces_of(trial))[1], trial, text)
 
@@ -230,12 +242,13 @@ def comes_back(trial: Trial) -> None:
 
 
 @claim(
-    "what no piece has is unknown, and all else is cut as ever",
-    broken_by="all_unknown",
+    "only characters that no piece covers become unknown; the rest is segmented as usual",
+    broken_by="whole_text_unknown",
     cases=unknown_characters,
     max_cases=16,
+    aliases=("unknown_alone",),
 )
-def unknown_alone(trial: Trial) -> None:
+def unk_only_for_unknown_characters(trial: Trial) -> None:
     """One `unk` for several that stand side by side, or one for each: tools do not agree on that."""
     text, pieces, found = text_of(trial), pieces_of(trial), encoded(trial)
     encoded(trial, "ab ab")  # judged elsewhere: that known text is cut as ever tells mistakes apart
@@ -259,9 +272,7 @@ def unknown_alone(trial: Trial) -> None:
     if not same_places and score(known, pieces) == score([p for p in ours if p != UNK], pieces):
         same_places = joined(theirs) == joined(ours)
     if not same_places or joined(theirs) != joined(ours):
-        raise Violation(
-            f"{shown(text)} gives {found}, expected {ours}: {UNK} for what no piece has, and for nothing else"
-        )
+        raise Violation(f"{shown(text)} gives {found}, expected {ours}: {UNK} only for characters that no piece covers")
     require_best(known, [piece for piece in ours if piece != UNK], trial, text)
 
 
@@ -274,26 +285,26 @@ def joined(found: Sequence[str]) -> str:
 
 
 @claim(
-    "with byte fallback, unknown characters are their bytes, and come back",
+    "with byte fallback, unknown characters become their bytes and decode back",
     broken_by="code_points_for_bytes",
     cases=with_bytes,
     max_cases=16,
+    name="byte_fallback",
+    aliases=("bytes_for_the_unknown",),
 )
-def bytes_for_the_unknown(trial: Trial) -> None:
+def unknown_as_bytes(trial: Trial) -> None:
     text, pieces, found = text_of(trial), pieces_of(trial), encoded(trial)
     names = {f"<0x{byte:02X}>": byte for byte in range(256)}
     strange = next((piece for piece in found if piece not in pieces and piece not in names), None)
     if strange is not None:
-        raise Violation(
-            f"with bytes for the unknown, {shown(text)} gives {found}; {strange!r} is neither a piece nor a byte"
-        )
+        raise Violation(f"with byte fallback, {shown(text)} gives {found}; {strange!r} is neither a piece nor a byte")
     exact = b"".join(bytes([names[piece]]) if piece in names else piece.encode() for piece in found)
     if exact != marked(text, trial).encode():
-        raise Violation(f"with bytes for the unknown, {shown(text)} gives {found}, which are not the bytes of the text")
+        raise Violation(f"with byte fallback, {shown(text)} gives {found}, which are not the bytes of the text")
     comes_back(trial)
 
 
-@claim("any pieces in any order have a text", broken_by="joined_by_spaces", cases=any_pieces, max_cases=12)
+@claim("any sequence of pieces can be decoded", broken_by="joined_by_spaces", cases=any_pieces, max_cases=12)
 def decodes_any_pieces(trial: Trial) -> None:
     pieces = trial.case.arguments["pieces"]
     expected = "".join(pieces).replace(MARK, " ")
@@ -303,8 +314,13 @@ def decodes_any_pieces(trial: Trial) -> None:
         raise Violation(f"decoding {pieces} gives {text!r}, expected {expected!r}")
 
 
-@claim("the empty text has no pieces, and no pieces have the empty text", broken_by="mark_of_nothing", max_cases=4)
-def nothing_gives_nothing(trial: Trial) -> None:
+@claim(
+    "the empty text has no pieces, and no pieces decode to the empty text",
+    broken_by="empty_text_gets_a_marker",
+    max_cases=4,
+    aliases=("nothing_gives_nothing",),
+)
+def empty_input_gives_empty_output(trial: Trial) -> None:
     found = encoded(trial, "")
     text = trial.run(script(trial, decode([]))).value
     if found or text != "":
@@ -313,7 +329,7 @@ def nothing_gives_nothing(trial: Trial) -> None:
 
 CONTRACT = Contract(
     name="unigram",
-    meaning="Text to pieces and back: of all ways to cut it into known pieces, the most probable.",
+    meaning="Unigram tokenization: the text is split into its most probable sequence of pieces.",
     calls={
         "build": Signature(
             (
@@ -354,21 +370,28 @@ CONTRACT = Contract(
         "google/sentencepiece src/unigram_model.cc",
     ),
     claims=(
-        most_probable,
-        best_of_all_ways,
-        pieces_are_the_text,
-        Claim("comes_back", "a text comes back as it was", comes_back, broken_by="mark_left"),
+        most_probable_segmentation,
+        matches_exhaustive_search,
+        pieces_concatenate_to_the_text,
         Claim(
-            "spaces_come_back",
-            "spaces before and after a text and in runs come back",
+            "round_trip",
+            "encoding and decoding returns the same text",
             comes_back,
-            broken_by="stripped",
+            broken_by="marker_not_decoded",
+            aliases=("comes_back",),
+        ),
+        Claim(
+            "round_trip_of_spaces",
+            "leading, trailing and repeated spaces survive encoding and decoding",
+            comes_back,
+            broken_by="white_space_stripped",
             cases=any_spaces,
             max_cases=16,
+            aliases=("spaces_come_back",),
         ),
-        unknown_alone,
-        bytes_for_the_unknown,
+        unk_only_for_unknown_characters,
+        unknown_as_bytes,
         decodes_any_pieces,
-        nothing_gives_nothing,
+        empty_input_gives_empty_output,
     ),
 )

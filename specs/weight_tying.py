@@ -54,10 +54,10 @@ def untied(trial: Trial) -> None:
 
 
 DECLARE = (
-    'If you mean a head of its own, declare it: weight_tying = "untied" under [tool.plumbline] in pyproject.toml, or '
+    'If a separate head is intended, declare it:  weight_tying = "untied" under [tool.plumbline] in pyproject.toml, or '
     "--impl-variant=weight_tying=untied"
 )
-NEVER = f"the head is a tensor of its own; GPT-2's is the token embedding. {DECLARE}"
+NEVER = f"the head is a separate tensor; GPT-2 ties it to the token embedding. {DECLARE}"
 
 
 def is_one(trial: Trial, told: str, *calls: Call) -> None:
@@ -68,23 +68,28 @@ def is_one(trial: Trial, told: str, *calls: Call) -> None:
         raise Violation(NEVER)
     if at_first["parameters"] > 1:
         raise Violation(
-            "head and embedding share their memory but are two parameters (only .data was handed on): each has a gradient and an "
-            "optimizer state of its own. Hand on the parameter: head.weight = embedding.weight"
+            "head and embedding share storage but are two parameters (only .data was assigned): each has its own gradient and "
+            "optimizer state. Assign the parameter itself: head.weight = embedding.weight"
         )
     if found["parameters"] > 1 or found["memories"] > 1:
-        raise Violation(f"{told} head and embedding are no longer one tensor")
+        raise Violation(f"{told} head and embedding are no longer tied")
 
 
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("head and embedding are one parameter in one memory", broken_by="copied_once")
+@claim("head and embedding are one parameter with one storage", broken_by="head_is_a_copy")
 def one_tensor(trial: Trial) -> None:
     is_one(trial, "as built,")
 
 
-@claim("its numbers are counted once", broken_by="counted_twice", max_cases=4)
-def counted_once(trial: Trial) -> None:
+@claim(
+    "the shared parameter is counted once",
+    broken_by="tied_parameter_counted_twice",
+    max_cases=4,
+    aliases=("counted_once",),
+)
+def parameters_counted_once(trial: Trial) -> None:
     """What is trained besides is the same with and without a head of its own: only V D more would be counted."""
     untied(trial)
     found, config = after(trial, SHARED), trial.case.calls[0].arguments["config"]
@@ -96,23 +101,38 @@ def counted_once(trial: Trial) -> None:
         if found["memories"] > 1:
             raise Violation(NEVER)
         twice = ": it is counted twice" if more >= 10 * config.width else ""
-        raise Violation(f"5 ids more make {more} numbers more to train; one tensor has {5 * config.width} more{twice}")
+        raise Violation(f"5 more ids add {more} trainable numbers; a tied model adds {5 * config.width}{twice}")
 
 
-@claim("moving to another dtype leaves them one", broken_by="cast_apart", max_cases=4)
-def still_one_in_another_dtype(trial: Trial) -> None:
+@claim(
+    "head and embedding stay tied when the model changes dtype",
+    broken_by="untied_by_cast",
+    max_cases=4,
+    aliases=("still_one_in_another_dtype",),
+)
+def tied_after_dtype_change(trial: Trial) -> None:
     for dtype in ("float64", "bfloat16", "float16"):
         is_one(trial, f"moved to {dtype},", Call("cast", {"dtype": dtype}))
     is_one(trial, "moved to float64 and back,", Call("cast", {"dtype": "float64"}), Call("cast", {"dtype": "float32"}))
 
 
-@claim("in a deep copy they are one", broken_by="copied_apart", max_cases=4)
-def still_one_in_a_copy(trial: Trial) -> None:
+@claim(
+    "head and embedding stay tied in a deep copy",
+    broken_by="untied_by_copy",
+    max_cases=4,
+    aliases=("still_one_in_a_copy",),
+)
+def tied_after_deepcopy(trial: Trial) -> None:
     is_one(trial, "in a deep copy", Call("duplicate", {}))
 
 
-@claim("saved and loaded they are one, and say the same", broken_by="assigned_when_loaded", max_cases=4)
-def still_one_after_loading(trial: Trial) -> None:
+@claim(
+    "after saving and loading, head and embedding are tied and the logits are the same",
+    broken_by="untied_by_load_assign",
+    max_cases=4,
+    aliases=("still_one_after_loading",),
+)
+def tied_after_loading(trial: Trial) -> None:
     """And what was loaded is what was saved."""
     reload = Call("reload", {})
     is_one(trial, "saved and loaded into a new model,", reload)
@@ -121,9 +141,12 @@ def still_one_after_loading(trial: Trial) -> None:
 
 
 @claim(
-    "a file that leaves the head out loads like any other", broken_by="head_drawn_where_the_file_has_none", max_cases=4
+    "a state_dict without the head entry loads correctly",
+    broken_by="missing_head_stays_random",
+    max_cases=4,
+    aliases=("a_file_may_hold_it_once",),
 )
-def a_file_may_hold_it_once(trial: Trial) -> None:
+def loads_without_the_head_entry(trial: Trial) -> None:
     """Published files leave the head out."""
     untied(trial)
     reload = Call("reload_without_head", {})
@@ -137,11 +160,16 @@ def same_logits(trial: Trial, told: str, call: Call) -> None:
     if before.shape != then.shape or not bool(
         torch.allclose(before, then, rtol=1e-5, atol=1e-5 * float(before.abs().max()))
     ):
-        raise Violation(f"{told} it gives other logits")
+        raise Violation(f"{told} the logits differ")
 
 
-@claim("what is written into the embedding is in the head", broken_by="copied_once", max_cases=4)
-def writing_one_writes_the_other(trial: Trial) -> None:
+@claim(
+    "a write to the embedding shows in the head",
+    broken_by="head_is_a_copy",
+    max_cases=4,
+    aliases=("writing_one_writes_the_other",),
+)
+def writes_are_shared(trial: Trial) -> None:
     untied(trial)
     for calls, told in (
         ((), ""),
@@ -152,16 +180,20 @@ def writing_one_writes_the_other(trial: Trial) -> None:
         if not torch.equal(found["embedding"], found["head"]):
             if after(trial, SHARED)["memories"] > 1:
                 raise Violation(NEVER)
-            raise Violation(f"{told}what is written into the embedding is not in the head")
+            raise Violation(f"{told}a write to the embedding does not show in the head")
 
 
-@claim("its gradient is that of both uses, added up", broken_by="head_detached")
-def gradient_of_both_uses(trial: Trial) -> None:
+@claim(
+    "the gradient is the sum of those as embedding and as head",
+    broken_by="head_detached",
+    aliases=("gradient_of_both_uses",),
+)
+def gradient_sums_both_uses(trial: Trial) -> None:
     """The gradient of the tensor is what it gets as embedding and what it gets as head, added up."""
     untied(trial)
     found = after(trial, Call("gradients", batch_of(trial)))
     if found["embedding"] is None:
-        raise NotOffered("its head has no parameter of its own name: the two uses cannot be told apart")
+        raise NotOffered("its head has no parameter name of its own: the two uses cannot be separated")
     expected = found["embedding"].double() + found["head"].double()
     for name in ("embedding", "head"):
         if not bool(found[name].any()):
@@ -175,12 +207,14 @@ def gradient_of_both_uses(trial: Trial) -> None:
             if shared["memories"] > 1:
                 raise Violation(NEVER)
             if shared["parameters"] == 1:
-                raise Violation(f"the gradient lacks what the tensor gets as {name}: is that use detached?")
-    trial.close(found["whole"], expected.to(found["whole"].dtype), bound, "the gradient, against the sum of both uses,")
+                raise Violation(f"the gradient lacks the contribution as {name}: is that use detached?")
+    trial.close(
+        found["whole"], expected.to(found["whole"].dtype), bound, "the gradient, compared with the sum over both uses,"
+    )
 
 
-@claim("a step updates it once", broken_by="only_data_shared")
-def updated_once(trial: Trial) -> None:
+@claim("an optimizer step updates the shared parameter once", broken_by="only_data_shared", aliases=("updated_once",))
+def updated_once_per_step(trial: Trial) -> None:
     """One step of Adam moves no number by more than the learning rate; two parameters in one memory move twice."""
     untied(trial)
     lr = 0.01
@@ -190,7 +224,7 @@ def updated_once(trial: Trial) -> None:
     if ratio > 1:
         furthest = float(moved.abs().max())
         raise Violation(
-            f"one step of Adam with a learning rate of {lr} moves a number by {furthest:.4g}: it is updated twice",
+            f"one step of Adam with a learning rate of {lr} moves an entry by {furthest:.4g}: it is updated twice",
             error=ratio,
         )
     if not torch.equal(found["after"], found["head"]):
@@ -222,9 +256,9 @@ def share_saved(trial: Trial) -> Measurement | None:
     shares = {name: 100 * c.vocab_size * c.width / parameter_count(c) for name, c in SIZES.items()}
     small, largest = shares["GPT-2 small"], shares["GPT-3 175B"]
     return Measurement(
-        f"one tensor for embedding and head saves {small:.0f} % of the parameters at GPT-2 small, {shares['GPT-2 XL']:.1f} % at GPT-2 XL and "
+        f"tying embedding and head saves {small:.0f} % of the parameters of GPT-2 small, {shares['GPT-2 XL']:.1f} % at GPT-2 XL and "
         f"{largest:.1f} % at 175 billion",
-        "vocabulary times width over V D + C D + L (12 D^2 + 13 D) + 2 D, of a model whose head was seen to be its embedding",
+        "V D over V D + C D + L (12 D^2 + 13 D) + 2 D, for a model whose head was verified to be its embedding",
         value=round(small, 2),
         unit="% of the parameters",
         series={name: round(share, 2) for name, share in shares.items()},
@@ -316,7 +350,7 @@ def of_a_module(make: Callable[..., Any]) -> type:
 
         def reload_without_head(self) -> None:
             if len(self.names) < 2:
-                raise NotOffered("its head has no parameter of its own name")
+                raise NotOffered("its head has no parameter name of its own")
             state = {n: value.clone() for n, value in self.built.module.state_dict().items() if n not in self.names[1:]}
             other = self.fresh()
             other.module.load_state_dict(state, strict=False)
@@ -332,7 +366,7 @@ BATCH = (Argument("ids", "int[batch, time]"), Argument("targets", "int[batch, ti
 
 CONTRACT = Contract(
     name="weight_tying",
-    meaning="The token embedding and the head are one tensor: stored once, trained once, with the gradients of both uses.",
+    meaning="Weight tying: token embedding and head are one parameter, with the gradients of both uses.",
     calls={
         "build": Signature(
             (Argument("config", "config", role="setting", fields=CONFIG), Argument("seed", "integer", role="setting")),
@@ -365,16 +399,16 @@ CONTRACT = Contract(
     order=71,
     case_count=8,
     sources=("Press & Wolf 2017", "Radford et al. 2018, section 3.1", "openai/gpt-2 src/model.py"),
-    measures=(Measure("share_saved", "how many parameters one tensor for two uses saves", share_saved),),
+    measures=(Measure("share_saved", "share of the parameters that weight tying saves", share_saved),),
     claims=(
         one_tensor,
-        counted_once,
-        still_one_in_another_dtype,
-        still_one_in_a_copy,
-        still_one_after_loading,
-        a_file_may_hold_it_once,
-        writing_one_writes_the_other,
-        gradient_of_both_uses,
-        updated_once,
+        parameters_counted_once,
+        tied_after_dtype_change,
+        tied_after_deepcopy,
+        tied_after_loading,
+        loads_without_the_head_entry,
+        writes_are_shared,
+        gradient_sums_both_uses,
+        updated_once_per_step,
     ),
 )

@@ -148,7 +148,7 @@ def encoded(trial: Trial, text: str | None = None) -> list[str]:
     """The pieces of the text, or a Violation where what comes back is no list of pieces."""
     found = trial.run(script(trial, encode(text_of(trial) if text is None else text))).value
     if not isinstance(found, (list, tuple)) or any(type(piece) is not str for piece in found):
-        raise Violation(f"encode returns {found!r}; it must return a list of pieces, as text")
+        raise Violation(f"encode returns {found!r}; it must return a list of str")
     return list(found)
 
 
@@ -189,21 +189,24 @@ def longest_first(trial: Trial) -> None:
         )
 
 
-@claim("every piece is in the vocabulary", broken_by="continuation_not_marked")
-def pieces_are_known(trial: Trial) -> None:
+@claim(
+    "every piece is in the vocabulary", broken_by="continuation_returned_without_mark", aliases=("pieces_are_known",)
+)
+def pieces_in_vocabulary(trial: Trial) -> None:
     vocab = settings_of(trial)[0]
     for piece in encoded(trial):
         if piece not in vocab:
-            raise Violation(f"{shown(text_of(trial))} gives {piece!r}, which is no piece of the vocabulary")
+            raise Violation(f"{shown(text_of(trial))} gives {piece!r}, which is not in the vocabulary")
 
 
 @claim(
-    "a word that cannot be cut is unknown as a whole, once, and no other word is",
-    broken_by="known_beginning_kept",
+    "a word that cannot be split becomes one unknown token, and no other word does",
+    broken_by="known_pieces_kept",
     cases=unknown_words,
     max_cases=16,
+    aliases=("one_for_the_whole_word",),
 )
-def one_for_the_whole_word(trial: Trial) -> None:
+def one_unknown_token_per_word(trial: Trial) -> None:
     _, unk, _ = settings_of(trial)
     encoded(trial, "ab")  # judged elsewhere: that a known word is cut as ever tells mistakes apart
     found = encoded(trial)
@@ -211,15 +214,19 @@ def one_for_the_whole_word(trial: Trial) -> None:
     wanted = sum(pieces == [unk] for pieces in expected)
     if found.count(unk) != wanted:
         raise Violation(
-            f"{shown(text_of(trial))} gives {found}: {unk} {found.count(unk)} times, expected {wanted}, one for each unknown word"
+            f"{shown(text_of(trial))} gives {found}: {unk} {found.count(unk)} times, expected {wanted}: one per unknown word"
         )
     longest_first(trial)
 
 
 @claim(
-    "words come back as they were, with one space between them", broken_by="marks_left", cases=known_texts, max_cases=20
+    "encoding and decoding returns the words, one space apart",
+    broken_by="continuation_marks_left",
+    cases=known_texts,
+    max_cases=20,
+    aliases=("comes_back",),
 )
-def comes_back(trial: Trial) -> None:
+def round_trip(trial: Trial) -> None:
     """Up to white space, which is one space between two words afterwards."""
     found = encoded(trial)
     back = trial.run(script(trial, decode(found))).value
@@ -228,11 +235,16 @@ def comes_back(trial: Trial) -> None:
         raise Violation(f"decoding {found} gives {back!r}, expected {expected!r}")
 
 
-@claim("white space has no pieces, and no pieces have the empty text", broken_by="empty_text_is_unknown", max_cases=4)
-def white_space_gives_nothing(trial: Trial) -> None:
+@claim(
+    "whitespace gives no pieces, and no pieces decode to the empty text",
+    broken_by="empty_text_is_unknown",
+    max_cases=4,
+    aliases=("white_space_gives_nothing",),
+)
+def whitespace_gives_no_pieces(trial: Trial) -> None:
     for text in ("", " ", "\n \t"):
         if found := encoded(trial, text):
-            raise Violation(f"encode({text!r}) gives {found}; there is no word in it")
+            raise Violation(f"encode({text!r}) gives {found}; there are no words in it")
     text = trial.run(script(trial, decode([]))).value
     if text != "":
         raise Violation(f"decode([]) gives {text!r}; it must be empty")
@@ -240,7 +252,7 @@ def white_space_gives_nothing(trial: Trial) -> None:
 
 CONTRACT = Contract(
     name="wordpiece",
-    meaning="Text to pieces and back: of each word the longest known piece first, then the longest that continues it.",
+    meaning="WordPiece tokenization: each word is split greedily into the longest matching pieces.",
     calls={
         "build": Signature(
             (
@@ -284,38 +296,42 @@ CONTRACT = Contract(
     ),
     claims=(
         Claim(
-            "longest_first",
-            "each word is cut into the longest piece that fits, then the longest that continues it",
+            "longest_match_first",
+            "each word is split greedily into the longest matching pieces",
             longest_first,
             broken_by="shortest_first",
+            aliases=("longest_first",),
         ),
         Claim(
-            "no_way_back",
-            "where the longest piece leads nowhere, the word is unknown: shorter ones are not tried",
+            "no_backtracking",
+            "where the longest match leads to a dead end the word is unknown: shorter matches are not tried",
             longest_first,
-            broken_by="goes_back",
+            broken_by="backtracks",
             cases=dead_ends,
             max_cases=16,
+            aliases=("no_way_back",),
         ),
-        one_for_the_whole_word,
-        pieces_are_known,
+        one_unknown_token_per_word,
+        pieces_in_vocabulary,
         Claim(
-            "words_of_any_length",
-            "a word of max_chars characters is cut, a longer one is unknown",
+            "max_chars_limit",
+            "a word of max_chars characters is split; a longer one is unknown",
             longest_first,
-            broken_by="limit_counts_as_too_long",
+            broken_by="limit_is_exclusive",
             cases=long_words,
             max_cases=16,
+            aliases=("words_of_any_length",),
         ),
         Claim(
-            "as_it_is_written",
-            "capitals, accents and punctuation are cut as they are written",
+            "text_is_not_normalised",
+            "case, accents and punctuation are kept as written",
             longest_first,
-            broken_by="accents_dropped",
+            broken_by="accents_stripped",
             cases=capitals_and_points,
             max_cases=16,
+            aliases=("as_it_is_written",),
         ),
-        comes_back,
-        white_space_gives_nothing,
+        round_trip,
+        whitespace_gives_no_pieces,
     ),
 )

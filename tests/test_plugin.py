@@ -149,7 +149,7 @@ def test_a_kept_failure_replays_until_it_is_fixed(folder: Path) -> None:
 def test_selecting_checks_works_as_in_any_pytest_run(folder: Path) -> None:
     """-k, -m, node ids, --co, -x and --lf select among the checks."""
     listed = run(folder, "--impl=mymodel", "--co", "-q", "-k", "layer_norm and shift")
-    assert listed.stdout.splitlines()[0] == "layer_norm::unchanged_by_a_shift"
+    assert listed.stdout.splitlines()[0] == "layer_norm::shift_invariant"
     marked = run(folder, "--impl=mymodel", "--co", "-q", "-m", "gelu")
     names = [line for line in marked.stdout.splitlines() if "::" in line]
     assert names and all(name.startswith("gelu::") for name in names)

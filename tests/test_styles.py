@@ -18,7 +18,7 @@ from harness.judging.inspection import Inspection, inspect_implementation
 STYLES = Path(__file__).with_name("styles")
 CASES = 12
 
-HALF = {"half_precision_statistics", "holds_up_in_half_precision"}
+HALF = {"statistics_in_float32", "accurate_in_half_precision"}
 """Statistics of half-precision inputs, summed in half precision."""
 RIGHT: dict[str, dict[str, set[str]]] = {
     # style -> component -> claims that it breaks as published, for a reason given in the style's file or here
@@ -30,7 +30,7 @@ RIGHT: dict[str, dict[str, set[str]]] = {
     "encoder": {},
     "lit": {},
     # Indexing wraps negative ids around, where the contract wants an error.
-    "pico": {"gpt2": {"refuses_what_is_forbidden"}},
+    "pico": {"gpt2": {"invalid_calls_are_refused"}},
     "cs336": {},
 }
 FUNCTIONS = {
@@ -85,8 +85,8 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ("x = self.final_norm(x)", "", {"gpt2.final_norm_forgotten"}),
     ],
     "lens": [
-        ("diagonal=1", "diagonal=0", {"attention.mask_hides_itself"}),
-        ("math.sqrt(self.cfg.d_head)", "self.cfg.d_head", {"attention.scaled_by_the_head_size_itself"}),
+        ("diagonal=1", "diagonal=0", {"attention.mask_includes_the_diagonal"}),
+        ("math.sqrt(self.cfg.d_head)", "self.cfg.d_head", {"attention.scaled_by_head_size_without_root"}),
         (
             '"bpd,ndh->bpnh", normalized_resid_pre, self.W_V',
             '"bpd,ndh->bpnh", normalized_resid_pre, self.W_K',
@@ -108,7 +108,11 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
             {"attention.heads_strided_when_merged"},
         ),
         ('nn.GELU(approximate="tanh")', "nn.ReLU()", {"gelu.relu"}),
-        ("x = x + self.sa(self.ln1(x))", "x = self.ln1(x)\n        x = x + self.sa(x)", {"block.residual_normalised"}),
+        (
+            "x = x + self.sa(self.ln1(x))",
+            "x = self.ln1(x)\n        x = x + self.sa(x)",
+            {"block.first_residual_normalised"},
+        ),
         ("wei = F.softmax(wei, dim=-1)", "wei = F.softmax(wei, dim=1)", {"attention.softmax_over_queries"}),
     ],
     "encoder": [
@@ -125,7 +129,7 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
     ],
     "lit": [
         ("x = self.attn(self.norm_1(x), mask) + x", "x = self.attn(x, mask) + x", {"block.first_norm_forgotten"}),
-        (".tril()", ".tril(-1)", {"attention.mask_hides_itself"}),
+        (".tril()", ".tril(-1)", {"attention.mask_includes_the_diagonal"}),
         ("q, k, v = qkv.split(C, dim=-1)", "k, q, v = qkv.split(C, dim=-1)", {"attention.keys_times_queries"}),
         ("math.sqrt(self.config.head_size)", "math.sqrt(self.config.n_head)", {"attention.scaled_by_heads"}),
         ("return self.mlp(self.norm_2(x)) + x", "return self.mlp(self.norm_1(x)) + x", {"block.first_norm_twice"}),
@@ -134,7 +138,7 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
     "pico": [
         ("np.sqrt(2 / np.pi)", "np.sqrt(2 * np.pi)", {"gelu.root_of_two_pi"}),
         ("np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)", {"layer_norm.eps_outside_the_root"}),
-        ("/ np.sqrt(q.shape[-1])", "/ q.shape[-1]", {"attention.scaled_by_the_head_size_itself"}),
+        ("/ np.sqrt(q.shape[-1])", "/ q.shape[-1]", {"attention.scaled_by_head_size_without_root"}),
         (
             "x = np.hstack(out_heads)",
             "x = np.stack(out_heads, -1).reshape(x.shape[0], -1)",
@@ -150,7 +154,7 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
     "cs336": [
         ("+ self.eps)", ") + self.eps", {"rms_norm.eps_outside_the_root"}),
         ("e / e.sum(dim, keepdim=True)", "e / e.mean(dim, keepdim=True)", {"softmax.mean_for_the_sum"}),
-        ("math.sqrt(Q.shape[-1])", "Q.shape[-1]", {"scaled_dot_product_attention.scaled_by_the_size_itself"}),
+        ("math.sqrt(Q.shape[-1])", "Q.shape[-1]", {"scaled_dot_product_attention.scaled_by_head_size_without_root"}),
         ("gate * torch.sigmoid(gate)", "torch.sigmoid(gate)", {"swiglu.sigmoid_for_silu"}),
         ("masked_fill(~mask", "masked_fill(mask", {"attention.mask_inverted"}),
         (
@@ -158,7 +162,7 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
             "heads(k_proj_weight), heads(q_proj_weight)",
             {"attention.keys_times_queries"},
         ),
-        ("for word in PATTERN.findall(text):", "for word in [text]:", {"tokenizer.not_cut"}),
+        ("for word in PATTERN.findall(text):", "for word in [text]:", {"tokenizer.not_pre_tokenized"}),
         ("mixed @ o_proj_weight.T", "mixed @ o_proj_weight", {"attention.out_weight_transposed"}),
     ],
 }

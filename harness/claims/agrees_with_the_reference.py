@@ -11,7 +11,7 @@ def agrees(trial: Trial) -> None:
 
 CLAIM = Claim(
     "agrees_with_the_reference",
-    "its numbers are the reference's",
+    "its outputs match the reference's",
     agrees,
     needs=lambda contract: contract.agrees,
     sabotage=lambda call, method, arguments, request: _sabotage.anything(

@@ -25,7 +25,7 @@ def adds_noise():
 
 CLAIM = Claim(
     "deterministic",
-    "the same call twice gives the same numbers",
+    "the same call twice gives the same outputs",
     deterministic,
     needs=lambda contract: not (contract.draws or contract.returns_objects),
     sabotage=adds_noise(),

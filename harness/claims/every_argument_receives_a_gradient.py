@@ -15,10 +15,10 @@ def every_argument_receives_a_gradient(trial: Trial) -> None:
     ]
     if cut_off:
         by_hand = trial.offer.by_hand
-        why = f"{by_hand[0]} returns none" if by_hand else "it is cut off by a detach, .data, .item() or no_grad"
+        why = f"{by_hand[0]} returns none" if by_hand else "a detach, .data, .item() or no_grad cuts it off"
         raise Violation(f"no gradient reaches {', '.join(cut_off)}: {why}")
     if surplus:
-        raise Violation(f"{', '.join(surplus)} receives a gradient and must not")
+        raise Violation(f"{', '.join(surplus)} receives a gradient; it must not")
 
 
 def cuts_off(call, method, arguments, request):
@@ -39,7 +39,7 @@ def cuts_off(call, method, arguments, request):
 
 CLAIM = Claim(
     "every_argument_receives_a_gradient",
-    "every input and parameter that matters receives a gradient",
+    "every input and parameter that affects the output receives a gradient",
     every_argument_receives_a_gradient,
     needs=lambda contract: contract.differentiable,
     sabotage=cuts_off,

@@ -17,7 +17,7 @@ def gradients_agree(trial: Trial) -> None:
 
 CLAIM = Claim(
     "gradients_agree",
-    "the gradient of every argument is the reference's",
+    "the gradient of every argument matches the reference's",
     gradients_agree,
     needs=lambda contract: contract.agrees and contract.differentiable,
     sabotage=lambda call, method, arguments, request: _sabotage.floats(

@@ -43,7 +43,7 @@ def remembers():
 
 CLAIM = Claim(
     "no_memory_of_earlier_calls",
-    "an earlier call with other arguments changes nothing",
+    "an earlier call with other arguments does not change the output",
     no_memory_of_earlier_calls,
     needs=lambda contract: not (contract.draws or contract.returns_objects),
     sabotage=remembers(),

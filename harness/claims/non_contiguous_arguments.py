@@ -48,7 +48,7 @@ def non_contiguous_arguments(trial: Trial) -> None:
     if not applied:
         trial.not_applicable()
     if refused and not accepted:
-        raise NotOffered(f"it takes inputs that lie in memory in order only ({refused[0]} otherwise)")
+        raise NotOffered(f"it accepts contiguous inputs only ({refused[0]} otherwise)")
 
 
 def _spaced(value: torch.Tensor) -> torch.Tensor:
@@ -67,7 +67,7 @@ def reads_memory_in_order(call, method, arguments, request):
 
 CLAIM = Claim(
     "non_contiguous_arguments",
-    "transposed, strided and expanded inputs give the same numbers",
+    "transposed, strided and expanded inputs give the same outputs",
     non_contiguous_arguments,
     needs=lambda contract: (
         contract.agrees

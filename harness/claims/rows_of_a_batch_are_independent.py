@@ -18,7 +18,7 @@ def rows_of_a_batch_are_independent(trial: Trial) -> None:
 
 CLAIM = Claim(
     "rows_of_a_batch_are_independent",
-    "one row alone gives what it gives in its batch",
+    "a row alone gives the same output as in its batch",
     rows_of_a_batch_are_independent,
     needs=lambda contract: bool(contract.rows),
     sabotage=lambda call, method, arguments, request: _sabotage.floats(

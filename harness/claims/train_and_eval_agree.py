@@ -6,13 +6,13 @@ from harness.core.claim import Claim, NotOffered, Trial
 
 def train_and_eval_agree(trial: Trial) -> None:
     if trial.offer.kind != "module":
-        raise NotOffered("a function has no modes")
+        raise NotOffered("a function has no training or evaluation mode")
     trial.close(trial.run(mode="train").outputs, trial.run().outputs, trial.spread(), "in training mode, out")
 
 
 CLAIM = Claim(
     "train_and_eval_agree",
-    "without dropout, training and evaluation mode agree",
+    "without dropout, training mode and evaluation mode give the same outputs",
     train_and_eval_agree,
     needs=lambda contract: contract.is_function,
     sabotage=lambda call, method, arguments, request: (

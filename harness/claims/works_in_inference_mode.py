@@ -16,7 +16,7 @@ def works_in_inference_mode(trial: Trial) -> None:
 
 CLAIM = Claim(
     "works_in_inference_mode",
-    "inference mode gives the same numbers and spoils nothing",
+    "torch.inference_mode gives the same outputs, and training still works afterwards",
     works_in_inference_mode,
     needs=lambda contract: contract.differentiable,
     sabotage=lambda call, method, arguments, request: (

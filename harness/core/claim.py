@@ -129,6 +129,8 @@ class Claim:
     false_alarm: float = 0.0
     power: float | None = None
     tags: frozenset[str] = field(default_factory=frozenset)
+    aliases: tuple[str, ...] = ()
+    """Earlier names, which records, expectations and the command line still understand."""
 
     def __call__(self, trial: Trial, *arguments: Any) -> None:
         """Test one case on behalf of another claim."""

@@ -1,4 +1,4 @@
-"""A fact: a number measured of somebody's code, on which no verdict hangs."""
+"""A measurement: an informational number about an implementation; it affects no verdict."""
 
 from __future__ import annotations
 

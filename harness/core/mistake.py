@@ -63,6 +63,8 @@ class KnownMistake:
     looks_like: tuple[str, ...] = ()
     unnamed_because: str = ""
     component: str = ""
+    aliases: tuple[str, ...] = ()
+    """Earlier names, which records and the command line still understand."""
 
     @property
     def edits(self) -> tuple[Edit, ...]:

@@ -16,7 +16,7 @@ MISSING = "to do"
 NOT_OFFERED = "not offered"
 FAILING = frozenset({VIOLATED, CRASHED, TIMED_OUT})
 EXPECTED = "expected"
-"""The table ``[tool.plumbline.expected]``: ``"layer_norm::half_precision_statistics" = "why"``, or a whole component."""
+"""The table ``[tool.plumbline.expected]``: ``"layer_norm::statistics_in_float32" = "why"``, or a whole component."""
 
 
 @dataclass(frozen=True)

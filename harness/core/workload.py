@@ -1,4 +1,4 @@
-"""What is timed of a component, and what came of it: plain values, on which no verdict hangs."""
+"""What is timed of a component, and its result: plain values, informational only."""
 
 from __future__ import annotations
 

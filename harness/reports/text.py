@@ -23,7 +23,7 @@ from harness.core.result_form import RETURNED
 WIDTH = 108
 MANY = 4
 """So many components of which nothing is there are told in one line, not in a row each."""
-NUMBERS = ("agrees_with_the_reference", "rounds_like", "gradients_agree", "holds_up_in_half_precision")
+NUMBERS = ("agrees_with_the_reference", "accurate_in_float32", "gradients_agree", "accurate_in_half_precision")
 """Claims that fail together where the numbers are others: without an explanation they are told as one."""
 EXPLAINS = 80
 """Characters from which on a message says why, and not only what: several claims of one component that give it are one."""
@@ -133,7 +133,9 @@ def opening(verdict: Verdict, summary: MistakeSummary) -> list[str]:
         return [
             f"{implementation} disagrees with the reference on {of_cases(verdict)}. Its {summary.component} computes:"
         ]
-    if verdict.claim.startswith(("agrees_with", "rounds_like", "gradients_agree", "holds_up")):
+    if verdict.claim.startswith(
+        ("agrees_with", "accurate_in_float32", "gradients_agree", "accurate_in_half_precision")
+    ):
         return [f"{implementation} disagrees with the reference on {of_cases(verdict)}. It computes:"]
     return [f"{implementation}: it must hold that {verdict.sentence}; {of_cases(verdict)} say no. It computes:"]
 

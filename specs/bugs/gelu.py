@@ -8,7 +8,7 @@ GATE = "gate = 0.5 * (1.0 + torch.tanh(inner))"
 RESULT = "return x * gate"
 
 
-def _slope_without_the_inner_term(x):
+def _derivative_without_the_inner_term(x):
     class Gelu(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -24,7 +24,7 @@ def _slope_without_the_inner_term(x):
     return Gelu.apply(x)
 
 
-def _slope_cut_off(x):
+def _derivative_saturated_beyond_4(x):
     class Gelu(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -43,44 +43,44 @@ def _slope_cut_off(x):
 
 
 MISTAKES = (
-    KnownMistake("quick_gelu", "You use the sigmoid approximation x * sigmoid(1.702 x); GPT-2 uses the tanh form, 0.02 away.",
+    KnownMistake("quick_gelu", "You use the sigmoid approximation x * sigmoid(1.702 x). GPT-2 uses the tanh form. They differ by up to 0.02.",
         gelu, GATE, "gate = torch.sigmoid(1.702 * x)", seen_in=("hendrycks/GELUs README",)),
-    KnownMistake("missing_x", "The leading factor x is missing: this is the gate alone, a kind of sigmoid.",
+    KnownMistake("missing_x", "The factor x is missing: this is the gate alone, a sigmoid-like curve.",
         gelu, RESULT, "return gate", seen_in=("tensorflow/tfjs#8224",)),
-    KnownMistake("cubic_constant_times_ten", "The cubic constant is 0.044715, not 0.44715.",
+    KnownMistake("cubic_constant_times_ten", "The cubic constant is 0.44715. It must be 0.044715.",
         gelu, INNER, "inner = math.sqrt(2.0 / math.pi) * (x + 0.44715 * cube)"),
-    KnownMistake("root_of_two_over_pi_truncated", "sqrt(2/pi) is 0.7978845608; you cut it off after 0.7978.",
+    KnownMistake("root_of_two_over_pi_truncated", "sqrt(2/pi) is truncated to 0.7978. It is 0.7978845608.",
         gelu, INNER, "inner = 0.7978 * (x + 0.044715 * cube)"),
-    KnownMistake("root_of_two_over_pi_rounded", "sqrt(2/pi) is 0.7978845608; 0.79788 is not enough digits.",
+    KnownMistake("root_of_two_over_pi_rounded", "sqrt(2/pi) is rounded to 0.79788. It is 0.7978845608.",
         gelu, INNER, "inner = 0.79788 * (x + 0.044715 * cube)"),
-    KnownMistake("root_of_two_by_pi", "You take sqrt(2)/pi; it is sqrt(2/pi), the root over both.",
-        gelu, INNER, "inner = math.sqrt(2.0) / math.pi * (x + 0.044715 * cube)"),
-    KnownMistake("square_for_cube", "The inner polynomial has x cubed, not x squared.",
+    KnownMistake("pi_outside_the_root", "The constant is sqrt(2) / pi. It must be sqrt(2 / pi).",
+        gelu, INNER, "inner = math.sqrt(2.0) / math.pi * (x + 0.044715 * cube)", aliases=("root_of_two_by_pi",)),
+    KnownMistake("square_for_cube", "The inner polynomial has x squared. It must be x cubed.",
         gelu, "cube = x ** 3", "cube = x ** 2"),
-    KnownMistake("cube_outside_the_bracket", "sqrt(2/pi) multiplies the whole bracket, the cubic term too.",
+    KnownMistake("cube_outside_the_bracket", "sqrt(2/pi) multiplies x only. It must multiply the cubic term too.",
         gelu, INNER, "inner = math.sqrt(2.0 / math.pi) * x + 0.044715 * cube"),
-    KnownMistake("root_of_two_pi", "The constant is sqrt(2 pi); it is sqrt(2 / pi).",
+    KnownMistake("root_of_two_pi", "The constant is sqrt(2 pi). It must be sqrt(2 / pi).",
         gelu, INNER, "inner = math.sqrt(2.0 * math.pi) * (x + 0.044715 * cube)"),
-    KnownMistake("root_of_half_pi", "The constant is sqrt(pi / 2); it is sqrt(2 / pi).",
+    KnownMistake("root_of_half_pi", "The constant is sqrt(pi / 2). It must be sqrt(2 / pi).",
         gelu, INNER, "inner = math.sqrt(math.pi / 2.0) * (x + 0.044715 * cube)"),
     KnownMistake("half_forgotten", "The factor 0.5 is missing: the result is twice as large.",
         gelu, GATE, "gate = 1.0 + torch.tanh(inner)"),
-    KnownMistake("one_forgotten", "It is 1 + tanh(...); without the 1 the negative side comes out positive.",
+    KnownMistake("one_forgotten", "The 1 in 1 + tanh(...) is missing: negative inputs give positive outputs.",
         gelu, GATE, "gate = 0.5 * torch.tanh(inner)"),
-    KnownMistake("sigmoid_of_u", "0.5 (1 + tanh(u)) is sigmoid(2u); you left the 2 out.",
-        gelu, GATE, "gate = torch.sigmoid(inner)"),
-    KnownMistake("relu", "This is a ReLU; GPT-2 uses GELU.", gelu, RESULT, "return torch.relu(x)"),
-    KnownMistake("silu", "This is SiLU (swish), x * sigmoid(x); GPT-2 uses the tanh form of GELU.",
+    KnownMistake("sigmoid_without_factor_2", "The gate is sigmoid(u). 0.5 (1 + tanh(u)) is sigmoid(2u).",
+        gelu, GATE, "gate = torch.sigmoid(inner)", aliases=("sigmoid_of_u",)),
+    KnownMistake("relu", "This is ReLU. GPT-2 uses GELU.", gelu, RESULT, "return torch.relu(x)"),
+    KnownMistake("silu", "This is SiLU (swish), x * sigmoid(x). GPT-2 uses the tanh form of GELU.",
         gelu, GATE, "gate = torch.sigmoid(x)"),
-    KnownMistake("in_place", "You write the result into x; the caller's tensor is destroyed.",
+    KnownMistake("in_place", "The result is written into x. This destroys the caller's tensor.",
         gelu, RESULT, "return x.mul_(gate.detach()) if not x.requires_grad else x * gate"),
-    KnownMistake("gate_detached", "The gate is detached, so its share of the gradient is lost.",
+    KnownMistake("gate_detached", "The gate is detached: the gradient through it is lost.",
         gelu, RESULT, "return x * gate.detach()"),
-    KnownMistake("derivative_without_the_inner_term", "Your derivative misses the factor 1 + 3 * 0.044715 * x^2 of the inner polynomial.",
-        gelu, instead=_slope_without_the_inner_term, seen_in=("apache/tvm#7340",)),
-    KnownMistake("derivative_cut_off", "Your derivative is set to 0 and 1 beyond |x| = 4, where the slope is still 1e-3 away from that.",
-        gelu, instead=_slope_cut_off),
-    KnownMistake("cast_to_half", "The tanh is taken in bfloat16: two digits are left.",
+    KnownMistake("derivative_without_the_inner_term", "Your derivative lacks the factor 1 + 3 * 0.044715 * x^2, the derivative of the inner polynomial.",
+        gelu, instead=_derivative_without_the_inner_term, seen_in=("apache/tvm#7340",)),
+    KnownMistake("derivative_saturated_beyond_4", "Your derivative is set to 0 below x = -4 and to 1 above x = 4, where the true one still differs by 1e-3.",
+        gelu, instead=_derivative_saturated_beyond_4, aliases=("derivative_cut_off",)),
+    KnownMistake("tanh_in_bfloat16", "The tanh is computed in bfloat16, which keeps about two significant digits.",
         gelu, "inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)",
-        "inner = (math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)).to(torch.bfloat16).to(x.dtype)"),
+        "inner = (math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)).to(torch.bfloat16).to(x.dtype)", aliases=("cast_to_half",)),
 )

@@ -215,13 +215,13 @@ def asked(
     if first and not put(MODELS, first[0]):
         given[next(iter(parameters))] = first[0]
     if not put(IDS, ids):
-        raise NotOffered(f"which of {', '.join(parameters)} is the prompt, its name does not tell")
+        raise NotOffered(f"which of {', '.join(parameters)} is the prompt cannot be told from the names")
     if (
         not put(NUMBER, number)
         and not (any_name and given.setdefault("max_new_tokens", number))
         and not put(TOTAL, ids.shape[1] + number)
     ):
-        raise NotOffered(f"which of {', '.join(parameters)} is the number of new ids, its name does not tell")
+        raise NotOffered(f"which of {', '.join(parameters)} is the number of new ids cannot be told from the names")
     put(WINDOW, window)
     draws = options["temperature"] != 0.0 and options["top_k"] != 1
     if put(SAMPLE, draws):
@@ -250,7 +250,7 @@ def asked(
             if name in ("device", "generator", "rng", "seed")
         }
         if left := [name for name in needs if name not in given]:
-            raise NotOffered(f"what {', '.join(left)} means, its name does not tell")
+            raise NotOffered(f"the meaning of {', '.join(left)} cannot be told from its name")
     return function(**given)
 
 
@@ -295,7 +295,7 @@ class GenerationAdapter:
             if (top_k == 1 or temperature == 0.0) and top_p is None and self._takes_no_option(ids):
                 options |= {"temperature": 1.0, "top_k": None}  # one that always takes the most likely id
             elif top_k is None and temperature != 0.0 and self._takes_no_option(ids):
-                raise NotOffered("it always takes the most likely id")
+                raise NotOffered("it always picks the most likely id (greedy decoding only)")
             value = self._asked(ids, max_new_tokens, options)
             short = (
                 torch.is_tensor(value)

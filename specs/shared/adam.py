@@ -25,7 +25,7 @@ def ended(trial: Trial, case: Case | None = None) -> list[torch.Tensor]:
     if not isinstance(value, (list, tuple)) or not all(torch.is_tensor(param) for param in value):
         raise Violation("step() must return the parameters after the step: a list of tensors")
     if asked is not None and [p.shape for p in value] != [p.shape for p in asked]:
-        raise Violation("step() returns other parameters than it was built with, in number or shape")
+        raise Violation("step() must return as many parameters as build() was given, in the same shapes")
     return list(value)
 
 
@@ -58,7 +58,7 @@ def groups_keep_their_own_settings(trial: Trial) -> None:
         params = [build["params"][place] for place in places]
         steps = [stepping([grads[place] for place in places]) for grads in gradients_of(trial.case)]
         alone = with_calls(trial.case, building(trial.case, params=params, groups=None, **own), *steps)
-        same(trial, trial.case, alone, "against its group alone", (places, list(range(len(places)))))
+        same(trial, trial.case, alone, "compared with its group alone", (places, list(range(len(places)))))
 
 
 def missing_gradient_leaves_the_parameter(trial: Trial) -> None:
@@ -69,7 +69,7 @@ def missing_gradient_leaves_the_parameter(trial: Trial) -> None:
         for place, grad in enumerate(grads):
             after = outputs[1 + at][place]
             if grad is None and not torch.equal(after, before[place]):
-                what = f"parameter {place} has no gradient in step {at + 1}, and moves"
+                what = f"parameter {place} has no gradient in step {at + 1} but moves"
                 raise Violation(what, worst=_first_move(before[place], after))
         before = outputs[1 + at]
 
@@ -92,7 +92,7 @@ def missing_gradient_leaves_the_state(trial: Trial) -> None:
         alone = with_calls(
             trial.case, building(trial.case, params=[param], groups=None, **own), *(stepping([g]) for g in had)
         )
-        same(trial, trial.case, alone, "against the same without the steps that had no gradient", ([place], [0]))
+        same(trial, trial.case, alone, "compared with a run without the steps that had no gradient", ([place], [0]))
     if not gaps:
         trial.not_applicable()
 
@@ -108,5 +108,5 @@ def state_bytes(trial: Trial) -> Measurement:
     numbers = trial.case.calls[0].arguments["params"][0].numel()
     held = trial.run(dtype=torch.float32, weigh=True).facts["bytes"]
     each = (held - 4 * numbers) / numbers
-    how = f"bytes of all tensors that it holds after one step on {numbers} float32 numbers ({held:g}), less the parameters' own"
-    return Measurement(f"beside each float32 parameter it keeps {each:.3g} bytes", how, each, "bytes per parameter")
+    how = f"bytes of all tensors it holds after one step on {numbers} float32 numbers ({held:g}), minus the parameters"
+    return Measurement(f"its state takes {each:.3g} bytes per float32 parameter", how, each, "bytes per parameter")

@@ -116,9 +116,9 @@ def output(trial: Trial, case: Case | None = None) -> torch.Tensor:
     if not torch.is_tensor(value) or value.shape != expected.shape:
         form = f"shape {list(value.shape)}" if torch.is_tensor(value) else f"a {type(value).__name__}"
         raise Violation(
-            f"out has {form}, not shape {list(expected.shape)}"
+            f"out has {form}; expected shape {list(expected.shape)}"
             if torch.is_tensor(value)
-            else f"out is {form}, not a tensor"
+            else f"out is {form}; expected a tensor"
         )
     return value
 
@@ -146,7 +146,7 @@ def sees_only_the_past(trial: Trial, changed: Case, time: int) -> None:
     """``changed`` differs from the case at position ``time`` alone; nothing before it may move. Axis 1 is time."""
     before, after = output(trial)[:, :time], output(trial, changed)[:, :time]
     try:
-        trial.close(after, before, tolerance(trial, None, changed), f"with another position {time}, out")
+        trial.close(after, before, tolerance(trial, None, changed), f"with position {time} changed, out")
     except Violation as violation:
         moved = (after.double() - before.double()).abs().transpose(0, 1).flatten(1).amax(1)
         seen_by = int(moved.nan_to_num(float("inf"), float("inf")).argmax())

@@ -116,7 +116,7 @@ def joined(case: Case, outputs: Sequence[Any]) -> torch.Tensor:
             expected = call.arguments["x"].shape
             if not torch.is_tensor(output) or output.shape != expected:
                 form = f"shape {list(output.shape)}" if torch.is_tensor(output) else f"a {type(output).__name__}"
-                raise Violation(f"{call.method}() returned {form}, not shape {list(expected)}")
+                raise Violation(f"{call.method}() returned {form}; expected shape {list(expected)}")
             found.append(output)
     return torch.cat(found, 1)
 
@@ -141,7 +141,7 @@ def any_split_gives_the_whole(trial: Trial) -> None:
     for lengths, what in (((time,), "in one piece"), ((1,) * time, "one position after the other")):
         other = recut(trial.case, lengths)
         theirs = joined(other, trial.run(other).outputs)
-        trial.close(out, theirs, bound(trial, trial.case, other), f"against the same {what}, out")
+        trial.close(out, theirs, bound(trial, trial.case, other), f"compared with the same sequence {what}, out")
 
 
 def chunks_are_causal(trial: Trial) -> None:
@@ -158,7 +158,7 @@ def chunks_are_causal(trial: Trial) -> None:
     x[:, -1] = 10 * torch.randn(x[:, -1].shape, generator=trial.random(), dtype=torch.float64)
     other = case.changed(x=x)
     before, after = (joined(one, trial.run(one).outputs)[:, :-1] for one in (case, other))
-    what = "with another last position in the last piece, out before it"
+    what = "with the last position of the last chunk changed, out before it"
     trial.close(after, before, bound(trial, case, other), what)
 
 
@@ -206,7 +206,7 @@ def length_is_what_was_given(trial: Trial) -> None:
         if call.method in PIECES:
             time += call.arguments["x"].shape[1]
         elif call.method == "length" and float(output) != time:
-            raise Violation(f"after {time} positions length() is {float(output):g}")
+            raise Violation(f"after {time} positions length() returns {float(output):g}")
 
 
 def reset_forgets(trial: Trial) -> None:
@@ -215,13 +215,13 @@ def reset_forgets(trial: Trial) -> None:
     with suppress(NotOffered):
         counted = trial.run(replace(trial.case, calls=(build, *given, Call("reset", {}), Call("length", {})))).value
         if float(counted) != 0:
-            raise Violation(f"after a reset length() is {float(counted):g}")
+            raise Violation(f"after reset() length() returns {float(counted):g}; expected 0")
     again = replace(trial.case, calls=(build, *given, Call("reset", {}), *given))
     half = len(given)
     found = trial.run(again).outputs[-half:]
     first = joined(trial.case, trial.run().outputs)
     out = joined(replace(trial.case, calls=tuple(given)), found)
-    trial.close(out, first, bound(trial, trial.case), "after a reset, out")
+    trial.close(out, first, bound(trial, trial.case), "after reset(), out")
 
 
 def rounds_like_full_attention(trial: Trial) -> None:
@@ -230,7 +230,7 @@ def rounds_like_full_attention(trial: Trial) -> None:
     trial.close(out, exact.outputs, tolerance.outputs, "out")
 
 
-def holds_up_in_half_precision(trial: Trial) -> None:
+def accurate_in_half_precision(trial: Trial) -> None:
     """In every dtype in which a prefill works a step works too, gives that dtype, and is at most 4 times less accurate
     than the reference there. (A cache kept in another dtype than what comes meets it at the first step.)"""
     refused, time = ([], sequence(trial.case).shape[1])
@@ -250,7 +250,7 @@ def holds_up_in_half_precision(trial: Trial) -> None:
         out = joined(trial.case, answer.outputs)
         if out.dtype != first.value.dtype:
             kinds = [str(value.dtype).removeprefix("torch.") for value in (first.value, out)]
-            raise Violation(f"in {name} a prefill gives {kinds[0]}, and with steps it gives {kinds[1]}")
+            raise Violation(f"in {name}, prefill returns {kinds[0]} but steps return {kinds[1]}")
         exact, tolerance = trial.agreement(dtype=dtype)
         slack = max(float(piece) for piece in tolerance.outputs if piece is not None)
         trial.close(out, joined(trial.case, exact.outputs), slack, f"out in {name}")
@@ -265,5 +265,5 @@ def bytes_after(trial: Trial, case: Case, calls: int, dtype: torch.dtype) -> flo
     """What the object holds after so many lines of the script."""
     answer = trial.run(replace(case, calls=case.calls[:calls]), dtype=dtype, weigh=True, fresh=True)
     if "bytes" not in answer.facts:
-        raise NotOffered("what it holds cannot be weighed")
+        raise NotOffered("the memory it holds cannot be measured")
     return float(answer.facts["bytes"])

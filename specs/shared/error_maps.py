@@ -9,12 +9,12 @@ import torch
 from harness.core.measurement import Measurement
 
 WHAT_THEY_SHOW = (
-    "A row is what looks, a column what it looks at. Queries and keys are random: the maps show mask, scale and form, and nothing "
+    "Rows are queries, columns are keys. Queries and keys are random: the maps show mask, scale and shape, and nothing "
     "learned. With trained weights too, much weight on a token is no proof that it matters to the result (Jain and Wallace 2019, "
     "Attention is not Explanation; Wiegreffe and Pinter 2019, Attention is not not Explanation)"
 )
 ALIKE = 1e-5
-"""Differences below it are told as agreement: float32 leaves 1e-7, tables in float32 a little more. No verdict hangs on it."""
+"""Differences below it are told as agreement: float32 leaves 1e-7, tables in float32 a little more. Informational only."""
 
 
 def side_by_side(theirs: torch.Tensor, ours: torch.Tensor, how: str) -> Measurement:
@@ -28,12 +28,12 @@ def side_by_side(theirs: torch.Tensor, ours: torch.Tensor, how: str) -> Measurem
     largest = float(apart.max())
     head, query, _ = (int(n) for n in (apart == largest).nonzero()[0])
     if not math.isfinite(largest):
-        told = f"its weights are not finite (head {head + 1}, position {query})"
+        told = f"its weights are not finite (head {head + 1}, query {query})"
     elif largest > ALIKE:
-        told = f"its weights differ by up to {largest:.2g} (head {head + 1}, position {query})"
+        told = f"its weights differ by up to {largest:.2g} (head {head + 1}, query {query})"
     else:
-        told = "its weights are the reference's" + (f" to {largest:.1g}" if largest else ", exactly")
-    return Measurement(told, f"{how}. {WHAT_THEY_SHOW}", largest, "largest difference of a weight", grids=grids)
+        told = "its weights match the reference's" + (f" to {largest:.1g}" if largest else ", exactly")
+    return Measurement(told, f"{how}. {WHAT_THEY_SHOW}", largest, "largest difference in a weight", grids=grids)
 
 
 def _rows(weights: torch.Tensor) -> list[list[float]]:

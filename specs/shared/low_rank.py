@@ -85,25 +85,25 @@ def invalid_cases(draw: st.DrawFn) -> Case:
 # claims --------------------------------------------------------------------------------------------------------------
 
 
-@claim("before anything is trained it is the base layer", broken_by="b_starts_random", max_cases=12)
+@claim("before training its output is the base layer's", broken_by="b_starts_random", max_cases=12)
 def starts_as_the_base_layer(trial: Trial) -> None:
     """B is zero at first (or A is), so nothing is added before anything is trained or loaded."""
     build, _, forward = trial.case.calls
     at_first = with_calls(trial.case, build, forward)
     exact, tolerance = trial.agreement(at_first)
-    trial.close(trial.run(at_first).value, exact.value, tolerance.value, "before anything is trained, out")
+    trial.close(trial.run(at_first).value, exact.value, tolerance.value, "before training, out")
 
 
-@claim("no gradient reaches the weight and bias of the base", broken_by="weight_not_frozen")
+@claim("the base weight and bias receive no gradient", broken_by="weight_not_frozen")
 def base_is_frozen(trial: Trial) -> None:
     gradients = trial.run(gradients=True).gradients
     trained = [n for n, g in gradients.items() if n not in ("a", "b", "x") and g is not None and bool((g != 0).any())]
     if trained:
-        raise Violation(f"{', '.join(trained)} of the base receives a gradient: only a and b are trained")
+        raise Violation(f"{', '.join(trained)} of the base layer receives a gradient; only a and b must be trained")
 
 
 @claim(
-    "b is trained from the first step on, a from the second",
+    "b receives a gradient from the first step on, a from the second",
     broken_by="a_starts_at_zero",
     cases=ordinary_cases,
     max_cases=12,
@@ -116,11 +116,11 @@ def both_matrices_train(trial: Trial) -> None:
     build, load, forward = trial.case.calls
     at_first = trial.run(with_calls(trial.case, build, forward), gradients=True).gradients
     if not any(_is_moved(at_first.get(name)) for name in ("a", "b")):
-        raise Violation("at the start neither a nor b receives a gradient: the adapter never learns anything")
+        raise Violation("at the start neither a nor b receives a gradient: the adapter can never be trained")
     no_b = changed(trial.case, "load", b=torch.zeros_like(load.arguments["b"]))
     while_zero, loaded = trial.run(no_b, gradients=True).gradients, trial.run(gradients=True).gradients
     if _is_moved(while_zero.get("a")):
-        raise Violation("a receives a gradient while b is zero: something else than B A x is added")
+        raise Violation("a receives a gradient while b is zero: something other than B A x is added")
     for name, gradients in (("b", while_zero), ("b", loaded), ("a", loaded)):
         if not _is_moved(gradients.get(name)):
             raise Violation(f"no gradient reaches {name}: it is never trained")
@@ -136,7 +136,7 @@ def same_out(trial: Trial, one: Case, other: Case, what: str) -> None:
     trial.close(trial.run(one).value, trial.run(other).value, 2 * bound, what)
 
 
-@claim("merging changes nothing that comes out", broken_by="merged_without_scale", max_cases=20)
+@claim("merging does not change the output", broken_by="merged_without_scale", max_cases=20)
 def merged_equals_unmerged(trial: Trial) -> None:
     """Merged after a forward pass, so that what that pass may have kept shows, and without one."""
     build, load, forward = trial.case.calls
@@ -145,9 +145,7 @@ def merged_equals_unmerged(trial: Trial) -> None:
     same_out(trial, between, trial.case, "merged after a forward pass, out")
 
 
-@claim(
-    "unmerging gives back the layer as it was, up to rounding", broken_by="unmerged_with_the_wrong_sign", max_cases=15
-)
+@claim("unmerging restores the layer, up to rounding", broken_by="unmerged_with_the_wrong_sign", max_cases=15)
 def unmerge_restores(trial: Trial) -> None:
     """Within the rounding of adding and subtracting once; and what is loaded afterwards counts."""
     build, load, forward = trial.case.calls
@@ -159,8 +157,13 @@ def unmerge_restores(trial: Trial) -> None:
     same_out(trial, anew, only, "unmerged and loaded again, out")
 
 
-@claim("merging or unmerging a second time changes nothing", broken_by="merged_twice_counts_twice", max_cases=12)
-def merging_twice_is_merging_once(trial: Trial) -> None:
+@claim(
+    "merging or unmerging a second time does not change the output, or is refused",
+    broken_by="merged_twice_counts_twice",
+    max_cases=12,
+    aliases=("merging_twice_is_merging_once",),
+)
+def merge_and_unmerge_are_idempotent(trial: Trial) -> None:
     """A second merge (or unmerge) does nothing, or it is refused with an error."""
     *setting_up, forward = trial.case.calls
     for twice, once in (
@@ -177,8 +180,13 @@ def merging_twice_is_merging_once(trial: Trial) -> None:
         same_out(trial, repeated, plain, f"after {', '.join(c.method for c in twice)}, out")
 
 
-@claim("merging again uses the matrices of now", broken_by="first_update_kept", max_cases=12)
-def merging_follows_the_last_load(trial: Trial) -> None:
+@claim(
+    "merging again uses the matrices loaded last",
+    broken_by="first_update_kept",
+    max_cases=12,
+    aliases=("merging_follows_the_last_load",),
+)
+def merge_uses_the_latest_matrices(trial: Trial) -> None:
     build, load, forward = trial.case.calls
     again = other_values(trial.case)
     second = with_calls(trial.case, build, load, MERGE, UNMERGE, again, MERGE, forward)
@@ -186,8 +194,13 @@ def merging_follows_the_last_load(trial: Trial) -> None:
     same_out(trial, second, only, "merged a second time with other matrices, out")
 
 
-@claim("merging does not write into the weight it was built from", broken_by="merged_in_place", max_cases=12)
-def merging_leaves_the_given_weight_alone(trial: Trial) -> None:
+@claim(
+    "merging does not write to the weight passed to build()",
+    broken_by="merged_in_place",
+    max_cases=12,
+    aliases=("merging_leaves_the_given_weight_alone",),
+)
+def merge_leaves_the_given_weight_unchanged(trial: Trial) -> None:
     """The weight that the layer was built from may be in use elsewhere (a tied head); merging changes its own."""
     *setting_up, forward = trial.case.calls
     effects = trial.run(with_calls(trial.case, *setting_up, MERGE, forward)).effects
@@ -196,24 +209,34 @@ def merging_leaves_the_given_weight_alone(trial: Trial) -> None:
         raise Violation("; ".join(written))
 
 
-@claim("forward uses the matrices of now", broken_by="first_a_kept", max_cases=12)
-def forward_follows_the_last_load(trial: Trial) -> None:
+@claim(
+    "forward uses the matrices loaded last",
+    broken_by="first_a_kept",
+    max_cases=12,
+    aliases=("forward_follows_the_last_load",),
+)
+def forward_uses_the_latest_matrices(trial: Trial) -> None:
     build, load, forward = trial.case.calls
     again = other_values(trial.case)
     changing = with_calls(trial.case, build, load, forward, again, forward)
     only = with_calls(trial.case, build, again, forward)
-    same_out(trial, changing, only, "after other matrices were loaded, out")
+    same_out(trial, changing, only, "after loading other matrices, out")
 
 
-@claim("parameters() are a and b as loaded, and nothing else", broken_by="a_and_b_exchanged", max_cases=12)
-def parameters_are_what_was_loaded(trial: Trial) -> None:
+@claim(
+    "parameters() returns a and b as loaded, and nothing else",
+    broken_by="a_and_b_exchanged",
+    max_cases=12,
+    aliases=("parameters_are_what_was_loaded",),
+)
+def parameters_are_a_and_b(trial: Trial) -> None:
     build, load, _ = trial.case.calls
     changing = with_calls(trial.case, build, load, PARAMETERS)
     exact, tolerance = trial.agreement(changing)
     trial.close(trial.run(changing).value, exact.value, tolerance.value, "parameters()")
 
 
-def holds_up_in_half_precision(trial: Trial) -> None:
+def accurate_in_half_precision(trial: Trial) -> None:
     """At most four times what the reference loses there, or what a rounding of the arguments alone costs.
 
     A layer that keeps W + scale B A instead of both rounds that sum, so the reference's own loss is no bound for it.
@@ -241,7 +264,7 @@ def holds_up_in_half_precision(trial: Trial) -> None:
 # dropout -------------------------------------------------------------------------------------------------------------
 
 
-@claim("in evaluation mode nothing is dropped", broken_by="dropout_in_evaluation", max_cases=12)
+@claim("in evaluation mode dropout is off", broken_by="dropout_in_evaluation", max_cases=12)
 def no_dropout_in_evaluation(trial: Trial) -> None:
     build, load, forward = changed(trial.case, "build", dropout=0.5).calls
     for before in ((load, EVAL), (TRAIN, load, forward, EVAL)):  # some merge when they go to evaluation: load first
@@ -249,8 +272,14 @@ def no_dropout_in_evaluation(trial: Trial) -> None:
         same_out(trial, evaluated, trial.case, "with dropout, in evaluation mode, out")
 
 
-@claim("in training mode the base is not dropped", broken_by="dropout_on_the_base", cases=ordinary_cases, max_cases=12)
-def dropout_spares_the_base(trial: Trial) -> None:
+@claim(
+    "in training mode dropout does not act on the base layer",
+    broken_by="dropout_on_the_base",
+    cases=ordinary_cases,
+    max_cases=12,
+    aliases=("dropout_spares_the_base",),
+)
+def no_dropout_on_the_base(trial: Trial) -> None:
     """With b = 0 training mode shows the base alone, and no dropout may show in it."""
     no_b = changed(trial.case, "load", b=torch.zeros_like(trial.case.calls[1].arguments["b"]))
     build, load, forward = changed(no_b, "build", dropout=0.5).calls
@@ -259,14 +288,15 @@ def dropout_spares_the_base(trial: Trial) -> None:
 
 
 @claim(
-    "in training mode a share of the adapter's inputs is dropped",
+    "in training mode dropout acts on the adapter's input",
     broken_by="dropout_never",
     cases=dropout_cases,
     max_cases=3,
     false_alarm=1e-9,
     power=0.999,
+    aliases=("dropout_acts_on_what_the_adapter_reads",),
 )
-def dropout_acts_on_what_the_adapter_reads(trial: Trial) -> None:
+def dropout_on_the_adapter_input(trial: Trial) -> None:
     """Each row of x is 1, 2, 4, ... and a sums it: the change, in units of the undropped change of one unit, is a whole
     number that spells in binary which inputs were kept, over 1 - p.
 
@@ -278,26 +308,26 @@ def dropout_acts_on_what_the_adapter_reads(trial: Trial) -> None:
     share, everything = build.arguments["dropout"], float(2**BITS - 1)
     whole = trial.run(with_calls(trial.case, build, load, EVAL, forward)).value.double()
     if not bool((whole != 0).all()):
-        raise Violation("in evaluation mode the adapter changes nothing")
+        raise Violation("in evaluation mode the adapter adds nothing to the base layer")
     answer = trial.run(with_calls(trial.case, build, TRAIN, load, forward, forward))
     draws = []
     for out in answer.outputs[-2:]:
         spelled = out.double() / whole * everything * (1 - share)
         codes = spelled.round()
         if float((spelled - spelled[:, :1]).abs().max()) > 1e-3 * everything:
-            raise Violation("outputs of one row are dropped apart: dropout acts behind b, it belongs before a")
+            raise Violation("the outputs of a row are dropped individually: dropout acts after b; it must act before a")
         if float((spelled - codes).abs().max()) > 1e-3 or float(codes.min()) < 0 or float(codes.max()) > everything:
             found = f"{float(spelled[0, 0]):.5g} of {everything:g}"
-            raise Violation("what is kept is not scaled by 1 / (1 - dropout)", worst=found)
+            raise Violation("the inputs that dropout keeps are not scaled by 1 / (1 - dropout)", worst=found)
         draws.append(codes[:, 0].long())
     kept = [sum(bin(code).count("1") for code in codes.tolist()) for codes in draws]
     chance = max(binomial_two_sided(count, ROWS * BITS, 1 - share) for count in kept)
     if chance < 1e-10:
-        raise Violation(f"of {ROWS * BITS} inputs {kept[0]} and {kept[1]} are kept at a dropout of {share:g}")
+        raise Violation(f"dropout {share:g} keeps {kept[0]} and {kept[1]} of {ROWS * BITS} inputs")
     if all(bool(((codes == 0) | (codes == everything)).all()) for codes in draws):
-        raise Violation("whole rows are dropped: dropout acts behind a, it belongs before it")
+        raise Violation("dropout acts after a; it must act before a")
     if torch.equal(*draws):
-        raise Violation("the second forward pass drops the very inputs that the first one dropped")
+        raise Violation("two forward passes drop the same inputs: dropout is not redrawn")
 
 
 # all of them ---------------------------------------------------------------------------------------------------------
@@ -307,17 +337,19 @@ def claims(scale: Scale, law: str, *, broken_by: str) -> tuple[Claim, ...]:
     """The claims of an adapter with this scale; ``broken_by``: a known mistake in the scale."""
     return (
         Claim(
-            "scale_is_recovered",
+            "scale_matches_the_scaling_law",
             f"the scale is {law} at every rank",
             scale_is_recovered(scale, law),
+            aliases=("scale_is_recovered",),
             broken_by=broken_by,
             cases=scale_cases,
             max_cases=8,
         ),
         Claim(
-            "variance_follows_the_rank",
-            f"over ranks 4 to 512 the variance of the change is that of {law}",
+            "variance_scales_with_rank",
+            f"over ranks 4 to 512 the variance of the update scales as {law} predicts",
             variance_follows_the_rank(scale, law),
+            aliases=("variance_follows_the_rank",),
             broken_by=broken_by,
             cases=variance_cases,
             max_cases=2,
@@ -329,19 +361,20 @@ def claims(scale: Scale, law: str, *, broken_by: str) -> tuple[Claim, ...]:
         both_matrices_train,
         merged_equals_unmerged,
         unmerge_restores,
-        merging_twice_is_merging_once,
-        merging_follows_the_last_load,
-        merging_leaves_the_given_weight_alone,
-        forward_follows_the_last_load,
-        parameters_are_what_was_loaded,
+        merge_and_unmerge_are_idempotent,
+        merge_uses_the_latest_matrices,
+        merge_leaves_the_given_weight_unchanged,
+        forward_uses_the_latest_matrices,
+        parameters_are_a_and_b,
         no_dropout_in_evaluation,
-        dropout_spares_the_base,
-        dropout_acts_on_what_the_adapter_reads,
+        no_dropout_on_the_base,
+        dropout_on_the_adapter_input,
         Claim(
-            "holds_up_in_half_precision",
-            "in 16 bit it loses little more than the rounding of its arguments",
-            holds_up_in_half_precision,
+            "accurate_in_half_precision",
+            "in bfloat16 and float16 its error stays near the rounding error of its arguments",
+            accurate_in_half_precision,
             broken_by=broken_by,
             max_cases=15,
+            aliases=("holds_up_in_half_precision",),
         ),
     )

@@ -105,7 +105,7 @@ class TorchForm:
         named = _by_their_names(names, settings)
         is_torch_s = inspect.isclass(make) and issubclass(make, torch.optim.Optimizer)
         if groups is not None and not is_torch_s and not hasattr(make(self.params, **named), "param_groups"):
-            raise NotOffered("it takes no groups")
+            raise NotOffered("it has no parameter groups")
         self.optimizer = make(given, **named)
 
     def step(self, grads: Gradients) -> list[torch.Tensor]:
@@ -129,7 +129,7 @@ class TorchForm:
         return stepped
 
     def __deepcopy__(self, memo: Any) -> Any:
-        raise NotOffered("torch copies optimisers by their state_dict: a deep copy loses what subclasses add")
+        raise NotOffered("torch copies optimizers through state_dict: a deep copy loses what subclasses add")
 
     def set_lr(self, lr: float) -> None:
         if hasattr(self.optimizer, "param_groups"):

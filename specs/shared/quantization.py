@@ -14,7 +14,7 @@ def floating(out: Any, shape: torch.Size | tuple[int, ...], what: str = "dequant
     """What came back, which must be floating-point numbers of this shape."""
     if not torch.is_tensor(out) or not out.is_floating_point() or tuple(out.shape) != tuple(shape):
         found = f"{out.dtype} {list(out.shape)}" if torch.is_tensor(out) else f"a {type(out).__name__}"
-        raise Violation(f"{what} returns {found}; it must return floating-point numbers {list(shape)}")
+        raise Violation(f"{what} returns {found}; it must return a floating-point tensor {list(shape)}")
     return out
 
 
@@ -37,7 +37,7 @@ def within(
     place = [int(i) for i in torch.unravel_index(torch.tensor(worst), out.shape)] if out.dim() else []
     whole = allowed + unavoidable
     numbers = [float(t.reshape(-1)[worst]) for t in (out, expected, whole)]
-    found = f"x{place}: {numbers[0]:.6g} comes back, expected {numbers[1]:.6g} within {numbers[2]:.2g}"
+    found = f"x{place}: got {numbers[0]:.6g}, expected {numbers[1]:.6g} within {numbers[2]:.2g}"
     raise Violation(what, worst=found, error=ratio)
 
 

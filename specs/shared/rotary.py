@@ -33,14 +33,14 @@ def rotary_variants(reference: Callable[..., Any], line: str, keys: str) -> tupl
         Variant(
             ROTARY,
             "Queries and keys are rotated by their position (RoPE), feature 2i with feature 2i + 1, as in the paper and Llama's own "
-            "code; GPT-2 knows positions by what is added to the embedding alone.",
+            "code; GPT-2 adds position embeddings instead.",
             edits(NEIGHBOURS),
             tables_in_float32=True,
         ),
         Variant(
             ROTARY_HALVES,
             "Queries and keys are rotated by their position (RoPE), feature i with feature i + K/2, as in GPT-NeoX and Llama of "
-            "transformers; GPT-2 knows positions by what is added to the embedding alone.",
+            "transformers; GPT-2 adds position embeddings instead.",
             edits(HALVES),
             tables_in_float32=True,
         ),

@@ -81,7 +81,7 @@ def law_of(measured: list[tuple[float, int, int, int, float]]) -> str:
     The power is fitted by least squares to log scale over log alpha and log rank, and named where it fits to 0.1 %.
     """
     if all(scale == 0 for *_, scale in measured):
-        return "0: it changes nothing"
+        return "0: the adapter adds nothing"
     steady = {}
     for name, law in LAWS.items():
         laws = [law(alpha, rank, inputs, outputs) for alpha, rank, inputs, outputs, _ in measured]
@@ -122,7 +122,7 @@ def scale_is_recovered(scale: Scale, law: str) -> Callable[[Trial], None]:
                 bound = max((1e-9 if dtype == torch.float64 else 1e-5) * expected, noise)
                 measured.append((alpha, rank, *sizes, found))
                 if skew > 1e3 * bound:
-                    message = f"at rank {rank} what is added to the base is no multiple of B A x"
+                    message = f"at rank {rank} the update is not a multiple of B A x"
                     raise Violation(message, error=skew / bound)
                 worst = max(worst, abs(found - expected) / bound)
                 if not abs(found - expected) <= bound and not wrong:
@@ -200,12 +200,12 @@ def _variances(trial: Trial, scale: Scale, generator: torch.Generator) -> tuple[
         chance = chi_square_two_sided(power / (scale(alpha, rank) ** 2 * spread**2 * drive), OUTPUTS)
         ratio = math.log(max(chance, 1e-300)) / math.log(LEVEL)
         if ratio > worst:
-            worst, message = ratio, f"at rank {rank} the variance of the change has a chance of {chance:.1g}"
+            worst, message = ratio, f"at rank {rank} the variance of the update has probability {chance:.1g}"
     found, expected = _slope(logs), _slope([math.log(scale(alpha, rank) ** 2 * rank) for rank in VARIANCE_RANKS])
     ratio = abs(found - expected) / (SLOPE_ERRORS * SLOPE_ERROR)
     if ratio > 1 or ratio > worst:
         worst = max(ratio, worst)
-        message = f"over ranks 4 to 512 the variance of the change goes as r^{found:.2f}, not r^{expected:.2f}"
+        message = f"over ranks 4 to 512 the variance of the update scales as r^{found:.2f}, not r^{expected:.2f}"
     return worst, message
 
 
@@ -242,7 +242,7 @@ def scaling_law(trial: Trial) -> Measurement:
     middle = sum(x for x, _ in logs) / len(logs)
     slope = sum((x - middle) * y for x, y in logs) / sum((x - middle) ** 2 for x, _ in logs)
     return Measurement(
-        f"B A x is scaled by {law_of(measured)}, so the variance of the change goes as r^{round(slope, 2) + 0.0:.2f}",
+        f"B A x is scaled by {law_of(measured)}, so the variance of the update scales as r^{round(slope, 2) + 0.0:.2f}",
         f"the factor in front of B A x at {len(MEASURED)} ranks from {MEASURED[0][0]} to {MEASURED[-1][0]}, with a and b loaded",
         slope,
         "power of the rank",
@@ -250,4 +250,4 @@ def scaling_law(trial: Trial) -> Measurement:
     )
 
 
-MEASURES = (Measure("scaling_law", "which scaling law it follows", scaling_law, cases=scale_cases),)
+MEASURES = (Measure("scaling_law", "the scaling law it follows", scaling_law, cases=scale_cases),)

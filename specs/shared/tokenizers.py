@@ -1,4 +1,4 @@
-"""What a tokenizer costs and does, with GPT-2's own vocabulary: numbers to know, on which no verdict hangs.
+"""What a tokenizer costs and does, with GPT-2's own vocabulary: informational numbers that affect no verdict.
 
 English prose and code are the standard library's, read where Python keeps its sources. One sentence in many languages is
 our own: it says the same in each, so that what it costs can be compared.
@@ -149,8 +149,8 @@ def vocabulary(trial: Trial) -> Measurement | None:
         return size * GPT2_SMALL.width / (rest + size * GPT2_SMALL.width)
 
     return Measurement(
-        f"{own:,} tokens, {own * GPT2_SMALL.width:,} parameters of embeddings: {share(own):.1%} of a small GPT-2, with a tied head",
-        f"tokens times the width of {GPT2_SMALL.width}, beside twelve blocks and {GPT2_SMALL.context} positions; other sizes of vocabulary alike",
+        f"{own:,} tokens, {own * GPT2_SMALL.width:,} embedding parameters: {share(own):.1%} of a small GPT-2 with a tied head",
+        f"tokens times width {GPT2_SMALL.width}, over a model with twelve blocks and {GPT2_SMALL.context} positions; other vocabulary sizes likewise",
         share(own),
         "of all parameters",
         {f"{size:,} tokens": share(size) for size in SIZES},
@@ -181,7 +181,7 @@ def tokens_per_word(trial: Trial) -> Measurement | None:
     prose, most = found["English docstrings"], max(found, key=lambda label: found[label])
     return Measurement(
         f"{prose:.2f} tokens per word of English prose, up to {found[most]:.1f} ({most})",
-        HOW + "on the same texts; words are what stands between white space, languages without it left out",
+        HOW + "on the same texts; words are separated by whitespace; languages without it are left out",
         prose,
         "tokens per word",
         found,
@@ -197,9 +197,9 @@ def same_sentence(trial: Trial) -> Measurement | None:
     most = max(found, key=lambda language: found[language])
     ordinary = sorted(found.values())[len(found) // 2]
     return Measurement(
-        f"the same sentence needs {english} tokens in English and up to {found[most]:.1f} times as many ({most}); half of "
-        f"{len(found)} languages need {ordinary:.1f} times as many or more",
-        HOW + "on one sentence that says the same in each language",
+        f"the same sentence needs {english} tokens in English and up to {found[most]:.1f} times as many ({most}); the median over "
+        f"{len(found)} languages is {ordinary:.1f} times",
+        HOW + "on one sentence translated into each language",
         found[most],
         "times the tokens of English",
         found,
@@ -219,8 +219,8 @@ def strange_words(trial: Trial) -> Measurement | None:
     mean = sum(found.values()) / len(found)
     rest = f", the others {sum(broken) / len(broken):.1f} on average" if broken else ""
     return Measurement(
-        f"{1 - len(broken) / len(known):.0%} of the words in English docstrings are one token{rest}; words made up or rare "
-        f"are {mean:.1f}: '{example}'",
+        f"{1 - len(broken) / len(known):.0%} of the words in English docstrings are one token{rest}; made-up or rare words "
+        f"take {mean:.1f} tokens on average: '{example}'",
         HOW
         + f"on {len(known)} distinct words of the standard library's docstrings and {len(found)} chosen ones, each after a space",
         mean,
@@ -232,10 +232,10 @@ def strange_words(trial: Trial) -> Measurement | None:
 MEASURES = tuple(
     Measure(take.__name__, sentence, take, lambda: st.builds(case))
     for take, sentence in (
-        (vocabulary, "how many tokens there are, and which share of the parameters they cost"),
-        (tokens_per_byte, "how many tokens a byte of text becomes, in several scripts"),
-        (tokens_per_word, "how many tokens a word becomes, in several scripts"),
-        (same_sentence, "how many tokens the same sentence needs in several languages"),
-        (strange_words, "how words that are no token break up"),
+        (vocabulary, "vocabulary size, and the share of parameters in its embedding"),
+        (tokens_per_byte, "tokens per byte of text, in several scripts"),
+        (tokens_per_word, "tokens per word, in several scripts"),
+        (same_sentence, "tokens for the same sentence in several languages"),
+        (strange_words, "how words outside the vocabulary are split"),
     )
 )

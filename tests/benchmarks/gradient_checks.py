@@ -3,7 +3,7 @@
     python tests/benchmarks/gradient_checks.py [--json FILE] [--quick]
 
 Mistakes are planted in hand-written backward passes; every forward pass is right. All four tools judge the same
-functions on the same inputs: ``gradients_agree`` (the reference's vector-Jacobian product), ``gradients_agree_with_differences``
+functions on the same inputs: ``gradients_agree`` (the reference's vector-Jacobian product), ``gradients_agree_with_finite_differences``
 (differences on a ladder of steps, no reference), and gradcheck with its default tolerances in fast and in slow mode.
 Costs are in units of one forward and backward pass of the right function, the median of interleaved runs.
 """
@@ -388,7 +388,7 @@ def by_gradcheck(fast: bool, name: str, function: Function, case: Case) -> Check
 
 TOOLS: dict[str, Callable[[str, Function, Case], Check]] = {
     "gradients_agree": partial(by_claim, "gradients_agree"),
-    "with_differences": partial(by_claim, "gradients_agree_with_differences"),
+    "with_differences": partial(by_claim, "gradients_agree_with_finite_differences"),
     "gradcheck fast": partial(by_gradcheck, True),
     "gradcheck slow": partial(by_gradcheck, False),
 }

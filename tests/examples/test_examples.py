@@ -35,9 +35,15 @@ WHAT = {
 }
 QUICK = 4
 """Cases per component here. `tox -e peers` runs them all."""
-SOME = {"agrees_with_the_reference", "gradients_agree", "refuses_what_is_forbidden", "survives_copying", "is_causal"}
-SOME |= {"one_tensor", "still_one_after_loading", "residual_projections_are_scaled", "biases_are_zero_and_gains_one"}
-SOME |= {"parameter_count", "round_trip", "ids_are_known", "lowest_rank_first", "special_tokens_stand_alone"}
+SOME = {
+    "agrees_with_the_reference",
+    "gradients_agree",
+    "invalid_calls_are_refused",
+    "deepcopy_and_state_dict_round_trip",
+    "is_causal",
+}
+SOME |= {"one_tensor", "tied_after_loading", "residual_projections_are_scaled", "biases_are_zero_and_gains_one"}
+SOME |= {"parameter_count", "round_trip", "ids_in_vocabulary", "lowest_rank_first", "special_tokens_split_the_text"}
 
 
 @pytest.mark.parametrize(("example", "component"), [(e, c) for e, components in WHAT.items() for c in components])

@@ -73,8 +73,8 @@ def test_published_spellings_keep_every_claim(name, function):
         verdict, _ = judged.bench.judge(KNOWN.contracts["get_batch"], claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst}"
         held += [claim.name] if verdict.status == HOLDS else []
-    assert {"every_start_equally_often", "every_batch_is_drawn_anew", "y_is_what_follows"} <= set(held)
-    assert "given_generator_decides" not in held
+    assert {"starts_are_uniform", "every_batch_is_redrawn", "y_is_the_next_token"} <= set(held)
+    assert "uses_the_given_generator" not in held
 
 
 WITH_GLOBALS = """

@@ -74,8 +74,8 @@ def test_right_where_it_was_declared(name: str) -> None:
         "agrees_with_the_reference",
         "gradients_agree",
         "is_causal",
-        "a_prefix_stands_alone",
-        "composed_as_it_says",
+        "prefix_consistent",
+        "sublayers_compose_as_declared",
     } <= held
 
 
@@ -99,10 +99,10 @@ def one_after_the_other(x, weights, n_heads, eps=1e-5):
     ("declared", "form", "claims"),
     [
         ("post_norm", raw_residual, {"agrees_with_the_reference"}),
-        ("post_norm", no_last_norm, {"agrees_with_the_reference", "composed_as_it_says"}),
-        ("parallel", one_after_the_other, {"agrees_with_the_reference", "composed_as_it_says"}),
+        ("post_norm", no_last_norm, {"agrees_with_the_reference", "sublayers_compose_as_declared"}),
+        ("parallel", one_after_the_other, {"agrees_with_the_reference", "sublayers_compose_as_declared"}),
         ("parallel", parallel_with_one_norm, {"agrees_with_the_reference"}),
-        ("parallel_with_one_norm", post_norm, {"agrees_with_the_reference", "composed_as_it_says"}),
+        ("parallel_with_one_norm", post_norm, {"agrees_with_the_reference", "sublayers_compose_as_declared"}),
     ],
 )
 def test_what_was_declared_must_be_there(declared: str, form, claims: set[str]) -> None:

@@ -64,21 +64,21 @@ def test_a_method_of_a_model_class_is_found_and_holds(tmp_path: Path) -> None:
     """Nothing is written for it; what it does not take is not asked of it."""
     failing, holds, _ = judged(module(METHOD), tmp_path)
     assert not failing
-    assert {"greedy_with_one_candidate", "sees_the_last_of_the_context", "draws_follow_the_distribution"} <= holds
+    assert {"greedy_at_top_k_1", "crops_to_the_context_window", "samples_follow_the_distribution"} <= holds
     assert "stops_at_the_end_token" not in holds
 
 
 @pytest.mark.parametrize(
     ("right", "wrong", "name"),
     [
-        ("idx[:, -self.config.block_size:]", "idx[:, :self.config.block_size]", "first_of_the_context_seen"),
+        ("idx[:, -self.config.block_size:]", "idx[:, :self.config.block_size]", "cropped_to_the_first"),
         ("logits[:, -1, :] / temperature", "logits[:, -1, :] * temperature", "multiplied_by_the_temperature"),
         (
             "idx_next), dim=1)\n        return",
             "idx_next[:1].expand(len(idx), 1)), dim=1)\n        return",
             "first_row_for_all",
         ),
-        ("torch.multinomial(probs, num_samples=1)", "probs.argmax(-1, keepdim=True)", "always_the_most_likely"),
+        ("torch.multinomial(probs, num_samples=1)", "probs.argmax(-1, keepdim=True)", "always_greedy"),
     ],
 )
 def test_a_mistake_in_a_method_is_named(right: str, wrong: str, name: str, tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_a_mistake_in_a_method_is_named(right: str, wrong: str, name: str, tmp_p
 def test_a_function_that_is_given_a_model_holds(tmp_path: Path) -> None:
     """By the names of its arguments. What a row that ended goes on with, while others are not done, is caught."""
     failing, holds, names = judged(FUNCTION, tmp_path)
-    assert failing == {"each_row_ends_alone"} and not names - {
-        "generation.ended_rows_go_on",
+    assert failing == {"rows_end_independently"} and not names - {
+        "generation.ended_rows_keep_generating",
         "generation.end_token_ignored",
     }
-    assert {"greedy_at_zero", "stops_at_the_end_token", "sees_the_last_of_the_context"} <= holds
+    assert {"greedy_at_temperature_0", "stops_at_the_end_token", "crops_to_the_context_window"} <= holds

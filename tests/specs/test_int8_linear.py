@@ -49,5 +49,5 @@ def test_the_declared_variant_holds_and_the_undeclared_one_does_not() -> None:
         assert verdict.status == HOLDS, f"{claim.name}: {verdict.message} {verdict.worst}"
     undeclared = Inspection(KNOWN, implementation, seed=1, cases=8)
     claims = {claim.name: claim for claim in CONTRACT.claims}
-    verdict, _ = undeclared.bench.judge(CONTRACT, claims["with_threshold_zero_nothing_of_x_is_rounded"], shrink=False)
+    verdict, _ = undeclared.bench.judge(CONTRACT, claims["zero_threshold_leaves_x_unrounded"], shrink=False)
     assert verdict.failing

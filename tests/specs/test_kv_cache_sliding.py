@@ -53,11 +53,11 @@ def verdicts(**variants):
 def test_declared_it_holds() -> None:
     found = verdicts(kv_cache="sliding")
     assert not [name for name, verdict in found.items() if verdict.failing]
-    assert found["overflow_is_refused_or_slid"].status == HOLDS
+    assert found["overflow_is_refused_or_slides"].status == HOLDS
 
 
 def test_undeclared_it_is_named() -> None:
     """It overflows by steps alone, where a ring and a window are the same."""
     failing = [verdict for verdict in verdicts().values() if verdict.failing]
-    assert [verdict.claim for verdict in failing] == ["overflow_is_refused_or_slid"]
+    assert [verdict.claim for verdict in failing] == ["overflow_is_refused_or_slides"]
     assert failing[0].finding == ("kv_cache.variant=sliding",) or "kv_cache.variant=sliding" in failing[0].or_else

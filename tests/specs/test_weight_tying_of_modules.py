@@ -32,10 +32,10 @@ def test_one_parameter_under_two_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "claims", "told"),
     [
-        ("pass", {"one_tensor", "gradient_of_both_uses", "updated_once"}, "a tensor of its own"),
+        ("pass", {"one_tensor", "gradient_sums_both_uses", "updated_once_per_step"}, "a tensor of its own"),
         (
             "self.transformer.wte.weight.data = self.lm_head.weight.data",
-            {"one_tensor", "updated_once"},
+            {"one_tensor", "updated_once_per_step"},
             "two parameters",
         ),
         (
@@ -54,7 +54,7 @@ def test_what_is_not_one_parameter_is_told(wrong: str, claims: set[str], told: s
 def test_a_detached_use_is_told(tmp_path: Path) -> None:
     """It is one tensor, and learns from one use alone."""
     text = style("nano").replace("logits = self.lm_head(x)\n", "logits = F.linear(x, self.lm_head.weight.detach())\n")
-    assert "as head" in failing(text, tmp_path)["gradient_of_both_uses"]
+    assert "as head" in failing(text, tmp_path)["gradient_sums_both_uses"]
 
 
 def test_a_head_of_its_own_may_be_declared(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from harness.reports.text import command, notes, of_cases, trust
 SHARED_BY = 2
 """Claims that so many components have stand in columns of the matrix; the rest are a component's own."""
 SIGNS = {"holds": "✓", "wrong": "✗", "excused": "~", "to do": "–", "not offered": "·"}
-GRADIENTS = ("every_argument_receives_a_gradient", "gradients_agree", "gradients_agree_with_differences")
+GRADIENTS = ("every_argument_receives_a_gradient", "gradients_agree", "gradients_agree_with_finite_differences")
 SHOWN_ELSEWHERE = ("more", "again")
 """Labels of the evidence that the page shows as commands, one a line, to be copied."""
 

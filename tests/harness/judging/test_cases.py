@@ -40,7 +40,7 @@ def test_claims_about_two_calls_are_not_made_of_it():
     def status(function, whole):
         executor = Executor("theirs", {"noise": FunctionAdapter(function)}, {"noise": whole})
         bench = Bench({"noise": whole}, executor, executor)
-        return bench.judge(whole, CLAIMS["leaves_global_state_alone"], shrink=False, only=(CASE,))[0].status
+        return bench.judge(whole, CLAIMS["global_state_not_modified"], shrink=False, only=(CASE,))[0].status
 
     assert status(noisy, contract()) == "violated"
     assert status(noisy, contract(draws=True)) == "holds"

@@ -22,7 +22,7 @@ KNOWN = load_catalogue()
 REFERENCE = reference_executor(KNOWN.contracts)
 TELLING = {name: telling_cases(KNOWN.contracts[name])[0] for name in ("layer_norm", "attention", "mlp", "block")}
 TELLING["layer_norm"] = TELLING["layer_norm"].changed(eps=1e-5)
-MEANING = ("agrees_with_the_reference", "gradients_agree", "survives_copying", "train_and_eval_agree")
+MEANING = ("agrees_with_the_reference", "gradients_agree", "deepcopy_and_state_dict_round_trip", "train_and_eval_agree")
 
 
 def executor(component: str, factory: Any, **declared: Any) -> Any:
@@ -277,8 +277,8 @@ def test_state_that_is_lost_in_a_state_dict_is_seen():
         def forward(self, x):
             return super().forward(x) * self.factor
 
-    statuses = judged("layer_norm", lambda c: Counting(c.width, c.eps), ("survives_copying",))
-    assert statuses["survives_copying"] == "violated"
+    statuses = judged("layer_norm", lambda c: Counting(c.width, c.eps), ("deepcopy_and_state_dict_round_trip",))
+    assert statuses["deepcopy_and_state_dict_round_trip"] == "violated"
 
 
 # outputs -------------------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def test_gradients_have_a_section_of_their_own() -> None:
             worst="the gradient of x[0] = 1, expected 2",
             finding=("part.slip",),
         ),
-        verdict("part", "gradients_agree_with_differences", error=0.25),
+        verdict("part", "gradients_agree_with_finite_differences", error=0.25),
         verdict("other", "agrees"),
     )
     text = " ".join(Page(formats()["html"].render(run)).text.split())

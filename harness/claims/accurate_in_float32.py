@@ -16,9 +16,10 @@ def loses_digits(call, method, arguments, request):
 
 
 CLAIM = Claim(
-    "rounds_like_the_reference_in_float32",
+    "accurate_in_float32",
     "in float32 it is as accurate as the reference",
     rounds,
     needs=lambda contract: contract.agrees and contract.differentiable,
     sabotage=loses_digits,
+    aliases=("accurate_in_float32",),
 )

@@ -10,7 +10,7 @@ from harness.core.claim import Claim, Trial, Violation
 from harness.core.tree import dotted, leaves
 
 
-def finite_on_finite(trial: Trial) -> None:
+def finite_for_finite_inputs(trial: Trial) -> None:
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
         options: dict[str, Any] = {"gradients": True} if trial.contract.differentiable else {}
         expected, actual = trial.expect(dtype=dtype, **options), trial.run(dtype=dtype, **options)
@@ -31,11 +31,12 @@ def finite_on_finite(trial: Trial) -> None:
 
 
 CLAIM = Claim(
-    "finite_on_finite",
+    "finite_for_finite_inputs",
     "finite inputs give finite outputs and gradients",
-    finite_on_finite,
+    finite_for_finite_inputs,
     needs=lambda contract: contract.differentiable,
     sabotage=lambda call, method, arguments, request: _sabotage.floats(
         call(arguments), lambda out: out / 0.0 if out.numel() else out
     ),
+    aliases=("finite_on_finite",),
 )

@@ -9,9 +9,9 @@ from harness.core.tree import dotted
 from harness.numerics.gradients import directional_discrepancy
 
 
-def gradients_agree_with_differences(trial: Trial) -> None:
+def gradients_agree_with_finite_differences(trial: Trial) -> None:
     if trial.dtype != torch.float64:
-        raise NotOffered("it computes in float32, where differences are too coarse")
+        raise NotOffered("it computes in float32, where finite differences are too coarse")
     answer = trial.run(gradients=True)
     arguments: dict[str, torch.Tensor] = {}
     trial.case.mapped(
@@ -44,19 +44,20 @@ def gradients_agree_with_differences(trial: Trial) -> None:
 
     guilty = [name for name in arguments if ratio_alone(name) > 1]
     raise Violation(
-        f"the gradient of {', '.join(guilty) or 'the arguments'} is not the slope of its own forward pass",
-        worst=f"slope along a random direction: {found.by_gradient:.8g} by the gradient, {found.by_difference:.8g} by differences",
+        f"the gradient of {', '.join(guilty) or 'the arguments'} does not match finite differences of its own forward pass",
+        worst=f"derivative along a random direction: {found.by_gradient:.8g} from the gradient, {found.by_difference:.8g} from finite differences",
         error=found.ratio,
     )
 
 
 CLAIM = Claim(
-    "gradients_agree_with_differences",
-    "its gradients are the slope of its own forward pass",
-    gradients_agree_with_differences,
+    "gradients_agree_with_finite_differences",
+    "its gradients match finite differences of its own forward pass",
+    gradients_agree_with_finite_differences,
     needs=lambda contract: contract.differentiable and contract.is_function,
     sabotage=lambda call, method, arguments, request: _sabotage.floats(
         call(arguments), lambda out: out + (out - out.detach()) * 0.01 if out.requires_grad else out
     ),
     max_cases=6,
+    aliases=("gradients_agree_with_differences",),
 )

@@ -5,7 +5,7 @@ import torch
 from harness.core.claim import Claim, Trial, Violation
 
 
-def leaves_global_state_alone(trial: Trial) -> None:
+def global_state_not_modified(trial: Trial) -> None:
     changed = [effect for effect in trial.run().effects if "in place" not in effect and "later call" not in effect]
     builds = any(call.method == "build" for call in trial.case.calls)
     if (
@@ -24,8 +24,9 @@ def turns_a_switch(call, method, arguments, request):
 
 
 CLAIM = Claim(
-    "leaves_global_state_alone",
-    "random state, default dtype, gradient mode and threads are left as they were",
-    leaves_global_state_alone,
+    "global_state_not_modified",
+    "it does not change random state, default dtype, gradient mode or thread count",
+    global_state_not_modified,
     sabotage=turns_a_switch,
+    aliases=("leaves_global_state_alone",),
 )

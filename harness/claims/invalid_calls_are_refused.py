@@ -6,7 +6,7 @@ from harness.core.claim import Claim, Trial, Violation
 def refuses(trial: Trial) -> None:
     answer = trial.attempt(fresh=True)
     if answer.crash is None:
-        raise Violation(f"it accepts {trial.case.family} and returns a value; it must raise an error")
+        raise Violation(f"it accepts {trial.case.family} without an error; it must raise one")
 
 
 def swallows_errors(call, method, arguments, request):
@@ -17,10 +17,11 @@ def swallows_errors(call, method, arguments, request):
 
 
 CLAIM = Claim(
-    "refuses_what_is_forbidden",
-    "what the contract forbids raises an error",
+    "invalid_calls_are_refused",
+    "a call that the contract forbids raises an error",
     refuses,
     needs=lambda contract: contract.invalid is not None,
     sabotage=swallows_errors,
     tags=frozenset({"invalid"}),
+    aliases=("refuses_what_is_forbidden",),
 )

@@ -4,7 +4,7 @@ from harness.claims import _sabotage
 from harness.core.claim import Claim, NotOffered, Trial
 
 
-def survives_copying(trial: Trial) -> None:
+def deepcopy_and_state_dict_round_trip(trial: Trial) -> None:
     kind = trial.offer.kind
     if kind == "function":
         raise NotOffered("a function has no state to copy")
@@ -14,9 +14,9 @@ def survives_copying(trial: Trial) -> None:
 
 
 CLAIM = Claim(
-    "survives_copying",
-    "a deep copy and a state_dict round trip compute the same",
-    survives_copying,
+    "deepcopy_and_state_dict_round_trip",
+    "a deep copy and a state_dict round trip give the same outputs",
+    deepcopy_and_state_dict_round_trip,
     needs=lambda contract: not contract.returns_objects,
     sabotage=lambda call, method, arguments, request: (
         _sabotage.anything(call(arguments), lambda out: out * 2 + 1)
@@ -25,4 +25,5 @@ CLAIM = Claim(
     ),
     tags=frozenset({"stateful"}),
     max_cases=10,
+    aliases=("survives_copying",),
 )

@@ -9,7 +9,7 @@ from harness.core.claim import Claim, NotOffered, Trial, Violation
 from harness.core.tree import leaves
 
 
-def leaves_arguments_alone(trial: Trial) -> None:
+def arguments_not_modified(trial: Trial) -> None:
     runs = [trial.run()]
     if trial.contract.differentiable:
         with suppress(NotOffered):  # code without gradients keeps its hands off in the forward pass all the same
@@ -35,11 +35,12 @@ def writes_in_place(call, method, arguments, request):
 
 
 CLAIM = Claim(
-    "leaves_arguments_alone",
-    "inputs, weights and the incoming gradient are left as they were",
-    leaves_arguments_alone,
+    "arguments_not_modified",
+    "it does not modify its inputs, its weights or the incoming gradient",
+    arguments_not_modified,
     needs=lambda contract: any(
         "[" in a.kind or "weights" in a.kind for s in contract.calls.values() for a in s.arguments
     ),
     sabotage=writes_in_place,
+    aliases=("leaves_arguments_alone",),
 )

@@ -6,22 +6,22 @@ from harness.core.claim import Claim, Trial, Violation
 from harness.core.tree import dotted, leaves
 
 
-def declared_form(trial: Trial) -> None:
+def output_shape_and_dtype(trial: Trial) -> None:
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
         expected, actual = trial.expect(dtype=dtype).value, trial.run(dtype=dtype).value
         ours, theirs = dict(leaves(expected)), dict(leaves(actual))
         if type(actual) is not type(expected) and not _interchangeable(actual, expected):
-            raise Violation(f"it returns {_described(actual)}, the contract asks for {_described(expected)}")
+            raise Violation(f"it returns {_described(actual)}; the contract requires {_described(expected)}")
         for path, leaf in ours.items():
             if not torch.is_tensor(leaf):
                 continue
             other, name = theirs.get(path), dotted(("out", *path))
             if type(other) is not torch.Tensor:
-                raise Violation(f"{name} is {_described(other)}, the contract asks for {_described(leaf)}")
+                raise Violation(f"{name} is {_described(other)}; the contract requires {_described(leaf)}")
             if not trial.contract.agrees:
                 continue
             if (other.shape, other.dtype, other.device) != (leaf.shape, leaf.dtype, leaf.device):
-                raise Violation(f"{name} is {_described(other)}, the contract asks for {_described(leaf)}")
+                raise Violation(f"{name} is {_described(other)}; the contract requires {_described(leaf)}")
 
 
 def _interchangeable(actual: object, expected: object) -> bool:
@@ -41,9 +41,10 @@ def _described(value: object) -> str:
 
 
 CLAIM = Claim(
-    "declared_form",
-    "a plain tensor of the declared shape, dtype and device comes back",
-    declared_form,
+    "output_shape_and_dtype",
+    "the output is a plain tensor of the declared shape, dtype and device",
+    output_shape_and_dtype,
     needs=lambda contract: not contract.returns_objects,
     sabotage=lambda call, method, arguments, request: {"out": call(arguments)},
+    aliases=("declared_form",),
 )

@@ -6,7 +6,7 @@ from harness.claims import _sabotage
 from harness.core.claim import Claim, Trial
 
 
-def leading_axes_are_free(trial: Trial) -> None:
+def arbitrary_batch_dimensions(trial: Trial) -> None:
     whole = trial.run().value
     if not torch.is_tensor(whole):
         trial.not_applicable()
@@ -14,7 +14,7 @@ def leading_axes_are_free(trial: Trial) -> None:
         value = trial.case.arguments[name]
         extra = trial.case.changed(**{name: value.unsqueeze(0)})
         trial.close(
-            trial.run(extra).value, whole.unsqueeze(0), trial.spread_of_value(), "with one more leading axis, out"
+            trial.run(extra).value, whole.unsqueeze(0), trial.spread_of_value(), "with one extra batch dimension, out"
         )
         flat_value = value.reshape(-1, value.shape[-1]) if value.is_floating_point() else value.reshape(-1)
         flat = trial.run(trial.case.changed(**{name: flat_value})).value
@@ -23,7 +23,7 @@ def leading_axes_are_free(trial: Trial) -> None:
             flat.reshape(expected.shape) if flat.numel() == expected.numel() else flat,
             expected,
             trial.spread_of_value(),
-            "with flat leading axes, out",
+            "with flattened batch dimensions, out",
         )
 
 
@@ -36,10 +36,11 @@ def minds_the_rank():
 
 
 CLAIM = Claim(
-    "leading_axes_are_free",
-    "leading axes are only carried along",
-    leading_axes_are_free,
+    "arbitrary_batch_dimensions",
+    "it accepts any number of leading batch dimensions",
+    arbitrary_batch_dimensions,
     needs=lambda contract: bool(contract.leading_axes),
     sabotage=minds_the_rank(),
     max_cases=25,
+    aliases=("leading_axes_are_free",),
 )
