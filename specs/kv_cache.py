@@ -16,11 +16,11 @@ from specs.shared.attention import learned
 from specs.shared.caches import (
     CALLS,
     OPTIONAL_METHODS,
+    accurate_in_half_precision,
     any_split_gives_the_whole,
     bound,
     bytes_after,
     chunks_are_causal,
-    accurate_in_half_precision,
     joined,
     length_is_what_was_given,
     overflowing,
