@@ -6,12 +6,16 @@ project until it is asked to: `harness` and `specs` are everyday names, and some
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
+DISTRIBUTION = "plumbline-llm"
+"""What pip installs. The name `plumbline` on PyPI belongs to another project."""
 __all__ = ["implements", "main"]
 
 OPTIONS = (
@@ -75,9 +79,11 @@ def pytest_configure(config: Any) -> None:
         if wrong := _misspelt(table, file):
             raise pytest.UsageError(wrong)
         return
-    hidden = hidden_packages()
+    hidden = hidden_packages() or hidden_module()
     if hidden:
         raise pytest.UsageError(hidden)
+    if (other := second_distribution()) and not hasattr(config, "workerinput"):
+        print(f"plumbline: {other}", file=sys.stderr)
     from harness.pytest_plugin.plugin import Plugin
 
     config.pluginmanager.register(Plugin(config, options, (table, file)), "plumbline-run")
@@ -163,14 +169,75 @@ def hidden_packages() -> str:
     return ""
 
 
+def hidden_module() -> str:
+    """A message naming what Python would import as ``plumbline`` in place of this file; an empty text where it is this file.
+
+    This file can run although another one stands in front of it: as a script, or loaded before the path was changed.
+    Another checkout of this project is not reported.
+    """
+    ours = Path(__file__).resolve()
+    spec = importlib.machinery.PathFinder.find_spec("plumbline")
+    # Nothing on the path, or a folder without code: the finder of an editable install finds us.
+    if spec is None or spec.origin is None:
+        return ""
+    found = Path(spec.origin).resolve()
+    if found == ours or _is_checkout(found.parent):
+        return ""
+    place = found.parent if found.name == "__init__.py" else found
+    message = f"Python imports `plumbline` from {place}, which is not Plumbline ({ours})."
+    if others := other_distributions():
+        return f"{message} {_reinstall(others)}"
+    return f"{message} Rename it, or run from another directory."
+
+
+def second_distribution() -> str:
+    """A message naming installed distributions of other projects that provide a module ``plumbline``, or an empty text."""
+    others = other_distributions()
+    return f"This run uses {Path(__file__).resolve()}. {_reinstall(others)}" if others else ""
+
+
+def other_distributions() -> dict[str, str]:
+    """Name and version of the installed distributions, ours aside, that provide a top-level module ``plumbline``."""
+    import importlib.metadata
+
+    found = {}
+    for each in importlib.metadata.distributions():
+        listed = each.read_text("top_level.txt") or ""
+        files = each.read_text("RECORD") or ""
+        if "plumbline" not in listed.split() and not re.search(r"^plumbline(/|\.py,)", files, re.MULTILINE):
+            continue
+        plugs = each.entry_points.select(group="pytest11", name="plumbline")
+        name = each.metadata["Name"]
+        if not plugs and re.sub(r"[-_.]+", "-", name).lower() != DISTRIBUTION:
+            found[name] = each.version
+    return found
+
+
+def _is_checkout(folder: Path) -> bool:
+    return all((folder / name).is_dir() for name in ("harness", "specs", "reference_model"))
+
+
+def _reinstall(others: dict[str, str]) -> str:
+    """Which other projects provide the module, and the commands that leave only ours."""
+    named = ", ".join(f"{name} {version}" for name, version in others.items())
+    return (
+        f"Another project's distribution that provides a module `plumbline` is installed: {named}. "
+        f"Ours is called {DISTRIBUTION}. Whichever is imported depends on the order of installation. "
+        f"Remove both: {sys.executable} -m pip uninstall {' '.join(others)} {DISTRIBUTION}; then install ours: "
+        f"{sys.executable} -m pip install {DISTRIBUTION} (in a checkout: pip install -c constraints.txt -e .)."
+    )
+
+
 def main() -> int:
     """The command line: ``plumbline COMMAND ...``."""
     if str(Path(__file__).resolve().parent) not in sys.path:
         sys.path.append(str(Path(__file__).resolve().parent))
-    hidden = hidden_packages()
+    hidden = hidden_packages() or hidden_module()
     if hidden:
         print(hidden, file=sys.stderr)
         return 4
+    if other := second_distribution():
+        print(f"plumbline: {other}", file=sys.stderr)
     from harness.cli import main as run
 
     try:

@@ -276,7 +276,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     subprocess.run([*pip, "wheel", "--no-deps", "-w", str(folder), str(source)], check=True, timeout=300)
-    (built,) = folder.glob("plumbline-*.whl")
+    (built,) = folder.glob("plumbline_llm-*.whl")
     subprocess.run(
         [*pip, "install", "--no-deps", "--target", str(folder / "site"), str(built)], check=True, timeout=300
     )

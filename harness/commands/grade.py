@@ -51,7 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=CLUSTERS[0],
         choices=CLUSTERS,
-        help="send the jobs to a cluster, through submitit (plumbline[slurm])",
+        help="send the jobs to a cluster, through submitit (plumbline-llm[slurm])",
     )
     parser.add_argument(
         "--slurm-option", action="append", default=[], metavar="KEY=VALUE", help="for Slurm: partition=gpu, account=..."

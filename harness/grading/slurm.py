@@ -1,4 +1,4 @@
-"""The same jobs on a cluster, through submitit (``pip install "plumbline[slurm]"``): one of its jobs per submission."""
+"""The same jobs on a cluster, through submitit (``pip install "plumbline-llm[slurm]"``): one of its jobs per submission."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def on_cluster(
     try:
         import submitit
     except ImportError:
-        raise UsageError('--slurm needs submitit: pip install "plumbline[slurm]"') from None
+        raise UsageError('--slurm needs submitit: pip install "plumbline-llm[slurm]"') from None
     if not tasks:
         return
     limits = tasks[0].rubric.limits
