@@ -7,4 +7,4 @@ import torch
 
 torch.set_num_threads(1)
 # What several tests stand on is imported by its name. (The folder of the tests itself would hide `harness`.)
-sys.path.append(str(Path(__file__).parent / "support"))
+sys.path += [str(Path(__file__).parent / name) for name in ("support", "tools")]
