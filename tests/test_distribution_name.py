@@ -116,8 +116,8 @@ def test_the_metadata_name_the_distribution() -> None:
         import tomli as tomllib
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "plumbline-llm"
-    assert list(project["scripts"]) == ["plumbline"]
-    assert list(project["entry-points"]["pytest11"]) == ["plumbline"]
+    assert project["scripts"] == {"plumbline": "plumbline_llm:main"}
+    assert project["entry-points"]["pytest11"] == {"plumbline": "plumbline_llm"}
     assert project["optional-dependencies"]["test"][0].startswith("plumbline-llm[")
 
 

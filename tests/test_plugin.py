@@ -305,6 +305,38 @@ def test_their_own_harness_package_is_left_alone(wheel: Path, tmp_path: Path) ->
     assert hidden.returncode == 4 and str(tmp_path / "harness") in (hidden.stderr + hidden.stdout)
 
 
+def with_a_stranger(wheel: Path, folder: Path, file: str) -> Path:
+    """Ours installed, and another project's distribution with a module of our name into the same folder after it."""
+    site = folder / "site"
+    shutil.copytree(wheel, site, ignore=shutil.ignore_patterns("__pycache__"))
+    (site / file).parent.mkdir(exist_ok=True)
+    (site / file).write_text("STRANGER = True\n")
+    metadata = site / "plumbline-1.2.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: plumbline\nVersion: 1.2\n")
+    (metadata / "RECORD").write_text(f"{file},,\n")
+    return site
+
+
+@pytest.mark.parametrize("file", ("plumbline/__init__.py", "plumbline.py"))
+def test_another_project_in_our_place_is_named(wheel: Path, folder: Path, tmp_path: Path, file: str) -> None:
+    """By the command and by --impl, with what to do; a suite that asks for nothing of ours runs, and gets its own module."""
+    site = with_a_stranger(wheel, tmp_path, file)
+    command = ("-c", "import sys; from plumbline_llm import main; sys.exit(main())")  # as pip's script does
+    for done in (
+        run(folder, "list", path=str(site), command=command),
+        run(folder, "--impl=mymodel", QUICK, path=str(site)),
+    ):
+        said = done.stdout + done.stderr
+        assert done.returncode == 4 and "Another project's distribution" in said and str(site / "plumbline") in said, (
+            said
+        )
+        assert "-m pip uninstall plumbline plumbline-llm" in said and "Traceback" not in said
+    (folder / "test_theirs.py").write_text("import plumbline\ndef test_mine():\n    assert plumbline.STRANGER\n")
+    theirs = run(folder, path=str(site))
+    assert theirs.returncode == 0 and "1 passed" in outcome(theirs), theirs.stdout + theirs.stderr
+
+
 def test_a_known_mistake_as_the_subject(tmp_path: Path) -> None:
     """--impl=bug:NAME shows what the mistake looks like; two at once with a plus sign."""
     done = run(tmp_path, "--impl=bug:layer_norm.eps_outside_the_root+gelu.relu", QUICK, "-k", "layer_norm or gelu")

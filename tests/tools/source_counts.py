@@ -49,7 +49,7 @@ class Counts:
 
 
 def count_folder(root: Path, folder: str) -> Counts:
-    """Count all Python files below a folder of the root. Raises SyntaxError with the path of a file that does not parse."""
+    """Count all Python files below a folder of the root. Raises SyntaxError for a file that does not parse."""
     counts = Counts()
     for path in sorted((root / folder).rglob("*.py")):
         count_file(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"), counts)

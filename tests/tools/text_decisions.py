@@ -1,11 +1,12 @@
 """Finds decisions that hang on text: rewording a message or a name would change what the program does.
 
-A heuristic on the syntax tree. Counted is a comparison (`in`, `not in`, `==`, `!=`, a `case`, `.startswith`, `.endswith`)
-of a string literal with something that carries words: an attribute or a string key called as in `FIELDS`, or a bare variable
-called as in `VARIABLES` (a bare `name` or `kind` is mostly the key of a loop, and is left out). Methods and slices in between
-are looked through: `"wrong" in verdict.message.lower()`. It counts wherever it stands, as its value decides something later.
+A heuristic on the syntax tree. It counts each comparison (`in`, `not in`, `==`, `!=`, a `case`, `.startswith`,
+`.endswith`) of a string literal with something that carries words: an attribute or a string key named in `FIELDS`, or a
+bare variable named in `VARIABLES` (a bare `name` or `kind` is mostly the key of a loop, and is left out). Methods and
+slices in between are ignored: `"wrong" in verdict.message.lower()` counts. So does a comparison outside an `if`: its
+value decides something later.
 
-Not counted: literals without a letter (`"."`, `"__"`: syntax, no words), and comparisons with a constant or an enum member.
+It does not count literals without a letter (`"."` and `"__"` are syntax), nor constants and enum members.
 """
 
 from __future__ import annotations
