@@ -10,7 +10,7 @@ from harness.judging.inspection import load_catalogue
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("component", nargs="*", help="only these components, with their claims")
-    parser.add_argument("--bugs", action="store_true", help="the known mistakes")
+    parser.add_argument("--bugs", dest="mistakes", action="store_true", help="the known mistakes")
 
 
 def run(options: argparse.Namespace) -> int:
