@@ -6,7 +6,9 @@ import pytest
 
 from harness.commands.matrix import try_bug
 from harness.core.mistake import EditDoesNotFit, applied, fits
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 
 KNOWN = load_catalogue()
 SEED = int(os.environ.get("PLUMBLINE_TEST_SEED", "1"))

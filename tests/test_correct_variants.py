@@ -19,7 +19,9 @@ import torch
 from harness.core.record import HOLDS
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter, FunctionAdapter
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 
 FOLDER = Path(__file__).with_name("variants")
 KNOWN = load_catalogue()

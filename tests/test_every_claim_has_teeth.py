@@ -11,7 +11,9 @@ from support_modules import module_executor
 
 from harness.core.claim import Claim
 from harness.core.record import HOLDS, NOT_OFFERED
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 
 KNOWN = load_catalogue()
 PAIRS = [(name, claim) for name in KNOWN.contracts for claim in KNOWN.claims_of(name)]

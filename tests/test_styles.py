@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.core.record import MISSING
-from harness.judging.inspection import Inspection, inspect_implementation
+from harness.judging.inspection import Inspection
+from harness.judging.loading import inspect_implementation
 
 STYLES = Path(__file__).with_name("styles")
 CASES = 12

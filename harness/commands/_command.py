@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.core.errors import UsageError
-from harness.judging.inspection import Catalogue
+from harness.judging.catalogue import Catalogue
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from harness.core.errors import UsageError
 from harness.core.record import RunRecord
 from harness.core.signatures import in_one_line
 from harness.core.workload import Workload
-from harness.judging.inspection import Catalogue, Inspection, inspect_implementation, load_catalogue
+from harness.judging.catalogue import Catalogue, load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.loading import inspect_implementation
 from harness.reports import benchmark_text, json_file
 from harness.reports.writing import BENCHMARKS_RECORD, Destinations, UnknownFormat, destinations, write_report
 

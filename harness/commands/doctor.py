@@ -10,7 +10,7 @@ from harness.commands._command import Command
 from harness.discovery import map_file
 from harness.discovery.locate import locate
 from harness.discovery.search import map_folder
-from harness.judging.inspection import inspect_implementation
+from harness.judging.loading import inspect_implementation
 from harness.modules.adapter import mapping_table
 from harness.modules.parameter_map import Row
 

@@ -8,7 +8,7 @@ import textwrap
 
 from harness.commands._command import Command, component_of, nearest
 from harness.core.errors import UsageError
-from harness.judging.inspection import Catalogue, load_catalogue
+from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.project.variants import how_to_declare
 
 

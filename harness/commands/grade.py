@@ -20,7 +20,7 @@ from harness.grading.rubric import Rubric, read
 from harness.grading.session import Session, here
 from harness.grading.slurm import CLUSTERS, on_cluster
 from harness.grading.submissions import Submission, find, submission
-from harness.judging.inspection import Catalogue, load_catalogue
+from harness.judging.catalogue import Catalogue, load_catalogue
 
 OUT = "grades"
 PRELOADED = ("harness.", "specs", "reference_model")

@@ -12,7 +12,7 @@ from harness.commands._command import Command, component_of
 from harness.commands._skeleton import STYLES, skeleton
 from harness.core.contract import Contract
 from harness.core.errors import UsageError
-from harness.judging.inspection import load_catalogue
+from harness.judging.catalogue import load_catalogue
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from harness.commands._command import Command, component_of
-from harness.judging.inspection import load_catalogue
+from harness.judging.catalogue import load_catalogue
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

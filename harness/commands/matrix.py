@@ -15,7 +15,9 @@ from typing import Any
 from harness.commands._command import Command, component_of
 from harness.core.errors import UsageError
 from harness.core.mistake import KnownMistake
-from harness.judging.inspection import Catalogue, Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import Catalogue, load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 
 MOST_DRAWN = 200
 """A mistake that needs as many drawn cases to be seen is one that a usual run may miss."""

@@ -10,7 +10,8 @@ from harness.commands._command import Command, component_of
 from harness.commands.explain import explain_bug
 from harness.core.errors import UsageError
 from harness.core.record import CRASHED, FAILING, HOLDS, MISSING
-from harness.judging.inspection import inspect_implementation, load_case
+from harness.judging.loading import inspect_implementation
+from harness.judging.saved_cases import load_case
 from harness.project.variants import Project
 
 

@@ -2,122 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from pathlib import Path
-from types import ModuleType
+from functools import partial
 from typing import Any
 
 import torch
 
-import harness.claims
 from harness.core.case import is_float
 from harness.core.claim import Claim
-from harness.core.contract import Contract, Variant
-from harness.core.defaults import with_eps
-from harness.core.errors import UsageError
 from harness.core.implementation import Answer, Implementation, Offer, Request
 from harness.core.measurement import Measurement
-from harness.core.mistake import Edit, KnownMistake, applied
+from harness.core.mistake import Edit, KnownMistake
 from harness.core.record import CRASHED, TIMED_OUT, VIOLATED, Verdict
-from harness.core.registry import RegistryError, scan
-from harness.core.serialize import from_json, to_json
 from harness.core.tree import leaves
 from harness.core.workload import Workload
-from harness.diagnosis.search import Diagnostician, Finding, Observation, edits_of, is_wrong, variants_as_mistakes
-from harness.discovery.search import discover
+from harness.diagnosis.search import Diagnostician, Finding, Observation, is_wrong, variants_as_mistakes
 from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
-from harness.execution.functions import ClassAdapter, FunctionAdapter
+from harness.judging.catalogue import Catalogue, variant_of
 from harness.judging.judge import COTANGENT_SEED, Bench, Evidence
+from harness.judging.reference import reference_executor
 from harness.numerics.gradient_relations import ComparedCall, in_words
 from harness.numerics.tolerance import magnitude
-from harness.project.variants import Declared, Project, in_one_line, in_project
-
-NO_PROJECT = Project()
-IMPORT_LIMIT = 2.0
-"""How many times longer than one case an import may take: libraries are large, a training loop has no end."""
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """Everything in the folders: contracts in reading order, generic claims, known mistakes by component."""
-
-    contracts: Mapping[str, Contract]
-    claims: Mapping[str, Claim]
-    mistakes: Mapping[str, tuple[KnownMistake, ...]]
-
-    def claims_of(self, component: str) -> list[Claim]:
-        """The generic claims that fit a component, then its own."""
-        contract = self.contracts[component]
-        return [claim for claim in self.claims.values() if claim.needs(contract)] + list(contract.claims)
-
-    def mistake(self, full_name: str) -> KnownMistake:
-        """The known mistake ``component.name``; or legal variant ``component.variant=name``; KeyError with near names otherwise."""
-        for mistake in self.all_mistakes():
-            if mistake.full_name == full_name:
-                return mistake
-        names = [mistake.full_name for mistake in self.all_mistakes()]
-        for contract in self.contracts.values():
-            for mistake in variants_as_mistakes(contract):
-                if mistake.full_name == full_name:
-                    return mistake
-        near = difflib.get_close_matches(full_name, names, 3, 0.4)
-        raise KeyError(
-            f"no known mistake {full_name!r}; "
-            + (f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}: see `plumbline list --bugs`")
-        )
-
-    def all_mistakes(self) -> list[KnownMistake]:
-        return [mistake for group in self.mistakes.values() for mistake in group]
-
-
-def catalogue(specs: ModuleType, mistakes: ModuleType) -> Catalogue:
-    """Read the folders. Raises RegistryError naming a file without its object, or a sheet whose name is not its file's."""
-    contracts = scan(specs, "CONTRACT", Contract)
-    for name, contract in contracts.items():
-        if contract.name != name:
-            raise RegistryError(
-                f"specs/{name}.py holds the contract of {contract.name!r}; file and component share one name"
-            )
-    found = scan(mistakes, "MISTAKES", tuple)
-    placed = {name: tuple(mistake.within(name) for mistake in group) for name, group in found.items()}
-    for name in placed:
-        if name not in contracts:
-            raise RegistryError(f"specs/bugs/{name}.py holds mistakes of {name!r}, which has no sheet in specs/")
-    return Catalogue(_in_reading_order(contracts), scan(harness.claims, "CLAIM", Claim), placed)
-
-
-def _in_reading_order(contracts: Mapping[str, Contract]) -> dict[str, Contract]:
-    """What the project is known for goes first, with all that it is made of; parts before composites in both halves."""
-
-    def made_of(name: str) -> set[str]:
-        parts = [part for part in contracts[name].parts if part in contracts]
-        return {name}.union(*(made_of(part) for part in parts))
-
-    first = set().union(*(made_of(name) for name, contract in contracts.items() if contract.headline))
-    return dict(sorted(contracts.items(), key=lambda item: (item[0] not in first, item[1].order, item[0])))
-
-
-@cache
-def load_catalogue() -> Catalogue:
-    """The catalogue of this project: the one place where the machine finds the sheets, by name, at run time."""
-    return catalogue(importlib.import_module("specs"), importlib.import_module("specs.bugs"))
-
-
-def reference_executor(contracts: Mapping[str, Contract], edits: tuple[Any, ...] = (), **options: Any) -> Executor:
-    """The reference as an implementation, with edits in force during every run."""
-    adapters = {
-        name: FunctionAdapter(contract.reference) if contract.is_function else ClassAdapter(contract.reference)
-        for name, contract in contracts.items()
-    }
-    around: Any = partial(applied, edits) if edits else nullcontext
-    return Executor(options.pop("name", "the reference"), adapters, contracts, around=around, **options)
+from harness.project.variants import Declared
 
 
 @dataclass
@@ -376,121 +284,3 @@ def _result_alone(o: Observation) -> Observation:
 
 def _last(answer: Answer) -> Answer:
     return replace(answer, outputs=answer.outputs[-1:])
-
-
-def variant_of(contracts: Mapping[str, Contract], component: str, name: str) -> Variant:
-    """The declared variant; KeyError that lists the legal ones otherwise."""
-    if component not in contracts:
-        raise KeyError(
-            f"a variant is declared for {component!r}, which is no component; there are: {', '.join(contracts)}"
-        )
-    for variant in contracts[component].variants:
-        if variant.name == name:
-            return variant
-    legal = ", ".join(v.name for v in contracts[component].variants) or "none"
-    raise KeyError(f"{component} has no variant {name!r}; legal variants: {legal}")
-
-
-def inspect_implementation(
-    impl: str,
-    *,
-    seed: int = 0,
-    cases: int | None = None,
-    time_limit: float = 60.0,
-    variants: str | Mapping[str, str] = "",
-    project: Project = NO_PROJECT,
-    effort: str = "default",
-) -> Inspection:
-    """An inspection of what ``--impl`` names. Raises UsageError with a complete text where it cannot be had.
-
-    What is declared in ``variants`` (the command line) goes before what their own file declares, and that before what
-    the project's table does.
-    """
-    torch.set_num_threads(1)  # the tensors are small: a second thread only waits, and two processes wait for each other
-    known = load_catalogue()
-    in_file = in_project(project, known.contracts)
-    given = in_one_line(variants) if isinstance(variants, str) else Declared(dict(variants))
-    if impl.startswith("bug:"):
-        try:
-            mistakes = [known.mistake(name.strip()) for name in impl.removeprefix("bug:").split("+")]
-        except KeyError as error:
-            raise UsageError(str(error.args[0])) from None
-        known, declared = _with(known, given.over(in_file))
-        edits = tuple(e for c, v in declared.variants.items() for e in variant_of(known.contracts, c, v).edits)
-        executor = reference_executor(known.contracts, (*edits, *edits_of(mistakes)), name=impl, time_limit=time_limit)
-        return Inspection(
-            known,
-            executor,
-            seed,
-            cases,
-            declared.variants,
-            "the reference with this mistake",
-            eps=declared.eps,
-            effort=effort,
-        )
-    eps = given.eps if given.eps is not None else in_file.eps
-    found = discover(impl, _with(known, Declared({}, eps))[0].contracts, max(IMPORT_LIMIT * time_limit, 5.0))
-    known, declared = _with(known, given.over(Declared(found.variants, found.eps)).over(in_file))
-    if declared.eps != eps:  # their own file said it
-        for name, adapter in found.adapters.items():
-            if hasattr(adapter, "contract"):
-                adapter.contract = known.contracts[name]
-    executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
-    notes = tuple(found.notes)
-    return Inspection(
-        known,
-        executor,
-        seed,
-        cases,
-        declared.variants,
-        found.where,
-        notes,
-        eps=declared.eps,
-        effort=effort,
-        expected=found.expected,
-    )
-
-
-def _with(known: Catalogue, declared: Declared) -> tuple[Catalogue, Declared]:
-    """The catalogue as it is for what is declared. Raises UsageError where a variant is none."""
-    _declared(known, declared.variants)
-    if declared.eps is None:
-        return known, declared
-    contracts = {name: with_eps(contract, declared.eps) for name, contract in known.contracts.items()}
-    return replace(known, contracts=contracts), declared
-
-
-def _declared(known: Catalogue, variants: Mapping[str, str]) -> None:
-    for component, name in variants.items():
-        try:
-            variant_of(known.contracts, component, name)
-        except KeyError as error:
-            raise UsageError(str(error.args[0])) from None
-
-
-def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Mapping[str, str]) -> None:
-    """Keep a violating case for ``plumbline replay``. A folder that cannot be written to loses the file, not the run."""
-    body = {
-        "version": 1,
-        "component": verdict.component,
-        "claim": verdict.claim,
-        "impl": options.get("impl", ""),
-        "variants": options.get("impl_variant", ""),
-        "seed": seed,
-        "message": verdict.message,
-        "case": to_json(case),
-    }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{verdict.case_id}.json").write_text(json.dumps(body), encoding="utf-8")
-    except (OSError, TypeError):
-        return
-
-
-def load_case(path: Path) -> tuple[dict[str, Any], Any]:
-    """A kept case with what is known of it. Raises UsageError naming the file where it is not one."""
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        return body, from_json(body["case"])
-    except (OSError, KeyError, ValueError) as error:
-        raise UsageError(f"{path} is not a kept case: {error}") from None

@@ -20,8 +20,11 @@ from harness.core.errors import UsageError, did_you_mean
 from harness.core.mistake import KnownMistake
 from harness.core.record import EXPECTED, HOLDS, MISSING, NOT_OFFERED, MistakeSummary, RunRecord, Verdict
 from harness.core.signatures import in_one_line
-from harness.judging.inspection import Catalogue, Inspection, inspect_implementation, load_catalogue, save_case
+from harness.judging.catalogue import Catalogue, load_catalogue
+from harness.judging.inspection import Inspection
 from harness.judging.judge import EFFORTS
+from harness.judging.loading import inspect_implementation
+from harness.judging.saved_cases import save_case
 from harness.project.expected_failures import baseline_record, gate
 from harness.project.shards import shard_of
 from harness.project.variants import Project, how_to_declare

@@ -33,8 +33,9 @@ from harness.core.tree import leaves, map_leaves
 from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
 from harness.judging.judge import Bench
+from harness.judging.reference import reference_executor
 
 KNOWN = load_catalogue()
 Function = Callable[..., Any]

@@ -11,7 +11,8 @@ import torch
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
-from harness.judging.inspection import Inspection, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
 
 functional = pytest.importorskip("bitsandbytes.functional")
 nn = pytest.importorskip("bitsandbytes.nn")

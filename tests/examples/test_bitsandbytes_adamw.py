@@ -7,7 +7,8 @@ import torch
 
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
-from harness.judging.inspection import Inspection, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
 
 bitsandbytes = pytest.importorskip("bitsandbytes")
 KNOWN = load_catalogue()

@@ -12,7 +12,8 @@ from torch import nn
 from harness.core.declaration import Declaration
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
-from harness.judging.inspection import Inspection, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
 from harness.modules.adapter import ModuleAdapter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -6,7 +6,8 @@ import pytest
 
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
-from harness.judging.inspection import Inspection, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "llama_parts.py"
 KNOWN = load_catalogue()

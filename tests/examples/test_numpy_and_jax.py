@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.judging.inspection import Inspection, inspect_implementation
+from harness.judging.inspection import Inspection
+from harness.judging.loading import inspect_implementation
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NUMPY = (

@@ -13,7 +13,8 @@ from harness.core.record import HOLDS
 from harness.discovery.search import discover
 from harness.execution.dialects import DialectAdapter, dialect_of
 from harness.execution.executor import Executor
-from harness.judging.inspection import Inspection, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
 from harness.numerics.statistics import binomial_two_sided
 from reference_model.get_batch import get_batch
 from specs.get_batch import ODDS, PER_START

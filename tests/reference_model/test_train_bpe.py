@@ -11,7 +11,9 @@ import pytest
 from harness.discovery.search import discover
 from harness.execution.dialects import dialect_of
 from harness.execution.executor import Executor
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 from reference_model.tokenizer import tokenizer
 from reference_model.train_bpe import train_bpe
 

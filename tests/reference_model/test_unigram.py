@@ -7,7 +7,8 @@ import pytest
 
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
-from harness.judging.inspection import Inspection, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
 from reference_model.unigram import unigram
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -71,7 +72,7 @@ def test_sentencepiece_keeps_every_claim():
 
 @pytest.mark.parametrize("variant", [v.name for v in CONTRACT.variants])
 def test_every_declared_convention_keeps_every_claim(variant):
-    from harness.judging.inspection import reference_executor
+    from harness.judging.reference import reference_executor
 
     edits = next(v for v in CONTRACT.variants if v.name == variant).edits
     declared = Inspection(

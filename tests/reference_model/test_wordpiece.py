@@ -8,7 +8,9 @@ import pytest
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 from reference_model.wordpiece import wordpiece
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

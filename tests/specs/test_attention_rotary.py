@@ -6,7 +6,8 @@ from torch.nn import functional
 
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import Inspection, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
 
 KNOWN = load_catalogue()
 

@@ -9,7 +9,9 @@ from torch.nn import functional
 from harness.core.record import HOLDS
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import Inspection, inspect_implementation, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.loading import inspect_implementation
 
 KNOWN = load_catalogue()
 BLOCK = KNOWN.contracts["block"]

@@ -6,7 +6,8 @@ import pytest
 
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
-from harness.judging.inspection import Inspection, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
 
 KNOWN = load_catalogue()
 

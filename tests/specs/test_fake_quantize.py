@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.core.record import HOLDS
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["fake_quantize"]

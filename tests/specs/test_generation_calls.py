@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.record import HOLDS
-from harness.judging.inspection import inspect_implementation
+from harness.judging.loading import inspect_implementation
 
 STYLES = Path(__file__).parents[1] / "styles"
 METHOD = """

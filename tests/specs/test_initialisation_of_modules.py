@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.judging.inspection import inspect_implementation
+from harness.judging.loading import inspect_implementation
 
 STYLES = Path(__file__).parents[1] / "styles"
 SCALED = """        for name, p in self.named_parameters():

@@ -1,6 +1,8 @@
 """What is measured of attention through projections along time."""
 
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["low_rank_attention"]

@@ -6,7 +6,10 @@ from torch.nn import functional
 
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import Inspection, inspect_implementation, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.loading import inspect_implementation
+from harness.judging.reference import reference_executor
 
 KNOWN = load_catalogue()
 BOTH = ("attention", "scaled_dot_product_attention")

@@ -8,7 +8,9 @@ from harness.core.mistake import applied
 from harness.core.record import HOLDS
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["quantize_4bit"]

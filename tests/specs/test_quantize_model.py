@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["quantize_model"]

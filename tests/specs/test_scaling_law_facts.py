@@ -2,7 +2,9 @@
 
 import pytest
 
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 
 KNOWN = load_catalogue()
 

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.judging.inspection import Inspection, inspect_implementation, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.loading import inspect_implementation
+from harness.judging.reference import reference_executor
 
 STYLES = Path(__file__).parents[1] / "styles"
 TIED = "self.transformer.wte.weight = self.lm_head.weight"

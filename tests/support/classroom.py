@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.core.mistake import _replaced, _source
-from harness.judging.inspection import load_catalogue
+from harness.judging.catalogue import load_catalogue
 from reference_model import gelu, layer_norm, linear, mlp, rms_norm, softmax
 
 COMPONENTS = ("gelu", "layer_norm", "softmax", "rms_norm", "mlp")

@@ -94,7 +94,7 @@ def serve() -> None:
 
     import harness.cli
     import harness.pytest_plugin.plugin  # noqa: F401
-    from harness.judging.inspection import load_catalogue
+    from harness.judging.catalogue import load_catalogue
 
     torch.set_num_threads(1)
     load_catalogue()

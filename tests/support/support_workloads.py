@@ -6,7 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from harness.core.workload import Workload
-from harness.judging.inspection import Inspection, inspect_implementation, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.loading import inspect_implementation
+from harness.judging.reference import reference_executor
 
 SMALL = {"B": 2, "T": 6, "D": 16, "H": 2, "L": 2, "V": 19, "R": 3}
 NUMBERS = {"tokenizer": 300, "adamw": 4096, "adamw_8bit": 16384}

@@ -15,7 +15,7 @@ from harness.core.errors import UsageError
 from harness.core.implementation import Answer, Request
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
-from harness.judging.inspection import load_catalogue
+from harness.judging.catalogue import load_catalogue
 
 CONTRACTS = load_catalogue().contracts
 X = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)

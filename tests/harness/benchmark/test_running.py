@@ -21,7 +21,7 @@ from harness.benchmark.machine import Rates
 from harness.benchmark.running import REFERENCE, YOURS, measure
 from harness.core.contract import Contract
 from harness.core.workload import Benchmark, Law, Workload
-from harness.judging.inspection import load_catalogue
+from harness.judging.catalogue import load_catalogue
 
 ALL = [(component, workload) for component, workload in workloads() if component != "rslora"]  # lora's, another scale
 FAST, SLOW_MACHINE = Rates(1e18, 1e18), Rates(1.0, 1.0)

@@ -13,7 +13,7 @@ from support_workloads import small
 from harness.benchmark.machine import Rates
 from harness.cli import main
 from harness.commands import bench
-from harness.judging.inspection import Catalogue, load_catalogue
+from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.reports import json_file
 
 RIGHT = "import torch\n\ndef gelu(x):\n    return torch.nn.functional.gelu(x, approximate='tanh')\n\ndef mlp(*a):\n    raise NotImplementedError\n"
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name, c in known.contracts.items()
     }
     smaller = Catalogue(contracts, known.claims, known.mistakes)
-    for module in ("harness.judging.inspection.load_catalogue", "harness.commands.bench.load_catalogue"):
+    for module in ("harness.judging.loading.load_catalogue", "harness.commands.bench.load_catalogue"):
         monkeypatch.setattr(module, lambda: smaller)
     monkeypatch.setattr(bench, "rates", lambda *_: Rates(1e9, 1e9))
     monkeypatch.chdir(tmp_path)

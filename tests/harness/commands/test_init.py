@@ -12,7 +12,8 @@ import pytest
 from harness.cli import main
 from harness.commands._skeleton import STYLES
 from harness.core.record import HOLDS, MISSING
-from harness.judging.inspection import inspect_implementation, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.loading import inspect_implementation
 
 ROOT = Path(__file__).resolve().parents[3]
 STUB = "    raise NotImplementedError"

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.cli import main
-from harness.judging.inspection import load_catalogue
+from harness.judging.catalogue import load_catalogue
 
 KNOWN = load_catalogue()
 

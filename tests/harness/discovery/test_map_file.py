@@ -9,7 +9,7 @@ import pytest
 from harness.core.errors import UsageError
 from harness.discovery import map_file
 from harness.discovery.search import discover
-from harness.judging.inspection import load_catalogue
+from harness.judging.catalogue import load_catalogue
 from harness.modules.adapter import mapping_table
 
 KNOWN = load_catalogue().contracts

@@ -11,7 +11,8 @@ from harness.core.errors import UsageError
 from harness.core.implementation import Request
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
-from harness.judging.inspection import load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.reference import reference_executor
 from harness.modules.adapter import telling_cases
 from harness.strategies.sampling import draw
 

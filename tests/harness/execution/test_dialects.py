@@ -13,7 +13,7 @@ from harness.core.implementation import Request
 from harness.execution.dialects import dialect_of
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
-from harness.judging.inspection import inspect_implementation
+from harness.judging.loading import inspect_implementation
 from harness.strategies.tensors import tensors
 
 
@@ -247,7 +247,7 @@ def test_other_warm_ups_are_legal_when_declared(tmp_path, variant, divisor):
 
 def test_a_class_of_the_components_own_name_speaks_no_dialect(tmp_path, monkeypatch) -> None:
     """With the contract's own methods it is called as the contract says, whatever else stands beside it."""
-    from harness.judging.inspection import load_catalogue
+    from harness.judging.catalogue import load_catalogue
 
     monkeypatch.chdir(
         tmp_path

@@ -10,7 +10,7 @@ from harness.commands.grade import checks_of
 from harness.core.errors import UsageError
 from harness.grading.example import example
 from harness.grading.rubric import Limits, Rubric, parse, read, tomllib
-from harness.judging.inspection import load_catalogue
+from harness.judging.catalogue import load_catalogue
 
 CHECKS = checks_of(load_catalogue())
 

@@ -9,7 +9,7 @@ from harness.core.implementation import Request
 from harness.execution.dialects import dialect_of
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import load_catalogue
+from harness.judging.catalogue import load_catalogue
 from harness.judging.judge import Bench
 
 CALL = {"call": Signature((Argument("x", "float[width]"),), "float[width]")}

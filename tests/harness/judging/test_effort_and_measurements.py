@@ -7,8 +7,11 @@ import pytest
 from harness.core.claim import Claim, NotOffered
 from harness.core.measurement import Measure, Measurement
 from harness.core.record import RunRecord
-from harness.judging.inspection import Catalogue, Inspection, inspect_implementation, load_catalogue, reference_executor
+from harness.judging.catalogue import Catalogue, load_catalogue
+from harness.judging.inspection import Inspection
 from harness.judging.judge import EFFORTS, FEW, FEWEST
+from harness.judging.loading import inspect_implementation
+from harness.judging.reference import reference_executor
 from harness.reports import json_file
 
 KNOWN = load_catalogue()

@@ -5,7 +5,8 @@ import torch
 
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import Inspection, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
 
 KNOWN = load_catalogue()
 

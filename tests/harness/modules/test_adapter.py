@@ -15,7 +15,9 @@ from harness.core.declaration import Declaration
 from harness.core.implementation import Request
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
-from harness.judging.inspection import Inspection, load_catalogue, reference_executor
+from harness.judging.catalogue import load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
 from harness.modules.adapter import ModuleAdapter, mapping_table, telling_cases
 
 KNOWN = load_catalogue()

@@ -9,7 +9,8 @@ from torch import nn
 from harness.core.case import Settings
 from harness.core.claim import NotOffered
 from harness.core.declaration import Declaration
-from harness.judging.inspection import inspect_implementation, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.loading import inspect_implementation
 from harness.modules.adapter import ModuleAdapter
 from harness.modules.whole_model import Making, beside
 from reference_model import Config, gpt2, initialise

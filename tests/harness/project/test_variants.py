@@ -8,7 +8,8 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.record import HOLDS
-from harness.judging.inspection import inspect_implementation, load_catalogue
+from harness.judging.catalogue import load_catalogue
+from harness.judging.loading import inspect_implementation
 from harness.project.variants import Declared, Project, how_to_declare, in_one_line, in_project
 
 CONTRACTS = load_catalogue().contracts

@@ -108,7 +108,7 @@ def test_a_factory_of_an_unfinished_class_is_to_do(theirs: ModuleType) -> None:
 
 def test_module_classes_that_are_to_do_are_found_by_their_names(tmp_path: Path) -> None:
     """With their reasons, and those that wait for them; what is written beside them is judged."""
-    from harness.judging.inspection import inspect_implementation
+    from harness.judging.loading import inspect_implementation
 
     (tmp_path / "begun.py").write_text(
         "import torch\nfrom torch import nn\n"

@@ -1,0 +1,96 @@
+"""Everything in the folders: the contracts, the generic claims, the known mistakes."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+import harness.claims
+from harness.core.claim import Claim
+from harness.core.contract import Contract, Variant
+from harness.core.mistake import KnownMistake
+from harness.core.registry import RegistryError, scan
+from harness.diagnosis.search import variants_as_mistakes
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything in the folders: contracts in reading order, generic claims, known mistakes by component."""
+
+    contracts: Mapping[str, Contract]
+    claims: Mapping[str, Claim]
+    mistakes: Mapping[str, tuple[KnownMistake, ...]]
+
+    def claims_of(self, component: str) -> list[Claim]:
+        """The generic claims that fit a component, then its own."""
+        contract = self.contracts[component]
+        return [claim for claim in self.claims.values() if claim.needs(contract)] + list(contract.claims)
+
+    def mistake(self, full_name: str) -> KnownMistake:
+        """The known mistake ``component.name``; or legal variant ``component.variant=name``; KeyError with near names otherwise."""
+        for mistake in self.all_mistakes():
+            if mistake.full_name == full_name:
+                return mistake
+        names = [mistake.full_name for mistake in self.all_mistakes()]
+        for contract in self.contracts.values():
+            for mistake in variants_as_mistakes(contract):
+                if mistake.full_name == full_name:
+                    return mistake
+        near = difflib.get_close_matches(full_name, names, 3, 0.4)
+        raise KeyError(
+            f"no known mistake {full_name!r}; "
+            + (f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}: see `plumbline list --bugs`")
+        )
+
+    def all_mistakes(self) -> list[KnownMistake]:
+        return [mistake for group in self.mistakes.values() for mistake in group]
+
+
+def catalogue(specs: ModuleType, mistakes: ModuleType) -> Catalogue:
+    """Read the folders. Raises RegistryError naming a file without its object, or a sheet whose name is not its file's."""
+    contracts = scan(specs, "CONTRACT", Contract)
+    for name, contract in contracts.items():
+        if contract.name != name:
+            raise RegistryError(
+                f"specs/{name}.py holds the contract of {contract.name!r}; file and component share one name"
+            )
+    found = scan(mistakes, "MISTAKES", tuple)
+    placed = {name: tuple(mistake.within(name) for mistake in group) for name, group in found.items()}
+    for name in placed:
+        if name not in contracts:
+            raise RegistryError(f"specs/bugs/{name}.py holds mistakes of {name!r}, which has no sheet in specs/")
+    return Catalogue(_in_reading_order(contracts), scan(harness.claims, "CLAIM", Claim), placed)
+
+
+def _in_reading_order(contracts: Mapping[str, Contract]) -> dict[str, Contract]:
+    """What the project is known for goes first, with all that it is made of; parts before composites in both halves."""
+
+    def made_of(name: str) -> set[str]:
+        parts = [part for part in contracts[name].parts if part in contracts]
+        return {name}.union(*(made_of(part) for part in parts))
+
+    first = set().union(*(made_of(name) for name, contract in contracts.items() if contract.headline))
+    return dict(sorted(contracts.items(), key=lambda item: (item[0] not in first, item[1].order, item[0])))
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """The catalogue of this project: the one place where the machine finds the sheets, by name, at run time."""
+    return catalogue(importlib.import_module("specs"), importlib.import_module("specs.bugs"))
+
+
+def variant_of(contracts: Mapping[str, Contract], component: str, name: str) -> Variant:
+    """The declared variant; KeyError that lists the legal ones otherwise."""
+    if component not in contracts:
+        raise KeyError(
+            f"a variant is declared for {component!r}, which is no component; there are: {', '.join(contracts)}"
+        )
+    for variant in contracts[component].variants:
+        if variant.name == name:
+            return variant
+    legal = ", ".join(v.name for v in contracts[component].variants) or "none"
+    raise KeyError(f"{component} has no variant {name!r}; legal variants: {legal}")

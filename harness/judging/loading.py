@@ -1,0 +1,99 @@
+"""What ``--impl`` names becomes an inspection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+
+from harness.core.defaults import with_eps
+from harness.core.errors import UsageError
+from harness.diagnosis.search import edits_of
+from harness.discovery.search import discover
+from harness.execution.executor import Executor
+from harness.judging.catalogue import Catalogue, load_catalogue, variant_of
+from harness.judging.inspection import Inspection
+from harness.judging.reference import reference_executor
+from harness.project.variants import Declared, Project, in_one_line, in_project
+
+NO_PROJECT = Project()
+IMPORT_LIMIT = 2.0
+"""How many times longer than one case an import may take: libraries are large, a training loop has no end."""
+
+
+def inspect_implementation(
+    impl: str,
+    *,
+    seed: int = 0,
+    cases: int | None = None,
+    time_limit: float = 60.0,
+    variants: str | Mapping[str, str] = "",
+    project: Project = NO_PROJECT,
+    effort: str = "default",
+) -> Inspection:
+    """An inspection of what ``--impl`` names. Raises UsageError with a complete text where it cannot be had.
+
+    What is declared in ``variants`` (the command line) goes before what their own file declares, and that before what
+    the project's table does.
+    """
+    torch.set_num_threads(1)  # the tensors are small: a second thread only waits, and two processes wait for each other
+    known = load_catalogue()
+    in_file = in_project(project, known.contracts)
+    given = in_one_line(variants) if isinstance(variants, str) else Declared(dict(variants))
+    if impl.startswith("bug:"):
+        try:
+            mistakes = [known.mistake(name.strip()) for name in impl.removeprefix("bug:").split("+")]
+        except KeyError as error:
+            raise UsageError(str(error.args[0])) from None
+        known, declared = _with(known, given.over(in_file))
+        edits = tuple(e for c, v in declared.variants.items() for e in variant_of(known.contracts, c, v).edits)
+        executor = reference_executor(known.contracts, (*edits, *edits_of(mistakes)), name=impl, time_limit=time_limit)
+        return Inspection(
+            known,
+            executor,
+            seed,
+            cases,
+            declared.variants,
+            "the reference with this mistake",
+            eps=declared.eps,
+            effort=effort,
+        )
+    eps = given.eps if given.eps is not None else in_file.eps
+    found = discover(impl, _with(known, Declared({}, eps))[0].contracts, max(IMPORT_LIMIT * time_limit, 5.0))
+    known, declared = _with(known, given.over(Declared(found.variants, found.eps)).over(in_file))
+    if declared.eps != eps:  # their own file said it
+        for name, adapter in found.adapters.items():
+            if hasattr(adapter, "contract"):
+                adapter.contract = known.contracts[name]
+    executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
+    notes = tuple(found.notes)
+    return Inspection(
+        known,
+        executor,
+        seed,
+        cases,
+        declared.variants,
+        found.where,
+        notes,
+        eps=declared.eps,
+        effort=effort,
+        expected=found.expected,
+    )
+
+
+def _with(known: Catalogue, declared: Declared) -> tuple[Catalogue, Declared]:
+    """The catalogue as it is for what is declared. Raises UsageError where a variant is none."""
+    _declared(known, declared.variants)
+    if declared.eps is None:
+        return known, declared
+    contracts = {name: with_eps(contract, declared.eps) for name, contract in known.contracts.items()}
+    return replace(known, contracts=contracts), declared
+
+
+def _declared(known: Catalogue, variants: Mapping[str, str]) -> None:
+    for component, name in variants.items():
+        try:
+            variant_of(known.contracts, component, name)
+        except KeyError as error:
+            raise UsageError(str(error.args[0])) from None

@@ -1,0 +1,40 @@
+"""Cases that failed, saved as files for ``plumbline replay``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import UsageError
+from harness.core.record import Verdict
+from harness.core.serialize import from_json, to_json
+
+
+def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Mapping[str, str]) -> None:
+    """Keep a violating case for ``plumbline replay``. A folder that cannot be written to loses the file, not the run."""
+    body = {
+        "version": 1,
+        "component": verdict.component,
+        "claim": verdict.claim,
+        "impl": options.get("impl", ""),
+        "variants": options.get("impl_variant", ""),
+        "seed": seed,
+        "message": verdict.message,
+        "case": to_json(case),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{verdict.case_id}.json").write_text(json.dumps(body), encoding="utf-8")
+    except (OSError, TypeError):
+        return
+
+
+def load_case(path: Path) -> tuple[dict[str, Any], Any]:
+    """A kept case with what is known of it. Raises UsageError naming the file where it is not one."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        return body, from_json(body["case"])
+    except (OSError, KeyError, ValueError) as error:
+        raise UsageError(f"{path} is not a kept case: {error}") from None
