@@ -14,7 +14,7 @@ from harness.core.claim import Claim
 from harness.core.contract import Contract, Variant
 from harness.core.mistake import KnownMistake
 from harness.core.registry import RegistryError, scan
-from harness.diagnosis.search import variants_as_mistakes
+from harness.diagnosis.finding import variants_as_mistakes
 
 
 @dataclass(frozen=True)

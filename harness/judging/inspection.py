@@ -17,7 +17,9 @@ from harness.core.mistake import Edit, KnownMistake
 from harness.core.record import CRASHED, TIMED_OUT, VIOLATED, Verdict
 from harness.core.tree import leaves
 from harness.core.workload import Workload
-from harness.diagnosis.search import Diagnostician, Finding, Observation, is_wrong, variants_as_mistakes
+from harness.diagnosis.finding import Finding, variants_as_mistakes
+from harness.diagnosis.matching import Observation, is_wrong
+from harness.diagnosis.search import Diagnostician
 from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
 from harness.judging.catalogue import Catalogue, variant_of

@@ -9,7 +9,7 @@ import torch
 
 from harness.core.defaults import with_eps
 from harness.core.errors import UsageError
-from harness.diagnosis.search import edits_of
+from harness.diagnosis.finding import edits_of
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.judging.catalogue import Catalogue, load_catalogue, variant_of

@@ -1,0 +1,154 @@
+"""Whether the reference with a mistake in it answers as the implementation does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+
+from harness.core.case import Case, is_float
+from harness.core.implementation import Answer, Implementation, Request
+from harness.core.tree import leaves
+from harness.numerics.tolerance import compare, tolerances
+
+SLACK = 16.0
+"""An edited reference may miss the implementation's numbers by this many tolerances: its own rounding differs a little."""
+SHARE = 1e-4
+"""... or by more, up to this share of the implementation's whole error, where it is itself that much more sensitive to rounding
+than the reference is; that is measured."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A request, the implementation's answer, the reference's answer, and the tolerance between them.
+
+    ``effects``: whether side effects are part of what went wrong.
+    """
+
+    request: Request
+    answer: Answer
+    reference: Answer
+    tolerance: Answer
+    effects: bool = False
+
+    @cached_property
+    def wrong(self) -> bool:
+        """Whether the implementation's answer is not the reference's."""
+        return is_wrong(self)
+
+
+def error_message(answer: Answer) -> str:
+    return answer.crash.message if answer.crash else ""
+
+
+class EditedReference:
+    """The reference with edits in force, watched for side effects where an observation is about them."""
+
+    def __init__(self, watched: Implementation, quick: Implementation | None) -> None:
+        self.watched, self.quick = watched, quick or watched
+
+    def run(self, o: Observation, case: Case | None = None) -> Answer:
+        """The answer to the observation's request, or to the same request for another case."""
+        return (self.watched if o.effects else self.quick).run(o.request.of(case) if case else o.request)
+
+
+def is_wrong(o: Observation) -> bool:
+    """Whether the implementation's answer is not the reference's."""
+    if (o.answer.crash is None) != (o.reference.crash is None):
+        return True
+    if o.answer.crash is not None:
+        return False
+    return _distance(o.answer, o.reference, o) > 1 or (o.effects and o.answer.effects != o.reference.effects)
+
+
+def is_silent(answer: Answer, o: Observation) -> bool:
+    """Whether an edited reference gives the reference's own answer."""
+    if (answer.crash is None) != (o.reference.crash is None):
+        return False
+    if o.effects and set(answer.effects) != set(o.reference.effects):
+        return False
+    return answer.crash is not None or _distance(answer, o.reference, o) <= 1
+
+
+def misfit(predicted: Answer, o: Observation, executor: EditedReference) -> float | None:
+    """How far the implementation's answer is from the predicted one in units of the tolerance; None where it is another one."""
+    if (predicted.crash is None) != (o.answer.crash is None):
+        return None
+    if o.effects and set(predicted.effects) != set(o.answer.effects):
+        return None
+    if predicted.crash is not None and o.answer.crash is not None:
+        alike = predicted.crash.error == o.answer.crash.error and predicted.crash.call == o.answer.crash.call
+        return 0.0 if alike or o.reference.crash is not None else None
+    predicted, answer = _where_defined(predicted, o.answer)
+    o = replace(o, answer=answer)
+    missed = _distance(o.answer, predicted, o)
+    if missed <= 1:
+        return missed
+    error = _distance(o.answer, o.reference, o)
+    if missed <= min(SLACK, 0.1 * error):
+        return missed
+    if missed <= SHARE * error < float("inf") and _within_its_own_rounding(o, executor):
+        return missed
+    return None
+
+
+def _where_defined(predicted: Answer, answer: Answer) -> tuple[Answer, Answer]:
+    """Both answers without the elements of a gradient that the edited reference does not define.
+
+    A root or a quotient at zero has no slope, and two ways to write the same mistake differ in what they return there
+    (``x.std()`` gives 0, the root of a mean nan): that says nothing against it. Elements are set to 0 in both.
+    """
+    ours, theirs = dict(predicted.gradients), dict(answer.gradients)
+    for name, value in predicted.gradients.items():
+        other = theirs.get(name)
+        if is_float(value) and is_float(other) and value.shape == other.shape and not bool(torch.isfinite(value).all()):
+            undefined = ~torch.isfinite(value)
+            ours[name], theirs[name] = value.masked_fill(undefined, 0.0), other.masked_fill(undefined, 0.0)
+    return replace(predicted, gradients=ours), replace(answer, gradients=theirs)
+
+
+def _within_its_own_rounding(o: Observation, executor: EditedReference) -> bool:
+    """Whether the implementation's answer is the edited reference's up to what rounding does to the edited reference itself."""
+    floats = [leaf.dtype for _, leaf in o.request.case.tensors() if is_float(leaf)]
+    floats += [leaf.dtype for _, leaf in leaves(list(o.reference.outputs)) if is_float(leaf)]  # where no dtype goes in
+    exact, own = tolerances(lambda case: executor.run(o, case), o.request.case, floats[0] if floats else torch.float64)
+    return exact.crash is None and _distance(o.answer, exact, Observation(o.request, o.answer, exact, own)) <= SLACK
+
+
+def _distance(one: Answer, other: Answer, o: Observation) -> float:
+    """How far apart two answers are in units of the observation's tolerance, gradients included."""
+    if len(one.outputs) != len(other.outputs):
+        return float("inf")
+    worst = 0.0
+    for mine, theirs, bound in zip(one.outputs, other.outputs, _bounds(o, other), strict=True):
+        worst = max(worst, compare(mine, theirs, _widened(bound, theirs, mine)).ratio)
+    for name, value in other.gradients.items():
+        mine = one.gradients.get(name)
+        if (mine is None) != (value is None):
+            return float("inf")
+        if mine is not None:
+            worst = max(worst, compare(mine, value, _widened(o.tolerance.gradients.get(name), value, mine)).ratio)
+    return worst
+
+
+def _bounds(o: Observation, other: Answer) -> Sequence[object]:
+    bounds = o.tolerance.outputs
+    return bounds if len(bounds) == len(other.outputs) else [None] * len(other.outputs)
+
+
+def _widened(bound: object, *values: object) -> object:
+    """The tolerance; where there is none (a script the reference refuses), rounding relative to the values."""
+    if isinstance(bound, (int, float)):
+        return bound
+    if isinstance(bound, (list, tuple)) and any(b is not None for b in bound):
+        return bound
+    largest = 0.0
+    for value in values:
+        for _, leaf in leaves(value):
+            if is_float(leaf) and leaf.numel():
+                resolution = torch.finfo(leaf.dtype).eps
+                finite = leaf[torch.isfinite(leaf)]
+                largest = max(largest, 64 * resolution * float(finite.abs().max()) if finite.numel() else 0.0)
+    return largest
