@@ -20,7 +20,7 @@ def record(*verdicts: Verdict, **changes) -> RunRecord:
         "parts": {"whole": ("part", "other")},
         "meanings": {},
         "verdicts": list(verdicts),
-        "cards": {"part.slip": slip},
+        "summaries": {"part.slip": slip},
         "started": 1_700_000_000.25,
         "seconds": 2.5,
         "finished": True,
