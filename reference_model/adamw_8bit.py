@@ -94,7 +94,7 @@ def packed(moment: Tensor, signed: bool) -> Any:
     return codes.reshape(-1)[: flat.numel()].clone(), scales.to(torch.float32)
 
 
-def unpacked(kept: Any, like: Tensor, signed: bool) -> Tensor:
+def unpacked(kept: Tensor | tuple[Tensor, Tensor], like: Tensor, signed: bool) -> Tensor:
     """The numbers that codes and scales stand for, in the shape and dtype of `like`."""
     if torch.is_tensor(kept):
         return kept

@@ -135,7 +135,7 @@ def pack(codes: Tensor, bits: int) -> Tensor:
     ones = (codes.unsqueeze(-1) >> places) & 1  # [..., K, bits]
     row = ones.flatten(-2)
     filled = torch.nn.functional.pad(row, (0, -row.shape[-1] % 8))
-    eights = filled.unflatten(-1, (-1, 8))
+    eights: Tensor = filled.unflatten(-1, (-1, 8))
     worth = 2 ** torch.arange(8, device=codes.device)
     return (eights * worth).sum(-1).to(torch.uint8)
 
@@ -145,7 +145,7 @@ def unpack(packed: Tensor, bits: int, size: int) -> Tensor:
     places = torch.arange(8, device=packed.device)
     ones = (packed.to(torch.int32).unsqueeze(-1) >> places) & 1  # [..., bytes, 8]
     row = ones.flatten(-2)[..., : size * bits]
-    groups = row.unflatten(-1, (size, bits))
+    groups: Tensor = row.unflatten(-1, (size, bits))
     worth = 2 ** torch.arange(bits, device=packed.device)
     return (groups * worth).sum(-1).to(torch.int32)
 

@@ -96,7 +96,7 @@ def quantize_rows(weight: Tensor, bits: int) -> Rows:
 
 def dequantize_rows(rows: Rows) -> Tensor:
     """The weight that is held, in the shape that it had."""
-    highest = 2 ** (rows.bits - 1) - 1
+    highest: int = 2 ** (rows.bits - 1) - 1
     codes = unpack_bits(rows.packed, rows.bits, rows.shape.numel())
     steps = codes.reshape(len(rows.scale), -1) - highest
     values = steps * rows.scale

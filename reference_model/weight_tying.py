@@ -42,12 +42,13 @@ class weight_tying(nn.Module):
         """The same with these tensors in the two places, which shows what each of them contributes to the gradient."""
         tokens = table[ids]
         places = self.position_embedding.weight[: ids.shape[1]]
-        normed = self.norm(tokens + places)
+        normed: Tensor = self.norm(tokens + places)
         return normed @ head.T
 
     def logits(self, ids: Tensor) -> Tensor:
         """As forward, without gradients."""
-        return self(ids).detach()
+        logits: Tensor = self(ids)
+        return logits.detach()
 
     def shared(self) -> dict[str, int]:
         """How many parameters, and how many memories, the two are; how many numbers are trained."""
@@ -78,7 +79,7 @@ class weight_tying(nn.Module):
     def apart(self, ids: Tensor, table: Tensor, head: Tensor) -> Tensor:
         """The two as tensors of their own."""
         tokens = table[ids]
-        normed = self.norm(tokens + self.position_embedding.weight[: ids.shape[1]])
+        normed: Tensor = self.norm(tokens + self.position_embedding.weight[: ids.shape[1]])
         return normed @ head.T
 
     def step(self, ids: Tensor, targets: Tensor, lr: float) -> dict[str, Tensor]:

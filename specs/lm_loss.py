@@ -77,7 +77,8 @@ def unknown_ids(draw: st.DrawFn) -> Case:
 
 
 def _counted(case: Case) -> torch.Tensor:
-    return case.arguments["targets"] != case.arguments["ignore_index"]
+    counted: torch.Tensor = case.arguments["targets"] != case.arguments["ignore_index"]
+    return counted
 
 
 @claim(

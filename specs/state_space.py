@@ -61,7 +61,8 @@ def kernel(case: Case, time: int) -> torch.Tensor:
     """sum of c b a^j over the states, for j = 0 .. time - 1.  -> [D, T]"""
     a, b, c = (case.arguments[name].double() for name in "abc")
     powers = a.unsqueeze(-1) ** torch.arange(time)
-    return ((b * c).unsqueeze(-1) * powers).sum(1)
+    terms: torch.Tensor = (b * c).unsqueeze(-1) * powers
+    return terms.sum(1)
 
 
 @claim(

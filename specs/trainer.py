@@ -26,7 +26,7 @@ NOISE = 0.8 * GUESSING
 
 
 @st.composite
-def cases(draw: st.DrawFn, tokens: int = CONTEXT + 1, steps: int = 16, **more: Any) -> Case:
+def cases(draw: st.DrawFn, /, tokens: int = CONTEXT + 1, steps: int = 16, **more: Any) -> Case:
     """Random tokens: so few that every window is the same, or thousands."""
     generator = torch.Generator().manual_seed(draw(seeds))
     data = torch.randint(0, VOCABULARY, (tokens,), generator=generator)

@@ -86,7 +86,7 @@ MISTAKES = (
     KnownMistake("offset_not_subtracted", "The codes are stored unsigned, with an offset. dequantize must subtract it.",
         dequantize_rows, TAKEN_OFF, "steps = codes.reshape(len(rows.scale), -1)", aliases=("offset_not_taken_off",)),
     KnownMistake("offset_off_by_one", "Dequantizing subtracts 2^(bits-1). Quantizing adds 2^(bits-1) - 1.",
-        dequantize_rows, "highest = 2 ** (rows.bits - 1) - 1", "highest = 2 ** (rows.bits - 1)"),
+        dequantize_rows, "highest: int = 2 ** (rows.bits - 1) - 1", "highest = 2 ** (rows.bits - 1)"),
     KnownMistake("transposed_when_dequantized", "The dequantized matrix is transposed.",
         dequantize_rows, RESHAPED, "return values.T.reshape(rows.shape)", aliases=("transposed_on_the_way_back",)),
     KnownMistake("scales_along_the_columns", "The scales are applied along the columns. Scale k belongs to row k.",

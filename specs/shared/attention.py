@@ -23,6 +23,7 @@ WEIGHTS = ("normal", "small integers")
 @st.composite
 def head_sizes(
     draw: st.DrawFn,
+    /,
     most_time: int = 7,
     most_batch: int = 5,
     most_heads: int = 4,

@@ -39,7 +39,7 @@ FAMILIES = ("normal", "small integers", "wide", "repeated rows")
 
 
 @st.composite
-def scripts(draw: st.DrawFn, families: Sequence[str] = FAMILIES, most_heads: int = 4, **settings: Any) -> Case:
+def scripts(draw: st.DrawFn, /, families: Sequence[str] = FAMILIES, most_heads: int = 4, **settings: Any) -> Case:
     """build, a prefill of any length, then positions one by one or several at once, until the sequence ends.
 
     One script in three is cut in pieces of two, the prefill among them: what is kept from one piece for the next of
