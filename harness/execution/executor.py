@@ -5,16 +5,12 @@ No other code touches the implementation.
 
 from __future__ import annotations
 
-import random
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy
@@ -27,18 +23,17 @@ from harness.core.errors import CannotMatch
 from harness.core.formatting import said
 from harness.core.implementation import Answer, Crash, MeasuredOutput, Offer, Request
 from harness.core.tree import dotted, leaves, map_leaves
+from harness.execution import environment
 from harness.execution.error_hints import hint
 from harness.execution.functions import Adapter, Session, invoke
 from harness.execution.memory_footprint import bytes_held
+from harness.execution.source_location import source_location
+from harness.execution.time_limit import TimedOut, TimeLimit
 from harness.execution.timed_script import Prepared, by_adapter
 from harness.stubs import dependencies as waiting
 
 HERE = str(Path(__file__).resolve().parents[1])
 Middleware = Callable[..., Any]
-
-
-class TimedOut(BaseException):
-    """Their code ran longer than it may. (Not an Exception, so that a broad ``except`` of theirs does not eat it.)"""
 
 
 class Executor:
@@ -62,7 +57,7 @@ class Executor:
         trusted: bool = False,
     ) -> None:
         self.name, self.adapters, self.contracts = name, dict(adapters), contracts
-        self.watched = _seeded if trusted else _world_watched
+        self.watched = environment.seeded if trusted else environment.watched
         self.around, self.middleware, self.time_limit = around, middleware, time_limit
         self.components = tuple(self.adapters)
         self.places: dict[str, tuple[str, int]] = {}
@@ -73,14 +68,14 @@ class Executor:
         if adapter is None:
             return None
         if component not in self.places:  # finding a class in its file takes 10 ms
-            self.places[component] = getattr(adapter, "place", None) or _location(adapter.source)
+            self.places[component] = getattr(adapter, "place", None) or source_location(adapter.source)
         where, line = self.places[component]
         if why := self.to_do(component):  # nothing of it is built or called
             return Offer(component, where, line, to_do=why)
         backward = getattr(adapter, "backward", None)
         if backward is None:
             return Offer(component, where, line, adapter.kind, adapter.absent, adapter.notes)
-        by_hand = (backward.name, *_location(backward.function))
+        by_hand = (backward.name, *source_location(backward.function))
         return Offer(component, where, line, adapter.kind, adapter.absent, adapter.notes, by_hand)
 
     def to_do(self, component: str) -> str:
@@ -98,7 +93,7 @@ class Executor:
         if why := self.to_do(request.component):
             return Answer(crash=Crash("to do", "", why))
         contract = self.contracts[request.component]
-        with self.around(), self.watched(request) as effects, _limited(self.time_limit):
+        with self.around(), self.watched(request) as effects, TimeLimit(self.time_limit):
             script = _Script(contract, request, self.middleware)
             answer = script.run(adapter)
         return replace(answer, effects=(*answer.effects, *effects))
@@ -115,7 +110,7 @@ class Executor:
             raise NotOffered(f"to do: {why}")
         contract, start = self.contracts[request.component], by_adapter(adapter)
         try:
-            with _limited(self.time_limit):
+            with TimeLimit(self.time_limit):
                 return Prepared(contract, request, start, whole=whole, fresh=fresh, around=self.around)
         except NotOffered:
             raise
@@ -435,91 +430,6 @@ def _gradient_context(request: Request) -> AbstractContextManager[Any]:
     return torch.enable_grad() if request.gradients is not None else nullcontext()
 
 
-@contextmanager
-def _seeded(request: Request) -> Iterator[list[str]]:
-    """What a trusted implementation draws starts from the same seed every time, and torch's generator is put back."""
-    before = torch.get_rng_state()
-    torch.default_generator.manual_seed(0)
-    try:
-        yield []
-    finally:
-        torch.set_rng_state(before)
-
-
-@contextmanager
-def _world_watched(request: Request) -> Iterator[list[str]]:
-    """Global state is noted before, compared and put back after; the generators start from the same seed every time."""
-    effects: list[str] = []
-    before = (torch.get_rng_state(), numpy.random.get_state(), random.getstate())
-    torch.default_generator.manual_seed(0)  # torch.manual_seed keeps a formatted stack for devices not yet awake
-    numpy.random.seed(0)
-    random.seed(0)
-    start = (torch.get_rng_state(), _numpy_numbers(), random.getstate())
-    flags = _flags()
-    try:
-        yield effects
-    finally:
-        if request.mode == "eval":
-            if not torch.equal(torch.get_rng_state(), start[0]):
-                effects.append("torch's random generator was advanced or reseeded")
-            if not numpy.array_equal(_numpy_numbers(), start[1]):
-                effects.append("numpy's random generator was advanced or reseeded")
-            if random.getstate() != start[2]:
-                effects.append("Python's random generator was advanced or reseeded")
-        after = _flags()
-        effects += [
-            f"{name} was left at {after[name]}, it was {flags[name]}" for name in flags if after[name] != flags[name]
-        ]
-        torch.set_default_dtype(flags["torch's default dtype"])
-        torch.set_grad_enabled(flags["torch's gradient mode"])
-        if torch.get_num_threads() != flags["torch's number of threads"]:
-            torch.set_num_threads(flags["torch's number of threads"])
-        if (
-            torch.are_deterministic_algorithms_enabled() != flags["torch's deterministic mode"]
-        ):  # the call alone imports for 2 s
-            torch.use_deterministic_algorithms(flags["torch's deterministic mode"])
-        torch.set_rng_state(before[0])
-        numpy.random.set_state(before[1])
-        random.setstate(before[2])
-
-
-def _numpy_numbers() -> Any:
-    """What numpy's global generator holds."""
-    state: Any = numpy.random.get_state()
-    return state[1].copy()
-
-
-def _flags() -> dict[str, Any]:
-    return {
-        "torch's default dtype": torch.get_default_dtype(),
-        "torch's gradient mode": torch.is_grad_enabled(),
-        "torch's number of threads": torch.get_num_threads(),
-        "torch's deterministic mode": torch.are_deterministic_algorithms_enabled(),
-    }
-
-
-@contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Interrupt Python code that runs longer than ``seconds`` (main thread of POSIX systems only; else no limit)."""
-    usable = seconds > 0 and hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    if not usable:
-        yield
-        return
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise TimedOut(
-            f"longer than {seconds:g} s for one case. Is there a loop without an end? If it is merely slow: --impl-timeout=SECONDS"
-        )
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    outer = signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *outer)
-        signal.signal(signal.SIGALRM, previous)
-
-
 def _frames(error: BaseException) -> tuple[str, ...]:
     """Their own frames, as Python prints them; ours and the libraries' left out."""
     libraries = (HERE, sys.prefix, sys.base_prefix, "<frozen")
@@ -528,19 +438,6 @@ def _frames(error: BaseException) -> tuple[str, ...]:
         if not frame.filename.startswith(libraries):
             found.append(f"{frame.filename}:{frame.lineno}, in {frame.name}\n    {frame.line or ''}".rstrip())
     return tuple(found)
-
-
-def _location(source: Any) -> tuple[str, int]:
-    code = getattr(source, "__code__", None)
-    if code is not None:
-        return code.co_filename, code.co_firstlineno
-    try:
-        import inspect
-
-        inner = inspect.unwrap(source)
-        return inspect.getsourcefile(inner) or "", inspect.getsourcelines(inner)[1]
-    except (TypeError, OSError):
-        return "", 0
 
 
 __all__ = ["Case", "Executor", "TimedOut", "invoke"]

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import copy
 import inspect
-import random
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
 from typing import Any, Protocol
-
-import numpy
-import torch
 
 from harness.core.case import CALL, Call, Case, Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Request
 from harness.execution.bound_call import Ready
+from harness.execution.environment import restored as nothing_disturbed
 from harness.stubs.detection import unfinished
-
-
-@contextmanager
-def nothing_disturbed() -> Iterator[None]:
-    """Building draws random weights, which is its business: generators are put back."""
-    before = (torch.get_rng_state(), numpy.random.get_state(), random.getstate())
-    try:
-        yield
-    finally:
-        torch.set_rng_state(before[0])
-        numpy.random.set_state(before[1])
-        random.setstate(before[2])
 
 
 class Session(Protocol):
@@ -307,3 +291,17 @@ def _is(value: Any, default: Any) -> bool:
 def first_argument(case: Case) -> Any:
     """The first argument of the last call (the data of most components)."""
     return next(iter(case.arguments.values()))
+
+
+__all__ = [
+    "Adapter",
+    "ClassAdapter",
+    "FunctionAdapter",
+    "Session",
+    "TrackedSettings",
+    "bound",
+    "first_argument",
+    "invoke",
+    "nothing_disturbed",
+    "untaken",
+]

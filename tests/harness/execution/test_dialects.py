@@ -174,7 +174,7 @@ def FUNCTION(PARAMETERS, LIMIT):
         (
             ("clip_grad_norm", "parameters", "max_norm", "return norm"),
             ("norm > max_norm", "norm < max_norm"),
-            "lengthened_only",
+            "clamp_min_for_max",
         ),
     ],
 )
