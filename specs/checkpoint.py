@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import OURS, Call, Case, Earlier, ours
+from harness.core.case import HARNESS_STEP, Call, Case, harness_step
 from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature
+from harness.core.values import Earlier
 from reference_model.checkpoint import checkpoint
 
 HERE = "specs.shared.training"
@@ -73,11 +74,11 @@ class Script:
         self.options, self.calls, self.files = dict(options), [BUILD], dict[str, int]()
 
     def _mine(self, do: str, **arguments: Any) -> int:
-        self.calls.append(ours(f"{HERE}:{do}", **arguments))
-        return sum(call.method == OURS for call in self.calls) - 1
+        self.calls.append(harness_step(f"{HERE}:{do}", **arguments))
+        return sum(call.method == HARNESS_STEP for call in self.calls) - 1
 
     def _of(self, line: int, entry: int | None) -> Earlier:
-        return Earlier(OURS, entry, sum(call.method == OURS for call in self.calls) - 1 - line)
+        return Earlier(HARNESS_STEP, entry, sum(call.method == HARNESS_STEP for call in self.calls) - 1 - line)
 
     def begin(self, **changes: Any) -> int:
         return self._mine("begin", **{**self.options, **changes})

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import Call, Case, Settings
+from harness.core.case import Call, Case
 from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
+from harness.core.values import Settings
 from harness.numerics.statistics import binomial_two_sided
 from harness.strategies.tensors import seeds
 from reference_model.generation import generation

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import Call, Case, Resource
+from harness.core.case import Call, Case
 from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
+from harness.core.values import Resource
 from harness.numerics.statistics import FALSE_ALARM, binomial_two_sided
 from reference_model.get_batch import get_batch
 from specs.naming.dialects import BATCHES

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import Case, Settings
+from harness.core.case import Case
 from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.implementation import MeasuredOutput
+from harness.core.values import Settings
 from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import Config, parameter_count
 from reference_model.gpt2 import gpt2

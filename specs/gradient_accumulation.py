@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import CALL, Call, Case, Earlier, Given, Resource, ours
+from harness.core.case import CALL, Call, Case, harness_step
 from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature
+from harness.core.values import Earlier, Given, Resource
 from harness.strategies.tensors import seeds
 from reference_model.gradient_accumulation import gradient_accumulation
 
@@ -24,13 +25,15 @@ SINGLE = 1e-5
 Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-LOSS = ours("specs.shared.models:loss_in", value=Earlier(CALL))
+LOSS = harness_step("specs.shared.models:loss_in", value=Earlier(CALL))
 
 
 def script(model: Resource, batches: Batches, family: str) -> Case:
     """The step, and a look at what it left."""
     step = Call(CALL, {"model": model, "micro_batches": [(ids.clone(), targets.clone()) for ids, targets in batches]})
-    return Case((step, ours("specs.shared.models:gradients", model=Given(CALL, "model"), start=model)), {}, family)
+    return Case(
+        (step, harness_step("specs.shared.models:gradients", model=Given(CALL, "model"), start=model)), {}, family
+    )
 
 
 @st.composite

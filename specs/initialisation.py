@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import Call, Case, Settings
+from harness.core.case import Call, Case
 from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant, WholeModel
 from harness.core.tree import leaves, map_leaves
+from harness.core.values import Settings
 from harness.numerics.statistics import binomial_two_sided, chi_square_two_sided, normal_two_sided
 from harness.strategies.tensors import seeds
 from reference_model.config import Config

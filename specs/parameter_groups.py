@@ -10,10 +10,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from harness.core.case import CALL, Call, Case, Earlier, Given, Resource, ours
+from harness.core.case import CALL, Call, Case, harness_step
 from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant
 from harness.core.mistake import Edit
+from harness.core.values import Earlier, Given, Resource
 from reference_model.parameter_groups import parameter_groups
 
 EMBEDDINGS = ("wte_embedding.weight", "wpe_embedding.weight")
@@ -27,7 +28,9 @@ def cases(draw: st.DrawFn, frozen: bool = False) -> Case:
     parts = draw(st.sampled_from(FROZEN[1:] if frozen else FROZEN))
     model = Resource("specs.shared.models:tiny_gpt", (0, 11, 4, layers, bias, tied, 0.0, parts))
     decay = draw(st.sampled_from((0.1, 0.01, 0.3, 0.05)))
-    look = ours("specs.shared.models:decays", groups=Earlier(CALL), model=Given(CALL, "model"), weight_decay=decay)
+    look = harness_step(
+        "specs.shared.models:decays", groups=Earlier(CALL), model=Given(CALL, "model"), weight_decay=decay
+    )
     what = f"{layers} layer{'s' if layers > 1 else ''}, {'tied' if tied else 'not tied'}, {'with' if bias else 'without'} biases"
     return Case(
         (Call(CALL, {"model": model, "weight_decay": decay}), look), {}, what + (", partly frozen" if parts else "")

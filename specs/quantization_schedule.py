@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import Case, Earlier, ours
+from harness.core.case import Case, harness_step
 from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant
 from harness.core.mistake import Edit
+from harness.core.values import Earlier
 from reference_model.quantization_schedule import quantization_schedule
 
 USUAL: dict[str, Any] = {"boundaries": (0.4,), "bits": (16, 8)}
@@ -111,7 +112,7 @@ def widths_of(trial: Trial, case: Case, steps: Iterable[int], **options: Any) ->
     """What is said of these steps of the case's run, asked one after the other."""
     calls = tuple(case.changed(step=step).calls[-1] for step in steps)
     answered = [Earlier("call", back=back) for back in reversed(range(len(calls)))]
-    together = ours("specs.quantization_schedule:in_order", widths=answered)
+    together = harness_step("specs.quantization_schedule:in_order", widths=answered)
     return [as_width(value) for value in trial.run(replace(case, calls=(*calls, together)), **options).value]
 
 

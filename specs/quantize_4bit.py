@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import Call, Case, Earlier
+from harness.core.case import Call, Case
 from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
+from harness.core.values import Earlier
 from harness.strategies.tensors import make, seeds, tensors
 from reference_model.quantize_4bit import code_book, pack, quantize_4bit, unpack
 from specs.shared.quantization import dtypes, floating, within

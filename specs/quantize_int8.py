@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import Call, Case, Earlier
+from harness.core.case import Call, Case
 from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.measurement import Measure, Measurement
+from harness.core.values import Earlier
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import make, seeds, tensors
 from reference_model.quantization import quantize_int8

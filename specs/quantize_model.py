@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import Call, Case, Settings
+from harness.core.case import Call, Case
 from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Answer
 from harness.core.measurement import Measure, Measurement
+from harness.core.values import Settings
 from harness.numerics.tolerance import tolerances
 from harness.strategies.tensors import seeds, token_ids
 from reference_model.gpt2 import gpt2

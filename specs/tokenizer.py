@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import regex
 from hypothesis import strategies as st
 
-from harness.core.case import Call, Case, Resource
+from harness.core.case import Call, Case
 from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
+from harness.core.values import Resource
 from harness.strategies.scripts import byte_vocabularies, cuts, merged, numbered_names
 from harness.strategies.text import PROSE, charts, is_settled, joints, medleys, shown, texts, where_texts_part, words
 from reference_model.tokenizer import GPT2_PATTERN, tokenizer

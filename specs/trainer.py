@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import CALL, Call, Case, Earlier, Settings, ours
+from harness.core.case import CALL, Call, Case, harness_step
 from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature
+from harness.core.values import Earlier, Settings
 from harness.strategies.tensors import seeds
 from reference_model.trainer import trainer
 
@@ -37,7 +38,7 @@ def cases(draw: st.DrawFn, /, tokens: int = CONTEXT + 1, steps: int = 16, **more
 
 def run(config: Settings, data: torch.Tensor, seed: int, family: str = "") -> Case:
     call = Call(CALL, {"config": config, "data": data, "seed": seed})
-    return Case((call, ours("specs.shared.training:history", value=Earlier(CALL))), {}, family)
+    return Case((call, harness_step("specs.shared.training:history", value=Earlier(CALL))), {}, family)
 
 
 def noisy_cases() -> Any:

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from harness.core.case import Call, Case, Settings
+from harness.core.case import Call, Case
 from harness.core.claim import NotOffered, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant, WholeModel
 from harness.core.measurement import Measure, Measurement
+from harness.core.values import Settings
 from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
 from reference_model.gpt2 import initialise

@@ -1,9 +1,8 @@
-"""A case: a short script of calls with every argument. It can be printed, changed, saved, replayed and sent elsewhere."""
+"""A case: a few calls with all their arguments. It can be printed, changed, saved, replayed and sent elsewhere."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,94 +14,15 @@ from harness.core.tree import Path, dotted, leaves, map_leaves
 
 CALL = "call"
 """The method name of a component that is a plain function."""
-OURS = "ours"
-"""The method name of a line that the executor runs itself, between the calls of somebody's code; see :func:`ours`."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """A frozen record of named numbers (a model's sizes), read by attribute or by item; unknown names list the known ones."""
-
-    values: tuple[tuple[str, Any], ...]
-
-    def __init__(self, **values: Any) -> None:
-        object.__setattr__(self, "values", tuple(values.items()))
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "values":
-            raise AttributeError(name)
-        for known, value in self.values:
-            if known == name:
-                return value
-        raise AttributeError(f"no setting {name!r}; there are: {', '.join(known for known, _ in self.values)}")
-
-    def __getitem__(self, name: str) -> Any:
-        try:
-            return getattr(self, name)
-        except AttributeError as error:
-            raise KeyError(str(error)) from None
-
-    def __contains__(self, name: object) -> bool:
-        return any(known == name for known, _ in self.values)
-
-    def as_dict(self) -> dict[str, Any]:
-        return dict(self.values)
-
-    def __repr__(self) -> str:
-        return "(" + ", ".join(f"{name}={value!r}" for name, value in self.values) + ")"
-
-
-@dataclass(frozen=True)
-class Resource:
-    """An argument by name, ``package.module:function``, that the executor makes anew for every run of the script.
-
-    For what is large, and for what is no tensor or number, like a model to train: ``arguments`` are plain values that the
-    function is called with.
-    """
-
-    where: str
-    arguments: tuple[Any, ...] = ()
-
-    def load(self) -> Any:
-        return named(self.where)(*self.arguments)
-
-    def __repr__(self) -> str:
-        return f"{self.where.rpartition(':')[2]}({', '.join(map(repr, self.arguments))})"
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """What an earlier line of the same script returned, handed on as it is: a quantizer's own scale, say.
-
-    The latest call of ``method`` (``back`` of its calls before that one), and one entry of what it returned, or all of
-    it where ``entry`` is None.
-    """
-
-    method: str
-    entry: int | None = None
-    back: int = 0
-
-    def __repr__(self) -> str:
-        entry = "" if self.entry is None else f"[{self.entry}]"
-        return f"{self.method}(){entry}" + (f" of {self.back} before" if self.back else "")
-
-
-@dataclass(frozen=True)
-class Given:
-    """The very object that the latest call of ``method`` was handed as ``argument``: a model that was to be trained, say."""
-
-    method: str
-    argument: str
-
-    def __repr__(self) -> str:
-        return f"the {self.argument} of {self.method}()"
+HARNESS_STEP = "ours"
+"""The method name of a step of the harness's own (the value stands in saved cases); see :func:`harness_step`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One line of a script: which method, with which arguments (``None`` stands for an optional one left out).
+    """One call of a case: which method, with which arguments (None stands for an optional one that is left out).
 
-    ``of``: which of the objects that the script builds it is about, where several are in use at once.
+    ``of``: the name of the object it is a method of, where the case builds several.
     """
 
     method: str
@@ -110,29 +30,25 @@ class Call:
     of: str = ""
 
     def with_arguments(self, arguments: Mapping[str, Any]) -> Call:
-        """The same line with other arguments."""
+        """The same call with other arguments."""
         return replace(self, arguments=arguments)
 
 
-def ours(do: str, **arguments: Any) -> Call:
-    """A line that the executor runs itself: calls ``package.module:function`` of ours, to prepare or to look at something.
+def harness_step(do: str, **arguments: Any) -> Call:
+    """A step that the harness takes itself between the calls: it calls its own ``package.module:function``.
 
-    For what passes between their calls and is neither tensor nor number: a model, an optimiser, a folder. Such results
-    can be handed on (:class:`Earlier`); in the answer stands the name of their class.
+    For what passes between the calls and is neither tensor nor number: a model, an optimizer, a folder. Later calls can
+    be handed what it returns (:class:`harness.core.values.Earlier`); the answer holds the name of its class instead.
     """
-    return Call(OURS, {"do": do, **arguments})
-
-
-def named(where: str) -> Callable[..., Any]:
-    """The function ``package.module:function``."""
-    module, _, name = where.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found
+    return Call(HARNESS_STEP, {"do": do, **arguments})
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A script of calls. ``dimensions`` are the named sizes it was drawn with, ``family`` the kind of values."""
+    """Calls in order.
+
+    ``dimensions``: the named sizes it was generated with; ``family``: the kind of values in its tensors.
+    """
 
     calls: tuple[Call, ...]
     dimensions: Mapping[str, int] = field(default_factory=dict)
@@ -149,16 +65,16 @@ class Case:
         return self.calls[-1].arguments
 
     def changed(self, **arguments: Any) -> Case:
-        """The same case with other arguments in its last call, tensors laid out in memory in order (a slice is not)."""
+        """The same case with other arguments in its last call, tensors made contiguous."""
         return self.strided(**{k: map_leaves(v, lambda _, leaf: _in_order(leaf)) for k, v in arguments.items()})
 
     def strided(self, **arguments: Any) -> Case:
-        """As ``changed``, tensors as they lie in memory."""
+        """As ``changed``; tensors keep their strides."""
         last = self.calls[-1]
         return replace(self, calls=(*self.calls[:-1], last.with_arguments({**last.arguments, **arguments})))
 
     def followed_by(self, *calls: Call) -> Case:
-        """The same script with more lines."""
+        """The same case with more calls at its end."""
         return replace(self, calls=(*self.calls, *calls))
 
     def without(self, names: Collection[str]) -> Case:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.core.case import Case, Settings
+from harness.core.case import Case
 from harness.core.contract import Argument, Contract, Signature
+from harness.core.values import Settings
 
 EPS = re.compile(r"(\w+_)?eps(ilon)?")
 """Names of settings that are an epsilon."""

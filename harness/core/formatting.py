@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from harness.core.case import OURS, Case
+from harness.core.case import HARNESS_STEP, Case
 from harness.core.contract import Contract
 from harness.core.tree import leaves
 
@@ -40,7 +40,7 @@ def describe(case: Case, limit: int = 600, contract: Contract | None = None) -> 
         signature = contract.calls.get(call.method) if contract and len(case.calls) > 1 else None
         usual = {a.name: a.default for a in signature.arguments if a.optional} if signature else {}
         given = {n: v for n, v in call.arguments.items() if n not in usual or not _is_usual(v, usual[n])}
-        method = str(given.pop("do")).rpartition(":")[2] if call.method == OURS else call.method
+        method = str(given.pop("do")).rpartition(":")[2] if call.method == HARNESS_STEP else call.method
         method = f"{call.of}.{method}" if call.of else method
         inner = ", ".join(_described(name, value) for name, value in given.items())
         lines.append(inner if len(case.calls) == 1 else f"{method}({inner})")

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from harness.core.case import Call, Case, Earlier, Given, Resource, Settings
+from harness.core.case import Call, Case
+from harness.core.values import Earlier, Given, Resource, Settings
 
 
 def to_json(case: Case) -> dict[str, Any]:

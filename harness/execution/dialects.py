@@ -6,18 +6,19 @@ Which there are stands in the contract sheets; here is only how one is recognise
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 
-from harness.core.case import CALL, Call, Settings
+from harness.core.case import CALL, Call
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract, Dialect, Signature
 from harness.core.implementation import Request
 from harness.core.tree import map_leaves
+from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
 from harness.execution.functions import ClassAdapter, Session, nothing_disturbed, untaken
 
@@ -111,21 +112,21 @@ class _DialectSession:
 
     def call(self, call: Call) -> Any:
         signature = self.adapter.contract.calls[CALL]
-        read = _Read(call.arguments)
+        tracked = _TrackedArguments(call.arguments)
         rows = self.dialect.one_by_one
         if not rows:
-            result = self._once(read)
+            result = self._once(tracked)
         else:
             batch = [name for name in rows if name in call.arguments]
             many = len(call.arguments[batch[0]])
             result = _stacked(
-                [self._once(read.replaced({n: call.arguments[n][i] for n in batch})) for i in range(many)]
+                [self._once(tracked.replaced({n: call.arguments[n][i] for n in batch})) for i in range(many)]
             )
-        left = untaken([a for a in signature.arguments if a.role == "setting"], call.arguments, read.names)
+        left = untaken([a for a in signature.arguments if a.role == "setting"], call.arguments, tracked.read)
         for a in signature.arguments:
             record = call.arguments.get(a.name)
             if isinstance(record, Settings):
-                left += untaken(a.fields, record.as_dict(), read.names)
+                left += untaken(a.fields, record.as_dict(), tracked.read)
         if left:
             raise NotOffered(f"{self.dialect.function} takes no {', '.join(left)}")
         return result
@@ -142,12 +143,12 @@ class _DialectSession:
     def ready(self, call: Call) -> Ready:
         """Their arguments are made beforehand, of detached tensors; of a batch that they take one by one, one call each."""
         rows, handed = self.dialect.one_by_one, list[tuple[torch.Tensor, torch.Tensor]]()
-        read = _Read(call.arguments)
+        tracked = _TrackedArguments(call.arguments)
         batch = [name for name in rows if name in call.arguments]
         many = (
-            [read.replaced({n: call.arguments[n][i] for n in batch}) for i in range(len(call.arguments[batch[0]]))]
+            [tracked.replaced({n: call.arguments[n][i] for n in batch}) for i in range(len(call.arguments[batch[0]]))]
             if rows
-            else [read]
+            else [tracked]
         )
         given = [map_leaves(dict(self.dialect.arguments(one)), lambda _, leaf: _a_leaf(leaf, handed)) for one in many]
         calls = [partial(self.adapter.source, **one) for one in given]
@@ -181,38 +182,30 @@ def _a_leaf(leaf: Any, handed: list[tuple[torch.Tensor, torch.Tensor]]) -> Any:
     return own
 
 
-class _Read(Mapping[str, Any]):
-    """Arguments that know which of them were read."""
+class _TrackedArguments(Mapping[str, Any]):
+    """Arguments of a call that note which of them are read, fields of their records of settings included.
 
-    def __init__(self, values: Mapping[str, Any], names: set[str] | None = None) -> None:
-        self.values_, self.names = dict(values), names if names is not None else set()
+    (Not TrackedSettings: a dialect reads arguments as a mapping, tensors among them.)
+    """
 
-    def replaced(self, new: Mapping[str, Any]) -> _Read:
-        return _Read({**self.values_, **new}, self.names)
+    def __init__(self, arguments: Mapping[str, Any], read: set[str] | None = None) -> None:
+        self._arguments = dict(arguments)
+        self.read: set[str] = set() if read is None else read
+
+    def replaced(self, new: Mapping[str, Any]) -> _TrackedArguments:
+        """The same with other values for some; reading one counts for both."""
+        return _TrackedArguments({**self._arguments, **new}, self.read)
 
     def __getitem__(self, name: str) -> Any:
-        self.names.add(name)
-        value = self.values_[name]
-        if isinstance(value, Settings):
-            return _Fields(value, self.names)
-        return value
+        self.read.add(name)
+        value = self._arguments[name]
+        return TrackedSettings(value, self.read) if isinstance(value, Settings) else value
 
-    def __iter__(self) -> Any:
-        return iter(self.values_)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arguments)
 
     def __len__(self) -> int:
-        return len(self.values_)
-
-
-class _Fields:
-    """A record of settings whose reading is noted."""
-
-    def __init__(self, record: Settings, names: set[str]) -> None:
-        self._record, self._names = record, names
-
-    def __getattr__(self, name: str) -> Any:
-        self._names.add(name)
-        return getattr(self._record, name)
+        return len(self._arguments)
 
 
 def _stacked(rows: list[Any]) -> Any:

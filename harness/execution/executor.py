@@ -16,13 +16,14 @@ from typing import Any
 import numpy
 import torch
 
-from harness.core.case import CALL, OURS, Call, Case, Earlier, Given, Resource, is_float, named
+from harness.core.case import CALL, HARNESS_STEP, Call, Case, is_float
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.errors import CannotMatch
 from harness.core.formatting import said
 from harness.core.implementation import Answer, Crash, MeasuredOutput, Offer, Request
 from harness.core.tree import dotted, leaves, map_leaves
+from harness.core.values import Earlier, Given, Resource, load_function
 from harness.execution import environment
 from harness.execution.error_hints import hint
 from harness.execution.functions import Adapter, Session, invoke
@@ -148,7 +149,7 @@ class _Script:
             with _gradient_context(self.request):
                 for at, call in enumerate(self.request.case.calls):
                     self.at = at
-                    output = self._ours(call) if call.method == OURS else self._one(session, call)
+                    output = self._ours(call) if call.method == HARNESS_STEP else self._one(session, call)
                     self.outputs.append(output)
                     self.shown.append(self._as_shown(call, output))
             self.effects += [f"{what} was changed by a later call" for what, a, b in self.lent if not _unchanged(a, b)]
@@ -212,11 +213,11 @@ class _Script:
         """A line of our own between their calls."""
         roles = dict.fromkeys(call.arguments, "setting")
         given = map_leaves(dict(call.arguments), lambda path, leaf: self._given(path, leaf, roles, []))
-        return named(given.pop("do"))(**given)
+        return load_function(given.pop("do"))(**given)
 
     def _as_shown(self, call: Call, output: Any) -> Any:
         """What the answer holds of an output: of a live one a copy as of now, of our own lines no objects."""
-        if call.method == OURS:
+        if call.method == HARNESS_STEP:
             return map_leaves(output, lambda _, leaf: leaf if _is_plain(leaf) else f"<{type(leaf).__name__}>")
         signature = self.contract.calls.get(call.method)
         if signature is not None and signature.objects:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
-from harness.core.case import CALL, Call, Case, Settings
+from harness.core.case import CALL, Call
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Request
+from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
 from harness.execution.environment import restored as nothing_disturbed
 from harness.stubs.detection import unfinished
@@ -49,27 +50,6 @@ class Adapter(Protocol):
 
     def session(self, contract: Contract, request: Request) -> Session:
         """A fresh session for this request."""
-
-
-class TrackedSettings(Settings):
-    """Settings that know what was read of them: code that never looks at an optional one does not offer it."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(**settings.as_dict())
-        object.__setattr__(self, "read", set())
-
-    def __getattr__(self, name: str) -> Any:
-        value = super().__getattr__(name)
-        self.read.add(name)
-        return value
-
-    def as_dict(self) -> dict[str, Any]:
-        self.read.update(self.known())
-        return self.known()
-
-    def known(self) -> dict[str, Any]:
-        """The values, unnoticed."""
-        return super().as_dict()
 
 
 def untaken(arguments: Iterable[Argument], given: Mapping[str, Any], read: Container[str]) -> list[str]:
@@ -288,19 +268,12 @@ def _is(value: Any, default: Any) -> bool:
     return type(value) is type(default) and isinstance(value, (bool, int, float, str, type(None))) and value == default
 
 
-def first_argument(case: Case) -> Any:
-    """The first argument of the last call (the data of most components)."""
-    return next(iter(case.arguments.values()))
-
-
 __all__ = [
     "Adapter",
     "ClassAdapter",
     "FunctionAdapter",
     "Session",
-    "TrackedSettings",
     "bound",
-    "first_argument",
     "invoke",
     "nothing_disturbed",
     "untaken",

@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 
-from harness.core.case import OURS, Call, Case, Earlier, Given, Resource, is_float, named
+from harness.core.case import HARNESS_STEP, Call, Case, is_float
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, MeasuredOutput, Request
 from harness.core.tree import Path, dotted, leaves, map_leaves
+from harness.core.values import Earlier, Given, Resource, load_function
 from harness.execution.bound_call import Ready
 from harness.execution.functions import Adapter, Session
 
@@ -218,9 +219,9 @@ def by_function(make: Callable[[Case], Callable[[], Any] | None]) -> Starter:
 
 def _played(session: Session, calls: tuple[Call, ...], at: int, outputs: list[Any]) -> Any:
     call = _resolved(calls, at, outputs)
-    if call.method == OURS:
+    if call.method == HARNESS_STEP:
         arguments = dict(call.arguments)
-        return named(arguments.pop("do"))(**arguments)
+        return load_function(arguments.pop("do"))(**arguments)
     returned = session.call(call)
     return returned.value if isinstance(returned, MeasuredOutput) else returned
 

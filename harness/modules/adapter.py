@@ -17,15 +17,16 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis.errors import HypothesisSideeffectWarning
 from torch import nn
 
-from harness.core.case import CALL, Call, Case, Settings, is_float
+from harness.core.case import CALL, Call, Case, is_float
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import CannotMatch, OtherSize
 from harness.core.implementation import MeasuredOutput, Request
 from harness.core.tree import leaves
+from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
-from harness.execution.functions import TrackedSettings, bound, invoke, nothing_disturbed, untaken
+from harness.execution.functions import bound, invoke, nothing_disturbed, untaken
 from harness.modules.expected_parameters import positions, sizes, slots
 from harness.modules.matching import plan
 from harness.modules.output_form import Calling, calling, result_of

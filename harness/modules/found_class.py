@@ -14,13 +14,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.core.case import Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import CannotMatch
+from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
-from harness.execution.functions import TrackedSettings
 from harness.modules.adapter import ROOM, ModuleAdapter, bare
 from harness.modules.construction import Sizes, construct, global_sizes, globals_set
 from harness.modules.disambiguation import settled

@@ -14,12 +14,12 @@ import numpy
 import torch
 from torch import nn
 
-from harness.core.case import Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Contract
 from harness.core.implementation import Request
 from harness.core.tree import map_leaves
-from harness.execution.functions import ClassAdapter, FunctionAdapter, Session, TrackedSettings, nothing_disturbed
+from harness.core.values import Settings, TrackedSettings
+from harness.execution.functions import ClassAdapter, FunctionAdapter, Session, nothing_disturbed
 from harness.modules.adapter import Holder, ModuleAdapter
 from harness.modules.parameter_map import values_for
 from harness.stubs.dependencies import as_a_whole

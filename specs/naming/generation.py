@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from harness.core.case import Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Dialect, WholeModel
+from harness.core.values import Settings
 from reference_model.gpt2 import gpt2
 from specs.naming.sizes import SIZES
 from specs.shared.attention import learned

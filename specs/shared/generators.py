@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from harness.core.case import Resource
+from harness.core.values import Resource
 
 _LATEST: dict[int, torch.Generator] = {}
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
-from harness.core.case import Call, Case, Earlier
+from harness.core.case import Call, Case
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Dialect, Signature
+from harness.core.values import Earlier
 
 Gradients = Sequence[torch.Tensor | None]
 CALLS = {

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from harness.core.case import Call, Case, Resource
+from harness.core.case import Call, Case
 from harness.core.claim import Trial
 from harness.core.measurement import Measure, Measurement
+from harness.core.values import Resource
 from reference_model.config import GPT2_SMALL, parameter_count
 from reference_model.tokenizer import GPT2_PATTERN, gpt2_ranks
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.core.case import Call, Case, Settings
+from harness.core.case import Call, Case
+from harness.core.values import Settings
 from harness.core.workload import Law, Workload
 from reference_model.attention import attention
 from specs.workloads.parts import EPS, FLOAT, Sizes, fused_mlp, mlp_weights, normal, one_call, with_backward

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.core.case import Call, Case, Earlier, Resource
+from harness.core.case import Call, Case
+from harness.core.values import Earlier, Resource
 from harness.core.workload import Law, Workload
 from reference_model.adamw import adamw
 from reference_model.quantize_4bit import NF4

@@ -27,9 +27,10 @@ if __name__ == "__main__":
 import torch
 from torch import Tensor
 
-from harness.core.case import Case, Settings, is_float
+from harness.core.case import Case, is_float
 from harness.core.claim import Crashed, Violation
 from harness.core.tree import leaves, map_leaves
+from harness.core.values import Settings
 from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.core.case import Call, Case, Resource, Settings
+from harness.core.case import Call, Case
 from harness.core.serialize import from_json, to_json
+from harness.core.values import Resource, Settings
 
 leaf = st.one_of(
     st.integers(),

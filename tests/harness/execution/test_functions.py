@@ -7,10 +7,10 @@ import copy
 import pytest
 import torch
 
-from harness.core.case import Settings
 from harness.core.claim import NotOffered
 from harness.core.contract import Argument, Signature
-from harness.execution.functions import TrackedSettings, invoke, untaken
+from harness.core.values import Settings, TrackedSettings
+from harness.execution.functions import invoke, untaken
 
 SIGNATURE = Signature(
     (

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from harness.core.case import Call, Case, Earlier, Given, Resource, ours
+from harness.core.case import Call, Case, harness_step
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Request
 from harness.core.serialize import from_json, to_json
+from harness.core.values import Earlier, Given, Resource
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter, FunctionAdapter
 
@@ -111,10 +112,10 @@ def test_a_line_of_ours_looks_at_what_was_handed_over() -> None:
             return rest
 
     here = __name__
-    made = ours(f"{here}:Counter", start=3)
+    made = harness_step(f"{here}:Counter", start=3)
     call = Call("together", {"half": Earlier("ours"), "rest": torch.ones(2)})
     again = Call("together", {"half": Given("together", "half"), "rest": torch.ones(2)})
-    look = ours(f"{here}:count_of", counter=Given("together", "half"), add=torch.ones(1))
+    look = harness_step(f"{here}:count_of", counter=Given("together", "half"), add=torch.ones(1))
     answer = run(Counts, made, call, again, look)
     assert answer.crash is None and answer.outputs[1] == "<Counter>"
     assert answer.value[0] == 5 and torch.equal(answer.value[1], torch.ones(1))

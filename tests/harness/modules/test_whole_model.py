@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from harness.core.case import Settings
 from harness.core.claim import NotOffered
 from harness.core.declaration import Declaration
+from harness.core.values import Settings
 from harness.judging.catalogue import load_catalogue
 from harness.judging.loading import inspect_implementation
 from harness.modules.adapter import ModuleAdapter
