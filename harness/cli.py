@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import harness.commands
 from harness.commands._command import Command
@@ -14,10 +14,22 @@ from harness.core.registry import scan
 from harness.project.variants import Project
 
 USAGE_ERROR = 4
+DESCRIPTION = """\
+Checks a language model written from scratch, component by component, against
+a reference, and names the line that is wrong. The checks run in pytest:
+`pytest --impl=mymodel`. The commands below do the rest."""
+EPILOG = """\
+`plumbline COMMAND --help` shows the options of a command.
+Exit codes: 0 passed, 1 failed, 4 wrong usage.
+
+first steps:
+  plumbline init                 write mymodel.py, a skeleton to fill in
+  pytest --impl=mymodel          check it
+  plumbline explain layer_norm   what is checked about one component"""
 
 
-def main(arguments: Sequence[str], project: tuple[dict[str, Any], str] = ({}, "")) -> int:
-    """Run one subcommand; 0 fine, 1 something is wrong with the implementation, 4 wrong use (as pytest's).
+def main(arguments: Sequence[str], project: tuple[Mapping[str, object], str] = ({}, "")) -> int:
+    """Run one subcommand. Returns 0 if all is well, 1 if something is wrong with the implementation, 4 for wrong usage.
 
     ``project``: the table ``[tool.plumbline]`` and its file; the commands find them as ``options.project``.
     """
@@ -32,20 +44,20 @@ def main(arguments: Sequence[str], project: tuple[dict[str, Any], str] = ({}, ""
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Any:
+    def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(USAGE_ERROR, f"plumbline: {message}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="plumbline",
-        description="Checks a GPT-2 written from scratch, part by part, and says which line is wrong. "
-        "The checks themselves run as `pytest --impl=mymodel`.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    as_it_stands = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(prog="plumbline", description=DESCRIPTION, epilog=EPILOG, formatter_class=as_it_stands)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for name, command in scan(harness.commands, "COMMAND", Command).items():
-        one = commands.add_parser(name, help=command.help, description=command.help)
+        description = f"{command.help[0].upper()}{command.help[1:]}."
+        one = commands.add_parser(
+            name, help=command.help, description=description, epilog=command.details, formatter_class=as_it_stands
+        )
         command.arguments(one)
         one.set_defaults(run=command.run)
     return parser

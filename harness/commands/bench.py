@@ -217,6 +217,4 @@ def _record(inspection: Inspection, impl: str) -> RunRecord:
     )
 
 
-COMMAND = Command(
-    "time an implementation beside the reference and known libraries: ratios, memory, how both grow", arguments, run
-)
+COMMAND = Command("time an implementation beside the reference and other libraries", arguments, run)

@@ -6,99 +6,118 @@ import argparse
 import inspect
 import textwrap
 
-from harness.commands._command import Command, component_of, nearest
+from harness.commands import _layout as layout
+from harness.commands._command import Command, claim_of, component_of
 from harness.core.errors import UsageError
+from harness.core.mistake import KnownMistake
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.project.variants import how_to_declare
 
+DETAILS = """\
+examples:
+  plumbline explain layer_norm                      a component
+  plumbline explain layer_norm::deterministic       a claim
+  plumbline explain layer_norm.unbiased_variance    a known mistake
+Earlier names of claims and mistakes work too."""
+LEGEND = "(- the mistake, + the expected code)"
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name")
+    """The arguments of ``plumbline explain``."""
+    parser.add_argument("name", metavar="NAME", help="COMPONENT, COMPONENT::CLAIM, CLAIM or COMPONENT.MISTAKE")
 
 
 def run(options: argparse.Namespace) -> int:
+    """Print the explanation. Raises UsageError with the nearest names where nothing has this name."""
     known, name = load_catalogue(), options.name
     if "::" in name:
         component, _, claim_name = name.partition("::")
-        print(_explain_claim(known, component_of(known, component), claim_name))
+        print(_claim(known, component_of(known, component), claim_name))
     elif name in known.contracts:
-        print(_explaincomponent_of(known, name))
+        print(_component(known, name))
     elif "." in name:
-        print(explain_bug(known, name))
-    elif any(name == c.name for n in known.contracts for c in known.claims_of(n)):
-        component = next(n for n in known.contracts if any(name == c.name for c in known.claims_of(n)))
-        print(_explain_claim(known, component, name))
+        print(explain_mistake(known, name))
+    elif component := _first_with_claim(known, name):
+        print(_claim(known, component, name))
     else:
         component_of(known, name)
     return 0
 
 
-def _explaincomponent_of(known: Catalogue, name: str) -> str:
+def _first_with_claim(known: Catalogue, claim_name: str) -> str:
+    """The first component that has a claim of this name or earlier name; an empty string where none has."""
+    for component in known.contracts:
+        if any(claim_name in (claim.name, *claim.aliases) for claim in known.claims_of(component)):
+            return component
+    return ""
+
+
+def _component(known: Catalogue, name: str) -> str:
     contract = known.contracts[name]
-    lines = [f"{name}: {contract.meaning}", ""]
-    for method, signature in contract.calls.items():
-        lines.append(f"    {name if method in ('call', 'build') else '  .' + method}{signature}")
+    lines = [*layout.paragraph(f"{name} - {contract.meaning}"), ""]
+    for method, call in contract.calls.items():
+        lines += layout.signature(name if method in ("call", "build") else f"  .{method}", call)
     if contract.parts:
-        lines += ["", f"made of: {', '.join(contract.parts)}"]
+        lines += ["", *layout.paragraph(f"made of: {', '.join(contract.parts)}", "", "    ")]
     for variant in contract.variants:
-        lines += [
-            "",
-            f"legal variant {variant.name}: {variant.sentence}",
-            f'    declare it: {name} = "{variant.name}" under [tool.plumbline] in pyproject.toml, '
-            f"or --impl-variant={name}={variant.name}",
-        ]
-    lines += ["", "claims:"]
-    lines += [f"    {claim.name:<40} {claim.sentence}" for claim in known.claims_of(name)]
-    lines += ["", "known mistakes:"]
-    lines += [f"    {mistake.name:<40} {mistake.sentence}" for mistake in known.mistakes.get(name, ())]
-    lines += ["", *(f"source: {source}" for source in contract.sources)]
+        how = f'declare it: {name} = "{variant.name}" under [tool.plumbline] in pyproject.toml,'
+        lines += ["", *layout.paragraph(f"legal variant {variant.name}: {variant.sentence}", "", "    ")]
+        lines += layout.paragraph(f"{how} or --impl-variant={name}={variant.name}", "    ", "        ")
+    claims, mistakes = known.claims_of(name), known.mistakes.get(name, ())
+    lines += ["", f"{len(claims)} claims (what is checked):"]
+    lines += layout.named((claim.name, claim.sentence) for claim in claims)
+    if mistakes:
+        lines += ["", f"{len(mistakes)} known mistakes (recognised when the output matches):"]
+        lines += layout.named((mistake.name, mistake.sentence) for mistake in mistakes)
+    if contract.sources:
+        lines += ["", "sources:", *(line for one in contract.sources for line in layout.paragraph(one, "    "))]
     return "\n".join(lines)
 
 
-def _explain_claim(known: Catalogue, component: str, claim_name: str) -> str:
-    claims = {claim.name: claim for claim in known.claims_of(component)}
-    if claim_name not in claims:
-        raise UsageError(f"{component} has no claim {claim_name!r}; {nearest(claim_name, claims)}")
-    claim = claims[claim_name]
+def _claim(known: Catalogue, component: str, name: str) -> str:
+    claim = claim_of(known, component, name)
+    full = f"{component}::{claim.name}"
     why = inspect.getdoc(claim.test) or inspect.getdoc(inspect.getmodule(claim.test)) or ""
-    lines = [f"{component}::{claim.name}: {claim.sentence}.", ""]
-    lines += textwrap.wrap(why, 108)
+    lines = _renamed(name, claim.name) + layout.paragraph(f"{full}: {claim.sentence}.")
+    lines += ["", *layout.paragraph(" ".join(why.split()))] if why else []
     if claim.false_alarm:
-        power = f"; power at least {claim.power}" if claim.power else ""
-        lines += ["", f"random: rejects correct code with probability at most {claim.false_alarm:.1g}{power}"]
+        chance = f"statistical test: it rejects correct code with probability at most {claim.false_alarm:.1g}"
+        power = f", and detects wrong code with probability at least {claim.power}" if claim.power else ""
+        lines += ["", *layout.paragraph(chance + power)]
+    lines += [""]
     if claim.broken_by:
-        lines += ["", f"broken by: {component}.{claim.broken_by}"]
-    lines += ["", f'run it alone: pytest --impl=mymodel "{component}::{claim.name}"']
+        lines.append(f"a known mistake that it catches: {component}.{claim.broken_by}")
+    lines.append(f'run it alone: pytest --impl=mymodel "{full}"')
     return "\n".join(lines)
 
 
-def explain_bug(known: Catalogue, name: str) -> str:
+def explain_mistake(known: Catalogue, name: str) -> str:
+    """A known mistake by its full name, in lines. Raises UsageError with the nearest names where there is none."""
     try:
         mistake = known.mistake(name)
     except KeyError as error:
         raise UsageError(str(error.args[0])) from None
-    lines = [
-        f"{mistake.full_name}",
-        "",
-        *textwrap.wrap(mistake.sentence, 108),
-        "",
-        textwrap.indent(mistake.diff(), "    "),
-        "",
-    ]
+    lines = [*_renamed(name, mistake.full_name), f"{mistake.full_name}  {LEGEND}", ""]
+    lines += [*layout.paragraph(mistake.sentence), "", textwrap.indent(mistake.diff(), "    "), ""]
+    return "\n".join(lines + _details(mistake))
+
+
+def _details(mistake: KnownMistake) -> list[str]:
+    lines: list[str] = []
     if mistake.seen_in:
-        lines.append(f"seen in: {', '.join(mistake.seen_in)}")
+        lines += layout.paragraph(f"reported in: {', '.join(mistake.seen_in)}", "", "    ")
     if mistake.looks_like:
-        lines.append(f"same numbers as: {', '.join(mistake.looks_like)}")
+        lines += layout.paragraph(f"same output as: {', '.join(mistake.looks_like)}", "", "    ")
     if mistake.unnamed_because:
-        lines.append(f"the diagnosis cannot name it: {mistake.unnamed_because}")
+        lines += layout.paragraph(f"the diagnosis cannot name it: {mistake.unnamed_because}", "", "    ")
     if how := how_to_declare(mistake):
-        lines += textwrap.wrap(how, 108, break_on_hyphens=False)
-    lines.append(f"see it caught: pytest --impl=bug:{mistake.full_name}")
-    return "\n".join(lines)
+        lines += layout.paragraph(how)
+    return [*lines, f"see it caught: pytest --impl=bug:{mistake.full_name}"]
 
 
-COMMAND = Command(
-    "a component (layer_norm), a claim (layer_norm::deterministic) or a known mistake (layer_norm.unbiased_variance)",
-    arguments,
-    run,
-)
+def _renamed(given: str, name: str) -> list[str]:
+    """That a name is an earlier one, and what it is now."""
+    return [f"{given} is now called {name}.", ""] if given != name else []
+
+
+COMMAND = Command("explain a component, a claim or a known mistake", arguments, run, DETAILS)

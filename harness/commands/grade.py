@@ -33,8 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time")
     parser.add_argument("--out", default=OUT, metavar="FOLDER", help=f"where grades and feedback are written ({OUT})")
     parser.add_argument(
-        "--again", action="store_true", help="judge again what was judged before with the same rubric and seed"
+        "--force", action="store_true", help="also judge what was judged before with the same rubric and seed"
     )
+    parser.add_argument("--again", dest="force", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
         "--single", action="store_true", help="the path is one submission (Gradescope's /autograder/submission)"
     )
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
         submissions = _submissions(options, rubric)
     except OSError as error:
         raise UsageError(f"{options.submissions} cannot be read: {error}") from None
-    session = Session(submissions, rubric, checks, out, options.again, user, not options.no_namespaces, _say)
+    session = Session(submissions, rubric, checks, out, options.force, user, not options.no_namespaces, _say)
 
     def judge_all(tasks: Sequence[Task]) -> Iterable[Judged]:
         return (
@@ -181,4 +182,4 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-COMMAND = Command("grade a folder of submissions by a rubric, each judged in a process of its own", arguments, run)
+COMMAND = Command("grade a folder of submissions by a rubric", arguments, run)

@@ -64,6 +64,4 @@ def _below(contracts: Mapping[str, Contract], name: str) -> set[str]:
     return parts | {deep for part in parts for deep in _below(contracts, part)}
 
 
-COMMAND = Command(
-    "write a file to begin with: every component with its signature and shapes, all to do", arguments, run
-)
+COMMAND = Command("write a skeleton: every component with its signature, to fill in", arguments, run)

@@ -143,6 +143,4 @@ def try_bug(
     }
 
 
-COMMAND = Command(
-    "for each known mistake: which claims catch it, whether the diagnosis names it, how long it took", arguments, run
-)
+COMMAND = Command("try every known mistake: which claims catch it, is it named", arguments, run)

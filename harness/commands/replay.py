@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 from harness.commands._command import Command, component_of
-from harness.commands.explain import explain_bug
+from harness.commands.explain import explain_mistake
 from harness.core.errors import UsageError
 from harness.core.record import CRASHED, FAILING, HOLDS, MISSING
 from harness.judging.loading import inspect_implementation
@@ -62,7 +62,7 @@ def _replay_one(path: Path, impl: str | None, project: Project) -> int:
     for name in verdict.finding:
         print(
             textwrap.indent(
-                explain_bug(inspection.catalogue, name)
+                explain_mistake(inspection.catalogue, name)
                 if name in {b.full_name for b in inspection.catalogue.all_mistakes()}
                 else name,
                 "        ",
@@ -73,4 +73,4 @@ def _replay_one(path: Path, impl: str | None, project: Project) -> int:
     return 1
 
 
-COMMAND = Command("judge a kept failure again: FIXED, or what is still wrong", arguments, run)
+COMMAND = Command("rerun saved failures: is each fixed, or what is still wrong", arguments, run)

@@ -63,6 +63,4 @@ def _path(output: str | None, usual: str, count: int) -> Path:
     return path / usual if path.is_dir() or output.endswith("/") or count > 1 else path
 
 
-COMMAND = Command(
-    "write a kept run as a page, a table or a service's format (HTML, Markdown, Gradescope, ...)", arguments, run
-)
+COMMAND = Command("convert the record of a run to HTML, Markdown, JUnit, ...", arguments, run)

@@ -178,4 +178,4 @@ def _pytest_of(cases: int | None) -> Callable[[str, list[str] | None], tuple[int
     return judge
 
 
-COMMAND = Command("judge again at every save: what changed, what stands on it, and what failed before", arguments, run)
+COMMAND = Command("rerun, at every save, the checks that the change affects", arguments, run)

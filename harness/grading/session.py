@@ -34,7 +34,7 @@ class Session:
     rubric: Rubric
     checks: Checks
     out: Path
-    again: bool = False
+    force: bool = False
     user: tuple[int, int] = (-1, -1)
     namespaces: bool = True
     say: Callable[[str], None] = print
@@ -49,14 +49,14 @@ class Session:
         grades: dict[str, Grade] = {}
         waiting = []
         for task in tasks:
-            known = None if self.again else self._known(task)
+            known = None if self.force else self._known(task)
             if known is None:
                 waiting.append(task)
             else:
                 grades[known.name] = self._graded(known, seed)
         if grades:
             self.say(
-                f"{len(grades)} of {len(tasks)} were judged before, with this rubric and seed (--again judges them again)"
+                f"{len(grades)} of {len(tasks)} were judged before, with this rubric and seed (--force judges them again)"
             )
         started = time.monotonic()
         try:

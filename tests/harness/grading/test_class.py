@@ -89,7 +89,7 @@ def test_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
                 (tmp_path / "class" / path).unlink()
     (tmp_path / "class" / "bela" / "notes.txt").unlink(missing_ok=True)
     (tmp_path / "class" / "bela").rmdir()
-    assert grade(tmp_path, "--out", str(tmp_path / "others"), "--no-namespaces", "--again") == 0
+    assert grade(tmp_path, "--out", str(tmp_path / "others"), "--no-namespaces", "--force") == 0
     for student in again:
         assert not classroom.check(student, grade_of(tmp_path / "others", student.name))
         for name in COMPARED:
