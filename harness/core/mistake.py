@@ -6,6 +6,7 @@ shows in the numbers of the whole.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -33,13 +34,12 @@ class Edit:
     instead: Callable[..., Any] | None = None
 
     def diff(self) -> str:
-        """The edit as a diff, ready to print."""
+        """From the mistake to the reference, ready to print: ``-`` is the wrong code, ``+`` the expected code."""
         if self.instead is not None:
-            body = _source(self.instead)
-            return "\n".join(f"+    {line}" for line in body)
-        minus = [f"-    {line}" for line in textwrap.dedent(self.right).strip("\n").splitlines()]
-        plus = [f"+    {line}" for line in textwrap.dedent(self.wrong).strip("\n").splitlines()]
-        return "\n".join(minus + plus)
+            wrong, right = _source(_plain(self.instead)), _without_docstring(_source(_plain(self.of)))
+        else:
+            wrong, right = (textwrap.dedent(code).strip("\n").splitlines() for code in (self.wrong, self.right))
+        return "\n".join([*(f"-    {line}" for line in wrong), *(f"+    {line}" for line in right)])
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class KnownMistake:
         return replace(self, component=component)
 
     def diff(self) -> str:
-        """All its edits as one diff."""
+        """All its edits as one diff: ``-`` is the wrong code, ``+`` the expected code."""
         return "\n".join(edit.diff() for edit in self.edits)
 
 
@@ -126,6 +126,15 @@ def _plain(function: Callable[..., Any]) -> FunctionType:
 @cache
 def _source(function: FunctionType) -> list[str]:
     return textwrap.dedent(inspect.getsource(function)).splitlines()
+
+
+def _without_docstring(lines: list[str]) -> list[str]:
+    """The lines of a function without its docstring."""
+    (function,) = ast.parse("\n".join(lines)).body
+    if not isinstance(function, ast.FunctionDef) or ast.get_docstring(function) is None:
+        return lines
+    text = function.body[0]
+    return [*lines[: text.lineno - 1], *lines[text.end_lineno :]]
 
 
 @cache

@@ -73,7 +73,10 @@ def _frozen(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class MistakeSummary:
-    """A known mistake as a report shows it: what it is called, one sentence, the edit as a diff, where it was seen."""
+    """A known mistake as a report shows it: what it is called, one sentence, where it was reported.
+
+    ``diff``: ``-`` is the mistake, ``+`` the expected code.
+    """
 
     name: str
     component: str

@@ -18,6 +18,12 @@ def other_part(x, times=2):
     return -x
 
 
+def documented(x):
+    """Says
+    nothing."""
+    return x  # as it is
+
+
 def test_an_edit_reaches_every_composite() -> None:
     """The function object stays, its code changes: callers see it; afterwards all is as before."""
     edit = Edit(part, "doubled = x*times", "doubled = x * (times + 1)")
@@ -35,11 +41,19 @@ def test_defaults_and_state_are_put_back() -> None:
 
 
 def test_a_whole_function_can_stand_in() -> None:
-    """instead= replaces the body, and its source is the diff."""
+    """instead= replaces the body; the diff shows both functions."""
     mistake = KnownMistake("negative", "You negate it.", part, instead=other_part)
     with applied(mistake.edits):
         assert whole(5) == -4
-    assert "+        return -x" in mistake.diff()
+    assert "-        return -x" in mistake.diff() and "+        return " in mistake.diff()
+
+
+def test_the_diff_goes_from_the_mistake_to_the_expected_code() -> None:
+    """As a person applies it: minus is to go, plus is to come; docstrings of the reference are left out."""
+    edit = Edit(part, "doubled = x * times", "doubled = x + times\nprint(doubled)")
+    assert edit.diff().splitlines() == ["-    doubled = x + times", "-    print(doubled)", "+    doubled = x * times"]
+    assert '"""' not in Edit(documented, instead=other_part).diff()
+    assert "+        return x  # as it is" in Edit(documented, instead=other_part).diff()
 
 
 def test_what_does_not_fit_is_refused() -> None:
