@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
+from harness.core.claim import Claim, NotSupported, Trial, Violation, claim
 from harness.core.contract import Contract
 from harness.core.measurement import Measure, Measurement
 from harness.strategies.tensors import make, parameters, seeds
@@ -316,7 +316,7 @@ def new_learning_rate_takes_effect(trial: Trial) -> None:
 def state_takes_two_bytes_per_parameter(trial: Trial) -> None:
     each = trial.run(dtype=torch.float32, weigh=True).facts.get("bytes")
     if each is None:
-        raise NotOffered("the memory it holds cannot be measured")
+        raise NotSupported("the memory it holds cannot be measured")
     numbers = trial.case.calls[0].arguments["params"][0].numel()
     beside = (each - 4 * numbers) / numbers
     if beside > ENOUGH:

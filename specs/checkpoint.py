@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import HARNESS_STEP, Call, Case, harness_step
-from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
+from harness.core.claim import Claim, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from harness.core.values import Earlier
 from reference_model.checkpoint import checkpoint
@@ -256,7 +256,7 @@ def step_is_restored(trial: Trial) -> None:
     script.step()
     step = trial.run(script.case()).value
     if step is None:
-        raise NotOffered("load() returns no step")
+        raise NotSupported("load() returns no step")
     if step != BEFORE:
         raise Violation(f"load() returns the step {step}; {BEFORE} was saved")
 
@@ -343,7 +343,7 @@ def by_their_names(function: Callable[..., Any], given: Mapping[str, Any]) -> di
         if theirs is not None:
             found[theirs] = value
         elif value is not None and ours_ != "step":
-            raise NotOffered(f"it takes no {ours_}")
+            raise NotSupported(f"it takes no {ours_}")
     return found
 
 

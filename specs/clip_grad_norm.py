@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.tensors import make, seeds
@@ -120,7 +120,7 @@ def returned(trial: Trial, case: Case | None = None) -> tuple[Gradients, torch.T
 
 def offers_the_norm(trial: Trial) -> None:
     if "norm" in trial.offer.absent:
-        raise NotOffered("it returns no norm")
+        raise NotSupported("it returns no norm")
 
 
 def expected(trial: Trial, case: Case | None = None) -> tuple[Gradients, float, float]:
@@ -284,7 +284,7 @@ def zeros_stay_zero(trial: Trial) -> None:
 def empty_list_has_norm_zero(trial: Trial) -> None:
     answer = trial.attempt()
     if answer.crash is not None:
-        raise NotOffered(f"it raises {answer.crash.error} for an empty list of gradients")
+        raise NotSupported(f"it raises {answer.crash.error} for an empty list of gradients")
     clipped, norm = returned(trial)
     if clipped or float(norm) != 0:
         raise Violation(f"the norm of an empty list of gradients is {float(norm):g}; expected 0")
@@ -301,7 +301,7 @@ def nonfinite_values_show_in_the_norm(trial: Trial) -> None:
     """The norm tells whoever logs it, or skips the step. What becomes of the gradients is not promised."""
     answer = trial.attempt()
     if answer.crash is not None:
-        raise NotOffered(f"it raises {answer.crash.error} for non-finite gradients")
+        raise NotSupported(f"it raises {answer.crash.error} for non-finite gradients")
     offers_the_norm(trial)
     _, norm = returned(trial)
     if math.isfinite(float(norm)):

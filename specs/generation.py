@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.values import Settings
 from harness.numerics.statistics import binomial_two_sided
@@ -128,7 +128,7 @@ def most_likely_throughout(trial: Trial, case: Case, what: str) -> None:
 def refused(trial: Trial, case: Case, what: str) -> None:
     answer = trial.attempt(case, fresh=True)
     if answer.crash is not None:
-        raise NotOffered(f"it raises {answer.crash.error} {what}")
+        raise NotSupported(f"it raises {answer.crash.error} {what}")
 
 
 # claims --------------------------------------------------------------------------------------------------------------
@@ -332,7 +332,7 @@ def samples_exactly_the_candidates(trial: Trial) -> None:
         case = trial.case.changed(**{"temperature": 1.0, "top_k": None, "top_p": None, **options})
         try:
             drawn = returned(trial, case)[:, -1]
-        except NotOffered as error:
+        except NotSupported as error:
             why = str(error)
             continue
         tried += 1
@@ -347,7 +347,7 @@ def samples_exactly_the_candidates(trial: Trial) -> None:
             if not count and probability > 0.02:
                 raise Violation(f"with {told} the id {index} has probability {probability:.3g}, but no row samples it")
     if not tried:
-        raise NotOffered(why)
+        raise NotSupported(why)
 
 
 @claim(

@@ -16,7 +16,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.values import Resource
 from harness.numerics.statistics import FALSE_ALARM, binomial_two_sided
@@ -281,7 +281,7 @@ def rows_are_drawn_independently(trial: Trial) -> None:
 def every_batch_is_redrawn(trial: Trial) -> None:
     """Without a generator, and with one where it is taken."""
     for generator, again in ((None, "in a row"), (new(7), "with the same generator")):
-        with suppress(NotOffered):
+        with suppress(NotSupported):
             found = starts_of(trial, pairs_of(trial, in_a_row(trial, CALLS, trial.case.changed(generator=generator))))
             if all(row == found[0] for row in found):
                 raise Violation(f"{CALLS} calls {again} gave the same batch every time; each call must draw a new one")
@@ -329,7 +329,7 @@ def uses_the_given_generator(trial: Trial) -> None:
         )
     probe = trial.attempt(trial.case.changed(generator=None))
     if probe.crash is not None:
-        raise NotOffered(f"without a generator it raises {probe.crash.error}")
+        raise NotSupported(f"without a generator it raises {probe.crash.error}")
     if not torch.equal(alone, batch(None, None, new(seed))):
         raise Violation("after draws without a generator, a generator with the same seed gives another batch")
 

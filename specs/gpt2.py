@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.implementation import MeasuredOutput
 from harness.core.values import Settings
@@ -196,7 +196,7 @@ def parameter_count_by_formula(trial: Trial) -> None:
     """Weights are drawn once per size, so this is about what the module has, the tied head counted once."""
     counted, config = trial.run().facts.get("parameters"), trial.case.arguments["config"]
     if counted is None:
-        raise NotOffered("a function has no parameters of its own")
+        raise NotSupported("a function has no parameters of its own")
     width, layers = config.width, config.layers
     biases = {
         "norm_1_bias": width,

@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import CALL, Call, Case, harness_step
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from harness.core.values import Earlier, Given, Resource
 from harness.strategies.tensors import seeds
@@ -193,7 +193,7 @@ def losses(trial: Trial) -> tuple[Any, Any]:
 def loss_is_the_mean_over_all_targets(trial: Trial) -> None:
     loss, expected = losses(trial)
     if loss is None:
-        raise NotOffered("it returns no loss")
+        raise NotSupported("it returns no loss")
     trial.close(loss, expected, SINGLE * float(expected), "the loss it returns")
 
 

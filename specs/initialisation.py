@@ -13,7 +13,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
+from harness.core.claim import Claim, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant, WholeModel
 from harness.core.tree import leaves, map_leaves
 from harness.core.values import Settings
@@ -406,8 +406,8 @@ FUNCTIONS = tuple(
 def first_logits_or_none(trial: Trial) -> None:
     try:
         first_loss_is_that_of_chance(trial)
-    except NotOffered:
-        raise NotOffered("it has no logits(): only the weights were checked") from None
+    except NotSupported:
+        raise NotSupported("it has no logits(): only the weights were checked") from None
 
 
 CONTRACT = Contract(

@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -381,7 +381,7 @@ def accurate_in_half_precision(trial: Trial) -> None:
             raise Violation(f"in {dtype} the error exceeds four roundings of every product", error=error)
         worst = max(worst, error)
     if len(refused) == 2:
-        raise NotOffered("it does not run in " + " or ".join(refused))
+        raise NotSupported("it does not run in " + " or ".join(refused))
     trial.note_error(worst)
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, Crashed, NotOffered, Trial, Violation, claim
+from harness.core.claim import Claim, Crashed, NotSupported, Trial, Violation, claim
 from harness.core.contract import Contract, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -59,7 +59,7 @@ def overflow_is_refused_or_slides(trial: Trial) -> None:
         return
     answer = trial.attempt()
     if answer.crash is not None and trial.case.calls[-1].method == "extend":
-        raise NotOffered(f"it refuses a chunk that does not fit ({answer.crash.error})")
+        raise NotSupported(f"it refuses a chunk that does not fit ({answer.crash.error})")
     exact, _ = trial.agreement()
     out = joined(trial.case, trial.run().outputs)
     trial.close(out, joined(trial.case, exact.outputs), bound(trial, trial.case), f"with {trial.case.family}, out")

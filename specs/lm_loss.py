@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -158,9 +158,9 @@ def all_targets_ignored(trial: Trial) -> None:
     empty = trial.case.changed(targets=torch.full_like(a["targets"], a["ignore_index"]))
     answer = trial.attempt(empty, gradients=True)
     if answer.crash is not None:
-        raise NotOffered(f"it raises {answer.crash.error} where every target is ignored")
+        raise NotSupported(f"it raises {answer.crash.error} where every target is ignored")
     if torch.is_tensor(answer.value) and bool(answer.value.isnan().all()):
-        raise NotOffered("where every target is ignored it gives NaN, as torch.nn.functional.cross_entropy does")
+        raise NotSupported("where every target is ignored it gives NaN, as torch.nn.functional.cross_entropy does")
     trial.close(answer.value, trial.expect(empty).value, tolerance(trial, empty), "with every target ignored, the loss")
     gradient = answer.gradients.get("logits")
     if gradient is not None and not bool((gradient == 0).all()):

@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -118,9 +118,9 @@ def greedy_at_temperature_0(trial: Trial) -> None:
     case = asked(trial, temperature=0.0)
     answer = trial.attempt(case)
     if answer.crash is not None:
-        raise NotOffered(f"it raises {answer.crash.error} at temperature 0")
+        raise NotSupported(f"it raises {answer.crash.error} at temperature 0")
     if not torch.is_tensor(answer.value) or not bool(torch.isfinite(answer.value).all()):
-        raise NotOffered("at temperature 0 it divides by 0")
+        raise NotSupported("at temperature 0 it divides by 0")
     _all_on_the_best(trial, case, "at temperature 0, out")
 
 
@@ -221,7 +221,7 @@ def tiny_top_p_keeps_the_most_likely(trial: Trial) -> None:
             if bool((value.gather(-1, best[:, None]) < 0.99).any()):
                 raise Violation(f"with top_p = {top_p:g} in {told} the most likely id is not the one kept")
     if not tried:
-        raise NotOffered(f"it raises {refused}")
+        raise NotSupported(f"it raises {refused}")
 
 
 @claim(

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from harness.core.case import Case, harness_step
 from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant
+from harness.core.implementation import CrashKind
 from harness.core.mistake import Edit
 from harness.core.values import Earlier
 from reference_model.quantization_schedule import quantization_schedule
@@ -276,7 +277,7 @@ def resuming_changes_nothing(trial: Trial) -> None:
 def zero_steps_is_defined(trial: Trial) -> None:
     """One of the widths, or a refusal with a reason; a division by zero is none."""
     answer = trial.attempt()
-    if answer.crash is not None and answer.crash.kind == "raised" and answer.crash.error != ZERO_DIVISION:
+    if answer.crash is not None and answer.crash.kind == CrashKind.RAISED and answer.crash.error != ZERO_DIVISION:
         return
     found = as_width(trial.run().value)
     if found not in USUAL["bits"]:

@@ -15,7 +15,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -494,7 +494,7 @@ def accurate_in_half_precision(trial: Trial) -> None:
         what = f"in {dtype}, a number is not dequantized to the nearest code"
         worst = max(worst, within(out, allowed.x, bound, what, allowed.nearest))
     if refused:
-        raise NotOffered("it does not run in " + " or ".join(refused))
+        raise NotSupported("it does not run in " + " or ".join(refused))
     trial.note_error(worst)
 
 
@@ -598,7 +598,7 @@ def returned_bytes(trial: Trial, x: torch.Tensor, block: int, kind: str, double:
     case = Case((BUILD, quantizing(x, block, kind, double)))
     facts = trial.run(case, dtype=torch.float32, weigh=True).facts
     if "bytes of quantize()" not in facts:
-        raise NotOffered("the memory of what it returns cannot be measured")
+        raise NotSupported("the memory of what it returns cannot be measured")
     return facts["bytes of quantize()"]
 
 

@@ -15,7 +15,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.measurement import Measure, Measurement
 from harness.core.values import Earlier
@@ -538,7 +538,7 @@ def accurate_in_half_precision(trial: Trial) -> None:
         what = f"in {dtype}, an error exceeds half a step"
         worst = max(worst, within(out, allowed.x, allowed.error, what))
     if refused:
-        raise NotOffered("it does not run in " + " or ".join(refused))
+        raise NotSupported("it does not run in " + " or ".join(refused))
     trial.note_error(worst)
 
 
@@ -606,7 +606,7 @@ def memory(trial: Trial) -> Measurement | None:
     for label, (axis, block) in ways.items():
         try:
             answer = trial.attempt(Case((BUILD, quantizing(x, axis, block, True))), dtype=torch.float32, weigh=True)
-        except NotOffered:
+        except NotSupported:
             continue
         if answer.crash is None and "bytes of quantize()" in answer.facts:
             bits[label] = 8 * answer.facts["bytes of quantize()"] / x.numel()

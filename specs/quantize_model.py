@@ -15,7 +15,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Answer
 from harness.core.measurement import Measure, Measurement
@@ -271,7 +271,7 @@ def supports_three_bits(trial: Trial) -> None:
     case = with_build(trial.case, bits=3)
     answer = trial.attempt(case, dtype=torch.float32)
     if answer.crash is not None:
-        raise NotOffered(f"it does not support 3 bits ({answer.crash.error})")
+        raise NotSupported(f"it does not support 3 bits ({answer.crash.error})")
     matrices_are_quantized_accurately(trial, USUAL, case)
     logits_match_the_stored_weights(trial, case)
 
@@ -287,7 +287,7 @@ def memory_is_saved(trial: Trial) -> None:
     or what they were taken back to, saves nothing."""
     held = trial.run(dtype=torch.float32, weigh=True).facts.get("bytes")
     if held is None:
-        raise NotOffered("the memory it holds cannot be measured")
+        raise NotSupported("the memory it holds cannot be measured")
     kept, matrices = float32_bytes(asked(trial.case)["weights"])
     if not held <= 1.02 * kept + 0.5 * matrices:
         share = held / (kept + matrices)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -186,7 +186,7 @@ def angles_in_float32(trial: Trial) -> None:
         exact, bound = trial.agreement(dtype=dtype)
         trial.close(answer.value, exact.value, bound.value, f"at distant positions, in {dtype}, out")
     if refused == 3:
-        raise NotOffered(f"it does not reach position {int(trial.case.arguments['positions'].max())}")
+        raise NotSupported(f"it does not reach position {int(trial.case.arguments['positions'].max())}")
 
 
 @claim(

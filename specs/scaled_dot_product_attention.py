@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -240,13 +240,13 @@ def fully_masked_query_gets_zeros(trial: Trial) -> None:
     idle = trial.case.changed(mask=mask)
     answer = trial.attempt(idle)
     if answer.crash is not None:
-        raise NotOffered(f"it raises {answer.crash.error} for a fully masked query")
+        raise NotSupported(f"it raises {answer.crash.error} for a fully masked query")
     out, whole = output(trial, idle), output(trial)
     bound = tolerance(trial, None, idle)
     if out.shape[-2] > 1:
         trial.close(out[..., 1:, :], whole[..., 1:, :], bound, "next to a fully masked query, out")
     if bool(out[..., 0, :].isnan().all()):
-        raise NotOffered("a fully masked query gives NaN, and so does every gradient")
+        raise NotSupported("a fully masked query gives NaN, and so does every gradient")
     steep = idle.changed(q=a["q"] * 1e7 / max(float((a["q"] @ a["k"].mT).abs().max()), 1e-3))
     found = [(case, output(trial, case), trial.expect(case).value, tolerance(trial, case)) for case in (steep, idle)]
     for _, theirs, ours, bound in found:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -150,7 +150,7 @@ def positions_per_batch_row(trial: Trial) -> None:
     batch = trial.case.changed(positions=torch.stack([positions, positions.flip(0) + 3, positions + 5]))
     answer = trial.attempt(batch)
     if answer.crash is not None:
-        raise NotOffered(f"it accepts positions [time] only ({answer.crash.error})")
+        raise NotSupported(f"it accepts positions [time] only ({answer.crash.error})")
     out = output(trial, batch)
     for row, own in enumerate(batch.arguments["positions"]):
         alone = trial.case.changed(positions=own)
@@ -197,7 +197,7 @@ def accurate_at_distant_positions(trial: Trial) -> None:
     """A table may end before; what is returned must be right."""
     answer = trial.attempt()
     if answer.crash is not None:
-        raise NotOffered(
+        raise NotSupported(
             f"it does not reach position {int(trial.case.arguments['positions'].max())} ({answer.crash.error})"
         )
     exact, bound = trial.agreement()

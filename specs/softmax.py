@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import tensors
@@ -166,7 +166,7 @@ def all_minus_infinity_slice(trial: Trial) -> None:
     slices[empty] = float("-inf")
     answer = trial.attempt(trial.case.changed(x=x))
     if answer.crash is not None:
-        raise NotOffered(f"it raises {answer.crash.error} where every score of a slice is -inf")
+        raise NotSupported(f"it raises {answer.crash.error} where every score of a slice is -inf")
     out = answer.value
     if not torch.is_tensor(out) or out.shape != x.shape:
         raise Violation("with one slice of only -inf, out has another shape")

@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import CALL, Call, Case, harness_step
-from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
+from harness.core.claim import Claim, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from harness.core.values import Earlier, Settings
 from harness.strategies.tensors import seeds
@@ -75,7 +75,7 @@ def told(trial: Trial, case: Case | None = None, what: str = "loss") -> Any:
     if found is None and what == "loss":
         raise Violation("the history holds no losses: return a list of them, or a dictionary with one under 'loss'")
     if found is None:
-        raise NotOffered(f"its history has no {what}")
+        raise NotSupported(f"its history has no {what}")
     return found
 
 

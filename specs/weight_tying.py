@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import NotOffered, Trial, Violation, claim
+from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant, WholeModel
 from harness.core.measurement import Measure, Measurement
 from harness.core.values import Settings
@@ -194,7 +194,7 @@ def gradient_sums_both_uses(trial: Trial) -> None:
     untied(trial)
     found = after(trial, Call("gradients", batch_of(trial)))
     if found["embedding"] is None:
-        raise NotOffered("its head has no parameter name of its own: the two uses cannot be separated")
+        raise NotSupported("its head has no parameter name of its own: the two uses cannot be separated")
     expected = found["embedding"].double() + found["head"].double()
     for name in ("embedding", "head"):
         if not bool(found[name].any()):
@@ -351,7 +351,7 @@ def of_a_module(make: Callable[..., Any]) -> type:
 
         def reload_without_head(self) -> None:
             if len(self.names) < 2:
-                raise NotOffered("its head has no parameter name of its own")
+                raise NotSupported("its head has no parameter name of its own")
             state = {n: value.clone() for n, value in self.built.module.state_dict().items() if n not in self.names[1:]}
             other = self.fresh()
             other.module.load_state_dict(state, strict=False)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.core.record import HOLDS
+from harness.core.record import Status
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter, FunctionAdapter
 from harness.judging.catalogue import load_catalogue
@@ -92,11 +92,11 @@ def test_it_keeps_every_claim(seed: int, name: str) -> None:
         for claim in KNOWN.claims_of(component):
             verdict, _ = judged.bench.judge(contract, claim, shrink=False)
             assert not verdict.failing, (
-                f"{component}: {claim.name} is {verdict.status} on {verdict.violated} of {verdict.cases} cases "
+                f"{component}: {claim.name} is {verdict.status} on {verdict.failed_cases} of {verdict.cases} cases "
                 f"({verdict.excess} x the tolerance): {verdict.message}\n{verdict.worst}\n{verdict.smallest}\n"
                 + "\n".join(verdict.frames[-1:])
             )
-            held += verdict.status == HOLDS
+            held += verdict.status == Status.PASSED
         assert held, f"{component}: nothing was judged"
 
 

@@ -10,7 +10,7 @@ import pytest
 from support_modules import module_executor
 
 from harness.core.claim import Claim
-from harness.core.record import HOLDS, NOT_OFFERED
+from harness.core.record import Status
 from harness.judging.catalogue import load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.reference import reference_executor
@@ -57,12 +57,12 @@ def test_it_holds_for_the_reference_and_breaks_when_broken(component: str, claim
     """The reference keeps every claim, and the claim's own sabotage or known mistake violates it."""
     contract, modules = KNOWN.contracts[component], False
     verdict, _ = right(CASES).bench.judge(contract, claim, shrink=False)
-    if verdict.status == NOT_OFFERED and claim.tags & {"module", "stateful"}:
+    if verdict.status == Status.NOT_APPLICABLE and claim.tags & {"module", "stateful"}:
         modules = right_modules().implementation.offers(component) is not None
         if not modules:
             pytest.skip(f"no module of {component} to try a claim about modules on")
         verdict, _ = right_modules().bench.judge(contract, claim, shrink=False)
-    assert verdict.status == HOLDS, verdict.message
+    assert verdict.status == Status.PASSED, verdict.message
     assert verdict.cases > 0, "no case says anything about it"
     verdict, _ = broken_by(claim, component, modules).bench.judge(contract, claim, shrink=False)
     assert verdict.failing, f"{claim.broken_by or 'its sabotage'} does not break it: {verdict.status}"

@@ -8,6 +8,7 @@ from support_formats import CHECKS, strict
 from support_records import WORST
 from support_runs import Runs
 
+from harness.core.record import Status
 from harness.reports import json_file
 from harness.reports.writing import formats
 
@@ -48,7 +49,7 @@ def test_a_run_survives_what_errors_say(processes, runs: Runs, tmp_path: Path) -
     strict((tmp_path / ".plumbline" / "run.json").read_text(encoding="utf-8"))
     record = json_file.read(tmp_path / ".plumbline" / "run.json")
     assert {v.component: v.status for v in record.verdicts} == dict.fromkeys(
-        ("gelu", "layer_norm", "softmax"), "crashed"
+        ("gelu", "layer_norm", "softmax"), Status.CRASHED
     )
     for name, check in CHECKS.items():
         check((tmp_path / formats()[name].file).read_text(encoding="utf-8"), record)

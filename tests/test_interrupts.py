@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support_runs import Runs
 
-from harness.core.record import RunRecord
+from harness.core.record import RunRecord, Status
 from harness.reports import json_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are started by forking")
@@ -62,7 +62,7 @@ def test_a_signal_at_any_moment_leaves_a_whole_record(
         assert len(record.verdicts) >= count > 0 and len(set(checks_of(record))) == len(record.verdicts)
         assert not record.finished, output
         assert sum(record.planned.values()) > len(record.verdicts) and all(
-            v.status == "holds" or not v.failing for v in record.verdicts
+            v.status == Status.PASSED or not v.failing for v in record.verdicts
         )
         if how is signal.SIGKILL:
             assert code == -signal.SIGKILL

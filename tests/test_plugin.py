@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.record import Status
+
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = any(e.name == "plumbline" for e in entry_points(group="pytest11"))
 QUICK = "--impl-cases=5"
@@ -120,16 +122,16 @@ def test_the_record_is_written_and_says_the_same(folder: Path) -> None:
     """The JSON record holds every verdict, the findings' summaries, and that the run came to its end."""
     run(folder, "--impl=wrong", QUICK)
     record = json.loads((folder / ".plumbline" / "run.json").read_text())
-    assert record["version"] == 1 and record["finished"] is True
+    assert record["version"] == 2 and record["finished"] is True
     assert len(record["verdicts"]) == sum(record["planned"].values())
-    assert "layer_norm.unbiased_variance" in record["cards"]
+    assert "layer_norm.unbiased_variance" in record["summaries"]
     assert {v["status"] for v in record["verdicts"]} <= {
-        "holds",
-        "violated",
-        "crashed",
-        "timed out",
-        "to do",
-        "not offered",
+        Status.PASSED,
+        Status.FAILED,
+        Status.CRASHED,
+        Status.TIMED_OUT,
+        Status.TO_DO,
+        Status.NOT_APPLICABLE,
     }
 
 
@@ -364,7 +366,7 @@ def test_an_interrupted_run_keeps_what_it_found(folder: Path) -> None:
     """After -x the record on disk is valid, holds the failure, and says that the run stopped early."""
     run(folder, "--impl=wrong", QUICK, "-x", "-k", "gelu or layer_norm")
     record = json.loads((folder / ".plumbline" / "run.json").read_text())
-    assert any(v["status"] == "violated" for v in record["verdicts"])
+    assert any(v["status"] == Status.FAILED for v in record["verdicts"])
     assert len(record["verdicts"]) < sum(record["planned"].values())
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.record import MISSING
+from harness.core.record import Status
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
 
@@ -215,7 +215,7 @@ def inspection(path: Path) -> Inspection:
 def broken(judged: Inspection, component: str) -> set[str]:
     contract = judged.catalogue.contracts[component]
     verdicts = [judged.bench.judge(contract, c, shrink=False)[0] for c in judged.catalogue.claims_of(component)]
-    assert verdicts and not any(v.status == MISSING for v in verdicts), f"{component} is to do"
+    assert verdicts and not any(v.status == Status.TO_DO for v in verdicts), f"{component} is to do"
     return {v.claim for v in verdicts if v.failing}
 
 

@@ -15,7 +15,7 @@ import torch
 from harness.arrays.detection import FRAMEWORKS, framework_of
 from harness.arrays.libraries import KINDS
 from harness.core.case import Call, is_float
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Contract
 from harness.core.errors import UsageError, did_you_mean
 from harness.core.implementation import MeasuredOutput, Request
@@ -159,7 +159,7 @@ class ArraySession:
 
     def call(self, call: Call) -> Any:
         if self.adapter.framework == "numpy" and self.half:
-            raise NotOffered("NumPy code computes in float32 and float64: bfloat16 and float16 are not judged")
+            raise NotSupported("NumPy code computes in float32 and float64: bfloat16 and float16 are not judged")
         with self.arrays.scope(self.wide):
             given = self._taken(call.arguments)
             returned = self.inner.call(call.with_arguments(given))
@@ -181,7 +181,7 @@ class ArraySession:
     def ready(self, call: Call) -> Ready:
         """Arrays are made beforehand and read afterwards; a library that computes in the background is waited for."""
         if self.wide:
-            raise NotOffered("what is timed in another library is timed in float32")
+            raise NotSupported("what is timed in another library is timed in float32")
         given = self._taken(call.arguments)
         inner = self.inner.ready(call.with_arguments(given))
 
@@ -247,7 +247,7 @@ class ArraySession:
 
     def gradients(self, incoming: Iterable[torch.Tensor], labels: Mapping[Place, str]) -> dict[str, Any]:
         """Gradients by label: ``labels`` names the arguments of the script that have one, ``incoming`` holds the gradient
-        of each floating-point result of the last call. Raises NotOffered where their code gives none.
+        of each floating-point result of the last call. Raises NotSupported where their code gives none.
         """
         with self.arrays.scope(self.wide):
             arrays = [self.arrays.take(tensor) for tensor in incoming]
@@ -287,7 +287,7 @@ class ArraySession:
     ) -> tuple[Callable[[dict[str, Any]], list[Any]], dict[str, Any]]:
         """The script so far as a function of every argument that has a gradient, and their values."""
         if not self.arrays.how:
-            raise NotOffered(self._how_to_offer())
+            raise NotSupported(self._how_to_offer())
         values = {}
         for at, (call, _, _) in enumerate(self.run):
             for path, leaf in leaves(dict(call.arguments), (at,)):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy
 import torch
 
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 
 
 class Torch:
@@ -42,8 +42,8 @@ class Torch:
     def slopes(
         self, forward: Callable[[dict[str, Any]], list[Any]], values: dict[str, Any], incoming: list[Any]
     ) -> Any:
-        """The gradients of ``values`` by the library's own differentiation. Raises NotOffered where it has none."""
-        raise NotOffered("it gives no gradients")
+        """The gradients of ``values`` by the library's own differentiation. Raises NotSupported where it has none."""
+        raise NotSupported("it gives no gradients")
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """As a program would use it that calls it many times."""
@@ -57,7 +57,7 @@ class Numpy(Torch):
 
     def take(self, tensor: torch.Tensor) -> Any:
         if tensor.dtype == torch.bfloat16:
-            raise NotOffered("numpy has no bfloat16")
+            raise NotSupported("numpy has no bfloat16")
         return tensor.detach().cpu().numpy()
 
     def give(self, value: Any) -> Any:
@@ -211,8 +211,8 @@ def _keep_compiled(jax: Any) -> None:
 
 
 def _imported(name: str) -> Any:
-    """A library that their code uses, and so has. Raises NotOffered where it is not installed."""
+    """A library that their code uses, and so has. Raises NotSupported where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise NotOffered(f"{name} is not installed here ({error})") from None
+        raise NotSupported(f"{name} is not installed here ({error})") from None

@@ -15,7 +15,7 @@ from harness.benchmark.memory import peak_bytes
 from harness.benchmark.scaling import LEAST_SIZES, exponent, told
 from harness.benchmark.timing import Contender, Rounds, interleaved, ratio, summary
 from harness.core.case import Case
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Request
 from harness.core.workload import BELIEVABLE, Benchmark, Exponent, Law, Ratio, Timing, Workload
@@ -80,7 +80,7 @@ def measure(
         try:
             tell("preparing")
             point = bench.point(workload.sizes)
-        except NotOffered as reason:
+        except NotSupported as reason:
             return Measured(replace(base, notes=(f"not timed: {reason}",)))
         rounds = bench.timed(point.sides, seconds, tell)
         tell("looking at the results")
@@ -130,11 +130,11 @@ class _Bench:
         self.wait = torch.cuda.synchronize if self.device.type == "cuda" else None
 
     def point(self, sizes: Mapping[str, int], only: Sequence[str] = ()) -> _Point:
-        """Everybody's call at these sizes. Raises NotOffered where yours cannot be timed; peers are left out with a reason."""
+        """Everybody's call at these sizes. Raises NotSupported where yours cannot be timed; peers are left out with a reason."""
         workload, name = self.workload, self.contract.name
         offer = self.implementation.offers(name)
         if offer is None:
-            raise NotOffered(f"{self.implementation.name} has no {name}")
+            raise NotSupported(f"{self.implementation.name} has no {name}")
         case = workload.case(sizes, self.seed).cast(DTYPE).without(offer.absent)
         case = case.mapped(lambda _, leaf: leaf.to(self.device) if torch.is_tensor(leaf) else leaf)
         request = Request(name, case, gradients=COTANGENT_SEED if workload.backward else None)
@@ -241,7 +241,7 @@ class _Bench:
             tell(f"preparing {axis} = {size}")
             try:
                 points[size] = self.point({**self.workload.sizes, axis: size}, tuple(trusted))
-            except NotOffered as reason:
+            except NotSupported as reason:
                 return [], [], [f"not measured along {axis}: at {axis} = {size}, {reason}"]
         everyone = [name for name in trusted if all(name in point.sides for point in points.values())]
         calls = {f"{name} at {axis} = {size}": points[size].sides[name] for name in everyone for size in sizes}

@@ -3,7 +3,7 @@
 import torch
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, NotOffered, Trial
+from harness.core.claim import Claim, NotSupported, Trial
 
 
 def holds_up(trial: Trial) -> None:
@@ -11,7 +11,7 @@ def holds_up(trial: Trial) -> None:
     for dtype in (torch.bfloat16, torch.float16):
         try:
             answer = trial.attempt(dtype=dtype)
-        except NotOffered as error:  # one of the two at least: numpy has no bfloat16
+        except NotSupported as error:  # one of the two at least: numpy has no bfloat16
             refused.append(f"{str(dtype).removeprefix('torch.')} ({error})")
             continue
         if answer.crash is not None:
@@ -20,7 +20,7 @@ def holds_up(trial: Trial) -> None:
         exact, tolerance = trial.agreement(dtype=dtype)
         trial.close(answer.outputs, exact.outputs, tolerance.outputs, f"out in {dtype}")
     if len(refused) == 2:
-        raise NotOffered("it does not run in " + " or ".join(refused))
+        raise NotSupported("it does not run in " + " or ".join(refused))
 
 
 def loses_more_digits(call, method, arguments, request):

@@ -5,14 +5,14 @@ from contextlib import suppress
 import torch
 
 from harness.core.case import is_float
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import Claim, NotSupported, Trial, Violation
 from harness.core.tree import leaves
 
 
 def arguments_not_modified(trial: Trial) -> None:
     runs = [trial.run()]
     if trial.contract.differentiable:
-        with suppress(NotOffered):  # code without gradients keeps its hands off in the forward pass all the same
+        with suppress(NotSupported):  # code without gradients keeps its hands off in the forward pass all the same
             runs.append(trial.run(gradients=True))
     for answer in runs:
         changed = [effect for effect in answer.effects if "in place" in effect]

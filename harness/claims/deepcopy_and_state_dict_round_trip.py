@@ -1,13 +1,13 @@
 """A deep copy, and a fresh object that loaded its ``state_dict``, compute what the original computes."""
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, NotOffered, Trial
+from harness.core.claim import Claim, NotSupported, Trial
 
 
 def deepcopy_and_state_dict_round_trip(trial: Trial) -> None:
     kind = trial.offer.kind
     if kind == "function":
-        raise NotOffered("a function has no state to copy")
+        raise NotSupported("a function has no state to copy")
     for context in ("deepcopied", "reloaded") if kind == "module" else ("deepcopied",):
         answer = trial.run(context=context, fresh=True)
         trial.close(answer.outputs, trial.run().outputs, trial.spread(), f"when {context}, out")

@@ -4,14 +4,14 @@ import torch
 
 from harness.claims import _sabotage
 from harness.core.case import is_float
-from harness.core.claim import Claim, NotOffered, Trial, Violation
+from harness.core.claim import Claim, NotSupported, Trial, Violation
 from harness.core.tree import dotted
 from harness.numerics.gradients import directional_discrepancy
 
 
 def gradients_agree_with_finite_differences(trial: Trial) -> None:
     if trial.dtype != torch.float64:
-        raise NotOffered("it computes in float32, where finite differences are too coarse")
+        raise NotSupported("it computes in float32, where finite differences are too coarse")
     answer = trial.run(gradients=True)
     arguments: dict[str, torch.Tensor] = {}
     trial.case.mapped(

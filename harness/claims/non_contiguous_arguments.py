@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotOffered, Trial
+from harness.core.claim import Claim, NotSupported, Trial
 
 
 def non_contiguous_arguments(trial: Trial) -> None:
@@ -48,7 +48,7 @@ def non_contiguous_arguments(trial: Trial) -> None:
     if not applied:
         trial.not_applicable()
     if refused and not accepted:
-        raise NotOffered(f"it accepts contiguous inputs only ({refused[0]} otherwise)")
+        raise NotSupported(f"it accepts contiguous inputs only ({refused[0]} otherwise)")
 
 
 def _spaced(value: torch.Tensor) -> torch.Tensor:

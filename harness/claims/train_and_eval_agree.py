@@ -1,12 +1,12 @@
 """Without dropout, training mode and evaluation mode compute the same."""
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, NotOffered, Trial
+from harness.core.claim import Claim, NotSupported, Trial
 
 
 def train_and_eval_agree(trial: Trial) -> None:
     if trial.offer.kind != "module":
-        raise NotOffered("a function has no training or evaluation mode")
+        raise NotSupported("a function has no training or evaluation mode")
     trial.close(trial.run(mode="train").outputs, trial.run().outputs, trial.spread(), "in training mode, out")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.commands._command import Command, component_of
 from harness.commands.explain import explain_mistake
 from harness.core.errors import UsageError
-from harness.core.record import CRASHED, FAILING, HOLDS, MISSING
+from harness.core.record import Status
 from harness.judging.loading import inspect_implementation
 from harness.judging.saved_cases import load_case
 from harness.project.variants import Project
@@ -50,13 +50,13 @@ def _replay_one(path: Path, impl: str | None, project: Project) -> int:
         raise UsageError(f"{path} is about the claim {body['claim']!r}, which {component} no longer has")
     verdict = inspection.judge_case(component, claims[body["claim"]], case)
     title = f"{path.stem}  {component}::{verdict.claim}"
-    if verdict.status == HOLDS:
+    if verdict.status == Status.PASSED:
         print(f"FIXED   {title}")
         return 0
-    if verdict.status not in FAILING:
+    if not verdict.status.is_failing:
         print(f"{verdict.status.upper():<7} {title}  {verdict.message}")
-        return int(verdict.status == MISSING)
-    print(f"{'ERROR' if verdict.status == CRASHED else 'FAILED':<7} {title}")
+        return int(verdict.status == Status.TO_DO)
+    print(f"{'ERROR' if verdict.status == Status.CRASHED else 'FAILED':<7} {title}")
     print(f"        {verdict.message}" + (f"  ({verdict.worst})" if verdict.worst else ""))
     print(f"        {verdict.smallest}")
     for name in verdict.finding:

@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.commands._command import Command
 from harness.commands._watching import Source, Unfinished, files_of, read, stamps, touched
 from harness.core.errors import UsageError
-from harness.core.record import HOLDS, RunRecord
+from harness.core.record import RunRecord, Status
 from harness.discovery.locate import locate
 from harness.reports import json_file, text
 from harness.reports.next_step import next_step
@@ -116,7 +116,7 @@ class Watch:
         assert record is not None
         table = text.table(record)
         rows = {line.partition(" ")[0]: line for line in table[1:]}
-        shown = [rows[name] for name in chosen if name in rows and any(not _waits(v.status) for v in record.of(name))]
+        shown = [rows[name] for name in chosen if name in rows and any(v.status.is_judged for v in record.of(name))]
         print("\n".join([table[0], *shown] if shown else []))
         groups = text.groups(record)
         if groups:
@@ -124,7 +124,7 @@ class Watch:
             print(f"\n{text.failure(record, groups[0], again)}")
         print("\n".join(["", *next_step(record)]))
         wrong = {name for name in record.order if any(v.failing for v in record.of(name))}
-        holds = {name for name in record.order if any(v.status == HOLDS for v in record.of(name))} - wrong
+        holds = {name for name in record.order if any(v.status == Status.PASSED for v in record.of(name))} - wrong
         more = f" (and {len(groups) - 1} more to mend)" if len(groups) > 1 else ""
         to_do = len(record.order) - len(holds) - len(wrong)
         self.say(f"{len(holds)} hold, {len(wrong)} wrong{more}, {to_do} to do, in {seconds:.0f} s")
@@ -132,10 +132,6 @@ class Watch:
     def say(self, what: str) -> None:
         """With the time of day."""
         print(f"{time.strftime('%H:%M:%S')}  {what}", flush=True)
-
-
-def _waits(status: str) -> bool:
-    return status in ("to do", "not offered")
 
 
 def _merged(before: RunRecord, after: RunRecord, chosen: Iterable[str]) -> RunRecord:

@@ -32,8 +32,8 @@ class NotApplicable(Exception):
     """This case says nothing about the claim (the harness's own decision, counted)."""
 
 
-class NotOffered(Exception):
-    """The implementation does not offer what the claim is about; the text says what."""
+class NotSupported(Exception):
+    """The implementation has no place for what this case asks for. The text says what; the check is then not applicable."""
 
 
 class Crashed(Exception):
@@ -72,7 +72,7 @@ class Trial(Protocol):
         """Other cases to run in between."""
 
     def run(self, case: Case | None = None, **options: Any) -> Answer:
-        """The implementation's answer; raises Crashed, ToDo or NotOffered where there is none."""
+        """The implementation's answer; raises Crashed, ToDo or NotSupported where there is none."""
 
     def attempt(self, case: Case | None = None, **options: Any) -> Answer:
         """The implementation's answer, a crash included (for claims about what must raise)."""

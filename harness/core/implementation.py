@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any, Protocol
 
 from harness.core.case import Case
@@ -44,15 +45,39 @@ class Request:
         return replace(self, case=case)
 
 
+class CrashKind(str, Enum):
+    """Why a request has no answer. It equals and is written as its text."""
+
+    RAISED = "raised"
+    TIMED_OUT = "timed out"
+    TO_DO = "to do"
+    """Not written yet (NotImplementedError)."""
+    NOT_SUPPORTED = "not supported"
+    """The implementation has no place for what was asked; see :class:`harness.core.claim.NotSupported`."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Phase(str, Enum):
+    """The two passes of a run."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+
+    def __str__(self) -> str:
+        return self.value
+
+
 @dataclass(frozen=True)
 class Crash:
-    """What their code raised. ``kind``: "raised", "timed out", "to do" (NotImplementedError), "not offered"."""
+    """Why a request has no answer. ``phase``: the pass in which that came out; ``call``: which call, from 0."""
 
-    kind: str
+    kind: CrashKind
     error: str
     message: str
     frames: tuple[str, ...] = ()
-    phase: str = "forward"
+    phase: Phase = Phase.FORWARD
     call: int = 0
 
 

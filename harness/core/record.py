@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from enum import Enum
 from typing import Any
 
 from harness.core.measurement import Measurement
 from harness.core.workload import Benchmark
 
-HOLDS = "holds"
-VIOLATED = "violated"
-CRASHED = "crashed"
-TIMED_OUT = "timed out"
-MISSING = "to do"
-NOT_OFFERED = "not offered"
-FAILING = frozenset({VIOLATED, CRASHED, TIMED_OUT})
+
+class Status(str, Enum):
+    """What came of one check. It equals, sorts and is written as its text."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed out"
+    TO_DO = "to do"
+    """Not written yet."""
+    NOT_APPLICABLE = "not applicable"
+    """The check says nothing about this implementation; the message says why."""
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the check found something wrong."""
+        return self in (Status.FAILED, Status.CRASHED, Status.TIMED_OUT)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the check said anything about the code: it passed, or found something wrong."""
+        return self is Status.PASSED or self.is_failing
+
+
+VERSION = 2
+"""Changes when a field goes or means something else; :mod:`harness.reports.earlier_versions` reads what came before."""
 EXPECTED = "expected"
 """The table ``[tool.plumbline.expected]``: ``"layer_norm::statistics_in_float32" = "why"``, or a whole component."""
 
@@ -23,23 +46,23 @@ EXPECTED = "expected"
 class Verdict:
     """What came of one claim on one component.
 
-    ``error``: largest error in units of the tolerance over the cases that held (None: no number).
-    ``worst``: the worst element in words. ``smallest``: the smallest violating case in words; ``case_id`` replays it.
+    ``error``: largest error in units of the tolerance over the cases that passed (None: no number).
+    ``worst``: the worst element in words. ``smallest``: the smallest failing case in words; ``case_id`` replays it.
     ``finding``: names of the known mistakes that together explain it, ``or_else``: others that would do so equally well.
     """
 
     component: str
     claim: str
     sentence: str
-    status: str
+    status: Status
     message: str = ""
     worst: str = ""
     error: float | None = None
     excess: float | None = None
     cases: int = 0
-    violated: int = 0
+    failed_cases: int = 0
     first: int = 0
-    """Which of the drawn cases was the first that violates it, from 1."""
+    """Which of the drawn cases was the first that fails, from 1."""
     smallest: str = ""
     case_id: str = ""
     finding: tuple[str, ...] = ()
@@ -51,20 +74,26 @@ class Verdict:
     false_alarm: float = 0.0
     seconds: float = 0.0
     error_map: tuple[tuple[float, ...], ...] = ()
-    """Errors in units of the tolerance over two axes, of the largest violating case."""
+    """Errors in units of the tolerance over two axes, of the largest failing case."""
     excused: str = ""
-    """Why it fails nobody's run although it does not hold."""
+    """Why it does not fail the run although it did not pass."""
 
     @property
     def failing(self) -> bool:
-        return self.status in FAILING and not self.excused
+        return self.status.is_failing and not self.excused
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values, which other processes and JSON take."""
+        return {**asdict(self), "status": self.status.value}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Verdict:
-        return cls(**{name: _frozen(value) for name, value in values.items()})
+        """The verdict of :meth:`as_dict`, also where its values went through JSON.
+
+        Raises TypeError where a field is unknown or absent, ValueError where the status is none.
+        """
+        frozen = {name: _frozen(value) for name, value in values.items()}
+        return cls(**{**frozen, "status": Status(frozen.get("status"))})
 
 
 def _frozen(value: Any) -> Any:
@@ -91,7 +120,7 @@ class RunRecord:
 
     ``planned``: component -> number of checks collected. ``order``: components in reading order, parts before composites;
     ``parts``: what each is made of. ``missing``: components that the implementation does not have, or has not begun.
-    ``signatures``: how each is written, in one line. ``facts``: what was measured beyond right and wrong.
+    ``signatures``: how each is written, in one line. ``measurements``: what was measured beyond right and wrong.
     """
 
     impl: str
@@ -106,7 +135,7 @@ class RunRecord:
     variants: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
     signatures: dict[str, str] = field(default_factory=dict)
-    facts: list[Measurement] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
     benchmarks: list[Benchmark] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
     """What was measured on: names, and the rates that benchmarks are held against."""
@@ -115,7 +144,7 @@ class RunRecord:
     """Seconds since 1970."""
     seconds: float = 0.0
     finished: bool = False
-    version: int = 1
+    version: int = VERSION
 
     def of(self, component: str) -> list[Verdict]:
         """The verdicts of one component, in the order they came."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from harness.core.case import Case
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import UsageError, did_you_mean, plain
@@ -149,7 +149,7 @@ class _Search:
         for case in telling_cases(contract)[:4]:
             try:
                 made = adapter.built(case.arguments)
-            except NotOffered as error:  # sizes that it does not take say nothing of the others
+            except NotSupported as error:  # sizes that it does not take say nothing of the others
                 why = why or str(error)
                 continue
             except Exception as error:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from harness.core.case import CALL, Call
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Contract, Dialect, Signature
 from harness.core.implementation import Request
 from harness.core.tree import map_leaves
@@ -128,7 +128,7 @@ class _DialectSession:
             if isinstance(record, Settings):
                 left += untaken(a.fields, record.as_dict(), tracked.read)
         if left:
-            raise NotOffered(f"{self.dialect.function} takes no {', '.join(left)}")
+            raise NotSupported(f"{self.dialect.function} takes no {', '.join(left)}")
         return result
 
     def _once(self, arguments: Mapping[str, Any]) -> Any:
@@ -170,7 +170,7 @@ class _DialectSession:
         learned = {a.name for a in self.adapter.contract.arguments("parameter")}
         theirs = {name: value for name, value in found.items() if name.partition(".")[0] in learned}
         if theirs and all(value is None for value in theirs.values()):
-            raise NotOffered(f"{self.dialect.function} copies its weights into a module: no gradient reaches them")
+            raise NotSupported(f"{self.dialect.function} copies its weights into a module: no gradient reaches them")
 
 
 def _a_leaf(leaf: Any, handed: list[tuple[torch.Tensor, torch.Tensor]]) -> Any:

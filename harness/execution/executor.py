@@ -17,11 +17,11 @@ import numpy
 import torch
 
 from harness.core.case import CALL, HARNESS_STEP, Call, Case, is_float
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.errors import CannotMatch
 from harness.core.formatting import said
-from harness.core.implementation import Answer, Crash, MeasuredOutput, Offer, Request
+from harness.core.implementation import Answer, Crash, CrashKind, MeasuredOutput, Offer, Phase, Request
 from harness.core.tree import dotted, leaves, map_leaves
 from harness.core.values import Earlier, Given, Resource, load_function
 from harness.execution import environment
@@ -90,9 +90,9 @@ class Executor:
     def run(self, request: Request) -> Answer:
         adapter = self.adapters.get(request.component)
         if adapter is None:
-            return Answer(crash=Crash("to do", "", f"{self.name} has no {request.component}"))
+            return Answer(crash=Crash(CrashKind.TO_DO, "", f"{self.name} has no {request.component}"))
         if why := self.to_do(request.component):
-            return Answer(crash=Crash("to do", "", why))
+            return Answer(crash=Crash(CrashKind.TO_DO, "", why))
         contract = self.contracts[request.component]
         with self.around(), self.watched(request) as effects, TimeLimit(self.time_limit):
             script = _Script(contract, request, self.middleware)
@@ -102,28 +102,28 @@ class Executor:
     def prepared(self, request: Request, *, whole: bool = False, fresh: bool = False) -> Prepared:
         """Their code without this executor, for timing it: see :class:`harness.execution.timed_script.Prepared`.
 
-        Raises NotOffered with the reason where there is nothing to time: it is absent, to do, not offered, or it raises.
+        Raises NotSupported with the reason where there is nothing to time: it is absent, to do, not supported, or it raises.
         """
         adapter = self.adapters.get(request.component)
         if adapter is None:
-            raise NotOffered(f"{self.name} has no {request.component}")
+            raise NotSupported(f"{self.name} has no {request.component}")
         if why := self.to_do(request.component):
-            raise NotOffered(f"to do: {why}")
+            raise NotSupported(f"to do: {why}")
         contract, start = self.contracts[request.component], by_adapter(adapter)
         try:
             with TimeLimit(self.time_limit):
                 return Prepared(contract, request, start, whole=whole, fresh=fresh, around=self.around)
-        except NotOffered:
+        except NotSupported:
             raise
         except NotImplementedError as error:
-            raise NotOffered(f"to do: {error}") from error
+            raise NotSupported(f"to do: {error}") from error
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
             part = waiting.behind(error) or (
                 waiting.beneath(adapter.source, modules=True) if isinstance(error, CannotMatch) else ""
             )
-            raise NotOffered(f"to do: {part}" if part else f"it raises {type(error).__name__}: {error}") from error
+            raise NotSupported(f"to do: {part}" if part else f"it raises {type(error).__name__}: {error}") from error
 
 
 class _Script:
@@ -140,7 +140,7 @@ class _Script:
         self.effects: list[str] = []
         self.facts: dict[str, float] = {}
         self.lent: list[tuple[str, torch.Tensor, torch.Tensor]] = []
-        self.phase, self.at = "forward", 0
+        self.phase, self.at = Phase.FORWARD, 0
 
     def run(self, adapter: Adapter) -> Answer:
         gradients: dict[str, Any] = {}
@@ -154,27 +154,31 @@ class _Script:
                     self.shown.append(self._as_shown(call, output))
             self.effects += [f"{what} was changed by a later call" for what, a, b in self.lent if not _unchanged(a, b)]
             if self.request.gradients is not None:
-                self.phase = "backward"
+                self.phase = Phase.BACKWARD
                 gradients = self._backward(session)
             if _lacks_something(self.outputs) and (part := waiting.beneath(adapter.source)):
-                return self._crash("to do", NotImplementedError(part))
+                return self._crash(CrashKind.TO_DO, NotImplementedError(part))
             if self.request.weigh:
                 self.facts |= self._weights(getattr(session, "built", None))
             outputs = tuple(map_leaves(self.shown, lambda _, leaf: _detached(leaf)))
             return Answer(outputs, gradients, tuple(self.effects), None, self.facts)
-        except NotOffered as error:
-            return self._crash("not offered", error)
+        except NotSupported as error:
+            return self._crash(CrashKind.NOT_SUPPORTED, error)
         except NotImplementedError as error:
-            return self._crash("to do", error)
+            return self._crash(CrashKind.TO_DO, error)
         except TimedOut as error:
-            return self._crash("timed out", error)
+            return self._crash(CrashKind.TIMED_OUT, error)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # an exit, a pytest.skip of theirs, a panic in an extension written in Rust
             part = waiting.behind(error)
             if not part and isinstance(error, CannotMatch):
                 part = waiting.beneath(adapter.source, modules=True)
-            return self._crash("to do", NotImplementedError(part)) if part else self._crash("raised", error)
+            return (
+                self._crash(CrashKind.TO_DO, NotImplementedError(part))
+                if part
+                else self._crash(CrashKind.RAISED, error)
+            )
 
     def _one(self, session: Session, call: Call) -> Any:
         signature = self.contract.calls.get(call.method)
@@ -328,10 +332,10 @@ class _Script:
         ]
         return found
 
-    def _crash(self, kind: str, error: BaseException) -> Answer:
+    def _crash(self, kind: CrashKind, error: BaseException) -> Answer:
         limit = f"{type(error).__name__}"
         message = said(error) or limit
-        if kind == "raised" and (advice := hint(message)):
+        if kind == CrashKind.RAISED and (advice := hint(message)):
             message = f"{message} ({advice})"
         crash = Crash(kind, limit, message, _frames(error), self.phase, self.at)
         outputs = tuple(map_leaves(self.shown, lambda _, leaf: _detached(leaf)))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from harness.core.case import CALL, Call
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import Request
 from harness.core.values import Settings, TrackedSettings
@@ -85,7 +85,7 @@ class _FunctionSession:
         for name, record in records.items():
             unread = untaken(next(a for a in signature.arguments if a.name == name).fields, record.known(), record.read)
             if unread:
-                raise NotOffered(f"it takes no {', '.join(unread)}")
+                raise NotSupported(f"it takes no {', '.join(unread)}")
         return result
 
     def ready(self, call: Call) -> Ready:
@@ -142,7 +142,7 @@ class _ObjectSession:
         method = getattr(self.built, call.method, None)
         if method is None:
             if call.method in self.contract.optional_methods:
-                raise NotOffered(f"{type(self.built).__name__} has no method {call.method}()")
+                raise NotSupported(f"{type(self.built).__name__} has no method {call.method}()")
             if callable(self.built) and call.method in ("forward", CALL):
                 method = self.built
             else:
@@ -204,7 +204,7 @@ def bound(
     """Somebody's function with its arguments: by keyword where its parameter names are the contract's, by position otherwise.
 
     Raises TypeError with both signatures where neither fits. Optional settings that the case leaves out are not passed;
-    NotOffered where the case needs an optional argument that the function does not take.
+    NotSupported where the case needs an optional argument that the function does not take.
     """
     names = [a.name for a in signature.arguments if a.name in arguments]
     try:
@@ -244,7 +244,7 @@ def bound(
     settings_left = [n for n in unknown if by_name[n].optional and by_name[n].role == "setting"]
     needed = [n for n in names if n not in settings_left]
     if settings_left and (set(settings_left) == set(unknown) or len(positional) == len(needed)):
-        raise NotOffered(f"it takes no {', '.join(settings_left)}")
+        raise NotSupported(f"it takes no {', '.join(settings_left)}")
     raise _cannot_be_called(function, signature, ", by these names or in this order")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from harness.core.case import HARNESS_STEP, Call, Case, is_float
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, MeasuredOutput, Request
 from harness.core.tree import Path, dotted, leaves, map_leaves
@@ -206,12 +206,12 @@ def by_adapter(adapter: Adapter) -> Starter:
 
 
 def by_function(make: Callable[[Case], Callable[[], Any] | None]) -> Starter:
-    """The timed part is made from the whole script by a function of a contract sheet. Raises NotOffered where it makes none."""
+    """The timed part is made from the whole script by a function of a contract sheet. Raises NotSupported where it makes none."""
 
     def start(prepared: Prepared, case: Case) -> Ready:
         call = make(case)
         if call is None:
-            raise NotOffered("its library is not installed here, or cannot do it")
+            raise NotSupported("its library is not installed here, or cannot do it")
         return Ready(call)
 
     return start
@@ -254,7 +254,7 @@ def _one_after_the_other(steps: list[Ready], first: int) -> Ready:
     plan = []
     for step in steps:
         if not isinstance(step.call, partial) or step.handed or step.backward:
-            raise NotOffered("calls of such an adapter cannot be timed one after the other")
+            raise NotSupported("calls of such an adapter cannot be timed one after the other")
         plan.append((step.call.func, step.call.args, step.call.keywords))
 
     def all_of_them() -> list[Any]:

@@ -6,16 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED
+from harness.core.record import Status
 from harness.grading.scoring import UNREACHED, Grade, PartGrade
 from harness.reports.formats._format import FailureReport, told
 from harness.reports.formats.markdown import _block, _escaped
 
 WORDS = {
-    VIOLATED: "does not hold",
-    CRASHED: "crashed",
-    TIMED_OUT: "ran out of time",
-    MISSING: "to do",
+    Status.FAILED: "failed",
+    Status.CRASHED: "crashed",
+    Status.TIMED_OUT: "ran out of time",
+    Status.TO_DO: "to do",
     UNREACHED: "not judged",
 }
 HIDDEN_LABELS = ("again", "more")
@@ -81,7 +81,7 @@ def gradescope(grade: Grade) -> str:
 
 def explained(grade: Grade, part: PartGrade) -> str:
     """What is told of one component; an empty text where all of it holds."""
-    own = [c for c in part.counted if c.status != HOLDS]
+    own = [c for c in part.counted if c.status != Status.PASSED]
     lines = (
         [
             f"points: {_points(part.score)} of {_points(part.part.points)}"
@@ -90,7 +90,7 @@ def explained(grade: Grade, part: PartGrade) -> str:
         if own
         else []
     )
-    if part.state in (MISSING, UNREACHED, NOT_OFFERED):
+    if part.state in (Status.TO_DO, UNREACHED, Status.NOT_APPLICABLE):
         return "\n".join(lines) if part.why else part.state
     unreached = [claim for claim in own if claim.status == UNREACHED]
     if unreached:

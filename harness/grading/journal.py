@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from harness.core.record import Status
+
 PATIENCE = 2
 """So many checks of one component may run out of time; the rest of them is left out."""
 LONGEST = 20_000
@@ -49,7 +51,7 @@ class Journal:
         verdict = getattr(report, "plumbline", None)
         if verdict is not None:
             self.write(verdict=verdict, summaries=report.plumbline_summaries)
-            if verdict["status"] == "timed out":
+            if verdict["status"] == Status.TIMED_OUT:
                 self.timed_out[verdict["component"]] = self.timed_out.get(verdict["component"], 0) + 1
 
     @pytest.hookimpl(trylast=True)
@@ -104,7 +106,7 @@ def _take(kept: Kept, entry: dict[str, Any]) -> None:
     elif isinstance(entry.get("verdict"), dict):
         kept.verdicts.append(entry["verdict"])
         kept.open = False
-        kept.summaries.update(entry.get("cards") or {})
+        kept.summaries.update(entry.get("summaries") or {})
     elif "end" in entry:
         kept.end = int(entry["end"])
 

@@ -16,7 +16,7 @@ from harness.core.record import MistakeSummary, Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
 from harness.grading.forkserver import ForkServer
-from harness.grading.log import Log, cards_of
+from harness.grading.log import Log, summaries_of
 from harness.grading.rubric import Rubric
 from harness.grading.submissions import Submission, copied, forbidden
 from harness.grading.supervisor import Job, Outcome
@@ -74,7 +74,7 @@ class Judged:
     def from_dict(cls, values: Mapping[str, Any]) -> Judged:
         lists = {key: tuple(values[key]) for key in ("deaths", "notes", "suspicious")}
         verdicts = tuple(Verdict.from_dict(v) for v in values["verdicts"])
-        return cls(**{**values, **lists, "verdicts": verdicts, "cards": cards_of(values["cards"])})
+        return cls(**{**values, **lists, "verdicts": verdicts, "summaries": summaries_of(values["summaries"])})
 
 
 def judge(task: Task, fork_server: ForkServer) -> Judged:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.core.record import CRASHED, FAILING, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, MistakeSummary, Verdict
+from harness.core.record import MistakeSummary, Status, Verdict
 from harness.grading.checks import Checks
 from harness.grading.journal import PATIENCE, Kept
 
-STATUSES = FAILING | {HOLDS, MISSING, NOT_OFFERED}
 OUT_OF_TIME = f"{PATIENCE} checks of it ran out of time"
 
 
@@ -50,7 +49,7 @@ class Log:
                 self.suspicious.append("it wrote verdicts that the machine does not write")
             else:
                 self.verdicts[check] = replace(verdict, excused="")
-        self.summaries |= cards_of(kept.summaries)
+        self.summaries |= summaries_of(kept.summaries)
         self.left_out |= dict.fromkeys((c for c in kept.left_out if c in planned), OUT_OF_TIME)
         self.notes = list(dict.fromkeys([*self.notes, *kept.notes]))
         self.variants |= {str(component): str(variant) for component, variant in kept.variants.items()}
@@ -69,7 +68,7 @@ class Log:
         self.died(f"{kept.last if kept.open else component}: {how}")
         self.without[component] = f"its process died in {kept.last}: {how}"
         if kept.open and kept.last not in self.verdicts and claim in self.checks.claims[component]:
-            status = TIMED_OUT if "longer than" in how else CRASHED
+            status = Status.TIMED_OUT if "longer than" in how else Status.CRASHED
             sentence = self.checks.claims[component][claim]
             self.verdicts[kept.last] = Verdict(component, claim, sentence, status, f"the whole process: {how}")
 
@@ -100,7 +99,7 @@ def _verdict(values: Mapping[str, Any]) -> Verdict | None:
     """A verdict from plain values; None where they are not those of one."""
     try:
         verdict = Verdict.from_dict(dict(values))
-    except TypeError:
+    except (TypeError, ValueError):
         return None
     texts = (
         verdict.component,
@@ -113,7 +112,7 @@ def _verdict(values: Mapping[str, Any]) -> Verdict | None:
         verdict.where,
     )
     lists = (verdict.finding, verdict.or_else, verdict.frames, verdict.notes)
-    counts = (verdict.cases, verdict.violated, verdict.first, verdict.line)
+    counts = (verdict.cases, verdict.failed_cases, verdict.first, verdict.line)
     numbers = (*counts, verdict.false_alarm, verdict.seconds, verdict.error or 0, verdict.excess or 0)
     fine = (
         all(isinstance(text, str) for text in texts)
@@ -123,14 +122,13 @@ def _verdict(values: Mapping[str, Any]) -> Verdict | None:
         and all(
             isinstance(row, tuple) and all(isinstance(cell, (int, float)) for cell in row) for row in verdict.error_map
         )
-        and verdict.status in STATUSES
-        and (verdict.status != HOLDS or verdict.cases >= 1)
+        and (verdict.status != Status.PASSED or verdict.cases >= 1)
     )
     return verdict if fine else None
 
 
-def cards_of(values: Mapping[str, Any]) -> dict[str, MistakeSummary]:
-    """Cards from plain values; what is none is left out."""
+def summaries_of(values: Mapping[str, Any]) -> dict[str, MistakeSummary]:
+    """Summaries of mistakes from plain values; what is none is left out."""
     found = {}
     for name, summary in values.items():
         try:

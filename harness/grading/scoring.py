@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.core.record import HOLDS, MISSING, NOT_OFFERED, RunRecord, Verdict
+from harness.core.record import RunRecord, Status, Verdict
 from harness.grading.checks import ROOT, Checks
 from harness.grading.judging import NOT_JUDGED, REFUSED, Judged
 from harness.grading.rubric import Part, Rubric
@@ -30,7 +30,7 @@ class ClaimGrade:
 
 @dataclass(frozen=True)
 class PartGrade:
-    """One component. ``state``: holds, wrong, to do, not offered, not judged; ``why``: what decided, beside the claims."""
+    """One component. ``state``: passed, failed, to do, not applicable, not judged, judged in part; ``why``: what decided, beside the claims."""
 
     part: Part
     score: float
@@ -41,11 +41,11 @@ class PartGrade:
     @property
     def counted(self) -> list[ClaimGrade]:
         """What says something about the code."""
-        return [c for c in self.claims if c.status != NOT_OFFERED and c.weight > 0]
+        return [c for c in self.claims if c.status != Status.NOT_APPLICABLE and c.weight > 0]
 
     @property
     def held(self) -> int:
-        return sum(c.status == HOLDS for c in self.counted)
+        return sum(c.status == Status.PASSED for c in self.counted)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _claim(part: Part, name: str, sentence: str, verdict: Verdict | None, judged
         return ClaimGrade(name, sentence, UNREACHED, weight, why)
     if verdict.where.startswith(str(ROOT / "reference_model")):
         return ClaimGrade(name, sentence, UNREACHED, weight, "it is the reference itself")
-    return ClaimGrade(name, sentence, verdict.status, weight, verdict.message if verdict.status == MISSING else "")
+    return ClaimGrade(name, sentence, verdict.status, weight, verdict.message if verdict.status == Status.TO_DO else "")
 
 
 def _score(
@@ -108,10 +108,10 @@ def _score(
     if declared and declared != part.variant and part.variants is not None and declared not in part.variants:
         return 0.0, f"it declares the variant {declared}, which the rubric does not allow"
     status = {claim.name: claim.status for claim in claims}
-    if broken := [name for name in part.required if status[name] != HOLDS]:
+    if broken := [name for name in part.required if status[name] != Status.PASSED]:
         return 0.0, f"required and {status[broken[0]]}: {broken[0]}"
     whole = sum(claim.weight for claim in counted)
-    held = sum(claim.weight for claim in counted if claim.status == HOLDS)
+    held = sum(claim.weight for claim in counted if claim.status == Status.PASSED)
     if not whole or (part.all_or_nothing and held < whole):
         return 0.0, "all or nothing" if part.all_or_nothing and held else ""
     return round(part.points * held / whole, DIGITS), ""
@@ -121,12 +121,12 @@ def _state(counted: Sequence[ClaimGrade], claims: Sequence[ClaimGrade]) -> str:
     statuses = {claim.status for claim in counted} or {claim.status for claim in claims}
     if statuses == {UNREACHED}:
         return UNREACHED
-    if statuses - {HOLDS, MISSING, NOT_OFFERED, UNREACHED}:
-        return "wrong"
-    for status in (MISSING, UNREACHED, HOLDS):
+    if statuses - {Status.PASSED, Status.TO_DO, Status.NOT_APPLICABLE, UNREACHED}:
+        return Status.FAILED
+    for status in (Status.TO_DO, UNREACHED, Status.PASSED):
         if status in statuses:
             return status if status != UNREACHED else "judged in part"
-    return NOT_OFFERED
+    return Status.NOT_APPLICABLE
 
 
 def _why(found: PartGrade, judged: Judged) -> str:
@@ -152,7 +152,7 @@ def _record(judged: Judged, rubric: Rubric, checks: Checks, seed: int) -> RunRec
         effort=rubric.effort,
         finished=not judged.unreached and not judged.why,
         signatures={name: checks.signatures.get(name, "") for name in names},
-        missing=tuple(n for n in names if all(v.status == MISSING for v in judged.verdicts if v.component == n)),
+        missing=tuple(n for n in names if all(v.status == Status.TO_DO for v in judged.verdicts if v.component == n)),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 
-from harness.core.record import HOLDS
+from harness.core.record import Status
 from harness.grading.rubric import Rubric
 from harness.grading.scoring import UNREACHED, Grade, as_dict
 
@@ -112,10 +112,10 @@ def _claims(grades: Sequence[Grade], rubric: Rubric) -> list[dict[str, Any]]:
         by_name: dict[str, list[Any]] = {}
         for one in grades:
             for claim in one.parts[i].counted:
-                if claim.status not in (UNREACHED, "to do"):
+                if claim.status not in (UNREACHED, Status.TO_DO):
                     by_name.setdefault(claim.name, []).append(claim)
         for name, claims in by_name.items():
-            held = sum(claim.status == HOLDS for claim in claims)
+            held = sum(claim.status == Status.PASSED for claim in claims)
             if held < len(claims):
                 row = {
                     "component": part.name,

@@ -11,10 +11,10 @@ import torch
 
 from harness.core.case import is_float
 from harness.core.claim import Claim
-from harness.core.implementation import Answer, Implementation, Offer, Request
+from harness.core.implementation import Answer, CrashKind, Implementation, Offer, Request
 from harness.core.measurement import Measurement
 from harness.core.mistake import Edit, KnownMistake
-from harness.core.record import CRASHED, TIMED_OUT, VIOLATED, Verdict
+from harness.core.record import Status, Verdict
 from harness.core.tree import leaves
 from harness.core.workload import Workload
 from harness.diagnosis.finding import Finding, variants_as_mistakes
@@ -118,9 +118,9 @@ class Inspection:
         verdict, evidence = self.bench.judge(contract, claim, shrink=False)
         if not verdict.failing:
             return verdict
-        crash = (component, verdict.message) if verdict.status == CRASHED else None
+        crash = (component, verdict.message) if verdict.status == Status.CRASHED else None
         self.bench.progress(f"{component}::{claim.name}: which known mistake gives these numbers")
-        known_to_be_unknown = verdict.status == TIMED_OUT or crash in self._unexplained
+        known_to_be_unknown = verdict.status == Status.TIMED_OUT or crash in self._unexplained
         finding = None if known_to_be_unknown else self.explain(component, evidence)
         if finding is None and crash is not None:
             self._unexplained.add(crash)
@@ -131,7 +131,7 @@ class Inspection:
             return verdict
         self._told.add(told)
         verdict = self.bench.smaller(contract, claim, verdict)
-        if verdict.status == VIOLATED and not verdict.finding and claim.name.startswith("gradients_agree"):
+        if verdict.status == Status.FAILED and not verdict.finding and claim.name.startswith("gradients_agree"):
             verdict = replace(verdict, message=self._gradients_in_words(component) or verdict.message)
         return verdict
 
@@ -259,7 +259,7 @@ class Inspection:
 
 def _is_offered(answer: Answer) -> bool:
     """Whether it says anything of what their code computes."""
-    return answer.crash is None or answer.crash.kind != "not offered"
+    return answer.crash is None or answer.crash.kind != CrashKind.NOT_SUPPORTED
 
 
 class _LastResultOnly:

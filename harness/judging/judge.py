@@ -16,12 +16,12 @@ from typing import Any
 import torch
 
 from harness.core.case import Case, is_float
-from harness.core.claim import Claim, Crashed, NotApplicable, NotOffered, ToDo, Violation
+from harness.core.claim import Claim, Crashed, NotApplicable, NotSupported, ToDo, Violation
 from harness.core.contract import Argument, Contract, Variant
 from harness.core.formatting import describe, weight
-from harness.core.implementation import Answer, Crash, Implementation, Offer, Request
+from harness.core.implementation import Answer, Crash, CrashKind, Implementation, Offer, Phase, Request
 from harness.core.measurement import Measure, Measurement
-from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, VIOLATED, Verdict
+from harness.core.record import Status, Verdict
 from harness.core.result_form import other_kind
 from harness.core.tree import leaves
 from harness.numerics.precision import working_precision
@@ -167,9 +167,9 @@ class Bench:
         taken: list[tuple[Case, Crash | None]] = []
         for case in deck:
             crash = self.implementation.run(Request(contract.name, case)).crash
-            if crash is not None and crash.kind in ("timed out", "to do"):
+            if crash is not None and crash.kind in (CrashKind.TIMED_OUT, CrashKind.TO_DO):
                 return deck
-            if crash is None or crash.kind != "not offered":
+            if crash is None or crash.kind != CrashKind.NOT_SUPPORTED:
                 taken.append((case, crash))
         if not raises and not any(crash for case, crash in taken if not _is_bare(contract, case)):
             refused = [crash for case, crash in taken if crash and _is_bare(contract, case)]
@@ -298,19 +298,23 @@ class Bench:
         """One claim over its deck (or ``only`` these cases). The evidence: what the implementation answered where it fails."""
         started = time.perf_counter()
         offer = self.implementation.offers(contract.name)
-        base = Verdict(contract.name, claim.name, claim.sentence, HOLDS, false_alarm=claim.false_alarm)
+        base = Verdict(contract.name, claim.name, claim.sentence, Status.PASSED, false_alarm=claim.false_alarm)
         if offer is None:
-            return replace(base, status=MISSING, message=f"{self.implementation.name} has no {contract.name} yet"), []
+            return replace(
+                base, status=Status.TO_DO, message=f"{self.implementation.name} has no {contract.name} yet"
+            ), []
         base = replace(base, where=offer.where, line=offer.line)
         if offer.to_do:
-            return replace(base, status=MISSING, message=offer.to_do), []
+            return replace(base, status=Status.TO_DO, message=offer.to_do), []
         try:
             tally = self._tally(contract, claim, only or self.deck(contract, claim))
         except ToDo as todo:
-            return replace(base, status=MISSING, message=str(todo), seconds=time.perf_counter() - started), []
+            return replace(base, status=Status.TO_DO, message=str(todo), seconds=time.perf_counter() - started), []
         except _Stopped as stopped:
             crash = stopped.crash
-            verdict = replace(base, status=TIMED_OUT, message=crash.message, frames=crash.frames, violated=1, first=1)
+            verdict = replace(
+                base, status=Status.TIMED_OUT, message=crash.message, frames=crash.frames, failed_cases=1, first=1
+            )
             return replace(verdict, seconds=time.perf_counter() - started), []
         notes = tuple(self.notes.get(contract.name, ()))
         base = replace(base, cases=tally.cases, error=tally.worst, notes=notes)
@@ -320,7 +324,7 @@ class Bench:
             verdict = self._broken(base, tally)
         elif tally.cases == 0:
             reason = tally.not_offered or "no case that was drawn says anything about it"
-            verdict = replace(base, status=NOT_OFFERED, message=reason, error=None)
+            verdict = replace(base, status=Status.NOT_APPLICABLE, message=reason, error=None)
         else:
             verdict = base
         verdict = replace(verdict, seconds=time.perf_counter() - started)
@@ -334,7 +338,7 @@ class Bench:
             outcome = _tested(claim, trial)
             if isinstance(outcome, NotApplicable):
                 tally.skipped += 1
-            elif isinstance(outcome, NotOffered):
+            elif isinstance(outcome, NotSupported):
                 tally.not_offered = str(outcome)
                 if not tally.cases and index >= 4:
                     break
@@ -361,14 +365,14 @@ class Bench:
         case = self.restricted(contract, self._drawn[key][0]) if measure.cases is not None else self.deck(contract)[0]
         try:
             fact = measure.take(self.trial(contract, case))
-        except (NotApplicable, NotOffered, Crashed, ToDo, Violation, _Stopped):
+        except (NotApplicable, NotSupported, Crashed, ToDo, Violation, _Stopped):
             return None
         return None if fact is None else replace(fact, component=contract.name, name=measure.name)
 
     def smaller(self, contract: Contract, claim: Claim, verdict: Verdict) -> Verdict:
         """The same verdict with a smaller case, where Hypothesis finds one in time. (Only what is told needs that.)"""
         started = time.perf_counter()
-        kinds = {VIOLATED: Violation, CRASHED: Crashed}
+        kinds = {Status.FAILED: Violation, Status.CRASHED: Crashed}
         case = self.smallest.get(verdict.case_id)
         if verdict.status not in kinds or case is None:
             return verdict
@@ -384,17 +388,19 @@ class Bench:
         error_maps = [problem.error_map for _, problem in tally.broken if isinstance(problem, Violation)]
         largest_error_map = max(error_maps, key=lambda error_map: sum(map(len, error_map)), default=())
         shown = self._shown(base, case, problem)
-        return replace(shown, excess=excess, violated=len(tally.broken), first=tally.first, error_map=largest_error_map)
+        return replace(
+            shown, excess=excess, failed_cases=len(tally.broken), first=tally.first, error_map=largest_error_map
+        )
 
     def _shown(self, verdict: Verdict, case: Case, problem: Exception) -> Verdict:
         """The verdict with this violating case in it; the case is kept for a replay."""
         self.smallest[case.key[:8]] = case
-        message, worst, status = str(problem), "", VIOLATED
+        message, worst, status = str(problem), "", Status.FAILED
         frames: tuple[str, ...] = ()
         if isinstance(problem, Violation):
             message, worst = problem.message, problem.worst
         elif isinstance(problem, Crashed) and problem.crash is not None:
-            status, frames = CRASHED, problem.crash.frames
+            status, frames = Status.CRASHED, problem.crash.frames
             message = f"{problem.crash.error}: {problem.crash.message}"
         return replace(
             verdict,
@@ -458,11 +464,11 @@ class BenchTrial:
         answer = self.bench.implementation.run(request)
         self.log.append(Evidence(request, answer))
         if answer.crash is not None:
-            if answer.crash.kind == "to do":
+            if answer.crash.kind == CrashKind.TO_DO:
                 raise ToDo(answer.crash.message)
-            if answer.crash.kind == "not offered":
-                raise NotOffered(answer.crash.message)
-            if answer.crash.kind == "timed out":
+            if answer.crash.kind == CrashKind.NOT_SUPPORTED:
+                raise NotSupported(answer.crash.message)
+            if answer.crash.kind == CrashKind.TIMED_OUT:
                 raise _Stopped(answer.crash)
         return answer
 
@@ -534,7 +540,7 @@ def _is_offered(trial: BenchTrial) -> bool:
     """Whether the implementation runs this case at all (an option it does not take is no failure)."""
     try:
         trial.attempt()
-    except NotOffered:
+    except NotSupported:
         return False
     return True
 
@@ -555,7 +561,7 @@ def _tested(claim: Claim, trial: BenchTrial) -> Any:
         matter = any(effect in violation.message for item in trial.log for effect in item.answer.effects)
         trial.log = [replace(item, effects=matter) for item in trial.log]
         return violation
-    except (NotApplicable, NotOffered, Crashed) as outcome:
+    except (NotApplicable, NotSupported, Crashed) as outcome:
         return outcome
 
 
@@ -563,7 +569,7 @@ def _is_about_gradients(tally: _Tally) -> bool:
     """Whether what is broken is the way back: in words, in what crashed, or because nothing else was asked for."""
     for _, problem in tally.broken:
         crash = problem.crash if isinstance(problem, Crashed) else None
-        if not (crash.phase == "backward" if crash else "gradient" in str(problem) or "backward" in str(problem)):
+        if not (crash.phase == Phase.BACKWARD if crash else "gradient" in str(problem) or "backward" in str(problem)):
             return bool(tally.evidence) and all(item.request.gradients is not None for item in tally.evidence)
     return True
 

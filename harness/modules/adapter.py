@@ -18,7 +18,7 @@ from hypothesis.errors import HypothesisSideeffectWarning
 from torch import nn
 
 from harness.core.case import CALL, Call, Case, is_float
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import CannotMatch, OtherSize
@@ -136,7 +136,7 @@ class ModuleAdapter:
                 if isinstance(arguments.get(a.name), Settings):
                     unread += untaken(a.fields, arguments[a.name].as_dict(), read)
             if unread:
-                raise NotOffered(f"its factory takes no {', '.join(unread)}")
+                raise NotSupported(f"its factory takes no {', '.join(unread)}")
         return made
 
     def read(self, arguments: Mapping[str, Any]) -> set[str]:
@@ -279,7 +279,9 @@ class ModuleSession:
         except OtherSize as error:
             unread = [name for name in error.sizes if name not in self.adapter.read(arguments)]
             if unread:  # a hidden size of four times the width, say, whatever the case has
-                raise NotOffered(f"its factory takes no {', '.join(unread)}: {str(error).partition(';')[0]}") from None
+                raise NotSupported(
+                    f"its factory takes no {', '.join(unread)}: {str(error).partition(';')[0]}"
+                ) from None
             raise
 
     def _inputs(self, call: Call) -> tuple[list[Any], dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import CannotMatch
@@ -130,12 +130,12 @@ class FoundModule(ModuleAdapter):
         """As any factory's; sizes that a class refuses once it is known to be buildable are not offered."""
         try:
             return super().built(arguments)
-        except (NotImplementedError, NotOffered, CannotMatch):
+        except (NotImplementedError, NotSupported, CannotMatch):
             raise
         except Exception as error:
             if self._plan is None:
                 raise
-            raise NotOffered(f"it cannot be built at these sizes ({type(error).__name__}: {error})") from error
+            raise NotSupported(f"it cannot be built at these sizes ({type(error).__name__}: {error})") from error
 
     def _planned(self, module: nn.Module, arguments: Mapping[str, Any]) -> Plan:
         told = self.declaration
@@ -171,11 +171,11 @@ def called(rank: int | None, inner: Any = None) -> Any:
         with globals_set(home, values):
             try:
                 return module(*inputs, **options) if inner is None else inner(module, *inputs, **options)
-            except NotOffered:
+            except NotSupported:
                 raise
             except Exception as error:
                 if rank is not None and torch.is_tensor(inputs[0]) and inputs[0].dim() != rank:
-                    raise NotOffered(f"it takes {rank} axes alone ({type(error).__name__})") from error
+                    raise NotSupported(f"it takes {rank} axes alone ({type(error).__name__})") from error
                 raise
 
     def ready(module: nn.Module, inputs: list[Any], options: dict[str, Any]) -> Ready:
@@ -205,7 +205,7 @@ class InsideOnly:
         self.notes = (f"no module of its own; judged inside {whole.contract.name}",)
 
     def session(self, contract: Contract, request: Any) -> Any:
-        raise NotOffered(self.notes[0])
+        raise NotSupported(self.notes[0])
 
 
 def location(kind: type) -> tuple[str, int]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.errors import UsageError, did_you_mean
 from harness.execution.bound_call import Ready, as_it_is
@@ -316,7 +316,7 @@ def call_in_place(path: str, swapped: bool, ids: bool) -> Callable[..., Any]:
 
     def call(part: nn.Module, x: torch.Tensor, note: list[Any] | None = None) -> Any:
         if x.dim() != 3:
-            raise NotOffered("its model calls it with [batch, time, width] alone")
+            raise NotSupported("its model calls it with [batch, time, width] alone")
         whole: nn.Module = part.__dict__[WHOLE][0]
         whole.train(part.training)
         given = x.transpose(0, 1) if swapped else x
@@ -348,7 +348,7 @@ def call_in_place(path: str, swapped: bool, ids: bool) -> Callable[..., Any]:
         finally:
             before.remove()
             after.remove()
-        raise NotOffered(f"its model does not call {path}")
+        raise NotSupported(f"its model does not call {path}")
 
     def ready(part: nn.Module, inputs: list[Any], options: dict[str, Any]) -> Ready:
         """What the whole hands to the part is taken down once; then the part is called alone."""

@@ -14,7 +14,7 @@ import numpy
 import torch
 from torch import nn
 
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.implementation import Request
 from harness.core.tree import map_leaves
@@ -124,7 +124,7 @@ def _built(
         random.seed(seed)
     made = adapter.declaration.factory(TrackedSettings(config))
     if not isinstance(made, nn.Module):
-        raise NotOffered(f"{adapter.contract.name} is a function: what is built, and how, is not seen")
+        raise NotSupported(f"{adapter.contract.name} is a function: what is built, and how, is not seen")
     return Built(adapter, config, Holder(made.to(dtype) if dtype is not None else made, adapter.declaration.call))
 
 

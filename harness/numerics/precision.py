@@ -11,7 +11,7 @@ import torch
 from harness.core.case import Case, is_float
 from harness.core.claim import Trial
 from harness.core.contract import Contract
-from harness.core.implementation import Answer
+from harness.core.implementation import Answer, CrashKind
 from harness.core.tree import leaves
 from harness.numerics.constants import explained_by_constants
 from harness.numerics.tolerance import compare, is_rounding_noise
@@ -42,7 +42,7 @@ def working_precision(trials: Sequence[Trial], contract: Contract, moved: Moved,
     rounded to float32. ``tables``: whether it may keep tables in float32.
     """
     answers = [trial.attempt() for trial in trials[:PROBED]]
-    if answers and all(a.crash and a.crash.kind == "raised" for a in answers):
+    if answers and all(a.crash and a.crash.kind == CrashKind.RAISED for a in answers):
         again = [trial.attempt(dtype=torch.float32) for trial in trials[:PROBED]]
         if not any(a.crash for a in again):
             crash = answers[0].crash

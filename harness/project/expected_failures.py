@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.core.claim import Claim
 from harness.core.errors import UsageError, did_you_mean
-from harness.core.record import EXPECTED, HOLDS, RunRecord, Verdict
+from harness.core.record import EXPECTED, RunRecord, Status, Verdict
 from harness.reports import json_file
 
 
@@ -48,10 +48,12 @@ class Gate:
         for key, reason in self.expected.items():
             component, _, claim = key.partition("::")
             seen = [v for v in record.of(component) if claim in ("", v.claim)]
-            if any(v.status == HOLDS for v in seen) and f"expected: {reason}" not in still:
+            if any(v.status == Status.PASSED for v in seen) and f"expected: {reason}" not in still:
                 lines.append(f"stale: {key} holds now; it is no longer to be {EXPECTED} ({reason})")
         mended = [
-            f"{c}::{n}" for (c, n) in self.before if any(v.claim == n and v.status == HOLDS for v in record.of(c))
+            f"{c}::{n}"
+            for (c, n) in self.before
+            if any(v.claim == n and v.status == Status.PASSED for v in record.of(c))
         ]
         return [*lines, *([f"mended since {self.baseline}: {', '.join(mended)}"] if mended else [])]
 

@@ -56,7 +56,7 @@ def joined(records: list[RunRecord], names: list[str]) -> RunRecord:
         planned={k: v for record in records for k, v in record.planned.items()},
         verdicts=[v for record in records for v in record.verdicts],
         summaries={k: v for record in records for k, v in record.summaries.items()},
-        facts=[fact for record in records for fact in record.facts],
+        measurements=[fact for record in records for fact in record.measurements],
         benchmarks=[b for record in records for b in record.benchmarks],
         notes=tuple(dict.fromkeys(note for record in records for note in record.notes)),
         started=min(record.started for record in records),

@@ -18,7 +18,7 @@ from _pytest._code.code import ExceptionInfo, ReprEntryNative, ReprExceptionInfo
 from harness.core.claim import Claim
 from harness.core.errors import UsageError, did_you_mean
 from harness.core.mistake import KnownMistake
-from harness.core.record import EXPECTED, HOLDS, MISSING, NOT_OFFERED, MistakeSummary, RunRecord, Verdict
+from harness.core.record import EXPECTED, MistakeSummary, RunRecord, Status, Verdict
 from harness.core.signatures import in_one_line
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
@@ -292,10 +292,10 @@ class Plugin:
 
     def judge(self, component: str, claim: Claim) -> Verdict:
         verdict = as_kept(self.inspection.judge(component, claim))
-        if verdict.status == MISSING and component in self.required:
+        if verdict.status == Status.TO_DO and component in self.required:
             verdict = replace(
                 verdict,
-                status="violated",
+                status=Status.FAILED,
                 message=f"{component} is required (--impl-require) and is to do: {verdict.message}",
             )
         verdict = self.gate.judged(verdict)
@@ -342,10 +342,10 @@ class Plugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         status = getattr(report, "plumbline", {}).get("status")
-        if status == MISSING and report.skipped:
+        if status == Status.TO_DO and report.skipped:
             return "to do", "-", ("TO DO", {"yellow": True})
-        if status == NOT_OFFERED and report.skipped:
-            return "not offered", "o", ("NOT OFFERED", {"light": True})
+        if status == Status.NOT_APPLICABLE and report.skipped:
+            return "not applicable", "o", ("NOT APPLICABLE", {"light": True})
         return None
 
     # reporting -------------------------------------------------------------------------------------------------------
@@ -412,12 +412,12 @@ class Plugin:
 
     def _measure(self) -> None:
         """The facts of what was judged: all of it here, also where workers judged."""
-        judged = {v.component for v in self.record.verdicts if v.status == HOLDS or v.failing}
+        judged = {v.component for v in self.record.verdicts if v.status == Status.PASSED or v.failing}
         for name in self.catalogue.contracts:
             if name in judged and not self.chosen_checks(name):
                 if self.line is not None:
                     self.line.begin()
-                self.record.facts += self.inspection.facts(name)
+                self.record.measurements += self.inspection.facts(name)
                 self.autosave.keep()
         if self.line is not None:
             self.line.clear()
@@ -452,7 +452,7 @@ class Plugin:
             terminalreporter.write_line(f"note: {note}")
         for line in self.gate.told(self.record):
             terminalreporter.write_line(line, yellow=True)
-        for line in text.facts(self.record):
+        for line in text.measurements(self.record):
             terminalreporter.write_line(line)
         for line in next_step(self.record):
             terminalreporter.write_line(line, bold=True)
@@ -507,7 +507,7 @@ class Check(pytest.Item):
             raise ComponentMismatch(verdict)
         if verdict.excused:
             raise pytest.xfail.Exception(verdict.excused)
-        if verdict.status in (MISSING, NOT_OFFERED):
+        if verdict.status in (Status.TO_DO, Status.NOT_APPLICABLE):
             raise pytest.skip.Exception(f"{verdict.status}: {verdict.message}", _use_item_location=True)
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: Any = None) -> Any:

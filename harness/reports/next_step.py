@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import PurePath
 
-from harness.core.record import HOLDS, MISSING, RunRecord
+from harness.core.record import RunRecord, Status
 from harness.reports.text import WIDTH, Group, groups
 
 
@@ -54,7 +54,9 @@ def _mend(record: RunRecord) -> str:
         why = f"{_and(sorted(above, key=record.order.index))} {_stand(above)} on it"
     else:
         parts = [p for p in record.parts.get(component, ()) if p not in failing]
-        sound = [p for p in parts if any(v.status == HOLDS for v in record.of(p))]  # not what is to do, or not apart
+        sound = [
+            p for p in parts if any(v.status == Status.PASSED for v in record.of(p))
+        ]  # not what is to do, or not apart
         why = "nothing that it is made of is wrong" if parts else "it needs nothing else"
         why = f"what it is made of ({_and(sound)}) holds" if sound else why
     rest = dict.fromkeys(_home(record, g) for g in sorted(found, key=rank))
@@ -75,16 +77,16 @@ def _finish(record: RunRecord) -> str:
     """A component of which some holds and some is to do."""
     for name in record.order:
         verdicts = record.of(name)
-        waiting = [v for v in verdicts if v.status == MISSING]
-        if waiting and any(v.status == HOLDS for v in verdicts):
+        waiting = [v for v in verdicts if v.status == Status.TO_DO]
+        if waiting and any(v.status == Status.PASSED for v in verdicts):
             return f"finish {name}. {len(waiting)} of its {len(verdicts)} checks wait: {waiting[0].message}"
     return ""
 
 
 def _write(record: RunRecord) -> str:
     """What continues what is begun: the next part of the first composite of which something holds."""
-    done = {name for name in record.order if any(v.status == HOLDS for v in record.of(name))}
-    to_do = [n for n in record.order if n in record.missing or any(v.status == MISSING for v in record.of(n))]
+    done = {name for name in record.order if any(v.status == Status.PASSED for v in record.of(name))}
+    to_do = [n for n in record.order if n in record.missing or any(v.status == Status.TO_DO for v in record.of(n))]
     to_do = [name for name in to_do if name not in done]
     if not to_do:
         whole = set(record.planned) >= set(record.order)
@@ -101,7 +103,7 @@ def _write(record: RunRecord) -> str:
     why = _because(record, chosen, path, done)
     needs = f"it stands on {_and(standing)}, done" if standing else "it needs nothing else"
     written = record.signatures.get(chosen)
-    so_far = next((v.message for v in record.of(chosen) if v.status == MISSING and v.where), "")
+    so_far = next((v.message for v in record.of(chosen) if v.status == Status.TO_DO and v.where), "")
     if so_far and not so_far.endswith("NotImplementedError"):
         how = f"so far {so_far}" if not so_far.startswith("its ") else so_far
     else:

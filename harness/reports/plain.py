@@ -11,6 +11,7 @@ import numbers
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 from harness.core.formatting import valid
@@ -50,6 +51,8 @@ def from_plain(kind: Any, value: Any) -> Any:
             raise TypeError(f"a {kind.__name__} is an object, not {value!r}"[:200])  # type: ignore[union-attr]
         known = {field.name for field in dataclasses.fields(kind)}
         return kind(**{name: from_plain(hints[name], v) for name, v in value.items() if name in known})  # type: ignore[operator]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
     if origin is tuple:
         return tuple(from_plain(inner[0], v) for v in value)
     if origin in (list, Sequence):
@@ -109,4 +112,6 @@ def _schema(
         return {"type": "array", "items": _schema(inner[0], limits, definitions)}
     if origin in (dict, Mapping):
         return {"type": "object", "additionalProperties": _schema(inner[1], limits, definitions)}
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return {"enum": [member.value for member in kind]}
     return dict(PLAIN.get(kind, {}))

@@ -7,17 +7,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.core.record import (
-    CRASHED,
-    FAILING,
-    HOLDS,
-    MISSING,
-    NOT_OFFERED,
-    TIMED_OUT,
-    MistakeSummary,
-    RunRecord,
-    Verdict,
-)
+from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 from harness.core.result_form import RETURNED
 
 WIDTH = 108
@@ -60,10 +50,10 @@ def groups(record: RunRecord) -> list[Group]:
             for name in verdict.finding:
                 by_finding.setdefault(name, []).append(verdict)
         else:
-            key = verdict.message if verdict.status != "violated" else f"{verdict.claim}: {verdict.message}"
+            key = verdict.message if verdict.status != Status.FAILED else f"{verdict.claim}: {verdict.message}"
             if verdict.message.startswith(RETURNED) or len(verdict.message) > EXPLAINS:
                 key = verdict.message
-            elif verdict.claim.startswith(NUMBERS) and verdict.status == "violated":
+            elif verdict.claim.startswith(NUMBERS) and verdict.status == Status.FAILED:
                 key = "other numbers than the reference's"
             loose.setdefault((verdict.component, key), []).append(verdict)
     found = []
@@ -109,12 +99,12 @@ def failure(record: RunRecord, group: Group, again: str = "") -> str:
             "",
             *_wrapped(summary.sentence, "  "),
         ]
-    elif verdict.status == CRASHED:
+    elif verdict.status == Status.CRASHED:
         lines += [f"{verdict.component} raised an error ({of_cases(verdict)}):", "", f"    {verdict.message}"]
         lines += ["", *textwrap.indent("\n".join(verdict.frames), "    ").splitlines()] if verdict.frames else []
     elif verdict.message.startswith(RETURNED):
         lines += _wrapped(f"{verdict.component}: {verdict.message}", "")
-    elif verdict.status == TIMED_OUT:
+    elif verdict.status == Status.TIMED_OUT:
         lines += [f"{verdict.component} did not come to an end: {verdict.message}"]
     else:
         lines += [
@@ -142,7 +132,7 @@ def opening(verdict: Verdict, summary: MistakeSummary) -> list[str]:
 
 def of_cases(verdict: Verdict) -> str:
     """On how many of the cases it does not hold."""
-    return f"{verdict.violated} of {verdict.cases} cases" if verdict.cases != 1 else "the one case tried"
+    return f"{verdict.failed_cases} of {verdict.cases} cases" if verdict.cases != 1 else "the one case tried"
 
 
 def evidence(record: RunRecord, group: Group, again: str) -> list[tuple[str, str]]:
@@ -193,7 +183,7 @@ def headline(record: RunRecord, group: Group) -> str:
     summary = record.summaries.get(group.names[0]) if group.names else None
     if summary:
         return summary.sentence
-    if group.head.status in (CRASHED, TIMED_OUT) or group.head.message.startswith(RETURNED):
+    if group.head.status in (Status.CRASHED, Status.TIMED_OUT) or group.head.message.startswith(RETURNED):
         return group.head.message
     return f"it does not hold that {group.head.sentence}: {group.head.worst or group.head.message}"
 
@@ -207,12 +197,12 @@ def table(record: RunRecord) -> list[str]:
         if name in absent:
             continue
         verdicts = record.of(name)
-        judged = [v for v in verdicts if v.status == HOLDS or v.status in FAILING]
+        judged = [v for v in verdicts if v.status.is_judged]
         if not judged:
             if verdicts or (name in record.missing and record.planned.get(name)):
                 rows.append((name, "-", "-", "-", _to_do(verdicts)))
             continue
-        held = [v for v in judged if v.status == HOLDS]
+        held = [v for v in judged if v.status == Status.PASSED]
         errors = [v.error for v in held if v.error is not None]
         worst = f"{max(errors):.2g} of 1" if errors else "exact" if held else "-"
         rows.append(
@@ -228,16 +218,16 @@ def table(record: RunRecord) -> list[str]:
 def _is_absent(record: RunRecord, name: str) -> bool:
     """Whether nothing of a component is there, so that there is nothing to say of it."""
     verdicts = record.of(name)
-    missing = bool(verdicts) and all(v.status == MISSING and not v.where for v in verdicts)
+    missing = bool(verdicts) and all(v.status == Status.TO_DO and not v.where for v in verdicts)
     return missing or (not verdicts and name in record.missing and bool(record.planned.get(name)))
 
 
 def _to_do(verdicts: Sequence[Verdict]) -> str:
     """That it is to do, and why, where something of it is there; or why none of its checks is offered."""
-    if verdicts and all(v.status == NOT_OFFERED for v in verdicts):
+    if verdicts and all(v.status == Status.NOT_APPLICABLE for v in verdicts):
         reasons = [v.message for v in verdicts]
         return max(reasons, key=reasons.count)
-    whys = [v.message for v in verdicts if v.status == MISSING and v.where]
+    whys = [v.message for v in verdicts if v.status == Status.TO_DO and v.where]
     whys = [why for why in whys if not why.endswith("NotImplementedError")]  # they said so themselves
     return f"to do: {whys[0]}"[:100] if whys else "to do"
 
@@ -248,7 +238,7 @@ def _gradients(verdicts: Sequence[Verdict]) -> str:
         return "-"
     if any(v.failing for v in about):
         return "WRONG"
-    held = [v for v in about if v.status == HOLDS]
+    held = [v for v in about if v.status == Status.PASSED]
     return "right" if held else "-"
 
 
@@ -267,7 +257,7 @@ def _verdict(record: RunRecord, name: str, judged: Sequence[Verdict]) -> str:
     returned = [v.message for v in failing if v.message.startswith(RETURNED)]
     if returned:
         return f"WRONG: {returned[0].partition(' where ')[0]}"
-    if all(v.status in (CRASHED, TIMED_OUT) for v in failing):
+    if all(v.status in (Status.CRASHED, Status.TIMED_OUT) for v in failing):
         return f"CRASHED: {failing[0].message}"[:80]
     return (
         "WRONG: "
@@ -279,13 +269,13 @@ def _verdict(record: RunRecord, name: str, judged: Sequence[Verdict]) -> str:
 def trust(record: RunRecord) -> list[str]:
     """What was and was not looked at: so that green means something."""
     planned = sum(record.planned.values())
-    ran = [v for v in record.verdicts if v.status == HOLDS or v.status in FAILING]
-    to_do = sum(v.status == MISSING for v in record.verdicts)
-    not_offered = sum(v.status == NOT_OFFERED for v in record.verdicts)
+    ran = [v for v in record.verdicts if v.status.is_judged]
+    to_do = sum(v.status == Status.TO_DO for v in record.verdicts)
+    not_applicable = sum(v.status == Status.NOT_APPLICABLE for v in record.verdicts)
     not_run = planned - len(record.verdicts)
-    counts = f"{planned} checks planned: {len(ran)} run, {to_do} to do, {not_offered} not offered"
+    counts = f"{planned} checks planned: {len(ran)} run, {to_do} to do, {not_applicable} not applicable"
     counts += f", {not_run} not reached" if not_run > 0 else ""
-    passing = [v for v in ran if v.status == HOLDS and v.error is not None]
+    passing = [v for v in ran if v.status == Status.PASSED and v.error is not None]
     worst = max(passing, key=lambda v: v.error or 0.0, default=None)
     margin = (
         f"largest error among passing checks {worst.error:.2g} of 1 ({worst.component}::{worst.claim})"
@@ -303,10 +293,10 @@ def notes(record: RunRecord) -> Iterable[str]:
     return [f"{component}: {note}" for component, note in seen] + list(record.notes)
 
 
-def facts(record: RunRecord) -> list[str]:
+def measurements(record: RunRecord) -> list[str]:
     """What was measured beyond right and wrong: each with its number and how it was obtained (of maps, where they are)."""
     lines = []
-    for fact in record.facts:
+    for fact in record.measurements:
         how = "maps: --impl-report=html" if fact.grids else fact.how.rstrip(".")
         said = f"{fact.component}: {fact.sentence.rstrip('.')} ({how})"
         lines += textwrap.wrap(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy
 import torch
 
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Dialect
 from harness.strategies.scripts import merged
 from reference_model.tokenizer import GPT2_PATTERN
@@ -54,7 +54,7 @@ _MERGES: dict[int, list[tuple[bytes, bytes]]] = {}
 def merges_of(ranks: Mapping[bytes, int]) -> list[tuple[bytes, bytes]]:
     """The pair that each longer token is joined from, in the order of their ranks, as files of merges list them.
 
-    Raises NotOffered where a token is no join of two lower ones.
+    Raises NotSupported where a token is no join of two lower ones.
     """
     key = hash(frozenset(ranks.items()))
     if key not in _MERGES:
@@ -63,7 +63,7 @@ def merges_of(ranks: Mapping[bytes, int]) -> list[tuple[bytes, bytes]]:
             if len(token) > 1:
                 parts = merged(token, Below(ranks, rank))
                 if len(parts) != 2:
-                    raise NotOffered(
+                    raise NotSupported(
                         f"{token!r} is not the concatenation of two tokens of lower rank, which merges require"
                     )
                 found.append((parts[0], parts[1]))
@@ -96,7 +96,7 @@ def cs336_tokenizer(get_tokenizer: Callable[..., Any]) -> type:
     class Tokenizer:
         def __init__(self, ranks: Mapping[bytes, int], pattern: str, special_tokens: Mapping[str, int]) -> None:
             if pattern != GPT2_PATTERN:
-                raise NotOffered("it has no argument for the pattern")
+                raise NotSupported("it has no argument for the pattern")
             self.special = dict(special_tokens)
             vocab = {rank: token for token, rank in ranks.items()}
             vocab.update({i: name.encode() for name, i in self.special.items()})
@@ -104,7 +104,7 @@ def cs336_tokenizer(get_tokenizer: Callable[..., Any]) -> type:
 
         def encode(self, text: str, allowed_special: Sequence[str] = ()) -> Any:
             if any(name in text and name not in allowed_special for name in self.special):
-                raise NotOffered("it always allows every special token")
+                raise NotSupported("it always allows every special token")
             return self.inner.encode(text)
 
         def decode(self, ids: list[int]) -> Any:
@@ -311,7 +311,7 @@ def pico_model(a: Arguments) -> dict[str, Any]:
 def last_axis(a: Arguments) -> dict[str, Any]:
     """The softmax that has no axis to choose."""
     if a["dim"] not in (-1, len(a["x"].shape) - 1):
-        raise NotOffered("it only works along the last axis")
+        raise NotSupported("it only works along the last axis")
     return {"x": a["x"]}
 
 
@@ -385,7 +385,7 @@ BATCHES = tuple(
 def _as_a_file(a: Arguments) -> dict[str, Any]:
     """The text as a file, in a folder that goes when the arguments do."""
     if not a["text"] or "\r" in a["text"]:
-        raise NotOffered("it reads a file, and empty files and carriage returns are ambiguous there")
+        raise NotSupported("it reads a file, and empty files and carriage returns are ambiguous there")
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name) / "text.txt"
     path.write_bytes(a["text"].encode())

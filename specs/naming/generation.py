@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Dialect, WholeModel
 from harness.core.values import Settings
 from reference_model.gpt2 import gpt2
@@ -197,7 +197,7 @@ def asked(
 ) -> Any:
     """Their function called by the names of its arguments.
 
-    Raises NotOffered where an option that differs from what leaving it out means has no place.
+    Raises NotSupported where an option that differs from what leaving it out means has no place.
     """
     parameters = inspect.signature(function).parameters
     any_name = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -215,13 +215,13 @@ def asked(
     if first and not put(MODELS, first[0]):
         given[next(iter(parameters))] = first[0]
     if not put(IDS, ids):
-        raise NotOffered(f"which of {', '.join(parameters)} is the prompt cannot be told from the names")
+        raise NotSupported(f"which of {', '.join(parameters)} is the prompt cannot be told from the names")
     if (
         not put(NUMBER, number)
         and not (any_name and given.setdefault("max_new_tokens", number))
         and not put(TOTAL, ids.shape[1] + number)
     ):
-        raise NotOffered(f"which of {', '.join(parameters)} is the number of new ids cannot be told from the names")
+        raise NotSupported(f"which of {', '.join(parameters)} is the number of new ids cannot be told from the names")
     put(WINDOW, window)
     draws = options["temperature"] != 0.0 and options["top_k"] != 1
     if put(SAMPLE, draws):
@@ -237,7 +237,7 @@ def asked(
         elif option == "temperature" and value == 1.0 and not any(n in names for n in OPTIONS[option]):
             continue
         elif not put(OPTIONS[option], value) and value != FREE[option]:
-            raise NotOffered(f"it takes no {option}")
+            raise NotSupported(f"it takes no {option}")
     needs = [
         n
         for n, p in parameters.items()
@@ -250,7 +250,7 @@ def asked(
             if name in ("device", "generator", "rng", "seed")
         }
         if left := [name for name in needs if name not in given]:
-            raise NotOffered(f"the meaning of {', '.join(left)} cannot be told from its name")
+            raise NotSupported(f"the meaning of {', '.join(left)} cannot be told from its name")
     return function(**given)
 
 
@@ -295,7 +295,7 @@ class GenerationAdapter:
             if (top_k == 1 or temperature == 0.0) and top_p is None and self._takes_no_option(ids):
                 options |= {"temperature": 1.0, "top_k": None}  # one that always takes the most likely id
             elif top_k is None and temperature != 0.0 and self._takes_no_option(ids):
-                raise NotOffered("it always picks the most likely id (greedy decoding only)")
+                raise NotSupported("it always picks the most likely id (greedy decoding only)")
             value = self._asked(ids, max_new_tokens, options)
             short = (
                 torch.is_tensor(value)
@@ -356,7 +356,7 @@ def from_a_function(function: Callable[..., Any]) -> type:
                         with torch.no_grad():
                             self._asked(torch.zeros(3, 1, dtype=torch.long), 1, FREE)
                         return model.form
-                    except NotOffered:
+                    except NotSupported:
                         break
                     except Exception:  # told when a case is run
                         continue

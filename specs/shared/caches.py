@@ -11,7 +11,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Crashed, NotOffered, Trial, Violation
+from harness.core.claim import Crashed, NotSupported, Trial, Violation
 from harness.core.contract import Argument, Signature
 from harness.strategies.tensors import tensors
 from specs.naming.parameters import ATTENTION
@@ -212,7 +212,7 @@ def length_is_what_was_given(trial: Trial) -> None:
 def reset_forgets(trial: Trial) -> None:
     """After a reset a sequence gives what it gives to a new cache, and nothing is counted as held."""
     build, *given = trial.case.calls
-    with suppress(NotOffered):
+    with suppress(NotSupported):
         counted = trial.run(replace(trial.case, calls=(build, *given, Call("reset", {}), Call("length", {})))).value
         if float(counted) != 0:
             raise Violation(f"after reset() length() returns {float(counted):g}; expected 0")
@@ -238,7 +238,7 @@ def accurate_in_half_precision(trial: Trial) -> None:
         name = str(dtype).removeprefix("torch.")
         try:
             first = trial.attempt(recut(trial.case, (time,)), dtype=dtype)
-        except NotOffered as error:  # one of the two at least: numpy has no bfloat16
+        except NotSupported as error:  # one of the two at least: numpy has no bfloat16
             refused.append(f"{name} ({error})")
             continue
         if first.crash is not None:
@@ -255,7 +255,7 @@ def accurate_in_half_precision(trial: Trial) -> None:
         slack = max(float(piece) for piece in tolerance.outputs if piece is not None)
         trial.close(out, joined(trial.case, exact.outputs), slack, f"out in {name}")
     if len(refused) == 2:
-        raise NotOffered("it does not run in " + " or ".join(refused))
+        raise NotSupported("it does not run in " + " or ".join(refused))
 
 
 # memory --------------------------------------------------------------------------------------------------------------
@@ -265,5 +265,5 @@ def bytes_after(trial: Trial, case: Case, calls: int, dtype: torch.dtype) -> flo
     """What the object holds after so many lines of the script."""
     answer = trial.run(replace(case, calls=case.calls[:calls]), dtype=dtype, weigh=True, fresh=True)
     if "bytes" not in answer.facts:
-        raise NotOffered("the memory it holds cannot be measured")
+        raise NotSupported("the memory it holds cannot be measured")
     return float(answer.facts["bytes"])

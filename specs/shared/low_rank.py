@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotOffered, Trial, Violation, claim
+from harness.core.claim import Claim, NotSupported, Trial, Violation, claim
 from harness.numerics.statistics import binomial_two_sided
 from harness.numerics.tolerance import EPSILON, difference, magnitude, perturbed
 from harness.strategies.shapes import distinct_sizes
@@ -245,7 +245,7 @@ def accurate_in_half_precision(trial: Trial) -> None:
     for dtype in (torch.bfloat16, torch.float16):
         try:
             answer = trial.attempt(dtype=dtype)
-        except NotOffered as error:  # one of the two at least: numpy has no bfloat16
+        except NotSupported as error:  # one of the two at least: numpy has no bfloat16
             refused.append(f"{str(dtype).removeprefix('torch.')} ({error})")
             continue
         if answer.crash is not None:
@@ -258,7 +258,7 @@ def accurate_in_half_precision(trial: Trial) -> None:
         bound = max(tolerance.value, 4 * (moved + EPSILON[dtype] * magnitude(exact.value)))
         trial.close(answer.value, exact.value, bound, f"out in {dtype}")
     if len(refused) == 2:
-        raise NotOffered("it does not run in " + " or ".join(refused))
+        raise NotSupported("it does not run in " + " or ".join(refused))
 
 
 # dropout -------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from harness.core.case import Call, Case
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Dialect, Signature
 from harness.core.values import Earlier
 
@@ -106,7 +106,7 @@ class TorchForm:
         named = _by_their_names(names, settings)
         is_torch_s = inspect.isclass(make) and issubclass(make, torch.optim.Optimizer)
         if groups is not None and not is_torch_s and not hasattr(make(self.params, **named), "param_groups"):
-            raise NotOffered("it has no parameter groups")
+            raise NotSupported("it has no parameter groups")
         self.optimizer = make(given, **named)
 
     def step(self, grads: Gradients) -> list[torch.Tensor]:
@@ -130,7 +130,7 @@ class TorchForm:
         return stepped
 
     def __deepcopy__(self, memo: Any) -> Any:
-        raise NotOffered("torch copies optimizers through state_dict: a deep copy loses what subclasses add")
+        raise NotSupported("torch copies optimizers through state_dict: a deep copy loses what subclasses add")
 
     def set_lr(self, lr: float) -> None:
         if hasattr(self.optimizer, "param_groups"):
@@ -139,12 +139,12 @@ class TorchForm:
             return
         name = next((name for name in NAMES["lr"] if hasattr(self.optimizer, name)), None)
         if name is None:
-            raise NotOffered("its learning rate cannot be set")
+            raise NotSupported("its learning rate cannot be set")
         setattr(self.optimizer, name, lr)
 
     def state(self) -> Any:
         if not hasattr(self.optimizer, "state_dict") or not hasattr(self.optimizer, "load_state_dict"):
-            raise NotOffered("it has no state_dict() and load_state_dict()")
+            raise NotSupported("it has no state_dict() and load_state_dict()")
         return copy.deepcopy(self.optimizer.state_dict())
 
     def load(self, state: Any) -> None:
@@ -211,7 +211,7 @@ def _by_their_names(names: Sequence[str], settings: Mapping[str, Any]) -> dict[s
         if name is not None:
             given[name] = value
         elif value != USUAL.get(key):
-            raise NotOffered(f"it takes no {key}")
+            raise NotSupported(f"it takes no {key}")
     return given
 
 

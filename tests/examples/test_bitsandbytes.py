@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.core.record import Status
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
@@ -33,7 +34,9 @@ def keeps_every_claim(component: str, adapters) -> None:
     inspection = Inspection(KNOWN, executor, seed=1, cases=QUICK)
     for claim in KNOWN.claims_of(component):
         verdict, _ = inspection.bench.judge(KNOWN.contracts[component], claim, shrink=False)
-        assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
+        assert verdict.status in (Status.PASSED, Status.NOT_APPLICABLE), (
+            f"{claim.name}: {verdict.message} {verdict.worst}"
+        )
 
 
 @pytest.mark.parametrize("component", ["quantize_4bit", "int8_linear"])
@@ -68,7 +71,9 @@ def test_the_weight_of_linear4bit_is_a_quantizer_too() -> None:
     for claim in KNOWN.claims_of("quantize_4bit"):
         if claim.name not in LEFT_OUT:
             verdict, _ = inspection.bench.judge(KNOWN.contracts["quantize_4bit"], claim, shrink=False)
-            assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
+            assert verdict.status in (Status.PASSED, Status.NOT_APPLICABLE), (
+                f"{claim.name}: {verdict.message} {verdict.worst}"
+            )
 
 
 @pytest.mark.xfail(
@@ -115,7 +120,7 @@ def judged_layer(name: str):
 def test_the_int8_layer_keeps_what_it_can_in_16_bit(claim: str) -> None:
     """What does not depend on more digits than float16 has."""
     verdict = judged_layer(claim)
-    assert verdict.status == "holds", f"{verdict.message} {verdict.worst}"
+    assert verdict.status == Status.PASSED, f"{verdict.message} {verdict.worst}"
 
 
 @pytest.mark.xfail(
@@ -124,4 +129,4 @@ def test_the_int8_layer_keeps_what_it_can_in_16_bit(claim: str) -> None:
 def test_the_int8_layer_is_the_product_of_integers() -> None:
     """In float32 and float64 it is not: about 1e-3 of the result is lost."""
     verdict = judged_layer("equals_the_integer_product")
-    assert verdict.status == "holds", f"{verdict.message} {verdict.worst}"
+    assert verdict.status == Status.PASSED, f"{verdict.message} {verdict.worst}"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.core.record import Status
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.judging.catalogue import load_catalogue
@@ -27,7 +28,7 @@ def inspection() -> Inspection:
 @pytest.mark.parametrize(("component", "claim"), CLAIMS, ids=lambda v: v if isinstance(v, str) else v.name)
 def test_it_keeps_the_claims(inspection, component, claim):
     verdict, _ = inspection.bench.judge(KNOWN.contracts[component], claim, shrink=False)
-    assert verdict.status == "holds", f"{verdict.message} {verdict.worst}"
+    assert verdict.status == Status.PASSED, f"{verdict.message} {verdict.worst}"
 
 
 @pytest.mark.xfail(

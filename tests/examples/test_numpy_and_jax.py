@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.record import Status
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
 
@@ -42,7 +43,9 @@ def judged(inspection: Inspection, component: str, some: set[str] | None = None)
     for claim in inspection.catalogue.claims_of(component):
         if some is None or claim.name in some:
             verdict, _ = inspection.bench.judge(inspection.catalogue.contracts[component], claim, shrink=False)
-            assert verdict.status in ("holds", "not offered"), f"{claim.name}: {verdict.message} {verdict.worst}"
+            assert verdict.status in (Status.PASSED, Status.NOT_APPLICABLE), (
+                f"{claim.name}: {verdict.message} {verdict.worst}"
+            )
             found[claim.name] = verdict.status
     return found
 
@@ -52,14 +55,14 @@ def test_numpy_keeps_every_claim(component: str) -> None:
     """Gradients included: those that were written by hand."""
     inspection = inspect_implementation(str(EXAMPLES / "numpy_backward.py"), cases=4)
     found = judged(inspection, component)
-    assert found["gradients_agree"] == found["gradients_agree_with_finite_differences"] == "holds"
+    assert found["gradients_agree"] == found["gradients_agree_with_finite_differences"] == Status.PASSED
 
 
 @pytest.mark.parametrize("component", JAX)
 def test_jax_keeps_the_claims_about_numbers_and_gradients(component: str) -> None:
     """By ``jax.vjp``."""
     found = judged(inspect_implementation(str(EXAMPLES / "jax_gpt2.py"), cases=2), component, SOME)
-    assert found.get("gradients_agree", "holds") == "holds" and "holds" in found.values()
+    assert found.get("gradients_agree", Status.PASSED) == Status.PASSED and Status.PASSED in found.values()
 
 
 WRONG = {
@@ -112,10 +115,10 @@ def test_a_wrong_backward_is_named(tmp_path: Path, component: str, right: str, w
     inspection = inspect_implementation(str(tmp_path / "somebody.py"), cases=12)
     inspection.diagnostician.seconds = 2.0  # pairs of known mistakes are another test's business
     claims = {claim.name: claim for claim in inspection.catalogue.claims_of(component)}
-    assert inspection.judge(component, claims["agrees_with_the_reference"]).status == "holds"
+    assert inspection.judge(component, claims["agrees_with_the_reference"]).status == Status.PASSED
     verdict = inspection.judge(component, claims["gradients_agree"])
     said = f"{verdict.message}; {verdict.worst}"
-    assert verdict.status == "violated" and WRONG[component, right, wrong] in said
+    assert verdict.status == Status.FAILED and WRONG[component, right, wrong] in said
     line = next(n for n, text in enumerate(source.splitlines(), 1) if text.startswith(f"def {component}_backward"))
     assert verdict.line == line
 
@@ -127,5 +130,5 @@ def test_a_wrong_component_is_diagnosed_though_its_backward_is_right(tmp_path: P
     inspection = inspect_implementation(str(tmp_path / "somebody.py"), cases=8)
     claims = {claim.name: claim for claim in inspection.catalogue.claims_of("gelu")}
     verdict = inspection.judge("gelu", claims["agrees_with_the_reference"])
-    assert verdict.status == "violated" and verdict.finding
-    assert inspection.judge("gelu", claims["gradients_agree"]).status == "holds"
+    assert verdict.status == Status.FAILED and verdict.finding
+    assert inspection.judge("gelu", claims["gradients_agree"]).status == Status.PASSED

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.core.record import HOLDS
+from harness.core.record import Status
 from harness.discovery.search import discover
 from harness.execution.dialects import DialectAdapter, dialect_of
 from harness.execution.executor import Executor
@@ -73,7 +73,7 @@ def test_published_spellings_keep_every_claim(name, function):
     for claim in KNOWN.claims_of("get_batch"):
         verdict, _ = judged.bench.judge(KNOWN.contracts["get_batch"], claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst}"
-        held += [claim.name] if verdict.status == HOLDS else []
+        held += [claim.name] if verdict.status == Status.PASSED else []
     assert {"starts_are_uniform", "every_batch_is_redrawn", "y_is_the_next_token"} <= set(held)
     assert "uses_the_given_generator" not in held
 

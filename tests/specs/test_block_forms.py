@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness.core.record import HOLDS
+from harness.core.record import Status
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
 from harness.judging.catalogue import load_catalogue
@@ -71,7 +71,7 @@ def test_right_where_it_was_declared(name: str) -> None:
     for claim in KNOWN.claims_of("block"):
         verdict, _ = judged.bench.judge(BLOCK, claim, shrink=False)
         assert not verdict.failing, f"{claim.name}: {verdict.message} {verdict.worst} {verdict.smallest}"
-        held |= {claim.name} if verdict.status == HOLDS else set()
+        held |= {claim.name} if verdict.status == Status.PASSED else set()
     assert {
         "agrees_with_the_reference",
         "gradients_agree",
@@ -120,7 +120,7 @@ def failing(text: str, folder: Path, variants: str, *components: str) -> set[str
     judged = inspect_implementation(str(path), cases=6, variants=variants)
     pairs = [(KNOWN.contracts[c], claim) for c in components for claim in KNOWN.claims_of(c)]
     verdicts = [judged.bench.judge(contract, claim, shrink=False)[0] for contract, claim in pairs]
-    assert sum(v.status == HOLDS for v in verdicts) > 20
+    assert sum(v.status == Status.PASSED for v in verdicts) > 20
     return {f"{v.component}::{v.claim}" for v in verdicts if v.failing}
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.record import HOLDS
+from harness.core.record import Status
 from harness.judging.loading import inspect_implementation
 
 STYLES = Path(__file__).parents[1] / "styles"
@@ -50,7 +50,7 @@ def judged(text: str, folder: Path):
     verdicts = [inspection.judge("generation", claim) for claim in claims]
     return (
         {v.claim for v in verdicts if v.failing},
-        {v.claim for v in verdicts if v.status == HOLDS},
+        {v.claim for v in verdicts if v.status == Status.PASSED},
         {n for v in verdicts for n in v.finding},
     )
 

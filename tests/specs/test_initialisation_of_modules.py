@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.record import Status
 from harness.judging.loading import inspect_implementation
 
 STYLES = Path(__file__).parents[1] / "styles"
@@ -20,7 +21,7 @@ def failing(text: str, folder: Path, variants: str = "") -> dict[str, str]:
     judged = inspect_implementation(str(path), cases=2, variants=variants)
     contract = judged.catalogue.contracts["initialisation"]
     verdicts = [judged.bench.judge(contract, c, shrink=False)[0] for c in judged.catalogue.claims_of("initialisation")]
-    assert sum(v.status == "holds" for v in verdicts) >= 4
+    assert sum(v.status == Status.PASSED for v in verdicts) >= 4
     return {v.claim: v.message for v in verdicts if v.failing}
 
 

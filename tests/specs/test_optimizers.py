@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from harness.core.record import Status
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.judging.catalogue import load_catalogue
@@ -47,7 +48,9 @@ def judged(text: str, component: str = "adamw", cases: int = 4) -> dict[str, str
 
 def held(verdicts: dict[str, str]) -> bool:
     """Everything, but for a deep copy, which torch makes of the state_dict alone."""
-    return {name for name, status in verdicts.items() if status != "holds"} == {"deepcopy_and_state_dict_round_trip"}
+    return {name for name, status in verdicts.items() if status != Status.PASSED} == {
+        "deepcopy_and_state_dict_round_trip"
+    }
 
 
 @pytest.mark.parametrize(
@@ -94,15 +97,18 @@ def test_what_a_plain_class_has_no_place_for_is_not_offered(tmp_path):
         """)
     )
     verdicts = judged(str(file), cases=12)
-    absent = {name for name, status in verdicts.items() if status == "not offered"}
+    absent = {name for name, status in verdicts.items() if status == Status.NOT_APPLICABLE}
     assert {"groups_keep_their_own_settings", "resuming_changes_nothing"} <= absent
-    assert set(verdicts.values()) == {"holds", "not offered"} and verdicts["agrees_with_the_reference"] == "holds"
+    assert (
+        set(verdicts.values()) == {Status.PASSED, Status.NOT_APPLICABLE}
+        and verdicts["agrees_with_the_reference"] == Status.PASSED
+    )
 
 
 def test_a_class_that_is_not_written_is_to_do(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(COURSE.replace("NAME", "AdamW").partition("for group")[0] + "raise NotImplementedError\n")
-    assert set(judged(str(file), cases=2).values()) == {"to do"}
+    assert set(judged(str(file), cases=2).values()) == {Status.TO_DO}
 
 
 @pytest.mark.parametrize(

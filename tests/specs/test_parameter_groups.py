@@ -4,6 +4,7 @@ import textwrap
 
 import pytest
 
+from harness.core.record import Status
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.judging.catalogue import load_catalogue
@@ -38,4 +39,6 @@ def test_published_functions_are_called_as_they_are(tmp_path, head):
     found = discover(str(file), KNOWN.contracts)
     inspection = Inspection(KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1, cases=4)
     contract = KNOWN.contracts["parameter_groups"]
-    assert all(inspection.bench.judge(contract, claim, shrink=False)[0].status == "holds" for claim in contract.claims)
+    assert all(
+        inspection.bench.judge(contract, claim, shrink=False)[0].status == Status.PASSED for claim in contract.claims
+    )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.record import Status
 from harness.judging.catalogue import load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
@@ -19,7 +20,7 @@ def failing(text: str, folder: Path, variants: str = "") -> dict[str, str]:
     judged = inspect_implementation(str(path), cases=2, variants=variants)
     contract = judged.catalogue.contracts["weight_tying"]
     verdicts = [judged.bench.judge(contract, c, shrink=False)[0] for c in judged.catalogue.claims_of("weight_tying")]
-    assert sum(v.status == "holds" for v in verdicts) >= 4
+    assert sum(v.status == Status.PASSED for v in verdicts) >= 4
     return {v.claim: v.message for v in verdicts if v.failing}
 
 

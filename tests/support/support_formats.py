@@ -14,8 +14,8 @@ from typing import Any
 
 import jsonschema
 
-from harness.core.record import HOLDS, RunRecord
-from harness.reports.formats._format import counted
+from harness.core.record import RunRecord, Status
+from harness.reports.formats._format import State, counted
 
 TEXT, COUNT = {"type": "string"}, {"type": "integer", "minimum": 0}
 STATUSES = ["passed", "failed", "skipped", "pending", "other"]
@@ -134,7 +134,7 @@ def check_ctrf(text: str, run: RunRecord) -> None:
     assert {name: summary[name] for name in STATUSES} == {name: found[name] for name in STATUSES}
     assert summary["tests"] == len(tests) == len(run.verdicts) and summary["stop"] >= summary["start"]
     assert found["failed"] == sum(v.failing for v in run.verdicts) and found["passed"] == sum(
-        v.status == HOLDS for v in run.verdicts
+        v.status == Status.PASSED for v in run.verdicts
     )
 
 
@@ -143,7 +143,7 @@ def check_gradescope(text: str, run: RunRecord) -> None:
     jsonschema.validate(body, GRADESCOPE)
     scored = [test for test in body["tests"] if "score" in test or "max_score" in test]
     assert all(test["score"] <= test["max_score"] for test in scored)
-    assert len(body["tests"]) - len(scored) == counted(run)["not offered"] + counted(run)["excused"]
+    assert len(body["tests"]) - len(scored) == counted(run)[Status.NOT_APPLICABLE] + counted(run)[State.EXCUSED]
     numbers = [test["number"] for test in body["tests"]]
     assert len(set(numbers)) == len(numbers) == sum(counted(run).values())
 

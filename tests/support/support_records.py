@@ -1,12 +1,12 @@
 """Records of runs as the reports get them: a busy one, a fine one, one that was cut off."""
 
 from harness.core.measurement import Measurement
-from harness.core.record import MistakeSummary, RunRecord, Verdict
+from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 
 NASTY = 'a|b <script>alert("x")</script> %0A `q` \x07 \N{PILE OF POO} ]]> */ \n::error::no'
 
 
-def verdict(component: str, claim: str, status: str = "holds", **values) -> Verdict:
+def verdict(component: str, claim: str, status: Status = Status.PASSED, **values) -> Verdict:
     return Verdict(component, claim, "it is right", status, **{"cases": 5, "seconds": 0.25, **values})
 
 
@@ -32,8 +32,8 @@ BUSY = record(
     verdict(
         "part",
         "agrees",
-        "violated",
-        violated=4,
+        Status.FAILED,
+        failed_cases=4,
         excess=12.0,
         finding=("part.slip",),
         where="src/mine.py",
@@ -43,10 +43,10 @@ BUSY = record(
         smallest="x = 1",
     ),
     verdict("part", "grows", error=0.5),
-    verdict("other", "agrees", "crashed", violated=5, message=NASTY, frames=("mine.py:3, in f\n    f(",)),
-    verdict("whole", "agrees", "not offered", message="=HYPERLINK(1)"),
-    verdict("absent", "agrees", "to do"),
-    facts=[Measurement("holds 96 bytes", "counted", 96.0, "bytes", {"a|b": 96.0}, "part", "memory")],
+    verdict("other", "agrees", Status.CRASHED, failed_cases=5, message=NASTY, frames=("mine.py:3, in f\n    f(",)),
+    verdict("whole", "agrees", Status.NOT_APPLICABLE, message="=HYPERLINK(1)"),
+    verdict("absent", "agrees", Status.TO_DO),
+    measurements=[Measurement("holds 96 bytes", "counted", 96.0, "bytes", {"a|b": 96.0}, "part", "memory")],
     notes=(NASTY,),
 )
 FINE = record(verdict("part", "agrees", error=0.5), verdict("other", "agrees"))
@@ -78,8 +78,8 @@ HOSTILE = record(
     verdict(
         "part",
         "agrees",
-        "violated",
-        violated=4,
+        Status.FAILED,
+        failed_cases=4,
         excess=float("inf"),
         finding=("part.slip",),
         where=f"src/{WORST[1]}.py",
@@ -94,24 +94,24 @@ HOSTILE = record(
     verdict(
         "part",
         "gradients_agree",
-        "violated",
+        Status.FAILED,
         error=float("nan"),
         excess=float("nan"),
-        violated=1,
+        failed_cases=1,
         worst=ALL_AT_ONCE,
         message=ALL_AT_ONCE,
     ),
-    verdict("other", "agrees", "crashed", violated=5, message=ALL_AT_ONCE, frames=(ALL_AT_ONCE, *WORST)),
-    verdict("other", "ends", "timed out", message=WORST[-3]),
-    verdict("whole", "agrees", "not offered", message=ALL_AT_ONCE),
-    verdict("whole", "grows", "violated", violated=1, message=ALL_AT_ONCE, excused=ALL_AT_ONCE),
-    verdict("absent", "agrees", "to do", message=ALL_AT_ONCE),
+    verdict("other", "agrees", Status.CRASHED, failed_cases=5, message=ALL_AT_ONCE, frames=(ALL_AT_ONCE, *WORST)),
+    verdict("other", "ends", Status.TIMED_OUT, message=WORST[-3]),
+    verdict("whole", "agrees", Status.NOT_APPLICABLE, message=ALL_AT_ONCE),
+    verdict("whole", "grows", Status.FAILED, failed_cases=1, message=ALL_AT_ONCE, excused=ALL_AT_ONCE),
+    verdict("absent", "agrees", Status.TO_DO, message=ALL_AT_ONCE),
     impl=ALL_AT_ONCE,
     notes=WORST,
     variants={"part": WORST[0]},
     meanings={"part": ALL_AT_ONCE},
     signatures={"part": ALL_AT_ONCE},
-    facts=[
+    measurements=[
         Measurement(
             ALL_AT_ONCE, ALL_AT_ONCE, float("nan"), WORST[0], {WORST[0]: float("inf"), WORST[4]: 1.0}, "part", "memory"
         ),

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
-from harness.core.record import CRASHED, HOLDS, MISSING, NOT_OFFERED, TIMED_OUT, RunRecord, Verdict
+from harness.core.record import RunRecord, Status, Verdict
 from harness.reports.formats._words import readable
 from harness.reports.text import Group, again, evidence, failure, groups, headline, opening
 
-WORDS = {HOLDS: "holds", CRASHED: "crashed", TIMED_OUT: "timed out", MISSING: "to do", NOT_OFFERED: "not offered"}
+
+class State(str, Enum):
+    """What came of a check or of a whole component, as the formats show it. It equals and is written as its text."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    EXCUSED = "excused"
+    TO_DO = "to do"
+    NOT_APPLICABLE = "not applicable"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+STATES = {Status.PASSED: State.PASSED, Status.TO_DO: State.TO_DO, Status.NOT_APPLICABLE: State.NOT_APPLICABLE}
+"""The states of checks that found nothing wrong."""
 
 
 @dataclass(frozen=True)
@@ -78,23 +94,23 @@ def relative(file: str) -> str:
     return path.relative_to(here).as_posix() if file and path.is_relative_to(here) else file
 
 
-def status_of(record: RunRecord, component: str) -> str:
-    """``wrong``, ``holds``, ``excused``, ``to do`` or ``not offered``: of all its verdicts, what weighs most."""
+def status_of(record: RunRecord, component: str) -> State | None:
+    """Of all its verdicts, what weighs most; None for a component that was not asked for."""
     verdicts = record.of(component)
     if any(v.failing for v in verdicts):
-        return "wrong"
-    if any(v.excused for v in verdicts) and not any(v.status == HOLDS for v in verdicts):
-        return "excused"
-    for status in (HOLDS, MISSING, NOT_OFFERED):
+        return State.FAILED
+    if any(v.excused for v in verdicts) and not any(v.status == Status.PASSED for v in verdicts):
+        return State.EXCUSED
+    for status in (Status.PASSED, Status.TO_DO, Status.NOT_APPLICABLE):
         if any(v.status == status for v in verdicts):
-            return WORDS[status]
-    return "to do" if component in record.missing and record.planned.get(component) else ""
+            return STATES[status]
+    return State.TO_DO if component in record.missing and record.planned.get(component) else None
 
 
-def counted(record: RunRecord) -> dict[str, int]:
+def counted(record: RunRecord) -> dict[State, int]:
     """How many components are in each state (those that were not asked for are in none)."""
     states = [status_of(record, name) for name in record.order]
-    return {state: states.count(state) for state in ("holds", "wrong", "excused", "to do", "not offered")}
+    return {state: states.count(state) for state in State}
 
 
 def verdict_line(record: RunRecord) -> str:
@@ -102,21 +118,22 @@ def verdict_line(record: RunRecord) -> str:
     count = counted(record)
     wrong = sum(v.failing for v in record.verdicts)
     unfinished = "" if record.finished else " The run did not come to its end."
-    if count["wrong"]:
-        return f"{count['wrong']} of {count['wrong'] + count['holds']} components are wrong ({wrong} checks fail).{unfinished}"
-    if count["holds"]:
-        more = f", {count['to do']} to do" if count["to do"] else ""
-        return f"All {count['holds']} components that are there hold{more}.{unfinished}"
-    return f"Nothing was judged: {count['to do']} components are to do.{unfinished}"
+    passed, failed, to_do = count[State.PASSED], count[State.FAILED], count[State.TO_DO]
+    if failed:
+        return f"{failed} of {failed + passed} components are wrong ({wrong} checks fail).{unfinished}"
+    if passed:
+        more = f", {to_do} to do" if to_do else ""
+        return f"All {passed} components that are there hold{more}.{unfinished}"
+    return f"Nothing was judged: {to_do} components are to do.{unfinished}"
 
 
-def state_of(verdict: Verdict) -> str:
-    """``wrong``, ``excused``, ``holds``, ``to do`` or ``not offered``."""
+def state_of(verdict: Verdict) -> State:
+    """The state of one check."""
     if verdict.failing or verdict.excused:
-        return "wrong" if verdict.failing else "excused"
-    return WORDS.get(verdict.status, "holds")
+        return State.FAILED if verdict.failing else State.EXCUSED
+    return STATES[verdict.status]
 
 
 def judged(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Those that say something about the code: it holds, or it does not."""
-    return [v for v in verdicts if v.status == HOLDS or v.failing]
+    return [v for v in verdicts if v.status == Status.PASSED or v.failing]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 from harness.core.formatting import valid
@@ -19,7 +20,7 @@ ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufff
 
 def readable(value: Any) -> Any:
     """The same record with every text as :func:`words` gives it."""
-    if isinstance(value, str):
+    if isinstance(value, str) and not isinstance(value, Enum):
         return words(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {field.name: readable(getattr(value, field.name)) for field in dataclasses.fields(value)}

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 
-from harness.core.record import HOLDS, RunRecord
+from harness.core.record import RunRecord, Status
 from harness.reports.formats._format import Format
 
 COLUMNS = (
@@ -15,7 +15,7 @@ COLUMNS = (
     "status",
     "error_over_tolerance",
     "cases",
-    "violated",
+    "failed_cases",
     "finding",
     "message",
     "file",
@@ -33,14 +33,14 @@ def render(record: RunRecord) -> str:
     writer.writerow(COLUMNS)
     for name in record.order:
         for v in record.of(name):
-            error = v.error if v.status == HOLDS else v.excess
+            error = v.error if v.status == Status.PASSED else v.excess
             row = [
                 v.component,
                 v.claim,
                 v.status,
                 "" if error is None else f"{error:.6g}",
                 v.cases,
-                v.violated,
+                v.failed_cases,
                 " ".join(v.finding),
                 v.message,
                 v.where,

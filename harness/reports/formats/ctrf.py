@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 
 from harness.core.record import RunRecord, Verdict
-from harness.reports.formats._format import Format, state_of
+from harness.reports.formats._format import Format, State, state_of
 
-STATES = {"holds": "passed", "wrong": "failed", "excused": "other", "to do": "pending", "not offered": "skipped"}
+STATES = {
+    State.PASSED: "passed",
+    State.FAILED: "failed",
+    State.EXCUSED: "other",
+    State.TO_DO: "pending",
+    State.NOT_APPLICABLE: "skipped",
+}
 
 
 def render(record: RunRecord) -> str:

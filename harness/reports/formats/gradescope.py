@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from harness.core.record import RunRecord
-from harness.reports.formats._format import Format, judged, status_of, told, verdict_line
+from harness.reports.formats._format import Format, State, judged, status_of, told, verdict_line
 from harness.reports.text import trust
 
-NO_PART = ("not offered", "excused")
+NO_PART = (State.NOT_APPLICABLE, State.EXCUSED)
 
 
 def render(record: RunRecord) -> str:
@@ -22,7 +22,9 @@ def render(record: RunRecord) -> str:
             continue
         seen = judged(record.of(name))
         held = sum(not v.failing for v in seen)
-        outputs = texts.get(name, []) or ([f"{name} is explained by what it is made of"] if state == "wrong" else [])
+        outputs = texts.get(name, []) or (
+            [f"{name} is explained by what it is made of"] if state == State.FAILED else []
+        )
         # What takes no part has a status and no score: a row to be read.
         points = {} if state in NO_PART else {"max_score": 1.0, "score": round(held / len(seen), 4) if seen else 0.0}
         tests.append(
@@ -30,7 +32,7 @@ def render(record: RunRecord) -> str:
                 "number": str(number),
                 "name": name,
                 **points,
-                "status": "passed" if state in ("holds", *NO_PART) else "failed",
+                "status": "passed" if state in (State.PASSED, *NO_PART) else "failed",
                 "output": "\n\n".join(outputs) or state,
                 "output_format": "text",
                 "tags": [state],

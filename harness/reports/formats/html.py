@@ -11,12 +11,13 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from harness.core.record import CRASHED, MISSING, NOT_OFFERED, TIMED_OUT, RunRecord, Verdict
+from harness.core.record import RunRecord, Status, Verdict
 from harness.reports.formats._benchmarks import drawn as benchmarks
 from harness.reports.formats._drawing import dependencies
 from harness.reports.formats._format import (
     FailureReport,
     Format,
+    State,
     counted,
     judged,
     state_of,
@@ -30,7 +31,13 @@ from harness.reports.text import command, notes, of_cases, trust
 
 SHARED_BY = 2
 """Claims that so many components have stand in columns of the matrix; the rest are a component's own."""
-SIGNS = {"holds": "✓", "wrong": "✗", "excused": "~", "to do": "–", "not offered": "·"}
+SIGNS = {
+    State.PASSED: "✓",
+    State.FAILED: "✗",
+    State.EXCUSED: "~",
+    State.TO_DO: "–",
+    State.NOT_APPLICABLE: "·",
+}
 GRADIENTS = ("every_argument_receives_a_gradient", "gradients_agree", "gradients_agree_with_finite_differences")
 SHOWN_ELSEWHERE = ("more", "again")
 """Labels of the evidence that the page shows as commands, one a line, to be copied."""
@@ -124,15 +131,15 @@ def _row(record: RunRecord, name: str) -> dict[str, Any]:
         "worst": f"{max(errors):.2g}" if errors else "",
         "signature": record.signatures.get(name, ""),
         "finding": list(dict.fromkeys(n for v in seen for n in v.finding)),
-        "reason": next((v.message for v in verdicts if v.status in (MISSING, NOT_OFFERED)), ""),
+        "reason": next((v.message for v in verdicts if v.status in (Status.TO_DO, Status.NOT_APPLICABLE)), ""),
     }
 
 
 def _absent(record: RunRecord, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Components of which nothing was judged: to do, or not offered."""
+    """Components of which nothing was judged: to do, or not applicable."""
     known = {row["name"]: row for row in rows}
     names = [n for n in record.order if not known.get(n, {}).get("there") and status_of(record, n)]
-    return [known.get(n) or {**_row(record, n), "state": "to do"} for n in names]
+    return [known.get(n) or {**_row(record, n), "state": State.TO_DO} for n in names]
 
 
 def _card(one: FailureReport) -> dict[str, Any]:
@@ -140,8 +147,8 @@ def _card(one: FailureReport) -> dict[str, Any]:
     head = one.group.head
     if one.diff:
         lead, message = one.line, ""
-    elif head.status in (CRASHED, TIMED_OUT):
-        what = "It raised an error" if head.status == CRASHED else "It did not come to an end"
+    elif head.status in (Status.CRASHED, Status.TIMED_OUT):
+        what = "It raised an error" if head.status == Status.CRASHED else "It did not come to an end"
         lead, message = f"{what} ({of_cases(head)}).", head.message
     else:
         lead, message = f"It must hold that {head.sentence}; {of_cases(head)} say no.", head.message
@@ -162,7 +169,7 @@ def _card(one: FailureReport) -> dict[str, Any]:
         "component": head.component,
         "home": one.group.home,
         "names": one.group.names,
-        "raised": head.status == CRASHED,
+        "raised": head.status == Status.CRASHED,
     }
 
 
@@ -190,7 +197,7 @@ def _gradients(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _facts(record: RunRecord) -> list[dict[str, Any]]:
     """Facts with their series as lines or bars and their grids as maps; what has maps, which are wide, comes first."""
-    facts = sorted(record.facts, key=lambda fact: not fact.grids)
+    facts = sorted(record.measurements, key=lambda fact: not fact.grids)
     return [{"fact": f, "plot": plot(f.series), "bars": bars(f.series), "maps": maps(f.grids)} for f in facts]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from datetime import datetime, timezone
 
-from harness.core.record import CRASHED, HOLDS, TIMED_OUT, RunRecord, Verdict
+from harness.core.record import RunRecord, Status, Verdict
 from harness.reports.formats._format import Format
 
-RAISED = (CRASHED, TIMED_OUT)
+RAISED = (Status.CRASHED, Status.TIMED_OUT)
 
 
 def render(record: RunRecord) -> str:
@@ -34,7 +34,7 @@ def render(record: RunRecord) -> str:
 def _counts(verdicts: list[Verdict]) -> dict[str, str]:
     broken = [v for v in verdicts if v.failing]
     raised = [v for v in broken if v.status in RAISED]
-    skipped = sum(not v.failing and v.status != HOLDS for v in verdicts)
+    skipped = sum(not v.failing and v.status != Status.PASSED for v in verdicts)
     counts = {"tests": len(verdicts), "failures": len(broken) - len(raised), "errors": len(raised), "skipped": skipped}
     return {**{name: str(count) for name, count in counts.items()}, "time": f"{sum(v.seconds for v in verdicts):.3f}"}
 
@@ -52,7 +52,7 @@ def _case(suite: ElementTree.Element, v: Verdict) -> None:
         kind = "error" if v.status in RAISED else "failure"
         text = "\n".join(filter(None, (v.message, v.worst, v.smallest, *v.frames)))
         ElementTree.SubElement(case, kind, message=" ".join(v.message.split()), type=v.status).text = text
-    elif v.status != HOLDS:
+    elif v.status != Status.PASSED:
         ElementTree.SubElement(case, "skipped", message=": ".join(filter(None, (v.status, v.message, v.excused))))
 
 

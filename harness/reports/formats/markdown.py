@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from harness.core.record import MISSING, NOT_OFFERED, RunRecord
+from harness.core.record import RunRecord
 from harness.reports.formats._benchmarks import markdown
-from harness.reports.formats._format import Format, judged, status_of, told, verdict_line
+from harness.reports.formats._format import Format, State, judged, status_of, told, verdict_line
 from harness.reports.next_step import next_step
 from harness.reports.text import notes, trust
 
-SIGNS = {"wrong": "**wrong**", "holds": "holds", "excused": "excused"}
+SIGNS = {State.FAILED: "**failed**", State.PASSED: "passed", State.EXCUSED: "excused"}
 
 
 def render(record: RunRecord) -> str:
@@ -22,11 +22,11 @@ def render(record: RunRecord) -> str:
         for one in failures:
             where = f" ({_code(f'{one.file}:{one.at}')})" if one.file else ""
             lines += [f"### {one.title}{where}", "", _escaped(one.line), "", *_block(one.text), ""]
-    if record.facts:
+    if record.measurements:
         lines += [
             "## Facts",
             "",
-            *(f"- `{f.component}`: {_escaped(f.sentence)} ({_escaped(f.how)})" for f in record.facts),
+            *(f"- `{f.component}`: {_escaped(f.sentence)} ({_escaped(f.how)})" for f in record.measurements),
             "",
         ]
     if record.benchmarks:
@@ -65,7 +65,7 @@ def _table(record: RunRecord) -> list[str]:
                 f"| `{name}` | {len(held)} of {len(seen)} | {worst} | {SIGNS[state]}{': ' + finding if finding else ''} |"
             )
         elif state:
-            absent.append(name if state == MISSING else f"{name} ({NOT_OFFERED})")
+            absent.append(name if state == State.TO_DO else f"{name} ({state})")
     lines = ["| component | claims held | worst error | verdict |", "|---|---|---|---|", *rows, ""] if rows else []
     return [*lines, *([f"To do: {', '.join(absent)}.", ""] if absent else [])]
 

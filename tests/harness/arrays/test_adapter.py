@@ -12,7 +12,7 @@ import torch
 from harness.arrays.adapter import ArrayAdapter
 from harness.core.case import Call, Case
 from harness.core.errors import UsageError
-from harness.core.implementation import Answer, Request
+from harness.core.implementation import Answer, CrashKind, Request
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.judging.catalogue import load_catalogue
@@ -44,9 +44,9 @@ def test_numpy_forwards_and_no_gradients(tmp_path: Path) -> None:
     executor = offered(tmp_path, NUMPY_GELU)
     assert torch.allclose(run(executor).value, torch.nn.functional.gelu(X, approximate="tanh"), atol=1e-15)
     crash = run(executor, gradients=1).crash
-    assert crash is not None and crash.kind == "not offered" and "gelu_backward(grad_out, x)" in crash.message
+    assert crash is not None and crash.kind == CrashKind.NOT_SUPPORTED and "gelu_backward(grad_out, x)" in crash.message
     half = run(executor, case=Case.of({"x": X.bfloat16()})).crash
-    assert half is not None and half.kind == "not offered" and "bfloat16" in half.message
+    assert half is not None and half.kind == CrashKind.NOT_SUPPORTED and "bfloat16" in half.message
 
 
 def test_a_backward_function_is_judged_in_numpy_and_in_torch(tmp_path: Path) -> None:
@@ -157,4 +157,4 @@ def test_a_library_that_is_not_installed_is_not_offered(tmp_path: Path) -> None:
     """MLX and CuPy go the same way where they are."""
     executor = offered(tmp_path, 'PLUMBLINE = {"framework": "mlx"}\ndef gelu(x): return x')
     crash = run(executor).crash
-    assert crash is None or crash.kind == "not offered"
+    assert crash is None or crash.kind == CrashKind.NOT_SUPPORTED

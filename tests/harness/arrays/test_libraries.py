@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from harness.arrays.libraries import Jax, Numpy, _keep_compiled
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.int64, torch.int32, torch.int8, torch.uint8, torch.bool)
 
@@ -32,7 +32,7 @@ def test_bfloat16() -> None:
     """JAX has it, numpy has not."""
     tensor = torch.tensor([1.5, -2.0], dtype=torch.bfloat16)
     assert torch.equal(Jax().give(Jax().take(tensor)), tensor)
-    with pytest.raises(NotOffered, match="bfloat16"):
+    with pytest.raises(NotSupported, match="bfloat16"):
         Numpy().take(tensor)
 
 

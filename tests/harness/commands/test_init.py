@@ -11,7 +11,7 @@ import pytest
 
 from harness.cli import main
 from harness.commands._skeleton import STYLES
-from harness.core.record import HOLDS, MISSING
+from harness.core.record import Status
 from harness.judging.catalogue import load_catalogue
 from harness.judging.loading import inspect_implementation
 
@@ -47,7 +47,7 @@ def test_every_style_is_all_to_do(style: str, folder: Path, capsys: pytest.Captu
     inspection = inspect_implementation(str(folder / f"begin_{style}.py"), cases=3)
     assert set(inspection.implementation.components) == set(load_catalogue().contracts) and inspection.begun == ()
     for name in inspection.catalogue.contracts:
-        assert inspection.judge(name, inspection.catalogue.claims_of(name)[0]).status == MISSING, name
+        assert inspection.judge(name, inspection.catalogue.claims_of(name)[0]).status == Status.TO_DO, name
 
 
 def test_one_component_filled_in_is_judged_alone(folder: Path) -> None:
@@ -73,12 +73,12 @@ def test_modules_and_backward_functions_are_found_where_they_are_written(folder:
         "        # parameters", "        self.norm = nn.LayerNorm(width, eps=eps)\n        # parameters", 1
     )
     (folder / "mods.py").write_text(text.replace(f"    {STUB}", "        return self.norm(x)", 1))
-    assert holds("mods.py", "layer_norm", "agrees_with_the_reference") == HOLDS
+    assert holds("mods.py", "layer_norm", "agrees_with_the_reference") == Status.PASSED
     main(["init", "arrays.py", "gelu", "--style", "numpy"])
     body = "    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))"
     (folder / "arrays.py").write_text(filled((folder / "arrays.py").read_text(), "def gelu(", body))
-    assert holds("arrays.py", "gelu", "agrees_with_the_reference") == HOLDS
-    assert holds("arrays.py", "gelu", "gradients_agree") == MISSING
+    assert holds("arrays.py", "gelu", "agrees_with_the_reference") == Status.PASSED
+    assert holds("arrays.py", "gelu", "gradients_agree") == Status.TO_DO
 
 
 def holds(file: str, component: str, claim: str) -> str:

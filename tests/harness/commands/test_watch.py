@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.commands.watch import Watch
-from harness.core.record import RunRecord, Verdict
+from harness.core.record import RunRecord, Status, Verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 ORDER = ("gelu", "layer_norm", "mlp")
@@ -38,10 +38,10 @@ class Judge:
                 n,
                 "agrees",
                 "it is right",
-                "violated" if n in self.wrong else "holds",
+                Status.FAILED if n in self.wrong else Status.PASSED,
                 message="it is not",
                 cases=3,
-                violated=3,
+                failed_cases=3,
             )
             for n in (components or ORDER)
         ]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.core.errors import UsageError
-from harness.core.implementation import Request
+from harness.core.implementation import CrashKind, Request
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.judging.catalogue import load_catalogue
@@ -40,7 +40,7 @@ def agrees(implementation, component: str) -> bool:
     executor, reference, compared = Executor("theirs", implementation.adapters, KNOWN), reference_executor(KNOWN), 0
     for case in draw(KNOWN[component].cases(), 3, 12):
         theirs, ours = executor.run(Request(component, case)), reference.run(Request(component, case))
-        if theirs.crash is not None and theirs.crash.kind == "not offered":
+        if theirs.crash is not None and theirs.crash.kind == CrashKind.NOT_SUPPORTED:
             continue
         assert theirs.crash is None, theirs.crash
         compared += 1

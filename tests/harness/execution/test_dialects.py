@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from harness.core.case import Case
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Contract, Dialect, Signature
-from harness.core.implementation import Request
+from harness.core.implementation import CrashKind, Request
 from harness.execution.dialects import dialect_of
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
@@ -82,7 +82,7 @@ def test_it_is_called_with_its_own_arguments():
 def test_a_setting_it_has_no_place_for_is_not_offered():
     """The default is what it does anyway."""
     crash = run(lambda gain, inputs: inputs * gain, dialect(), power=2).crash
-    assert crash is not None and crash.kind == "not offered" and "power" in crash.message
+    assert crash is not None and crash.kind == CrashKind.NOT_SUPPORTED and "power" in crash.message
 
 
 @pytest.mark.parametrize("kind", ["torch", "numpy"])
@@ -107,7 +107,7 @@ def test_weights_that_are_copied_into_a_module_promise_no_gradient():
         return inputs * layer
 
     crash = run(copies, dialect(), gradients=1).crash
-    assert crash is not None and crash.kind == "not offered" and "copies" in crash.message
+    assert crash is not None and crash.kind == CrashKind.NOT_SUPPORTED and "copies" in crash.message
     assert torch.is_tensor(run(lambda gain, inputs: inputs * gain, dialect(), gradients=1).gradients["weight"])
 
 
@@ -121,11 +121,11 @@ def test_building_modules_disturbs_nothing():
 
 def test_a_dialect_may_decline_a_case():
     def only_small(a):
-        raise NotOffered("not this one")
+        raise NotSupported("not this one")
 
     refusing = Dialect("a course", "run_scale", ("gain", "inputs"), only_small)
     crash = run(lambda gain, inputs: inputs, refusing).crash
-    assert crash is not None and crash.kind == "not offered"
+    assert crash is not None and crash.kind == CrashKind.NOT_SUPPORTED
 
 
 def test_a_function_that_writes_into_what_it_is_given():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.implementation import MeasuredOutput, Request
+from harness.core.implementation import CrashKind, MeasuredOutput, Request
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter, FunctionAdapter
 
@@ -121,7 +121,7 @@ def test_what_their_code_raises_is_a_crash_with_their_frames():
 
 def test_not_implemented_is_to_do():
     """Their own word for it."""
-    assert run(raises(NotImplementedError())).crash.kind == "to do"
+    assert run(raises(NotImplementedError())).crash.kind == CrashKind.TO_DO
 
 
 def test_an_exit_is_a_crash():
@@ -136,7 +136,7 @@ def test_a_skip_or_a_panic_of_theirs_is_a_crash():
         pass
 
     assert run(raises(Panic("no entry found for key"))).crash.message == "no entry found for key"
-    assert run(raises(pytest.skip.Exception("not today"))).crash.kind == "raised"
+    assert run(raises(pytest.skip.Exception("not today"))).crash.kind == CrashKind.RAISED
 
 
 def test_an_interrupt_goes_through():
@@ -171,12 +171,12 @@ def test_an_endless_loop_is_stopped():
             except Exception:
                 continue
 
-    assert run(endless, time_limit=0.2).crash.kind == "timed out"
+    assert run(endless, time_limit=0.2).crash.kind == CrashKind.TIMED_OUT
 
 
 def test_a_component_that_is_not_there_is_to_do():
     """Nothing was promised."""
-    assert Executor("theirs", {}, CONTRACTS).run(Request("double", CASE)).crash.kind == "to do"
+    assert Executor("theirs", {}, CONTRACTS).run(Request("double", CASE)).crash.kind == CrashKind.TO_DO
 
 
 # the world -----------------------------------------------------------------------------------------------------------
@@ -256,14 +256,14 @@ def test_a_list_or_dictionary_that_is_changed_is_told():
 
 def test_a_missing_method_is_to_do():
     """Unless the contract calls it optional."""
-    assert script(Counter, ("step", {"by": 1}), ("back", {})).crash.kind == "not offered"
+    assert script(Counter, ("step", {"by": 1}), ("back", {})).crash.kind == CrashKind.NOT_SUPPORTED
 
     class Half:
         def __init__(self, start):
             self.value = start
 
     crash = script(Half, ("step", {"by": 1})).crash
-    assert crash.kind == "to do" and "step()" in crash.message
+    assert crash.kind == CrashKind.TO_DO and "step()" in crash.message
 
 
 def test_a_deep_copy_takes_the_place_of_the_object():

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Signature
 from harness.core.values import Settings, TrackedSettings
 from harness.execution.functions import invoke, untaken
@@ -61,7 +61,7 @@ def test_an_optional_argument_at_its_default_may_be_missing():
 
 def test_an_optional_argument_of_another_value_is_not_offered():
     """Their function has no such knob: nothing is wrong, nothing can be said."""
-    with pytest.raises(NotOffered, match="eps"):
+    with pytest.raises(NotSupported, match="eps"):
         invoke(lambda x, weight: (x, weight), SIGNATURE, GIVEN)
 
 
@@ -90,5 +90,5 @@ def test_a_missing_argument_in_the_middle_shifts_no_other():
     """Who has eps but no scale is not given the scale as eps."""
     scale, eps = (Argument(name, "number", "setting", optional=True, default=0.0) for name in ("scale", "eps"))
     signature = Signature((Argument("x", "float[width]"), scale, eps), "float[width]")
-    with pytest.raises(NotOffered, match="scale"):
+    with pytest.raises(NotSupported, match="scale"):
         invoke(lambda x, eps=0.0: (x, eps), signature, {"x": 1, "scale": 0.5, "eps": 0.0})

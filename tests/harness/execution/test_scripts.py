@@ -9,7 +9,7 @@ from torch import nn
 
 from harness.core.case import Call, Case, harness_step
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.implementation import Request
+from harness.core.implementation import CrashKind, Request
 from harness.core.serialize import from_json, to_json
 from harness.core.values import Earlier, Given, Resource
 from harness.execution.executor import Executor
@@ -167,7 +167,7 @@ def test_options_that_a_function_does_not_take() -> None:
     """At their default they are left out; otherwise the case is not offered."""
     assert run(Halves, apart(3.0, way=True)).crash is None
     crash = run(Halves, apart(3.0, way=False)).crash
-    assert crash is not None and crash.kind == "not offered" and "it takes no way" in crash.message
+    assert crash is not None and crash.kind == CrashKind.NOT_SUPPORTED and "it takes no way" in crash.message
 
 
 class Learns(nn.Module):
@@ -217,7 +217,7 @@ def test_parameters_without_a_known_name_are_not_guessed() -> None:
             self.strange = nn.Parameter(torch.zeros(1))
 
     crash = run(Unknown, apart(2.0), gradients=1).crash
-    assert crash is not None and crash.kind == "to do" and "strange" in crash.message
+    assert crash is not None and crash.kind == CrashKind.TO_DO and "strange" in crash.message
 
 
 @pytest.mark.parametrize("parameters", [lambda self: [self.kernel], None])
@@ -225,7 +225,7 @@ def test_parameters_that_are_no_dictionary(parameters) -> None:
     """A list cannot be told apart; no method at all is to do."""
     Lists = type("Lists", (Transposed,), {"parameters": parameters})
     crash = run(Lists, apart(2.0), gradients=1).crash
-    assert crash is not None and crash.kind == ("raised" if parameters else "to do")
+    assert crash is not None and crash.kind == (CrashKind.RAISED if parameters else CrashKind.TO_DO)
 
 
 def test_a_function_may_leave_out_what_is_empty() -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from support_workloads import implementation, named, reference, workloads
 
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.implementation import Answer, Request
 from harness.core.tree import leaves
 from harness.core.workload import Workload
@@ -253,7 +253,7 @@ def test_a_step_starts_from_the_same_state_every_time() -> None:
     ),
 )
 def test_the_reason_is_given(tmp_path: Path, text: str, why: str) -> None:
-    with pytest.raises(NotOffered, match=why):
+    with pytest.raises(NotSupported, match=why):
         prepared_by(implementation(in_file(tmp_path, text)).implementation, "gelu", named("gelu", "forward"))
 
 

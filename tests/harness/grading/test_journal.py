@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.core.record import Verdict
+from harness.core.record import Status, Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
 from harness.grading.log import Log
@@ -24,7 +24,7 @@ PLANNED = ["part::agrees", "part::grows", "whole::agrees"]
 
 
 def verdict(component: str, claim: str, **changes: Any) -> dict[str, Any]:
-    return Verdict(component, claim, CHECKS.claims[component][claim], "holds", cases=3).as_dict() | changes
+    return Verdict(component, claim, CHECKS.claims[component][claim], Status.PASSED, cases=3).as_dict() | changes
 
 
 def written(path: Path, *entries: Any, end: str = "") -> journal.Kept:
@@ -38,7 +38,7 @@ def test_a_process_that_died_in_a_check(tmp_path: Path) -> None:
         tmp_path / "j",
         {"planned": PLANNED, "notes": ["n"], "variants": {}},
         {"start": "part::agrees"},
-        {"verdict": verdict("part", "agrees"), "cards": {}},
+        {"verdict": verdict("part", "agrees"), "summaries": {}},
         {"start": "part::grows"},
         end='{"verdict": {"comp',
     )
@@ -47,7 +47,7 @@ def test_a_process_that_died_in_a_check(tmp_path: Path) -> None:
     log.take(kept)
     log.blame(kept, "it was killed by signal 11")
     assert log.suspicious == [] and log.missing() == ["whole::agrees"]
-    assert log.verdicts["part::agrees"].status == "holds" and log.verdicts["part::grows"].status == "crashed"
+    assert log.verdicts["part::agrees"].status == Status.PASSED and log.verdicts["part::grows"].status == Status.CRASHED
     assert log.whys() == ["part::grows: it was killed by signal 11"]
     log.rest("no time")
     assert log.unreached() == {"whole::agrees": "no time"}
@@ -79,7 +79,7 @@ def test_nothing_and_nonsense(tmp_path: Path) -> None:
         {"verdict": 5},
         {"start": None},
         {"left_out": {}},
-        {"verdict": verdict("part", "agrees"), "cards": 3},
+        {"verdict": verdict("part", "agrees"), "summaries": 3},
         {"planned": PLANNED, "variants": 3},
         end="\x00\xff\n",
     )
@@ -102,7 +102,7 @@ def test_nothing_and_nonsense(tmp_path: Path) -> None:
         {"message": None},
         {"error": "0"},
         {"line": "7"},
-        {"heat": [["x"]]},
+        {"error_map": [["x"]]},
         {"frames": [[]]},
     ],
 )
@@ -110,7 +110,7 @@ def test_verdicts_that_the_machine_does_not_write(changes: dict[str, Any], tmp_p
     """They do not count, and a person is told."""
     log = Log(CHECKS, ("part", "whole"))
     log.take(
-        written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees") | changes, "cards": {}})
+        written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees") | changes, "summaries": {}})
     )
     assert log.verdicts == {} and log.suspicious == ["it wrote verdicts that the machine does not write"]
 
@@ -118,11 +118,11 @@ def test_verdicts_that_the_machine_does_not_write(changes: dict[str, Any], tmp_p
 def test_other_checks_than_there_are_and_two_verdicts_of_one(tmp_path: Path) -> None:
     """The first counts; both are told."""
     log = Log(CHECKS, ("part", "whole"))
-    broken = verdict("part", "agrees", status="violated")
+    broken = verdict("part", "agrees", status=Status.FAILED)
     log.take(
         written(tmp_path / "j", {"planned": PLANNED[:1]}, {"verdict": broken}, {"verdict": verdict("part", "agrees")})
     )
-    assert log.verdicts["part::agrees"].status == "violated" and len(log.suspicious) == 2
+    assert log.verdicts["part::agrees"].status == Status.FAILED and len(log.suspicious) == 2
 
 
 def test_a_card_that_is_none_is_left_out(tmp_path: Path) -> None:
@@ -136,7 +136,9 @@ def test_a_card_that_is_none_is_left_out(tmp_path: Path) -> None:
         "part.d": 5,
     }
     log = Log(CHECKS, ("part", "whole"))
-    log.take(written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees"), "cards": summaries}))
+    log.take(
+        written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees"), "summaries": summaries})
+    )
     assert list(log.summaries) == ["part.slip"]
 
 

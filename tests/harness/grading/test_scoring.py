@@ -10,7 +10,7 @@ from typing import Any
 
 from support_records import NASTY
 
-from harness.core.record import MistakeSummary, Verdict
+from harness.core.record import MistakeSummary, Status, Verdict
 from harness.grading import feedback, tables
 from harness.grading.checks import ROOT, Checks
 from harness.grading.judging import NOT_JUDGED, Judged
@@ -38,19 +38,19 @@ def judged(*statuses: str, **values: Any) -> Judged:
             sentence,
             status,
             cases=4,
-            violated=2,
+            failed_cases=2,
             where="me.py",
             line=7,
             case_id="abcd",
             worst=f"out[0] = {SEED}",
             smallest="x = 1",
-            finding=("part.slip",) if status == "violated" else (),
+            finding=("part.slip",) if status == Status.FAILED else (),
             message=values.pop("message", ""),
         )
         for (claim, sentence), status in zip(CLAIMS.items(), statuses, strict=True)
         if status
     ]
-    whole = [Verdict("whole", claim, sentence, "holds", cases=4) for claim, sentence in CLAIMS.items()]
+    whole = [Verdict("whole", claim, sentence, Status.PASSED, cases=4) for claim, sentence in CLAIMS.items()]
     return Judged("me", "key", verdicts=(*found, *whole), summaries={"part.slip": SLIP}, **values)
 
 
@@ -65,33 +65,35 @@ def points(found: Judged, **changes: Any) -> float:
 
 def test_shares_of_what_was_judged() -> None:
     """What holds, of what says something about the code: to do and not judged count nothing, not offered does not count."""
-    assert points(judged("holds", "holds", "holds")) == 9.0
-    assert points(judged("holds", "violated", "crashed")) == 3.0
-    assert points(judged("holds", "timed out", "to do")) == 3.0
-    assert points(judged("holds", "not offered", "violated")) == 4.5
-    assert points(judged("holds", "", "")) == 3.0
-    assert points(judged("not offered", "not offered", "not offered")) == 0.0
-    assert scored(judged("holds", "violated", "holds")).total == 7.0
+    assert points(judged(Status.PASSED, Status.PASSED, Status.PASSED)) == 9.0
+    assert points(judged(Status.PASSED, Status.FAILED, Status.CRASHED)) == 3.0
+    assert points(judged(Status.PASSED, Status.TIMED_OUT, Status.TO_DO)) == 3.0
+    assert points(judged(Status.PASSED, Status.NOT_APPLICABLE, Status.FAILED)) == 4.5
+    assert points(judged(Status.PASSED, "", "")) == 3.0
+    assert points(judged(Status.NOT_APPLICABLE, Status.NOT_APPLICABLE, Status.NOT_APPLICABLE)) == 0.0
+    assert scored(judged(Status.PASSED, Status.FAILED, Status.PASSED)).total == 7.0
 
 
 def test_weights_required_and_all_or_nothing() -> None:
     """A claim that weighs nothing is left out, unless it is required."""
-    assert points(judged("holds", "violated", "holds"), weights={"agrees": 7.0}) == 8.0
-    assert points(judged("holds", "violated", "holds"), weights={"grows": 0.0}) == 9.0
-    assert points(judged("holds", "violated", "holds"), required=("agrees",)) == 6.0
-    one = scored(judged("holds", "violated", "holds"), required=("grows",)).parts[0]
-    assert (one.score, one.why) == (0.0, "required and violated: grows")
-    assert points(judged("holds", "not offered", "holds"), required=("grows",)) == 0.0, "not offered does not hold"
-    assert points(judged("holds", "violated", "holds"), all_or_nothing=True) == 0.0
-    assert points(judged("holds", "not offered", "holds"), all_or_nothing=True) == 9.0
+    assert points(judged(Status.PASSED, Status.FAILED, Status.PASSED), weights={"agrees": 7.0}) == 8.0
+    assert points(judged(Status.PASSED, Status.FAILED, Status.PASSED), weights={"grows": 0.0}) == 9.0
+    assert points(judged(Status.PASSED, Status.FAILED, Status.PASSED), required=("agrees",)) == 6.0
+    one = scored(judged(Status.PASSED, Status.FAILED, Status.PASSED), required=("grows",)).parts[0]
+    assert (one.score, one.why) == (0.0, "required and failed: grows")
+    assert points(judged(Status.PASSED, Status.NOT_APPLICABLE, Status.PASSED), required=("grows",)) == 0.0, (
+        "not applicable is not passed"
+    )
+    assert points(judged(Status.PASSED, Status.FAILED, Status.PASSED), all_or_nothing=True) == 0.0
+    assert points(judged(Status.PASSED, Status.NOT_APPLICABLE, Status.PASSED), all_or_nothing=True) == 9.0
 
 
 def test_nothing_is_excused_and_the_reference_is_nobodys() -> None:
     """A failure that a submission expects is one; code that lies in the reference earns nothing."""
-    excused = judged("holds", "violated", "holds")
+    excused = judged(Status.PASSED, Status.FAILED, Status.PASSED)
     excused = replace(excused, verdicts=tuple(replace(v, excused="expected: please") for v in excused.verdicts))
     assert points(excused) == 6.0
-    there = judged("holds", "holds", "holds")
+    there = judged(Status.PASSED, Status.PASSED, Status.PASSED)
     lent = replace(
         there, verdicts=tuple(replace(v, where=str(ROOT / "reference_model" / "part.py")) for v in there.verdicts)
     )
@@ -101,7 +103,7 @@ def test_nothing_is_excused_and_the_reference_is_nobodys() -> None:
 
 def test_variants_that_a_submission_declares() -> None:
     """All legal ones unless the rubric says which."""
-    declared = judged("holds", "holds", "holds", variants={"part": "other"})
+    declared = judged(Status.PASSED, Status.PASSED, Status.PASSED, variants={"part": "other"})
     assert (
         points(declared)
         == points(declared, variants=("other",))
@@ -115,10 +117,10 @@ def test_variants_that_a_submission_declares() -> None:
 def test_states() -> None:
     """Wrong before to do before judged in part before holds."""
     states = {
-        ("holds", "not offered", "holds"): "holds",
-        ("holds", "violated", "to do"): "wrong",
-        ("holds", "to do", "holds"): "to do",
-        ("holds", "holds", ""): "judged in part",
+        (Status.PASSED, Status.NOT_APPLICABLE, Status.PASSED): Status.PASSED,
+        (Status.PASSED, Status.FAILED, Status.TO_DO): Status.FAILED,
+        (Status.PASSED, Status.TO_DO, Status.PASSED): Status.TO_DO,
+        (Status.PASSED, Status.PASSED, ""): "judged in part",
         ("", "", ""): "not judged",
     }
     for statuses, state in states.items():
@@ -128,22 +130,22 @@ def test_states() -> None:
 def test_hints_tell_as_much_as_they_say() -> None:
     """`claim` neither finding nor line, `finding` no line, `line` both; never the seed, a kept case or a command."""
     texts = {
-        hints: feedback.markdown(scored(judged("violated", "holds", "holds"), hints))
+        hints: feedback.markdown(scored(judged(Status.FAILED, Status.PASSED, Status.PASSED), hints))
         for hints in ("claim", "finding", "line")
     }
-    assert all("does not hold: agrees: it must hold that its numbers agree" in text for text in texts.values())
+    assert all("failed: agrees: it must hold that its numbers agree" in text for text in texts.values())
     assert ["You slipped." in text for text in texts.values()] == [False, True, True]
     assert ["wrong line" in text and "me.py:7" in text for text in texts.values()] == [False, False, True]
     for hints, text in texts.items():
         assert str(SEED) not in text and "replay" not in text and "pytest --impl" not in text
-        services = feedback.gradescope(scored(judged("violated", "holds", "holds"), hints))
+        services = feedback.gradescope(scored(judged(Status.FAILED, Status.PASSED, Status.PASSED), hints))
         assert str(SEED) not in services and ("wrong line" in services) == (hints == "line")
     assert "(seed)" in texts["line"], "their own code may have printed it"
 
 
 def test_gradescope_has_a_test_per_component() -> None:
     """Points, status, number and visibility of each; the sum is the score."""
-    one = scored(judged("violated", "holds", "holds"), visibility="after_due_date")
+    one = scored(judged(Status.FAILED, Status.PASSED, Status.PASSED), visibility="after_due_date")
     body = json.loads(feedback.gradescope(one))
     assert body["score"] == one.total == 7.0 and body["stdout_visibility"] == "hidden" and "execution_time" not in body
     assert [
@@ -170,9 +172,9 @@ def test_what_kept_it_from_being_judged_is_told() -> None:
 def test_the_class_counts_without_names() -> None:
     """Distribution, hardest components and claims, common mistakes; names stand in the table and among the troubled only."""
     grades = [
-        scored(replace(judged("holds", "holds", "holds"), name="right")),
-        scored(replace(judged("violated", "holds", "holds"), name="zoe")),
-        scored(replace(judged("violated", "", ""), name="died", why="it died")),
+        scored(replace(judged(Status.PASSED, Status.PASSED, Status.PASSED), name="right")),
+        scored(replace(judged(Status.FAILED, Status.PASSED, Status.PASSED), name="zoe")),
+        scored(replace(judged(Status.FAILED, "", ""), name="died", why="it died")),
     ]
     found = tables.summary(grades, grades[0].rubric)
     assert [bin["count"] for bin in found["bins"]] == [0, 1, 0, 0, 0, 0, 0, 1, 0, 1]

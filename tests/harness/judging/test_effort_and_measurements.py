@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.core.claim import Claim, NotOffered
+from harness.core.claim import Claim, NotSupported
 from harness.core.measurement import Measure, Measurement
-from harness.core.record import RunRecord
+from harness.core.record import RunRecord, Status
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.judge import EFFORTS, FEW, FEWEST
@@ -55,7 +55,7 @@ def test_facts_carry_the_names_of_their_component_and_measure() -> None:
         return Measurement(f"{trial.run().value.numel()} numbers", "counted", 3.0, "numbers")
 
     def refused(trial):
-        raise NotOffered("no such method")
+        raise NotSupported("no such method")
 
     known = with_measures(Measure("size", "how many", offered), Measure("none", "nothing", refused))
     (fact,) = inspection(known).facts("gelu")
@@ -67,9 +67,9 @@ def test_facts_carry_the_names_of_their_component_and_measure() -> None:
 def test_a_fact_survives_the_record(tmp_path) -> None:
     """Written and read back, it is the same."""
     fact = Measurement("holds 96 bytes", "counted", 96.0, "bytes", {"rank 4": 96.0}, "gelu", "memory")
-    record = RunRecord("mine", 0, {}, ("gelu",), {}, {}, [], {}, facts=[fact])
+    record = RunRecord("mine", 0, {}, ("gelu",), {}, {}, [], {}, measurements=[fact])
     json_file.write(record, tmp_path / "run.json")
-    assert json_file.read(tmp_path / "run.json").facts == [fact]
+    assert json_file.read(tmp_path / "run.json").measurements == [fact]
 
 
 def test_a_deck_that_happens_to_lack_a_bias_everywhere_is_no_reason_to_fail_code_that_needs_one(tmp_path) -> None:
@@ -88,5 +88,5 @@ def test_a_deck_that_happens_to_lack_a_bias_everywhere_is_no_reason_to_fail_code
         contract = judged.catalogue.contracts["layer_norm"]
         claim = next(c for c in judged.catalogue.claims_of("layer_norm") if c.name == "agrees_with_the_reference")
         verdict = judged.judge("layer_norm", claim)
-        assert verdict.status == "holds", (seed, verdict.message)
+        assert verdict.status == Status.PASSED, (seed, verdict.message)
         assert any("does not take None" in note for note in judged.bench.notes[contract.name])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from harness.core.record import Status
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
 from harness.judging.catalogue import load_catalogue
@@ -82,4 +83,4 @@ def test_a_crash_that_nothing_explains_is_looked_for_once(monkeypatch):
         inspection, "explain", lambda *a: searched.append(a) or explain(*a)
     )  # with evidence: two arguments
     verdicts = [inspection.judge("softmax", claim) for claim in KNOWN.claims_of("softmax")]
-    assert sum(v.status == "crashed" for v in verdicts) > 5 and sum(len(a) == 2 for a in searched) == 1
+    assert sum(v.status == Status.CRASHED for v in verdicts) > 5 and sum(len(a) == 2 for a in searched) == 1

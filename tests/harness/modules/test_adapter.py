@@ -12,7 +12,8 @@ from torch import nn
 
 from harness.core.case import Case
 from harness.core.declaration import Declaration
-from harness.core.implementation import Request
+from harness.core.implementation import CrashKind, Request
+from harness.core.record import Status
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
 from harness.judging.catalogue import load_catalogue
@@ -47,7 +48,7 @@ def judged(
 
 
 def all_hold(statuses: dict[str, str]) -> bool:
-    return set(statuses.values()) == {"holds"}
+    return set(statuses.values()) == {Status.PASSED}
 
 
 # ways to write it ----------------------------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ def test_a_transposed_matrix_is_not_mapped_away():
     """Another layout would make it right; it is not tried."""
     assert (
         judged("attention", lambda c: support.BareAttention(c.width, c.heads, turned=True))["agrees_with_the_reference"]
-        == "violated"
+        == Status.FAILED
     )
 
 
@@ -126,7 +127,7 @@ def test_exchanged_projections_are_not_mapped_away_either():
             return self.out_proj(mixed.transpose(1, 2).flatten(-2))
 
     statuses = judged("attention", lambda c: Exchanged(c.width, c.heads), ("agrees_with_the_reference",), cases=6)
-    assert statuses["agrees_with_the_reference"] == "violated"
+    assert statuses["agrees_with_the_reference"] == Status.FAILED
 
 
 def test_names_are_told_where_they_do_not_tell():
@@ -226,7 +227,7 @@ def test_dropout_in_training_is_seen():
         return nn.Sequential(nn.LayerNorm(c.width, eps=c.eps), nn.Dropout(0.5))
 
     statuses = judged("layer_norm", factory, ("agrees_with_the_reference", "train_and_eval_agree"), cases=6)
-    assert statuses == {"agrees_with_the_reference": "holds", "train_and_eval_agree": "violated"}
+    assert statuses == {"agrees_with_the_reference": Status.PASSED, "train_and_eval_agree": Status.FAILED}
 
 
 def test_a_module_first_met_in_inference_mode_can_be_trained_later():
@@ -280,7 +281,7 @@ def test_state_that_is_lost_in_a_state_dict_is_seen():
             return super().forward(x) * self.factor
 
     statuses = judged("layer_norm", lambda c: Counting(c.width, c.eps), ("deepcopy_and_state_dict_round_trip",))
-    assert statuses["deepcopy_and_state_dict_round_trip"] == "violated"
+    assert statuses["deepcopy_and_state_dict_round_trip"] == Status.FAILED
 
 
 # outputs -------------------------------------------------------------------------------------------------------------
@@ -372,7 +373,7 @@ def test_a_setting_that_the_factory_never_reads_is_not_offered_at_other_values()
 
     assert run("layer_norm", factory).crash is None
     other = run("layer_norm", factory, TELLING["layer_norm"].changed(eps=0.1)).crash
-    assert other.kind == "not offered" and other.message == "its factory takes no eps"
+    assert other.kind == CrashKind.NOT_SUPPORTED and other.message == "its factory takes no eps"
 
 
 def test_a_size_that_the_factory_never_reads_is_not_offered_at_other_values():
@@ -385,7 +386,7 @@ def test_a_size_that_the_factory_never_reads_is_not_offered_at_other_values():
 
     implementation = executor("mlp", factory)
     kinds = [run("mlp", implementation, case).crash for case in telling_cases(KNOWN.contracts["mlp"])]
-    assert None in kinds and {crash.kind for crash in kinds if crash} == {"not offered"}
+    assert None in kinds and {crash.kind for crash in kinds if crash} == {CrashKind.NOT_SUPPORTED}
     assert all_hold(judged("mlp", factory))
 
 
@@ -407,7 +408,7 @@ def test_the_number_of_parameters_is_judged_by_the_formula():
     claim = ("parameter_count",)
     assert all_hold(judged("gpt2", lambda c: support.GPT(support.nano(c)), claim, cases=4))
     assert all_hold(judged("gpt2", lambda c: support.GPT(support.nano(c, bias=False)), claim, cases=4))
-    assert judged("gpt2", lambda c: support.UntiedGPT(c), claim, cases=4) == {"parameter_count": "violated"}
+    assert judged("gpt2", lambda c: support.UntiedGPT(c), claim, cases=4) == {"parameter_count": Status.FAILED}
 
 
 # what goes wrong -----------------------------------------------------------------------------------------------------
@@ -419,7 +420,7 @@ def test_a_factory_that_is_not_written_yet_is_to_do():
     def factory(config):
         raise NotImplementedError
 
-    assert run("layer_norm", factory).crash.kind == "to do"
+    assert run("layer_norm", factory).crash.kind == CrashKind.TO_DO
 
 
 def test_a_factory_that_raises_is_told_with_their_frames():
@@ -449,7 +450,7 @@ def test_parameters_that_cannot_be_matched_are_told_in_a_table():
             self.first, self.second = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
 
     crash = run("layer_norm", lambda c: Odd(c.width)).crash
-    assert crash.kind == "raised" and "cannot be matched" in crash.message
+    assert crash.kind == CrashKind.RAISED and "cannot be matched" in crash.message
     assert "not found in the module" in crash.message and '@implements("layer_norm", names=' in crash.message
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.core.claim import NotOffered
+from harness.core.claim import NotSupported
 from harness.core.declaration import Declaration
 from harness.core.values import Settings
 from harness.judging.catalogue import load_catalogue
@@ -67,7 +67,7 @@ def test_a_declared_factory_has_them_too_and_a_function_does_not():
     adapter = ModuleAdapter(
         Declaration("gpt2", lambda config: lambda ids, weights, config: None), KNOWN.contracts["gpt2"]
     )
-    with pytest.raises(NotOffered, match="function"):
+    with pytest.raises(NotSupported, match="function"):
         Making(adapter)(CONFIG)
 
 

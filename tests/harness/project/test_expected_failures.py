@@ -7,6 +7,7 @@ from support_records import record, verdict
 
 from harness.core.claim import Claim
 from harness.core.errors import UsageError
+from harness.core.record import Status
 from harness.project.expected_failures import Gate, gate
 from harness.reports import json_file, text
 
@@ -14,7 +15,7 @@ CLAIMS = {
     name: [Claim("agrees", "it agrees", lambda trial: None), Claim("grows", "it grows", lambda trial: None)]
     for name in ("part", "other")
 }
-WRONG = verdict("part", "agrees", "violated", violated=1, finding=("part.slip",))
+WRONG = verdict("part", "agrees", Status.FAILED, failed_cases=1, finding=("part.slip",))
 
 
 def test_an_expected_failure_is_excused_by_its_check_or_its_component() -> None:
@@ -22,7 +23,7 @@ def test_an_expected_failure_is_excused_by_its_check_or_its_component() -> None:
     one, whole = Gate({"part::agrees": "known since May"}), Gate({"part": "not ours"})
     for found, reason in ((one, "known since May"), (whole, "not ours")):
         judged = found.judged(WRONG)
-        assert not judged.failing and judged.status == "violated" and judged.excused == f"expected: {reason}"
+        assert not judged.failing and judged.status == Status.FAILED and judged.excused == f"expected: {reason}"
         assert found.judged(verdict("part", "agrees")).excused == ""
         assert found.judged(replace(WRONG, component="other")).failing
     assert one.judged(replace(WRONG, claim="grows")).failing and not whole.judged(replace(WRONG, claim="grows")).failing
@@ -30,7 +31,7 @@ def test_an_expected_failure_is_excused_by_its_check_or_its_component() -> None:
 
 def test_only_what_is_new_fails_beside_a_baseline(tmp_path) -> None:
     """The same check with another mistake is new; what was mended is listed."""
-    before = record(WRONG, verdict("other", "grows", "crashed", violated=1, message="no"))
+    before = record(WRONG, verdict("other", "grows", Status.CRASHED, failed_cases=1, message="no"))
     json_file.write(before, tmp_path / "before.json")
     found = gate({}, str(tmp_path / "before.json"), CLAIMS)
     assert not found.judged(WRONG).failing and "before.json too" in found.judged(WRONG).excused
@@ -39,7 +40,7 @@ def test_only_what_is_new_fails_beside_a_baseline(tmp_path) -> None:
     assert found.judged(replace(WRONG, claim="grows")).failing
     now = record(found.judged(WRONG), verdict("other", "grows"))
     told = found.told(now)
-    assert told[0].startswith("part::agrees is violated; not new") and told[1].endswith("before.json: other::grows")
+    assert told[0].startswith("part::agrees is failed; not new") and told[1].endswith("before.json: other::grows")
     json_file.write(now, tmp_path / "now.json")  # excused stays excused when this run becomes the baseline
     assert not gate({}, str(tmp_path / "now.json"), CLAIMS).judged(WRONG).failing
 
@@ -48,16 +49,16 @@ def test_stale_entries_are_told() -> None:
     """An expected failure that holds; not one that was not judged in this run, or still fails."""
     found = Gate({"part::agrees": "old", "other": "older"})
     assert [line[:28] for line in found.told(record(verdict("part", "agrees")))] == ["stale: part::agrees holds no"]
-    assert found.told(record(verdict("part", "grows"), verdict("other", "agrees", "to do"))) == []
+    assert found.told(record(verdict("part", "grows"), verdict("other", "agrees", Status.TO_DO))) == []
     still = found.told(record(found.judged(WRONG), verdict("part", "grows")))
-    assert still == ["part::agrees is violated; expected: old"]
+    assert still == ["part::agrees is failed; expected: old"]
 
 
 def test_entries_with_one_reason_are_one_defect() -> None:
     """Which of its claims break may hang on the seed: none is stale while another breaks for that reason."""
     found = Gate({"part::agrees": "it drifts", "part::grows": "it drifts", "other::grows": "older"})
     seen = record(found.judged(WRONG), verdict("part", "grows"), verdict("other", "grows"))
-    assert [line[:26] for line in found.told(seen)] == ["part::agrees is violated; ", "stale: other::grows holds "]
+    assert [line[:26] for line in found.told(seen)] == ["part::agrees is failed; ", "stale: other::grows holds "]
     assert len(found.told(record(verdict("part", "agrees"), verdict("part", "grows")))) == 2
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.record import RunRecord, Verdict
+from harness.core.record import RunRecord, Status, Verdict
 from harness.reports import json_file
 from harness.reports.autosave import Autosave
 from harness.reports.json_file import atomically
 
 
 def record(count: int = 0) -> RunRecord:
-    verdicts = [Verdict("gelu", f"claim_{n}", "it holds", "holds", error=0.5) for n in range(count)]
+    verdicts = [Verdict("gelu", f"claim_{n}", "it holds", Status.PASSED, error=0.5) for n in range(count)]
     return RunRecord("mine", 3, {"gelu": 9}, ("gelu",), {"gelu": ()}, {"gelu": "a curve"}, verdicts, {})
 
 

@@ -12,6 +12,7 @@ from support_formats import strict
 from support_records import BUSY, EMPTY, FINE, HOSTILE, WORST, verdict
 
 from harness.core.measurement import Measurement
+from harness.core.record import Status
 from harness.core.workload import Benchmark, Exponent, Interval, Ratio, Timing
 from harness.reports import json_file
 from harness.reports.plain import to_plain
@@ -38,7 +39,7 @@ ODD = replace(
     machine={"name": "a processor", "rate": math.inf},
     benchmarks=[MEASURED],
     variants=None,
-    facts=[
+    measurements=[
         Measurement(
             "it is",
             "so",
@@ -54,7 +55,7 @@ ODD = replace(
         verdict(
             "part",
             "agrees",
-            "violated",
+            Status.FAILED,
             excess=math.inf,
             error=math.nan,
             error_map=((math.inf, 0.5), (math.nan, -math.inf)),
@@ -107,7 +108,7 @@ def test_records_of_earlier_and_later_versions_are_read(tmp_path) -> None:
     (tmp_path / "run.json").write_text(text)
     assert json_file.read(tmp_path / "run.json").verdicts[0].excess == math.inf
     for wrong, told in (
-        (json.dumps({**body, "version": 2}), "version"),
+        (json.dumps({**body, "version": 3}), "version"),
         ("[]", "version"),
         (json.dumps({**body, "verdicts": ["x"]}), "Verdict"),
     ):
@@ -128,7 +129,7 @@ def test_the_schema_is_up_to_date() -> None:
         ("status", "fine"),
         ("error", "many"),
         ("finding", "part.slip"),
-        ("heat", [0.5]),
+        ("error_map", [0.5]),
         ("cases", -1),
         ("message", None),
         ("false_alarm", 2.0),
@@ -143,6 +144,6 @@ def test_the_schema_refuses_what_is_no_record(field, value) -> None:
 
 def test_a_verdict_is_kept_as_it_will_be_read() -> None:
     """Before it goes anywhere: it can be encoded, and its numbers are numbers."""
-    kept = json_file.as_kept(verdict("part", "agrees", "crashed", message=WORST[4], excess=math.inf))
+    kept = json_file.as_kept(verdict("part", "agrees", Status.CRASHED, message=WORST[4], excess=math.inf))
     kept.message.encode()
     assert kept.excess == math.inf and "\\ud800" in kept.message

@@ -1,6 +1,6 @@
 """What to do next: what is wrong first, then what is begun, then what stands on what is done."""
 
-from harness.core.record import MistakeSummary, RunRecord, Verdict
+from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 from harness.reports.next_step import next_step
 
 PARTS = {"mlp": ("gelu",), "block": ("norm", "mlp"), "model": ("block", "norm", "table")}
@@ -46,30 +46,30 @@ def told(**states: str) -> str:
 
 def test_what_is_begun_is_continued() -> None:
     """With the feed-forward half done the block needs its norm, which needs nothing: not the first of the course."""
-    text = told(mlp="holds", gelu="holds")
+    text = told(mlp=Status.PASSED, gelu=Status.PASSED)
     assert text.startswith("next: norm. mlp is done, block needs it, it needs nothing else; write `def norm(x, eps)`")
 
 
 def test_a_composite_waits_for_its_parts() -> None:
     """The block is proposed only when what it is made of stands; before that, the part of the part."""
-    assert told(norm="holds").startswith("next: gelu. norm is done, block, through mlp, needs it")
+    assert told(norm=Status.PASSED).startswith("next: gelu. norm is done, block, through mlp, needs it")
     assert "next: block. model needs it, it stands on norm and mlp, done" in told(
-        norm="holds", mlp="holds", gelu="holds"
+        norm=Status.PASSED, mlp=Status.PASSED, gelu=Status.PASSED
     )
 
 
 def test_the_beginning_and_the_end() -> None:
     """Nothing there: the first of the course. A stub: that one, and why it is not judged. All there: nothing."""
     assert told().startswith("next: words. it comes first")
-    stub = " ".join(next_step(record(gelu="to do", message="only `pass`")))
+    stub = " ".join(next_step(record(gelu=Status.TO_DO, message="only `pass`")))
     assert "next: gelu." in stub and "so far only `pass`" in stub
-    assert "next: nothing: all 7 components hold" in told(**dict.fromkeys(ORDER, "holds"))
+    assert "next: nothing: all 7 components hold" in told(**dict.fromkeys(ORDER, Status.PASSED))
 
 
 def test_what_is_wrong_comes_first_and_the_deepest_that_explains_most_before_all() -> None:
     """Two mistakes: the one that two composites carry is named, with where it is; the other follows."""
     text = told(
-        gelu="holds",
+        gelu=Status.PASSED,
         mlp="violated by mlp.slip",
         norm="violated by norm.slip",
         block="violated by norm.slip mlp.slip",
@@ -85,19 +85,23 @@ def test_a_mistake_found_in_a_whole_names_the_part() -> None:
 
 def test_an_unexplained_composite_waits_for_its_parts() -> None:
     """A crash in a part is mended before the composite that stands on it."""
-    assert told(block="crashed", norm="crashed").startswith("next: mend norm first (mine.py:3): block stands on it")
+    assert told(block=Status.CRASHED, norm=Status.CRASHED).startswith(
+        "next: mend norm first (mine.py:3): block stands on it"
+    )
 
 
 def test_a_part_that_was_not_judged_is_not_said_to_hold() -> None:
     """It may be to do, or no module of its own; what was judged and holds is named."""
-    for state in ("not offered", "to do"):
-        text = told(mlp="violated", gelu=state)
+    for state in (Status.NOT_APPLICABLE, Status.TO_DO):
+        text = told(mlp=Status.FAILED, gelu=state)
         assert "gelu" not in text and "nothing that it is made of is wrong" in text
-    assert "what it is made of (gelu) holds" in told(mlp="violated", gelu="holds")
+    assert "what it is made of (gelu) holds" in told(mlp=Status.FAILED, gelu=Status.PASSED)
 
 
 def test_what_is_half_there_is_finished() -> None:
     """Some checks hold, others wait for a method."""
-    half = record(words="holds")
-    half.verdicts.append(Verdict("words", "back", "it comes back", "to do", message="decode() is to do: only `pass`"))
+    half = record(words=Status.PASSED)
+    half.verdicts.append(
+        Verdict("words", "back", "it comes back", Status.TO_DO, message="decode() is to do: only `pass`")
+    )
     assert " ".join(next_step(half)).startswith("next: finish words. 1 of its 2 checks wait: decode() is to do")

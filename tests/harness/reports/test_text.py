@@ -1,7 +1,7 @@
 """What a person reads: findings once and in order, tables, the trust line, the next step."""
 
 from harness.core.measurement import Measurement
-from harness.core.record import MistakeSummary, RunRecord, Verdict
+from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 from harness.reports import text
 
 
@@ -18,17 +18,19 @@ def record(*verdicts: Verdict, **changes) -> RunRecord:
         "parts": {"whole": ("part", "other")},
         "meanings": {"part": "A part.", "other": "Another.", "whole": "All."},
         "verdicts": list(verdicts),
-        "cards": summaries,
+        "summaries": summaries,
     }
     return RunRecord(**{**values, **changes})
 
 
-def verdict(component: str, claim: str, status: str = "holds", **values) -> Verdict:
+def verdict(component: str, claim: str, status: Status = Status.PASSED, **values) -> Verdict:
     return Verdict(component, claim, "it is right", status, **{"cases": 5, **values})
 
 
 def wrong(component: str, claim: str, *finding: str) -> Verdict:
-    return verdict(component, claim, "violated", violated=5, finding=finding, message="out is wrong", case_id="abcd")
+    return verdict(
+        component, claim, Status.FAILED, failed_cases=5, finding=finding, message="out is wrong", case_id="abcd"
+    )
 
 
 def test_each_finding_is_told_once_with_all_it_explains() -> None:
@@ -61,8 +63,8 @@ def test_a_whole_model_alone_shows_every_line() -> None:
 def test_without_a_finding_the_broken_claim_comes_first() -> None:
     """The claim in words, the message, and that a part is wrong too."""
     run = record(
-        verdict("part", "agrees", "violated", violated=1),
-        verdict("whole", "agrees", "violated", message="it leaks", violated=2),
+        verdict("part", "agrees", Status.FAILED, failed_cases=1),
+        verdict("whole", "agrees", Status.FAILED, message="it leaks", failed_cases=2),
     )
     told = text.failure(run, next(g for g in text.groups(run) if g.head.component == "whole"))
     assert (
@@ -76,7 +78,9 @@ def test_a_crash_in_many_claims_is_one_failure() -> None:
     """The same error in several claims is told once."""
     run = record(
         *(
-            verdict("part", f"claim_{i}", "crashed", message="TypeError: no", frames=("mine.py:3",), violated=5)
+            verdict(
+                "part", f"claim_{i}", Status.CRASHED, message="TypeError: no", frames=("mine.py:3",), failed_cases=5
+            )
             for i in range(4)
         )
     )
@@ -88,9 +92,9 @@ def test_the_table_and_the_trust_line_count_everything() -> None:
     """Held, wrong, to do and not offered are four things."""
     run = record(
         verdict("part", "agrees", error=0.25),
-        verdict("part", "grows", "not offered"),
+        verdict("part", "grows", Status.NOT_APPLICABLE),
         wrong("other", "gradients_agree", "other.slip"),
-        verdict("whole", "agrees", "to do"),
+        verdict("whole", "agrees", Status.TO_DO),
         planned={"part": 2, "other": 1, "whole": 2},
     )
     lines = text.table(run)
@@ -98,15 +102,15 @@ def test_the_table_and_the_trust_line_count_everything() -> None:
         "1 of 1" in lines[1] and "holds" in lines[1] and "WRONG: other.slip" in lines[2] and lines[3].endswith("to do")
     )
     counts, margins = text.trust(run)
-    assert counts == "5 checks planned: 2 run, 1 to do, 1 not offered, 1 not reached"
+    assert counts == "5 checks planned: 2 run, 1 to do, 1 not applicable, 1 not reached"
     assert "0.25 of 1 (part::agrees)" in margins and "seed 3" in margins
 
 
 def test_many_absent_components_are_told_in_one_line() -> None:
     """What is not there at all needs no row of its own; what is begun keeps its row."""
     names = ("part", "other", "whole", "one", "two", "three")
-    begun = verdict("other", "agrees", "to do", where="mine.py", message="only `pass`")
-    absent = [verdict(name, "agrees", "to do") for name in names if name not in ("part", "other")]
+    begun = verdict("other", "agrees", Status.TO_DO, where="mine.py", message="only `pass`")
+    absent = [verdict(name, "agrees", Status.TO_DO) for name in names if name not in ("part", "other")]
     lines = text.table(record(verdict("part", "agrees", error=0.25), begun, *absent, order=names))
     assert lines[2].endswith("to do: only `pass`")
     assert lines[3:] == ["also to do: whole, one, two, three"]
@@ -116,5 +120,9 @@ def test_many_absent_components_are_told_in_one_line() -> None:
 def test_facts_are_told_with_their_number_and_how_it_was_obtained() -> None:
     """And nothing is said where nothing was measured."""
     fact = Measurement("holds 96 bytes", "counted after 3 steps", 96.0, "bytes", {"3": 96.0}, "part", "memory")
-    assert text.facts(record(facts=[fact])) == ["facts:", "  part: holds 96 bytes (counted after 3 steps)", ""]
-    assert text.facts(record()) == []
+    assert text.measurements(record(measurements=[fact])) == [
+        "facts:",
+        "  part: holds 96 bytes (counted after 3 steps)",
+        "",
+    ]
+    assert text.measurements(record()) == []

@@ -12,7 +12,7 @@ from support_formats import Page
 from support_records import BUSY, EMPTY, FINE, record, verdict
 
 from harness.cli import main
-from harness.core.record import RunRecord
+from harness.core.record import RunRecord, Status
 from harness.reports import json_file
 from harness.reports.github_job import MOST_BYTES, append_summary
 from harness.reports.writing import UnknownFormat, destinations, formats
@@ -57,11 +57,11 @@ def test_ctrf_tells_milliseconds_and_states() -> None:
     summary, tests = body["results"]["summary"], body["results"]["tests"]
     assert summary["stop"] - summary["start"] == 2500
     assert [(t["status"], t["rawStatus"]) for t in tests] == [
-        ("failed", "violated"),
-        ("passed", "holds"),
-        ("failed", "crashed"),
-        ("skipped", "not offered"),
-        ("pending", "to do"),
+        ("failed", Status.FAILED),
+        ("passed", Status.PASSED),
+        ("failed", Status.CRASHED),
+        ("skipped", Status.NOT_APPLICABLE),
+        ("pending", Status.TO_DO),
     ]
 
 
@@ -91,7 +91,7 @@ def test_github_annotations_are_one_line_each_and_at_most_ten() -> None:
     assert len(lines) == 2 and all(line.startswith("::error ") for line in lines)
     assert lines[0].startswith("::error file=src/mine.py,line=7,title=part.slip::You slipped: 100%25")
     names = tuple(f"c{i}" for i in range(14))
-    many = record(*(verdict(n, "agrees", "violated", violated=1, message=n) for n in names), order=names)
+    many = record(*(verdict(n, "agrees", Status.FAILED, failed_cases=1, message=n) for n in names), order=names)
     lines = formats()["github"].render(many).splitlines()
     assert len(lines) == 10 and "title=and 5 more::" in lines[-1] and "c13" in lines[-1]
 
@@ -108,7 +108,7 @@ def test_markdown_tells_the_verdict_the_findings_and_the_facts() -> None:
 def test_what_is_excused_fails_nothing_and_is_told() -> None:
     """Neither held nor wrong, with its reason wherever there is a place for one."""
     excused = verdict(
-        "part", "agrees", "violated", violated=1, message="off by 3", excused="expected: rewritten in 214"
+        "part", "agrees", Status.FAILED, failed_cases=1, message="off by 3", excused="expected: rewritten in 214"
     )
     run = record(excused, verdict("other", "agrees"))
     texts = {name: formats()[name].render(run) for name in formats()}

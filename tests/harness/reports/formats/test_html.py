@@ -11,6 +11,7 @@ from support_formats import Page
 from support_records import BUSY, FINE, NASTY, record, verdict
 
 from harness.core.measurement import Measurement
+from harness.core.record import Status
 from harness.reports.formats._drawing import dependencies
 from harness.reports.formats._plots import DEEP, SHADES, bars, plot
 from harness.reports.writing import formats
@@ -51,14 +52,16 @@ def test_color_is_never_alone() -> None:
     """Every cell of the matrix has a sign and words for who does not see colors."""
     cells = [attributes for tag, attributes in page(BUSY).tags if tag == "a" and "title" in attributes]
     shared = [v for v in BUSY.verdicts if v.claim == "agrees" and v.component in ("part", "other")]
-    assert [cell["aria-label"] for cell in cells] == [f"{v.component}, agrees: wrong" for v in shared]
+    assert [cell["aria-label"] for cell in cells] == [f"{v.component}, agrees: failed" for v in shared]
     states = [a["class"] for tag, a in page(BUSY).tags if tag == "span" and (a.get("class") or "").startswith("state ")]
     assert {"state wrong", "state holds", "state not-offered", "state to-do"} <= set(states)
 
 
 def test_errors_are_drawn_as_a_map() -> None:
     """Darker by decades, the number in words; what is within the tolerance is blank."""
-    hot = replace(verdict("part", "agrees", "violated", violated=1, message="off"), error_map=((0.5, 3.0), (2e5, 1e30)))
+    hot = replace(
+        verdict("part", "agrees", Status.FAILED, failed_cases=1, message="off"), error_map=((0.5, 3.0), (2e5, 1e30))
+    )
     cells = [
         attributes
         for tag, attributes in page(record(hot)).tags
@@ -72,7 +75,7 @@ def test_composites_stand_above_their_parts() -> None:
     """Lines lead down; what has no part and is none is left out; nothing overlaps; what hangs together is one drawing."""
     names = ("a", "b", "middle", "whole", "alone", "top", "foot")
     parts = {"whole": ("a", "middle", "missing"), "middle": ("b",), "top": ("foot",)}
-    first, second = dependencies(names, parts, dict.fromkeys(names, "holds"))
+    first, second = dependencies(names, parts, dict.fromkeys(names, Status.PASSED))
     places = {box.name: box for box in first.boxes}
     assert set(places) == {"a", "b", "middle", "whole"} and {box.name for box in second.boxes} == {"top", "foot"}
     assert [(whole, part) for whole, part, _ in first.lines] == [("middle", "b"), ("whole", "a"), ("whole", "middle")]
@@ -84,13 +87,15 @@ def test_composites_stand_above_their_parts() -> None:
         )
         for one, other in combinations(drawing.boxes, 2):
             assert one.y != other.y or one.x + one.width < other.x or other.x + other.width < one.x
-    assert dependencies(("alone",), {}, {"alone": "holds"}) == []
+    assert dependencies(("alone",), {}, {"alone": Status.PASSED}) == []
 
 
 def test_a_line_that_passes_a_layer_passes_between_its_boxes() -> None:
     """gpt2 has its own norm below the block's layer: the line has a place of its own there."""
     names = ("norm", "middle", "whole")
-    (drawing,) = dependencies(names, {"middle": ("norm",), "whole": ("middle", "norm")}, dict.fromkeys(names, "holds"))
+    (drawing,) = dependencies(
+        names, {"middle": ("norm",), "whole": ("middle", "norm")}, dict.fromkeys(names, Status.PASSED)
+    )
     middle = next(box for box in drawing.boxes if box.name == "middle")
     path = next(path for whole, part, path in drawing.lines if (whole, part) == ("whole", "norm"))
     passing = [int(x) for x, y in re.findall(r" (\d+) (\d+)V", path)]
@@ -99,7 +104,7 @@ def test_a_line_that_passes_a_layer_passes_between_its_boxes() -> None:
 
 def test_a_finding_is_drawn_upwards() -> None:
     """The line from what carries it to what is wrong is another one, and both boxes say what they are."""
-    wrong = {"status": "violated", "violated": 1, "finding": ("part.slip",)}
+    wrong = {"status": Status.FAILED, "failed_cases": 1, "finding": ("part.slip",)}
     text = formats()["html"].render(
         record(verdict("part", "agrees", **wrong), verdict("other", "agrees"), verdict("whole", "agrees", **wrong))
     )
@@ -115,8 +120,8 @@ def test_gradients_have_a_section_of_their_own() -> None:
         verdict(
             "part",
             "gradients_agree",
-            "violated",
-            violated=2,
+            Status.FAILED,
+            failed_cases=2,
             excess=3e4,
             worst="the gradient of x[0] = 1, expected 2",
             finding=("part.slip",),
@@ -154,7 +159,7 @@ def test_maps_stand_side_by_side() -> None:
         for which in ("one", "two")
         for whose, scale in (("yours", 0.5), ("theirs", 0.75))
     }
-    run = replace(FINE, facts=[Measurement("maps", "made up", 0.25, "", {}, "part", "maps", grids)])
+    run = replace(FINE, measurements=[Measurement("maps", "made up", 0.25, "", {}, "part", "maps", grids)])
     found = Page(formats()["html"].render(run))
     assert len(found.of("figure")) == 2 and len([a for a in found.of("table") if a.get("class") == "heat share"]) == 4
     cells = [a["style"] for a in found.of("td") if "--shade" in (a.get("style") or "")]

@@ -11,7 +11,7 @@ from support_faces import SUBJECTS, real_record
 from support_formats import CHECKS
 from support_records import BUSY, EMPTY, FINE, HOSTILE, WORST, record, verdict
 
-from harness.core.record import RunRecord
+from harness.core.record import RunRecord, Status
 from harness.reports.writing import formats, write_report
 
 MADE_UP = {
@@ -20,7 +20,7 @@ MADE_UP = {
     "empty": EMPTY,
     "hostile": HOSTILE,
     "excused": record(
-        verdict("part", "agrees", "violated", violated=1, message="off", excused="expected: why"),
+        verdict("part", "agrees", Status.FAILED, failed_cases=1, message="off", excused="expected: why"),
         verdict("other", "agrees"),
     ),
     "timed": record(verdict("part", "agrees"), benchmarks=[miniature(), DOUBTFUL, BARE], machine=MACHINE),
@@ -71,7 +71,7 @@ def test_real_runs(implementation: str, shared: Path) -> None:
     assert mistakes <= found
     for name in ("html", "markdown", "gradescope", "gitlab", "github", "junit", "csv", "ctrf"):
         assert all(mistake in texts[name].replace("_<wbr>", "_").replace("\\_", "_") for mistake in mistakes), name
-    (maps,) = [fact for fact in run.facts if fact.grids]
+    (maps,) = [fact for fact in run.measurements if fact.grids]
     assert (
         maps.value is not None
         and maps.value > 0.01
