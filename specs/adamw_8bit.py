@@ -321,8 +321,7 @@ def state_takes_two_bytes_per_parameter(trial: Trial) -> None:
     beside = (each - 4 * numbers) / numbers
     if beside > ENOUGH:
         raise Violation(
-            f"its state takes {beside:.2f} bytes per parameter; two 8-bit moments take 2",
-            error=beside / ENOUGH,
+            f"its state takes {beside:.2f} bytes per parameter; two 8-bit moments take 2", error=beside / ENOUGH
         )
     trial.note_error(beside / ENOUGH)
 

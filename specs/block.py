@@ -188,10 +188,7 @@ def sublayers_compose_as_declared(trial: Trial) -> None:
         1 + (1 / gain).abs().max()
     )
     trial.close(
-        bare.mean(-1),
-        torch.zeros_like(bare[..., 0]),
-        bound,
-        "the mean of a row before gain and bias of the last norm,",
+        bare.mean(-1), torch.zeros_like(bare[..., 0]), bound, "the mean of a row before gain and bias of the last norm,"
     )
     variance = bare.var(-1, correction=0)
     trial.close(

@@ -244,10 +244,7 @@ def straight_through_gradient_inside(trial: Trial) -> None:
     allowed = 1e-5 * cotangent.abs() + 1e-12
     trial.note_error(
         within(
-            found[inside],
-            cotangent[inside],
-            allowed[inside],
-            "inside the range the gradient is not straight-through",
+            found[inside], cotangent[inside], allowed[inside], "inside the range the gradient is not straight-through"
         )
     )
 

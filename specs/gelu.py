@@ -85,8 +85,5 @@ CONTRACT = Contract(
     ),
     sources=("Hendrycks & Gimpel 2016, section 2", "openai/gpt-2 src/model.py gelu"),
     workloads=workloads.GELU,
-    claims=(
-        odd_part_is_half_x,
-        accurate_in_the_tails,
-    ),
+    claims=(odd_part_is_half_x, accurate_in_the_tails),
 )

@@ -141,9 +141,7 @@ def unused_positions_are_ignored(trial: Trial) -> None:
         trial.not_applicable()
     other = torch.cat([table[:time], table[time:] + elsewhere(trial, table[time:])])
     unmoved(
-        trial,
-        with_weights(trial.case, position_embedding=other),
-        "with the position table changed from row T on, out",
+        trial, with_weights(trial.case, position_embedding=other), "with the position table changed from row T on, out"
     )
 
 

@@ -31,10 +31,7 @@ INFINITY = math.inf
 def script(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, threshold: float, family: str, **sizes: int
 ) -> Case:
-    calls = (
-        Call("build", {"weight": weight, "bias": bias, "threshold": threshold}),
-        Call("forward", {"x": x}),
-    )
+    calls = (Call("build", {"weight": weight, "bias": bias, "threshold": threshold}), Call("forward", {"x": x}))
     return Case(calls, sizes, family)
 
 
@@ -194,20 +191,14 @@ def equals_the_integer_product(trial: Trial) -> None:
 
 
 @claim(
-    "sums of hundreds of products 127 * 127 do not overflow",
-    broken_by="sums_in_int16",
-    cases=wide_cases,
-    max_cases=2,
+    "sums of hundreds of products 127 * 127 do not overflow", broken_by="sums_in_int16", cases=wide_cases, max_cases=2
 )
 def large_sums_do_not_overflow(trial: Trial) -> None:
     equals_the_integer_product(trial)
 
 
 @claim(
-    "outlier columns are not quantized",
-    broken_by="outliers_quantized_separately",
-    cases=outlier_cases,
-    max_cases=10,
+    "outlier columns are not quantized", broken_by="outliers_quantized_separately", cases=outlier_cases, max_cases=10
 )
 def outliers_keep_their_precision(trial: Trial) -> None:
     """A thousandth more in an outlier column of x gives a thousandth more of what that column gives, and nothing else moves."""

@@ -133,10 +133,7 @@ CONTRACT = Contract(
     sources=("Shazeer 2019, section 2.2", "Pope et al. 2022, section 3.3", "openai/gpt-2 src/model.py past"),
     measures=(
         Measure(
-            "memory",
-            "memory of the cache, compared with 2 x batch x positions x width numbers",
-            memory,
-            memory_cases,
+            "memory", "memory of the cache, compared with 2 x batch x positions x width numbers", memory, memory_cases
         ),
     ),
     workloads=workloads.STEPS,

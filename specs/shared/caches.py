@@ -20,11 +20,7 @@ from specs.shared.attention import attention_weights, head_sizes
 PIECE = Signature((Argument("x", "float[batch, time, width]"),), "float[batch, time, width]")
 CALLS = {
     "build": Signature(
-        (
-            *ATTENTION,
-            Argument("n_heads", "integer", role="setting"),
-            Argument("context", "integer", role="setting"),
-        ),
+        (*ATTENTION, Argument("n_heads", "integer", role="setting"), Argument("context", "integer", role="setting")),
         "the cache, empty",
     ),
     "prefill": PIECE,

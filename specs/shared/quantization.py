@@ -19,11 +19,7 @@ def floating(out: Any, shape: torch.Size | tuple[int, ...], what: str = "dequant
 
 
 def within(
-    out: torch.Tensor,
-    expected: torch.Tensor,
-    allowed: torch.Tensor,
-    what: str,
-    unavoidable: torch.Tensor | float = 0.0,
+    out: torch.Tensor, expected: torch.Tensor, allowed: torch.Tensor, what: str, unavoidable: torch.Tensor | float = 0.0
 ) -> float:
     """The largest error, beyond what is unavoidable, in units of what is allowed there; raises Violation with the worst element."""
     if not out.numel():
