@@ -1,4 +1,4 @@
-"""Claims that every AdamW keeps, whatever it keeps its moments in."""
+"""Claims about every AdamW, whatever the precision of its moments. A sheet adds its cases and the mistake."""
 
 from __future__ import annotations
 
@@ -7,49 +7,49 @@ from typing import Any
 import torch
 
 from harness.core.case import Case
-from harness.core.claim import Trial, Violation
+from harness.core.claim import Trial, Violation, claim
 from harness.core.measurement import Measurement
 from specs.shared.optimizers import building, gradients_of, interrupted, stepping, with_calls
 
-LONGEST = 8.0
-"""Units of lr that one step is long at most, terms of both signs added up: (1 - b1) / sqrt(1 - b2) / sqrt(1 - b1**2 / b2)
-is 7.4 for betas of 0.9 and 0.999, and less for all others drawn."""
+LONGEST_STEP = 8.0
+"""In units of lr, the sum of the absolute terms of one step: (1 - b1) / sqrt(1 - b2) / sqrt(1 - b1**2 / b2) is 7.4 for
+betas of 0.9 and 0.999, and less for the other betas of the cases."""
 ROUNDINGS = 64.0
-"""Between two ways to the same number: eight operations that round in each of five steps, with a margin."""
+"""Rounding errors between two ways to compute one number: eight operations in each of five steps, with a margin."""
 
 
 def ended(trial: Trial, case: Case | None = None) -> list[torch.Tensor]:
     """The parameters after the last step, checked to be as many tensors of the same shapes."""
     value: Any = trial.run(case).value
-    asked = trial.case.calls[0].arguments["params"] if case is None else None
+    given = trial.case.calls[0].arguments["params"] if case is None else None
     if not isinstance(value, (list, tuple)) or not all(torch.is_tensor(param) for param in value):
         raise Violation("step() must return the parameters after the step: a list of tensors")
-    if asked is not None and [p.shape for p in value] != [p.shape for p in asked]:
+    if given is not None and [p.shape for p in value] != [p.shape for p in given]:
         raise Violation("step() must return as many parameters as build() was given, in the same shapes")
     return list(value)
 
 
 def rounding(trial: Trial, case: Case) -> float:
-    """By how much two ways to the same parameters may differ."""
+    """The largest difference that rounding explains between two ways to compute the same parameters."""
     build = case.calls[0].arguments
     groups: list[dict[str, Any]] = build["groups"] or [{}]
     rates = [group.get("lr", build["lr"]) for group in groups]
     size = max(float(param.abs().max()) for param in build["params"])
     steps = sum(call.method == "step" for call in case.calls)
-    return ROUNDINGS * torch.finfo(trial.dtype).eps * (size + LONGEST * max(rates) * steps)
+    epsilon: float = torch.finfo(trial.dtype).eps
+    return ROUNDINGS * epsilon * (size + LONGEST_STEP * max(rates) * steps)
 
 
 def same(trial: Trial, one: Case, other: Case, what: str, places: tuple[list[int], list[int]] | None = None) -> None:
-    """The last parameters of two scripts, each the implementation's own."""
-    mine, theirs, bound = ended(trial, one), ended(trial, other), rounding(trial, trial.case)
-    ours, others = places or (list(range(len(mine))), list(range(len(theirs))))
-    pairs = zip(ours, others, strict=True)
-    for i, j in pairs:
-        trial.close(mine[i], theirs[j], bound, f"{what}, parameter {i}")
+    """The implementation ends two scripts with the same parameters; ``places``: which of one are which of the other."""
+    first, second, bound = ended(trial, one), ended(trial, other), rounding(trial, trial.case)
+    for i, j in zip(*(places or (range(len(first)), range(len(second)))), strict=True):
+        trial.close(first[i], second[j], bound, f"{what}, parameter {i}")
 
 
+@claim("every parameter group uses its own learning rate and weight decay")
 def groups_keep_their_own_settings(trial: Trial) -> None:
-    """Each group alone, in an optimiser of its own with its settings given to build(), goes where it goes among others."""
+    """Each group, alone in an optimizer that gets its settings in build(), ends where it ends among the others."""
     build = trial.case.calls[0].arguments
     groups: list[dict[str, Any]] = build["groups"]
     for group in groups:
@@ -61,8 +61,9 @@ def groups_keep_their_own_settings(trial: Trial) -> None:
         same(trial, trial.case, alone, "compared with its group alone", (places, list(range(len(places)))))
 
 
-def missing_gradient_leaves_the_parameter(trial: Trial) -> None:
-    """To the last bit: neither momentum nor decay moves it."""
+@claim("a parameter without a gradient does not move", aliases=("missing_gradient_leaves_the_parameter",))
+def parameter_without_gradient_is_unchanged(trial: Trial) -> None:
+    """It stays bit-identical: neither momentum nor weight decay moves it."""
     outputs = trial.run().outputs
     before = trial.case.cast(trial.dtype).calls[0].arguments["params"]
     for at, grads in enumerate(gradients_of(trial.case)):
@@ -79,9 +80,13 @@ def _first_move(before: torch.Tensor, after: torch.Tensor) -> str:
     return f"out[{at}] = {float(after.reshape(-1)[at]):.9g}, it was {float(before.reshape(-1)[at]):.9g}"
 
 
-def missing_gradient_leaves_the_state(trial: Trial) -> None:
-    """Moments and counter too: a parameter goes on as if the steps without its gradient had not been."""
-    build, gaps = (trial.case.calls[0].arguments, 0)
+@claim(
+    "a step without a gradient does not change a parameter's moments or step count",
+    aliases=("missing_gradient_leaves_the_state",),
+)
+def step_without_gradient_keeps_state(trial: Trial) -> None:
+    """A parameter goes on as if the steps without its gradient had not happened."""
+    build, gaps = trial.case.calls[0].arguments, 0
     settings_of = {place: group for group in build["groups"] or () for place in group["params"]}
     for place, param in enumerate(build["params"]):
         had = [grads[place] for grads in gradients_of(trial.case) if grads[place] is not None]
@@ -89,22 +94,22 @@ def missing_gradient_leaves_the_state(trial: Trial) -> None:
             continue
         gaps += 1
         own = {name: value for name, value in settings_of.get(place, {}).items() if name != "params"}
-        alone = with_calls(
-            trial.case, building(trial.case, params=[param], groups=None, **own), *(stepping([g]) for g in had)
-        )
+        start = building(trial.case, params=[param], groups=None, **own)
+        alone = with_calls(trial.case, start, *(stepping([grad]) for grad in had))
         same(trial, trial.case, alone, "compared with a run without the steps that had no gradient", ([place], [0]))
     if not gaps:
         trial.not_applicable()
 
 
+@claim("a run resumed from saved state ends like an uninterrupted one")
 def resuming_changes_nothing(trial: Trial) -> None:
-    """Saved after each of the steps and loaded by a new optimiser, it ends where the uninterrupted run ends."""
+    """The state is saved after each of the steps in turn, and loaded by a new optimizer."""
     for after in range(1, len(trial.case.calls) - 1):
         same(trial, interrupted(trial.case, after), trial.case, f"resumed after step {after}")
 
 
 def state_bytes(trial: Trial) -> Measurement:
-    """Bytes of what the optimiser keeps beside parameters and gradients, after one step."""
+    """Bytes that the optimizer keeps beside parameters and gradients, after one step."""
     numbers = trial.case.calls[0].arguments["params"][0].numel()
     held = trial.run(dtype=torch.float32, weigh=True).facts["bytes"]
     each = (held - 4 * numbers) / numbers
