@@ -1,4 +1,4 @@
-"""Lines of ours around checkpoints: a small run that begins, trains some steps, and is looked at."""
+"""What the harness runs around checkpoints: a small training run that begins, trains and reports its state."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ TIED = ("lm_head.weight", "wte_embedding.weight")
 
 
 class Run:
-    """A model with its optimiser, perhaps a schedule and a generator of its data."""
+    """A model with its optimizer; with a schedule and a generator of its data where they are asked for."""
 
-    def __init__(self, seed: int, tied: bool, schedule: str, drawn: bool, width: int, momentum: bool) -> None:
+    def __init__(self, seed: int, tied: bool, schedule: str, with_generator: bool, width: int, momentum: bool) -> None:
         self.model: nn.Module = tiny_gpt(seed, width=width, layers=0, tied=tied)
         parameters = list(self.model.parameters())
         self.optimizer: Any = (
@@ -28,23 +28,23 @@ class Run:
             "steps": lambda: torch.optim.lr_scheduler.StepLR(self.optimizer, 2, 0.5),
         }
         self.scheduler = makers[schedule]() if schedule else None
-        self.generator = torch.Generator().manual_seed(seed) if drawn else None
+        self.generator = torch.Generator().manual_seed(seed) if with_generator else None
 
 
-def begin(seed: int, tied: bool, schedule: str, drawn: bool, width: int, momentum: bool) -> tuple[Any, ...]:
-    """(model, optimizer, scheduler, generator, run), for handing on one by one."""
-    run = Run(seed, tied, schedule, drawn, width, momentum)
+def begin(seed: int, tied: bool, schedule: str, with_generator: bool, width: int, momentum: bool) -> tuple[Any, ...]:
+    """(model, optimizer, scheduler, generator, run): later calls of the script take them one by one."""
+    run = Run(seed, tied, schedule, with_generator, width, momentum)
     return run.model, run.optimizer, run.scheduler, run.generator, run
 
 
 class File(str):
-    """A path in a folder that is removed when nobody holds the path any more."""
+    """A path in a temporary folder, which is removed when no reference to the path is left."""
 
     folder: tempfile.TemporaryDirectory[str]
 
 
 def file(name: str) -> tuple[File]:
-    """A path in a new folder."""
+    """A path in a new temporary folder."""
     folder = tempfile.TemporaryDirectory(prefix="plumbline-")
     path = File(Path(folder.name) / name)
     path.folder = folder
@@ -52,7 +52,7 @@ def file(name: str) -> tuple[File]:
 
 
 def train(run: Run, first: int, steps: int) -> dict[str, Any]:
-    """Steps from ``first`` on; the data follow from the step, or from the run's generator where it has one."""
+    """Train ``steps`` steps from ``first`` on. The step seeds the data, or the run's generator where it has one."""
     for step in range(first, first + steps):
         source = run.generator or torch.Generator().manual_seed(1_000 + step)
         ids = torch.randint(0, 11, (2, 5), generator=source)
@@ -66,7 +66,7 @@ def train(run: Run, first: int, steps: int) -> dict[str, Any]:
 
 
 def look(run: Run) -> dict[str, Any]:
-    """Everything that tells where a run stands."""
+    """The state of a run: parameters, learning rates, and whether they are trained and tied."""
     modules = dict(run.model.named_modules())
     head, table = (modules[name.rpartition(".")[0]].weight for name in TIED)
     live = {id(parameter) for group in run.optimizer.param_groups for parameter in group["params"]}
@@ -80,7 +80,7 @@ def look(run: Run) -> dict[str, Any]:
 
 
 def step_in(value: Any) -> int | None:
-    """The step among what load() returned: a number, the last of several, or under its name."""
+    """The step in what load() returned: a number, the first integer of several values, or an entry of a dictionary."""
     if isinstance(value, dict):
         value = next(
             (value[name] for name in ("step", "iteration", "iter", "epoch", "global_step") if name in value), None
@@ -94,24 +94,16 @@ def step_in(value: Any) -> int | None:
 
 LOSSES = ("loss", "losses", "train_loss", "train_losses", "train", "training_loss")
 EVALUATIONS = (
-    "evaluation",
-    "evaluations",
-    "eval_loss",
-    "eval_losses",
-    "val_loss",
-    "val_losses",
-    "validation",
-    "validation_loss",
-    "val",
-    "valid_loss",
+    *("evaluation", "evaluations", "eval_loss", "eval_losses", "val_loss", "val_losses"),
+    *("validation", "validation_loss", "val", "valid_loss"),
 )
 ENDS = (("start", "end"), ("initial", "final"), ("before", "after"), ("initial_state", "final_state"))
 
 
 def history(value: Any) -> dict[str, Any]:
-    """What train() returned: its losses, its evaluations and which parameters moved; None for what it does not tell.
+    """What train() returned: its losses, its evaluations and which parameters moved; None for what it does not report.
 
-    A list of losses, a dictionary of lists, or a list of dictionaries; the first of several values.
+    ``value`` is a list of losses, a dictionary of lists or a list of dictionaries; or a tuple that begins with one.
     """
     if isinstance(value, tuple):
         value = value[0]

@@ -6,7 +6,7 @@ import pickle
 
 import torch
 
-from specs.checkpoint import apart
+from specs.shared.checkpoint_functions import separate_functions
 
 
 class CheckpointInMemory:
@@ -72,5 +72,5 @@ def load_checkpoint(src, model, optimizer):
 VARIANTS = {
     "checkpoint in memory": {"checkpoint": CheckpointInMemory},
     "checkpoint of numpy arrays": {"checkpoint": CheckpointOfNumpyArrays},
-    "checkpoint of cs336": {"checkpoint": apart("load_checkpoint", save_checkpoint)},
+    "checkpoint of cs336": {"checkpoint": separate_functions("load_checkpoint", save_checkpoint)},
 }
