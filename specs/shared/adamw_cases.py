@@ -12,14 +12,8 @@ from harness.strategies.tensors import make, parameters, seeds
 from specs.shared.optimizers import gradients_of, script, stepping, with_calls
 
 SHAPES = (((3, 4), (5,)), ((2, 3),), ((7,), (2, 2), ()), ((1, 3), (4, 2)))
-
-
 RATES, DECAYS = (0.1, 0.03, 1e-3, 0.3), (0.1, 0.5, 0.01, 0.25)
-
-
 BETAS, EPS = ((0.9, 0.999), (0.8, 0.95), (0.7, 0.99), (0.9, 0.95)), (1e-8, 1e-8, 1e-6, 1e-4)
-
-
 OF_A_GROUP = ({"weight_decay": 0.0}, {"lr": 0.02, "weight_decay": 0.35}, {"lr": 0.05}, {"weight_decay": 0.7})
 FAMILIES = ("normal", "small integers", "wide", "mixed scales", "tiny spread", "one-hot")
 
