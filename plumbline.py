@@ -49,7 +49,7 @@ OPTIONS = (
 
 def implements(*arguments: Any, **options: Any) -> Any:
     """Decorator: this factory builds the component of that name. See ``harness.discovery.implements.implements``."""
-    from harness.discovery.implements import implements as decorate
+    from harness.pytest_plugin import implements as decorate
 
     return decorate(*arguments, **options)
 

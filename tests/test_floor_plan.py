@@ -80,7 +80,8 @@ def test_imports_go_downwards_only(path: Path) -> None:
                 f"{problem}: a sheet knows the nouns, numerics, domains and the reference"
             )
         elif me == "plumbline.py":
-            assert not at_top, f"{problem} at its top: the front executor loads nothing until asked"
+            assert not at_top, f"{problem} at its top: the front door loads nothing until asked"
+            assert target.startswith(("harness.pytest_plugin", "harness.cli")), f"{problem}: it needs these two only"
         else:
             assert top == "harness", f"{problem}: the machine knows no component"
             here, room = floor(me)

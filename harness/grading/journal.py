@@ -34,7 +34,7 @@ class Journal:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: Any) -> None:
-        record = session.config.pluginmanager.get_plugin("plumbline-run").record
+        record = session.config.pluginmanager.get_plugin("plumbline-run").run.record
         planned = [item.nodeid for item in session.items]
         self.write(planned=planned, notes=record.notes, variants=record.variants, missing=record.missing)
 

@@ -1,80 +1,98 @@
 """``pytest --impl=mymodel --benchmark-only``: one item for each workload and contender, shown and kept by pytest-benchmark.
 
 The first item of a workload times all its contenders in turns; each item then hands its rounds to the ``benchmark`` fixture
-by a timer that tells them, so that pytest-benchmark's tables, files and comparisons are those of turns.
+by a recorded timer, so that pytest-benchmark's tables, files and comparisons are those of turns.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from harness.core.workload import Benchmark, Workload
+from harness.pytest_plugin.run_state import RunState
+from harness.pytest_plugin.terminal import written_files
 from harness.reports import benchmark_text
-from harness.reports.writing import BENCHMARKS_RECORD, USUAL_RECORD
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from harness.benchmark.machine import Rates
+    from harness.benchmark.running import Measured
 
 QUICK = 0.2
 """Of the time that pytest-benchmark would take, under ``--impl-effort=quick``; then nothing along axes, and no roofline."""
 
 
-def timing_asked(config: pytest.Config, worker: bool) -> bool:
-    """Whether this run is for timing. Raises UsageError under xdist, where processes slow each other."""
+def timing_asked(config: pytest.Config) -> bool:
+    """Whether this run is for timing. Raises pytest's UsageError under xdist, where processes slow each other."""
     if not config.getoption("benchmark_only", False):
         return False
-    if worker or config.getoption("dist", "no") != "no":
+    if hasattr(config, "workerinput") or config.getoption("dist", "no") != "no":
         raise pytest.UsageError(
             "nothing is timed under -n: processes that run at the same time slow each other; leave -n out"
         )
     return True
 
 
+class RecordedTimer:
+    """A timer for pytest-benchmark that reads out what was measured before: one of its ``seconds`` at every call."""
+
+    __name__ = "interleaved"
+
+    def __init__(self) -> None:
+        self.seconds: deque[float] = deque()
+
+    def __call__(self) -> float:
+        return self.seconds.popleft()
+
+
 class Timing:
-    """The workloads of a run, each measured once. ``plugin``: whose inspection, record and saving."""
+    """The workloads of a run, each measured once."""
 
-    def __init__(self, config: pytest.Config, plugin: Any) -> None:
-        self.config, self.plugin = config, plugin
-        self.measured: dict[tuple[str, str], Any] = {}
-        if plugin.destinations.record == USUAL_RECORD:
-            plugin.destinations = replace(plugin.destinations, record=BENCHMARKS_RECORD)
-
-    def names(self, component: str) -> list[str]:
-        """What can be chosen of a component."""
-        return [workload.name for workload in self.plugin.catalogue.contracts[component].workloads]
+    def __init__(self, run: RunState) -> None:
+        self.run = run
+        self.measured: dict[tuple[str, str], Measured] = {}
 
     def items(self, parent: pytest.Collector) -> Iterator[pytest.Item]:
-        """Of what is begun; yours first."""
+        """The items of a component that is begun: workload by workload, the implementation first."""
         from harness.benchmark.machine import describe
         from harness.benchmark.running import DTYPE, REFERENCE, YOURS
 
-        self.plugin.record.machine |= describe(DTYPE)
         component = parent.name
-        workloads = (
-            self.plugin.catalogue.contracts[component].workloads if component in self.plugin.inspection.begun else ()
-        )
-        for workload in workloads:
-            for contender in (YOURS, REFERENCE, *workload.peers):
-                if self.plugin.wants(component, workload.name):
-                    timer = replayed()
-                    name = f"{workload.name}[{contender}]"
-                    call = self._call(component, workload, contender, timer)
-                    item: Any = pytest.Function.from_parent(parent, name=name, callobj=call)
-                    item.add_marker(pytest.mark.benchmark(group=f"{component}::{workload.name}", timer=timer))
-                    yield item
+        if component not in self.run.inspection.begun:
+            return
+        self.run.record.machine |= describe(DTYPE)
+        for workload in self.run.catalogue.contracts[component].workloads:
+            if self.run.selection.has(component, workload.name):
+                for contender in (YOURS, REFERENCE, *workload.peers):
+                    yield self._item(parent, workload, contender)
 
-    def _call(self, component: str, workload: Workload, contender: str, timer: Any) -> Callable[..., None]:
-        def timed(benchmark: Any) -> None:
+    def _item(self, parent: pytest.Collector, workload: Workload, contender: str) -> pytest.Item:
+        timer = RecordedTimer()
+        call = self._call(parent.name, workload, contender, timer)
+        item: pytest.Item = pytest.Function.from_parent(parent, name=f"{workload.name}[{contender}]", callobj=call)
+        item.add_marker(pytest.mark.benchmark(group=f"{parent.name}::{workload.name}", timer=timer))
+        return item
+
+    def _call(
+        self, component: str, workload: Workload, contender: str, timer: RecordedTimer
+    ) -> Callable[[BenchmarkFixture], None]:
+        def timed(benchmark: BenchmarkFixture) -> None:
             measured = self._measure(component, workload)
-            result: Benchmark = measured.benchmark
+            result = measured.benchmark
             rounds = measured.rounds.get(contender)
             if rounds is None or not rounds.seconds:
                 about = [note for note in result.notes if note.startswith((contender, "not timed"))]
-                raise pytest.skip.Exception("; ".join(about) or rounds.error, _use_item_location=True)
-            benchmark.extra_info.update(told_of(result, contender, self.plugin.record.impl, workload))
+                why = "; ".join(about) or (rounds.error if rounds is not None else "")
+                raise pytest.skip.Exception(why, _use_item_location=True)
+            benchmark.extra_info.update(extra_info(result, contender, self.run.record.impl, workload))
             timer.seconds.extend(edge for seconds in rounds.seconds for edge in (0.0, seconds))
             benchmark.pedantic(lambda: None, rounds=len(rounds.seconds), iterations=1)
             if contender in result.wrong:
@@ -82,61 +100,45 @@ class Timing:
 
         return timed
 
-    def _measure(self, component: str, workload: Workload) -> Any:
+    def _measure(self, component: str, workload: Workload) -> Measured:
         key = (component, workload.name)
         if key not in self.measured:
-            quick = self.plugin.inspection.effort == "quick"
-            each = float(self.config.getoption("benchmark_max_time")) * (QUICK if quick else 1.0)
+            quick = self.run.options.effort == "quick"
+            each = float(self.run.config.getoption("benchmark_max_time")) * (QUICK if quick else 1.0)
             seconds = each * (2 + len(workload.peers))
-            record, rates = self.plugin.record, None if quick else self.rates
-            self.measured[key] = self.plugin.inspection.timed(
+            rates = None if quick else self.rates
+            self.measured[key] = self.run.inspection.timed(
                 component, workload, seconds=seconds, axes=not quick, rates=rates, progress=self._show
             )
-            record.benchmarks.append(self.measured[key].benchmark)
-            self.plugin.autosave.keep()
+            self.run.record.benchmarks.append(self.measured[key].benchmark)
+            self.run.autosave.keep()
         return self.measured[key]
 
     def _show(self, doing: str) -> None:
-        """On the line below the dots, where somebody looks on."""
-        if self.plugin.line is not None:
-            self.plugin.line.show(doing)
+        """On the line below the dots, where a person looks at a terminal."""
+        if self.run.line is not None:
+            self.run.line.show(doing)
 
     @cached_property
-    def rates(self) -> Any:
-        """What the machine reaches, measured once and written into the record."""
+    def rates(self) -> Rates:
+        """The memory and arithmetic rates of the machine, measured once and written into the record."""
         from harness.benchmark.machine import rates
         from harness.benchmark.running import DTYPE
 
         found = rates(DTYPE)
-        self.plugin.record.machine |= asdict(found)
+        self.run.record.machine |= asdict(found)
         return found
 
-    def summary(self, terminalreporter: Any) -> None:
+    def summary(self, reporter: TerminalReporter) -> None:
         """What the record holds, in words, above pytest-benchmark's tables."""
-        if self.config.option.collectonly or not self.plugin.record.benchmarks:
+        if not self.run.record.benchmarks:
             return
-        terminalreporter.section("benchmarks", sep="=")
-        for line in benchmark_text.lines(self.plugin.record):
-            terminalreporter.write_line(line)
-        for line in (
-            f"record: {self.plugin.autosave.shown}",
-            *(f"{n}: {f}" for n, f in self.plugin.destinations.faces),
-        ):
-            terminalreporter.write_line(line)
+        reporter.section("benchmarks", sep="=")
+        for line in (*benchmark_text.lines(self.run.record), *written_files(self.run)):
+            reporter.write_line(line)
 
 
-def replayed() -> Callable[[], float]:
-    """A timer that tells what was measured before: its ``seconds``, one at every reading."""
-    seconds: deque[float] = deque()
-
-    def interleaved() -> float:
-        return seconds.popleft()
-
-    interleaved.seconds = seconds  # type: ignore[attr-defined]
-    return interleaved
-
-
-def told_of(result: Benchmark, contender: str, impl: str, workload: Workload) -> dict[str, Any]:
+def extra_info(result: Benchmark, contender: str, impl: str, workload: Workload) -> dict[str, Any]:
     """What pytest-benchmark keeps beside the statistics."""
     usual = next(t for t in result.timings if t.contender == contender and dict(t.sizes) == dict(workload.sizes))
     ratios = {r.beside: asdict(r.times) for r in result.ratios if r.contender == contender}
@@ -156,6 +158,3 @@ def told_of(result: Benchmark, contender: str, impl: str, workload: Workload) ->
         "right": contender not in result.wrong,
         **({"throughput": result.throughput[contender], "unit": result.unit} if contender in result.throughput else {}),
     }
-
-
-__all__ = ["Timing", "replayed", "timing_asked", "told_of"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support_runs import Runs
 
-from harness.pytest_plugin.benchmark_items import replayed
+from harness.pytest_plugin.benchmark_items import RecordedTimer
 
 pytest.importorskip("pytest_benchmark")
 
@@ -103,7 +103,7 @@ def test_under_xdist_one_line_says_that_nothing_is_timed(runs: Runs, folder: Pat
 
 
 def test_a_timer_tells_what_was_measured() -> None:
-    timer = replayed()
-    timer.seconds.extend((0.0, 0.25, 0.0, 0.5))  # type: ignore[attr-defined]
+    timer = RecordedTimer()
+    timer.seconds.extend((0.0, 0.25, 0.0, 0.5))
     readings = [timer() for _ in range(4)]
     assert [readings[1] - readings[0], readings[3] - readings[2]] == [0.25, 0.5]

@@ -1,0 +1,252 @@
+"""One run: its options, the inspection of the implementation, the record, and the files the record is written to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.core.claim import Claim
+from harness.core.errors import UsageError
+from harness.core.mistake import KnownMistake
+from harness.core.record import EXPECTED, MistakeSummary, RunRecord, Status, Verdict
+from harness.core.signatures import in_one_line
+from harness.judging.catalogue import Catalogue, load_catalogue
+from harness.judging.inspection import Inspection
+from harness.judging.loading import inspect_implementation
+from harness.judging.saved_cases import save_case
+from harness.project.expected_failures import Gate, baseline_record, gate
+from harness.project.variants import Project, how_to_declare
+from harness.pytest_plugin.options import RunOptions, parse_options
+from harness.pytest_plugin.selection import Selection, take_arguments
+from harness.reports.autosave import Autosave
+from harness.reports.github_job import append_summary
+from harness.reports.json_file import as_kept, atomically
+from harness.reports.live import LiveLine, time_left
+from harness.reports.writing import write_report
+
+SETTLED = "plumbline"
+"""Key of a worker's input. Workers start with the same arguments; what the controller has settled is not settled again."""
+
+
+class RunState:
+    """``given``: the options as texts, by their names in pytest. ``timed``: whether workloads are timed, not claims judged.
+
+    Raises UsageError where the options, the project's table or the implementation are not usable.
+    """
+
+    def __init__(self, config: pytest.Config, given: Mapping[str, str], project: Project, timed: bool) -> None:
+        self.config, self.timed, self.started = config, timed, time.time()
+        self.is_worker = hasattr(config, "workerinput")
+        self.only_lists = bool(config.option.collectonly)
+        self.folder = Path(config.invocation_params.dir)
+        self.line: LiveLine | None = None
+        known = load_catalogue()
+        given = {**given, **getattr(config, "workerinput", {}).get(SETTLED, {})}
+        self.options = self._with_baseline_aside(parse_options(given, known.contracts, timed))
+        self.record = empty_record(self.options, known, self.started)
+        self.autosave = Autosave(self.record, self.folder / self.options.destinations.record)
+        with self._record_on_disk():
+            self.inspection = self._inspect(project)
+        self.gate = self._gate(project)
+        chosen = take_arguments(config, self.catalogue.contracts, self.check_names)
+        self.selection = Selection(chosen, self.options.shard, list(self.catalogue.contracts))
+        self.record.missing = tuple(n for n in self.catalogue.contracts if n not in self.inspection.begun)
+        self.record.variants = dict(self.inspection.variants)
+        self.record.notes = (*self.record.notes, *self.inspection.notes)
+
+    # before the checks -----------------------------------------------------------------------------------------------
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue with the declared epsilon."""
+        return self.inspection.catalogue
+
+    @property
+    def writes_record(self) -> bool:
+        """Workers write no record, and a mere listing leaves the record of the last run alone."""
+        return not self.is_worker and not self.only_lists
+
+    def check_names(self, component: str) -> list[str]:
+        """What can be chosen of a component: its claims, or its workloads."""
+        if self.timed:
+            return [workload.name for workload in self.catalogue.contracts[component].workloads]
+        return [claim.name for claim in self.catalogue.claims_of(component)]
+
+    def settled(self) -> dict[str, str]:
+        """What workers take over: they generate the same cases, beside the same baseline."""
+        return {"impl_seed": str(self.options.seed), "impl_baseline": self.options.baseline}
+
+    def _with_baseline_aside(self, options: RunOptions) -> RunOptions:
+        """A baseline that lies where this run's record goes (the last run's) is copied beside it, for workers too."""
+        baseline, file = options.baseline, self.folder / options.destinations.record
+        if not self.writes_record or not baseline or (self.folder / baseline).resolve() != file.resolve():
+            return options
+        baseline_record(baseline)
+        aside = file.with_name(f"{file.stem}.baseline{file.suffix}")
+        try:
+            atomically(file.read_bytes(), aside)
+        except OSError as error:
+            raise UsageError(
+                f"--impl-baseline: {baseline} is where this run's record goes, and it cannot be copied to {aside}: "
+                f"{error}; write the record elsewhere: --impl-report=now.json"
+            ) from None
+        return replace(options, baseline=str(aside))
+
+    @contextmanager
+    def _record_on_disk(self) -> Iterator[None]:
+        """Write a record before any code of the implementation runs; where that cannot be loaded, it says why.
+
+        Where nothing of it ran (a misspelt name), the record of the run before is put back.
+        """
+        if not self.writes_record:
+            yield
+            return
+        file = self.folder / self.options.destinations.record
+        before = file.read_bytes() if file.is_file() else None
+        self.autosave.keep()
+        try:
+            yield
+        except UsageError as wrong:
+            self.autosave.note(f"nothing was judged: {wrong}")
+            if before is None:
+                self.autosave.keep()
+            else:
+                atomically(before, file)
+            raise
+
+    def _inspect(self, project: Project) -> Inspection:
+        return inspect_implementation(
+            self.options.impl,
+            seed=self.options.seed,
+            cases=self.options.cases,
+            time_limit=self.options.time_limit,
+            variants=self.options.variants,
+            project=project,
+            effort=self.options.effort,
+        )
+
+    def _gate(self, project: Project) -> Gate:
+        tables = {
+            f"--impl={self.options.impl}: PLUMBLINE[{EXPECTED!r}]": self.inspection.expected,
+            f"{project.file}, [tool.plumbline.{EXPECTED}]": project.table.get(EXPECTED, {}),
+        }
+        claims = {name: self.catalogue.claims_of(name) for name in self.catalogue.contracts}
+        return gate(tables, self.options.baseline, claims)
+
+    def plan(self, component: str) -> None:
+        """One more check of this component will be judged."""
+        self.record.planned[component] = self.record.planned.get(component, 0) + 1
+
+    # checks ----------------------------------------------------------------------------------------------------------
+
+    def judge(self, component: str, claim: Claim) -> Verdict:
+        """The verdict on one claim, as the record will hold it; a failing case is saved for ``plumbline replay``."""
+        verdict = as_kept(self.inspection.judge(component, claim))
+        if verdict.status == Status.TO_DO and component in self.options.required:
+            message = f"{component} is required (--impl-require) and is to do: {verdict.message}"
+            verdict = replace(verdict, status=Status.FAILED, message=message)
+        verdict = self.gate.judged(verdict)
+        case = self.inspection.bench.smallest.get(verdict.case_id)
+        if case is not None:
+            options = {"impl": self.options.impl, "impl_variant": str(self.inspection.declared)}
+            save_case(self.folder / ".plumbline" / "failures", verdict, case, self.options.seed, options)
+        return verdict
+
+    def summaries(self, verdict: Verdict) -> list[MistakeSummary]:
+        """What the reports show of the known mistakes that a verdict names."""
+        known = self.inspection.known()
+        return [
+            MistakeSummary(b.full_name, b.component, self._sentence(b), b.diff(), b.seen_in)
+            for name in (*verdict.finding, *verdict.or_else)
+            if (b := known.get(name)) is not None
+        ]
+
+    def _sentence(self, mistake: KnownMistake) -> str:
+        return f"{mistake.sentence} {how_to_declare(mistake, self.inspection.eps)}".strip()
+
+    def add(self, verdict: Verdict, summaries: list[MistakeSummary]) -> None:
+        """Put a verdict into the record, and the record on disk."""
+        self.record.verdicts.append(verdict)
+        self.record.summaries |= {summary.name: summary for summary in summaries}
+        self.autosave.keep()
+
+    def show_progress_on(self, line: LiveLine | None) -> None:
+        """The line below the dots says what is being done."""
+        self.line = line
+        if line is not None:
+            self.inspection.bench.progress = self._progress(line)
+
+    def _progress(self, line: LiveLine) -> Callable[[str], None]:
+        def show(doing: str) -> None:
+            done, planned = len(self.record.verdicts), sum(self.record.planned.values())
+            line.show(f"{doing}; {time_left(done, planned, time.time() - self.started)}")
+
+        return show
+
+    # after the checks ------------------------------------------------------------------------------------------------
+
+    def terminated(self, number: int, frame: object) -> None:
+        """Handle SIGTERM as Ctrl-C."""
+        self.autosave.note("stopped by SIGTERM")
+        raise KeyboardInterrupt("SIGTERM")
+
+    def finish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Measure what was judged, and write the record and the reports."""
+        whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        try:
+            if whole and self.options.effort != "quick":
+                self._measure()
+        except KeyboardInterrupt:
+            whole, session.exitstatus = False, pytest.ExitCode.INTERRUPTED
+            self.autosave.note("interrupted while it was measured")
+        self.record.finished = whole and not (session.shouldstop or session.shouldfail)
+        self.autosave.keep()
+        self._write_reports()
+
+    def _measure(self) -> None:
+        """The measurements of what was judged: all of it here, also where workers judged."""
+        judged = {v.component for v in self.record.verdicts if v.status == Status.PASSED or v.failing}
+        for name in self.catalogue.contracts:
+            if name in judged and not self.selection.has_single_checks(name):
+                if self.line is not None:
+                    self.line.begin()
+                self.record.measurements += self.inspection.facts(name)
+                self.autosave.keep()
+        if self.line is not None:
+            self.line.clear()
+
+    def _write_reports(self) -> None:
+        """The report formats that were asked for; in a workflow of GitHub also the summary of its job."""
+        for name, file in self.options.destinations.faces:
+            try:
+                write_report(name, self.record, self.folder / file)
+            except OSError as error:
+                self.autosave.note(f"the {name} report {file} could not be written: {error}")
+        try:
+            append_summary(self.record)
+        except OSError as error:
+            self.autosave.note(f"the job's summary could not be written: {error}")
+
+
+def empty_record(options: RunOptions, known: Catalogue, started: float) -> RunRecord:
+    """The record of a run in which nothing was done yet."""
+    contracts = known.contracts
+    return RunRecord(
+        impl=options.impl,
+        seed=options.seed,
+        planned={},
+        order=tuple(contracts),
+        parts={name: c.parts for name, c in contracts.items()},
+        meanings={name: c.meaning for name, c in contracts.items()},
+        verdicts=[],
+        summaries={},
+        missing=tuple(contracts),
+        signatures={name: in_one_line(c) for name, c in contracts.items()},
+        effort=options.effort,
+        started=started,
+    )

@@ -1,0 +1,71 @@
+"""Which checks a run judges: arguments such as ``layer_norm`` or ``layer_norm::deterministic``, and the shard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import UsageError, did_you_mean
+from harness.project.shards import Shard
+
+
+@dataclass(frozen=True)
+class Selection:
+    """``chosen``: components and ``component::check``; empty for everything. ``order``: all components, as shards count them."""
+
+    chosen: Sequence[str]
+    shard: Shard
+    order: Sequence[str]
+
+    def has(self, component: str, check: str) -> bool:
+        """Whether this run judges that check."""
+        if not self.shard.has(self.order.index(component)):
+            return False
+        return not self.chosen or component in self.chosen or f"{component}::{check}" in self.chosen
+
+    def has_single_checks(self, component: str) -> bool:
+        """Whether single checks of a component were asked for, rather than the whole component."""
+        return any("::" in chosen and chosen.partition("::")[0] == component for chosen in self.chosen)
+
+
+def take_arguments(
+    config: pytest.Config, components: Collection[str], checks_of: Callable[[str], list[str]]
+) -> list[str]:
+    """Take the arguments that name a component or a check from pytest's list; paths stay pytest's.
+
+    Raises UsageError where a name is misspelt.
+    """
+    chosen = list(config.option.impl_select or [])
+    by_hand = config.args_source is pytest.Config.ArgsSource.ARGS
+    others = []
+    for argument in config.args if by_hand else []:
+        place = argument.partition("::")[0]
+        if place.rpartition("/")[2] in components and not Path(place).exists():
+            chosen.append(_known(argument.rpartition("/")[2], checks_of))
+        else:
+            _refuse_misspelt(place, components)
+            others.append(argument)
+    config.args[:] = others
+    config.args_source = pytest.Config.ArgsSource.ARGS
+    config.option.impl_select = chosen
+    return chosen
+
+
+def _known(chosen: str, checks_of: Callable[[str], list[str]]) -> str:
+    """The component, or ``component::check``, if there is such a check."""
+    component, _, name = chosen.partition("::")
+    names = checks_of(component)
+    if name and name not in names:
+        hint = did_you_mean(name, names) or f"there are: {', '.join(names)}"
+        raise UsageError(f"{component} has no check {name!r}; {hint}")
+    return chosen
+
+
+def _refuse_misspelt(place: str, components: Collection[str]) -> None:
+    """A path that does not exist, and is nearly the name of a component, is meant as that."""
+    hint = did_you_mean(place, components, 0.7)
+    if hint and "/" not in place and not Path(place).exists():
+        raise UsageError(f"there is no component {place!r}; {hint}")
