@@ -12,10 +12,10 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -148,7 +148,7 @@ def _module(name: str, attributes: tuple[str, ...], text: str) -> Place:
         )
     for i, part in enumerate(parts[1:], 1):
         whole, places = ".".join(parts[: i + 1]), spec.submodule_search_locations
-        inner = PathFinder.find_spec(whole, list(places)) if places else None
+        inner = _inside(whole, places) if places else None
         if inner is None:
             if places and importlib.util.find_spec(".".join(parts[:i])) and whole in sys.modules:
                 break  # made by the package itself while it was imported
@@ -158,13 +158,43 @@ def _module(name: str, attributes: tuple[str, ...], text: str) -> Place:
                     f"--impl={text}: {package} is a module, no package. "
                     f"An object in it is written --impl={package}:{part}"
                 )
-            names = [info.name for info in pkgutil.iter_modules(list(places))]
+            names = _modules_in(places)
             hint = did_you_mean(part, names)
             more = f"; {hint}" if hint else f". {package} has: {_cut(', '.join(names) or 'no modules')}"
+            file = Path(*parts[:-1], f"{parts[-1]}.py")
+            if file.is_file():  # another package of that name hides the folder
+                more = f" in {', '.join(places)}. To check {file} of the current directory: --impl=./{file}"
             raise UsageError(f"--impl={text}: there is no module {whole!r}{more}\n{FORMS}")
         spec = inner
     path = Path(spec.origin) if spec.origin and spec.has_location else None
     return Place(name, path, attributes, text)
+
+
+def _inside(name: str, folders: Iterable[str]) -> ModuleSpec | None:
+    """The module of this dotted name in the folders of its package, of which nothing is imported.
+
+    A folder without ``__init__.py`` counts as a package, as it does for Python. (``PathFinder`` finds such a folder inside
+    another only once the outer one is imported.)
+    """
+    portions: list[str] = []
+    for folder in folders:
+        finder = pkgutil.get_importer(folder)
+        spec = finder.find_spec(name, None) if finder is not None else None
+        if spec is not None and spec.loader is not None:
+            return spec
+        portions += (spec.submodule_search_locations or ()) if spec is not None else ()
+    if not portions:
+        return None
+    package = ModuleSpec(name, None, is_package=True)
+    package.submodule_search_locations = portions
+    return package
+
+
+def _modules_in(folders: Iterable[str]) -> list[str]:
+    """Names of the modules and packages in these folders, of packages without ``__init__.py`` too."""
+    names = [info.name for info in pkgutil.iter_modules(list(folders))]
+    inner = [p for folder in folders if Path(folder).is_dir() for p in sorted(Path(folder).iterdir()) if p.is_dir()]
+    return list(dict.fromkeys([*names, *(p.name for p in inner if p.name.isidentifier() and p.name[0] != "_")]))
 
 
 def _top(name: str) -> ModuleSpec | None:

@@ -48,6 +48,36 @@ def test_a_dotted_module_is_found(here):
     assert load(locate("pack_here.inner.deep"))[0].answer == 7
 
 
+def test_folders_without_init_are_packages(here):
+    """As Python has it: ``a.b.m`` is found in a/b/m.py, and nothing is imported to find it."""
+    (here / "bare_here" / "inner").mkdir(parents=True)
+    (here / "bare_here" / "inner" / "deep.py").write_text("answer = 7\n")
+    place = locate("bare_here.inner.deep:answer")
+    assert place.path == here / "bare_here" / "inner" / "deep.py"
+    assert "bare_here" not in sys.modules
+    assert load(place)[1] == 7
+    assert load(locate("bare_here.inner"))[0].__name__ == "bare_here.inner"
+
+
+def test_a_regular_package_inside_a_bare_folder_is_found(here):
+    (here / "bare_outer" / "boxed").mkdir(parents=True)
+    (here / "bare_outer" / "boxed" / "__init__.py").write_text("answer = 8\n")
+    assert load(locate("bare_outer.boxed"))[0].answer == 8
+
+
+def test_a_missing_module_of_a_bare_folder_is_a_usage_error(here):
+    (here / "bare_lost" / "inner").mkdir(parents=True)
+    (here / "bare_lost" / "inner" / "deep.py").write_text("")
+    assert "there is no module 'bare_lost.inner.deeep'; did you mean deep?" in refusal("bare_lost.inner.deeep")
+    assert "there is no module 'bare_lost.inmer'; did you mean inner?" in refusal("bare_lost.inmer.deep")
+
+
+def test_a_bare_folder_that_an_installed_package_hides_is_named_by_its_file(here):
+    (here / "json").mkdir()
+    (here / "json" / "deep.py").write_text("")
+    assert "--impl=./json/deep.py" in refusal("json.deep")
+
+
 def test_a_file_is_imported_under_a_name_of_its_own(here):
     """So that a file called like an installed module hides nothing and is not hidden."""
     (here / "json.py").write_text("from helper_beside import answer\n")
