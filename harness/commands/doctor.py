@@ -93,7 +93,7 @@ def parameter_table(rows: Sequence[Row]) -> list[str]:
     """One line per parameter: its name in the contract and in the module, shape, layout, how sure the match is, and why."""
     if not rows:
         return []
-    cells = [HEAD, *((r.canonical, r.theirs, r.shape, r.layout, r.confidence, r.note) for r in rows)]
+    cells = [HEAD, *((r.name, r.parameter, r.shape, r.layout, r.confidence, r.note) for r in rows)]
     kept = [i for i in range(len(HEAD)) if any(row[i] for row in cells[1:])]
     widths = [max(len(row[i]) for row in cells) for i in range(len(HEAD))]
     return ["  ".join(row[i].ljust(widths[i]) for i in kept).rstrip() for row in cells]

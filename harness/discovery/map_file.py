@@ -88,7 +88,7 @@ def names_of(plan: Plan) -> dict[str, Any]:
     """Our names to theirs, as ``names`` takes them: behind the index of the layer, several where theirs are in parts."""
     found: dict[str, list[str]] = {}
     for match in plan.matches:
-        found.setdefault(match.slot.name, []).append(match.theirs.pattern.rpartition(f"{LAYER}.")[2])
+        found.setdefault(match.expected.name, []).append(match.found.pattern.rpartition(f"{LAYER}.")[2])
     return {name: several[0] if len(several) == 1 else several for name, several in found.items()}
 
 

@@ -30,7 +30,8 @@ from harness.execution.functions import bound, invoke, nothing_disturbed, untake
 from harness.modules.expected_parameters import positions, sizes, slots
 from harness.modules.matching import plan
 from harness.modules.output_form import Calling, calling, result_of
-from harness.modules.parameter_map import Plan, Row, values_for
+from harness.modules.parameter_map import Plan, Row
+from harness.modules.parameter_values import values_for
 
 ROOM = 256
 """The longest sequence that a part may be asked to take, where its contract does not say (``config.context``); longer where
@@ -313,7 +314,7 @@ class ModuleSession:
 
 
 def mapping_table(adapter: Any, contract: Contract) -> list[Row]:
-    """Rows (canonical, theirs, shape, layout, note) of how a component's parameters were found; none for a function."""
+    """Rows of how a component's parameters were found; none for a function."""
     return adapter.rows() if isinstance(adapter, ModuleAdapter) else []
 
 

@@ -1,4 +1,8 @@
-"""Parameters that only their order tells apart: which is which, by what the module computes, where one order alone is right."""
+"""Parameters that only their order tells apart: which is which, by what the module computes.
+
+All these maps fit by shape. One is chosen only where it alone gives the reference's result in several cases, so a module
+that is wrong keeps the order in which its parameters were made, and stays wrong.
+"""
 
 from __future__ import annotations
 
@@ -11,79 +15,115 @@ import torch
 from torch import nn
 
 from harness.core.case import Case
-from harness.core.contract import Contract
-from harness.core.declaration import Declaration
+from harness.core.implementation import Answer
 from harness.modules.adapter import Holder, ModuleAdapter, telling_cases
 from harness.modules.expected_parameters import LAYER
 from harness.modules.matching import plan
 from harness.modules.output_form import calling, result_of
-from harness.modules.parameter_map import Plan, values_for
+from harness.modules.parameter_map import Basis, LayoutBasis, Plan
+from harness.modules.parameter_values import values_for
+from harness.numerics.tolerance import compare, tolerances
 
-MOST_ORDERS, SETTLING_CASES = 120, 3
-"""Orders that are tried, and cases that one of them must explain."""
+MOST_ORDERS, LEAST_CASES = 120, 3
+"""Orders that are tried (five tensors of one shape have as many), and cases in which the chosen one agrees."""
+
+Order = Mapping[str, str | list[str]]
+"""Names in the contract -> names in the module, as ``names=`` of a declaration takes them."""
+Build = Callable[[Mapping[str, Any]], Holder]
 
 
-def settled(
-    found: Plan,
-    adapter: ModuleAdapter,
-    module: nn.Module,
-    arguments: Mapping[str, Any],
-    build: Callable[[Mapping[str, Any]], Any],
+def disambiguate(
+    found: Plan, adapter: ModuleAdapter, module: nn.Module, arguments: Mapping[str, Any], build: Build
 ) -> Plan:
-    """What only the order told apart, settled by what the module computes, where an order gives the reference throughout.
+    """The plan with what only the order told apart decided by what the module computes, where one order alone agrees.
 
-    All these mappings fit by shape; a module that is wrong agrees with none of them and keeps the order it has.
+    ``found``: the plan by order, with ``ordered`` groups, of ``module``, which was built for ``arguments``. ``build`` makes the
+    module for the arguments of another case. Returns ``found`` itself where no order, or more than one, gives the
+    reference's result in every case that the module takes.
     """
-    told, contract = adapter.declaration, adapter.contract
-    orders = list(itertools.islice(_orders(found.ordered), MOST_ORDERS))
+    orders = _agreeing_orders(found, adapter, build)
+    if len(orders) != 1:
+        return found
+    chosen = _plan_with(adapter, module, arguments, orders[0])
+    decided = {pattern for group in found.ordered for _, pattern in group}
+    matches = [
+        replace(m, basis=Basis.COMPUTATION, layout_basis=LayoutBasis.SHAPE) if m.found.pattern in decided else m
+        for m in chosen.matches
+    ]
+    return replace(chosen, ordered=(), matches=matches)
+
+
+def _agreeing_orders(found: Plan, adapter: ModuleAdapter, build: Build) -> list[Order]:
+    """The orders that agree in every case tried; none where too few cases could be tried to tell."""
+    orders: list[Order] = list(itertools.islice(_orders(found.ordered), MOST_ORDERS))
     tried = 0
-    for case in sorted(telling_cases(contract), key=lambda c: -_extent(contract, c)):
+    for case in sorted(telling_cases(adapter.contract), key=_extent, reverse=True):
         try:
-            holder = build(case.arguments)
-            agreeing = [order for order in orders if _agrees(order, holder, told, contract, case.arguments)]
-        except Exception:  # sizes it does not take; or what is told when it is run
+            trial = _Trial(adapter, case, build)
+            agreeing = [order for order in orders if trial.agrees(order)]
+        except Exception:  # sizes that it does not take; anything else is reported when a case is run
             continue
         orders, tried = agreeing, tried + 1
-        if not orders or tried == SETTLING_CASES:
+        if not orders or (tried >= LEAST_CASES and len(orders) == 1):
             break
-    if not orders or tried < SETTLING_CASES:
-        return found
-    other = plan(contract, module, arguments, {**told.names, **orders[0]}, told.layout, by_order=True)
-    said = {pattern.rpartition(f"{LAYER}.")[2] for group in found.ordered for _, pattern in group}
-    note = "by its shape; which of several, by what it computes"
-    matches = [replace(m, note=note) if m.theirs.local[0] in said else m for m in other.matches]
-    return replace(other, ordered=(), matches=matches)
+    return orders if tried >= LEAST_CASES else []
 
 
-def _extent(contract: Contract, case: Case) -> int:
-    """How much a case has to say: one position, or one head, says nothing of queries and keys."""
-    return sum(v for v in case.dimensions.values()) * min(case.dimensions.values(), default=0)
+def _extent(case: Case) -> int:
+    """How much a case can show: one position, or one head, shows nothing of queries and keys."""
+    return sum(case.dimensions.values()) * min(case.dimensions.values(), default=0)
 
 
-def _agrees(
-    order: Mapping[str, Any], holder: Holder, told: Declaration, contract: Contract, arguments: Mapping[str, Any]
-) -> bool:
-    """Whether the module gives the reference's numbers with its parameters in this order."""
-    module = holder.inner.eval()
-    matched = plan(contract, module, arguments, {**told.names, **order}, told.layout, by_order=True)
-    if not matched.fine:
-        return False
-    inputs = tuple(arguments[a.name] for a in contract.arguments("input") if a.name in arguments)
-    expected = contract.reference(**arguments)
-    options = dict.fromkeys(calling(module, holder, inputs, expected.shape).options, inputs[0])
-    named = {f"inner.{name}": value for name, value in values_for(matched, module, arguments).items()}
-    with torch.no_grad():
-        value, _ = result_of(torch.func.functional_call(holder, named, inputs, options))
-    alike = torch.is_tensor(value) and value.numel() == expected.numel()
-    return bool(alike and torch.allclose(value.reshape(expected.shape), expected, rtol=1e-6, atol=1e-6))
+class _Trial:
+    """One case in which orders are compared with the reference.
+
+    The tolerance is the float32 rule on this very case (see :func:`harness.numerics.tolerance.tolerances`): it scales
+    with the case, so tiny results do not all agree and large ones are not refused for their rounding. float32 because
+    code that computes in float32 inside is right too, while a wrong order changes the result by far more than that.
+    """
+
+    def __init__(self, adapter: ModuleAdapter, case: Case, build: Build) -> None:
+        self.adapter, contract = adapter, adapter.contract
+
+        def reference(one: Case) -> Answer:
+            with torch.no_grad():
+                return Answer((contract.reference(**one.arguments),))
+
+        exact, bounds = tolerances(reference, case, torch.float32)
+        self.expected: torch.Tensor = exact.outputs[0]
+        self.tolerance = bounds.outputs[0]
+        self.arguments = case.cast(torch.float32).cast(torch.float64).arguments
+        self.inputs = tuple(self.arguments[a.name] for a in contract.arguments("input") if a.name in self.arguments)
+        self.holder = build(self.arguments).eval()
+        how = calling(self.holder.inner, self.holder, self.inputs, self.expected.shape)
+        self.options = dict.fromkeys(how.options, self.inputs[0])
+
+    def agrees(self, order: Order) -> bool:
+        """Whether the module gives the reference's result with its parameters in this order."""
+        matched = _plan_with(self.adapter, self.holder.inner, self.arguments, order)
+        if not matched.fine:
+            return False
+        values = values_for(matched, self.holder.inner, self.arguments)
+        named = {f"inner.{name}": value for name, value in values.items()}
+        with torch.no_grad():
+            returned = torch.func.functional_call(self.holder, named, self.inputs, self.options)
+        value, _ = result_of(returned)
+        if not torch.is_tensor(value) or value.numel() != self.expected.numel():
+            return False
+        return compare(value.reshape(self.expected.shape), self.expected, self.tolerance).fine
 
 
-def _orders(groups: tuple[tuple[tuple[str, str], ...], ...]) -> Iterator[dict[str, Any]]:
-    """Every way to exchange the parameters within the groups, as ``names`` takes them; the given order first."""
+def _plan_with(adapter: ModuleAdapter, module: nn.Module, arguments: Mapping[str, Any], order: Order) -> Plan:
+    declared = adapter.declaration
+    return plan(adapter.contract, module, arguments, {**declared.names, **order}, declared.layout, by_order=True)
+
+
+def _orders(groups: tuple[tuple[tuple[str, str], ...], ...]) -> Iterator[Order]:
+    """Every way to exchange the parameters within the groups; the given order first."""
     per_group = [list(itertools.permutations([pattern for _, pattern in group])) for group in groups]
     for choice in itertools.product(*per_group):
         names: dict[str, list[str]] = {}
         for group, patterns in zip(groups, choice, strict=True):
-            for (ours, _), pattern in zip(group, patterns, strict=True):
-                names.setdefault(ours, []).append(pattern.rpartition(f"{LAYER}.")[2])
-        yield {ours: several[0] if len(several) == 1 else several for ours, several in names.items()}
+            for (name, _), pattern in zip(group, patterns, strict=True):
+                names.setdefault(name, []).append(pattern.rpartition(f"{LAYER}.")[2])
+        yield {name: several[0] if len(several) == 1 else several for name, several in names.items()}

@@ -22,7 +22,7 @@ from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
 from harness.modules.adapter import ROOM, ModuleAdapter, bare
 from harness.modules.construction import Sizes, construct, global_sizes, globals_set
-from harness.modules.disambiguation import settled
+from harness.modules.disambiguation import disambiguate
 from harness.modules.matching import plan
 from harness.modules.parameter_map import Plan
 from harness.modules.submodules import WHOLE
@@ -141,7 +141,7 @@ class FoundModule(ModuleAdapter):
         told = self.declaration
         found = plan(self.contract, module, arguments, told.names, told.layout, by_order=True)
         if found.fine and found.ordered:
-            found = settled(found, self, module, arguments, partial(ModuleAdapter.built, self))
+            found = disambiguate(found, self, module, arguments, partial(ModuleAdapter.built, self))
         return judged_as_it_is(found)
 
 
@@ -149,7 +149,7 @@ def judged_as_it_is(found: Plan) -> Plan:
     """The plan of a module that is nearly the component: what it lacks and what it has beside is noted."""
     if found.fine or found.problems or found.unplaced:
         return found
-    ours = {m.slot.path for m in found.matches if not m.slot.optional}
+    ours = {m.expected.path for m in found.matches if not m.expected.optional}
     lacking = list(dict.fromkeys(slot.label for slot in found.missing))
     share = len(ours) / max(len(ours) + len(lacking), 1)
     matrices = any(len(t.shape) > 1 for t in found.surplus)  # another way to compute, not a bias more

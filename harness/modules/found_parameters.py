@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from harness.modules.expected_parameters import LAYER, STACKED
 
+MASKS = ("mask", "bias_mask", "causal_mask", "masked_bias", "tril")
+"""Last names of what is a buffer by its nature, though it may be kept as a parameter."""
+
 
 @dataclass(frozen=True)
 class FoundParameter:
@@ -31,8 +34,11 @@ class FoundParameter:
         )
 
 
-def theirs_of(module: nn.Module, layers: int | None) -> list[FoundParameter]:
-    """Every parameter once, tied ones under all their names. ``layers``: how many layers, None for none."""
+def found_parameters(module: nn.Module, layers: int | None) -> list[FoundParameter]:
+    """Every parameter once, tied ones under all their names. ``layers``: how many layers there are, None for no list.
+
+    Frozen parameters that hold a mask are no parameters of the component and are left out.
+    """
     owners = dict(module.named_modules())
     by_tensor: dict[int, list[str]] = {}
     tensors: dict[int, Tensor] = {}
@@ -43,44 +49,53 @@ def theirs_of(module: nn.Module, layers: int | None) -> list[FoundParameter]:
     for key, names in by_tensor.items():
         if tensors[key].requires_grad or not is_like_a_buffer(names):
             owner = owners.get(names[0].rpartition(".")[0], module)
-            found.append(
-                FoundParameter(names[0], tuple(names), tuple(tensors[key].shape), owner, others=tuple(names[1:]))
-            )
+            shape = tuple(tensors[key].shape)
+            found.append(FoundParameter(names[0], tuple(names), shape, owner, others=tuple(names[1:])))
     return _layered(found, layers) if layers is not None else found
 
 
 def is_like_a_buffer(names: Sequence[str]) -> bool:
-    return any(name.rpartition(".")[2] in ("mask", "bias_mask", "causal_mask", "masked_bias", "tril") for name in names)
+    """Whether one of these names is that of a mask, which some modules keep as a parameter."""
+    return any(name.rpartition(".")[2] in MASKS for name in names)
+
+
+Members = dict[int, dict[str, FoundParameter]]
+"""Index of a layer -> (name inside the layer -> parameter)."""
 
 
 def _layered(entries: list[FoundParameter], layers: int) -> list[FoundParameter]:
     """The largest family of names that differ in one index alone, one of each for every layer, folded into one."""
-    families: dict[tuple[str, str], dict[int, dict[str, FoundParameter]]] = {}
-    for entry in entries:
-        tokens = entry.names[0].split(".")
-        for at, token in enumerate(tokens[:-1]):
-            stem = re.fullmatch(r"(.*?)(\d+)", token)
-            if stem:
-                head = ".".join((*tokens[:at], stem[1]))
-                families.setdefault((head, "."), {}).setdefault(int(stem[2]), {})[".".join(tokens[at + 1 :])] = entry
-    best: tuple[int, str, dict[int, dict[str, FoundParameter]]] | None = None
-    for (head, _), members in families.items():
-        indices = sorted(members)
-        consecutive = indices in (list(range(layers)), list(range(1, layers + 1)))
-        alike = len({tuple(sorted((rest, e.shape) for rest, e in m.items())) for m in members.values()}) == 1
-        if consecutive and alike:
-            weight = sum(len(m) for m in members.values())
-            if best is None or weight > best[0] or (weight == best[0] and len(head) < len(best[1])):
-                best = (weight, head, members)
+    best = _largest_family(entries, layers)
     if best is None:
         return entries
-    _, head, members = best
+    head, members = best
     inside = {id(entry) for m in members.values() for entry in m.values()}
     folded = []
     for rest, first in members[min(members)].items():
         names = tuple(members[i][rest].names[0] for i in sorted(members))
         folded.append(replace(first, pattern=f"{head}{LAYER}.{rest}", names=names, layered=True, others=()))
     return [entry for entry in entries if id(entry) not in inside] + folded
+
+
+def _largest_family(entries: list[FoundParameter], layers: int) -> tuple[str, Members] | None:
+    """(what stands before the index, its members) of the family with most parameters; the outermost of equal ones."""
+    families: dict[str, Members] = {}
+    for entry in entries:
+        tokens = entry.names[0].split(".")
+        for at, token in enumerate(tokens[:-1]):
+            stem = re.fullmatch(r"(.*?)(\d+)", token)
+            if stem:
+                head = ".".join((*tokens[:at], stem[1]))
+                families.setdefault(head, {}).setdefault(int(stem[2]), {})[".".join(tokens[at + 1 :])] = entry
+    fitting = [(head, members) for head, members in families.items() if _is_one_per_layer(members, layers)]
+    return max(fitting, key=lambda pair: (sum(map(len, pair[1].values())), -len(pair[0])), default=None)
+
+
+def _is_one_per_layer(members: Members, layers: int) -> bool:
+    """Whether the indices are those of all layers, from 0 or from 1, and every layer holds the same shapes."""
+    consecutive = sorted(members) in (list(range(layers)), list(range(1, layers + 1)))
+    alike = {tuple(sorted((rest, e.shape) for rest, e in m.items())) for m in members.values()}
+    return consecutive and len(alike) == 1
 
 
 def stacks(entries: list[FoundParameter]) -> list[FoundParameter]:
@@ -95,14 +110,6 @@ def stacks(entries: list[FoundParameter]) -> list[FoundParameter]:
         pieces = [members[i] for i in sorted(members)]
         if sorted(members) == list(range(len(members))) and len(members) > 1 and len({p.shape for p in pieces}) == 1:
             names = tuple(name for piece in pieces for name in piece.names)
-            stacked.append(
-                replace(
-                    pieces[0],
-                    pattern=pattern,
-                    names=names,
-                    shape=(len(pieces), *pieces[0].shape),
-                    stacked=True,
-                    others=(),
-                )
-            )
+            shape = (len(pieces), *pieces[0].shape)
+            stacked.append(replace(pieces[0], pattern=pattern, names=names, shape=shape, stacked=True, others=()))
     return stacked

@@ -1,8 +1,13 @@
-"""How a tensor of a contract can be laid out in somebody's parameter of a given shape."""
+"""How a tensor of a contract can be laid out in a module's parameter of a given shape.
+
+The contract keeps a weight as [out, in]. Modules also keep it transposed, cut in equal pieces (one per head), or with
+axes of size one (as a convolution does).
+"""
 
 from __future__ import annotations
 
 import math
+from enum import Enum
 from typing import NamedTuple
 
 from torch import Tensor
@@ -10,72 +15,87 @@ from torch import Tensor
 from harness.modules.expected_parameters import ExpectedParameter
 
 
-class Layout(NamedTuple):
-    """How a tensor of the contract becomes theirs. ``ones``: axes of theirs that are always of size one."""
+class Arrangement(Enum):
+    """How the axes of the contract's tensor [out, in] stand in the parameter. The value is what a report shows."""
 
-    kind: str
+    AS_IS = "as is"
+    TRANSPOSED = "transposed"
+    PIECES = "pieces"
+    """A vector [pieces * size] kept as [pieces, size]."""
+    PIECE_OUT_IN = "[piece, out, in]"
+    PIECE_IN_OUT = "[piece, in, out]"
+    IN_PIECE_OUT = "[in, piece, out]"
+    OUT_PIECE_IN = "[out, piece, in]"
+    IN_PIECES_OUT = "[pieces of in, out]"
+    IN_PIECES_OUT_IN = "[pieces of in: out, in]"
+
+
+class Layout(NamedTuple):
+    """How a tensor of the contract becomes a parameter. ``ones``: axes of the parameter that are always of size one."""
+
+    kind: Arrangement
     ones: tuple[int, ...] = ()
 
 
 def ways(slot: ExpectedParameter, shape: tuple[int, ...]) -> list[Layout]:
-    """How a tensor of the slot's shape can be laid out in ``shape``, the likeliest first."""
-    ones = (
-        tuple(i for i, size in enumerate(shape) if size == 1)
-        if len(shape) != len(slot.shape) and 1 not in slot.shape
-        else ()
-    )
+    """Every layout of a tensor of the slot's shape in ``shape``, the most usual first; none where the sizes differ."""
+    has_ones = len(shape) != len(slot.shape) and 1 not in slot.shape
+    ones = tuple(i for i, size in enumerate(shape) if size == 1) if has_ones else ()
     bare = tuple(size for i, size in enumerate(shape) if i not in ones)
-    found = [Layout(kind, ones) for kind in _kinds(slot.shape, bare, slot.part is not None or bool(slot.parts))]
-    return found
+    splits_rows = slot.part is not None or bool(slot.parts)
+    return [Layout(kind, ones) for kind in _arrangements(slot.shape, bare, splits_rows)]
 
 
-def _kinds(ours: tuple[int, ...], theirs: tuple[int, ...], splits_rows: bool) -> list[str]:
-    if ours == theirs:
-        return ["as is", "turned"] if len(ours) == 2 and ours[0] == ours[1] else ["as is"]
-    if len(ours) == 2 and theirs == ours[::-1]:
-        return ["turned"]
-    if len(ours) == 1 and len(theirs) == 2:
-        return ["pieces"] if math.prod(theirs) == ours[0] else []
-    if len(ours) == 2 and len(theirs) == 3:
-        rows = [kind for kind in _ROW_KINDS if _SPLIT[kind](ours, theirs)]
-        columns = [kind for kind in _COLUMN_KINDS if _SPLIT[kind](ours, theirs)]
+def _arrangements(expected: tuple[int, ...], shape: tuple[int, ...], splits_rows: bool) -> list[Arrangement]:
+    """``splits_rows``: whether pieces of the output are likelier than pieces of the input."""
+    if expected == shape:
+        square = len(expected) == 2 and expected[0] == expected[1]
+        return [Arrangement.AS_IS, Arrangement.TRANSPOSED] if square else [Arrangement.AS_IS]
+    if len(expected) == 2 and shape == expected[::-1]:
+        return [Arrangement.TRANSPOSED]
+    if len(expected) == 1 and len(shape) == 2:
+        return [Arrangement.PIECES] if math.prod(shape) == expected[0] else []
+    if len(expected) == 2 and len(shape) == 3:
+        rows = [kind for kind in _ROWS_SPLIT if _FITS[kind](expected, shape)]
+        columns = [kind for kind in _COLUMNS_SPLIT if _FITS[kind](expected, shape)]
         return rows + columns if splits_rows else columns + rows
     return []
 
 
-_SPLIT = {
-    "[piece, out, in]": lambda s, t: t[0] * t[1] == s[0] and t[2] == s[1],
-    "[piece, in, out]": lambda s, t: t[0] * t[2] == s[0] and t[1] == s[1],
-    "[in, piece, out]": lambda s, t: t[0] == s[1] and t[1] * t[2] == s[0],
-    "[out, piece, in]": lambda s, t: t[0] == s[0] and t[1] * t[2] == s[1],
-    "[pieces of in, out]": lambda s, t: t[0] * t[1] == s[1] and t[2] == s[0],
-    "[pieces of in: out, in]": lambda s, t: t[0] * t[2] == s[1] and t[1] == s[0],
+_FITS = {
+    Arrangement.PIECE_OUT_IN: lambda s, t: t[0] * t[1] == s[0] and t[2] == s[1],
+    Arrangement.PIECE_IN_OUT: lambda s, t: t[0] * t[2] == s[0] and t[1] == s[1],
+    Arrangement.IN_PIECE_OUT: lambda s, t: t[0] == s[1] and t[1] * t[2] == s[0],
+    Arrangement.OUT_PIECE_IN: lambda s, t: t[0] == s[0] and t[1] * t[2] == s[1],
+    Arrangement.IN_PIECES_OUT: lambda s, t: t[0] * t[1] == s[1] and t[2] == s[0],
+    Arrangement.IN_PIECES_OUT_IN: lambda s, t: t[0] * t[2] == s[1] and t[1] == s[0],
 }
-_ROW_KINDS = ("[piece, out, in]", "[piece, in, out]", "[in, piece, out]")
-_COLUMN_KINDS = ("[pieces of in, out]", "[pieces of in: out, in]", "[out, piece, in]")
+_ROWS_SPLIT = (Arrangement.PIECE_OUT_IN, Arrangement.PIECE_IN_OUT, Arrangement.IN_PIECE_OUT)
+_COLUMNS_SPLIT = (Arrangement.IN_PIECES_OUT, Arrangement.IN_PIECES_OUT_IN, Arrangement.OUT_PIECE_IN)
 
 
 def laid_out(value: Tensor, way: Layout, shape: tuple[int, ...]) -> Tensor:
-    """The tensor of the contract as theirs; gradients flow back. Raises ValueError where the sizes differ."""
+    """The contract's tensor in the layout of a parameter of this shape, contiguous; gradients flow back to ``value``.
+
+    Raises ValueError where the sizes differ.
+    """
     bare = tuple(size for i, size in enumerate(shape) if i not in way.ones)
-    if way.kind not in _all_kinds(tuple(value.shape), bare):
-        raise ValueError(f"{shown(tuple(value.shape))} cannot be laid out as {shown(shape)} {way.kind}")
-    if way.kind == "turned":
-        turned = value.t()
-    elif way.kind == "[piece, in, out]":
-        turned = value.reshape(bare[0], bare[2], bare[1]).transpose(1, 2)
-    elif way.kind in ("[in, piece, out]", "[pieces of in, out]"):
-        turned = value.t().reshape(bare)
-    elif way.kind == "[pieces of in: out, in]":
-        turned = value.t().reshape(bare[0], bare[2], bare[1]).transpose(1, 2)
-    else:
-        turned = value.reshape(bare)
-    return turned.contiguous().reshape(shape)
-
-
-def _all_kinds(ours: tuple[int, ...], theirs: tuple[int, ...]) -> list[str]:
-    return _kinds(ours, theirs, True)
+    if way.kind not in _arrangements(tuple(value.shape), bare, True):
+        raise ValueError(f"{shown(tuple(value.shape))} cannot be laid out as {shown(shape)} {way.kind.value}")
+    match way.kind:
+        case Arrangement.TRANSPOSED:
+            arranged = value.t()
+        case Arrangement.PIECE_IN_OUT:
+            arranged = value.reshape(bare[0], bare[2], bare[1]).transpose(1, 2)
+        case Arrangement.IN_PIECE_OUT | Arrangement.IN_PIECES_OUT:
+            arranged = value.t().reshape(bare)
+        case Arrangement.IN_PIECES_OUT_IN:
+            arranged = value.t().reshape(bare[0], bare[2], bare[1]).transpose(1, 2)
+        case _:
+            arranged = value.reshape(bare)
+    return arranged.contiguous().reshape(shape)
 
 
 def shown(shape: tuple[int, ...]) -> str:
+    """A shape as a report shows it: ``[12, 4]``."""
     return f"[{', '.join(map(str, shape))}]"

@@ -165,8 +165,8 @@ def _take_apart(
             continue
         path = _owner(matches, part_contract, seen, inputs, module)
         path = _widened(path, scope, module, seen) if path else path
-        within = path if path is not None else _common([m.theirs.names[0].rpartition(".")[0] for m in matches])
-        inside = [m for m in matches if any(n.startswith(f"{within}.") for n in (m.theirs.names[0], *m.theirs.others))]
+        within = path if path is not None else _common([m.found.names[0].rpartition(".")[0] for m in matches])
+        inside = [m for m in matches if any(n.startswith(f"{within}.") for n in (m.found.names[0], *m.found.others))]
         handed = Plan(matches=[_local(m, within) for m in inside], absent=absent, contract=name)
         if path and path != scope and name not in found:
             found[name] = _part(name, path, handed, module, seen)
@@ -179,20 +179,22 @@ def _handed_down(plan: Plan, renamed: Mapping[str, str]) -> tuple[list[Match], t
     """The matches of the tensors that a part has, under the part's names, and those it does without."""
     matches: list[Match] = []
     for match in plan.matches:
-        path = match.slot.path
+        path = match.expected.path
         for part_name, here in renamed.items():
             if here in path[:-1]:  # a list of records: the part is one of them
-                matches.append(replace(match, slot=replace(match.slot, path=(part_name, path[-1]), layered=False)))
+                matches.append(
+                    replace(match, expected=replace(match.expected, path=(part_name, path[-1]), layered=False))
+                )
             elif path[-1] == here:
-                matches.append(replace(match, slot=replace(match.slot, path=(part_name,), layered=False)))
-    listed = any(here in m.slot.path[:-1] for m in plan.matches for here in renamed.values())
+                matches.append(replace(match, expected=replace(match.expected, path=(part_name,), layered=False)))
+    listed = any(here in m.expected.path[:-1] for m in plan.matches for here in renamed.values())
     back = {here: part_name for part_name, here in renamed.items()}
     absent = tuple(plan.absent) if listed else tuple(back[name] for name in plan.absent if name in back)
     return matches, absent
 
 
 def _first_name(match: Match) -> str:
-    return match.theirs.names[0]
+    return match.found.names[0]
 
 
 def _owner(
@@ -204,8 +206,8 @@ def _owner(
 ) -> str | None:
     """The module that holds all these parameters and is called with what such a part takes."""
     wanted = next(a for s in contract.calls.values() for a in s.arguments if a.role == "input")
-    if len({m.slot.path for m in matches}) == 1 and matches[0].slot.part is None:
-        names = [name for m in matches for name in (m.theirs.names[0], *m.theirs.others)]
+    if len({m.expected.path for m in matches}) == 1 and matches[0].expected.part is None:
+        names = [name for m in matches for name in (m.found.names[0], *m.found.others)]
         candidates = [name.rpartition(".")[0] for name in names]
     else:
         candidates = [_common([_first_name(m).rpartition(".")[0] for m in matches])]
@@ -285,7 +287,7 @@ BATCH, TIME = 2, 5
 
 def _local(match: Match, scope: str) -> Match:
     """The same match as the part sees it: its parameter without the way to the part."""
-    theirs = match.theirs
+    theirs = match.found
     pattern = theirs.pattern
     if theirs.layered:
         index = re.match(re.escape(pattern.partition(LAYER)[0]) + r"(\d+)", theirs.names[0])
@@ -294,7 +296,7 @@ def _local(match: Match, scope: str) -> Match:
         pattern = next((n for n in (pattern, *theirs.others) if n.startswith(f"{scope}.")), pattern)
     local = pattern.removeprefix(f"{scope}.") if scope else pattern
     names = tuple(name.removeprefix(f"{scope}.") for name in theirs.names[:1])
-    return replace(match, theirs=replace(theirs, pattern=local, names=names, layered=False, others=()))
+    return replace(match, found=replace(theirs, pattern=local, names=names, layered=False, others=()))
 
 
 def _common(paths: Sequence[str]) -> str:

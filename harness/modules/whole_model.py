@@ -21,7 +21,7 @@ from harness.core.tree import map_leaves
 from harness.core.values import Settings, TrackedSettings
 from harness.execution.functions import ClassAdapter, FunctionAdapter, Session, nothing_disturbed
 from harness.modules.adapter import Holder, ModuleAdapter
-from harness.modules.parameter_map import values_for
+from harness.modules.parameter_values import values_for
 from harness.stubs.dependencies import as_a_whole
 
 

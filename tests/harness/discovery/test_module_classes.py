@@ -99,7 +99,7 @@ def test_a_transposed_square_weight_is_not_mapped_away(tmp_path):
     )
     assert not agrees(implementation, "attention")
     rows = implementation.adapters["attention"].rows()
-    assert next(r for r in rows if r.canonical == "out_weight").layout == "[out, in]"
+    assert next(r for r in rows if r.name == "out_weight").layout == "[out, in]"
 
 
 def test_swapped_names_are_a_finding_too(tmp_path):
@@ -208,7 +208,7 @@ class Net(nn.Module):
 
 
 def layout_of(implementation) -> dict[str, tuple[str, str]]:
-    return {row.canonical: (row.theirs, row.confidence) for row in implementation.adapters["attention"].rows()}
+    return {row.name: (row.parameter, row.confidence) for row in implementation.adapters["attention"].rows()}
 
 
 def test_names_that_tell_nothing_are_matched_by_shape_and_order(tmp_path):
@@ -221,7 +221,7 @@ def test_names_that_tell_nothing_are_matched_by_shape_and_order(tmp_path):
     )
 
 
-def test_another_order_is_settled_by_what_it_computes(tmp_path):
+def test_another_order_is_told_by_what_it_computes(tmp_path):
     """Several mappings fit by shape: the one that gives the reference is meant."""
     text = NAMELESS.replace("(self.l1, self.l2, self.l3)", "(self.l2, self.l4, self.l1)").replace(
         "self.l4(y", "self.l3(y"

@@ -168,7 +168,7 @@ def test_the_sizes_of_inputs_are_not_the_modules_business():
 def test_an_unknown_size_is_refused_with_those_there_are():
     """In their frames."""
     crash = run("layer_norm", lambda c: nn.LayerNorm(c.widht)).crash
-    assert "no setting 'widht'; there are: width" in crash.message and "test_modules.py" in crash.frames[0]
+    assert "no setting 'widht'; there are: width" in crash.message and "test_adapter.py" in crash.frames[0]
 
 
 def test_a_module_is_built_once_for_its_sizes():
@@ -468,8 +468,8 @@ def test_the_table_of_parameters_is_for_doctor():
     """Canonical, theirs, shape, layout, note."""
     adapter = ModuleAdapter(Declaration("mlp", support.FACTORIES["mlp"]), KNOWN.contracts["mlp"])
     rows = mapping_table(adapter, KNOWN.contracts["mlp"])
-    assert [row.theirs for row in rows] == ["c_fc.weight", "c_fc.bias", "c_proj.weight", "c_proj.bias"]
-    assert rows[0].canonical == "up_weight" and rows[0].layout == "[out, in]"
+    assert [row.parameter for row in rows] == ["c_fc.weight", "c_fc.bias", "c_proj.weight", "c_proj.bias"]
+    assert rows[0].name == "up_weight" and rows[0].layout == "[out, in]"
 
 
 def test_a_function_has_no_table():

@@ -12,7 +12,8 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.modules.expected_parameters import shape_of, sizes, slots
 from harness.modules.layouts import laid_out, ways
 from harness.modules.matching import plan
-from harness.modules.parameter_map import values_for
+from harness.modules.parameter_map import Basis
+from harness.modules.parameter_values import values_for
 
 WEIGHT = Argument("up_weight", "float[hidden, width]", "parameter", aliases=("up.weight", "fc.weight", "W_in"))
 BIAS = Argument("up_bias", "float[hidden]", "parameter", optional=True, aliases=("up.bias", "fc.bias"))
@@ -67,7 +68,7 @@ def module(**parameters: tuple[int, ...]) -> nn.Module:
 
 
 def matched(found) -> dict[str, str]:
-    return {m.slot.label: m.theirs.pattern for m in found.matches}
+    return {m.expected.label: m.found.pattern for m in found.matches}
 
 
 SIZES = {"width": 3, "hidden": 5, "vocab_size": 7, "layers": 2}
@@ -97,8 +98,8 @@ def test_products_of_sizes_are_understood():
     ("theirs", "kind", "expected"),
     [
         ((6, 4), "as is", lambda w: w),
-        ((4, 6), "turned", lambda w: w.T),
-        ((1, 4, 6), "turned", lambda w: w.T[None]),
+        ((4, 6), "transposed", lambda w: w.T),
+        ((1, 4, 6), "transposed", lambda w: w.T[None]),
         ((6, 4, 1), "as is", lambda w: w[..., None]),
         ((2, 3, 4), "[piece, out, in]", lambda w: torch.stack([w[:3], w[3:]])),
         ((2, 4, 3), "[piece, in, out]", lambda w: torch.stack([w[:3].T, w[3:].T])),
@@ -112,7 +113,7 @@ def test_a_matrix_is_laid_out_in_every_way_people_keep_it(theirs, kind, expected
     """Turned, with axes of one, and cut in pieces (heads) along either side."""
     weight = torch.arange(24.0).reshape(6, 4)
     slot = slots(contract(Argument("w", "float[a, b]", "parameter")), {"w": weight})[0]
-    way = next(way for way in ways(slot, theirs) if way.kind == kind)
+    way = next(way for way in ways(slot, theirs) if way.kind.value == kind)
     assert torch.equal(laid_out(weight, way, theirs), expected(weight))
 
 
@@ -277,7 +278,7 @@ def test_an_unknown_name_is_found_by_a_shape_that_nothing_else_has():
         contract(WEIGHT, BIAS), module(strange__weight=(5, 3), strange__bias=(5,)), arguments(WEIGHT, BIAS, **SIZES)
     )
     assert found.fine and matched(found) == {"up_weight": "strange.weight", "up_bias": "strange.bias"}
-    assert [m.note for m in found.matches] == ["by its shape alone", "beside its weight"]
+    assert [m.basis for m in found.matches] == [Basis.SHAPE, Basis.NEIGHBOUR]
 
 
 def test_names_that_were_told_come_first():
@@ -304,7 +305,7 @@ class Conv1D(nn.Module):
 
 
 def way_of(found, name: str) -> str:
-    return next(m.way.kind for m in found.matches if m.slot.name == name)
+    return next(m.layout.kind.value for m in found.matches if m.expected.name == name)
 
 
 def test_a_layer_of_torch_is_out_in():
@@ -316,7 +317,7 @@ def test_a_layer_of_torch_is_out_in():
 def test_a_layer_called_conv1d_is_in_out():
     """That of transformers."""
     mine = nn.ModuleDict({"out": Conv1D(3, 3)})
-    assert way_of(plan(contract(SQUARE), mine, arguments(SQUARE, **SIZES)), "out_weight") == "turned"
+    assert way_of(plan(contract(SQUARE), mine, arguments(SQUARE, **SIZES)), "out_weight") == "transposed"
 
 
 def test_a_square_matrix_follows_its_siblings():
@@ -324,13 +325,15 @@ def test_a_square_matrix_follows_its_siblings():
     found = plan(
         contract(WEIGHT, SQUARE), module(up__weight=(3, 5), out__weight=(3, 3)), arguments(WEIGHT, SQUARE, **SIZES)
     )
-    assert way_of(found, "out_weight") == "turned"
+    assert way_of(found, "out_weight") == "transposed"
 
 
 def test_a_declared_layout_is_followed():
     """Where nothing else tells."""
     mine = module(out__weight=(3, 3))
-    assert way_of(plan(contract(SQUARE), mine, arguments(SQUARE, **SIZES), layout="in_out"), "out_weight") == "turned"
+    assert (
+        way_of(plan(contract(SQUARE), mine, arguments(SQUARE, **SIZES), layout="in_out"), "out_weight") == "transposed"
+    )
 
 
 def test_a_guessed_layout_is_noted_with_how_to_declare_it():
@@ -342,13 +345,13 @@ def test_a_guessed_layout_is_noted_with_how_to_declare_it():
 # refusals ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_parameter_is_refused_with_the_line_that_would_mend_it():
+def test_a_missing_parameter_is_refused_with_the_line_that_would_fix_it():
     """Two of one shape: names alone can tell, and are asked for."""
     one = Argument("one", "float[width]", "parameter", aliases=("one",))
     two = Argument("two", "float[width]", "parameter", aliases=("two",))
     found = plan(contract(one, two), module(first=(3,), second=(3,)), arguments(one, two, **SIZES))
     text = found.refusal()
-    assert '@implements("thing", names={"one": ..., "two": ...})' in text and "from: first, second" in text
+    assert '@implements("thing", names={"one": ..., "two": ...})' in text and "without a match: first, second" in text
 
 
 def test_the_only_parameter_that_fits_is_proposed():

@@ -1,0 +1,84 @@
+"""Matches by shape, where names tell nothing: a shape that one tensor alone has, then the order of several."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from harness.modules.expected_parameters import ExpectedParameter
+from harness.modules.found_parameters import FoundParameter
+from harness.modules.layout_choice import is_conv1d, is_torch_layer
+from harness.modules.layouts import Arrangement, ways
+from harness.modules.name_matching import biases_beside
+from harness.modules.parameter_map import Basis
+from harness.modules.partial_match import PartialMatch
+
+
+def match_by_shape(state: PartialMatch) -> None:
+    """What has a shape that nothing else has, on both sides. Required tensors only: a stray gain is no bias."""
+    while True:
+        required = [s for s in state.open() if not s.optional and s.part is None]
+        free = state.free()
+        pairs = [(s, t) for s in required for t in free if s.layered == t.layered and ways(s, t.shape)]
+        sure = [(s, t) for s, t in pairs if sum(o is s for o, _ in pairs) == 1 and sum(o is t for _, o in pairs) == 1]
+        if not sure:
+            return
+        state.add(*sure[0], Basis.SHAPE)
+
+
+def match_by_order(state: PartialMatch) -> None:
+    """As many parameters of one shape as there are tensors of it are matched in the order in which they were made.
+
+    torch's own layers keep [out, in], so that a wide matrix is told from a tall one.
+    """
+    groups: dict[tuple[bool, tuple[int, ...]], list[ExpectedParameter]] = {}
+    for slot in _whole_or_parts(state):
+        groups.setdefault((slot.layered, slot.shape), []).append(slot)
+    for (layered, _), wanted in groups.items():
+        fitting = [t for t in _weights(state) if t.layered == layered and _can_be(wanted[0], t)]
+        if len(fitting) != len(wanted):
+            continue
+        if len(wanted) > 1:
+            state.ordered.append(tuple((slot.name, entry.pattern) for slot, entry in zip(wanted, fitting, strict=True)))
+        for slot, entry in zip(wanted, fitting, strict=True):
+            state.add(slot, entry, Basis.ORDER if len(wanted) > 1 else Basis.SHAPE)
+    for slot, home in biases_beside(state):  # the second of two parameters in one layer is the bias of the first
+        rest = [t for t in state.free() if t.pattern.rpartition(".")[0] == home and ways(slot, t.shape)]
+        if len(rest) == 1:
+            state.add(slot, rest[0], Basis.NEIGHBOUR)
+
+
+def _whole_or_parts(state: PartialMatch) -> list[ExpectedParameter]:
+    """Required tensors that are not found: of one that may be kept in parts, its parts where nothing has its whole shape."""
+    found = []
+    for slot in (s for s in state.open() if not s.optional):
+        has_parts = any(s.path == slot.path and s.part is not None for s in state.expected)
+        whole = next(s for s in state.expected if s.path == slot.path and s.part is None)
+        in_one = any(_can_be(whole, t) and t.layered == whole.layered for t in _weights(state))
+        if not has_parts or (slot.part is None) == in_one:
+            found.append(slot)
+    return found
+
+
+def _weights(state: PartialMatch) -> list[FoundParameter]:
+    """Free parameters that are no bias: matrices, and the first parameter of each module that holds no matrix."""
+    with_matrix = {t.pattern.rpartition(".")[0] for t in state.found if len(t.shape) > 1}
+    weights, seen = [], set[str]()
+    for entry in state.free():
+        home = entry.pattern.rpartition(".")[0]
+        if len(entry.shape) > 1:
+            weights.append(entry)
+        elif home not in with_matrix and home not in seen:
+            seen.add(home)
+            weights.append(entry)
+    return weights
+
+
+def _can_be(slot: ExpectedParameter, entry: FoundParameter) -> bool:
+    """Whether the parameter can hold the tensor, given how its layer keeps matrices."""
+    kinds = {way.kind for way in ways(slot, entry.shape)}
+    if len(slot.shape) == 2 and len(entry.shape) == 2 and not isinstance(entry.owner, nn.Embedding):
+        if is_conv1d(entry.owner):
+            kinds -= {Arrangement.AS_IS} if slot.shape[0] != slot.shape[1] else set()
+        elif is_torch_layer(entry.owner):
+            kinds -= {Arrangement.TRANSPOSED}
+    return bool(kinds)
