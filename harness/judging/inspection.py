@@ -23,7 +23,8 @@ from harness.diagnosis.search import Diagnostician
 from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
 from harness.judging.catalogue import Catalogue, variant_of
-from harness.judging.judge import COTANGENT_SEED, Bench, Evidence
+from harness.judging.evidence import COTANGENT_SEED, Evidence
+from harness.judging.judge import Bench
 from harness.judging.reference import reference_executor
 from harness.numerics.gradient_relations import ComparedCall, in_words
 from harness.numerics.tolerance import magnitude
@@ -222,7 +223,7 @@ class Inspection:
         if key not in self._deck_evidence:
             contract, seen = self.catalogue.contracts[component], []
             dtype = torch.float32 if single else self.bench.precision(contract)
-            for index, case in enumerate(self.bench.deck(contract)):
+            for index, case in enumerate(self.bench.cases_of(contract)):
                 case = case.cast(dtype)
                 for gradients in (None, COTANGENT_SEED) if contract.differentiable and index < 12 else (None,):
                     request = Request(component, case, gradients=gradients)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from harness.core.errors import UsageError, did_you_mean
-from harness.judging.judge import EFFORTS
+from harness.judging.cases import EFFORTS
 from harness.project.expected_failures import baseline_record
 from harness.project.shards import Shard, shard_of
 from harness.reports.writing import BENCHMARKS_RECORD, USUAL_RECORD, Destinations, UnknownFormat, destinations

@@ -6,11 +6,11 @@ import torch
 
 from harness.core.case import Call, Case
 from harness.core.contract import Argument, Contract, Signature
+from harness.core.formatting import describe
 from harness.core.implementation import Request
 from harness.core.serialize import from_json, to_json
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
-from harness.judging.judge import describe
 
 CONTRACT = Contract(
     name="total",

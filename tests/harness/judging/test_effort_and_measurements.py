@@ -7,9 +7,9 @@ import pytest
 from harness.core.claim import Claim, NotSupported
 from harness.core.measurement import Measure, Measurement
 from harness.core.record import RunRecord, Status
+from harness.judging.cases import EFFORTS, FEW, FEWEST
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
-from harness.judging.judge import EFFORTS, FEW, FEWEST
 from harness.judging.loading import inspect_implementation
 from harness.judging.reference import reference_executor
 from harness.reports import json_file
@@ -30,16 +30,20 @@ def with_measures(*measures: Measure) -> Catalogue:
 def test_decks_and_claims_grow_with_the_effort(effort: str) -> None:
     """A few cases at least, however quick; --impl-cases says it exactly, whatever the effort."""
     bench = inspection(effort=effort).bench
-    assert len(bench.deck(GELU)) == max(round(GELU.case_count * EFFORTS[effort]), FEW)
+    assert len(bench.cases_of(GELU)) == max(round(GELU.case_count * EFFORTS[effort]), FEW)
     ten = Claim("ten", "it is", lambda trial: None, max_cases=10)
-    assert len(bench.deck(GELU, ten)) == min(max(round(10 * EFFORTS[effort]), FEWEST), len(bench.deck(GELU)))
-    assert len(inspection(effort=effort, cases=6).bench.deck(GELU)) == 6
+    assert len(bench.cases_of(GELU, ten)) == min(max(round(10 * EFFORTS[effort]), FEWEST), len(bench.cases_of(GELU)))
+    assert len(inspection(effort=effort, cases=6).bench.cases_of(GELU)) == 6
 
 
 def test_a_random_claim_is_never_tried_more_often_than_its_odds_say() -> None:
     """Its false-alarm probability is stated for so many cases."""
     chance = Claim("chance", "it is", lambda trial: None, max_cases=3, false_alarm=1e-9, power=0.999)
-    assert [len(inspection(effort=e).bench.deck(GELU, chance)) for e in ("quick", "default", "thorough")] == [2, 3, 3]
+    assert [len(inspection(effort=e).bench.cases_of(GELU, chance)) for e in ("quick", "default", "thorough")] == [
+        2,
+        3,
+        3,
+    ]
 
 
 def test_work_is_shared_between_equal_efforts_only() -> None:

@@ -1,0 +1,186 @@
+"""The generated cases that the claims of a component are judged over.
+
+They are generated once per component from the run's seed. A claim with a strategy of its own gets cases of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.core.case import Case
+from harness.core.claim import Claim
+from harness.core.contract import Argument, Contract, Variant
+from harness.core.implementation import Crash, CrashKind, Implementation, Request
+from harness.core.measurement import Measure
+from harness.core.tree import leaves
+from harness.strategies.sampling import draw
+
+USUAL_CASES = 50
+"""Cases of a component whose contract states no other number."""
+EFFORTS = {"quick": 0.08, "default": 1.0, "thorough": 5.0}
+"""How many cases are judged, relative to what contracts and claims state: a first look, a run, a night."""
+FEW, FEWEST = 4, 2
+"""However quick: at least this many cases of a component, and of a claim that asks for few."""
+
+
+class GeneratedCases:
+    """The cases of every component, without those that the implementation does not take.
+
+    ``count``: how many to generate per component (None: the contract's number, scaled by ``effort``). ``variants``: legal
+    forms that were declared, by component. ``note(contract, text)`` receives what was left out. ``like``: generated cases
+    with the same seed, which are shared.
+    """
+
+    def __init__(
+        self,
+        contracts: Mapping[str, Contract],
+        implementation: Implementation,
+        reference: Implementation,
+        *,
+        seed: int,
+        count: int | None,
+        effort: str,
+        variants: Mapping[str, str],
+        note: Callable[[Contract, str], None],
+        like: GeneratedCases | None = None,
+    ) -> None:
+        self.contracts, self.implementation, self.reference = contracts, implementation, reference
+        self.seed, self.count, self.effort, self.variants, self.note = seed, count, effort, variants, note
+        self._generated: dict[tuple[str, str, int], tuple[Case, ...]] = like._generated if like else {}
+        self._of: dict[tuple[str, str], tuple[Case, ...]] = {}
+        self._shared: set[str] = set()
+        self.bare_refused: set[str] = set()
+        """Components whose optional parameters must all be there: GPT-2 has them, and a bias-less form is not required."""
+
+    def of(self, contract: Contract, claim: Claim | None = None) -> tuple[Case, ...]:
+        """The cases a claim is judged over: its own where it brings some, the component's otherwise."""
+        strategy, own = self.strategy(contract, claim)
+        key = (contract.name, claim.name if own and claim else "")
+        if key not in self._of:
+            self._of[key] = self._taken(contract, strategy, key, claim if own else None)
+            if not own:
+                self._shared |= {case.key for case in self._of[key]}
+        cases = self._of[key]
+        return cases[: self._most(claim)] if claim and claim.max_cases else cases
+
+    def is_shared(self, case: Case) -> bool:
+        """Whether all claims of its component are judged over this case."""
+        return case.key in self._shared
+
+    def of_measure(self, contract: Contract, measure: Measure) -> Case:
+        """The one case that something is measured on."""
+        if measure.cases is None:
+            return self.of(contract)[0]
+        key = (contract.name, f"measure {measure.name}", 1)
+        if key not in self._generated:
+            self._generated[key] = tuple(draw(measure.cases(), self.seed, 1))
+        return self.restricted(contract, self._generated[key][0])
+
+    def strategy(self, contract: Contract, claim: Claim | None) -> tuple[Callable[[], Any], bool]:
+        """Where a claim's cases come from, and whether they are its own."""
+        if claim is not None and claim.cases is not None:
+            return claim.cases, True
+        if claim is not None and "invalid" in claim.tags:
+            assert contract.invalid is not None, f"{contract.name} has no invalid cases"
+            return contract.invalid, True
+        return contract.cases, False
+
+    def size(self, contract: Contract) -> int:
+        """How many cases. Components whose cases are expensive state fewer; theirs grow in proportion only."""
+        usual = contract.case_count
+        if not self.count:
+            return max(round(usual * EFFORTS[self.effort]), min(usual, FEW))
+        return self.count if self.count <= usual else max(usual, usual * self.count // USUAL_CASES)
+
+    def restricted(self, contract: Contract, case: Case) -> Case:
+        """The case without the optional parameters that the implementation does not have (a bias-less model, say)."""
+        offer = self.implementation.offers(contract.name)
+        return case.without(offer.absent) if offer is not None and offer.absent else case
+
+    def declared(self, contract: Contract) -> list[Variant]:
+        """The legal forms that were declared of a component and of what it is made of."""
+        own = [v for v in contract.variants if self.variants.get(contract.name) == v.name]
+        parts = [self.contracts[part] for part in contract.parts if part in self.contracts]
+        return own + [variant for part in parts for variant in self.declared(part)]
+
+    def fits_declared_forms(self, contract: Contract, case: Case) -> bool:
+        """Whether the declared forms allow a case (an odd size is not allowed where features are paired, say)."""
+        return not self.declared(contract) or self.reference.run(Request(contract.name, case)).crash is None
+
+    def is_refused_bare(self, contract: Contract, case: Case) -> bool:
+        """Whether the implementation refuses this case because an optional parameter is None."""
+        return contract.name in self.bare_refused and is_bare(contract, case)
+
+    def _taken(
+        self, contract: Contract, strategy: Callable[[], Any], key: tuple[str, str], claim: Claim | None
+    ) -> tuple[Case, ...]:
+        """The cases of a claim (None: of the component) that the implementation takes."""
+        most = self.size(contract)
+        if claim and claim.max_cases:
+            most = min(most, self._most(claim))
+        raises = claim is not None and "invalid" in claim.tags
+        cases = self._offered(contract, self._generate(contract, strategy, key, most), raises)
+        if not raises and most < contract.case_count and self._are_all_refused_bare(contract, cases):
+            # So few that none has all its optional parameters: whether bare ones are refused must be seen in more.
+            more = self._generate(contract, strategy, key, contract.case_count)
+            cases = self._offered(contract, more)[:most]
+        return cases
+
+    def _generate(
+        self, contract: Contract, strategy: Callable[[], Any], key: tuple[str, str], most: int
+    ) -> tuple[Case, ...]:
+        """So many cases, without the parameters that the implementation does not have, in the declared form.
+
+        Cases that a declared form does not allow are left out; all stay where it allows none: those must be refused.
+        """
+        if (*key, most) not in self._generated:
+            self._generated[(*key, most)] = tuple(draw(strategy(), self.seed, most))
+        cases = tuple(self.restricted(contract, case) for case in self._generated[(*key, most)])
+        return tuple(case for case in cases if self.fits_declared_forms(contract, case)) or cases
+
+    def _are_all_refused_bare(self, contract: Contract, cases: tuple[Case, ...]) -> bool:
+        """Whether every case lacks an optional parameter, and every one raises."""
+        requests = (Request(contract.name, case) for case in cases)
+        return all(is_bare(contract, r.case) and self.implementation.run(r).crash is not None for r in requests)
+
+    def _offered(self, contract: Contract, cases: tuple[Case, ...], raises: bool = False) -> tuple[Case, ...]:
+        """Without the cases that the implementation does not take (an option it lacks); all where it takes none.
+
+        ``raises``: these are cases that must be refused, so that a crash tells nothing about what it takes.
+        """
+        taken: list[tuple[Case, Crash | None]] = []
+        for case in cases:
+            crash = self.implementation.run(Request(contract.name, case)).crash
+            if crash is not None and crash.kind in (CrashKind.TIMED_OUT, CrashKind.TO_DO):
+                return cases
+            if crash is None or crash.kind != CrashKind.NOT_SUPPORTED:
+                taken.append((case, crash))
+        if not raises and not any(crash for case, crash in taken if not is_bare(contract, case)):
+            refused = [crash for case, crash in taken if crash and is_bare(contract, case)]
+            if refused and len(refused) < len(taken):
+                self.bare_refused.add(contract.name)
+                self.note(
+                    contract, f"it does not take None for an optional parameter ({refused[0].error}); judged without"
+                )
+        if contract.name in self.bare_refused:
+            taken = [(case, crash) for case, crash in taken if not (crash and is_bare(contract, case))]
+        return tuple(case for case, _ in taken) or cases
+
+    def _most(self, claim: Claim) -> int:
+        """How many cases a claim is judged on at most; a random claim never on more, since each has odds of its own."""
+        most = claim.max_cases or 0
+        share = min(EFFORTS[self.effort], 1.0) if claim.false_alarm else EFFORTS[self.effort]
+        return max(round(most * share), min(most, FEWEST))
+
+
+def is_bare(contract: Contract, case: Case) -> bool:
+    """Whether an optional parameter is None in a case."""
+    optional = {name for argument in contract.arguments("parameter") for name in _optional_names(argument)}
+    found = (path for call in case.calls for path, leaf in leaves(dict(call.arguments)) if leaf is None and path)
+    return any(path[-1] in optional for path in found)
+
+
+def _optional_names(argument: Argument) -> list[str]:
+    below = [name for inner in argument.fields for name in _optional_names(inner)]
+    return [argument.name, *below] if argument.optional else below

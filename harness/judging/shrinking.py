@@ -1,0 +1,43 @@
+"""A smaller case that violates the same claim."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.core.case import Case
+from harness.core.claim import Claim
+from harness.core.contract import Contract
+from harness.core.formatting import weight
+from harness.judging.trial import outcome_of
+from harness.strategies.sampling import shrunk
+
+if TYPE_CHECKING:
+    from harness.judging.judge import Bench
+
+SHRINK_SECONDS = 6.0
+"""A smaller case is worth this long; the smallest found by then is shown."""
+
+
+def smallest_violation(
+    bench: Bench, contract: Contract, claim: Claim, like: type[Exception]
+) -> tuple[Case, Exception] | None:
+    """The smallest case found on which the claim ends in the same kind of exception, and that exception."""
+    generated = bench.generated
+    strategy, _ = generated.strategy(contract, claim)
+    found: list[tuple[Case, Exception]] = []
+
+    def violates(case: Case) -> bool:
+        if generated.is_refused_bare(contract, case):
+            return False
+        if "invalid" not in claim.tags and not generated.fits_declared_forms(contract, case):
+            return False
+        bench.progress(f"{contract.name}::{claim.name}: looking for a smaller case")
+        trial = bench.trial(contract, generated.restricted(contract, case))
+        outcome = outcome_of(claim, trial)
+        if not isinstance(outcome, like):
+            return False
+        found.append((trial.case, outcome))
+        return True
+
+    shrunk(strategy(), bench.seed, generated.size(contract), violates, SHRINK_SECONDS)
+    return min(found, key=lambda pair: weight(pair[0])) if found else None

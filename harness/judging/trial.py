@@ -1,0 +1,163 @@
+"""One case at the implementation and at the reference: what a claim's function receives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from harness.core.case import Case
+from harness.core.claim import Claim, Crashed, NotApplicable, NotSupported, ToDo, Violation
+from harness.core.contract import Contract
+from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
+from harness.core.result_form import other_kind
+from harness.judging.evidence import COTANGENT_SEED, Evidence
+from harness.numerics.tolerance import compare
+
+if TYPE_CHECKING:
+    from harness.judging.judge import Bench
+
+NEARLY, PATIENT_PERTURBATIONS = 10.0, 24
+"""An error of up to ten times the tolerance is looked at again with a tolerance from many more perturbations: where a
+gradient is a difference of large numbers, three of them may happen to move it little."""
+
+
+class BenchTrial:
+    """The Trial of harness.core.claim: one case at the two executors."""
+
+    def __init__(self, bench: Bench, contract: Contract, case: Case, index: int) -> None:
+        self.bench, self.contract, self.case, self.index = bench, contract, case, index
+        self.offer = bench.implementation.offers(contract.name) or Offer(contract.name)
+        self.dtype = bench.precision(contract)
+        self.seed = bench.seed * 1_000_003 + index
+        self.patient = False
+        self.error: float | None = None
+        self.log: list[Evidence] = []
+
+    @property
+    def variant(self) -> str | None:
+        return self.bench.variants.get(self.contract.name)
+
+    @property
+    def companions(self) -> tuple[Case, ...]:
+        cases = self.bench.cases_of(self.contract)
+        return tuple(cases[(self.index + step) % len(cases)] for step in (1, len(cases) // 2))
+
+    def _request(self, case: Case | None, options: dict[str, Any]) -> Request:
+        dtype = options.pop("dtype", None) or self.dtype
+        gradients = COTANGENT_SEED if options.pop("gradients", False) else None
+        return Request(self.contract.name, (case or self.case).cast(dtype), gradients=gradients, **options)
+
+    def attempt(self, case: Case | None = None, **options: Any) -> Answer:
+        request = self._request(case, options)
+        answer = self.bench.implementation.run(request)
+        self.log.append(Evidence(request, answer))
+        if answer.crash is not None:
+            if answer.crash.kind == CrashKind.TO_DO:
+                raise ToDo(answer.crash.message)
+            if answer.crash.kind == CrashKind.NOT_SUPPORTED:
+                raise NotSupported(answer.crash.message)
+            if answer.crash.kind == CrashKind.TIMED_OUT:
+                raise TimedOut(answer.crash)
+        return answer
+
+    def run(self, case: Case | None = None, **options: Any) -> Answer:
+        answer = self.attempt(case, **options)
+        if answer.crash is not None:
+            raise Crashed(answer)
+        odd = other_kind(self.contract, (case or self.case).calls, answer.outputs)
+        if odd:
+            raise Violation(odd)
+        return answer
+
+    def expect(self, case: Case | None = None, **options: Any) -> Answer:
+        return self.bench.reference.run(self._request(case, options))
+
+    def agreement(
+        self, case: Case | None = None, *, dtype: torch.dtype | None = None, gradients: bool = False
+    ) -> tuple[Answer, Answer]:
+        return self.bench.agreement(self.contract.name, case or self.case, dtype or self.dtype, gradients, self.patient)
+
+    def spread(self, case: Case | None = None) -> Any:
+        return tuple(_doubled(bound) for bound in self.agreement(case)[1].outputs)
+
+    def spread_of_value(self, case: Case | None = None) -> Any:
+        return self.spread(case)[-1]
+
+    def note_error(self, error: float) -> None:
+        self.error = error if self.error is None else max(self.error, error)
+
+    def close(self, actual: Any, expected: Any, tolerance: Any, what: str) -> None:
+        if isinstance(expected, tuple) and isinstance(actual, tuple) and len(actual) == len(expected) == 1:
+            (actual,), (expected,), (tolerance,) = actual, expected, tolerance
+        calls = self.case.calls
+        if isinstance(expected, tuple) and isinstance(actual, tuple) and len(expected) == len(actual) == len(calls) > 1:
+            name = f"{what} of " if what != "out" else ""  # a script: say which of its calls
+            bounds = tolerance if isinstance(tolerance, (list, tuple)) else [tolerance] * len(calls)
+            each = zip(calls, actual, expected, bounds, strict=True)
+            parts = [compare(a, e, bound, f"{name}{call.method}()") for call, a, e, bound in each]
+            found = max(parts, key=lambda part: part.ratio)
+        else:
+            found = compare(actual, expected, tolerance, what)
+        if found.fine:
+            self.note_error(found.ratio)
+            return
+        raise Violation(
+            f"{what} is not what it must be", worst=found.where, error=found.ratio, error_map=found.error_map
+        )
+
+    def cotangent(self, value: torch.Tensor) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(COTANGENT_SEED)
+        return torch.randn(value.shape, generator=generator, dtype=torch.float32).double()
+
+    def random(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed % 2**31)
+
+    def not_applicable(self) -> None:
+        raise NotApplicable
+
+
+class TimedOut(Exception):
+    """The implementation ran out of time: no further case of this claim is tried."""
+
+    def __init__(self, crash: Crash) -> None:
+        super().__init__(crash.message)
+        self.crash = crash
+
+
+def is_offered(trial: BenchTrial) -> bool:
+    """Whether the implementation runs this case at all (an option it does not take is no failure)."""
+    try:
+        trial.attempt()
+    except NotSupported:
+        return False
+    return True
+
+
+def outcome_of(claim: Claim, trial: BenchTrial) -> Any:
+    """The claim's number, or the exception it ended with (those that end the whole claim are raised)."""
+    try:
+        claim.test(trial)
+        return trial.error
+    except Violation as violation:
+        answers = [(item.request.case.calls, item.answer) for item in trial.log if item.answer.crash is None]
+        odd = next((o for calls, a in answers if (o := other_kind(trial.contract, calls, a.outputs))), "")
+        if odd:  # whatever the claim says of it
+            return Violation(odd)
+        if 1.0 < violation.error <= NEARLY and not trial.patient:
+            trial.patient, trial.log, trial.error = True, [], None
+            return outcome_of(claim, trial)
+        matter = any(effect in violation.message for item in trial.log for effect in item.answer.effects)
+        trial.log = [replace(item, effects=matter) for item in trial.log]
+        return violation
+    except (NotApplicable, NotSupported, Crashed) as outcome:
+        return outcome
+
+
+def _doubled(bound: Any) -> Any:
+    if isinstance(bound, (list, tuple)):
+        return type(bound)(_doubled(b) for b in bound)
+    if isinstance(bound, dict):
+        return {k: _doubled(b) for k, b in bound.items()}
+    return None if bound is None else 2 * bound
