@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.record import VERSION, RunRecord, Verdict
+from harness.reports.earlier_versions import as_today
 from harness.reports.plain import from_plain, schema, to_plain
 
 LIMITS: dict[tuple[str, str], dict[str, Any]] = {
@@ -72,12 +73,15 @@ def atomically(text: str | bytes, path: Path) -> None:
 
 
 def read(path: Path) -> RunRecord:
-    """The record of a run. Raises ValueError or TypeError where it is none, or of another version."""
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(values, dict) or values.get("version") != VERSION:
-        found = values.get("version") if isinstance(values, dict) else None
-        raise ValueError(f"{path} is not a run record of version {VERSION} (its version: {found!r})")
-    record: RunRecord = from_plain(RunRecord, values)
+    """The record of a run, also of an earlier version. Raises ValueError, TypeError or KeyError where it is none."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} is not a run record: it holds no object with a version")
+    try:
+        today = as_today(values)
+    except ValueError as error:
+        raise ValueError(f"{path} is {error}") from None
+    record: RunRecord = from_plain(RunRecord, today)
     return record
 
 

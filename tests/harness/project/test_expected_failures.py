@@ -58,7 +58,7 @@ def test_entries_with_one_reason_are_one_defect() -> None:
     """Which of its claims break may hang on the seed: none is stale while another breaks for that reason."""
     found = Gate({"part::agrees": "it drifts", "part::grows": "it drifts", "other::grows": "older"})
     seen = record(found.judged(WRONG), verdict("part", "grows"), verdict("other", "grows"))
-    assert [line[:26] for line in found.told(seen)] == ["part::agrees is failed; ", "stale: other::grows holds "]
+    assert [line[:24] for line in found.told(seen)] == ["part::agrees is failed; ", "stale: other::grows hold"]
     assert len(found.told(record(verdict("part", "agrees"), verdict("part", "grows")))) == 2
 
 

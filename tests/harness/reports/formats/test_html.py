@@ -54,7 +54,7 @@ def test_color_is_never_alone() -> None:
     shared = [v for v in BUSY.verdicts if v.claim == "agrees" and v.component in ("part", "other")]
     assert [cell["aria-label"] for cell in cells] == [f"{v.component}, agrees: failed" for v in shared]
     states = [a["class"] for tag, a in page(BUSY).tags if tag == "span" and (a.get("class") or "").startswith("state ")]
-    assert {"state wrong", "state holds", "state not-offered", "state to-do"} <= set(states)
+    assert {"state failed", "state passed", "state not-applicable", "state to-do"} <= set(states)
 
 
 def test_errors_are_drawn_as_a_map() -> None:

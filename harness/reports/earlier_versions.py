@@ -1,0 +1,41 @@
+"""Records of earlier versions, as today's: every field and status that was renamed, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.core.record import VERSION, Status
+
+RENAMED_IN_2: Mapping[str, Mapping[str, str]] = {
+    "record": {"cards": "summaries", "facts": "measurements"},
+    "verdict": {"violated": "failed_cases", "heat": "error_map"},
+    "status": {"holds": Status.PASSED, "violated": Status.FAILED, "not offered": Status.NOT_APPLICABLE},
+}
+"""Version 1 -> version 2: fields of the record and of a verdict, and words of a verdict's status."""
+READABLE = (1, VERSION)
+"""Versions that can be read."""
+
+
+def as_today(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain values of a record of any readable version, under today's names.
+
+    Raises ValueError where the version is none of ``READABLE``, KeyError or TypeError where the values are no record's.
+    """
+    version = values.get("version")
+    if version not in READABLE:
+        known = " or ".join(map(str, READABLE))
+        raise ValueError(f"not a run record of version {known} (its version: {version!r})")
+    return dict(values) if version == VERSION else _from_1(values)
+
+
+def _from_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    record = _renamed(values, RENAMED_IN_2["record"])
+    statuses = RENAMED_IN_2["status"]
+    verdicts = [_renamed(verdict, RENAMED_IN_2["verdict"]) for verdict in record["verdicts"]]
+    record["verdicts"] = [{**v, "status": statuses.get(v["status"], v["status"])} for v in verdicts]
+    return {**record, "version": 2}
+
+
+def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in values.items()}
