@@ -5,16 +5,8 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2MLP, GPT2Attention, GPT2B
 
 from plumbline import implements
 
-NAMES = {
-    "vocab_size": "vocab_size",
-    "context": "n_positions",
-    "width": "n_embd",
-    "hidden": "n_inner",
-    "heads": "n_head",
-    "layers": "n_layer",
-    "eps": "layer_norm_epsilon",
-    "norm_eps": "layer_norm_epsilon",
-}
+NAMES = {"context": "n_positions", "width": "n_embd", "hidden": "n_inner", "heads": "n_head", "layers": "n_layer"}
+NAMES |= {"vocab_size": "vocab_size", "eps": "layer_norm_epsilon", "norm_eps": "layer_norm_epsilon"}
 
 
 def sizes(config):

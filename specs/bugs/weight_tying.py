@@ -10,7 +10,7 @@ CAST = "self.to(getattr(torch, dtype))"
 LOADED = "fresh.load_state_dict(torch.load(file))"
 LOADED_ONCE = "fresh.load_state_dict(state, strict=False)"
 COPIED = "self.become(copy.deepcopy(self))"
-NEVER = ("never_tied", "copied_once")
+NEVER = ("never_tied", "head_is_a_copy")
 
 MISTAKES = (
     # tying

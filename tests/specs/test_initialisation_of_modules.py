@@ -61,4 +61,4 @@ def test_what_torch_draws_is_told_as_that_and_may_be_declared(tmp_path: Path) ->
 def test_transformer_encoder_copies_one_layer(tmp_path: Path) -> None:
     """torch.nn.TransformerEncoder makes its layers by copying the one that it is given, numbers and all."""
     found = failing((STYLES / "encoder.py").read_text(encoding="utf-8"), tmp_path)
-    assert "is that of layer 0" in found["layers_differ"]
+    assert "equals that of layer 0" in found["layers_differ"]

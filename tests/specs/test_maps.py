@@ -28,7 +28,7 @@ def offering(function, component="attention", **variants):
 def test_of_the_reference_they_are_its_own(component) -> None:
     """Rows sum to 1, nothing later is seen; what they show and do not show is said."""
     fact = measured(reference_executor(KNOWN.contracts), component)
-    assert fact is not None and fact.value == 0 and fact.sentence == "its weights are the reference's, exactly"
+    assert fact is not None and fact.value == 0 and fact.sentence == "its weights match the reference's, exactly"
     heads = 3 if component == "attention" else 2
     assert list(fact.grids) == [f"{whose}, head {n + 1}" for n in range(heads) for whose in ("yours", "reference")]
     for grid in fact.grids.values():

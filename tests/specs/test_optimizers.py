@@ -114,8 +114,8 @@ def test_a_class_that_is_not_written_is_to_do(tmp_path):
 @pytest.mark.parametrize(
     ("component", "facts"),
     [
-        ("adamw", {"state_bytes": ("keeps 8 bytes", 8.0)}),
-        ("adamw_8bit", {"state_bytes": ("keeps 2.03 bytes", 2.03125), "memory_saved": ("74.6 % less", 74.609375)}),
+        ("adamw", {"state_bytes": ("takes 8 bytes", 8.0)}),
+        ("adamw_8bit", {"state_bytes": ("takes 2.03 bytes", 2.03125), "memory_saved": ("74.6 % less", 74.609375)}),
     ],
 )
 def test_what_is_kept_is_measured(component, facts):

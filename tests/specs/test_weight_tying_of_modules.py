@@ -36,7 +36,7 @@ def test_one_parameter_under_two_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "claims", "told"),
     [
-        ("pass", {"one_tensor", "gradient_sums_both_uses", "updated_once_per_step"}, "a tensor of its own"),
+        ("pass", {"one_tensor", "gradient_sums_both_uses", "updated_once_per_step"}, "a separate tensor"),
         (
             "self.transformer.wte.weight.data = self.lm_head.weight.data",
             {"one_tensor", "updated_once_per_step"},
@@ -45,7 +45,7 @@ def test_one_parameter_under_two_names(tmp_path: Path) -> None:
         (
             "self.transformer.wte.weight = nn.Parameter(self.lm_head.weight.detach().clone())",
             {"one_tensor"},
-            "a tensor of its own",
+            "a separate tensor",
         ),
     ],
 )
