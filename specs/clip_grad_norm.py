@@ -1,148 +1,63 @@
 """Clipping by the norm of all gradients together.
 
-Whether 1e-6 is added to the norm before it divides (torch, CS336) or nothing is (Pascanu et al.), is nobody's mistake: the
-claims below say everything that is promised, and allow for it. What code in place leaves in ``.grad`` is judged alike
-(specs/naming/dialects.py).
+Implementations may add 1e-6 to the norm before they divide by it (torch, CS336) or nothing (Pascanu et al.): the claims
+below allow for both. Code that clips in place is judged by what it leaves in ``.grad`` (specs/naming/dialects.py).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
-from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
-from harness.strategies.tensors import make, seeds
 from reference_model.clip_grad_norm import clip_grad_norm
 from specs.naming.dialects import CLIPS
+from specs.shared.gradient_clipping import (
+    Gradients,
+    cases,
+    empty_cases,
+    given,
+    largest,
+    missing_cases,
+    nonfinite_cases,
+    norm_of,
+    returned,
+    zero_cases,
+)
 
 EPSILON = 2e-6
-"""What may be added to the norm before it divides: torch adds 1e-6, Pascanu et al. nothing; as much again for float32."""
+"""What may be added to the norm before dividing by it: torch adds 1e-6, Pascanu et al. nothing; doubled for float32."""
 ROUNDING = 32.0
-"""Units of rounding between two ways to the same number: a square, a sum of 60, a root, a quotient and a product lose
-8 at most in any order; times four."""
-Gradients = list["torch.Tensor | None"]
+"""Machine epsilons between two ways to compute the same number: a square, a sum of 60, a root, a quotient and a product
+lose at most 8 in any order; times four."""
 
 
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """One to four tensors of up to three axes, of many sizes; the limit above, below and far below their norm."""
-    shapes = draw(st.sampled_from((((3, 4), (5,)), ((2, 3), (3,), (4, 2)), ((7,),), ((2, 3, 2), (6, 2), (), (4,)))))
-    sizes = draw(st.sampled_from(((1.0, 1.0, 1.0, 1.0), (1.0, 5.0, 0.3, 2.0), (20.0, 1.0, 4.0, 0.1))))
-    seed, family = draw(seeds), draw(st.sampled_from(("normal", "wide", "small integers", "normal")))
-    grads: Gradients = [
-        s * make(family, shape, seed + i) for i, (shape, s) in enumerate(zip(shapes, sizes, strict=False))
-    ]
-    first = grads[0]
-    assert first is not None
-    first.reshape(-1)[0] += 2.0 * sizes[0]  # never nothing but zeros
-    times = draw(st.sampled_from((0.5, 2.0, 0.1, 0.9, 1.5, 0.01)))
-    return Case.of(
-        {"grads": grads, "max_norm": times * norm_of(grads)}, family=f"{family}, limit {times:g} times the norm"
-    )
-
-
-@st.composite
-def missing_cases(draw: st.DrawFn) -> Case:
-    """Some parameters have no gradient, the first or the last among them."""
-    case = draw(cases())
-    grads = list(case.arguments["grads"])
-    for place in draw(st.sampled_from(((0,), (len(grads),), (0, 1), (1,)))):
-        grads.insert(place, None)
-    return case.changed(grads=grads)
-
-
-@st.composite
-def zero_cases(draw: st.DrawFn) -> Case:
-    """Nothing but zeros: what a first step with a zeroed head has."""
-    shapes = draw(st.sampled_from((((3, 4), (5,)), ((2,),), ((2, 2), (3,), (1,)))))
-    grads = [torch.zeros(shape, dtype=torch.float64) for shape in shapes]
-    return Case.of({"grads": grads, "max_norm": draw(st.sampled_from((1.0, 0.5)))}, family="zeros")
-
-
-@st.composite
-def empty_cases(draw: st.DrawFn) -> Case:
-    """No gradient at all."""
-    return Case.of({"grads": [], "max_norm": draw(st.sampled_from((1.0, 0.5, 2.0)))}, family="no gradients")
-
-
-@st.composite
-def spoiled_cases(draw: st.DrawFn) -> Case:
-    """A nan or an infinite number in one of the tensors."""
-    case = draw(cases())
-    grads = [grad.clone() for grad in case.arguments["grads"]]
-    which = draw(st.integers(0, len(grads) - 1))
-    grads[which].reshape(-1)[-1] = draw(st.sampled_from((math.nan, math.inf, -math.inf)))
-    return case.changed(grads=grads)
-
-
-# what came back ------------------------------------------------------------------------------------------------------
-
-
-def norm_of(grads: Gradients) -> float:
-    return math.sqrt(sum(float(grad.double().pow(2).sum()) for grad in grads if grad is not None))
-
-
-def given(trial: Trial, case: Case | None = None) -> Gradients:
-    """The gradients as they were handed over, in the working precision."""
-    return (case or trial.case).cast(trial.dtype).arguments["grads"]
-
-
-def returned(trial: Trial, case: Case | None = None) -> tuple[Gradients, torch.Tensor]:
-    """(clipped, norm), checked to be of the promised kind, shape by shape."""
-    value: Any = trial.run(case).value
-    if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise Violation("it must return the clipped gradients and the norm: (list, number)")
-    clipped, norm = value
-    if not torch.is_tensor(norm) or norm.shape != ():
-        raise Violation("it must return the norm before clipping as a scalar tensor")
-    if not isinstance(clipped, (list, tuple)):
-        raise Violation("the first value it returns must be a list of the clipped gradients")
-    asked = given(trial, case)
-    if len(clipped) != len(asked):
-        raise Violation(f"it was given {len(asked)} gradients and returns {len(clipped)}")
-    for i, (ours, theirs) in enumerate(zip(asked, clipped, strict=True)):
-        if (ours is None) != (theirs is None):
-            raise Violation(
-                f"grads[{i}] was {'None' if ours is None else 'a tensor'} and is returned as something else"
-            )
-        if ours is not None and (
-            not torch.is_tensor(theirs) or (theirs.shape, theirs.dtype) != (ours.shape, ours.dtype)
-        ):
-            raise Violation(f"grads[{i}] is returned in another shape or dtype")
-    return list(clipped), norm
-
-
-def offers_the_norm(trial: Trial) -> None:
+def needs_the_norm(trial: Trial) -> None:
+    """For claims about the norm: NotSupported where the implementation returns none."""
     if "norm" in trial.offer.absent:
         raise NotSupported("it returns no norm")
 
 
 def expected(trial: Trial, case: Case | None = None) -> tuple[Gradients, float, float]:
-    """What the gradients must be, their norm before, and by how much of itself each of them may be off."""
+    """The clipped gradients, the norm before clipping, and the relative error allowed."""
     grads, limit = given(trial, case), (case or trial.case).arguments["max_norm"]
     norm = norm_of(grads)
-    share = min(1.0, limit / norm) if norm else 1.0
-    off = ROUNDING * torch.finfo(trial.dtype).eps + (EPSILON / norm if norm and limit < norm + EPSILON else 0.0)
-    return [None if grad is None else grad.double() * share for grad in grads], norm, off
-
-
-def largest(grads: Gradients) -> float:
-    return max((float(grad.abs().max()) for grad in grads if grad is not None and grad.numel()), default=0.0)
+    scale = min(1.0, limit / norm) if norm else 1.0
+    relative = ROUNDING * torch.finfo(trial.dtype).eps + (EPSILON / norm if norm and limit < norm + EPSILON else 0.0)
+    return [None if grad is None else grad.double() * scale for grad in grads], norm, relative
 
 
 def clipped_as_expected(trial: Trial, what: str, case: Case | None = None) -> None:
-    """Every tensor of the answer against what it must be."""
+    """Compare every returned tensor with the clipped gradient."""
     clipped, _ = returned(trial, case)
-    wanted, _, off = expected(trial, case)
-    for i, (theirs, ours) in enumerate(zip(clipped, wanted, strict=True)):
-        if ours is not None:
-            trial.close(theirs, ours, off * largest(wanted), f"{what}, grads[{i}]")
+    wanted, _, relative = expected(trial, case)
+    for i, (after, right) in enumerate(zip(clipped, wanted, strict=True)):
+        if right is not None:
+            trial.close(after, right, relative * largest(wanted), f"{what}, grads[{i}]")
 
 
 # claims --------------------------------------------------------------------------------------------------------------
@@ -163,8 +78,8 @@ def returns_every_gradient(trial: Trial) -> None:
     aliases=("norm_of_all_before_clipping",),
 )
 def returns_total_norm_before_clipping(trial: Trial) -> None:
-    """In a case above the limit the norm after would be the limit."""
-    offers_the_norm(trial)
+    """Above the limit, the norm after clipping would be the limit."""
+    needs_the_norm(trial)
     _, norm = returned(trial)
     _, wanted, _ = expected(trial)
     if bool(norm.isnan()):
@@ -179,16 +94,15 @@ def returns_total_norm_before_clipping(trial: Trial) -> None:
     aliases=("one_share_for_all",),
 )
 def direction_preserved(trial: Trial) -> None:
-    """The direction of all gradients together is kept: each tensor is the same multiple of what it was."""
+    """Each tensor is the same multiple of its gradient."""
     clipped, _ = returned(trial)
     grads, after, before = given(trial), norm_of(clipped), norm_of(given(trial))
     if not after:
         raise Violation("all returned gradients are zero")
-    off = ROUNDING * torch.finfo(trial.dtype).eps
-    for i, (theirs, ours) in enumerate(zip(clipped, grads, strict=True)):
-        if theirs is not None and ours is not None:
-            bound = off * largest(grads) / before
-            trial.close(theirs.double() / after, ours.double() / before, bound, f"the direction of grads[{i}]")
+    bound = ROUNDING * torch.finfo(trial.dtype).eps * largest(grads) / before
+    for i, (found, grad) in enumerate(zip(clipped, grads, strict=True)):
+        if found is not None and grad is not None:
+            trial.close(found.double() / after, grad.double() / before, bound, f"the direction of grads[{i}]")
 
 
 @claim(
@@ -200,9 +114,7 @@ def norm_equals_max_norm_after_clipping(trial: Trial) -> None:
     limit, norm = trial.case.arguments["max_norm"], norm_of(given(trial))
     if norm <= limit:
         trial.not_applicable()
-    trial.run(
-        trial.case.changed(max_norm=2 * norm)
-    )  # judged by another claim: what it answers tells two mistakes apart
+    trial.run(trial.case.changed(max_norm=2 * norm))  # another claim judges it: its answer distinguishes two mistakes
     clipped_norm = torch.tensor(norm_of(returned(trial)[0]), dtype=torch.float64)
     bound = expected(trial)[2] * limit
     trial.close(clipped_norm, torch.full_like(clipped_norm, limit), bound, "the norm of the returned gradients")
@@ -212,13 +124,13 @@ def norm_equals_max_norm_after_clipping(trial: Trial) -> None:
 def scaled_by_max_norm_over_norm(trial: Trial) -> None:
     limit, norm = trial.case.arguments["max_norm"], norm_of(given(trial))
     if norm > limit:
-        trial.run(trial.case.changed(max_norm=2 * norm))  # as above
+        trial.run(trial.case.changed(max_norm=2 * norm))  # as in norm_equals_max_norm_after_clipping
     clipped_as_expected(trial, "above the limit" if norm > limit else "below the limit")
 
 
 @claim("below max_norm the gradients are unchanged", broken_by="always_scaled", aliases=("unchanged_below_the_limit",))
 def unchanged_below_max_norm(trial: Trial) -> None:
-    """The same gradients under a limit of twice their norm, and of infinity, which measures only."""
+    """With max_norm twice the norm, and with an infinite one, which only measures."""
     norm = norm_of(trial.case.arguments["grads"])
     for limit in (2.0 * norm, math.inf):
         case = trial.case.changed(max_norm=limit)
@@ -232,7 +144,7 @@ def unchanged_below_max_norm(trial: Trial) -> None:
     aliases=("cuts_do_not_matter",),
 )
 def independent_of_tensor_splits(trial: Trial) -> None:
-    """The numbers of all tensors in a single one: the same norm, and the same numbers come back."""
+    """With all numbers in one tensor, the norm and the clipped numbers are the same."""
     grads, limit = trial.case.arguments["grads"], trial.case.arguments["max_norm"]
     together = torch.cat([grad.reshape(-1) for grad in grads])
     case = Case.of({"grads": [together], "max_norm": limit}, family=trial.case.family)
@@ -254,8 +166,8 @@ def independent_of_tensor_splits(trial: Trial) -> None:
 )
 def none_gradients_are_ignored(trial: Trial) -> None:
     _, norm = returned(trial)
-    _, wanted, off = expected(trial)
-    trial.close(norm, torch.tensor(wanted, dtype=norm.dtype), off * wanted, "with a gradient of None, the norm")
+    _, wanted, relative = expected(trial)
+    trial.close(norm, torch.tensor(wanted, dtype=norm.dtype), relative * wanted, "with a gradient of None, the norm")
     clipped_as_expected(trial, "with a gradient of None")
 
 
@@ -293,20 +205,22 @@ def empty_list_has_norm_zero(trial: Trial) -> None:
 @claim(
     "a NaN or infinity in a gradient makes the norm non-finite",
     broken_by="nan_hidden",
-    cases=spoiled_cases,
+    cases=nonfinite_cases,
     max_cases=10,
     aliases=("what_is_not_finite_shows",),
 )
 def nonfinite_values_show_in_the_norm(trial: Trial) -> None:
-    """The norm tells whoever logs it, or skips the step. What becomes of the gradients is not promised."""
+    """Training code that logs the norm, or skips such a step, relies on it. Nothing is promised about the gradients."""
     answer = trial.attempt()
     if answer.crash is not None:
         raise NotSupported(f"it raises {answer.crash.error} for non-finite gradients")
-    offers_the_norm(trial)
+    needs_the_norm(trial)
     _, norm = returned(trial)
     if math.isfinite(float(norm)):
         raise Violation(f"a gradient is NaN or infinite, but the norm is {float(norm):g}")
 
+
+TOTAL_NORM = "torch.sqrt(sum([g.pow(2).sum() for g in grads if g is not None], torch.zeros(())))"
 
 CONTRACT = Contract(
     name="clip_grad_norm",
@@ -331,13 +245,7 @@ CONTRACT = Contract(
         Variant(
             "no_norm",
             "You return no norm, which needs no declaration: the gradients are judged.",
-            (
-                Edit(
-                    clip_grad_norm,
-                    "return clipped, norm",
-                    "return clipped, torch.sqrt(sum([g.pow(2).sum() for g in grads if g is not None], torch.zeros(())))",
-                ),
-            ),
+            (Edit(clip_grad_norm, "return clipped, norm", f"return clipped, {TOTAL_NORM}"),),
         ),
     ),
     order=77,
