@@ -21,8 +21,8 @@ from harness.core.errors import UsageError, did_you_mean
 from harness.core.implementation import MeasuredOutput, Request
 from harness.core.tree import Path, leaves, map_leaves
 from harness.execution.bound_call import Ready
-from harness.execution.functions import Adapter, Session
 from harness.execution.manual_backward import ByHand
+from harness.execution.session import Adapter, Session
 
 Place = tuple[str | int, ...]
 """Where an argument stands in a script: (index of the call, name of the argument, ...)."""
@@ -45,7 +45,7 @@ def fitted(
         contract = contracts[name]
         framework = "torch"
         if any(_holds_arrays(a) for signature in contract.calls.values() for a in signature.arguments):
-            built = getattr(adapter, "declaration", None) is not None  # a factory may import its module from elsewhere
+            built = adapter.has_factory  # a factory may import its module from elsewhere
             framework = declared.get(name) or framework_of(adapter.source, () if built else sources, imports=not built)
         backward = _backward_of(adapter, contract, member)
         if backward is not None and framework == "torch":
@@ -94,7 +94,7 @@ def _holds_arrays(argument: Argument) -> bool:
     return "float[" in argument.kind or "int[" in argument.kind or bool(argument.fields)
 
 
-class ArrayAdapter:
+class ArrayAdapter(Adapter):
     """Another adapter whose code takes a library's arrays, or brings a hand-written backward function."""
 
     def __init__(self, inner: Adapter, framework: str, backward: ByHand | None = None) -> None:
@@ -103,9 +103,12 @@ class ArrayAdapter:
         self.widens = False
 
     @property
-    def place(self) -> tuple[str, int] | None:
-        """Where it is written, where the inner adapter knows better than its source."""
-        return getattr(self.inner, "place", None)
+    def unwrapped(self) -> Adapter:
+        return self.inner
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.inner.place
 
     @property
     def kind(self) -> str:
@@ -133,8 +136,10 @@ class ArrayAdapter:
         return ArraySession(self, contract, request)
 
 
-class ArraySession:
-    """Plays a script on another library's arrays, and gives the gradients that autograd cannot."""
+class ArraySession(Session):
+    """Makes the calls of a case on another library's arrays, and gives the gradients that autograd cannot."""
+
+    gives_gradients = True
 
     def __init__(self, adapter: ArrayAdapter, contract: Contract, request: Request) -> None:
         self.adapter, self.contract, self.request = adapter, contract, request
@@ -146,15 +151,13 @@ class ArraySession:
         self.run: list[tuple[Call, dict[str, Any], Any]] = []
         """Each call with its tensors, the arrays made of them, and what came back."""
         self.derivative: Callable[..., Any] | None = None
-        self.told: list[str] = []
-        """What is to be known of a call that is timed."""
 
     @property
     def backward(self) -> ByHand | None:
         """What gives the gradients: a hand-written function beside the component, or a method ``backward`` of an object."""
-        built = getattr(self.inner, "built", None)
+        built = self.inner.built
         if self.adapter.framework != "torch" and callable(getattr(built, "backward", None)):
-            return ByHand(built.backward, self.contract)  # type: ignore[union-attr]
+            return ByHand(built.backward, self.contract)
         return self.adapter.backward
 
     def call(self, call: Call) -> Any:
@@ -236,14 +239,10 @@ class ArraySession:
                 self.derivative(values, incoming)
             except Exception as error:  # code that asks for a number's value cannot be compiled as a whole
                 self.derivative = plain
-                self.told.append(
-                    f"its gradients are derived anew in every call: compiled as one, it raises {type(error).__name__}"
+                self.notes += (
+                    f"its gradients are derived anew in every call: compiled as one, it raises {type(error).__name__}",
                 )
         return self.derivative
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Nothing for the executor to watch: what an object has learned is differentiated here."""
-        return {}
 
     def gradients(self, incoming: Iterable[torch.Tensor], labels: Mapping[Place, str]) -> dict[str, Any]:
         """Gradients by label: ``labels`` names the arguments of the script that have one, ``incoming`` holds the gradient

@@ -19,8 +19,8 @@ from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Request
 from harness.core.workload import BELIEVABLE, Benchmark, Exponent, Law, Ratio, Timing, Workload
+from harness.execution.environment import restored
 from harness.execution.executor import Executor
-from harness.execution.functions import nothing_disturbed
 from harness.execution.timed_script import Prepared, by_function
 from harness.numerics.tolerance import compare, tolerances
 
@@ -75,7 +75,7 @@ def measure(
     """
     base = Benchmark(contract.name, workload.name, workload.sentence, unit=workload.unit)
     tell = _told_of(progress, f"{contract.name}::{workload.name}")
-    with nothing_disturbed(), torch.set_grad_enabled(workload.backward):
+    with restored(), torch.set_grad_enabled(workload.backward):
         bench = _Bench(contract, workload, implementation, reference, seed, device)
         try:
             tell("preparing")

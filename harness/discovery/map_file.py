@@ -96,7 +96,7 @@ def tables(implementation: str, adapters: Mapping[str, Any]) -> str:
     """The file's part for one implementation, as text; empty where nothing of it was found among module classes."""
     lines = []
     for name, adapter in adapters.items():
-        adapter = getattr(adapter, "inner", adapter)
+        adapter = adapter.unwrapped
         if not isinstance(adapter, FoundModule) or adapter._plan is None:
             continue
         head = f"{_quoted(implementation)}.{name}"

@@ -16,16 +16,18 @@ from harness.arrays.adapter import declared_frameworks, fitted
 from harness.core.contract import Argument, Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import ImportFailed, UsageError, did_you_mean, near, plain
+from harness.core.parameters import parameter_names
 from harness.discovery import map_file
 from harness.discovery.implements import declared_in
 from harness.discovery.locate import Place, load, locate
 from harness.discovery.module_classes import automatic
 from harness.execution.dialects import dialect_of
-from harness.execution.functions import Adapter, ClassAdapter, FunctionAdapter
+from harness.execution.functions import ClassAdapter, FunctionAdapter, UnwrittenAdapter
+from harness.execution.session import Adapter
 from harness.modules.adapter import ModuleAdapter
 from harness.modules.whole_model import beside
 from harness.project.epsilon import EPS, epsilon
-from harness.stubs.dependencies import Unwritten, beneath
+from harness.stubs.dependencies import beneath
 from harness.stubs.detection import module_unfinished
 
 SWITCHES = ("variants", "framework", "expected", *EPS)
@@ -292,7 +294,7 @@ class _Search:
             name = next((n for n, c in self.contracts.items() if plain(thing.__name__) in (*c.classes, plain(n))), None)
             why = module_unfinished(thing, init=True) or beneath(thing, modules=True)
             if name is not None and name not in adapters and name not in found and why:
-                found[name] = Unwritten(thing, why)
+                found[name] = UnwrittenAdapter(thing, why)
                 self.notes = [note for note in self.notes if not note.startswith(f"the class {thing.__name__} ")]
         return found
 
@@ -400,10 +402,7 @@ def _takes_arguments_of(factory: Callable[..., Any], contract: Contract) -> bool
     """
     if inspect.isclass(factory):
         return False
-    try:
-        names = list(inspect.signature(factory).parameters)
-    except (TypeError, ValueError):
-        return False
+    names = parameter_names(factory)
     every = [a for signature in contract.calls.values() for a in signature.arguments]
     ours = [a.name for a in every if not a.optional or a.name in names]
     return bool(ours) and names[: len(ours)] == ours and names[:1] != ["config"]

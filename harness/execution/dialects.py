@@ -6,7 +6,7 @@ Which there are stands in the contract sheets; here is only how one is recognise
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -15,12 +15,16 @@ import torch
 
 from harness.core.case import CALL, Call
 from harness.core.claim import NotSupported
-from harness.core.contract import Contract, Dialect, Signature
+from harness.core.contract import Contract, Dialect
 from harness.core.implementation import Request
+from harness.core.parameters import parameter_names
 from harness.core.tree import map_leaves
 from harness.core.values import Settings, TrackedSettings
+from harness.execution.arguments import accepts, untaken
 from harness.execution.bound_call import Ready
-from harness.execution.functions import ClassAdapter, Session, nothing_disturbed, untaken
+from harness.execution.environment import restored
+from harness.execution.functions import ClassAdapter
+from harness.execution.session import Adapter, Session
 
 
 def _has_the_contracts_form(own: type, contract: Contract) -> bool:
@@ -29,26 +33,13 @@ def _has_the_contracts_form(own: type, contract: Contract) -> bool:
     (A torch optimizer has a ``step`` too, but that takes no gradients.)
     """
     needed = set(contract.calls) - contract.optional_methods
-    return all(_takes(own if name == "build" else getattr(own, name, None), contract.calls[name]) for name in needed)
-
-
-def _takes(found: Any, signature: Signature) -> bool:
-    """Whether it can be given the arguments that are never left out, by their names or by position."""
-    if not callable(found):
-        return False
-    try:
-        parameters = [p for p in inspect.signature(found).parameters.values() if p.name != "self"]
-    except (TypeError, ValueError):
-        return False
-    wanted = [a.name for a in signature.arguments if not a.optional]
-    needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    return {p.name for p in parameters} >= set(wanted) or len(needed) >= len(wanted)
+    return all(accepts(own if name == "build" else getattr(own, name, None), contract.calls[name]) for name in needed)
 
 
 def _is_method(found: Callable[..., Any]) -> bool:
     """Whether it is a method of a class, looked up on the class."""
     owner = getattr(found, "__qualname__", "").rpartition(".")[0]
-    return bool(owner) and not owner.endswith("<locals>") and _names(found)[:1] == ["self"]
+    return bool(owner) and not owner.endswith("<locals>") and parameter_names(found)[:1] == ["self"]
 
 
 def dialect_of(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter | DialectClass | None:
@@ -62,19 +53,12 @@ def dialect_of(contract: Contract, member: Callable[[str], Any]) -> DialectAdapt
             continue
         if inspect.isroutine(found) and _is_method(found):  # of a class that was named
             continue
-        theirs = set(_names(found))
+        theirs = set(parameter_names(found))
         ours = {a.name for a in next(iter(contract.calls.values())).arguments}
         strange = set(dialect.lacks) or ours - set(dialect.takes)
         if set(dialect.takes) <= theirs and not theirs & strange:
             return DialectAdapter(found, dialect, contract) if dialect.made is None else DialectClass(found, dialect)
     return None
-
-
-def _names(function: Callable[..., Any]) -> list[str]:
-    try:
-        return list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return []
 
 
 class DialectClass(ClassAdapter):
@@ -83,30 +67,39 @@ class DialectClass(ClassAdapter):
     def __init__(self, function: Callable[..., Any], dialect: Dialect) -> None:
         assert dialect.made is not None
         super().__init__(dialect.made(function))
-        self.made, self.source = self.source, function
-        self.notes = (
-            f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes or _names(function))})",
-        )
+        self.made, self.source, self.dialect = self.source, function, dialect
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (_how_it_is_called(self.dialect, self.dialect.takes or parameter_names(self.source)),)
 
     def session(self, contract: Contract, request: Request) -> Session:
         return ClassAdapter(self.made).session(contract, request)
 
 
-class DialectAdapter:
+class DialectAdapter(Adapter):
     """A function that is called as its own project does."""
-
-    kind = "function"
 
     def __init__(self, function: Callable[..., Any], dialect: Dialect, contract: Contract) -> None:
         self.source, self.dialect, self.contract = function, dialect, contract
-        self.absent = dialect.absent
-        self.notes = (f"called as {dialect.project} does: {dialect.function}({', '.join(dialect.takes)})",)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        return self.dialect.absent
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (_how_it_is_called(self.dialect, self.dialect.takes),)
 
     def session(self, contract: Contract, request: Request) -> Session:
         return _DialectSession(self)
 
 
-class _DialectSession:
+def _how_it_is_called(dialect: Dialect, names: Iterable[str]) -> str:
+    return f"called as {dialect.project} does: {dialect.function}({', '.join(names)})"
+
+
+class _DialectSession(Session):
     def __init__(self, adapter: DialectAdapter) -> None:
         self.adapter, self.dialect = adapter, adapter.dialect
 
@@ -134,7 +127,7 @@ class _DialectSession:
     def _once(self, arguments: Mapping[str, Any]) -> Any:
         given = self.dialect.arguments(arguments)
         # Such functions build a module each time, which draws weights that are then replaced.
-        with nullcontext() if self.adapter.contract.draws else nothing_disturbed():
+        with nullcontext() if self.adapter.contract.draws else restored():
             value = self.adapter.source(**given)
         if self.dialect.written is not None:
             return self.dialect.written(given, value)
@@ -161,9 +154,6 @@ class _DialectSession:
             return _stacked(values) if rows else values[0]
 
         return Ready((lambda: [one() for one in calls]) if rows else calls[0], value, handed=tuple(handed))
-
-    def parameters(self) -> Mapping[str, Any]:
-        return {}
 
     def after_backward(self, found: Mapping[str, Any]) -> None:
         """Weights that are copied into a module inside receive no gradient, which is how such a function is meant."""

@@ -20,7 +20,7 @@ from harness.core.implementation import Answer, MeasuredOutput, Request
 from harness.core.tree import Path, dotted, leaves, map_leaves
 from harness.core.values import Earlier, Given, Resource, load_function
 from harness.execution.bound_call import Ready
-from harness.execution.functions import Adapter, Session
+from harness.execution.session import Adapter, Session
 
 Starter = Callable[["Prepared", Case], Ready]
 """Plays what goes before the timed calls of a loaded script, and makes these ready."""
@@ -67,7 +67,7 @@ class Prepared:
             call = self._there_and_back(ready) if self.request.gradients is not None else self._there(ready)
         if ready.wait is not None:
             call = partial(_waited_for, ready.wait, call)
-        self.notes = tuple(dict.fromkeys((*self.notes, *ready.notes, *getattr(self.session, "told", ()))))
+        self.notes = tuple(dict.fromkeys((*self.notes, *ready.notes, *(self.session.notes if self.session else ()))))
         return call if self.around is nullcontext else partial(_within, self.around, call)
 
     def answer(self, raw: Any) -> Answer:

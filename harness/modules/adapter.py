@@ -25,8 +25,10 @@ from harness.core.errors import CannotMatch, OtherSize
 from harness.core.implementation import MeasuredOutput, Request
 from harness.core.tree import leaves
 from harness.core.values import Settings, TrackedSettings
+from harness.execution.arguments import bound, untaken
 from harness.execution.bound_call import Ready
-from harness.execution.functions import bound, invoke, nothing_disturbed, untaken
+from harness.execution.environment import restored
+from harness.execution.session import Adapter, Session
 from harness.modules.expected_parameters import positions, sizes, slots
 from harness.modules.matching import plan
 from harness.modules.output_form import Calling, calling, result_of
@@ -42,12 +44,14 @@ PROBES, HAND = 30, 6
 """Cases drawn to find one whose sizes tell the parameters apart, and how many at a time: a hand starts simple."""
 
 
-class ModuleAdapter:
+class ModuleAdapter(Adapter):
     """A factory of modules (or of plain functions, which are then called with the contract's arguments).
 
     ``kind``, ``absent`` and ``notes`` are known after one module was built for a small case; what goes wrong there is
     told when a case is run.
     """
+
+    has_factory = True
 
     def __init__(self, declaration: Declaration, contract: Contract) -> None:
         self.declaration, self.contract = declaration, contract
@@ -230,7 +234,7 @@ def bare(module: nn.Module, how: Callable[..., Any] | None, inputs: list[Any], o
     return Ready(partial(how, module, *inputs, **options)) if ready is None else ready(module, inputs, options)
 
 
-class ModuleSession:
+class ModuleSession(Session):
     """Plays the calls of one script on modules that are kept between scripts, as a program would keep them."""
 
     def __init__(self, adapter: ModuleAdapter, request: Request) -> None:
@@ -242,7 +246,7 @@ class ModuleSession:
         signature = self.adapter.contract.calls[CALL]
         if not isinstance(made, Holder):
             function = copy.deepcopy(made) if self.request.context == "deepcopied" else made
-            return invoke(function, signature, call.arguments)
+            return bound(function, signature, call.arguments)()
         values = self._values(made, call.arguments)
         inputs, options = self._inputs(call)
         if self.request.context in ("deepcopied", "reloaded") and self.request.gradients is None:
@@ -268,9 +272,6 @@ class ModuleSession:
         inputs, options = self._inputs(call)
         ready = bare(holder.inner, holder.how, inputs, options)
         return Ready(ready.call, lambda raw: self.adapter.output_of(ready.value(raw), inputs[0]), handed=handed)
-
-    def parameters(self) -> Mapping[str, Any]:
-        return {}
 
     def _values(self, made: Holder, arguments: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         """The weights of a call, by the names of their parameters."""
@@ -396,7 +397,7 @@ def _kind_of_numbers(arguments: Mapping[str, Any]) -> tuple[torch.dtype, torch.d
 @contextmanager
 def _nothing_disturbed() -> Iterator[None]:
     """For building a module: generators are put back, and it never happens inside inference mode."""
-    with nothing_disturbed(), torch.inference_mode(False), torch.enable_grad():
+    with restored(), torch.inference_mode(False), torch.enable_grad():
         yield
 
 

@@ -20,6 +20,7 @@ from harness.core.declaration import Declaration
 from harness.core.errors import CannotMatch
 from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
+from harness.execution.session import Adapter
 from harness.modules.adapter import ROOM, ModuleAdapter, bare
 from harness.modules.construction import Sizes, construct, global_sizes, globals_set
 from harness.modules.disambiguation import disambiguate
@@ -121,10 +122,14 @@ class FoundModule(ModuleAdapter):
     ) -> None:
         super().__init__(declaration, contract)
         self.source, self.found = kind, found
-        self.place = place or location(kind)
+        self._place = place or location(kind)
         self._remarks.append(found)
         if known is not None:
             self._plan, self._probed = known, True
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self._place
 
     def built(self, arguments: Mapping[str, Any]) -> Any:
         """As any factory's; sizes that a class refuses once it is known to be buildable are not offered."""
@@ -195,14 +200,21 @@ def called(rank: int | None, inner: Any = None) -> Any:
     return call
 
 
-class InsideOnly:
+class InsideOnly(Adapter):
     """A component that is no module of its own: it is judged with the whole it is written into."""
 
-    kind, absent = "inside", ()
+    kind = "inside"
 
     def __init__(self, component: str, whole: FoundModule) -> None:
-        self.component, self.source, self.place = component, whole.source, whole.place
-        self.notes = (f"no module of its own; judged inside {whole.contract.name}",)
+        self.component, self.source, self.whole = component, whole.source, whole
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.whole.place
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (f"no module of its own; judged inside {self.whole.contract.name}",)
 
     def session(self, contract: Contract, request: Any) -> Any:
         raise NotSupported(self.notes[0])

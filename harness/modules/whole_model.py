@@ -19,7 +19,9 @@ from harness.core.contract import Contract
 from harness.core.implementation import Request
 from harness.core.tree import map_leaves
 from harness.core.values import Settings, TrackedSettings
-from harness.execution.functions import ClassAdapter, FunctionAdapter, Session, nothing_disturbed
+from harness.execution.environment import restored
+from harness.execution.functions import ClassAdapter, FunctionAdapter
+from harness.execution.session import Adapter, Session
 from harness.modules.adapter import Holder, ModuleAdapter
 from harness.modules.parameter_values import values_for
 from harness.stubs.dependencies import as_a_whole
@@ -139,23 +141,24 @@ class Making:
         self.adapter._probe()  # how it is called is seen once, on a small case
         if seed is None:
             return _built(self.adapter, config, None, dtype)
-        with nothing_disturbed():
+        with restored():
             return _built(self.adapter, config, seed, dtype)
 
 
-class WholeAdapter:
+class WholeAdapter(Adapter):
     """A component that is run on the modules of another."""
 
     kind = "class"
-    absent: tuple[str, ...] = ()
 
     def __init__(self, whole: ModuleAdapter, contract: Contract) -> None:
         assert contract.whole is not None
         self.whole, self.contract = whole, contract
-        code = getattr(whole.source, "__code__", None)
-        self.place = getattr(whole, "place", None) or ((code.co_filename, code.co_firstlineno) if code else ("", 0))
         self.source = made = contract.whole.made(Making(whole))
         self.inner = FunctionAdapter(made) if contract.is_function else ClassAdapter(made)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.whole.place
 
     @property
     def to_do(self) -> str:

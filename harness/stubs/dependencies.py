@@ -14,7 +14,6 @@ from torch import nn
 
 from harness.core.contract import Contract
 from harness.core.formatting import said
-from harness.core.implementation import Request
 from harness.stubs.detection import code_of, has_no_forward, module_unfinished, reason, unfinished
 
 HERE = str(Path(__file__).resolve().parents[1])
@@ -22,20 +21,6 @@ NOT_THEIRS = (HERE, sys.prefix, sys.base_prefix, "<frozen")
 """Where files lie that nobody was asked to write: ours, Python's and installed packages'."""
 MOST = 60
 """Functions and classes that are looked through for one that is to do."""
-
-
-class Unwritten:
-    """The adapter of a class that is to do, with the reason: it is never built."""
-
-    kind = "module"
-    absent: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def __init__(self, source: type, to_do: str) -> None:
-        self.source, self.to_do = source, to_do
-
-    def session(self, contract: Contract, request: Request) -> Any:
-        raise NotImplementedError(self.to_do)
 
 
 def as_a_whole(source: Any, contract: Contract) -> str:

@@ -10,7 +10,7 @@ import torch
 from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Signature
 from harness.core.values import Settings, TrackedSettings
-from harness.execution.functions import invoke, untaken
+from harness.execution.arguments import bound, untaken
 
 SIGNATURE = Signature(
     (
@@ -25,12 +25,12 @@ GIVEN = {"x": 1, "weight": 2, "eps": 1e-3}
 
 def test_names_of_the_contract_in_any_order():
     """By keyword."""
-    assert invoke(lambda eps, weight, x: (x, weight, eps), SIGNATURE, GIVEN) == (1, 2, 1e-3)
+    assert bound(lambda eps, weight, x: (x, weight, eps), SIGNATURE, GIVEN)() == (1, 2, 1e-3)
 
 
 def test_names_of_their_own_in_the_contracts_order():
     """By position."""
-    assert invoke(lambda a, b, c: (a, b, c), SIGNATURE, GIVEN) == (1, 2, 1e-3)
+    assert bound(lambda a, b, c: (a, b, c), SIGNATURE, GIVEN)() == (1, 2, 1e-3)
 
 
 def test_keyword_only_names():
@@ -39,36 +39,36 @@ def test_keyword_only_names():
     def function(*, x, weight, eps):
         return x, weight, eps
 
-    assert invoke(function, SIGNATURE, GIVEN) == (1, 2, 1e-3)
+    assert bound(function, SIGNATURE, GIVEN)() == (1, 2, 1e-3)
 
 
 def test_any_keywords_and_any_arguments():
     """Wrappers take what comes."""
-    assert invoke(lambda **given: given, SIGNATURE, GIVEN) == GIVEN
-    assert invoke(lambda *given: given, SIGNATURE, GIVEN) == (1, 2, 1e-3)
+    assert bound(lambda **given: given, SIGNATURE, GIVEN)() == GIVEN
+    assert bound(lambda *given: given, SIGNATURE, GIVEN)() == (1, 2, 1e-3)
 
 
 def test_builtins_without_a_signature():
     """torch's own functions have none."""
     x = torch.ones(2)
-    assert torch.equal(invoke(torch.add, Signature(SIGNATURE.arguments[:2], ""), {"x": x, "weight": x}), 2 * x)
+    assert torch.equal(bound(torch.add, Signature(SIGNATURE.arguments[:2], ""), {"x": x, "weight": x})(), 2 * x)
 
 
 def test_an_optional_argument_at_its_default_may_be_missing():
     """Leaving it out means the same."""
-    assert invoke(lambda x, weight: (x, weight), SIGNATURE, {**GIVEN, "eps": 1e-5}) == (1, 2)
+    assert bound(lambda x, weight: (x, weight), SIGNATURE, {**GIVEN, "eps": 1e-5})() == (1, 2)
 
 
 def test_an_optional_argument_of_another_value_is_not_offered():
     """Their function has no such knob: nothing is wrong, nothing can be said."""
     with pytest.raises(NotSupported, match="eps"):
-        invoke(lambda x, weight: (x, weight), SIGNATURE, GIVEN)
+        bound(lambda x, weight: (x, weight), SIGNATURE, GIVEN)()
 
 
 def test_too_few_parameters_are_refused_with_both_signatures():
     """FoundParameter and the contract's."""
     with pytest.raises(TypeError, match=r"\(x\) cannot be called as the contract says.*\(x, weight, eps\)"):
-        invoke(lambda x: x, SIGNATURE, {**GIVEN, "eps": 1e-5})
+        bound(lambda x: x, SIGNATURE, {**GIVEN, "eps": 1e-5})()
 
 
 def test_settings_know_what_was_read():
@@ -91,4 +91,4 @@ def test_a_missing_argument_in_the_middle_shifts_no_other():
     scale, eps = (Argument(name, "number", "setting", optional=True, default=0.0) for name in ("scale", "eps"))
     signature = Signature((Argument("x", "float[width]"), scale, eps), "float[width]")
     with pytest.raises(NotSupported, match="scale"):
-        invoke(lambda x, eps=0.0: (x, eps), signature, {"x": 1, "scale": 0.5, "eps": 0.0})
+        bound(lambda x, eps=0.0: (x, eps), signature, {"x": 1, "scale": 0.5, "eps": 0.0})()

@@ -1,0 +1,58 @@
+"""What their code raised, as data: its kind, its message with advice, and their own frames."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+from harness.core.claim import NotSupported
+from harness.core.errors import CannotMatch
+from harness.core.formatting import said
+from harness.core.implementation import Crash, CrashKind, Phase
+from harness.execution.error_hints import hint
+from harness.execution.session import Adapter
+from harness.execution.time_limit import TimedOut
+from harness.stubs import dependencies
+
+KINDS = (
+    (NotSupported, CrashKind.NOT_SUPPORTED),
+    (NotImplementedError, CrashKind.TO_DO),
+    (TimedOut, CrashKind.TIMED_OUT),
+)
+HERE = str(Path(__file__).resolve().parents[1])
+
+
+def crash_of(error: BaseException, adapter: Adapter, phase: Phase = Phase.FORWARD, at: int = 0) -> Crash:
+    """The crash for what was raised in call number ``at``.
+
+    Raises KeyboardInterrupt and GeneratorExit again: they are for whoever runs the harness. Everything else is their
+    code's: an exit, a pytest.skip, a panic in an extension written in Rust.
+    """
+    if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+        raise error
+    kind = next((kind for type_, kind in KINDS if isinstance(error, type_)), CrashKind.RAISED)
+    if kind is CrashKind.RAISED and (part := unwritten_part(error, adapter)):
+        kind, error = CrashKind.TO_DO, NotImplementedError(part)
+    message = said(error) or type(error).__name__
+    if kind is CrashKind.RAISED and (advice := hint(message)):
+        message = f"{message} ({advice})"
+    return Crash(kind, type(error).__name__, message, their_frames(error), phase, at)
+
+
+def unwritten_part(error: BaseException, adapter: Adapter) -> str:
+    """The part that is not written yet and is the reason for an error, in words; an empty text where there is none."""
+    part = dependencies.behind(error)
+    if not part and isinstance(error, CannotMatch):
+        part = dependencies.beneath(adapter.source, modules=True)
+    return part
+
+
+def their_frames(error: BaseException) -> tuple[str, ...]:
+    """Frames of their own files, as Python prints them, without those of the harness and of libraries."""
+    libraries = (HERE, sys.prefix, sys.base_prefix, "<frozen")
+    found = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith(libraries):
+            found.append(f"{frame.filename}:{frame.lineno}, in {frame.name}\n    {frame.line or ''}".rstrip())
+    return tuple(found)
