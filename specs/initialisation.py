@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case
 from harness.core.claim import Claim, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Dialect, Signature, Variant, WholeModel
+from harness.core.parameters import parameter_names
 from harness.core.tree import leaves, map_leaves
 from harness.core.values import Settings
 from harness.numerics.statistics import binomial_two_sided, chi_square_two_sided, normal_two_sided
@@ -385,7 +385,7 @@ def of_a_function(function: Callable[..., Any]) -> type:
 
     class Fresh:
         def __init__(self, config: Settings, seed: int) -> None:
-            takes_seed = "seed" in inspect.signature(function).parameters
+            takes_seed = "seed" in parameter_names(function)
             torch.manual_seed(seed)
             random.seed(seed)
             self.drawn = function(config, seed) if takes_seed else function(config)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, get_type_hints
 
 from harness.core.errors import plain
+from harness.core.parameters import parameters_of
 
 CONFIGURATIONS = (
     "config",
@@ -202,11 +203,7 @@ def construct(kind: type, sizes: Sizes, namespace: Mapping[str, Any]) -> Any:
 
 
 def _parameters(kind: Any) -> list[inspect.Parameter]:
-    try:
-        found = list(inspect.signature(kind).parameters.values())
-    except (TypeError, ValueError):
-        return []
-    return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return [p for p in parameters_of(kind) or () if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
 def _arguments(

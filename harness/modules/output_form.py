@@ -6,13 +6,14 @@ is. That is seen once, on its shapes, and said.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+
+from harness.core.parameters import parameter_names
 
 TARGETS = ("targets", "labels", "target", "y", "label", "target_ids", "tgt")
 RESULTS = ("logits", "last_hidden_state", "output", "out", "x", "hidden_states", "prediction_logits")
@@ -68,10 +69,7 @@ def calling(module: nn.Module, call: Callable[..., Any], inputs: tuple[Any, ...]
 
 
 def _targets(module: nn.Module) -> list[str]:
-    try:
-        names = list(inspect.signature(module.forward).parameters)
-    except (TypeError, ValueError):
-        return []
+    names = parameter_names(module.forward)
     return [name for name in TARGETS if name in names]
 
 

@@ -16,6 +16,7 @@ import torch
 from harness.core.case import Call, Case
 from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Dialect, Signature
+from harness.core.parameters import parameter_names
 from harness.core.values import Earlier
 
 Gradients = Sequence[torch.Tensor | None]
@@ -99,7 +100,7 @@ class TorchForm:
         self, make: Callable[..., Any], params: Sequence[torch.Tensor], groups: Any, settings: Mapping[str, Any]
     ) -> None:
         self.params = [torch.nn.Parameter(param.detach().clone()) for param in params]
-        names = _names(make)
+        names = parameter_names(make)
         given: Any = self.params
         if groups is not None:
             given = [{**group, "params": [self.params[place] for place in group["params"]]} for group in groups]
@@ -187,13 +188,6 @@ def of_its_class(get: Callable[[], Any]) -> type:
             TorchForm.__init__(self, get(), params, groups, settings)
 
     return Optimizer
-
-
-def _names(make: Callable[..., Any]) -> list[str]:
-    try:
-        return list(inspect.signature(make).parameters)
-    except (TypeError, ValueError):
-        return []
 
 
 def _by_their_names(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
