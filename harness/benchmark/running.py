@@ -22,7 +22,8 @@ from harness.core.workload import BELIEVABLE, Benchmark, Exponent, Law, Ratio, T
 from harness.execution.environment import restored
 from harness.execution.executor import Executor
 from harness.execution.timed_script import Prepared, by_function
-from harness.numerics.tolerance import compare, tolerances
+from harness.numerics.compare import compare
+from harness.numerics.tolerance import tolerances
 
 YOURS, REFERENCE = "yours", "reference"
 COTANGENT_SEED = 20_191_114

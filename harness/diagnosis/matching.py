@@ -11,7 +11,8 @@ import torch
 from harness.core.case import Case, is_float
 from harness.core.implementation import Answer, Implementation, Request
 from harness.core.tree import leaves
-from harness.numerics.tolerance import compare, tolerances
+from harness.numerics.compare import compare
+from harness.numerics.tolerance import tolerances
 
 SLACK = 16.0
 """An edited reference may miss the implementation's numbers by this many tolerances: its own rounding differs a little."""

@@ -13,7 +13,7 @@ from harness.core.contract import Contract
 from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.core.result_form import other_kind
 from harness.judging.evidence import COTANGENT_SEED, Evidence
-from harness.numerics.tolerance import compare
+from harness.numerics.compare import compare
 
 if TYPE_CHECKING:
     from harness.judging.judge import Bench

@@ -22,7 +22,8 @@ from harness.modules.matching import plan
 from harness.modules.output_form import calling, result_of
 from harness.modules.parameter_map import Basis, LayoutBasis, Plan
 from harness.modules.parameter_values import values_for
-from harness.numerics.tolerance import compare, tolerances
+from harness.numerics.compare import compare
+from harness.numerics.tolerance import tolerances
 
 MOST_ORDERS, LEAST_CASES = 120, 3
 """Orders that are tried (five tensors of one shape have as many), and cases in which the chosen one agrees."""

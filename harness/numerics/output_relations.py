@@ -126,7 +126,8 @@ def _scaled(s: Sighting, size: str, power: float) -> torch.Tensor | None:
         return None
     first, *rest = (float(s.sizes[name]) for name in names)
     value = first / math.prod(rest) if " / " in size else first * math.prod(rest)
-    return s.expected * value**power
+    scaled: torch.Tensor = s.expected * value**power
+    return scaled
 
 
 def _of_another_shape(sightings: Sequence[Sighting]) -> str:

@@ -149,7 +149,7 @@ class Jitter(TorchDispatchMode):
     """
 
     def __init__(self, epsilon: float | None, seed: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch does not annotate it
         self.epsilon, self.seed, self.at = epsilon, seed, 0
 
     @classmethod

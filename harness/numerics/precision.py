@@ -13,8 +13,9 @@ from harness.core.claim import Trial
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, CrashKind
 from harness.core.tree import leaves
+from harness.numerics.compare import compare
 from harness.numerics.constants import explained_by_constants
-from harness.numerics.tolerance import compare, is_rounding_noise
+from harness.numerics.tolerance import is_rounding_noise
 
 PROBED = 5
 """Cases that show whether float64 is taken at all."""

@@ -7,16 +7,15 @@ tensor never passes, and a legal ``rsqrt`` never fails. Constants and their meas
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy
 import torch
 
 from harness.core.case import Case, is_float
 from harness.core.implementation import Answer
-from harness.core.tree import Path, dotted, leaves, map_leaves
+from harness.core.tree import Path, leaves, map_leaves
 from harness.numerics.perturbation import Jitter
 
 EPSILON = {
@@ -27,7 +26,6 @@ EPSILON = {
 }
 PERTURBATIONS = 3
 """Runs with everything moved by one rounding. Three; more narrowed the worst ratio of correct code by under 10 %."""
-
 MEANING_FACTOR = 8.0
 """float64: worst correct error measured 0.36 of 4 x (E2 + 2 eps max|y|) over six families of 300 seeds; doubled."""
 MEANING_FLOOR = 1e-12
@@ -35,7 +33,7 @@ MEANING_FLOOR = 1e-12
 ROUNDING_FACTOR = 4.0
 """float32: worst correct error measured 0.35 of it over 12 families and 5 correct layer norms."""
 HALF_FACTOR = 4.0
-"""16 bit: not worse than this many times the reference run in the same dtype, its roundings drawn four times."""
+"""16 bit: not worse than this many times the reference run in the same dtype, its rounding sampled four times."""
 GRADIENT_FLOOR = 1e-10
 """float64 gradients: relative to the root mean square of the reference's gradient."""
 ZERO_FLOOR = 64.0
@@ -44,7 +42,7 @@ that vanishes exactly in one evaluation order is a few roundings of its terms in
 
 
 def perturbed(case: Case, epsilon: float, seed: int) -> Case:
-    """Every floating-point argument moved by one ``epsilon`` relative to itself, with random signs."""
+    """The case with every floating-point argument moved by one ``epsilon`` relative to itself, with random signs."""
     mover = Jitter(epsilon, seed)
 
     def move(_: Path, leaf: Any) -> Any:
@@ -81,15 +79,19 @@ def tolerances(
     run: Callable[[Case], Answer],
     case: Case,
     dtype: torch.dtype,
-    anew: Callable[[Case], Answer] | None = None,
+    uncached: Callable[[Case], Answer] | None = None,
     perturbations: int = PERTURBATIONS,
 ) -> tuple[Answer, Answer]:
-    """The expected answer in float64, and the tolerance for each of its outputs and gradients.
+    """The expected answer in float64, and a tolerance for each of its outputs and gradients.
 
-    ``run`` runs the reference; ``anew`` does so without answering from memory (``run`` where none is given).
-    ``dtype`` is what the implementation computes in: float64 is judged by the rule of meaning,
-    float32 and 16 bit by the reference's own rounding on this very case. Arguments are first rounded to ``dtype``, so
-    both sides start from the same numbers. ``perturbations``: how often the reference is moved by a rounding.
+    ``run`` runs the reference; ``uncached`` does so without looking the answer up (``run`` where none is given).
+    ``dtype`` is what the implementation computes in: float64 is judged by the rule of meaning, float32 and 16 bit by the
+    reference's own rounding on this very case. Arguments are first rounded to ``dtype``, so both sides start from the
+    same numbers. ``perturbations``: how often the reference is moved by a rounding.
+
+    The second answer has the structure of the first: an absolute bound in place of every floating-point tensor, in the
+    unit of its values, and None for what is compared exactly. A bound is inf where the reference overflows in ``dtype``.
+    Raises nothing: where the reference refuses the case, both answers hold its crash.
     """
     given = case.cast(dtype)
     exact_case = given.cast(torch.float64)
@@ -98,47 +100,67 @@ def tolerances(
         return exact, exact
     if not any(is_float(leaf) for _, leaf in leaves([*exact.outputs, exact.gradients])):  # ids and texts do not round
         return exact, Answer((None,) * len(exact.outputs))
-    epsilon = EPSILON[dtype]
+    seeds = range(1, perturbations + 1)
     low = dtype in (torch.bfloat16, torch.float16)
-    moved = [] if low else [_moved(anew or run, exact_case, epsilon, seed) for seed in range(1, perturbations + 1)]
+    moved = [] if low else [_moved(uncached or run, exact_case, EPSILON[dtype], seed) for seed in seeds]
     rounded = [] if dtype == torch.float64 else [(1.0, run(given))]
     if low:  # what one small case happens to lose says little; moved by whole units, twice what rounding does at most
-        rounded += [(0.5, _moved(anew or run, given, None, seed)) for seed in range(1, perturbations + 1)]
-    rounded = [(share, answer) for share, answer in rounded if answer.crash is None]
+        rounded += [(0.5, _moved(uncached or run, given, None, seed)) for seed in seeds]
+    rule = _Rule(dtype, moved, [(share, answer) for share, answer in rounded if answer.crash is None])
     biggest_input = magnitude([dict(call.arguments) for call in case.calls])
     biggest_gradient = magnitude(exact.gradients)
 
-    def bound(reference: Any, part: Callable[[Answer], Any], scale: float, gradient: bool) -> Any:
+    def of_output(path: Path, leaf: Any) -> float | None:
+        return rule.bound(leaf, lambda answer: _at(answer.outputs, path), max(biggest_input, magnitude(leaf)))
+
+    def of_gradient(name: str, value: Any) -> float | None:
+        return rule.bound(value, lambda answer: answer.gradients.get(name), biggest_gradient, gradient=True)
+
+    outputs = map_leaves(list(exact.outputs), of_output)
+    return exact, Answer(tuple(outputs), {name: of_gradient(name, value) for name, value in exact.gradients.items()})
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """How a bound follows from runs of the reference.
+
+    ``moved``: its float64 answers with everything moved by one unit of ``dtype``. ``rounded``: its answers in ``dtype``,
+    each with the share of its error that counts.
+    """
+
+    dtype: torch.dtype
+    moved: Sequence[Answer]
+    rounded: Sequence[tuple[float, Answer]]
+
+    def bound(
+        self, reference: Any, part: Callable[[Answer], Any], scale: float, gradient: bool = False
+    ) -> float | None:
+        """The bound of one tensor (None: it is none, or not of floating point). ``part`` finds it in an answer.
+
+        ``scale``: the largest number whose rounding may be left over where the reference is exactly zero.
+        """
         if not is_float(reference):
             return None
-        size = magnitude(reference)
-        moved_by = max((difference(reference, part(other)) for other in moved), default=0.0)
+        size, epsilon = magnitude(reference), EPSILON[self.dtype]
+        moved_by = max((difference(reference, part(other)) for other in self.moved), default=0.0)
         floor = ZERO_FLOOR * EPSILON[torch.float64] * scale
         if gradient:  # cotangents are of size 1: a slope of a thousandth of a rounding is none, however it came about
             floor = max(floor, 1e-3 * epsilon)
-        if dtype == torch.float64:
+        if self.dtype == torch.float64:
             rms = float(reference.double().pow(2).mean().sqrt()) if reference.numel() else 0.0
             least = GRADIENT_FLOOR * rms if gradient and rms == rms else MEANING_FLOOR * size
             return max(least, MEANING_FACTOR * (moved_by + 2 * epsilon * size), floor)
-        error = max((share * difference(reference, part(own)) for share, own in rounded), default=0.0)
-        if low:
+        error = max((share * _lost(reference, part(own)) for share, own in self.rounded), default=0.0)
+        if self.dtype in (torch.bfloat16, torch.float16):
             return max(HALF_FACTOR * error, 2 * epsilon * size, epsilon * 1e-3 * scale)
-        return max(
-            ROUNDING_FACTOR * (max(error, moved_by) + 2 * epsilon * size), floor, ZERO_FLOOR * epsilon * 1e-3 * scale
-        )
+        rounding = ROUNDING_FACTOR * (max(error, moved_by) + 2 * epsilon * size)
+        return max(rounding, floor, ZERO_FLOOR * epsilon * 1e-3 * scale)
 
-    outputs = map_leaves(
-        list(exact.outputs),
-        lambda path, leaf: bound(
-            leaf, lambda answer: _at(answer.outputs, path), max(biggest_input, magnitude(leaf)), False
-        ),
-    )
 
-    def gradient_of(name: str) -> Callable[[Answer], Any]:
-        return lambda answer: answer.gradients.get(name)
-
-    gradients = {n: bound(value, gradient_of(n), biggest_gradient, True) for n, value in exact.gradients.items()}
-    return exact, Answer(tuple(outputs), gradients)
+def _lost(reference: Any, rounded: Any) -> float:
+    """The error of a run in lower precision; inf where it overflows, to infinity or to nan."""
+    gap = difference(reference, rounded)
+    return gap if gap == gap else float("inf")
 
 
 def _moved(run: Callable[[Case], Answer], case: Case, epsilon: float | None, seed: int) -> Answer:
@@ -151,143 +173,11 @@ def _moved(run: Callable[[Case], Answer], case: Case, epsilon: float | None, see
         return run(start)
 
 
-HEAT, HOTTEST = 24, 1e30
-"""Rows and columns of errors that are kept to be shown, and the largest that is told apart."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Largest excess of one value over another in units of the tolerance, and where it is.
-
-    ``error_map``: where it exceeds, the excess of every element around the worst one, over the last two axes of a tensor.
-    """
-
-    ratio: float
-    where: str = ""
-    error_map: tuple[tuple[float, ...], ...] = ()
-
-    @property
-    def fine(self) -> bool:
-        return self.ratio <= 1.0
-
-
-def compare(actual: Any, expected: Any, tolerance: Any, name: str = "out") -> Comparison:
-    """Compare two trees leaf by leaf. Floating-point tensors within their tolerance, everything else exactly.
-
-    A difference in kind, in shape or in finiteness counts as infinitely far, and says so.
-    """
-    if isinstance(expected, (list, tuple)) and not torch.is_tensor(expected):
-        if not isinstance(actual, (list, tuple)):
-            return Comparison(float("inf"), f"{name} is {_kind(actual)}, expected {_kind(expected)}")
-        if expected and all(type(entry) is int for entry in expected):
-            return _compare_ids(list(actual), list(expected), name)
-        if any(torch.is_tensor(leaf) for _, leaf in leaves(list(expected))) or len(actual) == len(expected):
-            if len(actual) != len(expected):
-                return Comparison(float("inf"), f"{name} has {len(actual)} entries, expected {len(expected)}")
-            fits = isinstance(tolerance, (list, tuple)) and len(tolerance) == len(expected)
-            bounds = (
-                tolerance if fits else [None if isinstance(tolerance, (list, tuple)) else tolerance] * len(expected)
-            )
-            parts = [
-                compare(a, e, t, f"{name}[{i}]")
-                for i, (a, e, t) in enumerate(zip(actual, expected, bounds, strict=True))
-            ]
-            return max(parts, key=lambda c: c.ratio, default=Comparison(0.0))
-        at = next(
-            (i for i, (a, e) in enumerate(zip(actual, expected, strict=False)) if a != e),
-            min(len(actual), len(expected)),
-        )
-        return Comparison(
-            float("inf"), f"{name} = {_short(actual)}, expected {_short(expected)} (they part at entry {at})"
-        )
-    if isinstance(expected, dict):
-        if not isinstance(actual, dict) or set(actual) != set(expected):
-            return Comparison(float("inf"), f"{name} = {_short(actual)}, expected {_short(expected)}")
-        bounds = tolerance if isinstance(tolerance, dict) else dict.fromkeys(expected, tolerance)
-        parts = [compare(actual[k], expected[k], bounds.get(k), f"{name}.{k}" if name else str(k)) for k in expected]
-        return max(parts, key=lambda c: c.ratio, default=Comparison(0.0))
-    if torch.is_tensor(expected):
-        return _compare_tensors(actual, expected, tolerance, name)
-    if type(actual) in (int, float) and type(expected) in (int, float) and tolerance is not None:
-        gap = abs(actual - expected)
-        return Comparison(
-            gap / tolerance if tolerance else (0.0 if gap == 0 else float("inf")),
-            f"{name} = {actual}, expected {expected}",
-        )
-    if type(actual) is not type(expected) and not (isinstance(actual, type(expected))):
-        return Comparison(float("inf"), f"{name} is {_kind(actual)}, expected {_kind(expected)}")
-    if isinstance(expected, numpy.ndarray):
-        return _compare_tensors(torch.as_tensor(actual), torch.as_tensor(expected), tolerance, name)
-    if hasattr(expected, "__dict__"):  # an object of theirs: what it holds shows in what is made of it
-        return Comparison(0.0)
-    if actual != expected:
-        where = (
-            f"; {_where_texts_part(actual, expected)}" if isinstance(actual, str) and isinstance(expected, str) else ""
-        )
-        return Comparison(float("inf"), f"{name} = {_short(actual)}, expected {_short(expected)}{where}")
-    return Comparison(0.0)
-
-
-def _where_texts_part(actual: str, expected: str) -> str:
-    at = next(
-        (i for i, (a, b) in enumerate(zip(actual, expected, strict=False)) if a != b), min(len(actual), len(expected))
-    )
-    mine, theirs = (f"U+{ord(text[at]):04X}" if at < len(text) else "the end" for text in (actual, expected))
-    return f"they part at character {at}: {mine}, expected {theirs}"
-
-
-def _compare_ids(actual: list[Any], expected: list[int], name: str) -> Comparison:
-    """Lists of whole numbers: where they part."""
-    strange = next((entry for entry in actual if type(entry) is not int), None)
-    if strange is not None:
-        return Comparison(float("inf"), f"{name} holds {_kind(strange)}, expected integers")
-    if actual == expected:
-        return Comparison(0.0)
-    at = next(
-        (i for i, (a, b) in enumerate(zip(actual, expected, strict=False)) if a != b), min(len(actual), len(expected))
-    )
-    mine, theirs = (values[at] if at < len(values) else "the end" for values in (actual, expected))
-    lists = f"{name} = {_short(actual, 60)}, expected {_short(expected, 60)}"
-    return Comparison(float("inf"), f"{lists}; they part at position {at}: {mine}, expected {theirs}")
-
-
-def _compare_tensors(actual: Any, expected: torch.Tensor, tolerance: Any, name: str) -> Comparison:
-    if not torch.is_tensor(actual):
-        hint = "; is a `return` missing?" if actual is None else ""
-        return Comparison(float("inf"), f"{name} is {_kind(actual)}, expected {_kind(expected)}{hint}")
-    if actual.shape != expected.shape:
-        return Comparison(float("inf"), f"{name} has shape {list(actual.shape)}, expected {list(expected.shape)}")
-    alike = (actual.dtype, actual.device) == (expected.dtype, expected.device)
-    if not expected.numel() or (alike and torch.equal(actual, expected)):
-        return Comparison(0.0)
-    a, b = actual.detach().double().cpu(), expected.detach().double().cpu()
-    same = (a == b) | (a.isnan() & b.isnan())
-    gap = torch.where(same, torch.zeros_like(a), (a - b).abs())
-    gap = torch.where(torch.isfinite(gap), gap, torch.full_like(gap, float("inf")))
-    flat = int(gap.argmax())
-    worst = float(gap.reshape(-1)[flat])
-    bound = float(tolerance) if tolerance is not None else 0.0
-    ratio = 0.0 if worst == 0 else (worst / bound if bound > 0 else float("inf"))
-    if ratio <= 1:  # nobody reads where; this is called a hundred thousand times in a run
-        return Comparison(ratio)
-    index = [int(i) for i in torch.unravel_index(torch.tensor(flat), gap.shape)]
-    place = f"{name}[{', '.join(map(str, index))}]" if index else name
-    apart = _apart(float(a.reshape(-1)[flat]), float(b.reshape(-1)[flat]))
-    return Comparison(ratio, f"{place} = {apart}", _heat(gap, index, bound))
-
-
-def _heat(gap: torch.Tensor, index: list[int], bound: float) -> tuple[tuple[float, ...], ...]:
-    """Two digits of the excess over the last two axes through the worst element; the first rows and columns of large ones."""
-    plane = gap[tuple(index[:-2])] if gap.dim() >= 2 else gap.reshape(1, -1)
-    ratios = (plane[:HEAT, :HEAT] / (bound or 1e-300)).clamp(max=HOTTEST)
-    return tuple(tuple(float(f"{ratio:.2g}") for ratio in row) for row in ratios.tolist())
-
-
 def is_rounding_noise(errors: Callable[[Case], Any], case: Case, seed: int = 11) -> bool:
     """Whether an error is rounding rather than meaning: it does not survive a move of the inputs by a few float32 units.
 
     A mistake's error is a smooth function of the inputs and hardly changes (relative 1e-4 at most); rounding inside a
-    float32 computation is drawn anew (relative change about 1). Used to tell code that upcasts or downcasts to float32
+    float32 computation is a new one each time (relative change about 1). Used to tell code that upcasts or downcasts to float32
     inside on purpose from code that computes something else. The moves are of 20 to 60 units at random: after a whole
     number of units, small integers would round as they did before.
     """
@@ -327,36 +217,3 @@ def _at(value: Any, path: Path) -> Any:
         return value
     except (IndexError, KeyError, TypeError):
         return None
-
-
-def _apart(actual: float, expected: float) -> str:
-    """Both numbers with as many digits as it takes to tell them apart, and two more, six at least."""
-    differ = next((n for n in range(1, 18) if f"{actual:.{n}g}" != f"{expected:.{n}g}"), 17)
-    digits = 6 if differ <= 5 else min(17, differ + 2)
-    return f"{actual:.{digits}g}, expected {expected:.{digits}g}"
-
-
-def _kind(value: Any) -> str:
-    if torch.is_tensor(value):
-        return f"a tensor {str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
-    if isinstance(value, (list, tuple)):
-        return f"a {type(value).__name__} of {len(value)}"
-    return "None" if value is None else f"a {type(value).__name__} ({_short(value)})"
-
-
-def _short(value: Any, limit: int = 120) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-__all__ = [
-    "EPSILON",
-    "Comparison",
-    "compare",
-    "difference",
-    "dotted",
-    "is_rounding_noise",
-    "magnitude",
-    "perturbed",
-    "tolerances",
-]

@@ -6,7 +6,8 @@ import torch
 
 from harness.core.case import Case
 from harness.core.implementation import Answer
-from harness.numerics.tolerance import compare, is_rounding_noise, perturbed, tolerances
+from harness.numerics.compare import compare
+from harness.numerics.tolerance import is_rounding_noise, perturbed, tolerances
 from harness.strategies.tensors import FAMILIES, make
 
 
