@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness.commands.matrix import try_bug
+from harness.commands.matrix import try_mistake
 from harness.core.mistake import EditDoesNotFit, applied, fits
 from harness.judging.catalogue import load_catalogue
 from harness.judging.inspection import Inspection
@@ -19,7 +19,7 @@ MISTAKES = KNOWN.all_mistakes()
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.full_name)
 def test_it_is_caught_and_named(mistake) -> None:
     """A claim of its component is violated, and exactly this mistake explains it (or the record says why not)."""
-    row = try_bug(KNOWN, mistake, seed=SEED, every_claim=False, like=RIGHT)
+    row = try_mistake(KNOWN, mistake, seed=SEED, every_claim=False, like=RIGHT)
     assert row["caught_by"], "no claim catches it"
     if not mistake.unnamed_because:
         assert row["named"], f"named {row['finding']}"

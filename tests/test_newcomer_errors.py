@@ -278,7 +278,7 @@ COMMANDS = (
     Error("a misspelt subcommand", 4, ("invalid choice: 'dcotor'", "doctor"), command=("dcotor", "mine")),
     Error("explain of nothing there is", 4, ("did you mean layer_norm",), command=("explain", "layernorm")),
     Error("doctor of nothing there is", 4, ("did you mean mine?",), command=("doctor", "mien")),
-    Error("init over a file", 4, ("mine.py exists and is left as it is", "--force"), command=("init", "mine")),
+    Error("init over a file", 4, ("mine.py exists. Use another name", "--force"), command=("init", "mine")),
     Error("watch without a file", 4, ("plumbline watch mymodel.py",), command=("watch",)),
     Error("replay of nothing kept", 4, ("no kept failure 'abc'", "there are: none"), command=("replay", "abc")),
 )

@@ -1,20 +1,19 @@
-"""``plumbline bench``: how long an implementation takes, beside the reference and the libraries that people use."""
+"""``plumbline bench``: how long an implementation takes, beside the reference and other libraries."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from harness.benchmark import comparing
 from harness.benchmark.machine import describe, rates
 from harness.benchmark.running import DTYPE, YOURS
+from harness.commands import _layout as layout
 from harness.commands._command import Command, component_of, nearest
 from harness.core.errors import UsageError
 from harness.core.record import RunRecord
@@ -27,51 +26,47 @@ from harness.reports import benchmark_text, json_file
 from harness.reports.writing import BENCHMARKS_RECORD, Destinations, UnknownFormat, destinations, write_report
 
 SECONDS, QUICK_SECONDS = 2.0, 0.3
+DETAILS = """\
+examples:
+  plumbline bench mymodel.py                          every workload
+  plumbline bench mymodel.py attention --quick        a first look at one component
+  plumbline bench mymodel.py --compare old.json       against an earlier run
+Each contender is timed in turns with the others, so that a busy machine slows
+all of them alike. The exit code is 1 if a result of yours was wrong."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "impl", nargs="?", help="a module or file, as --impl takes it (default: impl in pyproject.toml)"
-    )
-    parser.add_argument(
-        "what", nargs="*", metavar="COMPONENT", help="components, or COMPONENT::WORKLOAD; all without it"
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        help=f"about so long for each workload, and again along each axis ({SECONDS:g} without it)",
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help=f"a first look: {QUICK_SECONDS:g} s each, and nothing along an axis"
-    )
-    parser.add_argument(
-        "--axes",
-        action=argparse.BooleanOptionalAction,
-        help="how time and memory grow with each size (on, unless --quick)",
-    )
-    where = f"what else to write, as --impl-report takes it; the record is {BENCHMARKS_RECORD}"
-    parser.add_argument("--report", default="", metavar="FORMAT[,FORMAT]", help=where)
-    parser.add_argument(
-        "--compare", metavar="OLD.json", help="the record of an earlier run: what became slower or faster"
-    )
-    parser.add_argument("--variant", default="", help="legal variants you mean, as --impl-variant takes them")
-    parser.add_argument("--device", default="cpu", help="where to time it: cpu or cuda")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the numbers that are computed with")
-    parser.add_argument(
-        "--list", action="store_true", help="what is timed, beside whom and at which sizes; nothing is timed"
-    )
+    """The arguments of ``plumbline bench``."""
+    add = parser.add_argument
+    default_impl = "a module or file, as --impl takes it (default: impl in pyproject.toml)"
+    add("impl", nargs="?", metavar="IMPL", help=default_impl)
+    add("what", nargs="*", metavar="COMPONENT", help="COMPONENT or COMPONENT::WORKLOAD (default: all)")
+    per_workload = f"seconds per workload, and again per axis (default: {SECONDS:g})"
+    add("--seconds", type=float, metavar="S", help=per_workload)
+    add("--quick", action="store_true", help=f"a first look: {QUICK_SECONDS:g} s per workload, no axes")
+    growth = "measure how time and memory grow with each size (default: on, off with --quick)"
+    add("--axes", action=argparse.BooleanOptionalAction, help=growth)
+    formats = f"also write these report formats, as --impl-report takes them; the record is {BENCHMARKS_RECORD}"
+    add("--report", default="", metavar="FORMAT[,FORMAT]", help=formats)
+    add("--compare", metavar="OLD.json", help="the record of an earlier run: say what became slower or faster")
+    add("--variant", default="", metavar="COMPONENT=NAME", help="legal variants, as --impl-variant takes them")
+    add("--device", default="cpu", help="cpu (default) or cuda")
+    add("--seed", type=int, default=0, help="seed of the input data (default: 0)")
+    add("--list", action="store_true", help="list workloads, their sizes and contenders; time nothing")
 
 
 def run(options: argparse.Namespace) -> int:
+    """Time what was asked for, print it and write the record and the reports."""
     if options.list:
         return _listed(load_catalogue(), [name for name in (options.impl, *options.what) if name])
     impl = options.impl or str(options.project.table.get("impl", ""))
     if not impl:
         raise UsageError(
-            "time what? plumbline bench mymodel.py [COMPONENT ...]; plumbline bench --list shows what is timed"
+            "no implementation to time: plumbline bench mymodel.py [COMPONENT ...]; "
+            "plumbline bench --list lists the workloads"
         )
     if options.seconds is not None and not options.seconds > 0:
-        raise UsageError(f"--seconds takes how long, more than 0; not {options.seconds:g}")
+        raise UsageError(f"--seconds must be more than 0, not {options.seconds:g}")
     old, places = _earlier(options.compare), _places(options.report)
     inspection = inspect_implementation(impl, seed=options.seed, variants=options.variant, project=options.project)
     everything = list(_chosen(inspection.catalogue, options.what))
@@ -81,18 +76,14 @@ def run(options: argparse.Namespace) -> int:
         _measure(inspection, chosen, record, options, Path(places.record))
         record.finished = True
     except KeyboardInterrupt:
-        print("\ninterrupted; what was measured so far:", file=sys.stderr)
+        print("\ninterrupted; the results so far:", file=sys.stderr)
     _save(record, Path(places.record))
     for line in benchmark_text.lines(record):
         print(line)
     if to_do := list(dict.fromkeys(component for component, _ in everything if component not in inspection.begun)):
-        print(
-            textwrap.fill(
-                f"not timed, for it is to do: {', '.join(to_do)}", benchmark_text.WIDTH, subsequent_indent="    "
-            )
-        )
+        print("\n".join(layout.paragraph(f"to do, so not timed: {', '.join(to_do)}", "", "    ")))
     if old is not None:
-        print(f"\nbeside {options.compare}:")
+        print(f"\ncompared with {options.compare}:")
         for line in comparing.lines(comparing.compare(old.benchmarks, record.benchmarks)):
             print(f"  {line}")
     for name, file in places.faces:
@@ -112,29 +103,35 @@ def _measure(
     options: argparse.Namespace,
     path: Path,
 ) -> None:
-    """Workload after workload; the record is written after each."""
+    """Measure one workload after the other and write the record after each."""
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     axes = options.axes if options.axes is not None else not options.quick
-    say = _progress()
-    say("measuring what this machine reaches")
+    show = _progress()
+    show("measuring the machine's peak rates")
     roofs = rates(DTYPE, options.device)
     record.machine = {**describe(DTYPE, options.device), **asdict(roofs)}
     for at, (component, workload) in enumerate(chosen, 1):
-        tell = partial(_tell, say, f"{at} of {len(chosen)}  ")
+        position = f"{at} of {len(chosen)}  "
         measured = inspection.timed(
-            component, workload, seconds=seconds, axes=axes, rates=roofs, device=options.device, progress=tell
+            component,
+            workload,
+            seconds=seconds,
+            axes=axes,
+            rates=roofs,
+            device=options.device,
+            progress=partial(_show_at, show, position),
         )
         record.benchmarks.append(measured.benchmark)
         _save(record, path)
-    say("")
+    show("")
 
 
-def _tell(say: Any, where: str, text: str) -> None:
-    say(where + text)
+def _show_at(show: Callable[[str], None], position: str, text: str) -> None:
+    show(position + text)
 
 
-def _progress() -> Any:
-    """One line that is written over, in a terminal; elsewhere nothing."""
+def _progress() -> Callable[[str], None]:
+    """Shows progress in one line of the terminal, each text over the one before; does nothing elsewhere."""
     if not sys.stderr.isatty():
         return lambda text: None
     return lambda text: print(f"\r\x1b[2K{text[:110]}", end="", file=sys.stderr, flush=True)
@@ -149,13 +146,13 @@ def _save(record: RunRecord, path: Path) -> None:
 
 
 def _chosen(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Workload]]:
-    """In the order of the catalogue. Raises UsageError for a component that is none, or of which nothing is timed."""
+    """Workloads in the catalogue's order. Raises UsageError for an unknown component, or one without workloads."""
     wanted: dict[str, set[str]] = {}
     timed = {name: contract for name, contract in catalogue.contracts.items() if contract.workloads}
     for given in names:
         component, _, workload = given.partition("::")
         if component_of(catalogue, component) not in timed:
-            raise UsageError(f"nothing of {component} is timed; there are: {', '.join(timed)}")
+            raise UsageError(f"{component} has no workload; these have: {', '.join(timed)}")
         workloads = [w.name for w in timed[component].workloads]
         if workload and workload not in workloads:
             raise UsageError(f"{component} has no workload {workload!r}; {nearest(workload, workloads)}")
@@ -167,15 +164,15 @@ def _chosen(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, W
 
 
 def _listed(catalogue: Catalogue, names: Sequence[str]) -> int:
-    """What is timed. A first name that is an implementation's is no component, and is left aside."""
+    """Print the workloads. A first name that is an implementation's is ignored."""
     known = [name for name in names if name.partition("::")[0] in catalogue.contracts]
     for component, workload in _chosen(catalogue, known if known or not names[1:] else names[1:]):
         sizes = ", ".join(f"{name} = {size}" for name, size in workload.sizes.items())
         print(f"{component}::{workload.name:<18} {workload.sentence} ({sizes})")
         for axis, values in workload.axes.items():
-            print(f"    along {axis}: {', '.join(map(str, values))}")
+            print(f"    for {axis} = {', '.join(map(str, values))}")
         if workload.peers:
-            print(f"    beside: {', '.join(workload.peers)}")
+            print(f"    compared with: {', '.join(workload.peers)}")
     return 0
 
 
@@ -185,7 +182,7 @@ def _earlier(path: str | None) -> RunRecord | None:
     try:
         return json_file.read(Path(path))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"--compare: {path} is no record of a run: {error}") from None
+        raise UsageError(f"--compare: {path} is not the record of a run: {error}") from None
 
 
 def _places(text: str) -> Destinations:
@@ -217,4 +214,4 @@ def _record(inspection: Inspection, impl: str) -> RunRecord:
     )
 
 
-COMMAND = Command("time an implementation beside the reference and other libraries", arguments, run)
+COMMAND = Command("time an implementation beside the reference and other libraries", arguments, run, DETAILS)

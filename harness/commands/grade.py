@@ -1,4 +1,4 @@
-"""``plumbline grade``: a folder of submissions, each judged apart from all others, becomes grades."""
+"""``plumbline grade``: grades a folder of submissions, each judged in a process of its own."""
 
 from __future__ import annotations
 
@@ -25,60 +25,48 @@ from harness.judging.catalogue import Catalogue, load_catalogue
 OUT = "grades"
 PRELOADED = ("harness.", "specs", "reference_model")
 INTERRUPTED = 130
+DETAILS = """\
+examples:
+  plumbline grade --example-rubric > rubric.toml
+  plumbline grade submissions/ --rubric rubric.toml --jobs 4
+Each submission runs in a process of its own under the limits of the rubric. An
+interrupted run goes on where it stopped. docs/GRADING.md has the details."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("submissions", nargs="?", help="the folder that holds one file or folder per submission")
-    parser.add_argument("--rubric", metavar="FILE", help="what counts how much (TOML)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time")
-    parser.add_argument("--out", default=OUT, metavar="FOLDER", help=f"where grades and feedback are written ({OUT})")
-    parser.add_argument(
-        "--force", action="store_true", help="also judge what was judged before with the same rubric and seed"
-    )
-    parser.add_argument("--again", dest="force", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--single", action="store_true", help="the path is one submission (Gradescope's /autograder/submission)"
-    )
-    parser.add_argument(
-        "--user",
-        metavar="NAME",
-        help="run submissions as this user, who can neither read nor write what is yours (root only)",
-    )
-    parser.add_argument(
-        "--no-namespaces", action="store_true", help="do without Linux's process and network namespaces"
-    )
-    parser.add_argument(
-        "--slurm",
-        nargs="?",
-        const=CLUSTERS[0],
-        choices=CLUSTERS,
-        help="send the jobs to a cluster, through submitit (plumbline-llm[slurm])",
-    )
-    parser.add_argument(
-        "--slurm-option", action="append", default=[], metavar="KEY=VALUE", help="for Slurm: partition=gpu, account=..."
-    )
-    parser.add_argument(
-        "--example-rubric", action="store_true", help="print a rubric to begin with, every key explained"
-    )
+    """The arguments of ``plumbline grade``."""
+    add = parser.add_argument
+    add("submissions", nargs="?", metavar="FOLDER", help="holds one file or folder per submission")
+    add("--rubric", metavar="FILE", help="points and limits (TOML)")
+    add("--example-rubric", action="store_true", help="print an example rubric with every key explained")
+    add("--jobs", type=int, default=1, metavar="N", help="submissions judged at a time (default: 1)")
+    add("--out", default=OUT, metavar="FOLDER", help=f"where grades and feedback are written (default: {OUT})")
+    add("--force", action="store_true", help="judge all, also what was judged before with this rubric and seed")
+    add("--again", dest="force", action="store_true", help=argparse.SUPPRESS)
+    add("--single", action="store_true", help="FOLDER is one submission (Gradescope's /autograder/submission)")
+    user = "run submissions as this user, who cannot read or write your files (root only)"
+    add("--user", metavar="NAME", help=user)
+    add("--no-namespaces", action="store_true", help="do not use Linux's process and network namespaces")
+    cluster = "run the jobs on a cluster through submitit (plumbline-llm[slurm])"
+    add("--slurm", nargs="?", const=CLUSTERS[0], choices=CLUSTERS, help=cluster)
+    slurm = "an option for Slurm: partition=gpu, account=..."
+    add("--slurm-option", action="append", default=[], metavar="KEY=VALUE", help=slurm)
 
 
 def run(options: argparse.Namespace) -> int:
+    """Grade the submissions, or print an example rubric."""
     checks = checks_of(load_catalogue())
     if options.example_rubric:
         print(example(checks), end="")
         return 0
     if not options.submissions:
-        raise UsageError("grade what? plumbline grade submissions/ --rubric rubric.toml")
+        raise UsageError("no folder of submissions: plumbline grade submissions/ --rubric rubric.toml")
     if not options.rubric:
-        raise UsageError(
-            "--rubric is missing; `plumbline grade --example-rubric > rubric.toml` writes one to begin with"
-        )
+        raise UsageError("--rubric is missing; `plumbline grade --example-rubric > rubric.toml` writes an example")
     if options.jobs < 1:
-        raise UsageError(f"--jobs takes a number of submissions from 1 on, not {options.jobs}")
+        raise UsageError(f"--jobs must be at least 1, not {options.jobs}")
     if not processes.supported():
-        raise UsageError(
-            "plumbline grade watches processes through Linux's /proc, which this system does not have; run it in a container"
-        )
+        raise UsageError("plumbline grade needs Linux: it watches processes through /proc; run it in a container")
     rubric = read(Path(options.rubric), checks)
     extra, user = _slurm_options(options), _user(options.user)
     out = Path(options.out).resolve()
@@ -98,14 +86,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         grades = session.run(judge_all)
     except KeyboardInterrupt:
-        _say(f"interrupted; what was judged stays in {options.out}, and the same command goes on from there")
+        _say(f"interrupted; results so far are in {options.out}; the same command continues from there")
         return INTERRUPTED
     except OSError as error:
         raise UsageError(f"{error}") from None
     mean = sum(one.total for one in grades) / len(grades)
-    _say(
-        f"{len(grades)} graded, {mean:.2f} of {rubric.points:g} points on average: {options.out}/grades.csv, {options.out}/class.html"
-    )
+    result = f"{len(grades)} graded, {mean:.2f} of {rubric.points:g} points on average"
+    _say(f"{result}: {options.out}/grades.csv, {options.out}/class.html")
     return 0
 
 
@@ -127,12 +114,12 @@ def checks_of(known: Catalogue) -> Checks:
 def _submissions(options: argparse.Namespace, rubric: Rubric) -> list[Submission]:
     path = Path(options.submissions).resolve()
     if not path.exists():
-        raise UsageError(f"there is no {options.submissions}")
+        raise UsageError(f"no such file or folder: {options.submissions}")
     if options.single or path.is_file():
         return [submission(path, rubric.entry if path.is_dir() else "")]
-    found, passed_over = find(path, rubric.entry)
-    if passed_over:
-        _say(f"passed over, as they are neither a folder nor a .py file: {', '.join(passed_over)}")
+    found, skipped = find(path, rubric.entry)
+    if skipped:
+        _say(f"skipped (neither a folder nor a .py file): {', '.join(skipped)}")
     return found
 
 
@@ -142,22 +129,20 @@ def _user(name: str | None) -> tuple[int, int]:
     import pwd
 
     if os.geteuid() != 0:
-        raise UsageError("--user needs root: only root may run something as somebody else")
+        raise UsageError("--user needs root: only root may run a process as another user")
     try:
         entry: Any = pwd.getpwnam(name)
     except KeyError:
         raise UsageError(
-            f"--user: there is no user {name!r} on this machine; adduser --system {name} makes one"
+            f"--user: there is no user {name!r} on this machine; `adduser --system {name}` creates one"
         ) from None
     if problem := _unusable(entry.pw_uid, entry.pw_gid):
-        raise UsageError(
-            f"--user: {name} cannot use this Python ({sys.executable}), so that nothing could be judged: {problem}"
-        )
+        raise UsageError(f"--user: {name} cannot run this Python ({sys.executable}): {problem}")
     return entry.pw_uid, entry.pw_gid
 
 
 def _unusable(user: int, group: int) -> str:
-    """Why somebody cannot run our code with this Python; an empty text where they can."""
+    """Why a user cannot run Plumbline with this Python; empty where they can."""
     command = [sys.executable, "-c", f"import sys; sys.path.append({str(ROOT)!r}); import torch, plumbline, harness"]
     try:
         done = subprocess.run(
@@ -182,4 +167,4 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-COMMAND = Command("grade a folder of submissions by a rubric", arguments, run)
+COMMAND = Command("grade a folder of submissions by a rubric", arguments, run, DETAILS)

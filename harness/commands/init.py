@@ -1,4 +1,4 @@
-"""``plumbline init``: a file to begin with, in which every component is to do."""
+"""``plumbline init``: writes a skeleton in which every component raises NotImplementedError."""
 
 from __future__ import annotations
 
@@ -16,33 +16,19 @@ from harness.judging.catalogue import load_catalogue
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", default="mymodel.py", help="the file to write (default: mymodel.py)")
-    parser.add_argument("component", nargs="*", help="only these components, and what they are made of")
-    parser.add_argument(
-        "--style", default=STYLES[0], help="functions on tensors (default), modules (nn.Module), or numpy with backward"
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite the file")
+    """The arguments of ``plumbline init``."""
+    add = parser.add_argument
+    add("file", nargs="?", metavar="FILE", default="mymodel.py", help="file to write (default: mymodel.py)")
+    add("component", nargs="*", metavar="COMPONENT", help="only these components and their parts")
+    style = "functions (default), modules (nn.Module) or numpy (with backward functions)"
+    add("--style", default=STYLES[0], help=style)
+    add("--force", action="store_true", help="overwrite the file")
 
 
 def run(options: argparse.Namespace) -> int:
+    """Write the skeleton and print what to do with it."""
+    path, names = _target(options)
     known = load_catalogue()
-    file, names = options.file, list(options.component)
-    if file in known.contracts:  # plumbline init layer_norm
-        file, names = "mymodel.py", [file, *names]
-    if options.style not in STYLES:
-        raise UsageError(f"there is no style {options.style!r}; --style is one of {', '.join(STYLES)}")
-    path = Path(file if file.endswith(".py") else f"{file}.py")
-    if not path.stem.isidentifier() or keyword.iskeyword(path.stem):
-        raise UsageError(
-            f"{path.name} cannot be imported: take a name of letters, digits and underscores, like mymodel.py"
-        )
-    hidden = importlib.util.find_spec(path.stem) if path.parent == Path() else None
-    if hidden is not None and not path.exists() and hidden.origin != str(path.resolve()):
-        raise UsageError(
-            f"{path.name} would hide the module {path.stem!r} ({hidden.origin or 'installed'}); take another name, like mymodel.py"
-        )
-    if path.exists() and not options.force:
-        raise UsageError(f"{path} exists and is left as it is. Take another name (plumbline init other.py), or --force")
     chosen = {component_of(known, name) for name in names}
     chosen |= {part for name in chosen for part in _below(known.contracts, name)}
     contracts = [c for c in known.contracts.values() if not chosen or c.name in chosen]
@@ -52,11 +38,35 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
     impl = path.stem if path.parent == Path() else str(path)
     what = f"{len(contracts)} components, all to do" if len(contracts) > 1 else f"{contracts[0].name}, to do"
-    print(f"{path}: {what}. Fill in one, in any order, then")
+    print(f"wrote {path}: {what}. Implement them in any order, then check with")
     print(f"    pytest --impl={impl}")
-    print("or let it run at every save:")
+    print("or check at every save with")
     print(f"    plumbline watch {impl}")
     return 0
+
+
+def _target(options: argparse.Namespace) -> tuple[Path, list[str]]:
+    """The file to write and the components asked for. Raises UsageError where the file must not be written."""
+    known = load_catalogue()
+    file, names = options.file, list(options.component)
+    if file in known.contracts:  # plumbline init layer_norm
+        file, names = "mymodel.py", [file, *names]
+    if options.style not in STYLES:
+        raise UsageError(f"there is no style {options.style!r}; --style is one of {', '.join(STYLES)}")
+    path = Path(file if file.endswith(".py") else f"{file}.py")
+    if not path.stem.isidentifier() or keyword.iskeyword(path.stem):
+        raise UsageError(
+            f"{path.name} cannot be imported; use a name of letters, digits and underscores, like mymodel.py"
+        )
+    hidden = importlib.util.find_spec(path.stem) if path.parent == Path() else None
+    if hidden is not None and not path.exists() and hidden.origin != str(path.resolve()):
+        raise UsageError(
+            f"{path.name} would hide the module {path.stem!r} ({hidden.origin or 'installed'}); "
+            "use another name, like mymodel.py"
+        )
+    if path.exists() and not options.force:
+        raise UsageError(f"{path} exists. Use another name (plumbline init other.py), or --force to overwrite it")
+    return path, names
 
 
 def _below(contracts: Mapping[str, Contract], name: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""``plumbline report``: the record of a run as HTML, Markdown, Gradescope's results, ...; nothing is judged again."""
+"""``plumbline report``: converts the record of a run to a report format; no check is run."""
 
 from __future__ import annotations
 
@@ -15,20 +15,16 @@ from harness.reports.writing import USUAL_RECORD, formats, write_report
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    kinds = "; ".join(f"{name}: {kind.meaning}" for name, kind in formats().items())
-    parser.add_argument(
-        "record",
-        nargs="*",
-        default=[USUAL_RECORD],
-        help=f"a run's JSON record ({USUAL_RECORD} without it), or those of all its shards",
-    )
-    parser.add_argument(
-        "--to", default="html", metavar="FORMAT[,FORMAT]", help=f"what to write (html without it). {kinds}"
-    )
-    parser.add_argument("-o", "--output", metavar="PATH", help="the file, or a folder for several; - prints")
+    """The arguments of ``plumbline report``."""
+    record = f"JSON record of a run, or of all its shards (default: {USUAL_RECORD})"
+    parser.add_argument("record", nargs="*", metavar="RECORD", default=[USUAL_RECORD], help=record)
+    parser.add_argument("--to", default="html", metavar="FORMAT[,FORMAT]", help="report formats (default: html)")
+    where = "file to write, or folder for several formats; - prints"
+    parser.add_argument("-o", "--output", metavar="PATH", help=where)
 
 
 def run(options: argparse.Namespace) -> int:
+    """Write the report formats that were asked for."""
     names = [name.strip() for name in options.to.split(",") if name.strip()]
     for name in names:
         if name not in formats():
@@ -53,7 +49,7 @@ def _read(name: str) -> RunRecord:
         return json_file.read(Path(name))
     except (OSError, ValueError, TypeError, KeyError) as error:
         hint = "" if Path(name).exists() else "; a run of `pytest --impl=mymodel` writes it"
-        raise UsageError(f"{name} is no record of a run: {error}{hint}") from None
+        raise UsageError(f"{name} is not the record of a run: {error}{hint}") from None
 
 
 def _path(output: str | None, usual: str, count: int) -> Path:
@@ -63,4 +59,9 @@ def _path(output: str | None, usual: str, count: int) -> Path:
     return path / usual if path.is_dir() or output.endswith("/") or count > 1 else path
 
 
-COMMAND = Command("convert the record of a run to HTML, Markdown, JUnit, ...", arguments, run)
+def _details() -> str:
+    longest = max(map(len, formats()))
+    return "\n".join(["report formats:", *(f"  {name:<{longest}}  {kind.meaning}" for name, kind in formats().items())])
+
+
+COMMAND = Command("convert the record of a run to HTML, Markdown, JUnit and others", arguments, run, _details())

@@ -70,7 +70,7 @@ def test_what_is_to_do_is_one_line(capsys: pytest.CaptureFixture) -> None:
     ran("right.py", "--quick", "--seconds", "0.02")
     lines = capsys.readouterr().out.splitlines()
     assert sum("mlp" in line for line in lines) == 1
-    assert any(line.startswith("not timed, for it is to do: ") for line in lines)
+    assert any(line.startswith("to do, so not timed: ") for line in lines)
 
 
 def test_the_record_is_whole_after_every_workload(
@@ -97,7 +97,7 @@ def test_compared_with_an_earlier_run(folder: Path, capsys: pytest.CaptureFixtur
     ran("right.py", "gelu::forward", "--quick", "--seconds", "0.02", "--report", "old.json")
     ran("right.py", "gelu", "--quick", "--seconds", "0.02", "--compare", "old.json")
     out = capsys.readouterr().out
-    assert "beside old.json:" in out and "gelu, forward_backward: new, nothing to compare with" in out
+    assert "compared with old.json:" in out and "gelu, forward_backward: new, nothing to compare with" in out
     assert json.loads((folder / "old.json").read_text())["version"] == 1
 
 
@@ -111,7 +111,7 @@ def test_the_list_says_what_beside_whom_at_which_sizes(capsys: pytest.CaptureFix
     """Nothing is timed, and no implementation is needed."""
     ran("--list", "kv_cache")
     out = capsys.readouterr().out
-    assert "kv_cache::step" in out and "along T: 6, 12, 18, 24" in out and "beside: without a cache" in out
+    assert "kv_cache::step" in out and "for T = 6, 12, 18, 24" in out and "compared with: without a cache" in out
     assert "gelu" not in out
     ran("--list")
     assert capsys.readouterr().out.count("::forward") >= 20
@@ -120,12 +120,12 @@ def test_the_list_says_what_beside_whom_at_which_sizes(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "said"),
     (
-        ((), "time what? plumbline bench mymodel.py"),
+        ((), "no implementation to time: plumbline bench mymodel.py"),
         (("right.py", "gelo"), "there is no component 'gelo'; did you mean gelu"),
         (("right.py", "gelu::forwards"), "gelu has no workload 'forwards'; did you mean forward"),
-        (("right.py", "trainer"), "nothing of trainer is timed; there are: "),
-        (("right.py", "--seconds", "0"), "--seconds takes how long, more than 0; not 0"),
-        (("right.py", "--compare", "none.json"), "--compare: none.json is no record of a run"),
+        (("right.py", "trainer"), "trainer has no workload; these have: "),
+        (("right.py", "--seconds", "0"), "--seconds must be more than 0, not 0"),
+        (("right.py", "--compare", "none.json"), "--compare: none.json is not the record of a run"),
         (("right.py", "--report", "htm"), "--report: 'htm' is neither"),
     ),
 )

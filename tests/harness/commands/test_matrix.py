@@ -62,7 +62,7 @@ def test_what_is_missed_not_named_or_seen_too_late_is_a_failure(monkeypatch, cap
 def test_a_mistake_with_a_reason_not_to_be_named_says_it(monkeypatch) -> None:
     """The row carries the reason of the record."""
     mistake = replace(KNOWN.mistakes["gelu"][0], unnamed_because="it is a test")
-    row = matrix.try_bug(KNOWN, mistake, cases=6, every_claim=False)
+    row = matrix.try_mistake(KNOWN, mistake, cases=6, every_claim=False)
     assert row["unnamed_because"] == "it is a test" and row["caught_by"]
 
 

@@ -185,9 +185,9 @@ def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "grade what?"),
+        ((), "no folder of submissions"),
         (("class",), "--rubric is missing; `plumbline grade --example-rubric"),
-        (("class", "--rubric", "rubric.toml", "--jobs", "0"), "--jobs takes a number of submissions from 1 on, not 0"),
+        (("class", "--rubric", "rubric.toml", "--jobs", "0"), "--jobs must be at least 1, not 0"),
         (("absent", "--rubric", "rubric.toml"), "there is no absent"),
         (("class", "--rubric", "rubric.toml"), "class holds no submission"),
         (
