@@ -1,4 +1,4 @@
-"""What there is to be judged, in plain values: grading knows neither sheets nor claims."""
+"""The catalogue in plain values: grading knows neither contract sheets nor claims."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-"""Where our packages lie."""
+"""The folder that holds Plumbline's packages."""
 
 
 @dataclass(frozen=True)
 class Checks:
     """The catalogue as grading sees it.
 
-    ``claims``: sentences by component and claim, in the order in which they are judged. ``variants``: legal other forms by
-    component. ``modules``: names of our own modules, which a process that is to judge many loads beforehand.
+    ``claims``: sentences by component and claim, in the order in which they are judged. ``variants``: legal variants by
+    component. ``modules``: names of Plumbline's modules, which the fork server imports beforehand.
     """
 
     claims: Mapping[str, Mapping[str, str]]
@@ -30,7 +30,7 @@ class Checks:
 
 @cache
 def edition() -> str:
-    """A digest of our own code: what was judged by another edition is judged again."""
+    """A digest of Plumbline's code: what another edition judged is judged again."""
     digest = hashlib.sha256()
     for folder in ("harness", "specs", "reference_model"):
         for path in sorted((ROOT / folder).rglob("*.py")):

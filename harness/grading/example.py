@@ -1,4 +1,4 @@
-"""A rubric to begin with, written from the catalogue, every key explained."""
+"""An example rubric, written from the catalogue, with every key explained."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from harness.grading.rubric import HINTS, OURS, VISIBILITIES, Limits
 COLUMN = 42
 """Where comments begin."""
 HEAD = """\
-# What counts how much. `plumbline grade submissions/ --rubric rubric.toml --jobs 4` reads it; docs/GRADING.md explains it.
+# Points and limits for `plumbline grade submissions/ --rubric rubric.toml --jobs 4`. See docs/GRADING.md.
 
 title = "Assignment 1"
-effort = "default"            # quick (a first look), default, or thorough (five times the cases)
-hints = "finding"             # what students read: {hints}
+effort = "default"            # quick (few cases), default, or thorough (five times as many)
+hints = "finding"             # how much students are told: {hints}
 visibility = "visible"        # in Gradescope: {visibilities}
-entry = "mymodel.py"          # the file to judge, where a submission is a folder; without it, its only module
-forbidden = {forbidden}    # who imports one of these is not judged; torch.nn.functional may stand here, too
-# seed = 7                    # without it a fresh one is drawn and kept in the folder of the grades; students are not told
+entry = "mymodel.py"          # the file to check if a submission is a folder; default: its only module
+forbidden = {forbidden}    # modules that a submission must not import, such as torch.nn.functional
+# seed = 7                    # default: a random one, kept in the folder of the grades and hidden from students
 
-[limits]                      # of one submission
-seconds = {seconds:g}                 # of the clock, for all of it
-check_seconds = {check_seconds:g}           # for one check: then its process is ended, and the rest goes on in a new one
-case_seconds = {case_seconds:g}             # for one case of a check; twice that for the import
-memory_mb = {memory_mb:g}              # of all its processes
-file_mb = {file_mb:g}                  # of the largest file that it may write
-output_mb = {output_mb:g}                # of what it may print
-processes = {processes}
-restarts = {restarts}                  # new processes for one that died; each goes on without the component that was in flight
+[limits]                      # per submission
+seconds = {seconds:g}                 # wall time in total
+check_seconds = {check_seconds:g}           # wall time per check; beyond it the process is replaced by a new one
+case_seconds = {case_seconds:g}             # time per case of a check; the import has twice that
+memory_mb = {memory_mb:g}              # memory of all its processes together
+file_mb = {file_mb:g}                  # size of the largest file it may write
+output_mb = {output_mb:g}                # how much it may print
+processes = {processes}                # how many processes it may run
+restarts = {restarts}                  # new processes after one died; each skips the component that was running
 """
 
 FIRST = """
-[components.{name}]           # `plumbline list` has their names, `plumbline list {name}` the claims of one
-points = 10                   # in shares of its claims: those that hold, by weight, of those that were judged
-required = ["{claim}"]        # where one of these does not hold, the component counts 0
+[components.{name}]           # `plumbline list` lists components, `plumbline list {name}` its claims
+points = 10                   # times the weighted share of the checks that passed
+required = ["{claim}"]        # if one of these fails, the component scores 0
 {variant}
-[components.{name}.weights]   # 1 where nothing is said; 0 leaves a claim out
+[components.{name}.weights]   # default: 1; a weight of 0 leaves a claim out
 {claim} = 3
 {other} = 0.5
 """
@@ -42,8 +42,8 @@ required = ["{claim}"]        # where one of these does not hold, the component 
 SECOND = """
 [components.{name}]
 points = 5
-all_or_nothing = true         # all its points, or none
-visibility = "after_due_date"  # in Gradescope, for this component alone
+all_or_nothing = true         # full points or none
+visibility = "after_due_date"  # in Gradescope, for this component only
 """
 
 
@@ -53,8 +53,8 @@ def example(checks: Checks) -> str:
     second = next((name for name in checks.claims if name != first), first)
     claims, legal = list(checks.claims[first]), checks.variants.get(first, ())
     variant = (
-        f"variants = {_list(legal)}            # legal variants that a submission may declare itself (all without this line)\n"
-        f'# variant = "{legal[0]}"             # or: the variant that was asked for\n'
+        f"variants = {_list(legal)}            # legal variants that a submission may declare (default: all)\n"
+        f'# variant = "{legal[0]}"             # or: the variant that the assignment asks for\n'
         if legal
         else ""
     )
@@ -66,7 +66,7 @@ def example(checks: Checks) -> str:
 
 
 def _aligned(text: str) -> str:
-    """The comments of lines that hold something else, in one column."""
+    """The text with its trailing comments in one column."""
     lines = []
     for line in text.splitlines():
         value, mark, comment = (

@@ -1,6 +1,7 @@
-"""A process that has everything loaded, and forks for each submission: none pays for importing torch again.
+"""A process that has everything imported and forks for each submission, so that none pays for importing torch again.
 
-What it forks is a warden (harness.grading.supervisor), which forks the submission's process in turn. It never runs anybody's code.
+It forks a supervisor (:mod:`harness.grading.supervisor`), which forks the process of the submission in turn. Code of a
+submission never runs in the fork server itself.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.grading import processes
-from harness.grading import supervisor as warden
+from harness.grading import processes, supervisor
 from harness.grading.checks import ROOT
 from harness.grading.supervisor import Job, Outcome
 
@@ -27,16 +27,16 @@ PROGRAM = (
     "import sys; sys.path[:] = [p for p in sys.path if p] + [sys.argv[1]]; "
     "from harness.grading.forkserver import serve; serve(int(sys.argv[2]), sys.argv[3].split(','))"
 )
-KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
-LOST = "the process that watched it was killed"
+KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+LOST = "its supervisor process was killed"
 
 
 class Stopped(Exception):
-    """The fork_server was closed while a job ran: nothing came of it."""
+    """The fork server was closed while a job ran; the job has no outcome."""
 
 
 class ForkServer:
-    """The grader's end. ``run`` may be called from several threads; a fork_server that was killed is started anew."""
+    """The grader's end. ``run`` may be called from several threads; a fork server that was killed is restarted."""
 
     def __init__(self, modules: Sequence[str]) -> None:
         self.modules = tuple(modules)
@@ -48,28 +48,29 @@ class ForkServer:
         self._waiting: set[socket.socket] = set()
 
     def run(self, job: Job) -> Outcome:
-        """The outcome of one job. Raises Stopped where the fork_server is closed meanwhile, OSError where it cannot be started."""
-        ours, theirs = socket.socketpair()
-        with ours:
-            with theirs, self._lock:
+        """The outcome of one job. Raises Stopped if the fork server is closed meanwhile, OSError if it cannot be started."""
+        here, there = socket.socketpair()
+        with here:
+            with there, self._lock:
                 if self.closed:
                     raise Stopped
-                self._hand_over(theirs)
-                self._waiting.add(ours)
+                self._send(there)
+                self._waiting.add(here)
             try:
-                ours.sendall(job.as_text().encode() + b"\n")
-                with ours.makefile("rb") as lines:
+                here.sendall(job.as_text().encode() + b"\n")
+                with here.makefile("rb") as lines:
                     answer = lines.readline()
             except OSError:
                 answer = b""
             finally:
                 with self._lock:
-                    self._waiting.discard(ours)
+                    self._waiting.discard(here)
         if self.closed:
             raise Stopped
         return Outcome(**json.loads(answer)) if answer.endswith(b"\n") else Outcome(-int(signal.SIGKILL), LOST)
 
-    def _hand_over(self, connection: socket.socket) -> None:
+    def _send(self, connection: socket.socket) -> None:
+        """Send the supervisor's end of a connection to the fork server, which is restarted once where it is gone."""
         for last in (False, True):
             try:
                 if self._control is None or self._process is None or self._process.poll() is not None:
@@ -84,13 +85,13 @@ class ForkServer:
 
     def _start(self) -> None:
         self._end()
-        ours, theirs = socket.socketpair()
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-        environment |= warden.environment(self._folder.name) | {
+        here, there = socket.socketpair()
+        environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        environment |= supervisor.environment(self._folder.name) | {
             "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir())
         }
-        command = [sys.executable, "-c", PROGRAM, str(ROOT), str(theirs.fileno()), ",".join(self.modules)]
-        with theirs:
+        command = [sys.executable, "-c", PROGRAM, str(ROOT), str(there.fileno()), ",".join(self.modules)]
+        with there:
             self._process = subprocess.Popen(
                 command,
                 env=environment,
@@ -98,13 +99,13 @@ class ForkServer:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[there.fileno()],
                 start_new_session=True,
             )
-        self._control = ours
-        if ours.recv(1) != b"r":
+        self._control = here
+        if here.recv(1) != b"r":
             _, problem = self._process.communicate()
-            raise OSError(f"the process that judges could not be started: {problem.decode('utf-8', 'replace')[-2000:]}")
+            raise OSError(f"the fork server could not be started: {problem.decode('utf-8', 'replace')[-2000:]}")
 
     def _end(self) -> None:
         if self._control is not None:
@@ -117,7 +118,7 @@ class ForkServer:
         self._control = self._process = None
 
     def close(self) -> None:
-        """End everything, at once; jobs that wait for an answer raise Stopped."""
+        """End everything at once; jobs in flight raise Stopped."""
         self.closed = True
         with self._lock:
             for waiting in self._waiting:
@@ -136,7 +137,7 @@ class ForkServer:
 
 
 def serve(control_fd: int, modules: Sequence[str]) -> None:
-    """Load everything, say so, then fork a warden for every connection that comes, until the grader is gone."""
+    """Import everything and report it; then fork a supervisor for every connection, until the grader is gone."""
     for name in ("pytest", *modules, "plumbline"):
         if name:
             importlib.import_module(name)
@@ -145,11 +146,11 @@ def serve(control_fd: int, modules: Sequence[str]) -> None:
     torch.set_num_threads(1)
     processes.adopts_orphans()
     control = socket.socket(fileno=control_fd)
-    wardens: set[int] = set()
+    supervisors: set[int] = set()
     control.send(b"r")
     while True:
         ready, _, _ = select.select([control], [], [], 0.5)
-        _tidy(wardens)
+        _reap_children(supervisors)
         if not ready:
             continue
         message, received, _, _ = socket.recv_fds(control, 1, 1)
@@ -159,19 +160,19 @@ def serve(control_fd: int, modules: Sequence[str]) -> None:
         if pid == 0:
             control.close()
             try:
-                warden.watch(socket.socket(fileno=received[0]))
+                supervisor.watch(socket.socket(fileno=received[0]))
             finally:
                 os._exit(0)
-        wardens.add(pid)
+        supervisors.add(pid)
         for file in received:
             os.close(file)
 
 
-def _tidy(wardens: set[int]) -> None:
-    """Reap what ended; what a warden that was killed left behind came to us, and is ended."""
+def _reap_children(supervisors: set[int]) -> None:
+    """Reap ended children, and kill the processes of supervisors that were killed: those became children of this one."""
     try:
         while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-            wardens.discard(pid)
+            supervisors.discard(pid)
     except ChildProcessError:
         return
     try:
@@ -179,7 +180,7 @@ def _tidy(wardens: set[int]) -> None:
     except OSError:
         return
     for child in map(int, children):
-        if child not in wardens:
+        if child not in supervisors:
             for pid in (*processes.descendants(child), child):
                 try:
                     os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Processes of this machine as /proc tells them, and what Linux offers to keep one apart. Linux only."""
+"""The processes of this machine, read from /proc, and what Linux offers to isolate one. Linux only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEW_USER, NEW_PID, NEW_NET = 0x10000000, 0x20000000, 0x40000000
 
 
 def supported() -> bool:
-    """Whether processes can be watched here."""
+    """Whether processes can be supervised on this system."""
     return sys.platform == "linux" and (PROC / "self" / "status").exists()
 
 
@@ -29,14 +29,14 @@ def dies_with_its_parent() -> None:
 
 
 def adopts_orphans() -> None:
-    """Whatever this process's descendants leave behind becomes its child, so that nothing escapes by forking twice."""
+    """Orphans among this process's descendants become its children, so that none escapes by forking twice."""
     _prctl(SET_CHILD_SUBREAPER, 1)
 
 
 def apart() -> bool:
-    """The next child starts a process namespace of its own, without network: it can signal nobody outside.
+    """Give the next child a process namespace of its own, without network: it cannot signal processes outside.
 
-    Whether the system allows that; where it does not, nothing is changed.
+    Returns whether the system allows that; where it does not, nothing is changed.
     """
     unshare = ctypes.CDLL(None, use_errno=True).unshare
     if os.geteuid() == 0:
@@ -48,13 +48,13 @@ def apart() -> bool:
         (PROC / "self" / "setgroups").write_text("deny")
         (PROC / "self" / "uid_map").write_text(f"{user} {user} 1")
         (PROC / "self" / "gid_map").write_text(f"{group} {group} 1")
-    except OSError:  # the namespaces are there, the names are not: files still belong to whom they belonged to
+    except OSError:  # the namespaces exist without a user mapping: files keep their owners
         return True
     return True
 
 
 def children_of(root: int) -> list[int]:
-    """Every living process below ``root``, as the kernel lists children: fast, but one that starts just now may be left out."""
+    """Every living process below ``root``, from the kernel's lists of children: fast, but a very new one may be missing."""
     found, waiting = list[int](), [root]
     while waiting:
         try:
@@ -72,7 +72,7 @@ def children_of(root: int) -> list[int]:
 
 
 def _is_over(pid: int) -> bool:
-    """Whether it has ended, and merely nobody asked how."""
+    """Whether a process has ended (a zombie included)."""
     try:
         return (PROC / str(pid) / "stat").read_bytes().rpartition(b") ")[2][:1] in (b"Z", b"X")
     except OSError:
@@ -80,7 +80,7 @@ def _is_over(pid: int) -> bool:
 
 
 def descendants(root: int) -> list[int]:
-    """Every living process below ``root``: all processes of the machine are looked at."""
+    """Every living process below ``root``, found among all processes of the machine."""
     children: dict[int, list[int]] = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit():
@@ -99,17 +99,17 @@ def descendants(root: int) -> list[int]:
 
 
 def held_by(pids: list[int]) -> int:
-    """Bytes of memory that processes hold, without files and libraries. What they share is counted for each of them."""
+    """Bytes of anonymous and shared memory of these processes. What they share is counted for each of them."""
     return sum(_lines(pid, "status", ("RssAnon:", "RssShmem:")) for pid in pids)
 
 
 def held_by_all(pids: list[int]) -> int:
-    """The same, with what several processes share counted once; dearer."""
+    """The same with shared memory counted once; slower."""
     return sum(_lines(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for pid in pids)
 
 
 def _lines(pid: int, file: str, names: tuple[str, ...]) -> int:
-    """The sum of these lines, which are in kB; 0 where the process is gone."""
+    """The sum of these lines of a /proc file, in bytes (the file has kB); 0 where the process is gone."""
     try:
         text = (PROC / str(pid) / file).read_text()
     except OSError:
@@ -118,7 +118,7 @@ def _lines(pid: int, file: str, names: tuple[str, ...]) -> int:
 
 
 def end_all(root: int, seconds: float = 10.0) -> None:
-    """Kill everything below ``root`` and reap it. First all is stopped, so that nothing forks faster than it is killed."""
+    """Kill and reap everything below ``root``. All is stopped first, so that nothing forks faster than it is killed."""
     until = time.monotonic() + seconds
     while (left := descendants(root)) and time.monotonic() < until:
         for what in (signal.SIGSTOP, signal.SIGKILL):

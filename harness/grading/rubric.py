@@ -1,4 +1,4 @@
-"""A rubric: what counts how much, under which limits, and how much of it a student is told. Read from TOML."""
+"""A rubric: points, weights, limits, and how much a student is told. Read from TOML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.grading.checks import Checks
 
 if sys.version_info >= (3, 11):
     import tomllib
-else:  # pytest brings it along
+else:  # a dependency of pytest
     import tomli as tomllib
 
 EFFORTS = ("quick", "default", "thorough")
@@ -25,26 +25,26 @@ ANY = "any"
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use. Seconds are of the clock, MB are 10^6 bytes."""
+    """What one submission may use. Seconds are wall time, MB are 10^6 bytes."""
 
     seconds: float = 600.0
-    """For all of it, restarts included."""
+    """In total, restarts included."""
     check_seconds: float = 120.0
-    """For one check; longer than that, its process is ended, and the rest goes on in a new one."""
+    """Per check; beyond it the process is killed, and a new one continues."""
     case_seconds: float = 10.0
-    """For one case of a check (pytest's ``--impl-timeout``); an import may take twice as long."""
+    """Per case of a check (``--impl-timeout``); the import has twice that."""
     memory_mb: float = 4096.0
-    """Of all its processes together, what is theirs alone."""
+    """Of all its processes together, memory shared with the fork server aside."""
     file_mb: float = 64.0
     output_mb: float = 16.0
     processes: int = 64
     restarts: int = 5
-    """How many new processes a submission gets whose process died or was ended."""
+    """New processes for a submission whose process died or was killed."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one component counts. ``weights``: of its claims, 1 where nothing is said."""
+    """The points of one component. ``weights``: of its claims, 1 by default."""
 
     name: str
     points: float
@@ -52,9 +52,9 @@ class Part:
     all_or_nothing: bool = False
     required: tuple[str, ...] = ()
     variant: str = ""
-    """The legal variant that was asked for: judged as if it were declared."""
+    """The legal variant that the assignment asks for: judged as if it were declared."""
     variants: tuple[str, ...] | None = None
-    """The variants that a submission may declare itself; None: all legal ones."""
+    """The variants that a submission may declare; None: all legal ones."""
     visibility: str = ""
 
 
@@ -86,7 +86,7 @@ class Rubric:
         return ",".join(f"{part.name}={part.variant}" for part in self.parts if part.variant)
 
     def judged_by(self) -> dict[str, Any]:
-        """All that decides what is judged, and how: points and hints do not."""
+        """Everything that decides what is judged and how; points and hints do not."""
         return {
             "components": self.names,
             "variants": self.variant_option,
@@ -106,7 +106,7 @@ def read(path: Path, checks: Checks) -> Rubric:
             f"--rubric: {path} cannot be read: {error.strerror}; plumbline grade --example-rubric prints one"
         ) from None
     except ValueError as error:
-        raise UsageError(f"--rubric: {path} is no TOML: {error}") from None
+        raise UsageError(f"--rubric: {path} is not valid TOML: {error}") from None
     return parse(table, checks, str(path))
 
 
@@ -117,22 +117,23 @@ def parse(table: Mapping[str, Any], checks: Checks, where: str = "rubric") -> Ru
     components = _table(where, "components", table.get("components", {}))
     if not components:
         raise UsageError(
-            f"{where}: no component counts anything; write, for example, [components.{next(iter(checks.claims))}] points = 10"
+            f"{where}: no component has points; write, for example, "
+            f"[components.{next(iter(checks.claims))}] points = 10"
         )
     parts = tuple(_part(where, name, value, checks) for name, value in components.items())
     rubric = Rubric(
         tuple(sorted(parts, key=lambda part: list(checks.claims).index(part.name))),
-        title=_text(where, "title", table.get("title", "Grades")),
+        title=_string(where, "title", table.get("title", "Grades")),
         effort=_one_of(where, "effort", table.get("effort", "default"), EFFORTS),
         seed=None if "seed" not in table else int(_number(where, "seed", table["seed"], whole=True)),
         hints=_one_of(where, "hints", table.get("hints", "finding"), HINTS),
         entry=_entry(where, table.get("entry", "")),
-        forbidden=_texts(where, "forbidden", table.get("forbidden", list(OURS))),
+        forbidden=_strings(where, "forbidden", table.get("forbidden", list(OURS))),
         visibility=_one_of(where, "visibility", table.get("visibility", "visible"), VISIBILITIES),
         limits=_limits(f"{where}, [limits]", _table(where, "limits", table.get("limits", {}))),
     )
     if rubric.points <= 0:
-        raise UsageError(f"{where}: all components together count 0 points; give one of them some")
+        raise UsageError(f"{where}: the points of all components sum to 0")
     return rubric
 
 
@@ -143,23 +144,23 @@ def _part(where: str, name: str, value: Any, checks: Checks) -> Part:
     table = _table(where, f"components.{name}", value)
     _known(here, table, [f.name for f in fields(Part) if f.name != "name"])
     if "points" not in table:
-        raise UsageError(f"{here}: it says no points; write points = 10")
+        raise UsageError(f"{here}: points is missing; write points = 10")
     claims, legal = checks.claims[name], checks.variants.get(name, ())
     weights = {
         _claim(f"{here}, weights", claim, claims): _number(f"{here}, weights", claim, weight)
         for claim, weight in _table(here, "weights", table.get("weights", {})).items()
     }
     if not any(weights.get(claim, 1.0) > 0 for claim in claims):
-        raise UsageError(f"{here}, weights: every claim weighs 0; leave one its weight")
+        raise UsageError(f"{here}, weights: every claim has weight 0")
     own = table.get("variants", ANY)
     return Part(
         name,
         _number(here, "points", table["points"]),
         weights,
-        _truth(here, "all_or_nothing", table.get("all_or_nothing", False)),
-        tuple(_claim(f"{here}, required", c, claims) for c in _texts(here, "required", table.get("required", []))),
+        _bool(here, "all_or_nothing", table.get("all_or_nothing", False)),
+        tuple(_claim(f"{here}, required", c, claims) for c in _strings(here, "required", table.get("required", []))),
         _variant(here, table["variant"], legal) if "variant" in table else "",
-        None if own == ANY else tuple(_variant(here, v, legal) for v in _texts(here, "variants", own)),
+        None if own == ANY else tuple(_variant(here, v, legal) for v in _strings(here, "variants", own)),
         _one_of(here, "visibility", table["visibility"], VISIBILITIES) if "visibility" in table else "",
     )
 
@@ -194,19 +195,19 @@ def _table(where: str, key: str, value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _text(where: str, key: str, value: Any) -> str:
+def _string(where: str, key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise UsageError(f"{where}: {key} must be a text in quotation marks, not {value!r}")
+        raise UsageError(f"{where}: {key} must be a string in quotation marks, not {value!r}")
     return value
 
 
-def _texts(where: str, key: str, value: Any) -> tuple[str, ...]:
+def _strings(where: str, key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise UsageError(f'{where}: {key} must be a list of texts, ["...", "..."], not {value!r}')
+        raise UsageError(f'{where}: {key} must be a list of strings, ["...", "..."], not {value!r}')
     return tuple(value)
 
 
-def _truth(where: str, key: str, value: Any) -> bool:
+def _bool(where: str, key: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{where}: {key} must be true or false, not {value!r}")
     return value
@@ -215,13 +216,13 @@ def _truth(where: str, key: str, value: Any) -> bool:
 def _number(where: str, key: str, value: Any, whole: bool = False) -> Any:
     fine = isinstance(value, int) or (isinstance(value, float) and not whole)
     if not fine or isinstance(value, bool) or not 0 <= value < 1e18:
-        raise UsageError(f"{where}: {key} must be a {'whole ' if whole else ''}number from 0 on, not {value!r}")
+        raise UsageError(f"{where}: {key} must be a {'whole ' if whole else ''}number of at least 0, not {value!r}")
     return value if whole else float(value)
 
 
 def _one_of(where: str, key: str, value: Any, legal: Iterable[str]) -> str:
     if value not in legal:
-        raise UsageError(f"{where}: {key} is one of {', '.join(legal)}, not {value!r}; {_near(str(value), legal)}")
+        raise UsageError(f"{where}: {key} must be one of {', '.join(legal)}, not {value!r}; {_near(str(value), legal)}")
     return str(value)
 
 
@@ -240,7 +241,7 @@ def _variant(where: str, name: Any, legal: Iterable[str]) -> str:
 
 
 def _entry(where: str, value: Any) -> str:
-    name = _text(where, "entry", value)
+    name = _string(where, "entry", value)
     if name and (Path(name).is_absolute() or ".." in Path(name).parts):
-        raise UsageError(f"{where}: entry is a file inside each submission, like mymodel.py, not {name!r}")
+        raise UsageError(f"{where}: entry must be a file inside each submission, like mymodel.py, not {name!r}")
     return name

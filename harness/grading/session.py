@@ -1,4 +1,4 @@
-"""A class is graded: what is known is kept, the rest is judged side by side, and every result is written as it comes."""
+"""Grades a class: earlier results are kept, the rest is judged in parallel, and each result is written at once."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from harness.grading.submissions import Submission
 from harness.reports import json_file
 
 STATE = "grading.json"
-"""Where the seed is kept, in the folder of the grades."""
+"""The file of the seed, in the folder of the grades."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """One class under one rubric. ``out``: the folder of the grades. ``judge_all``: judges tasks, in whatever order."""
+    """One class under one rubric. ``out``: the folder of the grades. ``force``: judge earlier results again."""
 
     submissions: Sequence[Submission]
     rubric: Rubric
@@ -40,7 +40,7 @@ class Session:
     say: Callable[[str], None] = print
 
     def run(self, judge_all: Callable[[Sequence[Task]], Iterable[Judged]]) -> list[Grade]:
-        """Grade all; tables and page are written at the end, and also where it is interrupted."""
+        """Grade all submissions. ``judge_all`` judges tasks in any order. Tables and page are written even if interrupted."""
         seed = self.seed()
         tasks = [
             Task(one, self.rubric, self.checks, seed, self._key(one, seed), self.user, self.namespaces)
@@ -56,7 +56,7 @@ class Session:
                 grades[known.name] = self._graded(known, seed)
         if grades:
             self.say(
-                f"{len(grades)} of {len(tasks)} were judged before, with this rubric and seed (--force judges them again)"
+                f"{len(grades)} of {len(tasks)} were judged before with this rubric and seed (--force judges them again)"
             )
         started = time.monotonic()
         try:
@@ -68,17 +68,16 @@ class Session:
             self._write_class(finished)
         if self.namespaces and any(one.judged.verdicts and not one.judged.apart for one in finished):
             self.say(
-                "note: this system gives no namespaces, so submissions could signal processes of the same user (docs/GRADING.md)"
+                "note: this system offers no namespaces, so submissions can signal processes of the same user "
+                "(docs/GRADING.md)"
             )
         if waiting:
             alone = sum(grades[task.submission.name].judged.seconds for task in waiting)
-            self.say(
-                f"judged {len(waiting)} in {time.monotonic() - started:.1f} s; one after the other they took {alone:.1f} s"
-            )
+            self.say(f"judged {len(waiting)} in {time.monotonic() - started:.1f} s ({alone:.1f} s of judging in total)")
         return finished
 
     def seed(self) -> int:
-        """The rubric's, or that of this folder: drawn once, kept there."""
+        """The rubric's seed, or that of this folder: chosen at random once and kept there."""
         path = self.out / STATE
         try:
             self.out.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -91,12 +90,12 @@ class Session:
             path.chmod(0o600)
             return seed
         except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path} does not hold a seed: {error}; remove it, or say one in the rubric") from None
+            raise UsageError(f"{path} has no seed: {error}; remove the file, or set a seed in the rubric") from None
         except OSError as error:
             raise UsageError(f"--out: {self.out} cannot be written: {error.strerror}") from None
 
     def _key(self, one: Submission, seed: int) -> str:
-        """What was judged is what will be judged, exactly where this is the same."""
+        """A digest of everything that decides the verdicts: an earlier result is kept if it is the same."""
         known = [one.digest, one.entry, one.problem, self.rubric.judged_by(), seed, edition()]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -108,7 +107,7 @@ class Session:
             return None
 
     def _graded(self, judged: Judged, seed: int) -> Grade:
-        """The grade, with everything that is written of one submission."""
+        """The grade of one submission, with all its files written."""
         one = grade(judged, self.rubric, self.checks, seed)
         folder = self.out / judged.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +115,7 @@ class Session:
         json_file.atomically(feedback.markdown(one), folder / "feedback.md")
         json_file.atomically(json.dumps(as_dict(one), indent=1) + "\n", folder / "grade.json")
         json_file.write(one.record, folder / "record.json")
-        # Last: what stands here is finished.
+        # Written last: a submission that has this file is complete.
         json_file.atomically(json.dumps(judged.as_dict(), default=str) + "\n", folder / "judged.json")
         return one
 
@@ -129,13 +128,13 @@ class Session:
         width, digits = max(len(s.name) for s in self.submissions), len(str(len(self.submissions)))
         what = ", ".join(one.findings) or ""
         remarks = "; ".join(" ".join(remark.split())[:100] for remark in one.remarks)
-        told = "; ".join(filter(None, (what, remarks)))
-        points = f"{one.total:6.2f} of {self.rubric.points:g}"
-        return f"{number:>{digits}} of {len(self.submissions)}  {one.name:<{width}}  {points}  {one.judged.seconds:5.1f} s  {told}".rstrip()
+        points = f"{one.total:6.2f} of {self.rubric.points:g}  {one.judged.seconds:5.1f} s"
+        end = "; ".join(filter(None, (what, remarks)))
+        return f"{number:>{digits}} of {len(self.submissions)}  {one.name:<{width}}  {points}  {end}".rstrip()
 
 
 def here(tasks: Sequence[Task], jobs: int) -> Iterator[Judged]:
-    """Judge on this machine, ``jobs`` at a time. Interrupted, it ends all that runs."""
+    """Judge on this machine, ``jobs`` at a time. An interruption kills all that runs."""
     if not tasks:
         return
     with ForkServer(tasks[0].checks.modules) as fork_server:

@@ -1,4 +1,4 @@
-"""The same jobs on a cluster, through submitit (``pip install "plumbline-llm[slurm]"``): one of its jobs per submission."""
+"""The same jobs on a cluster, through submitit (``pip install "plumbline-llm[slurm]"``): one job per submission."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.grading.judging import Judged, Task, judge
 
 CLUSTERS = ("slurm", "local")
 MINUTES_MORE = 5
-"""A job lasts that much longer than its submission may: for the import of torch, on a busy file system."""
+"""Added to the time limit of a submission for its job: importing torch from a busy file system takes long."""
 
 
 def on_cluster(

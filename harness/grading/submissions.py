@@ -1,4 +1,4 @@
-"""The submissions in a folder: which there are, what each consists of, and what may not be in it."""
+"""The submissions in a folder: their names, their files, and the forbidden imports in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IGNORED = ("__pycache__", ".git", ".venv", "venv", "__MACOSX", ".ipynb_checkpoin
 
 @dataclass(frozen=True)
 class Submission:
-    """One file or folder. ``problem``: why there is nothing to judge, in words for the student; else ``entry`` is the file."""
+    """One file or folder. ``entry``: the file to judge. ``problem``: why there is none, in words for the student."""
 
     name: str
     path: Path
@@ -28,26 +28,28 @@ class Submission:
 
 
 def find(folder: Path, entry: str = "") -> tuple[list[Submission], list[str]]:
-    """Every submission, by name, and what was passed over. Raises UsageError where there is none, or two of one name."""
+    """Every submission, by name, and the names that were skipped. Raises UsageError for none, or two of one name."""
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder; `plumbline grade` takes one with a file or a folder per submission")
+        raise UsageError(
+            f"{folder} is not a folder; `plumbline grade` takes one with a file or a folder per submission"
+        )
     found: dict[str, Submission] = {}
-    passed_over = []
+    skipped = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name in IGNORED:
             continue
         if path.is_symlink() or not (path.is_dir() or path.suffix == ".py"):
-            passed_over.append(path.name)
+            skipped.append(path.name)
             continue
         one = submission(path, entry)
         if one.name in found:
             raise UsageError(
-                f"{folder} holds two submissions named {one.name}: {found[one.name].path.name} and {path.name}"
+                f"{folder} has two submissions named {one.name}: {found[one.name].path.name} and {path.name}"
             )
         found[one.name] = one
     if not found:
-        raise UsageError(f"{folder} holds no submission: no .py file and no folder (for one submission: --single)")
-    return list(found.values()), passed_over
+        raise UsageError(f"{folder} has no submission: no .py file and no folder (for a single submission: --single)")
+    return list(found.values()), skipped
 
 
 def submission(path: Path, entry: str = "", name: str = "") -> Submission:
@@ -66,24 +68,27 @@ def _entry(path: Path, files: list[Path], entry: str) -> tuple[str, str]:
         if Path(entry) in files:
             return entry, ""
         there = ", ".join(str(f) for f in files if f.suffix == ".py")[:200]
-        return "", f"there is no {entry} in it" + (f"; it holds {there}" if there else "; it holds no Python file")
+        return "", f"it has no {entry}" + (f"; it has {there}" if there else "; it has no Python file")
     modules = [str(f) for f in files if f.suffix == ".py" and len(f.parts) == 1]
     if "__init__.py" in modules:
         return "__init__.py", ""
     if len(modules) == 1:
         return modules[0], ""
     if modules:
-        return "", f"it holds {len(modules)} Python files ({', '.join(modules)[:200]}), and nothing says which to judge"
+        return (
+            "",
+            f"it has {len(modules)} Python files ({', '.join(modules)[:200]}), and the rubric names none of them as entry",
+        )
     inner = [str(f) for f in files if f.suffix == ".py"]
     return (
         (inner[0], "")
         if len(inner) == 1
-        else ("", "it holds no Python file" if not inner else "it holds no Python file at its top")
+        else ("", "it has no Python file" if not inner else "it has no Python file at its top level")
     )
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Every regular file, relative, in order; links are not followed: they may lead anywhere."""
+    """Every regular file, relative, in order. Links are skipped: they may point anywhere."""
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in IGNORED and not (Path(root) / name).is_symlink())
         for name in sorted(names):
@@ -102,7 +107,7 @@ def _digest(path: Path, files: Iterable[Path]) -> str:
 
 
 def copied(one: Submission, folder: Path) -> str:
-    """Copy it into a folder; the path of what is to be judged, as ``--impl`` takes it, relative to that folder."""
+    """Copy the submission into a folder and return the path to judge, relative to it, as ``--impl`` takes it."""
     safe = re.sub(r"[^\w.-]", "_", one.name)
     if one.path.is_file():
         shutil.copyfile(one.path, folder / f"{safe}.py")
@@ -114,7 +119,7 @@ def copied(one: Submission, folder: Path) -> str:
 
 
 def forbidden(one: Submission, names: Iterable[str]) -> str:
-    """Where it refers to a module that it must not use; an empty text where it does not, as far as reading tells."""
+    """Where the code refers to a forbidden module, in words; empty if it does not, as far as its text shows."""
     folder, files = (
         (one.path, list(_files(one.path))) if one.path.is_dir() else (one.path.parent, [Path(one.path.name)])
     )
@@ -129,12 +134,14 @@ def forbidden(one: Submission, names: Iterable[str]) -> str:
             for used in _modules(node):
                 for name in names:
                     if used == name or used.startswith(f"{name}."):
-                        return f"{file.as_posix()}:{getattr(node, 'lineno', 0)} uses {name}, which may not be used here"
+                        return (
+                            f"{file.as_posix()}:{getattr(node, 'lineno', 0)} uses {name}, which this assignment forbids"
+                        )
     return ""
 
 
 def _modules(node: ast.AST) -> list[str]:
-    """The dotted names of modules that a piece of code refers to: in imports, as attributes, as a text to import."""
+    """The dotted names of modules that a syntax node refers to: imports, attributes, and strings that are imported."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -148,7 +155,7 @@ def _modules(node: ast.AST) -> list[str]:
 
 
 def _dotted(node: ast.AST) -> str:
-    """``a.b.c``; an empty text where it begins with something else than a name."""
+    """``a.b.c``; empty if it does not begin with a name."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

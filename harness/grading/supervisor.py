@@ -1,4 +1,4 @@
-"""One process of somebody's code, and the one that watches it: starts it, keeps it to its limits, ends all it leaves."""
+"""Supervises the process of one submission: starts it, enforces its limits, and kills every process that it leaves."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from harness.grading.rubric import Limits
 
 MB = 1_000_000
 PAUSE = 0.05
-"""Seconds between two looks at what a submission uses."""
+"""Seconds between two measurements of what a submission uses."""
 KEPT_OUTPUT = 32_000
 """Bytes kept of the beginning and of the end of what is printed."""
 LOADING = 10.0
-"""Seconds beside the import itself, which pytest stops, and in words."""
+"""Seconds added to the limit of the import, which pytest enforces itself with a better message."""
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of pytest in a process of its own, in the folder ``work``, of which nobody else knows.
+    """One run of pytest in a process of its own, in the private folder ``work``.
 
-    ``arguments``: pytest's. ``journal``: the file that is written as it goes; checks in ``done`` and components in
-    ``without`` are not judged. ``user``: id of the user and group that it runs as, -1 for the one who grades.
+    ``arguments``: pytest's. ``journal``: the file that it writes as it runs. Checks in ``done`` and components in
+    ``without`` are not judged. ``user``, ``group``: ids that it runs as, -1 for those of the grader.
     """
 
     work: str
@@ -56,7 +56,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended: ``code`` is pytest's, or minus the signal's number; ``ended_for`` says what it was ended for."""
+    """How a job ended: ``code`` is pytest's or minus a signal number; ``ended_for``: the limit that it exceeded, in words.
+
+    ``memory_mb``: the peak of its processes together. ``apart``: whether it had namespaces of its own.
+    """
 
     code: int = 0
     ended_for: str = ""
@@ -68,7 +71,7 @@ class Outcome:
 
 @dataclass
 class _Output:
-    """What is printed: the beginning and the end of it, and how much it was."""
+    """What a process prints: the beginning, the end, and how much it was."""
 
     first: bytes = b""
     last: bytes = b""
@@ -82,13 +85,13 @@ class _Output:
 
     def text(self) -> str:
         missing = self.total - len(self.first) - len(self.last)
-        between = f"\n... ({missing} bytes are left out here)\n".encode() if missing else b""
+        between = f"\n... ({missing} bytes omitted)\n".encode() if missing else b""
         return (self.first + between + self.last).decode("utf-8", "replace")
 
 
 @dataclass
 class _Watched:
-    """One process under watch, and the most it held."""
+    """A supervised process and its peak memory."""
 
     pid: int
     job: Job
@@ -98,7 +101,7 @@ class _Watched:
     most: int = 0
 
     def beyond(self, output: _Output) -> str:
-        """Which limit it is beyond, in words; an empty text where it keeps to all of them."""
+        """The limit that it exceeds, in words; empty while it keeps to all of them."""
         limits, now = self.job.limits, time.monotonic()
         size = _size(self.job.journal)
         if size != self.size:
@@ -114,7 +117,7 @@ class _Watched:
         if now - self.progress > patience:
             return f"it took longer than {patience:g} s for {'one check' if size else 'the import'}"
         if self.most > limits.memory_mb * MB:
-            return f"it held more than {limits.memory_mb:g} MB of memory"
+            return f"it used more than {limits.memory_mb:g} MB of memory"
         if len(pids) > limits.processes:
             return f"it started more than {limits.processes} processes"
         if output.total > limits.output_mb * MB:
@@ -123,9 +126,9 @@ class _Watched:
 
 
 def watch(connection: socket.socket) -> None:
-    """Take one job from the connection, see it to its end, and answer with its outcome.
+    """Read one job from the connection, run it to its end, and send back its outcome.
 
-    Whoever is at the other end may hang up: then everything is ended at once.
+    If the other end closes the connection, everything is killed at once.
     """
     os.setsid()
     processes.adopts_orphans()
@@ -141,7 +144,7 @@ def watch(connection: socket.socket) -> None:
     output, watched, ended_for, status = _Output(), _Watched(pid, job), "", None
     while status is None and not ended_for:
         ready, _, _ = select.select([printed, connection.fileno()], [], [], PAUSE)
-        if connection.fileno() in ready:  # nobody waits for it any more
+        if connection.fileno() in ready:  # the grader no longer waits for it
             processes.end_all(os.getpid())
             return
         _drain(printed, output, job.limits)
@@ -159,7 +162,7 @@ def watch(connection: socket.socket) -> None:
 
 
 def _drain(printed: int, output: _Output, limits: Limits) -> None:
-    """Read what is printed, as far as it is there; who prints without end must not keep us from looking."""
+    """Read what was printed so far, but not without end: limits must be looked at, too."""
     for _ in range(64):
         try:
             chunk = os.read(printed, 65536)
@@ -182,7 +185,7 @@ def _size(path: str) -> int:
 
 
 def _become(job: Job, writes: int) -> None:
-    """From here on this process is the submission's: its own session, folder, environment, limits. Never returns."""
+    """Turn this process into the submission's: its own session, folder, environment and limits. Never returns."""
     code = 70
     try:
         os.setsid()
@@ -196,7 +199,7 @@ def _become(job: Job, writes: int) -> None:
             os.setgroups([])
             os.setgid(job.group)
             os.setuid(job.user)
-            processes.dies_with_its_parent()  # forgotten when the user changes
+            processes.dies_with_its_parent()  # the kernel forgets it when the user changes
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         os.environ.clear()
         os.environ.update(kept | environment(job.work))
@@ -227,6 +230,7 @@ def _judge(job: Job) -> int:
 
 
 def environment(work: str) -> dict[str, str]:
+    """The environment variables of a submission's process whose folder is ``work``."""
     return {
         "HOME": work,
         "TMPDIR": f"{work}/tmp",
@@ -241,9 +245,10 @@ def environment(work: str) -> dict[str, str]:
 
 
 def _limited(limits: Limits) -> None:
-    """What the kernel watches. Memory beyond reason fails where it is asked for; what is short of that the warden sees.
+    """Set the limits that the kernel enforces. An allocation far beyond the memory limit fails; the supervisor sees the rest.
 
-    RLIMIT_AS would count address space, which torch reserves freely; RLIMIT_NPROC all processes of the user, neighbours too.
+    RLIMIT_AS would count address space, which torch reserves freely; RLIMIT_NPROC would count all processes of the user,
+    those of other submissions included.
     """
     file = int(limits.file_mb * MB)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file, file))
@@ -254,6 +259,6 @@ def _limited(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (data, data))
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as score:
-            score.write("1000")  # where memory runs out all the same, it goes first
+            score.write("1000")  # if the machine runs out of memory, this process is killed first
     except OSError:
         return

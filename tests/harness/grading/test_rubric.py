@@ -51,24 +51,24 @@ GELU = "[components.gelu]\npoints = 1\n"
     ("text", "told"),
     [
         ("titel = 'x'\n" + GELU, "there is no key 'titel'; did you mean title?"),
-        ("effort = 'quik'\n" + GELU, "effort is one of quick, default, thorough, not 'quik'; did you mean quick?"),
+        ("effort = 'quik'\n" + GELU, "effort must be one of quick, default, thorough, not 'quik'; did you mean quick?"),
         ("hints = 'lines'\n" + GELU, "did you mean line?"),
-        ("seed = 1.5\n" + GELU, "seed must be a whole number from 0 on, not 1.5"),
-        ("entry = '../x.py'\n" + GELU, "entry is a file inside each submission"),
-        ("forbidden = 'os'\n" + GELU, "forbidden must be a list of texts"),
+        ("seed = 1.5\n" + GELU, "seed must be a whole number of at least 0, not 1.5"),
+        ("entry = '../x.py'\n" + GELU, "entry must be a file inside each submission"),
+        ("forbidden = 'os'\n" + GELU, "forbidden must be a list of strings"),
         (GELU + "[limits]\nmemory = 5\n", "there is no key 'memory'; did you mean memory_mb?"),
         (GELU + "[limits]\nseconds = 0\n", "seconds must be more than 0"),
         (GELU + "[limits]\nprocesses = true\n", "processes must be a whole number"),
         ("[components.gleu]\npoints = 1\n", "there is no component 'gleu'; did you mean "),
-        ("[components.gelu]\n", "it says no points; write points = 10"),
-        ("[components.gelu]\npoints = -1\n", "points must be a number from 0 on, not -1"),
-        ("[components.gelu]\npoints = 0\n", "all components together count 0 points"),
+        ("[components.gelu]\n", "points is missing; write points = 10"),
+        ("[components.gelu]\npoints = -1\n", "points must be a number of at least 0, not -1"),
+        ("[components.gelu]\npoints = 0\n", "the points of all components sum to 0"),
         ("components.gelu = 3\n", "components.gelu must be a table"),
-        ("title = 'x'\n", "no component counts anything"),
+        ("title = 'x'\n", "no component has points"),
         (GELU + "requierd = []\n", "did you mean required?"),
         (GELU + "required = ['deterministc']\n", "there is no claim 'deterministc'; did you mean deterministic?"),
         (GELU + "weights = {grows = 2}\n", "there is no claim 'grows'"),
-        (GELU + "weights = {deterministic = 'much'}\n", "deterministic must be a number from 0 on, not 'much'"),
+        (GELU + "weights = {deterministic = 'much'}\n", "deterministic must be a number of at least 0, not 'much'"),
         (GELU + "all_or_nothing = 1\n", "all_or_nothing must be true or false, not 1"),
         (GELU + "variants = ['erff']\n", "there is no legal variant 'erff'; did you mean erf?"),
         ("[components.rms_norm]\npoints = 1\nvariant = 'x'\n", "there is no legal variant 'x'"),
@@ -87,12 +87,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere.toml cannot be read: .*--example-rubric"):
         read(tmp_path / "nowhere.toml", CHECKS)
     (tmp_path / "broken.toml").write_text("[components\n")
-    with pytest.raises(UsageError, match=r"broken.toml is no TOML: .*line 1"):
+    with pytest.raises(UsageError, match=r"broken.toml is not valid TOML: .*line 1"):
         read(tmp_path / "broken.toml", CHECKS)
 
 
 def test_every_weight_zero_is_no_rubric() -> None:
     """Nothing would be left to count."""
     zero = "\n".join(f"{claim} = 0" for claim in CHECKS.claims["gelu"])
-    with pytest.raises(UsageError, match="every claim weighs 0"):
+    with pytest.raises(UsageError, match="every claim has weight 0"):
         rubric(f"{GELU}[components.gelu.weights]\n{zero}\n")
