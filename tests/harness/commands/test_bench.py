@@ -13,6 +13,7 @@ from support_workloads import small
 from harness.benchmark.machine import Rates
 from harness.cli import main
 from harness.commands import bench
+from harness.core.record import VERSION
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.reports import json_file
 
