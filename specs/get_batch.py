@@ -1,19 +1,16 @@
-"""Batches for training: stretches of the data from anywhere in it, and the same one token later.
+"""Training batches: random contiguous windows of the data, and the windows one token later.
 
-How the starts are drawn is everybody's own business (torch, NumPy or Python, with or without putting back, from a
-generator that is given or from the global ones): no two need draw alike. What is promised holds for every draw, or of
-the frequencies of many.
+An implementation may draw the starts as it likes: by torch, NumPy or Python, with or without replacement, from a given
+generator or from a global one. So the claims are about every draw, or about the frequencies of many draws.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from itertools import pairwise
-from typing import Any
+from itertools import chain, pairwise
 
 import torch
-from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
 from harness.core.claim import NotSupported, Trial, Violation, claim
@@ -22,137 +19,28 @@ from harness.core.values import Resource
 from harness.numerics.statistics import FALSE_ALARM, binomial_two_sided
 from reference_model.get_batch import get_batch
 from specs.naming.dialects import BATCHES
-from specs.shared.generators import new, used_on
+from specs.shared.batches import (
+    cases,
+    few_starts,
+    fits,
+    in_a_row,
+    invalid_cases,
+    long_data,
+    other_integers,
+    pairs_of,
+    shortest_data,
+    starts_of,
+)
+from specs.shared.generators import new
 
 PER_START = 400
-"""Draws per legal start on average: a start that is never drawn, or half or twice as often as it is due, cannot be chance."""
-MANY_CASES = 2
-ODDS = FALSE_ALARM / MANY_CASES
+"""Draws per valid start on average. No start is never drawn, or half or twice as often as expected, by chance."""
+RANDOM_CASES = 2
+LEVEL = FALSE_ALARM / RANDOM_CASES
+"""The significance level of all tests of one case together."""
 CALLS = 30
-"""Batches in a row: that rows (or batches) drawn from five starts are all alike by chance has odds below 5 ** -29 = 6e-21."""
-
-
-# cases ---------------------------------------------------------------------------------------------------------------
-
-
-def data(length: int, seed: int, family: str, dtype: torch.dtype = torch.int64) -> torch.Tensor:
-    """Ids of which none is its own place. ``every id once``: the place of a token is told by its value."""
-    generator = torch.Generator().manual_seed(seed)
-    if family == "every id once":
-        return (torch.randperm(length, generator=generator) + 5).to(dtype)
-    return (torch.randint(3, (length,), generator=generator) + 7).to(dtype)
-
-
-def case_of(tokens: torch.Tensor, batch: int, time: int, generator: Resource | None, family: str) -> Case:
-    arguments = {"tokens": tokens, "batch": batch, "time": time, "generator": generator}
-    return Case.of(arguments, family=family, length=len(tokens), batch=batch, time=time)
-
-
-@st.composite
-def generators(draw: st.DrawFn) -> Resource | None:
-    return draw(st.sampled_from((None, new(draw(st.integers(0, 99))))))
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Rows of 1 to 9 ids, no more of them than there are places to start; batch, time and their number differ."""
-    time = draw(st.integers(1, 9))
-    batch = draw(st.integers(1, 6).filter(lambda n: n != time))
-    starts = batch + draw(st.sampled_from((0, 1, 2, 5, 30)))
-    family = draw(st.sampled_from(("every id once", "every id once", "few ids")))
-    tokens = data(time + starts, draw(st.integers(0, 99)), family)
-    return case_of(tokens, batch, time, draw(generators()), family)
-
-
-@st.composite
-def other_integers(draw: st.DrawFn) -> Case:
-    """Data as it is stored to save space: fewer bits per id."""
-    case = draw(cases())
-    dtype = draw(st.sampled_from((torch.int32, torch.int16, torch.uint8, torch.int64)))
-    return case.changed(tokens=case.arguments["tokens"].to(dtype))
-
-
-@st.composite
-def shortest_data(draw: st.DrawFn) -> Case:
-    """One token more than a row: there is one place to start."""
-    time = draw(st.integers(1, 9))
-    family = draw(st.sampled_from(("every id once", "few ids")))
-    return case_of(data(time + 1, draw(st.integers(0, 9)), family), 1, time, draw(generators()), f"{family}, one start")
-
-
-@st.composite
-def few_starts(draw: st.DrawFn) -> Case:
-    """Five or six places to start, and as many rows."""
-    starts, time = draw(st.integers(5, 6)), draw(st.sampled_from((3, 1, 2, 4, 10)))
-    tokens = data(starts + time, draw(st.integers(0, 9)), "every id once")
-    return case_of(tokens, starts, time, draw(generators()), "every id once")
-
-
-@st.composite
-def long_data(draw: st.DrawFn) -> Case:
-    """A thousand places to start, and a generator: that two batches of four rows are alike by chance has odds 1e-12."""
-    tokens, time = data(1000, draw(st.integers(0, 9)), "every id once"), draw(st.integers(2, 5))
-    return case_of(tokens, 4 + 2 * (time == 4), time, new(draw(st.integers(0, 99))), "every id once")
-
-
-@st.composite
-def invalid_cases(draw: st.DrawFn) -> Case:
-    """Too little data: not even one row has a token that follows it."""
-    time = draw(st.integers(1, 9))
-    tokens = data(time - draw(st.sampled_from((0, 0, 1))), 0, "every id once")
-    return case_of(
-        tokens, draw(st.integers(1, 3)), time, None, f"{len(tokens)} tokens for rows of {time} and their targets"
-    )
-
-
-# what came back ------------------------------------------------------------------------------------------------------
-
-
-def pairs_of(trial: Trial, case: Case | None = None) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """(x, y) of every call of a script, as int64 [batch, time]."""
-    script = case or trial.case
-    found = []
-    for call, value in zip(script.calls, trial.run(script, fresh=True).outputs, strict=True):
-        found.append(pair_of(value, call.arguments["batch"], call.arguments["time"]))
-    return found
-
-
-def pair_of(value: Any, batch: int, time: int) -> tuple[torch.Tensor, torch.Tensor]:
-    if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(map(torch.is_tensor, value)):
-        raise Violation("it must return two tensors: x, and y with the next tokens")
-    for name, tensor in zip("xy", value, strict=True):
-        if tuple(tensor.shape) != (batch, time):
-            raise Violation(
-                f"{name} is {list(tensor.shape)}; with batch = {batch} and time = {time} it must be {[batch, time]}"
-            )
-        if tensor.is_floating_point():
-            raise Violation(f"{name} is {tensor.dtype}; ids must be integers")
-    return value[0].long(), value[1].long()
-
-
-def in_a_row(trial: Trial, calls: int, case: Case | None = None) -> Case:
-    """The same call many times, going on with the same generator."""
-    one = case or trial.case
-    again = Call(one.calls[-1].method, {**one.arguments, "generator": used_on(one.arguments["generator"])})
-    return one.followed_by(*[again] * (calls - 1))
-
-
-def starts_of(trial: Trial, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> list[list[int]]:
-    """Where each row of each batch begins; every id stands once in the data."""
-    places = {int(token): place for place, token in enumerate(trial.case.arguments["tokens"])}
-    legal = len(places) - trial.case.arguments["time"]
-    found = [[places.get(int(first), -1) for first in x[:, 0]] for x, _ in pairs]
-    for start in (start for row in found for start in row):
-        if not 0 <= start < legal:
-            raise Violation(
-                f"a row of x begins at {start}; the valid starts, which leave room for y, are 0 to {legal - 1}"
-            )
-    return found
-
-
-def fits(row: list[int], tokens: list[int]) -> list[int]:
-    """Every place where a row stands in the data."""
-    return [at for at in range(len(tokens) - len(row) + 1) if tokens[at : at + len(row)] == row]
+"""Consecutive batches: rows (or batches) with five valid starts are equal in all of them with a probability below
+5 ** -29 = 6e-21."""
 
 
 # claims --------------------------------------------------------------------------------------------------------------
@@ -172,27 +60,21 @@ def rows_are_contiguous_windows(trial: Trial) -> None:
         for name, rows in (("x", x), ("y", y)):
             for b, row in enumerate(rows.tolist()):
                 if not fits(row, tokens):
-                    raise Violation(
-                        f"row {b} of {name} is not a contiguous window of the data: {row}",
-                        worst=f"the data is {tokens}",
-                    )
+                    message = f"row {b} of {name} is not a contiguous window of the data: {row}"
+                    raise Violation(message, worst=f"the data is {tokens}")
 
 
 @claim(
     "y holds the next token in the data for each token of x", broken_by="ids_plus_one", aliases=("y_is_what_follows",)
 )
 def y_is_the_next_token(trial: Trial) -> None:
-    """In the data: y is not x plus one, nor x turned round."""
+    """In the data: y is not x plus one."""
     tokens = trial.case.arguments["tokens"].tolist()
     for x, y in pairs_of(trial):
         for b, (row, target) in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
-            if not any(fits(target, tokens[at + 1 : at + 1 + len(row)]) for at in fits(row, tokens)):
-                where = fits(row, tokens)
-                follows = (
-                    f"; the next tokens in the data are {tokens[where[0] + 1 : where[0] + 1 + len(row)]}"
-                    if where
-                    else ""
-                )
+            following = [tokens[at + 1 : at + 1 + len(row)] for at in fits(row, tokens)]
+            if target not in following:
+                follows = f"; the next tokens in the data are {following[0]}" if following else ""
                 raise Violation(f"row {b}: x is {row} and y is {target}{follows}", worst=f"the data is {tokens}")
 
 
@@ -227,28 +109,27 @@ def shortest_data_gives_its_only_row(trial: Trial) -> None:
     "every valid start is equally likely, the last one included",
     broken_by="first_start_left_out",
     cases=few_starts,
-    max_cases=MANY_CASES,
+    max_cases=RANDOM_CASES,
     false_alarm=FALSE_ALARM,
     power=0.999,
     aliases=("every_start_equally_often",),
 )
 def starts_are_uniform(trial: Trial) -> None:
-    """How often each start came up is binomial; rows that are drawn without putting back vary less, never more."""
+    """The count of each start is binomial. Drawing without replacement makes it vary less, never more."""
     batch, time = trial.case.arguments["batch"], trial.case.arguments["time"]
     legal = len(trial.case.arguments["tokens"]) - time
-    trial.run(
-        in_a_row(trial, 2), fresh=True
-    )  # judged elsewhere: a short script tells mistakes apart sooner than a long one
+    trial.run(in_a_row(trial, 2), fresh=True)  # other claims judge it: a short script distinguishes more mistakes
     script = in_a_row(trial, -(-PER_START * legal // batch))
     counts = Counter(start for row in starts_of(trial, pairs_of(trial, script)) for start in row)
     draws = counts.total()
     odds = {start: binomial_two_sided(counts[start], draws, 1 / legal) for start in range(legal)}
     start = min(odds, key=lambda one: odds[one])
-    if odds[start] < ODDS / legal:
+    if odds[start] < LEVEL / legal:
         which = "the last start" if start == legal - 1 else "the first start" if start == 0 else "the start"
         often = "never" if not counts[start] else f"{counts[start]} times"
+        expected = f"each of 0 to {legal - 1} is expected about {draws // legal} times"
         raise Violation(
-            f"{which}, {start}, was drawn {often} in {draws} draws; each of 0 to {legal - 1} is expected about {draws // legal} times",
+            f"{which}, {start}, was drawn {often} in {draws} draws; {expected}",
             worst=", ".join(f"{one}: {counts[one]}" for one in range(legal)),
         )
 
@@ -257,7 +138,7 @@ def starts_are_uniform(trial: Trial) -> None:
     "each row of a batch has its own start",
     broken_by="one_start_for_all_rows",
     cases=few_starts,
-    max_cases=MANY_CASES,
+    max_cases=RANDOM_CASES,
     false_alarm=1e-18,
     power=1.0,
     aliases=("rows_are_drawn_one_by_one",),
@@ -273,18 +154,18 @@ def rows_are_drawn_independently(trial: Trial) -> None:
     "consecutive calls give different batches",
     broken_by="reseeded_in_every_call",
     cases=few_starts,
-    max_cases=MANY_CASES,
+    max_cases=RANDOM_CASES,
     false_alarm=1e-18,
     power=1.0,
     aliases=("every_batch_is_drawn_anew",),
 )
 def every_batch_is_redrawn(trial: Trial) -> None:
-    """Without a generator, and with one where it is taken."""
-    for generator, again in ((None, "in a row"), (new(7), "with the same generator")):
+    """Without a generator, and with one where the implementation takes one."""
+    for generator, how in ((None, "in a row"), (new(7), "with the same generator")):
         with suppress(NotSupported):
             found = starts_of(trial, pairs_of(trial, in_a_row(trial, CALLS, trial.case.changed(generator=generator))))
             if all(row == found[0] for row in found):
-                raise Violation(f"{CALLS} calls {again} gave the same batch every time; each call must draw a new one")
+                raise Violation(f"{CALLS} calls {how} gave the same batch every time; each call must draw a new one")
 
 
 @claim(
@@ -294,12 +175,11 @@ def every_batch_is_redrawn(trial: Trial) -> None:
     aliases=("same_seed_same_batches",),
 )
 def reproducible_with_a_seed(trial: Trial) -> None:
-    """The generator's seed, or that of the global generators of torch, NumPy and Python."""
+    """The seed of the generator, or of the global generators of torch, NumPy and Python."""
     script = in_a_row(trial, 3)
     first, second = pairs_of(trial, script), pairs_of(trial, script)
-    if not all(
-        torch.equal(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True)
-    ):
+    pairs = zip(chain(*first), chain(*second), strict=True)
+    if not all(torch.equal(one, other) for one, other in pairs):
         which = "the generator" if trial.case.arguments["generator"] is not None else "torch, NumPy and Python"
         raise Violation(f"with the same seed for {which}, the batches differ")
 
@@ -314,7 +194,7 @@ def reproducible_with_a_seed(trial: Trial) -> None:
     aliases=("given_generator_decides",),
 )
 def uses_the_given_generator(trial: Trial) -> None:
-    """Whatever was drawn elsewhere, the same seed gives the same batch; another seed, another."""
+    """The same seed gives the same batch, whatever other generators were used; another seed gives another batch."""
     (seed,) = trial.case.arguments["generator"].arguments
     method = trial.case.calls[-1].method
 
@@ -324,9 +204,8 @@ def uses_the_given_generator(trial: Trial) -> None:
 
     alone, other = batch(new(seed)), batch(new(seed + 1))
     if torch.equal(alone, other):
-        raise Violation(
-            f"generators with the seeds {seed} and {seed + 1} give the same batch: the generator is not used"
-        )
+        seeds = f"generators with the seeds {seed} and {seed + 1}"
+        raise Violation(f"{seeds} give the same batch: the generator is not used")
     probe = trial.attempt(trial.case.changed(generator=None))
     if probe.crash is not None:
         raise NotSupported(f"without a generator it raises {probe.crash.error}")

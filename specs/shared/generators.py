@@ -1,4 +1,4 @@
-"""Generators of random numbers as arguments: named by their seed, made anew where a script begins and used on after that."""
+"""Random generators as arguments of a case: created from a seed, and passed on to later calls of the script."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def the_same(seed: int) -> torch.Generator:
-    """The generator that was last made with this seed, as far as it has got."""
+    """The generator that was last created with this seed, in its current state."""
     return _LATEST[seed]
 
 
 def new(seed: int) -> Resource:
+    """An argument that is a new generator with this seed."""
     return Resource("specs.shared.generators:seeded", (seed,))
 
 
 def used_on(generator: Resource | None) -> Resource | None:
-    """What a later call of the same script is given: the generator itself, not one that begins again."""
+    """The same generator for a later call of the script, in its current state."""
     return None if generator is None else Resource("specs.shared.generators:the_same", generator.arguments)

@@ -17,7 +17,7 @@ from harness.judging.catalogue import load_catalogue
 from harness.judging.inspection import Inspection
 from harness.numerics.statistics import binomial_two_sided
 from reference_model.get_batch import get_batch
-from specs.get_batch import ODDS, PER_START
+from specs.get_batch import LEVEL, PER_START
 
 KNOWN = load_catalogue()
 
@@ -119,7 +119,7 @@ def test_the_power_that_is_stated(legal, share):
     draws = PER_START * legal
 
     def is_told(count):
-        return binomial_two_sided(count, draws, 1 / legal) < ODDS / legal
+        return binomial_two_sided(count, draws, 1 / legal) < LEVEL / legal
 
     low = bisect.bisect_left(range(PER_START), True, key=lambda count: not is_told(count))
     high = bisect.bisect_left(range(PER_START, draws), True, key=is_told) + PER_START
@@ -138,5 +138,5 @@ def test_the_power_that_is_stated(legal, share):
         return math.fsum(math.exp(log_mass(count)) for count in told)
 
     assert 0 in told
-    assert legal * odds(1 / legal) <= ODDS
+    assert legal * odds(1 / legal) <= LEVEL
     assert 1 - (1 - odds(share / legal)) ** 2 >= 0.999
