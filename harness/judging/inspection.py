@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from harness.core.case import is_float
-from harness.core.claim import Claim
+from harness.core.claim import Claim, ToDo
 from harness.core.implementation import Answer, CrashKind, Implementation, Offer, Request
 from harness.core.measurement import Measurement
 from harness.core.mistake import Edit, KnownMistake
@@ -26,6 +27,7 @@ from harness.judging.catalogue import Catalogue, variant_of
 from harness.judging.evidence import COTANGENT_SEED, Evidence
 from harness.judging.judge import Bench
 from harness.judging.reference import reference_executor
+from harness.judging.trial import RanOutOfTime
 from harness.numerics.gradient_relations import ComparedCall, in_words
 from harness.numerics.tolerance import magnitude
 from harness.project.variants import Declared
@@ -136,11 +138,17 @@ class Inspection:
             verdict = replace(verdict, message=self._gradients_in_words(component) or verdict.message)
         return verdict
 
-    def facts(self, component: str) -> list[Measurement]:
-        """What is measured of a component beyond right and wrong, as far as it is there."""
+    def measurements(self, component: str) -> list[Measurement]:
+        """What is measured of a component beyond right and wrong. What failed on the way is in ``not_measured``."""
         contract = self.catalogue.contracts[component]
         self.bench.progress(f"measuring {component}")
-        return [fact for measure in contract.measures if (fact := self.bench.measure(contract, measure)) is not None]
+        taken = (self.bench.measure(contract, measure) for measure in contract.measures)
+        return [measurement for measurement in taken if measurement is not None]
+
+    @property
+    def not_measured(self) -> list[str]:
+        """Measurements that failed, with what happened and after how many seconds."""
+        return self.bench.not_measured
 
     def timed(self, component: str, workload: Workload, **options: Any) -> Any:
         """One workload beside the reference and its peers: see :func:`harness.benchmark.running.measure`."""
@@ -194,7 +202,8 @@ class Inspection:
             self.findings[component] = None
             offer = self.bench.implementation.offers(component)
             if offer is not None and not offer.to_do:
-                self.findings[component] = self.explain(component)
+                with suppress(RanOutOfTime, ToDo):  # its own checks report that
+                    self.findings[component] = self.explain(component)
         return self.findings[component]
 
     def _gradients_in_words(self, component: str) -> str:

@@ -26,7 +26,7 @@ from harness.core.tree import leaves
 from harness.judging.cases import GeneratedCases
 from harness.judging.evidence import COTANGENT_SEED, EVIDENCE_CASES, Evidence
 from harness.judging.shrinking import smallest_violation
-from harness.judging.trial import PATIENT_PERTURBATIONS, BenchTrial, TimedOut, is_offered, outcome_of
+from harness.judging.trial import PATIENT_PERTURBATIONS, BenchTrial, RanOutOfTime, is_offered, outcome_of
 from harness.numerics.precision import working_precision
 from harness.numerics.tolerance import PERTURBATIONS, tolerances
 
@@ -70,7 +70,7 @@ class Bench:
         self.contracts, self.implementation, self.reference, self.edited = contracts, implementation, reference, edited
         self.seed = seed
         # The reference's part of the work depends on the seed alone: benches of several implementations share it.
-        self.generated = GeneratedCases(
+        self.generated: GeneratedCases = GeneratedCases(
             contracts,
             implementation,
             reference,
@@ -86,6 +86,8 @@ class Bench:
         self._misses: set[str] = set()
         """Components that are wrong in float64 somewhere."""
         self.notes: dict[str, list[str]] = {}
+        self.not_measured: list[str] = []
+        """Measurements that failed: what was to be measured, what happened, after how many seconds."""
         self.smallest: dict[str, Case] = {}
         """The smallest violating case of each verdict, by its id."""
         self.progress: Callable[[str], None] = lambda doing: None
@@ -106,16 +108,23 @@ class Bench:
         if contract.name not in self._precision:
             self._precision[contract.name] = torch.float64  # while probing
             dtype = self._probed(contract)
-            if dtype == torch.float64 and contract.name in self._misses:
-                # Wrong, and made of parts that are right in float32 alone: what is wrong can be told in float32 only.
-                parts = [self.contracts[name] for name in contract.parts if name in self.contracts]
-                if any(
-                    self.precision(p) == torch.float32 for p in parts if self.implementation.offers(p.name) is not None
-                ):
-                    dtype = torch.float32
-                    self.note(contract, "judged in float32, as its parts are")
+            parts = [name for name in contract.parts if name in self.contracts]
+            wrong = dtype == torch.float64 and contract.name in self._misses
+            if wrong and any(self._is_in_float32(part) for part in parts):
+                # Its parts are right in float32 alone: what is wrong in it can be seen in float32 only.
+                dtype = torch.float32
+                self.note(contract, "judged in float32, as its parts are")
             self._precision[contract.name] = dtype
         return self._precision[contract.name]
+
+    def _is_in_float32(self, part: str) -> bool:
+        """Whether a part is there and computes in float32; not where that ends in no answer, which its own checks report."""
+        if self.implementation.offers(part) is None:
+            return False
+        try:
+            return self.precision(self.contracts[part]) == torch.float32
+        except (RanOutOfTime, ToDo):
+            return False
 
     def _probed(self, contract: Contract) -> torch.dtype:
         if not any(is_float(leaf) for case in self.cases_of(contract)[:3] for _, leaf in case.tensors()):
@@ -198,7 +207,7 @@ class Bench:
             tally = self._tally(contract, claim, only or self.cases_of(contract, claim))
         except ToDo as todo:
             return replace(base, status=Status.TO_DO, message=str(todo), seconds=time.perf_counter() - started), []
-        except TimedOut as stopped:
+        except RanOutOfTime as stopped:
             crash = stopped.crash
             verdict = replace(
                 base, status=Status.TIMED_OUT, message=crash.message, frames=crash.frames, failed_cases=1, first=1
@@ -243,16 +252,24 @@ class Bench:
         return tally
 
     def measure(self, contract: Contract, measure: Measure) -> Measurement | None:
-        """The fact, named; None where the implementation offers nothing to measure, or fails on the way (which claims tell)."""
+        """The measurement under its name; None where there is nothing to measure.
+
+        Where the implementation runs out of time, raises or answers wrongly on the way, ``not_measured`` says so.
+        """
         offer = self.implementation.offers(contract.name)
         if offer is None or offer.to_do:
             return None
+        started = time.perf_counter()
         case = self.generated.of_measure(contract, measure)
         try:
-            fact = measure.take(self.trial(contract, case))
-        except (NotApplicable, NotSupported, Crashed, ToDo, Violation, TimedOut):
+            found = measure.take(self.trial(contract, case))
+        except (NotApplicable, NotSupported, ToDo):
             return None
-        return None if fact is None else replace(fact, component=contract.name, name=measure.name)
+        except (RanOutOfTime, Crashed, Violation) as problem:
+            seconds = time.perf_counter() - started
+            self.not_measured.append(f"{measure.name} of {contract.name} was not measured: {problem} ({seconds:.1f} s)")
+            return None
+        return None if found is None else replace(found, component=contract.name, name=measure.name)
 
     def smaller(self, contract: Contract, claim: Claim, verdict: Verdict) -> Verdict:
         """The same verdict with a smaller case, where Hypothesis finds one in time. (Only what is reported needs that.)"""

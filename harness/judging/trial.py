@@ -59,7 +59,7 @@ class BenchTrial:
             if answer.crash.kind == CrashKind.NOT_SUPPORTED:
                 raise NotSupported(answer.crash.message)
             if answer.crash.kind == CrashKind.TIMED_OUT:
-                raise TimedOut(answer.crash)
+                raise RanOutOfTime(answer.crash)
         return answer
 
     def run(self, case: Case | None = None, **options: Any) -> Answer:
@@ -118,7 +118,7 @@ class BenchTrial:
         raise NotApplicable
 
 
-class TimedOut(Exception):
+class RanOutOfTime(Exception):
     """The implementation ran out of time: no further case of this claim is tried."""
 
     def __init__(self, crash: Crash) -> None:

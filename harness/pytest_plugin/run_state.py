@@ -215,8 +215,10 @@ class RunState:
             if name in judged and not self.selection.has_single_checks(name):
                 if self.line is not None:
                     self.line.begin()
-                self.record.measurements += self.inspection.facts(name)
+                self.record.measurements += self.inspection.measurements(name)
                 self.autosave.keep()
+        for note in self.inspection.not_measured:
+            self.autosave.note(note)
         if self.line is not None:
             self.line.clear()
 

@@ -16,7 +16,7 @@ BOTH = ("attention", "scaled_dot_product_attention")
 
 
 def measured(executor, component="attention", seed=3, **variants):
-    found = Inspection(KNOWN, executor, seed=seed, cases=4, variants=variants).facts(component)
+    found = Inspection(KNOWN, executor, seed=seed, cases=4, variants=variants).measurements(component)
     return next((fact for fact in found if fact.name == "weights"), None)
 
 
@@ -57,7 +57,9 @@ def test_a_mistake_is_seen(mistake, seen) -> None:
     """By eye, and in the number; one that does nothing here differs in nothing."""
     component = mistake.partition(".")[0]
     fact = next(
-        f for f in inspect_implementation(f"bug:{mistake}", seed=3, cases=4).facts(component) if f.name == "weights"
+        f
+        for f in inspect_implementation(f"bug:{mistake}", seed=3, cases=4).measurements(component)
+        if f.name == "weights"
     )
     if seen is None:  # the map is causal anyway
         assert fact.value == 0

@@ -62,10 +62,10 @@ def test_facts_carry_the_names_of_their_component_and_measure() -> None:
         raise NotSupported("no such method")
 
     known = with_measures(Measure("size", "how many", offered), Measure("none", "nothing", refused))
-    (fact,) = inspection(known).facts("gelu")
+    (fact,) = inspection(known).measurements("gelu")
     assert (fact.component, fact.name, fact.unit) == ("gelu", "size", "numbers") and fact.sentence.endswith("numbers")
     absent = Inspection(known, reference_executor({n: c for n, c in known.contracts.items() if n != "gelu"}), seed=5)
-    assert absent.facts("gelu") == []
+    assert absent.measurements("gelu") == []
 
 
 def test_a_fact_survives_the_record(tmp_path) -> None:
