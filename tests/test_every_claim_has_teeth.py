@@ -1,4 +1,9 @@
-"""Every claim has been seen to hold and to be violated: a claim that never looks cannot stay."""
+"""Every claim has been seen to pass and to fail: a check that cannot fail has no place here.
+
+A claim of one component fails on the known mistake that it names in ``broken_by``: `plumbline matrix` demands that of each
+of them in the same command, so the usual run takes a few. A generic claim fails on its sabotage: the usual run takes
+three components for each. ``PLUMBLINE_FULL=1`` runs every pair.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ import sys
 from functools import lru_cache
 
 import pytest
+from support_lanes import sample
 from support_modules import module_executor
 
 from harness.core.claim import Claim
@@ -18,6 +24,18 @@ from harness.judging.reference import reference_executor
 KNOWN = load_catalogue()
 PAIRS = [(name, claim) for name in KNOWN.contracts for claim in KNOWN.claims_of(name)]
 CASES, MODULE_CASES = 20, 8
+GENERIC = {claim.name for claim in KNOWN.claims.values()}
+
+
+def kind_of(pair: tuple[str, Claim]) -> str:
+    """Pairs of which a few prove the point: one generic claim, or the claims of one component that a mistake breaks."""
+    component, claim = pair
+    if claim.broken_by:
+        return component
+    return claim.name if claim.name in GENERIC else f"{component}::{claim.name}"
+
+
+CHOSEN = sample(PAIRS, lambda pair: f"{pair[0]}::{pair[1].name}", kind_of, 3)
 
 
 @lru_cache
@@ -52,7 +70,7 @@ def fresh(claim: Claim):
     return importlib.reload(module).CLAIM.sabotage
 
 
-@pytest.mark.parametrize(("component", "claim"), PAIRS, ids=lambda v: v if isinstance(v, str) else v.name)
+@pytest.mark.parametrize(("component", "claim"), CHOSEN, ids=lambda v: v if isinstance(v, str) else v.name)
 def test_it_holds_for_the_reference_and_breaks_when_broken(component: str, claim: Claim) -> None:
     """The reference keeps every claim, and the claim's own sabotage or known mistake violates it."""
     contract, modules = KNOWN.contracts[component], False

@@ -16,6 +16,7 @@ from harness.commands._command import Command, component_of
 from harness.core.errors import UsageError
 from harness.core.mistake import KnownMistake
 from harness.judging.catalogue import Catalogue, load_catalogue
+from harness.judging.evidence import EVIDENCE_CASES
 from harness.judging.inspection import Inspection
 from harness.judging.reference import reference_executor
 
@@ -62,18 +63,27 @@ def run(options: argparse.Namespace) -> int:
     rows = []
     for number, row in enumerate(_rows(known, components, options), 1):
         rows.append(row)
-        if not options.brief or not row["caught_by"] or not row["named"] or row["drawn"] >= MOST_CASES:
+        if not options.brief or _needs_a_look(row):
             print(_line(number, row), flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     caught, named = sum(bool(row["caught_by"]) for row in rows), sum(row["named"] for row in rows)
     share = 100 * named / len(rows) if rows else 100.0
     most = max((row["drawn"] for row in rows), default=0)
+    # With fewer cases than the contracts ask for, a claim need not see the mistake that it names.
+    toothless = [] if options.cases else [(row["name"], claim) for row in rows for claim in row["toothless"]]
+    for name, claim in toothless:
+        print(f"{name.partition('.')[0]}::{claim} names {name} as a mistake that breaks it, and passes with it")
     print(
         f"{len(rows)} known mistakes of {len(components)} components: {caught} caught, {named} named ({share:.1f} %), "
         f"{len(rows) - caught} missed; each caught within {most} cases; {time.perf_counter() - started:.0f} s"
     )
-    return 0 if caught == len(rows) and share >= 95 and most < MOST_CASES else 1
+    return 0 if caught == len(rows) and not toothless and share >= 95 and most < MOST_CASES else 1
+
+
+def _needs_a_look(row: Row) -> bool:
+    """Whether a row is a reason to fail, or to look closer."""
+    return not row["caught_by"] or not row["named"] or bool(row["toothless"]) or row["drawn"] >= MOST_CASES
 
 
 def _rows(known: Catalogue, components: list[str], options: argparse.Namespace) -> Iterator[Row]:
@@ -130,12 +140,13 @@ def try_mistake(
     """Apply one known mistake to the reference: which claims of its component catch it, and what the diagnosis says.
 
     ``named``: the first failed claim that was explained at all was explained by this mistake, or by one declared to
-    give the same output. ``drawn``: how many cases the quickest claim needed. ``every_claim=False`` stops where it is
-    caught and explained. ``like``: an inspection to share the reference's work with.
+    give the same output. ``drawn``: how many cases the quickest claim needed. ``toothless``: claims that name this
+    mistake in ``broken_by`` and pass all the same. ``every_claim=False`` stops where the mistake is caught and
+    explained and those claims have been judged. ``like``: an inspection to share the reference's work with.
     """
     started = time.perf_counter()
     inspection = Inspection(known, reference_executor(known.contracts, mistake.edits), seed, cases, like=like)
-    caught_by, names, drawn = _judge(inspection, mistake, every_claim)
+    caught_by, toothless, names, drawn = _judge(inspection, mistake, every_claim)
     alike = {mistake.full_name, *mistake.looks_like, *(f"{mistake.component}.{name}" for name in mistake.looks_like)}
     return {
         "name": mistake.full_name,
@@ -143,27 +154,36 @@ def try_mistake(
         "finding": list(names),
         "drawn": drawn,
         "named": len(names) == 1 and names[0] in alike,
+        "toothless": toothless,
         "unnamed_because": mistake.unnamed_because,
         "seconds": time.perf_counter() - started,
     }
 
 
-def _judge(inspection: Inspection, mistake: KnownMistake, every_claim: bool) -> tuple[list[str], tuple[str, ...], int]:
-    """The claims that catch the mistake, the names the diagnosis gives it, and the cases that the quickest claim needed."""
+def _judge(
+    inspection: Inspection, mistake: KnownMistake, every_claim: bool
+) -> tuple[list[str], list[str], tuple[str, ...], int]:
+    """The claims that catch the mistake, those that should and do not, the names that the diagnosis gives it, and the
+    cases that the quickest claim needed."""
     known = inspection.catalogue
     claims = known.claims_of(mistake.component)
-    if not every_claim:  # first the claim that this mistake is known to break
+    if not every_claim:  # first the claims that this mistake is known to break
         claims.sort(key=lambda claim: claim.broken_by != mistake.name)
-    caught_by, finding, drawn = [], None, 0
+    caught_by, toothless, finding, drawn = [], [], None, 0
+    enough = 0 if every_claim else EVIDENCE_CASES
     for claim in claims:
-        verdict, evidence = inspection.bench.judge(known.contracts[mistake.component], claim, shrink=False)
+        is_owed = claim.broken_by == mistake.name
+        if finding and not every_claim and not is_owed:
+            break
+        contract = known.contracts[mistake.component]
+        verdict, evidence = inspection.bench.judge(contract, claim, shrink=False, enough=enough)
         if verdict.failing:
             drawn = min(drawn or verdict.first, verdict.first)
             caught_by.append(claim.name)
             finding = finding or inspection.explain(mistake.component, evidence)
-            if finding and not every_claim:
-                break
-    return caught_by, finding.names if finding else (), drawn
+        elif is_owed:
+            toothless.append(claim.name)
+    return caught_by, toothless, finding.names if finding else (), drawn
 
 
 COMMAND = Command("try every known mistake: which claims catch it, is it named", arguments, run, DETAILS)

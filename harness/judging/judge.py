@@ -190,9 +190,12 @@ class Bench:
     # verdicts --------------------------------------------------------------------------------------------------------
 
     def judge(
-        self, contract: Contract, claim: Claim, *, shrink: bool = True, only: tuple[Case, ...] = ()
+        self, contract: Contract, claim: Claim, *, shrink: bool = True, only: tuple[Case, ...] = (), enough: int = 0
     ) -> tuple[Verdict, list[Evidence]]:
-        """One claim over its cases (or ``only`` these), and what the implementation answered where it fails."""
+        """One claim over its cases (or ``only`` these), and what the implementation answered where it fails.
+
+        ``enough``: stop after so many failing cases, where only whether it fails is asked (0: judge every case).
+        """
         started = time.perf_counter()
         offer = self.implementation.offers(contract.name)
         base = Verdict(contract.name, claim.name, claim.sentence, Status.PASSED, false_alarm=claim.false_alarm)
@@ -204,7 +207,7 @@ class Bench:
         if offer.to_do:
             return replace(base, status=Status.TO_DO, message=offer.to_do), []
         try:
-            tally = self._tally(contract, claim, only or self.cases_of(contract, claim))
+            tally = self._tally(contract, claim, only or self.cases_of(contract, claim), enough)
         except ToDo as todo:
             return replace(base, status=Status.TO_DO, message=str(todo), seconds=time.perf_counter() - started), []
         except RanOutOfTime as stopped:
@@ -227,7 +230,7 @@ class Bench:
         verdict = replace(verdict, seconds=time.perf_counter() - started)
         return (self.smaller(contract, claim, verdict) if shrink else verdict), tally.evidence
 
-    def _tally(self, contract: Contract, claim: Claim, cases: Sequence[Case]) -> _Tally:
+    def _tally(self, contract: Contract, claim: Claim, cases: Sequence[Case], enough: int = 0) -> _Tally:
         tally = _Tally()
         for index, case in enumerate(cases):
             self.progress(f"{contract.name}::{claim.name}: case {index + 1} of {len(cases)}")
@@ -245,6 +248,8 @@ class Bench:
                 tally.first = tally.first or index + 1
                 if len(tally.broken) <= EVIDENCE_CASES:
                     tally.evidence += trial.log
+                if len(tally.broken) == enough:
+                    break
             else:
                 tally.cases += 1
                 if outcome is not None:

@@ -7,6 +7,7 @@ import pytest
 
 from harness.cli import main
 from harness.commands import matrix
+from harness.core.claim import Claim
 from harness.judging.catalogue import load_catalogue
 
 KNOWN = load_catalogue()
@@ -40,6 +41,7 @@ def test_what_is_missed_not_named_or_seen_too_late_is_a_failure(monkeypatch, cap
         "caught_by": ["a"],
         "finding": ["gelu.x"],
         "named": True,
+        "toothless": [],
         "drawn": 50,
         "unnamed_because": "",
         "seconds": 0.1,
@@ -48,6 +50,7 @@ def test_what_is_missed_not_named_or_seen_too_late_is_a_failure(monkeypatch, cap
         {"caught_by": [], "finding": [], "named": False},
         {"finding": [], "named": False, "unnamed_because": "no reason"},
         {"drawn": 200},
+        {"toothless": ["never_looks"]},
     )
     for changes in spoiled:
         rows = [good, {**good, "name": "gelu.y", **changes}]
@@ -64,6 +67,17 @@ def test_a_mistake_with_a_reason_not_to_be_named_says_it(monkeypatch) -> None:
     mistake = replace(KNOWN.mistakes["gelu"][0], unnamed_because="it is a test")
     row = matrix.try_mistake(KNOWN, mistake, cases=6, every_claim=False)
     assert row["unnamed_because"] == "it is a test" and row["caught_by"]
+
+
+def test_a_claim_that_its_mistake_does_not_break_is_toothless() -> None:
+    """A claim that names the mistake in broken_by and passes all the same is in the row, with --first too."""
+    mistake, contract = KNOWN.mistakes["gelu"][0], KNOWN.contracts["gelu"]
+    idle = Claim("never_looks", "it never looks", lambda trial: None, broken_by=mistake.name)
+    claims = tuple(replace(claim, broken_by="") for claim in contract.claims)
+    known = replace(KNOWN, contracts={**KNOWN.contracts, "gelu": replace(contract, claims=(*claims, idle))})
+    for every_claim in (False, True):
+        row = matrix.try_mistake(known, mistake, cases=6, every_claim=every_claim)
+        assert row["toothless"] == ["never_looks"] and row["caught_by"]
 
 
 @pytest.mark.parametrize(
