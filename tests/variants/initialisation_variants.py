@@ -6,7 +6,7 @@ import numpy
 import torch
 
 from reference_model import Config, gpt2, initialise
-from specs.initialisation import of_a_function
+from specs.shared.untrained_models import of_a_function
 
 
 class GlobalGenerator:
@@ -43,7 +43,7 @@ class GlobalGenerator:
 
 
 class ScaledAfterwards:
-    """Everything at 0.02, last layer first; what writes to the stream is divided once at the end. No logits of its own."""
+    """Everything at 0.02, last layer first; the residual projections are scaled at the end. No logits()."""
 
     def __init__(self, config, seed):
         torch.manual_seed(seed)

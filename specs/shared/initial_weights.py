@@ -1,0 +1,156 @@
+"""Exact tests of initial weights, and the name of the distribution that they follow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from harness.core.case import Call, Case
+from harness.core.claim import Trial, Violation
+from harness.core.tree import dotted, leaves
+from harness.core.values import Settings
+from harness.numerics.statistics import binomial_two_sided, chi_square_two_sided, normal_two_sided
+
+STD = 0.02
+
+
+LEVEL = 1e-13
+"""The significance level of every test. A claim makes at most 5 tests of 6 kinds of tensors in 4 cases: 1.2e-11
+together. It fails only if the same test fails for another seed too."""
+
+
+BEYOND_TWO = math.erfc(math.sqrt(2))
+"""The fraction of normal numbers beyond two standard deviations: 4.55 %."""
+
+
+def seeded(case: Case, seed: int, *calls: Call) -> Case:
+    """The case with another seed, and with these calls after build() where there are some."""
+    build = case.calls[0]
+    return replace(case, calls=(Call("build", {**build.arguments, "seed": seed}), *(calls or case.calls[1:])))
+
+
+def config_of(trial: Trial) -> Settings:
+    """The sizes of the model."""
+    config: Settings = trial.case.calls[0].arguments["config"]
+    return config
+
+
+def initial_weights(trial: Trial, other_seed: bool = False) -> Mapping[str, Any]:
+    """The weights, checked to have the shapes of the contract. ``other_seed``: those of another seed."""
+    seed = trial.case.calls[0].arguments["seed"]
+    case = seeded(trial.case, (seed + 7_777) % 2**31) if other_seed else trial.case
+    value, expected = trial.run(case).value, trial.expect(case).value
+    found = dict(leaves(value))
+    for path, leaf in leaves(expected):
+        other = found.get(path)
+        if not torch.is_tensor(other) or other.shape != leaf.shape:
+            raise Violation(f"{dotted(path)} must be a tensor {list(leaf.shape)}")
+    weights: Mapping[str, Any] = value
+    return weights
+
+
+def in_all_layers(weights: Mapping[str, Any], name: str) -> torch.Tensor:
+    """This matrix of every layer, stacked: [layers, rows, columns]."""
+    return torch.stack([block[name].double() for block in weights["blocks"]])
+
+
+def laws(config: Settings, shape: Iterable[int]) -> dict[str, float]:
+    """Standard deviations that a matrix [..., out, in] may have in a model of these sizes, by their description."""
+    rows, columns, layers = *tuple(shape)[-2:], config.layers
+    return {
+        "0.02": STD,
+        "0.02 / sqrt(2 L)": STD / math.sqrt(2 * layers),
+        "0.02 / sqrt(L)": STD / math.sqrt(layers),
+        "0.02 / (2 L)": STD / (2 * layers),
+        "0.02 / L": STD / layers,
+        "0.02 sqrt(2 L)": STD * math.sqrt(2 * layers),
+        "1, the default of torch.nn.Embedding": 1.0,
+        "0.01": 0.01,
+        "1 / sqrt(3 in), the default of torch.nn.Linear": 1 / math.sqrt(3 * columns),
+        "sqrt(2 / (in + out)), Xavier's": math.sqrt(2 / (rows + columns)),
+        "sqrt(2 / in), He's": math.sqrt(2 / columns),
+        "1 / sqrt(in)": 1 / math.sqrt(columns),
+        "sqrt(0.02): 0.02 is the deviation, not the variance": math.sqrt(STD),
+        "0.88 x 0.02: cut off at two deviations": 0.8796 * STD,
+        "0.2": 0.2,
+        "0.002": 0.002,
+        "0.01155: uniform within 0.02": STD / math.sqrt(3),
+    }
+
+
+def law_of(config: Settings, values: torch.Tensor) -> str:
+    """The standard deviation of the values, with the nearest of these laws where so many values can distinguish it."""
+    found = float(values.pow(2).mean().sqrt())
+    if not found:
+        return "0: it is all zeros"
+    resolution = 6 / math.sqrt(2 * values.numel())
+    distance, name = min((abs(math.log(found / law)), name) for name, law in laws(config, values.shape).items())
+    return f"{found:.4g}" + (f" ({name})" if distance < resolution else "")
+
+
+TORCH_DEFAULT = (
+    "you use the default initialisation of torch.nn: linear layers uniform within 1/sqrt(in), embeddings N(0, 1); "
+    "GPT-2 draws N(0, 0.02). "
+    'If this is intended, declare it:  initialisation = "torch_default" under [tool.plumbline] in pyproject.toml, or '
+    "--impl-variant=initialisation=torch_default"
+)
+
+
+def declared_default(trial: Trial) -> None:
+    """Not applicable where the default of torch.nn is declared; a Violation where it is used undeclared."""
+    if trial.variant == "torch_default":
+        trial.not_applicable()
+    values = in_all_layers(initial_weights(trial), "up_weight")
+    limit = 1 / math.sqrt(values.shape[-1])
+    uniform = float(values.pow(2).mean().sqrt()) * math.sqrt(3) / limit
+    if float(values.abs().max()) <= 1.0001 * limit and 0.97 < uniform < 1.03:
+        raise Violation(TORCH_DEFAULT)
+
+
+def twice(trial: Trial, test: Callable[[Mapping[str, Any]], tuple[float, str]]) -> None:
+    """Run a random test on the weights; it fails only if it fails on the weights of another seed too."""
+    ratio, message = test(initial_weights(trial))
+    if ratio > 1:
+        ratio, message = min((ratio, message), test(initial_weights(trial, other_seed=True)))
+    if ratio > 1:
+        raise Violation(message, error=ratio)
+    trial.note_error(ratio)
+
+
+def worst_of(chances: Mapping[str, float]) -> tuple[float, str]:
+    """The log of the smallest of these p-values in units of log LEVEL, and its name."""
+    ratios = {name: math.log(max(chance, 1e-300)) / math.log(LEVEL) for name, chance in chances.items()}
+    name = max(ratios, key=lambda n: ratios[n])
+    return ratios[name], name
+
+
+def spread_of(config: Settings, values: torch.Tensor, std: float, name: str, law: str) -> tuple[float, str]:
+    """Exact tests of N(0, std^2): the variance, the mean, and the fraction beyond two standard deviations."""
+    count, flat = values.numel(), values.flatten() / std
+    ratio, which = worst_of(
+        {
+            "variance": chi_square_two_sided(float(flat.pow(2).sum()), count),
+            "mean": normal_two_sided(float(flat.sum()) / math.sqrt(count)),
+            "shape": binomial_two_sided(int((flat.abs() > 2).sum()), count, BEYOND_TWO),
+        }
+    )
+    messages = {
+        "variance": f"{name} has a standard deviation of {law_of(config, values)}; it must be {law} = {std:.4g}",
+        "mean": f"{name} has a mean of {float(values.mean()):.3g}; it must be 0",
+        "shape": f"{name} is not normally distributed: {100 * float((flat.abs() > 2).double().mean()):.3g} % of it is "
+        "beyond two standard deviations, not 4.55 %",
+    }
+    return ratio, messages[which]
+
+
+def sums_of(values: torch.Tensor, axis: int, name: str) -> tuple[float, str]:
+    """An exact test of the sums of the rows (axis -1) or columns (axis -2) of matrices [layers, out, in]."""
+    sums = values.sum(axis) / (values.pow(2).mean().sqrt() * math.sqrt(values.shape[axis]))
+    lines = {-1: "rows", -2: "columns"}[axis]
+    ratio, _ = worst_of({lines: chi_square_two_sided(float(sums.pow(2).sum()), sums.numel())})
+    times = f"{float(sums.pow(2).mean().sqrt()):.3g} times as much"
+    return ratio, f"the entries within {lines} of {name} are not independent: their sums vary {times}"
