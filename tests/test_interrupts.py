@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 from collections.abc import Iterator
@@ -12,15 +11,67 @@ from pathlib import Path
 import pytest
 from support_runs import Runs
 
-from harness.core.record import RunRecord, Status
+from harness.core.record import RunRecord
 from harness.reports import json_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are started by forking")
 
-COMPONENTS = ("gelu", "softmax", "layer_norm", "attention", "block", "gpt2")
-MOMENTS = 2
-"""Random moments for each signal; PLUMBLINE_SEEDS repeats them with as many seeds."""
-SEEDS = range(int(os.environ.get("PLUMBLINE_SEEDS", "1")))
+QUICK = ("--impl=reference_model", "--impl-cases=1", "--impl-report=run.json,html,csv", "gelu")
+STRIKER = """
+import os, signal
+import pytest
+from harness.judging.inspection import Inspection
+from harness.pytest_plugin import items, run_state
+from harness.reports import json_file
+
+strikes = {strikes!r}
+
+def strike():
+    strikes.append(None)
+    if len(strikes) == 3:
+        os.kill(os.getpid(), signal.{how})
+
+def before(owner, name):
+    inner = getattr(owner, name)
+    def struck(*arguments, **options):
+        strike()
+        return inner(*arguments, **options)
+    setattr(owner, name, struck)
+
+"""
+"""A conftest.py that sends its own process a signal: when ``strike()`` is called for the third time."""
+ONCE, THIRD = [None, None], list[None]()
+"""What ``strikes`` begins with, for points that are reached once, and for those that are reached in each check."""
+LATE = "@pytest.hookimpl(trylast=True)\ndef pytest_sessionstart():\n    "
+POINTS: dict[str, tuple[list[None], str]] = {
+    "collection": (ONCE, "def pytest_collection_modifyitems(): strike()"),
+    "between collection and the loop": (ONCE, "def pytest_collection_finish(): strike()"),
+    "start of a check": (THIRD, "def pytest_runtest_logstart(): strike()"),
+    "setup": (THIRD, "def pytest_runtest_setup(): strike()"),
+    "before judging": (THIRD, "def pytest_runtest_call(): strike()"),
+    "judging": (THIRD, LATE + "before(Inspection, 'judge')"),
+    "attaching the verdict": (THIRD, LATE + "before(run_state.RunState, 'attach')"),
+    "making a report": (THIRD, "@pytest.hookimpl(tryfirst=True)\ndef pytest_runtest_makereport(): strike()"),
+    "report made": (
+        THIRD,
+        "@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef pytest_runtest_makereport():\n"
+        "    report = yield\n    strike()\n    return report",
+    ),
+    "before the verdict is taken": (THIRD, "@pytest.hookimpl(tryfirst=True)\ndef pytest_runtest_logreport(): strike()"),
+    "after the verdict is taken": (THIRD, "@pytest.hookimpl(trylast=True)\ndef pytest_runtest_logreport(): strike()"),
+    "encoding the record": (THIRD, LATE + "before(json_file, 'encode')"),
+    "writing the record": (THIRD, LATE + "before(json_file.os, 'replace')"),
+    "end of a check": (THIRD, "def pytest_runtest_logfinish(): strike()"),
+    "teardown": (THIRD, "def pytest_runtest_teardown(): strike()"),
+    "start of the end": (ONCE, "@pytest.hookimpl(tryfirst=True)\ndef pytest_sessionfinish(): strike()"),
+    "measuring": (ONCE, LATE + "before(Inspection, 'facts')"),
+    "writing a report": (ONCE, LATE + "before(run_state, 'write_report')"),
+    "summary": (ONCE, "@pytest.hookimpl(tryfirst=True)\ndef pytest_terminal_summary(): strike()"),
+    "end of the summary": (ONCE, "@pytest.hookimpl(trylast=True)\ndef pytest_terminal_summary(): strike()"),
+    "end of the end": (ONCE, "@pytest.hookimpl(trylast=True)\ndef pytest_sessionfinish(): strike()"),
+    "unconfigure": (ONCE, "@pytest.hookimpl(tryfirst=True)\ndef pytest_unconfigure(): strike()"),
+}
+"""Where a signal strikes, as code of a conftest.py."""
 
 
 @pytest.fixture(scope="module")
@@ -38,42 +89,151 @@ def run(runs: Runs, folder: Path, *arguments: str, limit: int = 0) -> tuple[int,
 
 def told(line: str) -> bool:
     """Whether a line of ``-v`` tells the outcome of a check."""
-    return "::" in line and any(f" {word}" in line for word in ("PASSED", "FAILED", "TO DO", "NOT OFFERED"))
+    return "::" in line and any(f" {word}" in line for word in ("PASSED", "FAILED", "TO DO", "NOT APPLICABLE"))
 
 
 def checks_of(record: RunRecord) -> list[tuple[str, str]]:
     return [(v.component, v.claim) for v in record.verdicts]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
-def test_a_signal_at_any_moment_leaves_a_whole_record(
-    runs: Runs, tmp_path: Path, how: signal.Signals, seed: int
+def strike_at(folder: Path, how: signal.Signals, strikes: list[None], code: str) -> None:
+    (folder / "conftest.py").write_text(STRIKER.format(strikes=strikes, how=how.name) + code + "\n")
+
+
+def assert_stopped(folder: Path, code: int, output: str, how: signal.Signals) -> RunRecord:
+    """The run says that it was stopped: to pytest's caller, in its record, in its reports and on the terminal."""
+    record = json_file.read(folder / "run.json")
+    assert code == pytest.ExitCode.INTERRUPTED and "INTERNALERROR" not in output and "Traceback" not in output, output
+    assert not record.finished and f"stopped by {how.name}" in record.notes
+    assert len(set(checks_of(record))) == len(record.verdicts) and not any(v.failing for v in record.verdicts)
+    assert "did not come to its end" in (folder / "plumbline.html").read_text(encoding="utf-8")
+    assert "record: run.json" in output
+    assert [p.name for p in folder.glob(".run.json.*")] == []
+    return record
+
+
+@pytest.mark.parametrize(
+    ("point", "how"),
+    [(p, signal.SIGTERM) for p in POINTS] + [(p, signal.SIGINT) for p in ("judging", "making a report")],
+)
+def test_a_signal_at_any_stage_stops_the_run_in_good_order(
+    runs: Runs, tmp_path: Path, point: str, how: signal.Signals
 ) -> None:
-    """At least what was told on the terminal is in the file; asked to stop politely, it also says so and writes its faces."""
-    moments = random.Random(f"{how.name} {seed}")
-    for number in range(MOMENTS):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        options = ("--impl=reference_model", "--impl-cases=5", "--impl-report=run.json,html,csv", "--impl-seed=0", "-v")
-        begun = runs.begin(folder, [*options, *COMPONENTS])
-        count, output, code = begun.stop_after(moments.randint(1, 90), how, told)
-        record = json_file.read(folder / "run.json")
-        assert len(record.verdicts) >= count > 0 and len(set(checks_of(record))) == len(record.verdicts)
-        assert not record.finished, output
-        assert sum(record.planned.values()) > len(record.verdicts) and all(
-            v.status == Status.PASSED or not v.failing for v in record.verdicts
-        )
-        if how is signal.SIGKILL:
-            assert code == -signal.SIGKILL
-            continue
-        assert code == 2, output
-        assert (folder / "plumbline.html").is_file() and "did not come to its end" in (
-            folder / "plumbline.html"
-        ).read_text()
-        assert "checks planned" in output, output
-        assert ("stopped by SIGTERM" in record.notes) == (how is signal.SIGTERM)
-        assert [p.name for p in folder.glob(".run.json.*")] == []
+    """Exit code 2, a whole record that is not finished and says why, and its reports, wherever the signal strikes."""
+    strike_at(tmp_path, how, *POINTS[point])
+    code, output = run(runs, tmp_path, *QUICK)
+    record = assert_stopped(tmp_path, code, output, how)
+    assert len(record.verdicts) == sum(map(told, output.splitlines()))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+def test_a_signal_while_a_failure_is_shown_keeps_the_failure(runs: Runs, tmp_path: Path, how: signal.Signals) -> None:
+    """pytest is making the text of a failing check: its verdict is in the record, and the run stops after it."""
+    (tmp_path / "mine.py").write_text("def gelu(x):\n    raise ValueError('not like that')\n")
+    strike_at(tmp_path, signal.SIGTERM, ONCE, LATE + "before(items.Check, 'repr_failure')")
+    code, output = run(runs, tmp_path, "--impl=mine", "--impl-cases=1", "gelu")
+    record = json_file.read(tmp_path / ".plumbline" / "run.json")
+    assert code == pytest.ExitCode.INTERRUPTED and "INTERNALERROR" not in output, output
+    assert not record.finished and [v.failing for v in record.verdicts][-1:] == [True]
+    assert sum(v.failing for v in record.verdicts) == 1 and "not like that" in output
+
+
+def test_signals_that_come_twice_stop_the_run_once(runs: Runs, tmp_path: Path) -> None:
+    """`timeout` sends SIGTERM to the process and to its group: the second arrives while pytest handles the first."""
+    second = (
+        "\n@pytest.hookimpl(tryfirst=True)\ndef pytest_keyboard_interrupt():\n    os.kill(os.getpid(), signal.SIGTERM)"
+    )
+    strike_at(tmp_path, signal.SIGTERM, THIRD, POINTS["judging"][1] + second)
+    code, output = run(runs, tmp_path, *QUICK)
+    assert len(assert_stopped(tmp_path, code, output, signal.SIGTERM).verdicts) == 2
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "@pytest.hookimpl(trylast=True)\ndef pytest_runtest_logreport():\n"
+        "    if 'PYTEST_XDIST_WORKER' not in os.environ:\n        strike()",
+        LATE
+        + "if 'PYTEST_XDIST_WORKER' in os.environ:\n"
+        + "        inner = Inspection.judge\n"
+        + "        def judge(*arguments):\n"
+        + "            strikes.append(None)\n"
+        + "            len(strikes) == 3 and os.kill(os.getppid(), signal.SIGTERM)\n"
+        + "            return inner(*arguments)\n"
+        + "        Inspection.judge = judge",
+    ],
+    ids=["a report arrives", "workers judge"],
+)
+def test_a_signal_under_xdist_stops_the_run_in_good_order(runs: Runs, tmp_path: Path, code: str) -> None:
+    """The controller is stopped, whether it waits for its workers or takes a report of theirs."""
+    pytest.importorskip("xdist")
+    strike_at(tmp_path, signal.SIGTERM, THIRD, code)
+    ended, output = run(runs, tmp_path, *QUICK, "softmax", "-n", "2")
+    record = assert_stopped(tmp_path, ended, output, signal.SIGTERM)
+    assert len(record.verdicts) < sum(record.planned.values())
+
+
+def test_a_run_that_is_killed_leaves_a_whole_record(runs: Runs, tmp_path: Path) -> None:
+    """SIGKILL: what was shown on the terminal is in the file."""
+    strike_at(tmp_path, signal.SIGKILL, THIRD, POINTS["start of a check"][1])
+    code, output = run(runs, tmp_path, *QUICK)
+    record = json_file.read(tmp_path / "run.json")
+    assert code == -signal.SIGKILL and not record.finished
+    assert len(record.verdicts) == 2 == sum(map(told, output.splitlines()))
+
+
+def test_a_run_that_is_killed_while_it_writes_leaves_a_whole_record(runs: Runs, tmp_path: Path) -> None:
+    """SIGKILL between the writing beside the record and its renaming: the record is as it was before."""
+    strike_at(tmp_path, signal.SIGKILL, THIRD, POINTS["writing the record"][1])
+    assert run(runs, tmp_path, *QUICK)[0] == -signal.SIGKILL
+    assert not json_file.read(tmp_path / "run.json").finished and len(list(tmp_path.glob(".run.json.*"))) == 1
+
+
+GELU = "import torch\ndef gelu(x):\n    return torch.nn.functional.gelu(x, approximate='tanh')\n"
+CRASHES = "def gelu(x):\n    raise ValueError('not like that')\n"
+SKIPS = (
+    "import pytest\ndef pytest_runtest_setup(item):\n    'deterministic' in item.name and pytest.skip('not today')\n"
+)
+EXITS = "import pytest\ndef pytest_runtest_setup(item):\n    'deterministic' in item.name and pytest.exit('enough', returncode=0)\n"
+FAILS = "def pytest_runtest_logreport():\n    raise RuntimeError('a plug-in of theirs')\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "conftest", "arguments", "exit_code", "finished"),
+    [
+        pytest.param(GELU, "", "gelu", 0, True, id="all"),
+        pytest.param(GELU, "", "-k deterministic gelu", 0, True, id="-k"),
+        pytest.param(GELU, "", "gelu --deselect gelu::deterministic", 0, True, id="--deselect"),
+        pytest.param(GELU, "", "gelu --impl-shard=99/99", 5, True, id="empty shard"),
+        pytest.param(CRASHES, "", "gelu --impl-effort=quick", 1, True, id="failures"),
+        pytest.param(CRASHES, "", "gelu -x", 1, False, id="-x"),
+        pytest.param(CRASHES, "", "gelu --maxfail=2", 1, False, id="--maxfail"),
+        pytest.param(CRASHES, "", "gelu::agrees_with_the_reference -x", 1, True, id="-x at the last"),
+        pytest.param(CRASHES, "", "gelu --stepwise", 2, False, id="--stepwise"),
+        pytest.param(GELU, SKIPS, "gelu", 2, False, id="skipped by a plug-in"),
+        pytest.param(GELU, EXITS, "gelu", 2, False, id="pytest.exit"),
+        pytest.param(GELU, FAILS, "gelu", 3, False, id="internal error"),
+    ],
+)
+def test_finished_is_all_that_was_selected(
+    runs: Runs, tmp_path: Path, code: str, conftest: str, arguments: str, exit_code: int, finished: bool
+) -> None:
+    """Every selected check has a verdict; where one has none, the run is not finished and its exit code says so."""
+    (tmp_path / "mine.py").write_text(code)
+    (tmp_path / "conftest.py").write_text(conftest)
+    ended, output = run(runs, tmp_path, "--impl=mine", "--impl-cases=1", *arguments.split())
+    record = json_file.read(tmp_path / ".plumbline" / "run.json")
+    assert (ended, record.finished) == (exit_code, finished), output
+    assert finished == (len(record.verdicts) == sum(record.planned.values()))
+
+
+def test_the_last_failures_alone_can_finish(runs: Runs, tmp_path: Path) -> None:
+    """--lf selects; what it selects is judged."""
+    (tmp_path / "mine.py").write_text(CRASHES)
+    assert run(runs, tmp_path, "--impl=mine", "--impl-cases=1", "gelu", "--maxfail=2")[0] == 1
+    ended, output = run(runs, tmp_path, "--impl=mine", "--impl-cases=1", "gelu", "--lf")
+    record = json_file.read(tmp_path / ".plumbline" / "run.json")
+    assert ended == 1 and record.finished and record.planned == {"gelu": 2}, output
 
 
 def test_a_record_is_there_before_their_code_runs(runs: Runs, tmp_path: Path) -> None:

@@ -57,11 +57,7 @@ class Check(pytest.Item):
 
     def runtest(self) -> None:
         """Judge the claim. Raises ComponentMismatch where it fails; skips what is to do or not applicable."""
-        try:
-            verdict = self.verdict = self.run.judge(self.component, self.claim)
-        except KeyboardInterrupt as stop:
-            # pytest cannot show a frame that has no line at the moment the signal arrives.
-            raise KeyboardInterrupt(*stop.args) from None
+        verdict = self.verdict = self.run.judge(self.component, self.claim)
         self.user_properties += [
             ("component", self.component),
             ("claim", self.claim.name),

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Generator, Mapping
-from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
 from _pytest.terminal import TerminalReporter
 
 from harness.core.errors import UsageError
-from harness.core.record import MistakeSummary, Status, Verdict
+from harness.core.record import Status
 from harness.project.variants import Project
 from harness.pytest_plugin import terminal
 from harness.pytest_plugin.benchmark_items import Timing, timing_asked
-from harness.pytest_plugin.items import Check, Component
+from harness.pytest_plugin.items import Component
 from harness.pytest_plugin.run_state import SETTLED, RunState
 
 
@@ -31,14 +29,21 @@ class Plugin:
         except UsageError as wrong:
             raise pytest.UsageError(str(wrong)) from None
         self.timing = Timing(self.run) if timed else None
+        self.session: pytest.Session | None = None
         for name in self.run.catalogue.contracts:
             config.addinivalue_line("markers", f"{name}: Plumbline's checks of {name}")
 
     # collection ------------------------------------------------------------------------------------------------------
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, Any, Any]:
+        with self.run.interruption.shown_without_frames():
+            return (yield)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
-        report = yield
+        with self.run.interruption.raised_at_once():
+            report = yield
         if isinstance(collector, pytest.Session) and report.passed:
             nodes = [
                 Component.from_parent(collector, name=name, nodeid=name, run=self.run, timing=self.timing)
@@ -48,9 +53,7 @@ class Plugin:
         return report
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        for item in session.items:
-            if isinstance(item, Check):
-                self.run.plan(item.component)
+        self.run.plan(item.nodeid for item in session.items if isinstance(item.parent, Component))
         if self.run.writes_record:
             self.run.autosave.keep()
 
@@ -61,26 +64,40 @@ class Plugin:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """Under xdist the workers collect, all the same; the controller counts what one of them found."""
-        if self.run.record.planned:
-            return
-        for identity in ids:
-            component, _, claim = identity.partition("::")
-            if component in self.run.catalogue.contracts and claim:
-                self.run.plan(component)
+        if not self.run.is_collected:
+            self.run.plan(ids)
 
     # running ---------------------------------------------------------------------------------------------------------
 
-    def pytest_sessionstart(self) -> None:
-        """What stops a process politely stops the run as Ctrl-C does: with its findings, its record and its reports."""
-        if self.run.is_worker:
-            return
-        self.run.show_progress_on(terminal.progress_line(self.run.config))
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and current_thread() is main_thread():
-            signal.signal(signal.SIGTERM, self.run.terminated)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self.session = session
+        if not self.run.is_worker:
+            self.run.show_progress_on(terminal.progress_line(session.config))
+            self.run.interruption.watch(session)
 
-    def pytest_unconfigure(self) -> None:
-        if signal.getsignal(signal.SIGTERM) == self.run.terminated:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        with self.run.interruption.shown_without_frames():
+            self.run.interruption.stop_here()
+            if not session.config.pluginmanager.has_plugin("dsession"):
+                return (yield)
+            with self.run.interruption.raised_at_once():  # xdist's controller only waits for its workers
+                return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self) -> Generator[None, Any, Any]:
+        with self.run.interruption.raised_at_once():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, Any]:
+        with self.run.interruption.raised_at_once():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self) -> Generator[None, Any, Any]:
+        with self.run.interruption.raised_at_once():
+            return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self) -> None:
@@ -92,8 +109,7 @@ class Plugin:
         report = yield
         verdict = getattr(item, "verdict", None)
         if verdict is not None and call.when == "call":
-            report.plumbline = verdict.as_dict()
-            report.plumbline_summaries = {s.name: vars(s) for s in self.run.summaries(verdict)}
+            self.run.attach(report, verdict)
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -101,11 +117,10 @@ class Plugin:
         """A verdict is on disk before it is shown."""
         if self.run.line is not None:
             self.run.line.clear()
-        values = getattr(report, "plumbline", None)
-        if values is not None and not self.run.is_worker:
-            summaries = report.plumbline_summaries.values()
-            shown = [MistakeSummary(**{**summary, "seen_in": tuple(summary["seen_in"])}) for summary in summaries]
-            self.run.add(Verdict.from_dict(values), shown)
+        if self.run.is_worker:
+            return
+        with self.run.interruption.held_back():
+            self.run.take(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
@@ -122,12 +137,23 @@ class Plugin:
         return terminal.header(self.run)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not self.run.writes_record:
             return
-        self.run.finish(session, exitstatus)
+        self.run.finish(session)
         if (reporter := terminal.reporter_of(session.config)) is not None:
             terminal.show_each_finding_once(self.run, reporter)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        if not isinstance(excinfo.value, pytest.Session.Interrupted):  # that is pytest's own: --stepwise, for one
+            self.run.interruption.note(f"stopped by {excinfo.typename}: {excinfo.value}")
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.run.interruption.note(f"stopped by an internal error of pytest: {excinfo.typename}: {excinfo.value}")
+
+    def pytest_unconfigure(self) -> None:
+        if self.session is not None:
+            self.run.close(self.session)
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         if self.run.is_worker or self.run.only_lists:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from harness.judging.loading import inspect_implementation
 from harness.judging.saved_cases import save_case
 from harness.project.expected_failures import Gate, baseline_record, gate
 from harness.project.variants import Project, how_to_declare
+from harness.pytest_plugin.interruption import Interruption
 from harness.pytest_plugin.options import RunOptions, parse_options
 from harness.pytest_plugin.selection import Selection, take_arguments
 from harness.reports.autosave import Autosave
@@ -45,6 +46,10 @@ class RunState:
         self.only_lists = bool(config.option.collectonly)
         self.folder = Path(config.invocation_params.dir)
         self.line: LiveLine | None = None
+        self.interruption = Interruption()
+        self.is_collected = False
+        self.waiting: set[str] = set()
+        """Items that were selected and have no result yet."""
         known = load_catalogue()
         given = {**given, **getattr(config, "workerinput", {}).get(SETTLED, {})}
         self.options = self._with_baseline_aside(parse_options(given, known.contracts, timed))
@@ -138,9 +143,15 @@ class RunState:
         claims = {name: self.catalogue.claims_of(name) for name in self.catalogue.contracts}
         return gate(tables, self.options.baseline, claims)
 
-    def plan(self, component: str) -> None:
-        """One more check of this component will be judged."""
-        self.record.planned[component] = self.record.planned.get(component, 0) + 1
+    def plan(self, identities: Iterable[str]) -> None:
+        """These items were selected (``component::check``); those that are not ours are left out."""
+        self.is_collected = True
+        for identity in identities:
+            component, separator, _ = identity.partition("::")
+            if separator and component in self.catalogue.contracts and identity not in self.waiting:
+                self.waiting.add(identity)
+                if not self.timed:
+                    self.record.planned[component] = self.record.planned.get(component, 0) + 1
 
     # checks ----------------------------------------------------------------------------------------------------------
 
@@ -169,11 +180,24 @@ class RunState:
     def _sentence(self, mistake: KnownMistake) -> str:
         return f"{mistake.sentence} {how_to_declare(mistake, self.inspection.eps)}".strip()
 
-    def add(self, verdict: Verdict, summaries: list[MistakeSummary]) -> None:
-        """Put a verdict into the record, and the record on disk."""
+    def take(self, report: pytest.TestReport) -> None:
+        """Put the verdict that a report carries into the record, and the record on disk."""
+        values = getattr(report, "plumbline", None)
+        if values is None:
+            if self.timed and report.when == "call":
+                self.waiting.discard(report.nodeid)
+            return
+        for name, summary in report.plumbline_summaries.items():
+            self.record.summaries[name] = MistakeSummary(**{**summary, "seen_in": tuple(summary["seen_in"])})
+        verdict = Verdict.from_dict(values)
         self.record.verdicts.append(verdict)
-        self.record.summaries |= {summary.name: summary for summary in summaries}
+        self.waiting.discard(f"{verdict.component}::{verdict.claim}")
         self.autosave.keep()
+
+    def attach(self, report: pytest.TestReport, verdict: Verdict) -> None:
+        """Let a report carry a verdict, as plain values that xdist can send."""
+        report.plumbline = verdict.as_dict()
+        report.plumbline_summaries = {summary.name: vars(summary) for summary in self.summaries(verdict)}
 
     def show_progress_on(self, line: LiveLine | None) -> None:
         """The line below the dots says what is being done."""
@@ -190,23 +214,38 @@ class RunState:
 
     # after the checks ------------------------------------------------------------------------------------------------
 
-    def terminated(self, number: int, frame: object) -> None:
-        """Handle SIGTERM as Ctrl-C."""
-        self.autosave.note("stopped by SIGTERM")
-        raise KeyboardInterrupt("SIGTERM")
+    @property
+    def is_finished(self) -> bool:
+        """Whether everything that was planned was judged, and nothing interrupted the run."""
+        return self.is_collected and not self.waiting and not self.interruption.reason
 
-    def finish(self, session: pytest.Session, exitstatus: int) -> None:
+    def finish(self, session: pytest.Session) -> None:
         """Measure what was judged, and write the record and the reports."""
-        whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         try:
-            if whole and self.options.effort != "quick":
-                self._measure()
+            if self.is_finished and self.options.effort != "quick":
+                with self.interruption.raised_at_once():
+                    self._measure()
         except KeyboardInterrupt:
-            whole, session.exitstatus = False, pytest.ExitCode.INTERRUPTED
-            self.autosave.note("interrupted while it was measured")
-        self.record.finished = whole and not (session.shouldstop or session.shouldfail)
+            self.interruption.note("stopped while measuring")
+        self._settle(session)
+
+    def close(self, session: pytest.Session) -> None:
+        """The end of the process is near: a signal that came after :meth:`finish` is not lost."""
+        self.interruption.unwatch()
+        if self.writes_record and self.record.finished and not self.is_finished:
+            self._settle(session)
+
+    def _settle(self, session: pytest.Session) -> None:
+        """Write whether the run is finished, and see to it that pytest's exit status says the same."""
+        self.record.finished = self.is_finished
+        if self.interruption.reason:
+            self.autosave.note(self.interruption.reason)
         self.autosave.keep()
         self._write_reports()
+        passed = session.exitstatus == pytest.ExitCode.OK
+        interrupted = self.interruption.reason and session.exitstatus == pytest.ExitCode.TESTS_FAILED
+        if interrupted or (passed and not self.record.finished):
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
 
     def _measure(self) -> None:
         """The measurements of what was judged: all of it here, also where workers judged."""
