@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from harness.core.case import Case
-from harness.core.claim import Trial, Violation, claim
+from harness.core.claim import About, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from reference_model.fake_quantize import fake_quantize
@@ -143,6 +143,7 @@ def odd_in_symmetric_mode(trial: Trial) -> None:
     "inside the range the gradient is passed straight through",
     broken_by="straight_through_gradient_missing",
     aliases=("gradient_is_the_identity_inside",),
+    about=frozenset({About.GRADIENT}),
 )
 def straight_through_gradient_inside(trial: Trial) -> None:
     found, cotangent = gradient_of(trial, trial.case)
@@ -159,6 +160,7 @@ def straight_through_gradient_inside(trial: Trial) -> None:
     broken_by="gradient_stopped_below_range_only",
     cases=even_cases,
     max_cases=6,
+    about=frozenset({About.GRADIENT}),
 )
 def gradient_is_zero_outside(trial: Trial) -> None:
     found, cotangent = gradient_of(trial, trial.case)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from harness.core.case import Call
-from harness.core.claim import NotSupported, Trial, Violation, claim
+from harness.core.claim import About, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.measurement import Measure
 from harness.core.mistake import Edit
@@ -136,6 +136,7 @@ def zero_threshold_leaves_x_unrounded(trial: Trial) -> None:
     broken_by="straight_through_gradient_missing",
     max_cases=16,
     aliases=("the_gradient_is_that_of_the_dequantized_weight",),
+    about=frozenset({About.GRADIENT}),
 )
 def gradient_uses_the_dequantized_weight(trial: Trial) -> None:
     """For ordinary and outlier columns, as if x had not been rounded."""

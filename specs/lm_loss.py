@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import NotSupported, Trial, Violation, claim
+from harness.core.claim import About, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -209,6 +209,7 @@ def every_position_has_equal_weight(trial: Trial) -> None:
     broken_by="gradient_over_all_positions",
     max_cases=18,
     aliases=("gradient_is_softmax_less_one_hot",),
+    about=frozenset({About.GRADIENT}),
 )
 def gradient_is_softmax_minus_one_hot(trial: Trial) -> None:
     a, counted = trial.case.arguments, _counted(trial.case)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Trial, Violation, claim
+from harness.core.claim import About, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, tensors, token_ids
@@ -65,6 +65,7 @@ def equals_a_one_hot_product(trial: Trial) -> None:
     "the gradient of a row sums over all occurrences of its id, and is 0 for ids that do not occur",
     broken_by="gradient_of_the_last_occurrence_only",
     aliases=("gradient_accumulates",),
+    about=frozenset({About.GRADIENT}),
 )
 def gradient_sums_over_repeated_ids(trial: Trial) -> None:
     """Row v receives the sum of the incoming gradient over every place of id v, and 0 where there is none."""

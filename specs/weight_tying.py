@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import NotSupported, Trial, Violation, claim
+from harness.core.claim import About, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant, WholeModel
 from harness.core.measurement import Measure, Measurement
 from harness.core.values import Settings
@@ -188,6 +188,7 @@ def writes_are_shared(trial: Trial) -> None:
     "the gradient is the sum of those as embedding and as head",
     broken_by="head_detached",
     aliases=("gradient_of_both_uses",),
+    about=frozenset({About.GRADIENT}),
 )
 def gradient_sums_both_uses(trial: Trial) -> None:
     """The gradient of the tensor is what it gets as embedding and what it gets as head, added up."""

@@ -3,7 +3,7 @@
 import torch
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, Trial
+from harness.core.claim import About, Claim, Trial
 
 
 def rounds(trial: Trial) -> None:
@@ -21,5 +21,6 @@ CLAIM = Claim(
     rounds,
     needs=lambda contract: contract.agrees and contract.differentiable,
     sabotage=loses_digits,
-    aliases=("accurate_in_float32",),
+    aliases=("rounds_like_the_reference_in_float32",),
+    about=frozenset({About.ROUNDING}),
 )

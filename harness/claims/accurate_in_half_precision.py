@@ -3,7 +3,7 @@
 import torch
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, NotSupported, Trial
+from harness.core.claim import About, Claim, NotSupported, Trial
 
 
 def holds_up(trial: Trial) -> None:
@@ -34,5 +34,6 @@ CLAIM = Claim(
     needs=lambda contract: contract.agrees and contract.differentiable and contract.half_precision,
     sabotage=loses_more_digits,
     max_cases=25,
-    aliases=("accurate_in_half_precision",),
+    aliases=("holds_up_in_half_precision",),
+    about=frozenset({About.ROUNDING}),
 )

@@ -1,7 +1,7 @@
 """Meaning: the numbers are the reference's, judged in float64, where every real mistake stands far above rounding."""
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, Trial
+from harness.core.claim import About, Claim, Trial
 
 
 def agrees(trial: Trial) -> None:
@@ -17,4 +17,5 @@ CLAIM = Claim(
     sabotage=lambda call, method, arguments, request: _sabotage.anything(
         call(arguments), lambda out: out * 1.0001 + 1e-6
     ),
+    about=frozenset({About.NUMBERS}),
 )

@@ -3,7 +3,7 @@
 import torch
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, Trial
+from harness.core.claim import About, Claim, Trial
 
 
 def arbitrary_batch_dimensions(trial: Trial) -> None:
@@ -43,4 +43,5 @@ CLAIM = Claim(
     sabotage=minds_the_rank(),
     max_cases=25,
     aliases=("leading_axes_are_free",),
+    about=frozenset({About.CONSISTENCY}),
 )

@@ -5,8 +5,11 @@ from contextlib import suppress
 import torch
 
 from harness.core.case import is_float
-from harness.core.claim import Claim, NotSupported, Trial, Violation
+from harness.core.claim import About, Claim, NotSupported, Trial, Violation
+from harness.core.implementation import EffectKind
 from harness.core.tree import leaves
+
+WRITES = (EffectKind.ARGUMENT, EffectKind.INCOMING_GRADIENT)
 
 
 def arguments_not_modified(trial: Trial) -> None:
@@ -15,9 +18,9 @@ def arguments_not_modified(trial: Trial) -> None:
         with suppress(NotSupported):  # code without gradients keeps its hands off in the forward pass all the same
             runs.append(trial.run(gradients=True))
     for answer in runs:
-        changed = [effect for effect in answer.effects if "in place" in effect]
+        changed = [effect for effect in answer.effects if effect.kind in WRITES]
         if changed:
-            raise Violation("; ".join(dict.fromkeys(changed)))
+            raise Violation.of_effects(changed)
 
 
 def writes_in_place(call, method, arguments, request):
@@ -43,4 +46,5 @@ CLAIM = Claim(
     ),
     sabotage=writes_in_place,
     aliases=("leaves_arguments_alone",),
+    about=frozenset({About.STATE}),
 )

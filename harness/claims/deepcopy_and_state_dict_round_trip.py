@@ -1,7 +1,7 @@
 """A deep copy, and a fresh object that loaded its ``state_dict``, compute what the original computes."""
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, NotSupported, Trial
+from harness.core.claim import About, Claim, NotSupported, Trial
 
 
 def deepcopy_and_state_dict_round_trip(trial: Trial) -> None:
@@ -26,4 +26,5 @@ CLAIM = Claim(
     tags=frozenset({"stateful"}),
     max_cases=10,
     aliases=("survives_copying",),
+    about=frozenset({About.STATE, About.CONSISTENCY}),
 )

@@ -3,7 +3,7 @@
 import random
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, Trial
+from harness.core.claim import About, Claim, Trial
 
 
 def deterministic(trial: Trial) -> None:
@@ -29,4 +29,5 @@ CLAIM = Claim(
     deterministic,
     needs=lambda contract: not (contract.draws or contract.returns_objects),
     sabotage=adds_noise(),
+    about=frozenset({About.STATE, About.CONSISTENCY}),
 )

@@ -1,7 +1,7 @@
 """No argument is cut off: a ``detach``, ``.data`` or ``no_grad`` inside is found by the gradient that does not arrive."""
 
 from harness.core.case import is_float
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import About, Claim, Trial, Violation
 
 
 def every_argument_receives_a_gradient(trial: Trial) -> None:
@@ -43,4 +43,5 @@ CLAIM = Claim(
     every_argument_receives_a_gradient,
     needs=lambda contract: contract.differentiable,
     sabotage=cuts_off,
+    about=frozenset({About.GRADIENT, About.FORM}),
 )

@@ -6,7 +6,8 @@ import torch
 
 from harness.claims import _sabotage
 from harness.core.case import is_float
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import About, Claim, Trial, Violation
+from harness.core.implementation import Phase
 from harness.core.tree import dotted, leaves
 
 
@@ -14,9 +15,11 @@ def finite_for_finite_inputs(trial: Trial) -> None:
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
         options: dict[str, Any] = {"gradients": True} if trial.contract.differentiable else {}
         expected, actual = trial.expect(dtype=dtype, **options), trial.run(dtype=dtype, **options)
-        places = [("out", expected.value, actual.value)]
-        places += [(f"the gradient of {n}", e, actual.gradients.get(n)) for n, e in expected.gradients.items()]
-        for name, right, theirs in places:
+        places = [(Phase.FORWARD, "out", expected.value, actual.value)]
+        places += [
+            (Phase.BACKWARD, f"the gradient of {n}", e, actual.gradients.get(n)) for n, e in expected.gradients.items()
+        ]
+        for phase, name, right, theirs in places:
             found = dict(leaves(theirs))
             for path, leaf in leaves(right):
                 other = found.get(path)
@@ -27,6 +30,7 @@ def finite_for_finite_inputs(trial: Trial) -> None:
                         raise Violation(
                             f"{name}{dotted(path)}{index} is {float(other[tuple(index)])}",
                             worst=f"expected {float(leaf[tuple(index)]):.6g}",
+                            phase=phase,
                         )
 
 
@@ -39,4 +43,5 @@ CLAIM = Claim(
         call(arguments), lambda out: out / 0.0 if out.numel() else out
     ),
     aliases=("finite_on_finite",),
+    about=frozenset({About.FORM}),
 )

@@ -2,18 +2,21 @@
 
 import torch
 
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import About, Claim, Trial, Violation
+from harness.core.implementation import EffectKind
+
+GLOBAL = (EffectKind.GENERATOR, EffectKind.FLAG)
 
 
 def global_state_not_modified(trial: Trial) -> None:
-    changed = [effect for effect in trial.run().effects if "in place" not in effect and "later call" not in effect]
+    changed = [effect for effect in trial.run().effects if effect.kind in GLOBAL]
     builds = any(call.method == "build" for call in trial.case.calls)
     if (
         builds or trial.contract.draws or trial.contract.returns_objects
     ):  # what builds or trains may draw random numbers
-        changed = [effect for effect in changed if "generator" not in effect]
+        changed = [effect for effect in changed if effect.kind is not EffectKind.GENERATOR]
     if changed:
-        raise Violation("; ".join(dict.fromkeys(changed)))
+        raise Violation.of_effects(changed)
 
 
 def turns_a_switch(call, method, arguments, request):
@@ -29,4 +32,5 @@ CLAIM = Claim(
     global_state_not_modified,
     sabotage=turns_a_switch,
     aliases=("leaves_global_state_alone",),
+    about=frozenset({About.STATE}),
 )

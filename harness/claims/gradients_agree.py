@@ -1,7 +1,7 @@
 """The gradient of every argument is the reference's, for a random cotangent (a plain sum hides a class of mistakes)."""
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, Trial
+from harness.core.claim import About, Claim, Trial
 
 
 def gradients_agree(trial: Trial) -> None:
@@ -23,4 +23,5 @@ CLAIM = Claim(
     sabotage=lambda call, method, arguments, request: _sabotage.floats(
         call(arguments), lambda out: out + (out - out.detach()) * 0.01 if out.requires_grad else out
     ),
+    about=frozenset({About.GRADIENT, About.NUMBERS}),
 )

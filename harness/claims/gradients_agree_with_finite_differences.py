@@ -4,7 +4,7 @@ import torch
 
 from harness.claims import _sabotage
 from harness.core.case import is_float
-from harness.core.claim import Claim, NotSupported, Trial, Violation
+from harness.core.claim import About, Claim, NotSupported, Trial, Violation
 from harness.core.tree import dotted
 from harness.numerics.gradients import directional_discrepancy
 
@@ -47,6 +47,7 @@ def gradients_agree_with_finite_differences(trial: Trial) -> None:
         f"the gradient of {', '.join(guilty) or 'the arguments'} does not match finite differences of its own forward pass",
         worst=f"derivative along a random direction: {found.by_gradient:.8g} from the gradient, {found.by_difference:.8g} from finite differences",
         error=found.ratio,
+        explains=False,
     )
 
 
@@ -60,4 +61,5 @@ CLAIM = Claim(
     ),
     max_cases=6,
     aliases=("gradients_agree_with_differences",),
+    about=frozenset({About.GRADIENT, About.CONSISTENCY}),
 )

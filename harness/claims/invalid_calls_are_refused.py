@@ -1,6 +1,6 @@
 """What the contract forbids ends in an error, not in a wrong number."""
 
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import About, Claim, Trial, Violation
 
 
 def refuses(trial: Trial) -> None:
@@ -24,4 +24,5 @@ CLAIM = Claim(
     sabotage=swallows_errors,
     tags=frozenset({"invalid"}),
     aliases=("refuses_what_is_forbidden",),
+    about=frozenset({About.FORM}),
 )

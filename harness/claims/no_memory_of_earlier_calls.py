@@ -6,7 +6,7 @@ import torch
 
 from harness.claims import _sabotage
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial
+from harness.core.claim import About, Claim, Trial
 
 
 def no_memory_of_earlier_calls(trial: Trial) -> None:
@@ -48,4 +48,5 @@ CLAIM = Claim(
     needs=lambda contract: not (contract.draws or contract.returns_objects),
     sabotage=remembers(),
     max_cases=20,
+    about=frozenset({About.STATE, About.CONSISTENCY}),
 )

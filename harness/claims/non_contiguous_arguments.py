@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotSupported, Trial
+from harness.core.claim import About, Claim, NotSupported, Trial
 
 
 def non_contiguous_arguments(trial: Trial) -> None:
@@ -76,4 +76,5 @@ CLAIM = Claim(
     ),
     sabotage=reads_memory_in_order,
     max_cases=25,
+    about=frozenset({About.CONSISTENCY}),
 )

@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import About, Claim, Trial, Violation
 from harness.core.tree import dotted, leaves
 
 
@@ -47,4 +47,5 @@ CLAIM = Claim(
     needs=lambda contract: not contract.returns_objects,
     sabotage=lambda call, method, arguments, request: {"out": call(arguments)},
     aliases=("declared_form",),
+    about=frozenset({About.FORM}),
 )

@@ -1,7 +1,7 @@
 """One row alone gives what it gives in its batch."""
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, Trial
+from harness.core.claim import About, Claim, Trial
 
 
 def rows_of_a_batch_are_independent(trial: Trial) -> None:
@@ -24,4 +24,5 @@ CLAIM = Claim(
     sabotage=lambda call, method, arguments, request: _sabotage.floats(
         call(arguments), lambda out: out + 0.1 * out.mean(0, keepdim=True) + 0.01 * out.shape[0]
     ),
+    about=frozenset({About.CONSISTENCY}),
 )

@@ -1,7 +1,7 @@
 """Without dropout, training mode and evaluation mode compute the same."""
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, NotSupported, Trial
+from harness.core.claim import About, Claim, NotSupported, Trial
 
 
 def train_and_eval_agree(trial: Trial) -> None:
@@ -20,4 +20,5 @@ CLAIM = Claim(
     ),
     tags=frozenset({"module"}),
     max_cases=15,
+    about=frozenset({About.STATE, About.CONSISTENCY}),
 )

@@ -3,7 +3,7 @@
 import torch
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, Trial
+from harness.core.claim import About, Claim, Trial
 
 
 def works_in_inference_mode(trial: Trial) -> None:
@@ -25,4 +25,5 @@ CLAIM = Claim(
         else call(arguments)
     ),
     max_cases=15,
+    about=frozenset({About.CONSISTENCY}),
 )

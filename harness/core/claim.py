@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Protocol
 
 import torch
 
 from harness.core.case import Case
-from harness.core.implementation import Answer
+from harness.core.implementation import Answer, Effect, Phase
+
+
+class About(str, Enum):
+    """What a claim is about. Reports and the diagnosis read this, never the claim's name or sentence."""
+
+    NUMBERS = "numbers"
+    """All its numbers, beside the reference's."""
+    ROUNDING = "rounding"
+    """How much precision its numbers lose."""
+    GRADIENT = "gradient"
+    """A derivative that autograd or a backward function gives."""
+    CONSISTENCY = "consistency"
+    """Two results of the implementation, which must agree with each other."""
+    FORM = "form"
+    """Kind, shape and dtype of a result, whether there is one at all, and what is refused."""
+    STATE = "state"
+    """Side effects, and what is kept between calls."""
+
+    def __str__(self) -> str:
+        return self.value
 
 
 class Violation(Exception):
-    """The claim does not hold on this case. ``error`` is in units of the tolerance (inf where there is none); ``error_map``:
-    the same for every element around the worst, over two axes."""
+    """The check failed on this case.
+
+    ``worst``: the worst element in words. ``error``: in units of the tolerance (inf where there is none). ``error_map``:
+    the same for every element around the worst, over two axes. ``phase``: the pass that is wrong. ``effects``: the side
+    effects that it is about. ``returned``: what came back, where that is another kind of thing than declared.
+    ``explains``: whether the message says why, and not only that numbers differ.
+    """
 
     def __init__(
         self,
@@ -23,9 +49,22 @@ class Violation(Exception):
         worst: str = "",
         error: float = float("inf"),
         error_map: tuple[tuple[float, ...], ...] = (),
+        phase: Phase = Phase.FORWARD,
+        effects: tuple[Effect, ...] = (),
+        returned: str = "",
+        explains: bool = True,
     ) -> None:
         super().__init__(message)
         self.message, self.worst, self.error, self.error_map = message, worst, error, error_map
+        self.phase, self.effects, self.returned, self.explains = phase, effects, returned, explains
+
+    @classmethod
+    def of_effects(cls, effects: Iterable[Effect]) -> Violation:
+        """These side effects, each once: none of them may happen."""
+        once = tuple(dict.fromkeys(effects))
+        backward = any(effect.phase is Phase.BACKWARD for effect in once)
+        phase = Phase.BACKWARD if backward else Phase.FORWARD
+        return cls("; ".join(dict.fromkeys(effect.text for effect in once)), phase=phase, effects=once)
 
 
 class NotApplicable(Exception):
@@ -115,7 +154,8 @@ class Claim:
     ``needs(contract)`` says whether the claim fits a component. A generic claim carries a
     ``sabotage`` (a way to call a right component that breaks this claim); a component's own claim names in
     ``broken_by`` the known mistake that breaks it. ``cases`` is a strategy of its own, where the component's cases do
-    not reach what the claim is about. ``false_alarm`` and ``power`` are stated by random claims.
+    not reach what the claim is about. ``false_alarm`` and ``power`` are stated by random claims. ``about`` is what reports
+    sort and group verdicts by.
     """
 
     name: str
@@ -129,6 +169,7 @@ class Claim:
     false_alarm: float = 0.0
     power: float | None = None
     tags: frozenset[str] = field(default_factory=frozenset)
+    about: frozenset[About] = field(default_factory=frozenset)
     aliases: tuple[str, ...] = ()
     """Earlier names, which records, expectations and the command line still understand."""
 

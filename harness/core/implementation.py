@@ -69,6 +69,35 @@ class Phase(str, Enum):
         return self.value
 
 
+class EffectKind(str, Enum):
+    """What a run changed beside its answer."""
+
+    ARGUMENT = "argument"
+    """An argument of the call that was made."""
+    EARLIER_ARGUMENT = "earlier argument"
+    """An argument of an earlier call, which a later one wrote to."""
+    INCOMING_GRADIENT = "incoming gradient"
+    GENERATOR = "random generator"
+    FLAG = "global flag"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One side effect of a run, and its text. ``argument`` of ``method``: what was written to. ``phase``: when."""
+
+    kind: EffectKind
+    text: str
+    argument: str = ""
+    method: str = ""
+    phase: Phase = Phase.FORWARD
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass(frozen=True)
 class Crash:
     """Why a request has no answer. ``phase``: the pass in which that came out; ``call``: which call, from 0."""
@@ -99,7 +128,7 @@ class Answer:
 
     outputs: tuple[Any, ...] = ()
     gradients: dict[str, Any] = field(default_factory=dict)
-    effects: tuple[str, ...] = ()
+    effects: tuple[Effect, ...] = ()
     crash: Crash | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
 

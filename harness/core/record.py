@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from harness.core.claim import About
 from harness.core.measurement import Measurement
 from harness.core.workload import Benchmark
 
@@ -55,7 +56,13 @@ class Verdict:
     claim: str
     sentence: str
     status: Status
+    about: tuple[About, ...] = ()
+    """What the claim is about."""
     message: str = ""
+    returned: str = ""
+    """What came back, where that is another kind of thing than declared."""
+    explains: bool = False
+    """Whether the message of a failed check says why: checks of a component with the same message are then one failure."""
     worst: str = ""
     error: float | None = None
     excess: float | None = None
@@ -84,16 +91,17 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, which other processes and JSON take."""
-        return {**asdict(self), "status": self.status.value}
+        return {**asdict(self), "status": self.status.value, "about": [about.value for about in self.about]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Verdict:
         """The verdict of :meth:`as_dict`, also where its values went through JSON.
 
-        Raises TypeError where a field is unknown or absent, ValueError where the status is none.
+        Raises TypeError where a field is unknown or absent, ValueError where the status, or what it is about, is none.
         """
         frozen = {name: _frozen(value) for name, value in values.items()}
-        return cls(**{**frozen, "status": Status(frozen.get("status"))})
+        about = tuple(map(About, frozen.get("about", ())))
+        return cls(**{**frozen, "status": Status(frozen.get("status")), "about": about})
 
 
 def _frozen(value: Any) -> Any:

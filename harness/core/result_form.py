@@ -1,24 +1,36 @@
-"""What kind of thing came back: told once, in words, where it is not what the contract asks for."""
+"""Whether a result is the kind of thing that the contract declares: a tensor where one is due, and not None."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from harness.core.case import CALL, Call
+from harness.core.claim import Violation
 from harness.core.contract import Contract
 
 TENSORS = ("float[", "int[", "int8[")
-RETURNED = "it returned "
-"""Every text about another kind of result begins like this: whatever claim meets it, it is one mistake."""
 
 
-def other_kind(contract: Contract, calls: Sequence[Call], outputs: Sequence[Any]) -> str:
-    """Why what a script's calls returned is of another kind than declared, or an empty text.
+@dataclass(frozen=True)
+class WrongKind:
+    """A result of another kind than declared: what came back, and the whole message."""
 
-    A result that is declared as a tensor must be one; nothing that is declared at all may be None.
+    returned: str
+    message: str
+
+    def violation(self) -> Violation:
+        """The same mistake whatever claim meets it."""
+        return Violation(self.message, returned=self.returned)
+
+
+def wrong_kind(contract: Contract, calls: Sequence[Call], outputs: Sequence[Any]) -> WrongKind | None:
+    """The first result of a case's calls that is of another kind than declared, or None.
+
+    A result that is declared as a tensor must be one. No declared result may be None.
     """
     for call, output in zip(calls, outputs, strict=False):
         signature = contract.calls.get(call.method)
@@ -26,10 +38,13 @@ def other_kind(contract: Contract, calls: Sequence[Call], outputs: Sequence[Any]
             continue
         if output is None:
             what = contract.name if call.method == CALL else f"{call.method}()"
-            return f"{RETURNED}None where {what} must return {signature.result}: is a `return` missing?"
+            why = f"{what} must return {signature.result}: is a `return` missing?"
+            return WrongKind("None", f"it returned None where {why}")
         if signature.result.startswith(TENSORS) and not torch.is_tensor(output):
-            return f"{RETURNED}{described(output)} where one tensor is due, {signature.result}{_hint(output)}"
-    return ""
+            returned = described(output)
+            why = f"one tensor is due, {signature.result}{_hint(output)}"
+            return WrongKind(returned, f"it returned {returned} where {why}")
+    return None
 
 
 def described(value: Any) -> str:
@@ -44,6 +59,7 @@ def described(value: Any) -> str:
 
 
 def _hint(value: Any) -> str:
+    """What to do about it, where that is known."""
     if isinstance(value, (list, tuple)) and value and torch.is_tensor(value[0]):
         first = "return the first of them alone" if isinstance(value, tuple) else "torch.stack makes one of them"
         return f": {first}"

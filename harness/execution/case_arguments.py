@@ -9,7 +9,7 @@ import torch
 
 from harness.core.case import CALL, Call, is_float
 from harness.core.contract import Signature
-from harness.core.implementation import Request
+from harness.core.implementation import Effect, EffectKind, Request
 from harness.core.tree import Path, dotted, map_leaves
 from harness.core.values import Earlier, Given, Resource
 from harness.execution.tensor_copies import attached_copy, is_unchanged, same_strides
@@ -33,7 +33,7 @@ class CaseArguments:
         self._given: list[tuple[str, Mapping[str, Any]]] = []
         self._passed: list[Passed] = []
         """Tensors of the latest call."""
-        self._passed_earlier: list[Passed] = []
+        self._passed_earlier: list[tuple[str, str, torch.Tensor, torch.Tensor]] = []
 
     def of_call(self, at: int, call: Call, signature: Signature | None) -> dict[str, Any]:
         """The arguments of call number ``at``. Raises TypeError where an earlier call did not return what this one needs."""
@@ -54,25 +54,30 @@ class CaseArguments:
         self._passed = passed
         return given
 
-    def changed_by(self, call: Call, given: Mapping[str, Any], is_last: bool) -> list[str]:
-        """What the latest call wrote to, in words. Tensors are looked at again after later calls."""
+    def changed_by(self, call: Call, given: Mapping[str, Any], is_last: bool) -> list[Effect]:
+        """What the latest call wrote to. Tensors are looked at again after later calls."""
         effects = [
-            f"{name} was changed in place by {call.method}()"
+            Effect(EffectKind.ARGUMENT, f"{name} was changed in place by {call.method}()", name, call.method)
             for name, value in call.arguments.items()
             if _is_flat(value) and given[name] != value
         ]
         for label, original, passed in self._passed:
             if not is_unchanged(passed, original):
                 by = "" if call.method == CALL else f" by {call.method}()"
-                effects.append(f"{label} was changed in place{by}")
+                effects.append(Effect(EffectKind.ARGUMENT, f"{label} was changed in place{by}", label, call.method))
             elif not is_last:
-                self._passed_earlier.append((f"{label}, given to {call.method}(),", passed, original))
+                self._passed_earlier.append((call.method, label, passed, original))
         return effects
 
-    def changed_later(self) -> list[str]:
-        """Tensors that were whole when their call returned, and were written to by a later one, in words."""
-        changed = [what for what, passed, original in self._passed_earlier if not is_unchanged(passed, original)]
-        return [f"{what} was changed by a later call" for what in changed]
+    def changed_later(self) -> list[Effect]:
+        """Tensors that were whole when their call returned, and were written to by a later one."""
+        return [
+            Effect(
+                EffectKind.EARLIER_ARGUMENT, f"{label}, given to {method}(), was changed by a later call", label, method
+            )
+            for method, label, passed, original in self._passed_earlier
+            if not is_unchanged(passed, original)
+        ]
 
     def changed_now(self) -> list[str]:
         """Labels of the latest call's tensors that were written to."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy
 import torch
 
-from harness.core.implementation import Request
+from harness.core.implementation import Effect, EffectKind, Request
 
 
 class Generators(NamedTuple):
@@ -31,14 +31,15 @@ class Generators(NamedTuple):
         numpy.random.set_state(self.numpy)
         random.setstate(self.python)
 
-    def changed(self, now: Generators) -> list[str]:
-        """Which of them have another state now, in words."""
+    def changed(self, now: Generators) -> list[Effect]:
+        """Which of them have another state now."""
         names = [
             ("torch's", torch.equal(self.torch, now.torch)),
             ("numpy's", numpy.array_equal(self.numpy[1], now.numpy[1])),
             ("Python's", self.python == now.python),
         ]
-        return [f"{name} random generator was advanced or reseeded" for name, same in names if not same]
+        texts = [f"{name} random generator was advanced or reseeded" for name, same in names if not same]
+        return [Effect(EffectKind.GENERATOR, text) for text in texts]
 
 
 class Flags(NamedTuple):
@@ -71,11 +72,11 @@ class Flags(NamedTuple):
         if now.deterministic != self.deterministic:
             torch.use_deterministic_algorithms(self.deterministic)
 
-    def changed(self, now: Flags) -> list[str]:
-        """Which of them have another value now, in words."""
+    def changed(self, now: Flags) -> list[Effect]:
+        """Which of them have another value now."""
         names = ("default dtype", "gradient mode", "number of threads", "deterministic mode")
         return [
-            f"torch's {name} was left at {new}, it was {old}"
+            Effect(EffectKind.FLAG, f"torch's {name} was left at {new}, it was {old}")
             for name, old, new in zip(names, self, now, strict=True)
             if old != new
         ]
@@ -93,7 +94,7 @@ def restored() -> Iterator[None]:
 
 
 @contextmanager
-def seeded(request: Request) -> Iterator[list[str]]:
+def seeded(request: Request) -> Iterator[list[Effect]]:
     """For the reference: torch's generator starts from the same seed every time, and is restored.
 
     Yields no side effects.
@@ -107,13 +108,13 @@ def seeded(request: Request) -> Iterator[list[str]]:
 
 
 @contextmanager
-def watched(request: Request) -> Iterator[list[str]]:
+def watched(request: Request) -> Iterator[list[Effect]]:
     """Generators start from the same seed every time; all global state is restored afterwards.
 
     Yields a list that holds, after the block, which of it was changed. (Drawing random numbers in training is no
     change.)
     """
-    effects: list[str] = []
+    effects: list[Effect] = []
     before, flags = Generators.now(), Flags.now()
     torch.default_generator.manual_seed(0)  # torch.manual_seed keeps a formatted stack for devices not yet initialised
     numpy.random.seed(0)

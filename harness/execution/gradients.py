@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from harness.core.case import is_float
-from harness.core.implementation import Request
+from harness.core.implementation import Effect, EffectKind, Phase, Request
 from harness.core.tree import Path, leaves
 from harness.execution import call
 from harness.execution.session import Session
@@ -46,10 +46,12 @@ class Backward:
     """The backward pass of a session's last call.
 
     ``arguments``: the differentiable arguments of the case by label. ``labels``: where they stand, and their labels.
-    ``effects``: side effects, in words, to which this one adds its own.
+    ``effects``: side effects, to which this one adds its own.
     """
 
-    def __init__(self, arguments: Mapping[str, torch.Tensor], labels: Mapping[Path, str], effects: list[str]) -> None:
+    def __init__(
+        self, arguments: Mapping[str, torch.Tensor], labels: Mapping[Path, str], effects: list[Effect]
+    ) -> None:
         self.arguments, self.labels, self.effects = arguments, labels, effects
 
     def run(self, session: Session, result: Any, request: Request, changed: Callable[[], list[str]]) -> dict[str, Any]:
@@ -66,7 +68,8 @@ class Backward:
         else:
             found = self._by_autograd(session, pairs)
         if any(not is_unchanged(gradient, old) for (_, gradient), old in zip(pairs, before, strict=True)):
-            self.effects.append("the incoming gradient was changed in place")
+            text = "the incoming gradient was changed in place"
+            self.effects.append(Effect(EffectKind.INCOMING_GRADIENT, text, phase=Phase.BACKWARD))
         return found
 
     def _by_autograd(self, session: Session, pairs: Pairs) -> dict[str, Any]:
@@ -88,6 +91,14 @@ class Backward:
 
     def _note_changes(self, labels: list[str]) -> None:
         """Arguments that a backward function wrote to, where that was not noticed before."""
-        written = [f"{label} was changed in place" for label in labels]
-        known = [text for text in written if any(effect.startswith(text) for effect in self.effects)]
-        self.effects += [f"{text} by its backward function" for text in written if text not in known]
+        known = {effect.argument for effect in self.effects if effect.kind is EffectKind.ARGUMENT}
+        self.effects += [
+            Effect(
+                EffectKind.ARGUMENT,
+                f"{label} was changed in place by its backward function",
+                label,
+                phase=Phase.BACKWARD,
+            )
+            for label in labels
+            if label not in known
+        ]

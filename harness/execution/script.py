@@ -11,7 +11,7 @@ import torch
 
 from harness.core.case import HARNESS_STEP, Call
 from harness.core.contract import Contract
-from harness.core.implementation import Answer, MeasuredOutput, Phase, Request
+from harness.core.implementation import Answer, Effect, MeasuredOutput, Phase, Request
 from harness.core.tree import map_leaves
 from harness.core.values import load_function
 from harness.execution import call as chokepoint
@@ -36,7 +36,7 @@ class Script:
         self.arguments = CaseArguments(request)
         self.answered: list[Any] = []
         """What the answer holds of each output."""
-        self.effects: list[str] = []
+        self.effects: list[Effect] = []
         self.facts: dict[str, float] = {}
         self.phase, self.at = Phase.FORWARD, 0
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from harness.core.case import is_float
-from harness.core.claim import Claim, ToDo
+from harness.core.claim import About, Claim, ToDo
 from harness.core.implementation import Answer, CrashKind, Implementation, Offer, Request
 from harness.core.measurement import Measurement
 from harness.core.mistake import Edit, KnownMistake
@@ -134,8 +134,10 @@ class Inspection:
             return verdict
         self._told.add(told)
         verdict = self.bench.smaller(contract, claim, verdict)
-        if verdict.status == Status.FAILED and not verdict.finding and claim.name.startswith("gradients_agree"):
-            verdict = replace(verdict, message=self._gradients_in_words(component) or verdict.message)
+        compares = About.GRADIENT in claim.about and not claim.about.isdisjoint({About.NUMBERS, About.CONSISTENCY})
+        if compares and verdict.status == Status.FAILED and not verdict.finding:
+            words = self._gradients_in_words(component)
+            verdict = replace(verdict, message=words, explains=True) if words else verdict
         return verdict
 
     def measurements(self, component: str) -> list[Measurement]:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from harness.core.case import Case, is_float
-from harness.core.claim import Claim, Crashed, NotApplicable, NotSupported, ToDo, Violation
+from harness.core.claim import About, Claim, Crashed, NotApplicable, NotSupported, ToDo, Violation
 from harness.core.contract import Contract
 from harness.core.formatting import describe, weight
 from harness.core.implementation import Answer, Implementation, Phase, Request
@@ -198,7 +198,10 @@ class Bench:
         """
         started = time.perf_counter()
         offer = self.implementation.offers(contract.name)
-        base = Verdict(contract.name, claim.name, claim.sentence, Status.PASSED, false_alarm=claim.false_alarm)
+        about = tuple(sorted(claim.about))
+        base = Verdict(
+            contract.name, claim.name, claim.sentence, Status.PASSED, about=about, false_alarm=claim.false_alarm
+        )
         if offer is None:
             return replace(
                 base, status=Status.TO_DO, message=f"{self.implementation.name} has no {contract.name} yet"
@@ -219,7 +222,7 @@ class Bench:
         notes = tuple(self.notes.get(contract.name, ()))
         base = replace(base, cases=tally.cases, error=tally.worst, notes=notes)
         if tally.broken:
-            if offer.by_hand and _is_about_gradients(tally):
+            if offer.by_hand and _is_about_gradients(claim, tally):
                 base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
             verdict = self._broken(base, tally)
         elif tally.cases == 0:
@@ -303,9 +306,11 @@ class Bench:
         """The verdict with this violating case in it; the case is kept for a replay."""
         self.smallest[case.key[:8]] = case
         message, worst, status = str(problem), "", Status.FAILED
+        returned, explains = "", True
         frames: tuple[str, ...] = ()
         if isinstance(problem, Violation):
             message, worst = problem.message, problem.worst
+            returned, explains = problem.returned, problem.explains
         elif isinstance(problem, Crashed) and problem.crash is not None:
             status, frames = Status.CRASHED, problem.crash.frames
             message = f"{problem.crash.error}: {problem.crash.message}"
@@ -313,6 +318,8 @@ class Bench:
             verdict,
             status=status,
             message=message,
+            returned=returned,
+            explains=explains,
             worst=worst,
             frames=frames,
             case_id=case.key[:8],
@@ -320,10 +327,11 @@ class Bench:
         )
 
 
-def _is_about_gradients(tally: _Tally) -> bool:
-    """Whether what is broken is the way back: in words, in what crashed, or because nothing else was asked for."""
+def _is_about_gradients(claim: Claim, tally: _Tally) -> bool:
+    """Whether the backward pass is broken: the claim or what came of it says so, or nothing else was asked for."""
     for _, problem in tally.broken:
         crash = problem.crash if isinstance(problem, Crashed) else None
-        if not (crash.phase == Phase.BACKWARD if crash else "gradient" in str(problem) or "backward" in str(problem)):
+        phase = crash.phase if crash else problem.phase if isinstance(problem, Violation) else Phase.FORWARD
+        if not (phase is Phase.BACKWARD or (crash is None and About.GRADIENT in claim.about)):
             return bool(tally.evidence) and all(item.request.gradients is not None for item in tally.evidence)
     return True

@@ -11,7 +11,7 @@ from harness.core.case import Case
 from harness.core.claim import Claim, Crashed, NotApplicable, NotSupported, ToDo, Violation
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
-from harness.core.result_form import other_kind
+from harness.core.result_form import wrong_kind
 from harness.judging.evidence import COTANGENT_SEED, Evidence
 from harness.numerics.compare import compare
 
@@ -66,9 +66,9 @@ class BenchTrial:
         answer = self.attempt(case, **options)
         if answer.crash is not None:
             raise Crashed(answer)
-        odd = other_kind(self.contract, (case or self.case).calls, answer.outputs)
-        if odd:
-            raise Violation(odd)
+        odd = wrong_kind(self.contract, (case or self.case).calls, answer.outputs)
+        if odd is not None:
+            raise odd.violation()
         return answer
 
     def expect(self, case: Case | None = None, **options: Any) -> Answer:
@@ -104,7 +104,11 @@ class BenchTrial:
             self.note_error(found.ratio)
             return
         raise Violation(
-            f"{what} is not what it must be", worst=found.where, error=found.ratio, error_map=found.error_map
+            f"{what} is not what it must be",
+            worst=found.where,
+            error=found.ratio,
+            error_map=found.error_map,
+            explains=False,
         )
 
     def cotangent(self, value: torch.Tensor) -> torch.Tensor:
@@ -142,14 +146,13 @@ def outcome_of(claim: Claim, trial: BenchTrial) -> Any:
         return trial.error
     except Violation as violation:
         answers = [(item.request.case.calls, item.answer) for item in trial.log if item.answer.crash is None]
-        odd = next((o for calls, a in answers if (o := other_kind(trial.contract, calls, a.outputs))), "")
-        if odd:  # whatever the claim says of it
-            return Violation(odd)
+        odd = next((o for calls, a in answers if (o := wrong_kind(trial.contract, calls, a.outputs))), None)
+        if odd is not None:  # whatever the claim says of it
+            return odd.violation()
         if 1.0 < violation.error <= NEARLY and not trial.patient:
             trial.patient, trial.log, trial.error = True, [], None
             return outcome_of(claim, trial)
-        matter = any(effect in violation.message for item in trial.log for effect in item.answer.effects)
-        trial.log = [replace(item, effects=matter) for item in trial.log]
+        trial.log = [replace(item, effects=bool(violation.effects)) for item in trial.log]
         return violation
     except (NotApplicable, NotSupported, Crashed) as outcome:
         return outcome

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.core.claim import About
 from harness.core.record import VERSION, Status
 
 RENAMED_IN_2: Mapping[str, Mapping[str, str]] = {
@@ -13,6 +14,15 @@ RENAMED_IN_2: Mapping[str, Mapping[str, str]] = {
     "status": {"holds": Status.PASSED, "violated": Status.FAILED, "not offered": Status.NOT_APPLICABLE},
 }
 """Version 1 -> version 2: fields of the record and of a verdict, and words of a verdict's status."""
+ABOUT_IN_1: Mapping[str, Sequence[About]] = {
+    "agrees_with_the_reference": (About.NUMBERS,),
+    "rounds_like_the_reference_in_float32": (About.ROUNDING,),
+    "holds_up_in_half_precision": (About.ROUNDING,),
+    "every_argument_receives_a_gradient": (About.FORM, About.GRADIENT),
+    "gradients_agree": (About.GRADIENT, About.NUMBERS),
+    "gradients_agree_with_differences": (About.CONSISTENCY, About.GRADIENT),
+}
+"""What claims of version 1 are about, by their names then: that version did not record it."""
 READABLE = (1, VERSION)
 """Versions that can be read."""
 
@@ -31,10 +41,14 @@ def as_today(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_1(values: Mapping[str, Any]) -> dict[str, Any]:
     record = _renamed(values, RENAMED_IN_2["record"])
-    statuses = RENAMED_IN_2["status"]
-    verdicts = [_renamed(verdict, RENAMED_IN_2["verdict"]) for verdict in record["verdicts"]]
-    record["verdicts"] = [{**v, "status": statuses.get(v["status"], v["status"])} for v in verdicts]
+    record["verdicts"] = [_verdict_from_1(verdict) for verdict in record["verdicts"]]
     return {**record, "version": 2}
+
+
+def _verdict_from_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    verdict = _renamed(values, RENAMED_IN_2["verdict"])
+    status = RENAMED_IN_2["status"].get(verdict["status"], verdict["status"])
+    return {**verdict, "status": status, "about": list(ABOUT_IN_1.get(verdict["claim"], ()))}
 
 
 def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

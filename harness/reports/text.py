@@ -7,16 +7,12 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.core.claim import About
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
-from harness.core.result_form import RETURNED
 
 WIDTH = 108
 MANY = 4
 """So many components of which nothing is there are told in one line, not in a row each."""
-NUMBERS = ("agrees_with_the_reference", "accurate_in_float32", "gradients_agree", "accurate_in_half_precision")
-"""Claims that fail together where the numbers are others: without an explanation they are told as one."""
-EXPLAINS = 80
-"""Characters from which on a message says why, and not only what: several claims of one component that give it are one."""
 
 
 @dataclass(frozen=True)
@@ -44,29 +40,39 @@ def groups(record: RunRecord) -> list[Group]:
     """
     ranked = [v for name in record.order for v in record.of(name) if v.failing]
     by_finding: dict[str, list[Verdict]] = {}
-    loose: dict[tuple[str, str], list[Verdict]] = {}
+    loose: dict[tuple[str, ...], list[Verdict]] = {}
     for verdict in ranked:
         if verdict.finding:
             for name in verdict.finding:
                 by_finding.setdefault(name, []).append(verdict)
         else:
-            key = verdict.message if verdict.status != Status.FAILED else f"{verdict.claim}: {verdict.message}"
-            if verdict.message.startswith(RETURNED) or len(verdict.message) > EXPLAINS:
-                key = verdict.message
-            elif verdict.claim.startswith(NUMBERS) and verdict.status == Status.FAILED:
-                key = "other numbers than the reference's"
-            loose.setdefault((verdict.component, key), []).append(verdict)
+            loose.setdefault((verdict.component, *_cause(verdict)), []).append(verdict)
     found = []
     for name, verdicts in by_finding.items():
         home = record.summaries[name].component if name in record.summaries else name.partition(".")[0]
         alone = [v for v in verdicts if v.finding == (name,)]
         at_home = [v for v in alone if v.component == home]
         candidates = at_home or alone or verdicts
-        head = next((v for v in candidates if v.claim.startswith("agrees_with")), candidates[0])
+        head = next((v for v in candidates if v.about == (About.NUMBERS,)), candidates[0])
         at = home if name in record.summaries else head.component
         found.append(Group(head, tuple(v for v in verdicts if v is not head), (name,), at))
     found += [Group(verdicts[0], tuple(verdicts[1:]), (), verdicts[0].component) for verdicts in loose.values()]
     return sorted(found, key=lambda g: (not g.names, record.order.index(g.home) if g.home in record.order else 99))
+
+
+def _cause(verdict: Verdict) -> tuple[str, ...]:
+    """What unexplained failures of one component have in common that are told as one."""
+    if verdict.status != Status.FAILED or verdict.explains:
+        return ("message", verdict.message)
+    if _compares_all_numbers(verdict):
+        return ("numbers",)
+    return ("check", verdict.claim, verdict.message)
+
+
+def _compares_all_numbers(verdict: Verdict) -> bool:
+    """Whether it fails wherever the numbers are others than the reference's."""
+    about = set(verdict.about)
+    return bool({About.NUMBERS, About.ROUNDING} & about) or {About.GRADIENT, About.CONSISTENCY} <= about
 
 
 def command(record: RunRecord) -> str:
@@ -102,7 +108,7 @@ def failure(record: RunRecord, group: Group, again: str = "") -> str:
     elif verdict.status == Status.CRASHED:
         lines += [f"{verdict.component} raised an error ({of_cases(verdict)}):", "", f"    {verdict.message}"]
         lines += ["", *textwrap.indent("\n".join(verdict.frames), "    ").splitlines()] if verdict.frames else []
-    elif verdict.message.startswith(RETURNED):
+    elif verdict.returned:
         lines += _wrapped(f"{verdict.component}: {verdict.message}", "")
     elif verdict.status == Status.TIMED_OUT:
         lines += [f"{verdict.component} did not come to an end: {verdict.message}"]
@@ -123,9 +129,7 @@ def opening(verdict: Verdict, summary: MistakeSummary) -> list[str]:
         return [
             f"{implementation} disagrees with the reference on {of_cases(verdict)}. Its {summary.component} computes:"
         ]
-    if verdict.claim.startswith(
-        ("agrees_with", "accurate_in_float32", "gradients_agree", "accurate_in_half_precision")
-    ):
+    if {About.NUMBERS, About.ROUNDING} & set(verdict.about):
         return [f"{implementation} disagrees with the reference on {of_cases(verdict)}. It computes:"]
     return [f"{implementation}: it must hold that {verdict.sentence}; {of_cases(verdict)} say no. It computes:"]
 
@@ -183,7 +187,7 @@ def headline(record: RunRecord, group: Group) -> str:
     summary = record.summaries.get(group.names[0]) if group.names else None
     if summary:
         return summary.sentence
-    if group.head.status in (Status.CRASHED, Status.TIMED_OUT) or group.head.message.startswith(RETURNED):
+    if group.head.status in (Status.CRASHED, Status.TIMED_OUT) or group.head.returned:
         return group.head.message
     return f"it does not hold that {group.head.sentence}: {group.head.worst or group.head.message}"
 
@@ -233,13 +237,11 @@ def _to_do(verdicts: Sequence[Verdict]) -> str:
 
 
 def _gradients(verdicts: Sequence[Verdict]) -> str:
-    about = [v for v in verdicts if "gradient" in v.claim]
-    if not about:
-        return "-"
-    if any(v.failing for v in about):
+    judged = [v for v in verdicts if About.GRADIENT in v.about and v.status.is_judged]
+    if any(v.failing for v in judged):
         return "WRONG"
-    held = [v for v in about if v.status == Status.PASSED]
-    return "right" if held else "-"
+    passed = any(v.status == Status.PASSED for v in judged)
+    return "right" if passed else "not applicable"
 
 
 def _verdict(record: RunRecord, name: str, judged: Sequence[Verdict]) -> str:
@@ -254,9 +256,9 @@ def _verdict(record: RunRecord, name: str, judged: Sequence[Verdict]) -> str:
     if names:
         more = f" and {len(unexplained)} more" if unexplained else ""
         return "WRONG: " + ", ".join(names) + more
-    returned = [v.message for v in failing if v.message.startswith(RETURNED)]
+    returned = [v.returned for v in failing if v.returned]
     if returned:
-        return f"WRONG: {returned[0].partition(' where ')[0]}"
+        return f"WRONG: it returned {returned[0]}"
     if all(v.status in (Status.CRASHED, Status.TIMED_OUT) for v in failing):
         return f"CRASHED: {failing[0].message}"[:80]
     return (

@@ -8,7 +8,8 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Claim, NotSupported, Trial, Violation, claim
+from harness.core.claim import About, Claim, NotSupported, Trial, Violation, claim
+from harness.core.implementation import EffectKind
 from harness.numerics.statistics import binomial_two_sided
 from harness.numerics.tolerance import EPSILON, difference, magnitude, perturbed
 from harness.strategies.shapes import distinct_sizes
@@ -94,7 +95,7 @@ def starts_as_the_base_layer(trial: Trial) -> None:
     trial.close(trial.run(at_first).value, exact.value, tolerance.value, "before training, out")
 
 
-@claim("the base weight and bias receive no gradient", broken_by="weight_not_frozen")
+@claim("the base weight and bias receive no gradient", broken_by="weight_not_frozen", about=frozenset({About.GRADIENT}))
 def base_is_frozen(trial: Trial) -> None:
     gradients = trial.run(gradients=True).gradients
     trained = [n for n, g in gradients.items() if n not in ("a", "b", "x") and g is not None and bool((g != 0).any())]
@@ -107,6 +108,7 @@ def base_is_frozen(trial: Trial) -> None:
     broken_by="a_starts_at_zero",
     cases=ordinary_cases,
     max_cases=12,
+    about=frozenset({About.GRADIENT}),
 )
 def both_matrices_train(trial: Trial) -> None:
     """At the start one of the two gets a gradient (else both stay where they are for ever); with B loaded, both do.
@@ -204,9 +206,9 @@ def merge_leaves_the_given_weight_unchanged(trial: Trial) -> None:
     """The weight that the layer was built from may be in use elsewhere (a tied head); merging changes its own."""
     *setting_up, forward = trial.case.calls
     effects = trial.run(with_calls(trial.case, *setting_up, MERGE, forward)).effects
-    written = [effect for effect in effects if "given to build" in effect]
+    written = [e for e in effects if e.kind is EffectKind.EARLIER_ARGUMENT and e.method == "build"]
     if written:
-        raise Violation("; ".join(written))
+        raise Violation.of_effects(written)
 
 
 @claim(

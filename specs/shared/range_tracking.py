@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Trial, Violation, claim
+from harness.core.claim import About, Trial, Violation, claim
 from harness.strategies.tensors import make, seeds
 from specs.shared.fake_quantize import EVAL, RANGE, ROUNDING, TRAIN, building, forwarding, gradient_of
 from specs.shared.quantization import within
@@ -176,7 +176,13 @@ def tracking_continues_from_loaded_range(trial: Trial) -> None:
     check_range(trial, [load, TRAIN, forwarding(second)], tracked([first, second], weight_of(trial)), what)
 
 
-@claim("no gradient flows through the range", broken_by="range_not_detached", cases=tracking_cases, max_cases=6)
+@claim(
+    "no gradient flows through the range",
+    broken_by="range_not_detached",
+    cases=tracking_cases,
+    max_cases=6,
+    about=frozenset({About.GRADIENT}),
+)
 def no_gradient_through_the_range(trial: Trial) -> None:
     """In training mode, with a batch well inside the range that an earlier one has set.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
+from harness.core.claim import About
 from harness.core.record import RunRecord, Status, Verdict
 from harness.reports.formats._benchmarks import drawn as benchmarks
 from harness.reports.formats._drawing import dependencies
@@ -38,7 +40,7 @@ SIGNS = {
     State.TO_DO: "–",
     State.NOT_APPLICABLE: "·",
 }
-GRADIENTS = ("every_argument_receives_a_gradient", "gradients_agree", "gradients_agree_with_finite_differences")
+GRADIENTS = (About.FORM, About.NUMBERS, About.CONSISTENCY)
 SHOWN_ELSEWHERE = ("more", "again")
 """Labels of the evidence that the page shows as commands, one a line, to be copied."""
 
@@ -173,11 +175,15 @@ def _card(one: FailureReport) -> dict[str, Any]:
     }
 
 
+def _about_gradient(verdicts: Iterable[Verdict], what: About) -> Verdict | None:
+    return next((v for v in verdicts if {About.GRADIENT, what} <= set(v.about)), None)
+
+
 def _gradients(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of every component whose gradients were judged: the three claims, the largest error of 1, and what is wrong where."""
     found = []
     for row in rows:
-        verdicts = [row["by_claim"].get(claim) for claim in GRADIENTS]
+        verdicts = [_about_gradient(row["by_claim"].values(), what) for what in GRADIENTS]
         seen = [v for v in verdicts if v is not None and (v in judged([v]) or v.excused)]
         if not seen:
             continue
@@ -208,7 +214,7 @@ def _drawn(record: RunRecord) -> list[dict[str, Any]]:
     spread = [({g.home, g.head.component, *g.also}, g.home) for g in groups if g.names]
     own = {name: [n for g in groups if g.home == name for n in (g.names or (g.head.claim,))] for name in names}
     drawn = []
-    for drawing in dependencies(names, record.parts, {n: status_of(record, n) for n in names}):
+    for drawing in dependencies(names, record.parts, {n: str(status_of(record, n) or "") for n in names}):
         carried = [
             any({whole, part} <= reach and whole != home for reach, home in spread) for whole, part, _ in drawing.lines
         ]

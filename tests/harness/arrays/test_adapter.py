@@ -74,10 +74,10 @@ def test_torch_without_a_backward_function_is_left_alone(tmp_path: Path) -> None
 def test_writes_show(tmp_path: Path) -> None:
     """Into an argument on the way forth, into an argument or the incoming gradient on the way back."""
     executor = offered(tmp_path, "import numpy as np\ndef gelu(x):\n    x *= 2\n    return np.tanh(x)")
-    assert run(executor).effects == ("x was changed in place",)
+    assert [e.text for e in run(executor).effects] == ["x was changed in place"]
     source = NUMPY_GELU + "\n    def gelu_backward(dout, x):\n        x += 1\n        dout *= 2\n        return dout"
     effects = run(offered(tmp_path, source), gradients=1).effects
-    assert set(effects) == {
+    assert {effect.text for effect in effects} == {
         "x was changed in place by its backward function",
         "the incoming gradient was changed in place",
     }

@@ -159,7 +159,7 @@ def test_a_later_change_of_an_earlier_argument_is_seen() -> None:
             self.weight += 1
             return super().apart(x)
 
-    assert run(Keeps, apart(3.0)).effects == ("weight, given to build(), was changed by a later call",)
+    assert [e.text for e in run(Keeps, apart(3.0)).effects] == ["weight, given to build(), was changed by a later call"]
     assert run(Halves, apart(3.0)).effects == ()
 
 

@@ -195,7 +195,7 @@ def test_a_random_forward_pass_is_still_seen():
         def forward(self, x):
             return super().forward(x) + torch.randn(1) * 0
 
-    assert "random generator" in run("layer_norm", lambda c: Noisy(c.width)).effects[0]
+    assert "random generator" in run("layer_norm", lambda c: Noisy(c.width)).effects[0].text
 
 
 def test_the_module_has_the_dtype_of_the_case():

@@ -1,5 +1,6 @@
 """What a person reads: findings once and in order, tables, the trust line, the next step."""
 
+from harness.core.claim import About
 from harness.core.measurement import Measurement
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 from harness.reports import text
@@ -126,3 +127,30 @@ def test_facts_are_told_with_their_number_and_how_it_was_obtained() -> None:
         "",
     ]
     assert text.measurements(record()) == []
+
+
+def test_the_gradients_column_is_about_gradients() -> None:
+    """It reads what a check is about, not its name: a component of which no gradient was judged has none that is right."""
+    run = record(
+        verdict("part", "gradient_in_its_name_alone"),
+        verdict("other", "slope", about=(About.GRADIENT, About.NUMBERS)),
+        verdict("whole", "slope", Status.FAILED, about=(About.GRADIENT,), failed_cases=1, message="off"),
+    )
+    lines = text.table(run)[1:]
+    assert "not applicable" in lines[0] and "right" in lines[1] and "WRONG" in lines[2].partition("WRONG: ")[0]
+
+
+def test_checks_that_compare_all_numbers_are_one_failure() -> None:
+    """Without an explanation; and so are checks whose message explains, where it is the same. Others stand alone."""
+    off = {"failed_cases": 1, "message": "out is off"}
+    verdicts = [
+        verdict("part", "a", Status.FAILED, about=(About.NUMBERS,), **off),
+        verdict("part", "b", Status.FAILED, about=(About.ROUNDING,), **off),
+        verdict("part", "c", Status.FAILED, about=(About.CONSISTENCY, About.GRADIENT), **off),
+        verdict("part", "d", Status.FAILED, about=(About.STATE,), **off),
+        verdict("part", "e", Status.FAILED, about=(About.FORM,), **off),
+        verdict("part", "f", Status.FAILED, explains=True, **off),
+        verdict("part", "g", Status.FAILED, explains=True, **off),
+    ]
+    found = [{g.head.claim, *(v.claim for v in g.rest)} for g in text.groups(record(*verdicts))]
+    assert found == [{"a", "b", "c"}, {"d"}, {"e"}, {"f", "g"}]

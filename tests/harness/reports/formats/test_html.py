@@ -10,6 +10,7 @@ import pytest
 from support_formats import Page
 from support_records import BUSY, FINE, NASTY, record, verdict
 
+from harness.core.claim import About
 from harness.core.measurement import Measurement
 from harness.core.record import Status
 from harness.reports.formats._drawing import dependencies
@@ -116,17 +117,20 @@ def test_a_finding_is_drawn_upwards() -> None:
 def test_gradients_have_a_section_of_their_own() -> None:
     """Which of the three questions fails where, with the worst element, its finding and how far it is off."""
     run = record(
-        verdict("part", "every_argument_receives_a_gradient"),
+        verdict("part", "every_argument_receives_a_gradient", about=(About.FORM, About.GRADIENT)),
         verdict(
             "part",
             "gradients_agree",
             Status.FAILED,
+            about=(About.GRADIENT, About.NUMBERS),
             failed_cases=2,
             excess=3e4,
             worst="the gradient of x[0] = 1, expected 2",
             finding=("part.slip",),
         ),
-        verdict("part", "gradients_agree_with_finite_differences", error=0.25),
+        verdict(
+            "part", "gradients_agree_with_finite_differences", error=0.25, about=(About.CONSISTENCY, About.GRADIENT)
+        ),
         verdict("other", "agrees"),
     )
     text = " ".join(Page(formats()["html"].render(run)).text.split())
