@@ -1,80 +1,107 @@
-"""Plumbline: checks a GPT-2 written from scratch, part by part, and says which line is wrong.
+"""Plumbline: checks a language model written from scratch, component by component, and names the line that is wrong.
 
-The front executor. It adds pytest's options, ``python -m plumbline`` and the public names, and imports nothing else of the
-project until it is asked to: `harness` and `specs` are everyday names, and somebody's own packages must not be disturbed.
+The front door: pytest's options, ``python -m plumbline`` and the public names. It imports ``harness.pytest_plugin`` and
+``harness.cli`` only, and only when asked: `harness` and `specs` are everyday names, and a user's own packages of these
+names must not be disturbed.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.machinery
 import importlib.util
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    import pytest
 
 __version__ = "0.1.0"
 DISTRIBUTION = "plumbline-llm"
 """What pip installs. The name `plumbline` on PyPI belongs to another project."""
 __all__ = ["implements", "main"]
 
+
+class Option(NamedTuple):
+    """One option of ours, without the two dashes."""
+
+    name: str
+    help: str
+    default: str = ""
+
+
 OPTIONS = (
-    (
+    Option(
         "impl",
         "the implementation to check: a module (mymodel), a file (./student.py), an object (pkg.module:thing), "
-        "or a known mistake (bug:layer_norm.unbiased_variance)",
-        "",
+        "or a known mistake (mistake:layer_norm.unbiased_variance)",
     ),
-    ("impl-require", "components that must be there, or 'all': what is to do counts as a failure", ""),
-    ("impl-baseline", "a record of an earlier run: only what is new fails, what was mended is listed", ""),
-    (
+    Option(
+        "impl-require",
+        "components that must be implemented, separated by commas, or 'all': a check that is to do fails",
+    ),
+    Option("impl-baseline", "record of an earlier run: only new failures fail; fixed ones are listed"),
+    Option(
         "impl-variant",
-        "legal variants you mean, as component=variant, separated by commas (gelu=erf); "
-        "eps=1e-6 where your norms have a fixed epsilon",
-        "",
+        "legal variants that you implement, as component=variant, separated by commas (gelu=erf); "
+        "eps=1e-6 if your norms have a fixed epsilon",
     ),
-    ("impl-seed", "seed that every case is drawn from (default: a fresh one each run, which the run prints)", ""),
-    ("impl-effort", "quick (a first look), default, or thorough (five times the cases)", "default"),
-    ("impl-cases", "cases drawn per component (default: what its contract says, mostly 50)", ""),
-    ("impl-timeout", "seconds that one case may take", "60"),
-    ("impl-shard", "K/N: judge the K-th of N parts of the components (plumbline report joins the records)", ""),
-    (
+    Option("impl-seed", "seed of the generated cases (default: a new one in each run, which the header shows)"),
+    Option("impl-effort", "how many cases: quick (a twelfth), default, or thorough (five times as many)", "default"),
+    Option("impl-cases", "generated cases per component (default: as its contract states, 50 for most)"),
+    Option(
+        "impl-timeout",
+        "processor seconds that one case may take (default: 60); after five times as many seconds it is stopped anyway",
+        "60",
+    ),
+    Option(
+        "impl-shard",
+        "K/N: judge the K-th of N parts of the components, for several machines; `plumbline report` joins the records",
+    ),
+    Option(
         "impl-report",
-        "where the run's JSON record is written, and its faces: run.json,html,csv:checks.csv "
-        "(plumbline report --help lists the formats)",
+        "file of the JSON record (default: .plumbline/run.json) and the report formats to write: "
+        "run.json,html,csv:checks.csv (`plumbline report --help` lists the formats)",
         ".plumbline/run.json",
     ),
 )
 
 
-def implements(*arguments: Any, **options: Any) -> Any:
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+def implements(component: str, **options: Any) -> Callable[[Factory], Factory]:
     """Decorator: this factory builds the component of that name. See ``harness.discovery.implements.implements``."""
     from harness.pytest_plugin import implements as decorate
 
-    return decorate(*arguments, **options)
+    return decorate(component, **options)
 
 
-def pytest_addoption(parser: Any) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
     """Options start with ``--impl``; each has a twin in the ini file."""
-    group = parser.getgroup("plumbline", "Plumbline: check an implementation of GPT-2's components")
-    for name, text, _default in OPTIONS:
-        key, shown = name.replace("-", "_"), name.rpartition("-")[2].upper()
-        # Without a value it is said what it takes, rather than argparse's error.
-        empty = {"nargs": "?", "const": " "} if name == "impl" else {}
-        group.addoption(f"--{name}", dest=key, default=None, metavar=shown, help=text, **empty)
-        parser.addini(name.replace("-", "_"), text + f" (twin of --{name})", default=None)
-    group.addoption("--impl-select", dest="impl_select", action="append", default=None, help="used between processes")
+    group = parser.getgroup("plumbline", "Plumbline: check an implementation of a language model's components")
+    for option in OPTIONS:
+        key, shown = option.name.replace("-", "_"), option.name.rpartition("-")[2].upper()
+        # --impl without a value gets a message of ours, which shows what it takes, instead of argparse's.
+        empty = {"nargs": "?", "const": " "} if option.name == "impl" else {}
+        group.addoption(f"--{option.name}", dest=key, default=None, metavar=shown, help=option.help, **empty)
+        parser.addini(key, f"{option.help} (same as --{option.name})", default=None)
+    # For processes that this run starts.
+    group.addoption("--impl-select", dest="impl_select", action="append", default=None, help=argparse.SUPPRESS)
 
 
-def pytest_configure(config: Any) -> None:
-    """Load the machine only when there is something to check."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the harness only when there is something to check."""
     import pytest
 
     try:
         table, file = _project(Path(config.invocation_params.dir))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    options = {name.replace("-", "_"): _chosen(config, name, table) for name, _, _ in OPTIONS}
+    options = {option.name.replace("-", "_"): _chosen(config, option, table) for option in OPTIONS}
     if not options["impl"]:
         if wrong := _misspelt(table, file):
             raise pytest.UsageError(wrong)
@@ -114,7 +141,7 @@ def _project(folder: Path) -> tuple[dict[str, Any], str]:
 def _at_home(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     """An implementation is named from where pyproject.toml stands, wherever the run starts."""
     impl = table.get("impl")
-    if not isinstance(impl, str) or impl.startswith("bug:"):
+    if not isinstance(impl, str) or impl.startswith(("mistake:", "bug:")):
         return table
     if impl.partition(":")[0].endswith(".py") or "/" in impl:
         return {**table, "impl": str(folder / impl)}
@@ -135,20 +162,16 @@ def _misspelt(table: dict[str, Any], file: str) -> str:
     return ""
 
 
-def _chosen(config: Any, name: str, table: dict[str, Any]) -> str:
+def _chosen(config: pytest.Config, option: Option, table: dict[str, Any]) -> str:
     """Command line before ini file before pyproject.toml before default."""
-    key = name.replace("-", "_")
-    default = next(default for option, _, default in OPTIONS if option == name)
+    key = option.name.replace("-", "_")
     given = config.getoption(key)
     if given is None:
-        try:
-            given = config.getini(key)
-        except (KeyError, ValueError):
-            given = None
-    if not given and name != "impl-variant":
-        given = table.get(name.removeprefix("impl-"))
+        given = config.getini(key)
+    if not given and option.name != "impl-variant":
+        given = table.get(option.name.removeprefix("impl-"))
         given = ",".join(map(str, given)) if isinstance(given, list) else given
-    return str(given) if given not in (None, "") else default
+    return str(given) if given not in (None, "") else option.default
 
 
 def hidden_packages() -> str:

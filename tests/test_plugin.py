@@ -228,6 +228,7 @@ def test_their_error_is_shown_with_their_frames(tmp_path: Path) -> None:
         ("--impl=mymodle", "mymodel"),
         ("--impl=./mymodle.py", "mymodel.py"),
         ("--impl=mymodel:nothing", "nothing"),
+        ("--impl=mistake:layer_norm.unbiased", "layer_norm.unbiased_variance"),
         ("--impl=bug:layer_norm.unbiased", "layer_norm.unbiased_variance"),
         ("--impl=json", "component"),
         ("--impl-seed=x --impl=mymodel", "--impl-seed takes a whole number"),
@@ -340,8 +341,8 @@ def test_another_project_in_our_place_is_named(wheel: Path, folder: Path, tmp_pa
 
 
 def test_a_known_mistake_as_the_subject(tmp_path: Path) -> None:
-    """--impl=bug:NAME shows what the mistake looks like; two at once with a plus sign."""
-    done = run(tmp_path, "--impl=bug:layer_norm.eps_outside_the_root+gelu.relu", QUICK, "-k", "layer_norm or gelu")
+    """--impl=mistake:NAME shows what the mistake looks like; two at once with a plus sign."""
+    done = run(tmp_path, "--impl=mistake:layer_norm.eps_outside_the_root+gelu.relu", QUICK, "-k", "layer_norm or gelu")
     assert done.returncode == 1
     assert "deviation = torch.sqrt(variance) + eps" in done.stdout and "return torch.relu(x)" in done.stdout
 

@@ -112,7 +112,7 @@ def _details(mistake: KnownMistake) -> list[str]:
         lines += layout.paragraph(f"the diagnosis cannot name it: {mistake.unnamed_because}", "", "    ")
     if how := how_to_declare(mistake):
         lines += layout.paragraph(how)
-    return [*lines, f"see it caught: pytest --impl=bug:{mistake.full_name}"]
+    return [*lines, f"see it caught: pytest --impl=mistake:{mistake.full_name}"]
 
 
 def _renamed(given: str, name: str) -> list[str]:

@@ -24,7 +24,7 @@ DETAILS = """\
     mistakes   its known mistakes: a list of {name, sentence, aliases}
 The keys keep their order and their meaning within a version. Elsewhere a claim
 is written COMPONENT::CLAIM and a known mistake COMPONENT.MISTAKE. Aliases are
-earlier names; `plumbline explain` and `--impl=bug:` still take them.
+earlier names; `plumbline explain` and `--impl=mistake:` still take them.
 
 examples:
   plumbline list                          every component

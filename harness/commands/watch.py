@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.commands._command import Command
 from harness.commands._watching import Source, Unfinished, files_of, read, stamps, touched
 from harness.core.errors import UsageError
+from harness.core.mistake import named_mistakes
 from harness.core.record import RunRecord, Status
 from harness.discovery.locate import locate
 from harness.reports import json_file, text
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     impl = options.impl or str(options.project.table.get("impl", ""))
     if not impl:
         raise UsageError("watch what? plumbline watch mymodel.py")
-    if impl.startswith("bug:"):
+    if named_mistakes(impl):
         raise UsageError(
             f"{impl} is a known mistake of the reference and never changes; see it with pytest --impl={impl}"
         )

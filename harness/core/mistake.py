@@ -16,6 +16,15 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
+PREFIXES = ("mistake:", "bug:")
+"""What ``--impl`` names known mistakes with: ``mistake:gelu.relu``. The second is the earlier form."""
+
+
+def named_mistakes(impl: str) -> list[str]:
+    """The full names of the known mistakes that ``--impl`` names (several with ``+``); none where it names other things."""
+    prefix = next((p for p in PREFIXES if impl.startswith(p)), "")
+    return [name.strip() for name in impl.removeprefix(prefix).split("+")] if prefix else []
+
 
 class EditDoesNotFit(Exception):
     """The right line of an edit does not stand exactly once in the function's source."""

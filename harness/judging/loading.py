@@ -9,6 +9,7 @@ import torch
 
 from harness.core.defaults import with_eps
 from harness.core.errors import UsageError
+from harness.core.mistake import named_mistakes
 from harness.diagnosis.finding import edits_of
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
@@ -41,9 +42,9 @@ def inspect_implementation(
     known = load_catalogue()
     in_file = in_project(project, known.contracts)
     given = in_one_line(variants) if isinstance(variants, str) else Declared(dict(variants))
-    if impl.startswith("bug:"):
+    if names := named_mistakes(impl):
         try:
-            mistakes = [known.mistake(name.strip()) for name in impl.removeprefix("bug:").split("+")]
+            mistakes = [known.mistake(name) for name in names]
         except KeyError as error:
             raise UsageError(str(error.args[0])) from None
         known, declared = _with(known, given.over(in_file))

@@ -33,7 +33,8 @@ def header(run: RunState) -> str:
     return (
         f"plumbline: impl={run.options.impl}"
         + (f" ({inspection.where})" if inspection.where else "")
-        + f", {len(components) - len(run.record.missing)} of {len(components)} components, seed={run.options.seed}"
+        + f", {len(components) - len(run.record.missing)} of {len(components)} components implemented"
+        + f", seed={run.options.seed}"
         + (f", effort={run.options.effort}" if run.options.effort != "default" else "")
         + (f", shard {run.options.shard}" if run.options.shard.of > 1 else "")
     )

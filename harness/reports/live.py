@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,15 +63,3 @@ def time_left(done: int, planned: int, seconds: float) -> str:
         return counted
     left = seconds / done * (planned - done)
     return f"{counted}, about {left / 60:.0f} min left" if left >= 90 else f"{counted}, about {left:.0f} s left"
-
-
-def stderr_line() -> LiveLine | None:
-    """A line for commands that print results to stdout, or None where nobody looks on."""
-    if not is_watched(sys.stderr):
-        return None
-
-    def write(text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
-    return LiveLine(write, lambda: 0, lambda: os.get_terminal_size(sys.stderr.fileno()).columns)

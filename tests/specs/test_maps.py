@@ -58,7 +58,7 @@ def test_a_mistake_is_seen(mistake, seen) -> None:
     component = mistake.partition(".")[0]
     fact = next(
         f
-        for f in inspect_implementation(f"bug:{mistake}", seed=3, cases=4).measurements(component)
+        for f in inspect_implementation(f"mistake:{mistake}", seed=3, cases=4).measurements(component)
         if f.name == "weights"
     )
     if seen is None:  # the map is causal anyway

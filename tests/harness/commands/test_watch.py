@@ -156,6 +156,6 @@ def test_once_ends_by_itself(tmp_path: Path) -> None:
     process = started(tmp_path, "wrong", "--once", "--cases", "3")
     told, _ = process.communicate(timeout=120)
     assert process.returncode == 1 and "next: mend gelu first" in told, told
-    process = started(tmp_path, "bug:gelu.relu")
+    process = started(tmp_path, "mistake:gelu.relu")
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 4 and "never changes" in told

@@ -113,7 +113,7 @@ def test_an_unknown_module_is_refused_with_the_nearest_name(here):
     """A slip of the finger is answered with what was meant, and with the forms that --impl takes."""
     (here / "mymodel.py").write_text("")
     text = refusal("mymodle")
-    assert "did you mean mymodel?" in text and "./student.py" in text and "bug:" in text
+    assert "did you mean mymodel?" in text and "./student.py" in text and "mistake:" in text
 
 
 def test_an_unknown_module_near_an_installed_one_is_refused_with_that(here):

@@ -268,7 +268,7 @@ def test_an_argument_that_was_changed_is_named(tmp_path: Path) -> None:
 
 
 def test_a_known_mistake_is_in_force_while_it_is_timed() -> None:
-    executor: Any = implementation("bug:layer_norm.unbiased_variance").implementation
+    executor: Any = implementation("mistake:layer_norm.unbiased_variance").implementation
     workload = named("layer_norm", "forward")
     same(answered(executor, "layer_norm", workload).value, executor.run(request_of("layer_norm", workload)).value)
     right = answered(reference(), "layer_norm", workload).value

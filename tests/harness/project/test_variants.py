@@ -61,7 +61,7 @@ def test_the_command_line_goes_before_their_file_and_that_before_the_project(tmp
     assert found.declared == Declared({"gelu": "erf", "block": "parallel"}, 1e-4)
     found = inspect_implementation(str(file), project=table, variants="block=post_norm, eps=1e-3")
     assert found.declared == Declared({"gelu": "erf", "block": "post_norm"}, 1e-3)
-    assert inspect_implementation("bug:gelu.relu", project=table).declared == Declared(
+    assert inspect_implementation("mistake:gelu.relu", project=table).declared == Declared(
         {"gelu": "erf", "block": "post_norm"}, 1e-6
     )
 
@@ -89,7 +89,7 @@ def test_a_fixed_epsilon_is_right_where_it_is_declared(tmp_path: Path) -> None:
 
 def test_every_variant_says_how_to_declare_it() -> None:
     """And no other mistake does, but a norm's fixed epsilon (an optimizer's cannot be declared)."""
-    inspection = inspect_implementation("bug:gelu.relu")
+    inspection = inspect_implementation("mistake:gelu.relu")
     for name, mistake in inspection.known().items():
         fixed_eps = "eps_fixed" in name and "1e_5" not in name and mistake.component != "adamw"
         assert bool(how_to_declare(mistake)) == ("variant=" in name or fixed_eps), name
