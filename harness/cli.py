@@ -33,8 +33,8 @@ def main(arguments: Sequence[str], project: tuple[Mapping[str, object], str] = (
 
     ``project``: the table ``[tool.plumbline]`` and its file; the commands find them as ``options.project``.
     """
-    options = _parser().parse_args(arguments, argparse.Namespace(project=Project(*project)))
     try:
+        options = _parser().parse_args(arguments, argparse.Namespace(project=Project(*project)))
         return int(options.run(options) or 0)
     except UsageError as wrong:
         print(f"plumbline: {wrong}", file=sys.stderr)

@@ -25,6 +25,10 @@ class ImportFailed(UsageError):
     """Their module exists and could not be imported. The text holds their traceback, from their first frame on."""
 
 
+class RegistryError(UsageError):
+    """A file of a registry folder does not hold the object that it must. The text names the file."""
+
+
 class CannotMatch(Exception):
     """The module's parameters are not those of the component. The text is a table of what was found and what not."""
 

@@ -7,9 +7,7 @@ import pkgutil
 from types import ModuleType
 from typing import Any
 
-
-class RegistryError(Exception):
-    """A file of a registry folder does not hold the object that it must."""
+from harness.core.errors import RegistryError
 
 
 def scan(package: ModuleType, attribute: str, kind: type) -> dict[str, Any]:
@@ -26,7 +24,8 @@ def scan(package: ModuleType, attribute: str, kind: type) -> dict[str, Any]:
         if not isinstance(value, kind):
             raise RegistryError(
                 f"{module.__file__} must define {attribute} (a {kind.__name__}); "
-                + (f"it has {value!r}" if value is not None else "it does not. Helpers start with an underscore.")
+                + (f"it has {value!r}." if value is not None else "it does not.")
+                + f" Helper modules of {package.__name__} start with an underscore."
             )
         found[info.name] = value
     return found

@@ -12,8 +12,9 @@ from types import ModuleType
 import harness.claims
 from harness.core.claim import Claim
 from harness.core.contract import Contract, Variant
+from harness.core.errors import RegistryError
 from harness.core.mistake import KnownMistake
-from harness.core.registry import RegistryError, scan
+from harness.core.registry import scan
 from harness.diagnosis.finding import variants_as_mistakes
 
 
