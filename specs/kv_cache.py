@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import Claim, Crashed, NotSupported, Trial, Violation, claim
+from harness.core.claim import Crashed, NotSupported, Trial, Violation, claim
 from harness.core.contract import Contract, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
@@ -16,19 +18,16 @@ from specs.shared.attention import learned
 from specs.shared.caches import (
     CALLS,
     OPTIONAL_METHODS,
-    accurate_in_half_precision,
-    any_split_gives_the_whole,
     bound,
     bytes_after,
-    chunks_are_causal,
+    instances_are_independent,
     joined,
-    length_is_what_was_given,
+    length_counts_positions,
     overflowing,
-    reset_forgets,
-    rounds_like_full_attention,
-    rows_are_independent,
+    recut,
+    reset_clears_the_cache,
     scripts,
-    two_in_flight_do_not_mix,
+    sequence,
     unusable,
 )
 from specs.workloads import models as workloads
@@ -39,6 +38,110 @@ WINDOW = "hidden = everywhere.triu(diagonal=start + 1) | everywhere.tril(diagona
 
 
 @claim(
+    "the output does not depend on how the sequence is split",
+    broken_by="mask_ignores_cache_offset",
+    aliases=("any_split_gives_the_whole",),
+)
+def consistent_across_splits(trial: Trial) -> None:
+    """Compared with the sequence in one chunk, and with one position at a time."""
+    time = sequence(trial.case).shape[1]
+    if time < 2:
+        trial.not_applicable()
+    out = joined(trial.case, trial.run().outputs)
+    for lengths, what in (((time,), "in one piece"), ((1,) * time, "one position after the other")):
+        other = recut(trial.case, lengths)
+        whole = joined(other, trial.run(other).outputs)
+        trial.close(out, whole, bound(trial, trial.case, other), f"compared with the same sequence {what}, out")
+
+
+@claim("within a chunk no position sees a later one", broken_by="no_mask_after_first_chunk")
+def chunks_are_causal(trial: Trial) -> None:
+    """Changing the last position of the last chunk does not change the outputs before it.
+
+    A script that ends in a step is split in another way: one position, then all others in one chunk.
+    """
+    case, time = trial.case, sequence(trial.case).shape[1]
+    if case.calls[-1].method != "extend":
+        if time < 3:
+            trial.not_applicable()
+        case = recut(case, (1, time - 1))
+    x = case.calls[-1].arguments["x"].clone()
+    x[:, -1] = 10 * torch.randn(x[:, -1].shape, generator=trial.random(), dtype=torch.float64)
+    other = case.changed(x=x)
+    before, after = (joined(one, trial.run(one).outputs)[:, :-1] for one in (case, other))
+    what = "with the last position of the last chunk changed, out before it"
+    trial.close(after, before, bound(trial, case, other), what)
+
+
+@claim(
+    "a row alone gives the same output as in its batch",
+    broken_by="first_row_for_all",
+    max_cases=14,
+    aliases=("rows_are_independent",),
+)
+def rows_of_a_batch_are_independent(trial: Trial) -> None:
+    """The first and the last row."""
+    batch = sequence(trial.case).shape[0]
+    if batch < 2:
+        trial.not_applicable()
+    whole = joined(trial.case, trial.run().outputs)
+    for row in (0, batch - 1):
+        calls = (
+            call if call.method == "build" else call.with_arguments({"x": call.arguments["x"][row : row + 1].clone()})
+            for call in trial.case.calls
+        )
+        alone = replace(trial.case, calls=tuple(calls))
+        out = joined(alone, trial.run(alone).outputs)
+        slack = bound(trial, trial.case, alone)
+        trial.close(out, whole[row : row + 1], slack, f"row {row} alone, out")
+
+
+@claim(
+    "in float32 it is as accurate as the reference",
+    broken_by="cached_in_bfloat16",
+    max_cases=18,
+    aliases=("rounds_like_full_attention",),
+)
+def accurate_in_float32(trial: Trial) -> None:
+    exact, tolerance = trial.agreement(dtype=torch.float32)
+    out = trial.run(dtype=torch.float32).outputs
+    trial.close(out, exact.outputs, tolerance.outputs, "out")
+
+
+@claim(
+    "in bfloat16 and float16 steps work wherever prefill does, with at most 4 times the reference's error",
+    broken_by="cached_in_the_default_dtype",
+    max_cases=14,
+    aliases=("holds_up_in_half_precision",),
+)
+def accurate_in_half_precision(trial: Trial) -> None:
+    """Steps also return the dtype that prefill returns. A cache in another dtype than x fails at the first step."""
+    refused, time = list[str](), sequence(trial.case).shape[1]
+    for dtype in (torch.bfloat16, torch.float16):
+        name = str(dtype).removeprefix("torch.")
+        try:
+            first = trial.attempt(recut(trial.case, (time,)), dtype=dtype)
+        except NotSupported as error:  # numpy has no bfloat16
+            refused.append(f"{name} ({error})")
+            continue
+        if first.crash is not None:
+            refused.append(f"{name} ({first.crash.error})")
+            continue
+        answer = trial.attempt(dtype=dtype)
+        if answer.crash is not None:
+            raise Crashed(answer)
+        out = joined(trial.case, answer.outputs)
+        if out.dtype != first.value.dtype:
+            kinds = [str(value.dtype).removeprefix("torch.") for value in (first.value, out)]
+            raise Violation(f"in {name}, prefill returns {kinds[0]} but steps return {kinds[1]}")
+        exact, tolerance = trial.agreement(dtype=dtype)
+        slack = max(float(piece) for piece in tolerance.outputs if piece is not None)
+        trial.close(out, joined(trial.case, exact.outputs), slack, f"out in {name}")
+    if len(refused) == 2:
+        raise NotSupported("it does not run in " + " or ".join(refused))
+
+
+@claim(
     "positions beyond the context are refused, or the window slides where declared",
     broken_by="context_limit_not_enforced",
     cases=overflowing,
@@ -46,18 +149,14 @@ WINDOW = "hidden = everywhere.triu(diagonal=start + 1) | everywhere.tril(diagona
     aliases=("overflow_is_refused_or_slid",),
 )
 def overflow_is_refused_or_slides(trial: Trial) -> None:
-    """One position too many raises; where it is declared to slide, the oldest are forgotten.
-
-    A piece of several positions that does not fit may be refused where steps slide.
-    """
+    """Where the sliding window is declared, it may still refuse a chunk of several positions that does not fit."""
+    answer = trial.attempt()
     if trial.variant != SLIDING:
-        answer = trial.attempt()
         if answer.crash is None:
             raise Violation(f"it accepts {trial.case.family} without an error; it must raise one, or slide")
         if answer.crash.call <= trial.case.dimensions["fitting"]:
             raise Crashed(answer)
         return
-    answer = trial.attempt()
     if answer.crash is not None and trial.case.calls[-1].method == "extend":
         raise NotSupported(f"it refuses a chunk that does not fit ({answer.crash.error})")
     exact, _ = trial.agreement()
@@ -65,13 +164,13 @@ def overflow_is_refused_or_slides(trial: Trial) -> None:
     trial.close(out, joined(trial.case, exact.outputs), bound(trial, trial.case), f"with {trial.case.family}, out")
 
 
-MEASURED = {"batch": 2, "width": 24, "heads": 3, "time": 20, "context": 64}
+MEMORY_SIZES = {"batch": 2, "width": 24, "heads": 3, "time": 20, "context": 64}
 
 
 @st.composite
 def memory_cases(draw: st.DrawFn) -> Case:
     """A prefill of 20 positions and three steps, in a context of 64."""
-    m, seed = MEASURED, draw(st.integers(0, 9))
+    m, seed = MEMORY_SIZES, draw(st.integers(0, 9))
     weights = {
         "qkv_weight": learned("normal", (3 * m["width"], m["width"]), seed, 0.3),
         "qkv_bias": None,
@@ -85,8 +184,8 @@ def memory_cases(draw: st.DrawFn) -> Case:
 
 
 def memory(trial: Trial) -> Measurement:
-    """Bytes held beyond those of the empty cache, against 2 x batch x positions x width numbers."""
-    m, size = MEASURED, torch.finfo(trial.dtype).bits // 8
+    """The bytes that the cache adds to an empty one, compared with those of the keys and values."""
+    m, size = MEMORY_SIZES, torch.finfo(trial.dtype).bits // 8
     empty = bytes_after(trial, trial.case, 1, trial.dtype)
     series = {}
     for calls, positions in ((2, m["time"]), (len(trial.case.calls), m["time"] + 3)):
@@ -101,19 +200,18 @@ def memory(trial: Trial) -> Measurement:
     right = computed["after 23 positions"] if grows or held == 0 else computed["whole context"]
     how = "grows with the sequence" if grows else "is allocated for the whole context from the start"
     ratio = held / right
-    told = f"its memory {how}: {held:g} bytes, {ratio:.3g} times the {right:g} that keys and values need"
-    return Measurement(
-        told,
-        "bytes of all tensors it can reach, minus those after build(); keys and values need 2 x batch x positions x width numbers",
-        per_position,
-        "bytes per position per sequence",
-        series,
+    text = f"its memory {how}: {held:g} bytes, {ratio:.3g} times the {right:g} that keys and values need"
+    measured = (
+        "bytes of all tensors it can reach, minus those after build(); "
+        "keys and values need 2 x batch x positions x width numbers"
     )
+    return Measurement(text, measured, per_position, "bytes per position per sequence", series)
 
 
 CONTRACT = Contract(
     name="kv_cache",
-    meaning="Incremental attention with a cache of earlier keys and values. extend (several positions later on), length and reset are optional.",
+    meaning="Incremental attention with a cache of earlier keys and values. "
+    "extend (several positions later on), length and reset are optional.",
     calls=CALLS,
     optional_methods=OPTIONAL_METHODS,
     reference=kv_cache,
@@ -125,8 +223,8 @@ CONTRACT = Contract(
     variants=(
         Variant(
             SLIDING,
-            "Where the context is full the oldest positions are forgotten: each position sees the last `context`, itself "
-            "included. By default what does not fit is refused.",
+            "Where the context is full the oldest positions are forgotten: each position sees the last `context` "
+            "positions, itself included. By default what does not fit is refused.",
             (Edit(kv_cache.extend, "if stop > self.context:", "if False:"), Edit(kv_cache.extend, HIDDEN, WINDOW)),
         ),
     ),
@@ -138,67 +236,14 @@ CONTRACT = Contract(
     ),
     workloads=workloads.STEPS,
     claims=(
-        Claim(
-            "consistent_across_splits",
-            "the output does not depend on how the sequence is split",
-            any_split_gives_the_whole,
-            broken_by="mask_ignores_cache_offset",
-            aliases=("any_split_gives_the_whole",),
-        ),
-        Claim(
-            "chunks_are_causal",
-            "within a chunk no position sees a later one",
-            chunks_are_causal,
-            broken_by="no_mask_after_first_chunk",
-        ),
-        Claim(
-            "instances_are_independent",
-            "two caches in use at the same time do not affect each other",
-            two_in_flight_do_not_mix,
-            broken_by="cache_shared_by_all_instances",
-            max_cases=12,
-            aliases=("two_in_flight_do_not_mix",),
-        ),
-        Claim(
-            "rows_of_a_batch_are_independent",
-            "a row alone gives the same output as in its batch",
-            rows_are_independent,
-            broken_by="first_row_for_all",
-            max_cases=14,
-            aliases=("rows_are_independent",),
-        ),
+        consistent_across_splits,
+        chunks_are_causal,
+        replace(instances_are_independent, broken_by="cache_shared_by_all_instances", max_cases=12),
+        rows_of_a_batch_are_independent,
         overflow_is_refused_or_slides,
-        Claim(
-            "length_counts_positions",
-            "length() returns the number of positions fed so far",
-            length_is_what_was_given,
-            broken_by="length_counts_calls",
-            max_cases=10,
-            aliases=("length_is_what_was_given",),
-        ),
-        Claim(
-            "reset_clears_the_cache",
-            "after reset() the cache behaves as if newly built",
-            reset_forgets,
-            broken_by="reset_keeps_the_keys",
-            max_cases=10,
-            aliases=("reset_forgets",),
-        ),
-        Claim(
-            "accurate_in_float32",
-            "in float32 it is as accurate as the reference",
-            rounds_like_full_attention,
-            broken_by="cached_in_bfloat16",
-            max_cases=18,
-            aliases=("rounds_like_full_attention",),
-        ),
-        Claim(
-            "accurate_in_half_precision",
-            "in bfloat16 and float16 steps work wherever prefill does, with at most 4 times the reference's error",
-            accurate_in_half_precision,
-            broken_by="cached_in_the_default_dtype",
-            max_cases=14,
-            aliases=("holds_up_in_half_precision",),
-        ),
+        replace(length_counts_positions, broken_by="length_counts_calls", max_cases=10),
+        replace(reset_clears_the_cache, broken_by="reset_keeps_the_keys", max_cases=10),
+        accurate_in_float32,
+        accurate_in_half_precision,
     ),
 )
