@@ -1,4 +1,4 @@
-"""What the sheets of the quantizers share: what came back, and how far off it is."""
+"""What the sheets of the quantizers share: the form of an output, and how far off it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.core.claim import Trial, Violation
 
 
 def floating(out: Any, shape: torch.Size | tuple[int, ...], what: str = "dequantize()") -> torch.Tensor:
-    """What came back, which must be floating-point numbers of this shape."""
+    """The output, which must be floating-point numbers of this shape."""
     if not torch.is_tensor(out) or not out.is_floating_point() or tuple(out.shape) != tuple(shape):
         found = f"{out.dtype} {list(out.shape)}" if torch.is_tensor(out) else f"a {type(out).__name__}"
         raise Violation(f"{what} returns {found}; it must return a floating-point tensor {list(shape)}")
@@ -21,7 +21,10 @@ def floating(out: Any, shape: torch.Size | tuple[int, ...], what: str = "dequant
 def within(
     out: torch.Tensor, expected: torch.Tensor, allowed: torch.Tensor, what: str, unavoidable: torch.Tensor | float = 0.0
 ) -> float:
-    """The largest error, beyond what is unavoidable, in units of what is allowed there; raises Violation with the worst element."""
+    """The largest error beyond what is unavoidable, in units of what is allowed there.
+
+    Raises Violation, with the worst element, where that is above 1.
+    """
     if not out.numel():
         return 0.0
     error = ((out.double() - expected.double()).abs() - unavoidable).clamp(min=0) / allowed
@@ -38,5 +41,5 @@ def within(
 
 
 def dtypes(trial: Trial) -> list[torch.dtype]:
-    """What a bound is judged in: the working precision, and float32."""
+    """The precisions that a bound is checked in: the working precision, and float32."""
     return list(dict.fromkeys((trial.dtype, torch.float32)))

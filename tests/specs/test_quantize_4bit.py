@@ -58,10 +58,10 @@ def test_a_declared_variant_holds_and_an_undeclared_one_is_named(variant: str) -
     assert broken
 
 
-def test_applying_a_variant_does_not_touch_the_books_of_the_sheet() -> None:
-    """The sheet knows the published books by itself."""
-    import specs.quantize_4bit as sheet
+def test_applying_a_variant_does_not_change_the_codebooks_of_the_sheet() -> None:
+    """The published codebooks are written down apart from the reference."""
+    import specs.shared.four_bit as sheet
 
-    before = sheet._FP4
+    before = sheet.FP4
     with applied(CONTRACT.variants[1].edits):
-        assert before == sheet._FP4
+        assert before == sheet.FP4
