@@ -3,77 +3,14 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import About, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.mistake import Edit
-from harness.strategies.shapes import distinct_sizes
-from harness.strategies.tensors import seeds, tensors, token_ids
 from reference_model.lm_loss import lm_loss
 from specs.shared.attention import elsewhere, output, tolerance, unmoved
-
-ORDERLY = ("normal", "small integers", "wide", "tiny spread", "one-hot")
-USUAL = -100
-"""What torch, and everybody after it, ignores. (Cases that ignore something name another number: code that takes no
-ignore_index at all is judged without them.)"""
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Batch, time and vocabulary all differ. In three of five cases some targets are ignored, most of one row in some:
-    by a number outside the vocabulary, or by an id of its own, as a padding token has."""
-    sizes = draw(distinct_sizes(vocab_size=(2, 9), batch=(1, 4), time=(1, 6)))
-    shape, vocab_size = (sizes["batch"], sizes["time"]), sizes["vocab_size"]
-    logits, family = draw(tensors((*shape, vocab_size), ORDERLY))
-    targets = draw(token_ids(shape, vocab_size))
-    index = draw(st.sampled_from((-1, USUAL, vocab_size - 1, USUAL, -7)))
-    if index != USUAL:
-        targets = _ignored(targets, index, draw(seeds), draw(st.booleans()))
-        family += f", {int((targets == index).sum())} of {targets.numel()} ignored"
-    return Case.of({"logits": logits, "targets": targets, "ignore_index": index}, family=family, **sizes)
-
-
-def _ignored(targets: torch.Tensor, index: int, seed: int, at_the_end: bool) -> torch.Tensor:
-    """Some targets ignored, unequally many per row (at the end of each, like padding, or anywhere); one is left."""
-    generator = torch.Generator().manual_seed(seed)
-    most = targets.shape[1]
-    if at_the_end:
-        kept = torch.randint(0, most + 1, (targets.shape[0], 1), generator=generator)
-        hidden = torch.arange(most) >= kept
-    else:
-        hidden = torch.rand(targets.shape, generator=generator) < 0.4
-    first = targets.reshape(-1)[0].clone()
-    targets = targets.masked_fill(hidden, index)
-    if bool((targets == index).all()):
-        targets[0, 0] = first if first != index else 0
-    return targets
-
-
-@st.composite
-def large_logits(draw: st.DrawFn) -> Case:
-    """Logits of up to 1e4 on both sides: exponentials overflow, and the logarithm of a probability is that of 0."""
-    sizes = draw(distinct_sizes(vocab_size=(2, 9), batch=(1, 3), time=(1, 5)))
-    shape = (sizes["batch"], sizes["time"])
-    logits, _ = draw(tensors((*shape, sizes["vocab_size"]), ("normal", "small integers"), overrides=False))
-    size, level = draw(st.sampled_from((1e4, 1e2, 1e3))), draw(st.sampled_from((0.0, 1e4, -1e4)))
-    targets = draw(token_ids(shape, sizes["vocab_size"]))
-    arguments = {"logits": level + size / 2 * logits, "targets": targets, "ignore_index": USUAL}
-    return Case.of(arguments, family=f"logits of {size:g} around {level:g}", **sizes)
-
-
-@st.composite
-def unknown_ids(draw: st.DrawFn) -> Case:
-    """A target beyond the vocabulary."""
-    sizes = draw(distinct_sizes(vocab_size=(2, 9), batch=(1, 3), time=(1, 5)))
-    shape, vocab_size = (sizes["batch"], sizes["time"]), sizes["vocab_size"]
-    logits, _ = draw(tensors((*shape, vocab_size), ("normal",), overrides=False))
-    targets = draw(token_ids(shape, vocab_size))
-    targets[-1, -1] = vocab_size + draw(st.sampled_from((0, 3)))
-    return Case.of(
-        {"logits": logits, "targets": targets, "ignore_index": USUAL}, family="an id beyond the vocabulary", **sizes
-    )
+from specs.shared.lm_loss_cases import USUAL, cases, large_logits, unknown_ids
 
 
 def _counted(case: Case) -> torch.Tensor:
@@ -98,7 +35,7 @@ def logsumexp_minus_target_logit(trial: Trial) -> None:
     "targets are already the next ids: they are not shifted again", broken_by="shifted_twice", aliases=("shifted_once",)
 )
 def targets_are_not_shifted_again(trial: Trial) -> None:
-    """Logits that are sure of every target give 0, targets as they come: the shift was made where the batch was cut."""
+    """Logits that are sure of every target give 0: the batch was already shifted when it was sampled."""
     a = trial.case.arguments
     targets = a["targets"].masked_fill(~_counted(trial.case), 0)
     sure = torch.zeros_like(a["logits"]).scatter(-1, targets[..., None], 50.0)
@@ -174,7 +111,7 @@ def all_targets_ignored(trial: Trial) -> None:
     aliases=("unchanged_by_a_shift",),
 )
 def shift_invariant(trial: Trial) -> None:
-    """1000 added to all logits, and a constant of its own to each position's. Adding itself rounds, by eps of the sum."""
+    """1000 for all logits, and one constant for each position. The addition itself rounds, by eps of the sum."""
     logits = trial.case.arguments["logits"]
     for shift, told in (
         (elsewhere(trial, logits[..., :1], 5.0), "a constant added to each position's"),
@@ -239,14 +176,14 @@ def stable_at_large_logits(trial: Trial) -> None:
         answer = trial.run(dtype=dtype, gradients=True)
         if not bool(torch.isfinite(answer.value).all()):
             raise Violation(
-                f"in {dtype} the loss of logits of 1e4 is not finite: exponentials overflow, or the logarithm of 0 is taken"
+                f"in {dtype} the loss of logits of 1e4 is not finite: exponentials overflow, or it takes the log of 0"
             )
         slack = 8 * torch.finfo(dtype).eps * float(trial.case.arguments["logits"].abs().max())
         trial.close(answer.value, exact.value, bound.value + slack, f"in {dtype}, the loss")
-        theirs = answer.gradients.get("logits")
-        if theirs is not None:
+        gradient = answer.gradients.get("logits")
+        if gradient is not None:
             most = bound.gradients["logits"] + 4 * slack
-            trial.close(theirs, exact.gradients["logits"], most, f"in {dtype}, the gradient of the logits")
+            trial.close(gradient, exact.gradients["logits"], most, f"in {dtype}, the gradient of the logits")
 
 
 @claim(

@@ -1,72 +1,20 @@
 """From logits to the probabilities of the next id: temperature, top-k, top-p.
 
-Whether ids that tie with the k-th most likely are all kept (transformers, nanoGPT) or cut off at k (litgpt), and what a
-temperature of exactly 0 does, differ between right implementations: neither is judged beyond what all of them share.
+Correct implementations differ in two points: ids that tie with the k-th most likely are all kept (transformers,
+nanoGPT) or cut off at k (litgpt), and a temperature of exactly 0 is greedy or an error. Both forms pass.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from hypothesis import strategies as st
 
-from harness.core.case import Case
 from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
-from harness.strategies.shapes import distinct_sizes
-from harness.strategies.tensors import seeds
 from reference_model.next_token_distribution import next_token_distribution
 from specs.shared.attention import output, tolerance, unmoved
-from specs.shared.sampling import distinct_logits, kept_by_k, kept_by_p, roomy_p
-
-FREE: dict[str, Any] = {"temperature": 1.0, "top_k": None, "top_p": None}
-"""No filter, and the logits as they are."""
-
-
-@st.composite
-def cases(draw: st.DrawFn, k: bool = True, p: bool = True) -> Case:
-    """No two logits of a row are near each other, and no sum of probabilities is near top_p: rounding decides nothing."""
-    sizes = draw(distinct_sizes(batch=(1, 4), vocab_size=(2, 11)))
-    logits = distinct_logits((sizes["batch"], sizes["vocab_size"]), draw(seeds), draw(st.sampled_from((1.0, 0.5, 2.5))))
-    temperature = draw(st.sampled_from((1.0, 0.7, 1.6, 0.4)))
-    with_k, with_p = draw(st.sampled_from(((False, False), (True, False), (False, True), (True, True), (True, True))))
-    top_k = draw(st.integers(1, sizes["vocab_size"])) if with_k and k else None
-    top_p = roomy_p(logits, temperature, top_k, draw(st.integers(0, 99))) if with_p and p else None
-    arguments = {"logits": logits, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    filters = [name for name, value in (("top-k", top_k), ("top-p", top_p)) if value is not None]
-    return Case.of(arguments, family=f"temperature {temperature:g}, {' and '.join(filters) or 'no filter'}", **sizes)
-
-
-@st.composite
-def both_filters(draw: st.DrawFn) -> Case:
-    """Top-k and top-p together, which is where their order shows, over six ids or more."""
-    sizes = draw(distinct_sizes(batch=(1, 3), vocab_size=(6, 10)))
-    logits = distinct_logits((sizes["batch"], sizes["vocab_size"]), draw(seeds), draw(st.sampled_from((0.5, 1.0))))
-    temperature, top_k = draw(st.sampled_from((1.0, 0.6, 1.8))), draw(st.integers(2, 5))
-    top_p = roomy_p(logits, temperature, top_k, draw(st.integers(0, 99)))
-    arguments = {"logits": logits, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    return Case.of(arguments, family="top-k and top-p", **sizes)
-
-
-@st.composite
-def tied(draw: st.DrawFn) -> Case:
-    """Small whole numbers, several times each in every row, and a k that cuts through ids of one value."""
-    sizes = draw(distinct_sizes(batch=(1, 3), vocab_size=(4, 9)))
-    generator = torch.Generator().manual_seed(draw(seeds))
-    shape = (sizes["batch"], sizes["vocab_size"])
-    logits = torch.randint(0, 3, shape, generator=generator).double()
-    arguments = {"logits": logits, **FREE, "top_k": draw(st.integers(1, sizes["vocab_size"] - 1))}
-    return Case.of(arguments, family="ids of one value", **sizes)
-
-
-def asked(trial: Trial, **arguments: Any) -> Case:
-    """The case's logits with these settings, and none but these."""
-    return trial.case.changed(**{**FREE, **arguments})
-
-
-# claims --------------------------------------------------------------------------------------------------------------
+from specs.shared.next_token_checks import asked, require_all_on_the_largest, require_one_id_at_tiny_top_p
+from specs.shared.sampling import both_filters, cases, kept_by_k, kept_by_p, roomy_p, tied
 
 
 @claim("no probability is negative, and every row sums to one", broken_by="not_renormalised")
@@ -79,13 +27,9 @@ def is_a_distribution(trial: Trial) -> None:
     trial.close(totals, torch.ones_like(totals), rounding, "the sum of a row's probabilities")
 
 
-@claim(
-    "without filters it is softmax(logits / temperature)",
-    broken_by="multiplied_by_the_temperature",
-    max_cases=14,
-)
+@claim("without filters it is softmax(logits / temperature)", broken_by="multiplied_by_the_temperature", max_cases=14)
 def divides_by_the_temperature(trial: Trial) -> None:
-    """Without filters: the logarithm of a ratio of probabilities is the difference of logits over the temperature."""
+    """At three temperatures, with no filter."""
     logits = trial.case.arguments["logits"]
     for temperature in (0.5, 1.0, 3.0):
         case = asked(trial, temperature=temperature)
@@ -105,7 +49,7 @@ def greedy_near_temperature_0(trial: Trial) -> None:
     logits = trial.case.arguments["logits"]
     two = logits.topk(2, -1).values
     case = asked(trial, temperature=float((two[:, 0] - two[:, 1]).min()) / 80)
-    _all_on_the_best(trial, case, "near temperature 0, out")
+    require_all_on_the_largest(trial, case, "near temperature 0, out")
 
 
 @claim(
@@ -121,7 +65,7 @@ def greedy_at_temperature_0(trial: Trial) -> None:
         raise NotSupported(f"it raises {answer.crash.error} at temperature 0")
     if not torch.is_tensor(answer.value) or not bool(torch.isfinite(answer.value).all()):
         raise NotSupported("at temperature 0 it divides by 0")
-    _all_on_the_best(trial, case, "at temperature 0, out")
+    require_all_on_the_largest(trial, case, "at temperature 0, out")
 
 
 @claim(
@@ -131,14 +75,8 @@ def greedy_at_temperature_0(trial: Trial) -> None:
     aliases=("one_candidate_is_greedy",),
 )
 def greedy_at_top_k_1(trial: Trial) -> None:
-    _all_on_the_best(trial, asked(trial, top_k=1), "with top_k = 1, out")
-    _all_on_the_best(trial, asked(trial, top_k=1, temperature=3.0), "with top_k = 1 at temperature 3, out")
-
-
-def _all_on_the_best(trial: Trial, case: Case, what: str) -> None:
-    logits = trial.case.arguments["logits"]
-    expected = torch.zeros_like(logits, dtype=trial.dtype).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
-    trial.close(output(trial, case), expected, 8 * torch.finfo(trial.dtype).eps, what)
+    require_all_on_the_largest(trial, asked(trial, top_k=1), "with top_k = 1, out")
+    require_all_on_the_largest(trial, asked(trial, top_k=1, temperature=3.0), "with top_k = 1 at temperature 3, out")
 
 
 @claim(
@@ -147,7 +85,7 @@ def _all_on_the_best(trial: Trial, case: Case, what: str) -> None:
     max_cases=14,
 )
 def top_k_keeps_the_k_most_likely(trial: Trial) -> None:
-    """For every k, up to more than there are ids: the others have probability 0, those left keep their ratios."""
+    """For several k: the other ids have probability 0, those kept keep their ratios."""
     logits = trial.case.arguments["logits"].double()
     size = logits.shape[-1]
     for top_k in sorted({1, 2, (size + 1) // 2, size}):
@@ -203,25 +141,8 @@ def top_p_of_one_keeps_all(trial: Trial) -> None:
     aliases=("the_most_likely_always_stays",),
 )
 def tiny_top_p_keeps_the_most_likely(trial: Trial) -> None:
-    """However small p is, also where 1 - p rounds to 1: for 1e-3 in bfloat16, for 1e-8 in float32."""
-    logits, tried, refused = trial.case.arguments["logits"], 0, ""
-    for dtype in (trial.dtype, torch.float32, torch.bfloat16, torch.float16):
-        for top_p in (1e-3,) if dtype.itemsize == 2 else (1e-3, 1e-8):
-            case = asked(trial, top_p=top_p)
-            answer = trial.attempt(case, dtype=dtype)
-            if answer.crash is not None and dtype in (torch.bfloat16, torch.float16):
-                refused = answer.crash.error
-                continue
-            value = trial.run(case, dtype=dtype).value.float()
-            tried += 1
-            told = str(dtype).removeprefix("torch.")
-            if not bool(torch.isfinite(value).all()):
-                raise Violation(f"with top_p = {top_p:g} in {told} no id is kept: the probabilities are NaN")
-            best = logits.to(dtype).float().argmax(-1)
-            if bool((value.gather(-1, best[:, None]) < 0.99).any()):
-                raise Violation(f"with top_p = {top_p:g} in {told} the most likely id is not the one kept")
-    if not tried:
-        raise NotSupported(f"it raises {refused}")
+    """Also where 1 - p rounds to 1: for 1e-3 in bfloat16, for 1e-8 in float32."""
+    require_one_id_at_tiny_top_p(trial)
 
 
 @claim(
@@ -232,17 +153,14 @@ def tiny_top_p_keeps_the_most_likely(trial: Trial) -> None:
     aliases=("filters_together",),
 )
 def top_k_and_top_p_combined(trial: Trial) -> None:
-    """Top-k first, then top-p of what is left (or in the order that was declared); something is always left."""
+    """Top-k first, then top-p of what is left, or in the order that was declared."""
     a = trial.case.arguments
     for top_k in sorted({1, 2, a["top_k"]}):
-        case = trial.case.changed(top_k=top_k)
+        case, what = trial.case.changed(top_k=top_k), f"with top_k = {top_k} and top_p = {a['top_p']:.4g}"
         value = output(trial, case)
         if not bool(torch.isfinite(value).all()):
-            raise Violation(
-                f"with top_k = {top_k} and top_p = {a['top_p']:.4g} no id is kept: the probabilities are NaN"
-            )
-        what = f"with top_k = {top_k} and top_p = {a['top_p']:.4g}, out"
-        trial.close(value, trial.expect(case).value, tolerance(trial, case), what)
+            raise Violation(f"{what} no id is kept: the probabilities are NaN")
+        trial.close(value, trial.expect(case).value, tolerance(trial, case), f"{what}, out")
 
 
 @claim(
@@ -253,7 +171,7 @@ def top_k_and_top_p_combined(trial: Trial) -> None:
     aliases=("ties_are_treated_alike_or_cut_off",),
 )
 def top_k_ties_keep_at_least_k(trial: Trial) -> None:
-    """What is more likely than the k-th stays, what is less likely goes, and of those that tie with it enough stay."""
+    """Ids more likely than the k-th are kept, less likely ones are not, and enough of those that tie with it are."""
     logits, top_k = trial.case.arguments["logits"], trial.case.arguments["top_k"]
     value = output(trial)
     if not bool(torch.isfinite(value).all()):
@@ -275,7 +193,7 @@ def top_k_ties_keep_at_least_k(trial: Trial) -> None:
     aliases=("ids_in_another_order",),
 )
 def permutation_equivariant_in_vocabulary(trial: Trial) -> None:
-    """A vocabulary numbered otherwise gives the same probabilities, numbered otherwise: sorting was undone."""
+    """Sorting by probability must be undone."""
     order = torch.randperm(trial.case.dimensions["vocab_size"], generator=trial.random())
     moved = trial.case.changed(logits=trial.case.arguments["logits"][:, order])
     bound = tolerance(trial, None, moved)
@@ -305,11 +223,11 @@ def stable_at_large_logits(trial: Trial) -> None:
     far = a["logits"] * 1e4
     banned = a["logits"].clone()
     banned[:, -1] = float("-inf")
-    for logits, told in ((far, "for logits of 1e4"), (banned, "where an id has a logit of -inf")):
+    for logits, where in ((far, "for logits of 1e4"), (banned, "where an id has a logit of -inf")):
         case = asked(trial, logits=logits, top_k=2, temperature=0.5)
         for one in (case, case.changed(top_k=None)):
             if not bool(torch.isfinite(output(trial, one)).all()):
-                raise Violation(f"{told} a probability is NaN or infinite")
+                raise Violation(f"{where} a probability is NaN or infinite")
     if bool((output(trial, asked(trial, logits=banned))[:, -1] != 0).any()):
         raise Violation("an id with a logit of -inf has a non-zero probability")
 
@@ -342,13 +260,14 @@ CONTRACT = Contract(
     variants=(
         Variant(
             "top_p_first",
-            "You take top-p of all ids and top-k of what is left; transformers takes top-k first, so that p is a share of those k.",
+            "You take top-p of all ids and top-k of what is left; transformers takes top-k first, so that p is a share "
+            "of those k.",
             (Edit(next_token_distribution, f"{HIGHEST}\n{NUCLEUS}", f"{NUCLEUS}\n{HIGHEST}"),),
         ),
         Variant(
             "temperature_last",
-            "You filter first and divide by the temperature after that (as llama.cpp does); transformers divides first, "
-            "so that top-p sees what is drawn from.",
+            "You filter first and divide by the temperature after that (as llama.cpp does); transformers divides "
+            "first, so that top-p sees what is drawn from.",
             (
                 Edit(next_token_distribution, DIVIDED, "scores = logits"),
                 Edit(next_token_distribution, RESULT, "return torch.softmax(scores / temperature, dim=-1)"),

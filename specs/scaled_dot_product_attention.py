@@ -6,79 +6,17 @@ import math
 from typing import Any
 
 import torch
-from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.measurement import Measure, Measurement
+from harness.core.measurement import Measure
 from harness.core.mistake import Edit
-from harness.strategies.shapes import distinct_sizes
-from harness.strategies.tensors import make, seeds
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
 from specs.naming.dialects import CS336_ATTEND
 from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, tolerance, unmoved
-from specs.shared.error_maps import side_by_side
+from specs.shared.attention_weights import cases, large_logits, shown, weights_shown
 from specs.workloads import models as workloads
-
-HEAVY = 0.4
-"""Share of the keys that a drawn mask hides; every query keeps one that it may attend to."""
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Batch, heads, queries, keys, their size and that of the values all differ. No mask in one of four cases, one for
-    all rows in another; two leading axes in most, one in some. Products are never all zero or next to it: a softmax taken
-    in float32, as many are, would be off by one and the same rounding whatever stands near, which looks like meaning."""
-    sizes = draw(
-        distinct_sizes(keys=(2, 7), queries=(1, 6), size=(2, 6), value_size=(1, 7), heads=(1, 3), batch=(1, 4))
-    )
-    leading = (sizes["batch"], sizes["heads"]) if draw(st.integers(0, 3)) else (sizes["batch"],)
-    family, seed = draw(st.sampled_from(("normal", "small integers", "normal", "wide"))), draw(seeds)
-    sharpness = draw(st.sampled_from((1.0, 0.5, 2.0))) * (0.3 if family == "wide" else 1.0)
-    q, k = (
-        sharpness * (make(family, (*leading, sizes[n], sizes["size"]), seed + i) + 0.1)
-        for i, n in enumerate(("queries", "keys"))
-    )
-    v = make(family, (*leading, sizes["keys"], sizes["value_size"]), seed + 2)
-    kind = draw(st.sampled_from(("one of its own for each", "none", "one of its own for each", "one for all")))
-    mask = None
-    if kind != "none":
-        of = leading if kind == "one of its own for each" else ()
-        mask = _mask((*of, sizes["queries"], sizes["keys"]), seed + 3, draw(st.sampled_from((HEAVY, 0.2, 0.8))))
-    return _case(q, k, v, mask, sizes, f"{family}, mask: {kind}")
-
-
-def _mask(shape: tuple[int, ...], seed: int, share: float) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    mask = torch.rand(shape, generator=generator) >= share
-    kept = torch.randint(0, shape[-1], (*shape[:-1], 1), generator=generator)
-    return mask.scatter(-1, kept, True)
-
-
-def _case(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: Any, sizes: dict[str, int], family: str) -> Case:
-    return Case.of({"q": q, "k": k, "v": v, "mask": mask}, family=family, **sizes)
-
-
-@st.composite
-def large_logits(draw: st.DrawFn) -> Case:
-    """Allowed keys push their query away, hidden ones pull it: a mask that only lowers logits by 1e4 or 1e5 leaves the
-    hidden ones the largest, and where no maximum is removed exponentials overflow or vanish. Every query at a logit of
-    its own, so that one mask of that kind is told from another."""
-    sizes = draw(
-        distinct_sizes(keys=(2, 6), queries=(1, 5), size=(3, 5), value_size=(1, 6), heads=(1, 3), batch=(1, 2))
-    )
-    leading, seed, size = (sizes["batch"], sizes["heads"]), draw(seeds), sizes["size"]
-    magnitude = draw(st.sampled_from((1.5e4, 1.5e5)))
-    levels = torch.tensor([magnitude, 1.5e4, 3.1e3, magnitude, 3.1e3], dtype=torch.float64)[: sizes["queries"], None]
-    towards = make("normal", (*leading, 1, size), seed)
-    towards = towards / towards.norm(dim=-1, keepdim=True)
-    row = _mask((*leading, 1, sizes["keys"]), seed + 1, HEAVY)
-    sign = torch.where(row, -1.0, 1.0).double().transpose(-1, -2)
-    k = towards * sign * (1 + 1e-5 * make("normal", (*leading, sizes["keys"], 1), seed + 2))
-    v = make("normal", (*leading, sizes["keys"], sizes["value_size"]), seed + 3)
-    mask = row.expand(*leading, sizes["queries"], sizes["keys"]).clone() if draw(st.integers(0, 2)) else None
-    return _case(towards * levels * math.sqrt(size), k, v, mask, sizes, f"logits of {magnitude:g}")
 
 
 @claim("the weights of a query sum to one: values of 1 everywhere give 1", broken_by="mask_after_softmax", max_cases=18)
@@ -111,7 +49,7 @@ def permutation_invariant_in_keys(trial: Trial) -> None:
     aliases=("hidden_keys_do_not_matter",),
 )
 def masked_keys_are_ignored(trial: Trial) -> None:
-    """The keys that the first query may not attend to, and their values, are replaced by something ten times as large."""
+    """Keys that the first query may not attend to, and their values, are replaced by numbers ten times as large."""
     a = trial.case.arguments
     if a["mask"] is None or not bool((~a["mask"][..., :1, :]).any()):
         trial.not_applicable()
@@ -209,7 +147,7 @@ def single_key_returns_its_value(trial: Trial) -> None:
     aliases=("holds_at_large_logits",),
 )
 def stable_at_large_logits(trial: Trial) -> None:
-    """To what a logit is known to, one unit of rounding of its size, the weights and so the mean of the values are known."""
+    """A logit is known to one rounding of its size, and so are the weights and the mean of the values."""
     a = trial.case.arguments
     exact, bound = trial.agreement()
     out = output(trial)
@@ -270,23 +208,6 @@ def masks_are_not_cached(trial: Trial) -> None:
     trial.close(second, alone, trial.spread_of_value(other), "after a call with another mask, out")
 
 
-@st.composite
-def shown(draw: st.DrawFn) -> Case:
-    """Eight positions that see themselves and earlier ones, two heads; values that are the identity matrix [T, T]."""
-    heads, time, size, seed = 2, 8, 4, draw(st.integers(0, 9))
-    q, k = (1.2 * make("normal", (1, heads, time, size), seed + i) for i in range(2))
-    v = torch.eye(time, dtype=torch.float64).expand(1, heads, time, time).clone()
-    mask = torch.ones(time, time, dtype=torch.bool).tril()
-    sizes = {"batch": 1, "heads": heads, "queries": time, "keys": time, "size": size, "value_size": time}
-    return _case(q, k, v, mask, sizes, "the identity for values")
-
-
-def weights_shown(trial: Trial) -> Measurement:
-    """Where the values are the identity matrix, the result is the weights."""
-    how = "the values are the identity matrix, so the output is the weights; the mask is causal"
-    return side_by_side(output(trial)[0], trial.expect().value[0], how)
-
-
 USED = "used = weights.masked_fill(idle, 0.0)"
 
 CONTRACT = Contract(
@@ -318,8 +239,8 @@ CONTRACT = Contract(
     variants=(
         Variant(
             "mean_of_hidden",
-            "A query that may attend to nothing gets the mean of all values, as where hidden scores are set to -1e9; in torch it "
-            "gets zeros.",
+            "A query that may attend to nothing gets the mean of all values, as where hidden scores are set to -1e9; in "
+            "torch it gets zeros.",
             (Edit(scaled_dot_product_attention, USED, "used = weights"),),
         ),
     ),

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from hypothesis import strategies as st
 
+from harness.core.case import Case
+from harness.strategies.shapes import distinct_sizes
+from harness.strategies.tensors import seeds
+
+FREE: dict[str, Any] = {"temperature": 1.0, "top_k": None, "top_p": None}
+"""No filter and no temperature."""
 GAP = 0.2
-"""Of the smallest difference between two logits of a row: far above any rounding, and not so far that only one matters."""
+"""The smallest difference between two logits of a row: far above any rounding, but not so large that one id takes
+all."""
 CANDIDATES, ROOM = 64, 0.008
 """Values of p that are tried, and how far one must be from every sum: 1e4 times what float32 rounds."""
 
@@ -43,8 +52,8 @@ def kept_by_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
 
 
 def roomy_p(logits: torch.Tensor, temperature: float, top_k: int | None, pick: int) -> float:
-    """A p that no sum of the largest probabilities of any row comes near, whichever filter comes first, and whether the
-    temperature comes before or after: one of them, by ``pick``. With top-k beside it, rather one at which the order shows."""
+    """One p, by ``pick``, that no sum of the largest probabilities of any row comes near, whichever filter comes first,
+    and whether the temperature comes before or after. With top-k, preferably one at which the order matters."""
     candidates = torch.linspace(0.03, 0.97, CANDIDATES, dtype=torch.float64)
     sums, differ = [], torch.zeros(CANDIDATES, dtype=torch.bool)
     for scores in (logits.double() / temperature, logits.double()):
@@ -61,3 +70,39 @@ def roomy_p(logits: torch.Tensor, temperature: float, top_k: int | None, pick: i
         if len(fine):
             return float(fine[pick % len(fine)])
     return float(candidates[room.argmax()])
+
+
+@st.composite
+def cases(draw: st.DrawFn, k: bool = True, p: bool = True) -> Case:
+    """No two logits of a row are close, and no sum of probabilities is close to top_p: rounding decides nothing."""
+    sizes = draw(distinct_sizes(batch=(1, 4), vocab_size=(2, 11)))
+    logits = distinct_logits((sizes["batch"], sizes["vocab_size"]), draw(seeds), draw(st.sampled_from((1.0, 0.5, 2.5))))
+    temperature = draw(st.sampled_from((1.0, 0.7, 1.6, 0.4)))
+    with_k, with_p = draw(st.sampled_from(((False, False), (True, False), (False, True), (True, True), (True, True))))
+    top_k = draw(st.integers(1, sizes["vocab_size"])) if with_k and k else None
+    top_p = roomy_p(logits, temperature, top_k, draw(st.integers(0, 99))) if with_p and p else None
+    arguments = {"logits": logits, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    filters = [name for name, value in (("top-k", top_k), ("top-p", top_p)) if value is not None]
+    return Case.of(arguments, family=f"temperature {temperature:g}, {' and '.join(filters) or 'no filter'}", **sizes)
+
+
+@st.composite
+def both_filters(draw: st.DrawFn) -> Case:
+    """Top-k and top-p together, which is where their order shows, over six ids or more."""
+    sizes = draw(distinct_sizes(batch=(1, 3), vocab_size=(6, 10)))
+    logits = distinct_logits((sizes["batch"], sizes["vocab_size"]), draw(seeds), draw(st.sampled_from((0.5, 1.0))))
+    temperature, top_k = draw(st.sampled_from((1.0, 0.6, 1.8))), draw(st.integers(2, 5))
+    top_p = roomy_p(logits, temperature, top_k, draw(st.integers(0, 99)))
+    arguments = {"logits": logits, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    return Case.of(arguments, family="top-k and top-p", **sizes)
+
+
+@st.composite
+def tied(draw: st.DrawFn) -> Case:
+    """Small whole numbers, several times each in every row, and a k that cuts through ids of one value."""
+    sizes = draw(distinct_sizes(batch=(1, 3), vocab_size=(4, 9)))
+    generator = torch.Generator().manual_seed(draw(seeds))
+    shape = (sizes["batch"], sizes["vocab_size"])
+    logits = torch.randint(0, 3, shape, generator=generator).double()
+    arguments = {"logits": logits, **FREE, "top_k": draw(st.integers(1, sizes["vocab_size"] - 1))}
+    return Case.of(arguments, family="ids of one value", **sizes)
