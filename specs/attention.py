@@ -2,15 +2,15 @@
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import torch
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation, claim
-from harness.core.contract import Argument, Contract, Signature
+from harness.core.contract import Argument, Causal, Contract, Signature
 from harness.core.measurement import Measure
 from harness.core.mistake import Edit
+from harness.numerics.causality import check_future_is_ignored
 from reference_model.attention import attention
 from specs.naming.dialects import CS336_HEADS, PICO_HEADS
 from specs.naming.parameters import ATTENTION
@@ -19,8 +19,6 @@ from specs.shared.attention import (
     elsewhere,
     moved_by_a_float32_scale,
     output,
-    prefix_alone,
-    sees_only_the_past,
     silence,
     tolerance,
     unmoved,
@@ -31,52 +29,6 @@ from specs.workloads import models as workloads
 
 WITH_POSITIONS = (ROTARY, ROTARY_HALVES)
 """Variants in which queries and keys depend on the position."""
-
-
-# causality -----------------------------------------------------------------------------------------------------------
-
-
-@claim("changing a position does not change the outputs before it", broken_by="one_future_position", max_cases=30)
-def is_causal(trial: Trial) -> None:
-    """The last position and one in between are replaced by values ten times as large."""
-    x = trial.case.arguments["x"]
-    time = x.shape[1]
-    if time < 2:
-        trial.not_applicable()
-    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
-        other = x.clone()
-        other[:, at] = elsewhere(trial, x[:, at], 10.0)
-        sees_only_the_past(trial, trial.case.changed(x=other), at)
-
-
-@claim("the gradient of an output with respect to later inputs is zero", broken_by="no_mask", max_cases=25)
-def jacobian_is_causal(trial: Trial) -> None:
-    """The gradient of the outputs before t with respect to x from t on is zero."""
-    x = trial.case.arguments["x"]
-    time = x.shape[1]
-    if time < 2:
-        trial.not_applicable()
-    for at in sorted({1, time // 2, time - 1} - {0}):
-        gradient: Any = trial.run(gradients=True, output_part=(1, 0, at)).gradients.get("x")
-        if gradient is None or gradient.shape != x.shape:
-            trial.not_applicable()  # a missing gradient is another claim's business
-        bound: Any = trial.agreement(gradients=True)[1].gradients["x"]
-        what = f"the gradient at x[:, {at}:] of the outputs before {at}"
-        try:
-            trial.close(gradient[:, at:], torch.zeros_like(gradient[:, at:]), bound, what)
-        except Violation as violation:
-            sentence = f"an output before position {at} depends on an input at or after {at}: {what} is not zero"
-            raise Violation(sentence, worst=violation.worst, error=violation.error) from None
-
-
-@claim(
-    "the first positions alone give the same outputs as in the whole sequence",
-    broken_by="softmax_over_queries",
-    max_cases=30,
-    aliases=("a_prefix_stands_alone",),
-)
-def prefix_consistent(trial: Trial) -> None:
-    prefix_alone(trial, "x")
 
 
 @claim(
@@ -92,7 +44,7 @@ def stable_at_large_logits(trial: Trial) -> None:
         raise Violation("the output is not finite: exponentials of large logits overflow, or all underflow")
     trial.close(output(trial), exact.value, bound.value, "out")
     if trial.case.arguments["x"].shape[1] > 1:
-        is_causal(trial)
+        check_future_is_ignored(trial)
 
 
 @claim(
@@ -272,6 +224,7 @@ CONTRACT = Contract(
     invalid=indivisible,
     rows=("x",),
     dialects=(CS336_HEADS, PICO_HEADS),
+    causal=Causal({"x": 1}, gradient=True),
     order=50,
     roundings=(
         Edit(attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),
@@ -294,9 +247,6 @@ CONTRACT = Contract(
     workloads=workloads.ATTENTION,
     measures=(Measure("weights", "attention weights next to the reference's", weight_maps, mapped_cases),),
     claims=(
-        is_causal,
-        jacobian_is_causal,
-        prefix_consistent,
         permutation_invariant_past,
         stable_at_large_logits,
         permutation_equivariant_in_heads,

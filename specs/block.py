@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, claim
-from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.core.contract import Argument, Causal, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.block import block
@@ -24,8 +24,6 @@ from specs.shared.attention import (
     elsewhere,
     head_sizes,
     output,
-    prefix_alone,
-    sees_only_the_past,
     silence,
     silent_parts,
     tolerance,
@@ -45,28 +43,6 @@ def cases(draw: st.DrawFn) -> Case:
     return Case.of(
         {"x": x, "weights": weights, "n_heads": sizes["heads"], **eps}, family=family, context=ROOMY_CONTEXT, **sizes
     )
-
-
-@claim("changing a position does not change the outputs before it", broken_by="future_in_the_residual", max_cases=20)
-def is_causal(trial: Trial) -> None:
-    x = trial.case.arguments["x"]
-    time = x.shape[1]
-    if time < 2:
-        trial.not_applicable()
-    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
-        other = x.clone()
-        other[:, at] = elsewhere(trial, x[:, at], 10.0)
-        sees_only_the_past(trial, trial.case.changed(x=other), at)
-
-
-@claim(
-    "the first positions alone give the same outputs as in the whole sequence",
-    broken_by="future_in_the_residual",
-    max_cases=15,
-    aliases=("a_prefix_stands_alone",),
-)
-def prefix_consistent(trial: Trial) -> None:
-    prefix_alone(trial, "x")
 
 
 def changed_weights(case: Case, names: tuple[str, ...], change: Callable[[torch.Tensor], Any]) -> Case:
@@ -224,6 +200,7 @@ CONTRACT = Contract(
     parts=("layer_norm", "attention", "mlp"),
     rows=("x",),
     dialects=(PICO_BLOCK,),
+    causal=Causal({"x": 1}),
     order=60,
     headline=True,
     classes=(
@@ -275,7 +252,5 @@ CONTRACT = Contract(
         each_sublayer_uses_its_own_weights,
         mlp_half_is_position_wise,
         sublayers_compose_as_declared,
-        is_causal,
-        prefix_consistent,
     ),
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import NotSupported, Trial, Violation, claim
-from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.core.contract import Argument, Causal, Contract, Signature, Variant
 from harness.core.implementation import MeasuredOutput
 from harness.core.values import Settings
 from harness.strategies.tensors import seeds, token_ids
@@ -25,8 +25,6 @@ from specs.shared.attention import (
     head_sizes,
     learned,
     output,
-    prefix_alone,
-    sees_only_the_past,
     silent_parts,
     tolerance,
     unmoved,
@@ -81,32 +79,6 @@ def refused(draw: st.DrawFn) -> Case:
     wrong = case.dimensions["vocab_size"] if kind == "high" else -1
     ids.reshape(-1)[draw(st.integers(0, ids.numel() - 1))] = wrong
     return replace(case.changed(ids=ids), family=f"the id {wrong} with a vocabulary of {case.dimensions['vocab_size']}")
-
-
-def another_id(case: Case, at: int) -> Case:
-    """Every row's id at one position replaced by the next one in the vocabulary."""
-    ids = case.arguments["ids"].clone()
-    ids[:, at] = (ids[:, at] + 1) % case.dimensions["vocab_size"]
-    return case.changed(ids=ids)
-
-
-@claim("changing an id does not change the logits before its position", broken_by="ids_shifted_by_one")
-def is_causal(trial: Trial) -> None:
-    time = trial.case.arguments["ids"].shape[1]
-    if time < 2:
-        trial.not_applicable()
-    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
-        sees_only_the_past(trial, another_id(trial.case, at), at)
-
-
-@claim(
-    "the first ids alone give the same logits as in the whole sequence",
-    broken_by="positions_stretched",
-    max_cases=15,
-    aliases=("a_prefix_stands_alone",),
-)
-def prefix_consistent(trial: Trial) -> None:
-    prefix_alone(trial, "ids")
 
 
 @claim(
@@ -246,6 +218,7 @@ CONTRACT = Contract(
     parts=("block", "layer_norm", "token_embedding", "learned_positions"),
     rows=("ids",),
     dialects=(PICO_MODEL,),
+    causal=Causal({"ids": 1}, vocabulary="vocab_size"),
     order=70,
     headline=True,
     classes=(
@@ -286,8 +259,6 @@ CONTRACT = Contract(
     sources=("Radford et al. 2018, section 3.1", "Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py model"),
     workloads=workloads.MODEL,
     claims=(
-        is_causal,
-        prefix_consistent,
         works_at_full_context,
         unused_positions_are_ignored,
         logits_use_their_own_embedding_row,

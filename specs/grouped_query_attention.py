@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation, claim
-from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.core.contract import Argument, Causal, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.attention import attention
@@ -22,8 +22,6 @@ from specs.shared.attention import (
     elsewhere,
     learned,
     output,
-    prefix_alone,
-    sees_only_the_past,
     tolerance,
     unmoved,
 )
@@ -179,28 +177,6 @@ def heads_use_their_group(trial: Trial) -> None:
             raise Violation(message, worst=violation.worst, error=violation.error) from None
 
 
-@claim("changing a position does not change the outputs before it", broken_by="one_future_position", max_cases=16)
-def is_causal(trial: Trial) -> None:
-    x = trial.case.arguments["x"]
-    time = x.shape[1]
-    if time < 2:
-        trial.not_applicable()
-    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
-        other = x.clone()
-        other[:, at] = elsewhere(trial, x[:, at], 10.0)
-        sees_only_the_past(trial, trial.case.changed(x=other), at)
-
-
-@claim(
-    "the first positions alone give the same outputs as in the whole sequence",
-    broken_by="softmax_over_queries",
-    max_cases=14,
-    aliases=("a_prefix_stands_alone",),
-)
-def prefix_consistent(trial: Trial) -> None:
-    prefix_alone(trial, "x")
-
-
 def _weight(name: str, kind: str, owners: tuple[str, ...], *more: str) -> Argument:
     return Argument(name, kind, "parameter", aliases=(*named(owners, WEIGHTS), *more, name))
 
@@ -226,6 +202,7 @@ CONTRACT = Contract(
     cases=cases,
     invalid=indivisible,
     rows=("x",),
+    causal=Causal({"x": 1}),
     order=52,
     case_count=26,
     roundings=(
@@ -281,7 +258,5 @@ CONTRACT = Contract(
         equals_repeated_kv_weights,
         multi_query_with_one_group,
         heads_use_their_group,
-        is_causal,
-        prefix_consistent,
     ),
 )

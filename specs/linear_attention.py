@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import time as clock
-from dataclasses import replace
 
 import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Claim, Trial, claim
-from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.core.contract import Argument, Causal, Contract, Signature, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import make, seeds
 from reference_model.linear_attention import features, linear_attention
-from specs.shared.attention import elsewhere, output, tolerance
+from specs.shared.attention import output, tolerance
 
 DENOMINATOR = "denominator = (queries * totals).sum(-1, keepdim=True)"
 RESULT = "return numerator / denominator"
@@ -63,39 +62,6 @@ def equals(form: str) -> Claim:
         trial.close(output(trial), expected, tolerance(trial, trial.case), f"compared with the {form} form, out")
 
     return Claim(f"equals_the_{form}_form", f"it equals the {form} form", test, broken_by=broken, max_cases=18)
-
-
-@claim("changing a position does not change the outputs before it", broken_by="one_future_position", max_cases=16)
-def is_causal(trial: Trial) -> None:
-    """Queries, keys and values from some position on, replaced: what stands before stays."""
-    a = trial.case.arguments
-    time = a["q"].shape[-2]
-    if time < 2:
-        trial.not_applicable()
-    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
-        others = {n: torch.cat([a[n][..., :at, :], elsewhere(trial, a[n][..., at:, :], 3.0)], -2) for n in "qkv"}
-        changed = trial.case.changed(**others)
-        what = f"with all positions from {at} on changed, out before it"
-        before, after = output(trial)[..., :at, :], output(trial, changed)[..., :at, :]
-        trial.close(after, before, tolerance(trial, None, changed), what)
-
-
-@claim(
-    "the first positions alone give the same outputs as in the whole sequence",
-    broken_by="divided_by_the_length",
-    max_cases=14,
-    aliases=("a_prefix_stands_alone",),
-)
-def prefix_consistent(trial: Trial) -> None:
-    a, whole = trial.case.arguments, output(trial)
-    time = a["q"].shape[-2]
-    if time < 2:
-        trial.not_applicable()
-    for kept in sorted({1, time - 1}):
-        alone = trial.case.changed(**{name: a[name][..., :kept, :] for name in "qkv"})
-        alone = replace(alone, dimensions={**alone.dimensions, "time": kept})
-        what = f"the first {kept} of {time} positions alone, out"
-        trial.close(output(trial, alone), whole[..., :kept, :], tolerance(trial, None, alone), what)
 
 
 @claim(
@@ -207,6 +173,7 @@ CONTRACT = Contract(
     reference=linear_attention,
     cases=cases,
     rows=("q", "k", "v"),
+    causal=Causal({"q": -2, "k": -2, "v": -2}, output=-2),
     order=54,
     case_count=24,
     variants=(
@@ -226,8 +193,6 @@ CONTRACT = Contract(
     claims=(
         equals("parallel"),
         equals("recurrent"),
-        is_causal,
-        prefix_consistent,
         permutation_invariant_past,
         weights_sum_to_one,
         heads_and_rows_are_independent,

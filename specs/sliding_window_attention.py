@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation, claim
-from harness.core.contract import Argument, Contract, Signature
+from harness.core.contract import Argument, Causal, Contract, Signature
 from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.attention import attention
@@ -22,8 +22,6 @@ from specs.shared.attention import (
     elsewhere,
     head_sizes,
     output,
-    prefix_alone,
-    sees_only_the_past,
     tolerance,
     with_time,
 )
@@ -151,28 +149,6 @@ def full_attention_with_a_wide_window(trial: Trial) -> None:
         trial.close(output(trial, full), expected, tolerance(trial, full), what)
 
 
-@claim("changing a position does not change the outputs before it", broken_by="window_on_both_sides", max_cases=14)
-def is_causal(trial: Trial) -> None:
-    x = trial.case.arguments["x"]
-    time = x.shape[1]
-    if time < 2:
-        trial.not_applicable()
-    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
-        other = x.clone()
-        other[:, at] = elsewhere(trial, x[:, at], 10.0)
-        sees_only_the_past(trial, trial.case.changed(x=other), at)
-
-
-@claim(
-    "the first positions alone give the same outputs as in the whole sequence",
-    broken_by="softmax_over_queries",
-    max_cases=12,
-    aliases=("a_prefix_stands_alone",),
-)
-def prefix_consistent(trial: Trial) -> None:
-    prefix_alone(trial, "x")
-
-
 @claim(
     "an earlier call with another window does not change the output",
     broken_by="mask_cached_across_calls",
@@ -208,6 +184,7 @@ CONTRACT = Contract(
     cases=cases,
     invalid=unusable,
     rows=("x",),
+    causal=Causal({"x": 1}),
     order=53,
     case_count=26,
     roundings=(
@@ -235,8 +212,6 @@ CONTRACT = Contract(
         sees_every_position_in_the_window,
         last_window_consistent,
         full_attention_with_a_wide_window,
-        is_causal,
-        prefix_consistent,
         windows_are_not_cached,
     ),
 )

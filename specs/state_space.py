@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation, claim
-from harness.core.contract import Argument, Contract, Signature
+from harness.core.contract import Argument, Causal, Contract, Signature
 from harness.numerics.tolerance import EPSILON
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, make, seeds, tensors
 from reference_model.state_space import state_space
-from specs.shared.attention import elsewhere, output, prefix_alone, sees_only_the_past, tolerance, unmoved
+from specs.shared.attention import elsewhere, output, tolerance, unmoved
 
 LONG = 700
 """Steps: 0.3 to this power is below the smallest number of float64."""
@@ -126,28 +126,6 @@ def bounded_when_a_is_below_1(trial: Trial) -> None:
     trial.close(output(trial), exact.value, bound.value, f"over {LONG} steps, out")
 
 
-@claim("changing a position does not change the outputs before it", broken_by="scan_from_the_end", max_cases=14)
-def is_causal(trial: Trial) -> None:
-    x = trial.case.arguments["x"]
-    time = x.shape[1]
-    if time < 2:
-        trial.not_applicable()
-    for at in sorted({time - 1, 1 + trial.seed % (time - 1)}):
-        other = x.clone()
-        other[:, at] = elsewhere(trial, x[:, at], 10.0)
-        sees_only_the_past(trial, trial.case.changed(x=other), at)
-
-
-@claim(
-    "the first positions alone give the same outputs as in the whole sequence",
-    broken_by="divided_by_the_length",
-    max_cases=14,
-    aliases=("a_prefix_stands_alone",),
-)
-def prefix_consistent(trial: Trial) -> None:
-    prefix_alone(trial, "x")
-
-
 @claim("it is linear in x", broken_by="tanh_on_the_state", max_cases=14)
 def is_linear(trial: Trial) -> None:
     """Of a sum of two sequences, one of them twice, the same sum comes out."""
@@ -220,6 +198,7 @@ CONTRACT = Contract(
     cases=cases,
     invalid=unusable,
     rows=("x",),
+    causal=Causal({"x": 1}),
     order=56,
     case_count=24,
     sources=("Gu and Dao 2023, section 2, equations 2 and 3", "Gupta et al. 2022 (diagonal state spaces)"),
@@ -227,8 +206,6 @@ CONTRACT = Contract(
         equals_causal_convolution,
         equals_parallel_scan,
         bounded_when_a_is_below_1,
-        is_causal,
-        prefix_consistent,
         is_linear,
         time_invariant,
         states_and_channels_are_independent,

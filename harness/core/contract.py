@@ -106,6 +106,20 @@ class WholeModel:
 
 
 @dataclass(frozen=True)
+class Causal:
+    """The statement that an output depends on inputs at its own position and before it only.
+
+    ``inputs``: the arguments that have a time axis, and which axis that is. ``output``: the time axis of the output.
+    ``vocabulary``: the dimension of a case that bounds integer inputs. ``gradient``: whether gradients are tested too.
+    """
+
+    inputs: Mapping[str, int]
+    output: int = 1
+    vocabulary: str = ""
+    gradient: bool = False
+
+
+@dataclass(frozen=True)
 class Contract:
     """Everything promised about one component.
 
@@ -122,7 +136,8 @@ class Contract:
     such a constant in float32 is right. ``tables_in_float32``: code that keeps tables of angles in float32 is right too, which
     is one constant per entry: where every miss is within float32 rounding, it is judged in float32. ``dialects``: how published projects spell it.
     ``measures``: what is measured of it beyond right and wrong; ``workloads``: what is timed.
-    ``whole``: another component whose modules have this one too.
+    ``whole``: another component whose modules have this one too. ``causal``: where time stands, if outputs depend on the
+    past only.
     """
 
     name: str
@@ -138,6 +153,7 @@ class Contract:
     half_precision: bool = True
     agrees: bool = True
     draws: bool = False
+    causal: Causal | None = None
     order: int = 100
     headline: bool = False
     optional_methods: frozenset[str] = frozenset()

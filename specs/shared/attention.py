@@ -143,30 +143,6 @@ def unmoved(trial: Trial, changed: Case, what: str) -> None:
     trial.close(output(trial, changed), output(trial), tolerance(trial, None, changed), what)
 
 
-def sees_only_the_past(trial: Trial, changed: Case, time: int) -> None:
-    """``changed`` differs from the case at position ``time`` alone; nothing before it may move. Axis 1 is time."""
-    before, after = output(trial)[:, :time], output(trial, changed)[:, :time]
-    try:
-        trial.close(after, before, tolerance(trial, None, changed), f"with position {time} changed, out")
-    except Violation as violation:
-        moved = (after.double() - before.double()).abs().transpose(0, 1).flatten(1).amax(1)
-        seen_by = int(moved.nan_to_num(float("inf"), float("inf")).argmax())
-        message = f"position {seen_by} saw position {time}, which comes after it"
-        raise Violation(message, worst=violation.worst, error=violation.error) from None
-
-
-def prefix_alone(trial: Trial, name: str) -> None:
-    """The first positions of argument ``name`` alone give what they give at the head of the whole sequence."""
-    whole, values = output(trial), trial.case.arguments[name]
-    time = values.shape[1]
-    if time < 2:
-        trial.not_applicable()
-    for kept in sorted({1, time - 1}):
-        alone = with_time(trial.case.changed(**{name: values[:, :kept]}), kept)
-        what = f"the first {kept} of {time} positions alone, out"
-        trial.close(output(trial, alone), whole[:, :kept], tolerance(trial, None, alone), what)
-
-
 def with_time(case: Case, time: int) -> Case:
     """The same case, said to have been drawn with this many positions."""
     return replace(case, dimensions={**case.dimensions, "time": time})

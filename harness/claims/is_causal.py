@@ -1,0 +1,14 @@
+"""Changing a position does not change the outputs before it."""
+
+from harness.claims import _sabotage
+from harness.core.claim import Claim
+from harness.numerics.causality import check_future_is_ignored
+
+CLAIM = Claim(
+    "is_causal",
+    "changing a position does not change the outputs before it",
+    check_future_is_ignored,
+    needs=lambda contract: contract.causal is not None,
+    sabotage=_sabotage.mixes_positions,
+    max_cases=30,
+)
