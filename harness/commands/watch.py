@@ -115,10 +115,10 @@ class Watch:
     def _tell(self, chosen: Iterable[str], seconds: float) -> None:
         record = self.record
         assert record is not None
-        table = text.table(record)
-        rows = {line.partition(" ")[0]: line for line in table[1:]}
+        titles, *lines = text.table_lines(record)
+        rows = {line.component: line.text for line in lines if line.component}
         shown = [rows[name] for name in chosen if name in rows and any(v.status.is_judged for v in record.of(name))]
-        print("\n".join([table[0], *shown] if shown else []))
+        print("\n".join([titles.text, *shown] if shown else []))
         groups = text.groups(record)
         if groups:
             again = f"pytest --impl={self.impl} -k {groups[0].head.component}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -74,6 +75,8 @@ class KnownMistake:
     component: str = ""
     aliases: tuple[str, ...] = ()
     """Earlier names, which records and the command line still understand."""
+    variant: str = ""
+    """The legal variant whose edits these are; empty for a real mistake."""
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -92,12 +95,24 @@ class KnownMistake:
         return "\n".join(edit.diff() for edit in self.edits)
 
 
+_LOCK = threading.RLock()
+"""Held while edits are in force: the functions belong to the whole process. One thread may nest its edits."""
+
+
 @contextmanager
 def applied(edits: Iterable[Edit]) -> Iterator[None]:
     """The edits in force inside the ``with``; the functions are put back as they were, whatever happens inside.
 
-    Raises EditDoesNotFit where an edit's right line is not there exactly once (another edit took it, for instance).
+    Another thread that wants edits in force waits until these are not. (Threads that only call the functions see the
+    edits.) Raises EditDoesNotFit where an edit's right line is not there exactly once (another edit took it, for
+    instance).
     """
+    with _LOCK, _exchanged(edits):
+        yield
+
+
+@contextmanager
+def _exchanged(edits: Iterable[Edit]) -> Iterator[None]:
     by_function: dict[FunctionType, list[Edit]] = {}
     for edit in edits:
         by_function.setdefault(_plain(edit.of), []).append(edit)

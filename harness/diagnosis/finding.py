@@ -34,7 +34,14 @@ def variants_as_mistakes(contract: Contract) -> list[KnownMistake]:
             continue
         head, *rest = variant.edits
         mistake = KnownMistake(
-            f"variant={variant.name}", variant.sentence, head.of, head.right, head.wrong, head.instead, tuple(rest)
+            f"variant={variant.name}",
+            variant.sentence,
+            head.of,
+            head.right,
+            head.wrong,
+            head.instead,
+            tuple(rest),
+            variant=variant.name,
         )
         found.append(mistake.within(contract.name))
     return found

@@ -200,7 +200,7 @@ class Diagnostician:
             return None
         executor, worst = self._edited(edits), 0.0
         known = self._explained.setdefault(tuple(mistake.full_name for mistake in mistakes), {})
-        is_form = all(mistake.name.startswith("variant=") for mistake in mistakes)
+        is_form = all(mistake.variant for mistake in mistakes)
         for o in observations:
             if id(o) not in known:
                 predicted = executor.run(o)

@@ -19,7 +19,7 @@ from harness.grading.forkserver import ForkServer
 from harness.grading.log import Log, summaries_of
 from harness.grading.rubric import Rubric
 from harness.grading.submissions import Submission, copied, forbidden
-from harness.grading.supervisor import Job, Outcome
+from harness.grading.supervisor import TIMES, Job, Limit, Outcome
 
 FINISHED = (0, 1, 5)
 """pytest's exit codes of a run that came to its end."""
@@ -136,7 +136,7 @@ def _judged(task: Task, fork_server: ForkServer, blank: Judged, folder: Path) ->
         log.take(kept)
         if kept.end in FINISHED and not outcome.ended_for:
             break
-        log.blame(kept, _died(outcome))
+        log.blame(kept, _died(outcome), timed_out=outcome.limit in TIMES)
         if not log.missing():
             break
     else:
@@ -218,7 +218,7 @@ def _died(outcome: Outcome) -> str:
 
 def _whole(outcome: Outcome, seconds: float) -> Outcome:
     """A restarted process is told what was left of the time; a person is told the whole of it."""
-    if outcome.ended_for.endswith("s in all"):
+    if outcome.limit == Limit.TOTAL_TIME:
         return replace(outcome, ended_for=f"it took longer than {seconds:g} s in all")
     return outcome
 

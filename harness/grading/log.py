@@ -58,7 +58,7 @@ class Log:
     def died(self, how: str) -> None:
         self.deaths.append(how)
 
-    def blame(self, kept: Kept, how: str) -> None:
+    def blame(self, kept: Kept, how: str, *, timed_out: bool = False) -> None:
         """The check in flight did it; without one, the component of the last."""
         component, _, claim = kept.last.partition("::")
         if component not in self.checks.claims:
@@ -68,7 +68,7 @@ class Log:
         self.died(f"{kept.last if kept.open else component}: {how}")
         self.without[component] = f"its process died in {kept.last}: {how}"
         if kept.open and kept.last not in self.verdicts and claim in self.checks.claims[component]:
-            status = Status.TIMED_OUT if "longer than" in how else Status.CRASHED
+            status = Status.TIMED_OUT if timed_out else Status.CRASHED
             sentence = self.checks.claims[component][claim]
             self.verdicts[kept.last] = Verdict(component, claim, sentence, status, f"the whole process: {how}")
 

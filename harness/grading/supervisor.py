@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from enum import Enum
 from typing import Any
 
 from harness.grading import processes
@@ -54,9 +55,25 @@ class Job:
         return cls(**{**values, **lists, "limits": Limits(**values["limits"])})
 
 
+class Limit(str, Enum):
+    """What a job may not exceed."""
+
+    TOTAL_TIME = "total time"
+    CHECK_TIME = "time of one check"
+    MEMORY = "memory"
+    PROCESSES = "processes"
+    OUTPUT = "output"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+TIMES = (Limit.TOTAL_TIME, Limit.CHECK_TIME)
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: ``code`` is pytest's or minus a signal number; ``ended_for``: the limit that it exceeded, in words.
+    """How a job ended: ``code`` is pytest's or minus a signal number; ``limit``: which limit it exceeded, ``ended_for`` in words.
 
     ``memory_mb``: the peak of its processes together. ``apart``: whether it had namespaces of its own.
     """
@@ -67,6 +84,7 @@ class Outcome:
     seconds: float = 0.0
     memory_mb: float = 0.0
     apart: bool = False
+    limit: Limit | None = None
 
 
 @dataclass
@@ -100,8 +118,8 @@ class _Watched:
     size: int = 0
     most: int = 0
 
-    def beyond(self, output: _Output) -> str:
-        """The limit that it exceeds, in words; empty while it keeps to all of them."""
+    def beyond(self, output: _Output) -> tuple[Limit | None, str]:
+        """The limit that it exceeds, and in words; None while it keeps to all of them."""
         limits, now = self.job.limits, time.monotonic()
         size = _size(self.job.journal)
         if size != self.size:
@@ -112,17 +130,17 @@ class _Watched:
             held = processes.held_by_all(pids)
         self.most = max(self.most, held)
         if now - self.started > limits.seconds:
-            return f"it took longer than {limits.seconds:g} s in all"
+            return Limit.TOTAL_TIME, f"it took longer than {limits.seconds:g} s in all"
         patience = limits.check_seconds if size else max(limits.check_seconds, 2 * limits.case_seconds + LOADING)
         if now - self.progress > patience:
-            return f"it took longer than {patience:g} s for {'one check' if size else 'the import'}"
+            return Limit.CHECK_TIME, f"it took longer than {patience:g} s for {'one check' if size else 'the import'}"
         if self.most > limits.memory_mb * MB:
-            return f"it used more than {limits.memory_mb:g} MB of memory"
+            return Limit.MEMORY, f"it used more than {limits.memory_mb:g} MB of memory"
         if len(pids) > limits.processes:
-            return f"it started more than {limits.processes} processes"
+            return Limit.PROCESSES, f"it started more than {limits.processes} processes"
         if output.total > limits.output_mb * MB:
-            return f"it printed more than {limits.output_mb:g} MB"
-        return ""
+            return Limit.OUTPUT, f"it printed more than {limits.output_mb:g} MB"
+        return None, ""
 
 
 def watch(connection: socket.socket) -> None:
@@ -141,7 +159,8 @@ def watch(connection: socket.socket) -> None:
         _become(job, writes)
     os.close(writes)
     os.set_blocking(printed, False)
-    output, watched, ended_for, status = _Output(), _Watched(pid, job), "", None
+    output, watched, status = _Output(), _Watched(pid, job), None
+    limit, ended_for = None, ""
     while status is None and not ended_for:
         ready, _, _ = select.select([printed, connection.fileno()], [], [], PAUSE)
         if connection.fileno() in ready:  # the grader no longer waits for it
@@ -152,12 +171,12 @@ def watch(connection: socket.socket) -> None:
         if done:
             status = os.waitstatus_to_exitcode(state)
         else:
-            ended_for = watched.beyond(output)
+            limit, ended_for = watched.beyond(output)
     processes.end_all(os.getpid())
     _drain(printed, output, job.limits)
     seconds = time.monotonic() - watched.started
     code = status if status is not None else -int(signal.SIGKILL)
-    outcome = Outcome(code, ended_for, output.text(), seconds, watched.most / MB, apart)
+    outcome = Outcome(code, ended_for, output.text(), seconds, watched.most / MB, apart, limit)
     connection.sendall(json.dumps(asdict(outcome)).encode() + b"\n")
 
 

@@ -90,9 +90,8 @@ def how_to_declare(mistake: KnownMistake, eps: float | None = None) -> str:
 
     ``eps``: the one that is declared already; who ignores it is wrong whatever is declared.
     """
-    kind, _, name = mistake.name.partition("=")
-    if kind == "variant":
-        return _said(f'{mistake.component} = "{name}"', f"{mistake.component}={name}")
+    if mistake.variant:
+        return _said(f'{mistake.component} = "{mistake.variant}"', f"{mistake.component}={mistake.variant}")
     fixed = _fixed_eps(mistake)
     return _said(f"eps = {fixed}", f"eps={fixed}") if fixed and eps is None else ""
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from harness.core.record import Status
 from harness.pytest_plugin.items import as_longrepr
 from harness.pytest_plugin.run_state import RunState
 from harness.reports import text
@@ -84,9 +85,8 @@ def show_each_finding_once(run: RunState, reporter: TerminalReporter) -> None:
 def summary(run: RunState, reporter: TerminalReporter) -> None:
     """The table of components, what to know beside it, the next step, and where the files are."""
     reporter.section("components", sep="=")
-    for line in text.table(run.record):
-        wrong = "WRONG" in line or "CRASHED" in line
-        reporter.write_line(line, red=wrong, yellow=not wrong and "  to do" in line)
+    for row in text.table_lines(run.record):
+        reporter.write_line(row.text, red=row.status is Status.FAILED, yellow=row.status is Status.TO_DO)
     reporter.write_line("")
     for note in text.notes(run.record):
         reporter.write_line(f"note: {note}")

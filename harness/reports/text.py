@@ -6,6 +6,7 @@ import shlex
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.core.claim import About
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
@@ -192,9 +193,23 @@ def headline(record: RunRecord, group: Group) -> str:
     return f"it does not hold that {group.head.sentence}: {group.head.worst or group.head.message}"
 
 
+class TableLine(NamedTuple):
+    """One line of the table: its text, and its component and that one's status where it is a component's row."""
+
+    text: str
+    component: str = ""
+    status: Status | None = None
+
+
 def table(record: RunRecord) -> list[str]:
-    """One line per component that was judged: claims held, worst error of 1, gradients, verdict."""
+    """The text of :func:`table_lines`."""
+    return [line.text for line in table_lines(record)]
+
+
+def table_lines(record: RunRecord) -> list[TableLine]:
+    """One line per component that was judged: claims held, worst error of 1, gradients, verdict; the first are titles."""
     rows = [("component", "claims held", "worst error", "gradients", "verdict")]
+    statuses: list[Status | None] = [None]
     absent = [n for n in record.order if _is_absent(record, n)]
     absent = absent if len(absent) >= MANY else []
     for name in record.order:
@@ -205,6 +220,8 @@ def table(record: RunRecord) -> list[str]:
         if not judged:
             if verdicts or (name in record.missing and record.planned.get(name)):
                 rows.append((name, "-", "-", "-", _to_do(verdicts)))
+                offered = not verdicts or any(v.status == Status.TO_DO for v in verdicts)
+                statuses.append(Status.TO_DO if offered else Status.NOT_APPLICABLE)
             continue
         held = [v for v in judged if v.status == Status.PASSED]
         errors = [v.error for v in held if v.error is not None]
@@ -212,11 +229,15 @@ def table(record: RunRecord) -> list[str]:
         rows.append(
             (name, f"{len(held)} of {len(judged)}", worst, _gradients(verdicts), _verdict(record, name, judged))
         )
+        statuses.append(Status.FAILED if any(v.failing for v in judged) else Status.PASSED)
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = ["  ".join([*(c.ljust(w) for c, w in zip(row[:4], widths, strict=True)), row[4]]).rstrip() for row in rows]
+    texts = ["  ".join([*(c.ljust(w) for c, w in zip(row[:4], widths, strict=True)), row[4]]).rstrip() for row in rows]
+    names = ["", *(row[0] for row in rows[1:])]
+    lines = [TableLine(*line) for line in zip(texts, names, statuses, strict=True)]
     lines = lines[1:] if absent and len(lines) == 1 else lines
     told = f"{'also ' if len(rows) > 1 else ''}to do: {', '.join(absent)}"
-    return [*lines, *(textwrap.wrap(told, WIDTH + 12, subsequent_indent="    ") if absent else [])]
+    wrapped = textwrap.wrap(told, WIDTH + 12, subsequent_indent="    ") if absent else []
+    return [*lines, *map(TableLine, wrapped)]
 
 
 def _is_absent(record: RunRecord, name: str) -> bool:

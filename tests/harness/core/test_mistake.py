@@ -1,5 +1,8 @@
 """Edits of functions: one line changes, composites follow, everything is put back."""
 
+import threading
+import time
+
 import pytest
 
 from harness.core.mistake import Edit, EditDoesNotFit, KnownMistake, applied, fits
@@ -63,3 +66,23 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(EditDoesNotFit, match="stands 0 times"), applied((Edit(part, "tripled = x", "y"),)):
         pass
     assert part(5) == 10
+
+
+def test_two_threads_do_not_mix_their_edits() -> None:
+    """The functions belong to the process: one thread's edits are in force at a time, and all are put back."""
+    edits = [Edit(part, "doubled = x * times", f"doubled = x + {n}") for n in (1, 2)]
+    wrong: list[int] = []
+
+    def work(edit: Edit, expected: int) -> None:
+        for _ in range(200):
+            with applied((edit,)), applied((Edit(whole, "return part(x) + 1", "return part(x) + 2"),)):
+                time.sleep(0)  # let the other one run
+                if whole(5) != expected:
+                    wrong.append(whole(5))
+
+    threads = [threading.Thread(target=work, args=(edit, 5 + n + 2)) for n, edit in enumerate(edits, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == [] and whole(5) == 11

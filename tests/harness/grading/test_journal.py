@@ -148,3 +148,13 @@ def test_long_texts_are_cut_when_they_are_written(tmp_path: Path) -> None:
     autosave.write(verdict=verdict("part", "agrees", message="x" * 10**6, frames=["y" * 10**6]), summaries={})
     assert (tmp_path / "j").stat().st_size < 100_000
     assert journal.read(tmp_path / "j").verdicts[0]["message"].endswith("(cut here)")
+
+
+@pytest.mark.parametrize(("timed_out", "status"), [(False, Status.CRASHED), (True, Status.TIMED_OUT)])
+def test_a_limit_of_time_is_a_time_out(timed_out: bool, status: Status, tmp_path: Path) -> None:
+    """It is told by the limit, not by how its text is worded."""
+    kept = written(tmp_path / "j", {"planned": PLANNED}, {"start": "part::agrees"})
+    log = Log(CHECKS, ("part", "whole"))
+    log.take(kept)
+    log.blame(kept, "in other words", timed_out=timed_out)
+    assert log.verdicts["part::agrees"].status == status
