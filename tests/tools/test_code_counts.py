@@ -184,7 +184,8 @@ def test_the_table_the_places_and_the_file(
     junit.write_text(
         '<testsuites><testsuite><testcase classname="tests.core.test_case.TestIt" name="a" time="1.5"/>'
         '<testcase classname="tests.core.test_case" name="b" time="2.5"/>'
-        '<testcase classname="elsewhere.test_x" name="c" time="12"/></testsuite></testsuites>'
+        '<testcase classname="elsewhere.test_x" name="c" time="99"><properties><property name="processor_seconds" '
+        'value="12"/></properties></testcase></testsuite></testsuites>'
     )
     arguments = ["--root", str(tree), "--verbose", "--tests", str(junit), "--json", str(tmp_path / "c.json")]
     assert code_counts.main(arguments) == 0
