@@ -63,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     here = Path(__file__).resolve().parents[2]
     parser.add_argument("--root", type=Path, default=here, metavar="DIR", help="the checkout (default: this one)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all counts and places to this file")
-    parser.add_argument("--tests", type=Path, metavar="JUNIT.xml", help="a report of pytest --junitxml: seconds by file")
+    parser.add_argument(
+        "--tests", type=Path, metavar="JUNIT.xml", help="a report of pytest --junitxml: seconds by file"
+    )
     parser.add_argument("--verbose", action="store_true", help="also list the places that are counted")
     return parser
 
