@@ -1,4 +1,4 @@
-"""Linear biases on distance."""
+"""ALiBi: attention biases that are linear in the distance."""
 
 from __future__ import annotations
 
@@ -18,26 +18,25 @@ ONE_SERIES = "below = n_heads", "below = 2 ** math.floor(math.log2(n_heads))"
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Powers of two and others; one time in eight as many positions as heads, where a bias that lies another way fits too."""
+    """Any number of heads; an eighth of the cases has as many positions, so that transposing keeps the shape."""
     heads = draw(st.sampled_from(HEADS))
-    time = (
-        heads if draw(st.integers(0, 7)) == 7 else draw(st.sampled_from([n for n in (4, 2, 5, 9, 13, 1) if n != heads]))
-    )
+    other_times = [n for n in (4, 2, 5, 9, 13, 1) if n != heads]
+    time = heads if draw(st.integers(0, 7)) == 7 else draw(st.sampled_from(other_times))
     return Case.of({"n_heads": heads, "time": time}, family=f"{heads} heads", heads=heads, time=time)
 
 
 @st.composite
-def far(draw: st.DrawFn) -> Case:
-    """Distances that 16 bit do not hold."""
+def distant_cases(draw: st.DrawFn) -> Case:
+    """Distances of hundreds of positions, which bfloat16 cannot represent exactly."""
     heads, time = draw(st.sampled_from((4, 3))), draw(st.sampled_from((530, 515)))
     return Case.of({"n_heads": heads, "time": time}, family=f"{time} positions", heads=heads, time=time)
 
 
 def penalties(trial: Trial, case: Case | None = None) -> torch.Tensor:
-    """What the bias takes off each score of the past, compared with the query's own position.  -> float64 [H, T, T]
+    """The bias at the query's own position minus that at each earlier one, in float64 [heads, query, key].
 
-    Only that reaches the softmax of a causal row: a constant in a row does not, nor what the mask hides. One row for all
-    queries [H, 1, T] and a leading axis of 1 broadcast to the same scores.
+    Only these differences affect a causal softmax: a constant in a row and masked positions do not. One row for all
+    queries [heads, 1, key], and a leading axis of 1, broadcast to the same scores.
     """
     value = trial.run(case).value
     heads, time = ((case or trial.case).arguments[name] for name in ("n_heads", "time"))
@@ -53,28 +52,30 @@ def penalties(trial: Trial, case: Case | None = None) -> torch.Tensor:
 
 
 def expected_penalties(trial: Trial, case: Case | None = None) -> torch.Tensor:
-    """The reference's, worked out in float64 from its slopes; those of its float32 result where it is another variant."""
+    """The penalties in float64: from the exact slopes, or from those of the reference of a declared variant."""
     heads, time = ((case or trial.case).arguments[name] for name in ("n_heads", "time"))
     slopes = -trial.expect(case_of(heads, 2)).value.double()[:, 1, 0] if trial.variant else exact_slopes(heads)
-    place = torch.arange(time, dtype=torch.float64)
-    return slopes.reshape(-1, 1, 1) * (place.unsqueeze(1) - place).clamp(min=0)
+    positions = torch.arange(time, dtype=torch.float64)
+    return slopes.reshape(-1, 1, 1) * (positions.unsqueeze(1) - positions).clamp(min=0)
 
 
 def exact_slopes(heads: int) -> torch.Tensor:
+    """The slope of each head in float64."""
     return torch.tensor(alibi_slopes(heads), dtype=torch.float64)
 
 
 def case_of(heads: int, time: int) -> Case:
+    """One call."""
     return Case.of({"n_heads": heads, "time": time}, heads=heads, time=time)
 
 
 ROUNDINGS = 16
-"""Units of float32 of the largest number in run that a bias may be off: a slope by repeated products of up to eight
-ratios, times a distance, less the same for another distance."""
+"""The error of a bias in float32 machine epsilons of the largest number involved: a slope is a product of up to eight
+ratios, times a distance, and the same for another distance is subtracted."""
 
 
-def off(trial: Trial, time: int) -> float:
-    """How far a penalty may be off by rounding: a row may be counted from its start, where the largest slope is below 1."""
+def allowed_error(trial: Trial, time: int) -> float:
+    """The rounding error of a penalty. Distances may be counted from the start of the row; slopes are below 1."""
     return ROUNDINGS * EPSILON[torch.float32] * max(time, 1)
 
 
@@ -84,9 +85,10 @@ def off(trial: Trial, time: int) -> float:
     aliases=("attention_with_it",),
 )
 def attention_with_the_bias(trial: Trial) -> None:
-    """softmax(scores + bias, causal) v for drawn scores and values: what the bias is there for.
+    """softmax(scores + bias, causal) v for random scores and values.
 
-    Penalties off by e at most move the weights of a row by 2 e in all, and so the mean of values by 2 e max|v|.
+    Errors of at most e in the penalties change the weights of a row by at most 2 e in total, and so the weighted mean
+    of the values by at most 2 e max|v|.
     """
     generator, heads, time = trial.random(), trial.case.arguments["n_heads"], trial.case.arguments["time"]
     scores = torch.randn(heads, time, time, generator=generator, dtype=torch.float64)
@@ -96,18 +98,18 @@ def attention_with_the_bias(trial: Trial) -> None:
     def attended(penalty: torch.Tensor) -> torch.Tensor:
         return (scores - penalty).masked_fill(future, float("-inf")).softmax(-1) @ values
 
-    slack = 4 * off(trial, time) * float(values.abs().max())
+    slack = 4 * allowed_error(trial, time) * float(values.abs().max())
     what = "causal attention with this bias"
     trial.close(attended(penalties(trial)), attended(expected_penalties(trial)), slack, what)
 
 
 @claim("every head has the right slope, for any number of heads", broken_by="next_power_of_two_truncated")
 def slopes_of_every_head(trial: Trial) -> None:
-    """One position back costs the head's slope."""
+    """The penalty of the previous position is the slope."""
     heads = trial.case.arguments["n_heads"]
     two = case_of(heads, 2)
     found, expected = penalties(trial, two)[:, 1, 0], expected_penalties(trial, two)[:, 1, 0]
-    worst = float(((found - expected).abs() / off(trial, 2)).max())
+    worst = float(((found - expected).abs() / allowed_error(trial, 2)).max())
     if not worst <= 1:
         shown = [", ".join(f"{slope:.6g}" for slope in slopes[:8].tolist()) for slopes in (found, expected)]
         raise Violation(f"the slopes of {heads} heads are {shown[0]}", worst=f"expected {shown[1]}", error=worst)
@@ -116,14 +118,14 @@ def slopes_of_every_head(trial: Trial) -> None:
 
 @claim("the penalty is the slope times the distance", broken_by="squared_distance")
 def linear_in_the_distance(trial: Trial) -> None:
-    """Every position further back costs as much as the first one, in every row."""
+    """In every row each further position adds the same penalty."""
     time = trial.case.arguments["time"]
     if time < 3:
         trial.not_applicable()
     found = penalties(trial)
-    place = torch.arange(time, dtype=torch.float64)
-    line = found[:, 1, 0].reshape(-1, 1, 1) * (place.unsqueeze(1) - place).clamp(min=0)
-    trial.close(found, line, 2 * time * off(trial, time), "the penalty, compared with slope times distance,")
+    positions = torch.arange(time, dtype=torch.float64)
+    line = found[:, 1, 0].reshape(-1, 1, 1) * (positions.unsqueeze(1) - positions).clamp(min=0)
+    trial.close(found, line, 2 * time * allowed_error(trial, time), "the penalty, compared with slope times distance,")
 
 
 @claim(
@@ -133,7 +135,7 @@ def linear_in_the_distance(trial: Trial) -> None:
     aliases=("any_order_of_lengths",),
 )
 def no_stale_cache(trial: Trial) -> None:
-    """Short, long, short, longer, short again: every one as it is alone (a bias kept from an earlier call fits some)."""
+    """Calls of other lengths, shorter and longer, come in between: a cached bias fits only some of them."""
     heads, time = trial.case.arguments["n_heads"], trial.case.arguments["time"]
     lengths = (time, time + 4, max(1, time - 1), time + 9, time, time + 2)
     each = [case_of(heads, length) for length in lengths]
@@ -142,19 +144,19 @@ def no_stale_cache(trial: Trial) -> None:
     for case, length, value in zip(each, lengths, outputs, strict=True):
         alone = trial.run(case, fresh=True).value
         what = f"after calls of lengths {', '.join(map(str, lengths))}, the bias of length {length}"
-        trial.close(value, alone, off(trial, length), what)
+        trial.close(value, alone, allowed_error(trial, length), what)
 
 
 @claim(
     "the penalty is accurate at distances of hundreds of positions",
     broken_by="distance_in_bfloat16",
-    cases=far,
+    cases=distant_cases,
     max_cases=2,
     aliases=("exact_far_away",),
 )
 def accurate_at_distant_positions(trial: Trial) -> None:
     time = trial.case.arguments["time"]
-    trial.close(penalties(trial), expected_penalties(trial), off(trial, time), "the penalty")
+    trial.close(penalties(trial), expected_penalties(trial), allowed_error(trial, time), "the penalty")
 
 
 CONTRACT = Contract(
@@ -175,8 +177,8 @@ CONTRACT = Contract(
     variants=(
         Variant(
             "one_series",
-            "The slopes are one geometric series, 2^(-8 h / H), for every number of heads, as the paper's text has it; its code takes "
-            "another series where that is no power of two.",
+            "The slopes are one geometric series, 2^(-8 h / H), for every number of heads, as in the paper's text; its "
+            "code uses another series where that number is no power of two.",
             (Edit(alibi_slopes, ONE_SERIES[1], ONE_SERIES[0]),),
         ),
     ),

@@ -15,14 +15,7 @@ from reference_model.attention import attention
 from specs.naming.dialects import CS336_HEADS, PICO_HEADS
 from specs.naming.parameters import ATTENTION
 from specs.naming.sizes import SIZES
-from specs.shared.attention import (
-    elsewhere,
-    moved_by_a_float32_scale,
-    output,
-    silence,
-    tolerance,
-    unmoved,
-)
+from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, silence, tolerance, unmoved
 from specs.shared.attention_cases import cases, indivisible, large_logits, mapped_cases, weight_maps
 from specs.shared.rotary import ROTARY, ROTARY_HALVES, rotary_variants
 from specs.workloads import models as workloads

@@ -1,4 +1,4 @@
-"""One layer of the transformer: attention and the feed-forward half, each behind a norm and beside the residual stream."""
+"""Transformer block: attention and mlp, each after a norm and with a residual connection."""
 
 from __future__ import annotations
 
@@ -33,20 +33,19 @@ from specs.workloads import models as workloads
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """The width from 2 (a norm over one feature says nothing); eps is left out in most cases, for few take it."""
+    """The width is 2 or more, since a norm of one feature is constant; most cases leave eps out, since few take it."""
     four_fold = draw(st.sampled_from((True, False, True, True)))
     free: dict[str, Any] = {} if four_fold else {"hidden": (2, 11)}
     sizes = draw(head_sizes(most_time=7, most_batch=5, four_fold=four_fold, **free))
     x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), (*ORDINARY, "repeated rows")))
     weights = draw(block_weights(sizes["width"], sizes["hidden"], draw(silent_parts)))
     eps = draw(st.sampled_from(({}, {}, {}, {"eps": 1e-2}, {"eps": 1e-5})))
-    return Case.of(
-        {"x": x, "weights": weights, "n_heads": sizes["heads"], **eps}, family=family, context=ROOMY_CONTEXT, **sizes
-    )
+    arguments = {"x": x, "weights": weights, "n_heads": sizes["heads"], **eps}
+    return Case.of(arguments, family=family, context=ROOMY_CONTEXT, **sizes)
 
 
 def changed_weights(case: Case, names: tuple[str, ...], change: Callable[[torch.Tensor], Any]) -> Case:
-    """The case with these weights changed, where there are any."""
+    """The case with these weights changed; those that are None stay None."""
     weights = case.arguments["weights"]
     return case.changed(weights={n: change(v) if n in names and v is not None else v for n, v in weights.items()})
 
@@ -57,14 +56,12 @@ def changed_weights(case: Case, names: tuple[str, ...], change: Callable[[torch.
     aliases=("identity_without_its_sublayers",),
 )
 def identity_with_zeroed_sublayers(trial: Trial) -> None:
-    """With both output projections zero nothing is added to the stream (in a pre-norm block)."""
     x = trial.case.arguments["x"]
     closed = changed_weights(trial.case, SILENCED, silence)
     if not torch.equal(trial.expect(closed).value, x.to(trial.dtype)):
-        trial.not_applicable()  # a declared variant that normalises the stream itself
-    trial.close(
-        output(trial, closed), x.to(trial.dtype), tolerance(trial, closed), "with both output projections zero, out"
-    )
+        trial.not_applicable()  # in a declared variant that normalises the residual stream itself
+    what = "with both output projections zero, out"
+    trial.close(output(trial, closed), x.to(trial.dtype), tolerance(trial, closed), what)
 
 
 @claim(
@@ -73,13 +70,13 @@ def identity_with_zeroed_sublayers(trial: Trial) -> None:
     aliases=("carries_a_shift",),
 )
 def shift_equivariant(trial: Trial) -> None:
-    """Both norms remove a constant added to all features; the residual stream carries it through."""
+    """Both norms remove a constant added to all features; the residual connections pass it on."""
     x = trial.case.arguments["x"]
     shifted = trial.case.changed(x=x + 3.0)
     bound = tolerance(trial, None, shifted)
-    ours = trial.expect(shifted).value.double() - trial.expect().value.double() - 3.0
-    if not bool(ours.abs().max() <= bound):
-        trial.not_applicable()  # a declared variant that normalises the stream itself
+    difference = trial.expect(shifted).value.double() - trial.expect().value.double() - 3.0
+    if not bool(difference.abs().max() <= bound):
+        trial.not_applicable()  # in a declared variant that normalises the residual stream itself
     what = "with 3 added to x, out"
     trial.close(output(trial, shifted), output(trial) + 3.0, bound, what)
 
@@ -95,19 +92,13 @@ MLP_HALF = ("norm_2_weight", "norm_2_bias", "up_weight", "up_bias")
     aliases=("sublayers_keep_to_their_weights",),
 )
 def each_sublayer_uses_its_own_weights(trial: Trial) -> None:
-    """What a sublayer with an output projection of zeros has for a norm and for inner weights does not matter."""
-    for closing, theirs, what in (
-        (
-            SILENCED[:2],
-            ATTENTION_HALF,
-            "with attention's output projection zero and its norm and inner weights changed, out",
-        ),
-        (SILENCED[2:], MLP_HALF, "with the mlp's output projection zero and its norm and inner weights changed, out"),
-    ):
-        closed = changed_weights(trial.case, closing, silence)
-        other = changed_weights(closed, theirs, lambda value: value + elsewhere(trial, value))
+    """With its output projection zero, the norm and the inner weights of a sublayer have no effect."""
+    for projection, inner, name in ((SILENCED[:2], ATTENTION_HALF, "attention"), (SILENCED[2:], MLP_HALF, "the mlp")):
+        what = f"with {name}'s output projection zero and its norm and inner weights changed, out"
+        closed = changed_weights(trial.case, projection, silence)
+        other = changed_weights(closed, inner, lambda value: value + elsewhere(trial, value))
         if not torch.equal(trial.expect(other).value, trial.expect(closed).value):
-            trial.not_applicable()  # a declared variant in which the norm stands after the sum
+            trial.not_applicable()  # in a declared variant that normalises after the sum
         trial.close(output(trial, other), output(trial, closed), tolerance(trial, closed, other), what)
 
 
@@ -118,7 +109,7 @@ def each_sublayer_uses_its_own_weights(trial: Trial) -> None:
     aliases=("the_second_half_acts_on_each_position",),
 )
 def mlp_half_is_position_wise(trial: Trial) -> None:
-    """Without attention, positions and rows in another order give the same results in that order."""
+    """Without attention, permuting positions and rows permutes the output."""
     x = trial.case.arguments["x"]
     positions = x.shape[0] * x.shape[1]
     if positions < 2:
@@ -138,9 +129,11 @@ def mlp_half_is_position_wise(trial: Trial) -> None:
     aliases=("composed_as_it_says",),
 )
 def sublayers_compose_as_declared(trial: Trial) -> None:
-    """Pre-norm: the block without attention, of the block without the mlp, is the block. Parallel: what the two add is added
-    up. Post-norm: what comes out is what its last norm makes, whatever was in it: the norm's gain and shift taken off again,
-    a row has mean 0 and variance 1 at most."""
+    """Pre-norm: the block without the mlp, then the block without attention, is the block.
+
+    Parallel: the contributions of the two sublayers add up. Post-norm: before gain and bias of the last norm, a row has
+    mean 0 and at most variance 1.
+    """
     x = trial.case.arguments["x"]
     first, second = (changed_weights(trial.case, half, silence) for half in (SILENCED[2:], SILENCED[:2]))
     if trial.variant is None:
@@ -149,30 +142,24 @@ def sublayers_compose_as_declared(trial: Trial) -> None:
         trial.close(output(trial), output(trial, then), bound, "out, compared with its two sublayers in sequence,")
         return
     if trial.variant.startswith("parallel"):
-        apart = output(trial, first) + output(trial, second) - x.to(trial.dtype)
-        trial.close(
-            output(trial),
-            apart,
-            tolerance(trial, None, first, second),
-            "out, compared with its two sublayers in parallel,",
-        )
+        both = output(trial, first) + output(trial, second) - x.to(trial.dtype)
+        bound = tolerance(trial, None, first, second)
+        trial.close(output(trial), both, bound, "out, compared with its two sublayers in parallel,")
         return
+    _is_normalised(trial)
+
+
+def _is_normalised(trial: Trial) -> None:
+    """Without gain and bias of the last norm, every row of the output has mean 0 and at most variance 1."""
     weights = trial.case.arguments["weights"]
     gain, shift = weights["norm_2_weight"].to(trial.dtype), weights["norm_2_bias"]
     bare = (output(trial) - (0.0 if shift is None else shift.to(trial.dtype))) / gain
-    bound = float(tolerance(trial, None) / gain.abs().min()) + 64 * torch.finfo(trial.dtype).eps * float(
-        1 + (1 / gain).abs().max()
-    )
-    trial.close(
-        bare.mean(-1), torch.zeros_like(bare[..., 0]), bound, "the mean of a row before gain and bias of the last norm,"
-    )
-    variance = bare.var(-1, correction=0)
-    trial.close(
-        variance.clamp(min=1.0),
-        torch.ones_like(variance),
-        8 * bound,
-        "the variance of a row before gain and bias of the last norm,",
-    )
+    rounding = 64 * torch.finfo(trial.dtype).eps * float(1 + (1 / gain).abs().max())
+    bound = float(tolerance(trial, None) / gain.abs().min()) + rounding
+    where = "of a row before gain and bias of the last norm,"
+    trial.close(bare.mean(-1), torch.zeros_like(bare[..., 0]), bound, f"the mean {where}")
+    variance = bare.var(-1, correction=0).clamp(min=1.0)
+    trial.close(variance, torch.ones_like(variance), 8 * bound, f"the variance {where}")
 
 
 NORMED_1 = "normed_1 = layer_norm(x, norm_1_weight, norm_1_bias, eps)"
@@ -224,7 +211,8 @@ CONTRACT = Contract(
     variants=(
         Variant(
             "post_norm",
-            "You normalise after each sum (post-norm, as in the original transformer); GPT-2 normalises what goes into each sublayer.",
+            "You normalise after each sum (post-norm, as in the original transformer); GPT-2 normalises the input of "
+            "each sublayer.",
             (
                 Edit(block, NORMED_1, "normed_1 = x"),
                 Edit(block, MIDDLE, "middle = layer_norm(x + attended, norm_1_weight, norm_1_bias, eps)"),
@@ -234,13 +222,14 @@ CONTRACT = Contract(
         ),
         Variant(
             "parallel",
-            "The mlp reads x, beside attention rather than after it (parallel, as in GPT-NeoX); in GPT-2 it reads what attention has added to.",
+            "The mlp reads x, in parallel with attention (as in GPT-NeoX); in GPT-2 it reads the sum of x and the "
+            "output of attention.",
             (Edit(block, NORMED_2, "normed_2 = layer_norm(x, norm_2_weight, norm_2_bias, eps)"),),
         ),
         Variant(
             "parallel_with_one_norm",
-            "Attention and mlp read the same normalised x (parallel with one norm, as in GPT-J); in GPT-2 the mlp has a norm of its own and "
-            "reads what attention has added to.",
+            "Attention and mlp read the same normalised x (parallel with one norm, as in GPT-J); in GPT-2 the mlp has "
+            "its own norm and reads the sum of x and the output of attention.",
             (Edit(block, NORMED_2, "normed_2 = normed_1"),),
         ),
     ),

@@ -15,7 +15,7 @@ from specs.workloads import parts as workloads
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """x of one to three axes. |x| up to 6 and beyond: a derivative cut off at 4 shows only there."""
+    """x of one to three axes. |x| up to 6 and more: a derivative that saturates at 4 shows only there."""
     sizes = draw(distinct_sizes(batch=(1, 3), time=(1, 5), width=(1, 8)))
     axes = draw(st.integers(1, 3))
     x, family = draw(tensors(tuple(sizes.values())[-axes:], [f for f in FAMILIES if f != "large offset"]))
@@ -23,8 +23,8 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def far_out(draw: st.DrawFn) -> Case:
-    """The tails: values up to 1e4 on both sides, where a cube overflows half precision and a product turns into NaN."""
+def tail_cases(draw: st.DrawFn) -> Case:
+    """Values up to 1e4 on both sides, where a cube overflows half precision and a product becomes NaN."""
     size = 10.0 ** draw(st.sampled_from((0, 1, 2, 3, 4)))
     width = draw(st.integers(1, 7))
     return Case.of({"x": torch.linspace(-size, size, width, dtype=torch.float64)}, family="tails", width=width)
@@ -32,7 +32,7 @@ def far_out(draw: st.DrawFn) -> Case:
 
 @claim("gelu(x) - gelu(-x) equals x", broken_by="square_for_cube")
 def odd_part_is_half_x(trial: Trial) -> None:
-    """gelu(x) - gelu(-x) = x, for the tanh and the erf form alike, so gelu(x) - x/2 is even."""
+    """For both the tanh form and the erf form: gelu(x) - x/2 is even."""
     x = trial.case.arguments["x"]
     here, mirrored = trial.run().value, trial.run(trial.case.changed(x=-x)).value
     bound = trial.spread_of_value() + trial.spread_of_value(trial.case.changed(x=-x))
@@ -42,7 +42,7 @@ def odd_part_is_half_x(trial: Trial) -> None:
 @claim(
     "values and gradients are accurate and finite for abs(x) up to 1e4",
     broken_by="derivative_saturated_beyond_4",
-    cases=far_out,
+    cases=tail_cases,
     aliases=("tails_are_right",),
 )
 def accurate_in_the_tails(trial: Trial) -> None:

@@ -1,4 +1,4 @@
-"""The whole model: ids in, logits of the next id out."""
+"""The whole model: from token ids to the logits of the next id."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from specs.workloads import models as workloads
 
 @st.composite
 def cases(draw: st.DrawFn, most_time: int = 6, full: bool = False, surplus: int = 0) -> Case:
-    """All sizes different; ids repeat; one to three layers, each with weights of its own.
+    """All sizes differ; ids repeat; one to three layers, each with its own weights.
 
-    ``full``: as many positions as the context holds. ``surplus``: that many more, which must be refused.
+    ``full``: the ids fill the context window. ``surplus``: the number of ids beyond it, which must be refused.
     """
     sizes = draw(head_sizes(most_time=most_time, most_batch=5, four_fold=True, context=(7, 11), vocab_size=(6, 13)))
     layers = draw(st.sampled_from((1, 2, 3)))
@@ -60,15 +60,14 @@ def cases(draw: st.DrawFn, most_time: int = 6, full: bool = False, surplus: int 
     }
     ids = draw(token_ids((sizes["batch"], sizes["time"] + surplus), config.vocab_size))
     sizes = {**sizes, "time": sizes["time"] + surplus, "context": config.context, "layers": layers}
-    family = f"{layers} layers" + (
-        ", without " + " and ".join(sorted({name.split("_")[0] for name in silent})) if silent else ""
-    )
+    without = " and ".join(sorted({name.split("_")[0] for name in silent}))
+    family = f"{layers} layers" + (f", without {without}" if silent else "")
     return Case.of({"ids": ids, "weights": weights, "config": config}, family=family, **sizes)
 
 
 @st.composite
-def refused(draw: st.DrawFn) -> Case:
-    """More ids than the context holds, or an id outside the vocabulary on either side."""
+def invalid_cases(draw: st.DrawFn) -> Case:
+    """More ids than the context holds, or an id below or above the vocabulary."""
     kind = draw(st.sampled_from(("long", "high", "negative")))
     if kind == "long":
         surplus = draw(st.sampled_from((1, 2)))
@@ -107,14 +106,13 @@ def with_weights(case: Case, **weights: object) -> Case:
     aliases=("unused_positions_do_not_matter",),
 )
 def unused_positions_are_ignored(trial: Trial) -> None:
-    """The first T rows of the position table are read, the others are not."""
+    """T is the number of ids."""
     time, table = trial.case.arguments["ids"].shape[1], trial.case.arguments["weights"]["position_embedding"]
     if time >= len(table):
         trial.not_applicable()
     other = torch.cat([table[:time], table[time:] + elsewhere(trial, table[time:])])
-    unmoved(
-        trial, with_weights(trial.case, position_embedding=other), "with the position table changed from row T on, out"
-    )
+    changed = with_weights(trial.case, position_embedding=other)
+    unmoved(trial, changed, "with the position table changed from row T on, out")
 
 
 @claim(
@@ -123,7 +121,6 @@ def unused_positions_are_ignored(trial: Trial) -> None:
     aliases=("each_logit_has_its_own_row",),
 )
 def logits_use_their_own_embedding_row(trial: Trial) -> None:
-    """The row of an id that does not occur matters for the logit of that id alone: the head is the embedding, row by row."""
     a = trial.case.arguments
     table = a["weights"]["token_embedding"]
     unseen = sorted(set(range(len(table))) - set(a["ids"].reshape(-1).tolist()))
@@ -143,7 +140,7 @@ def logits_use_their_own_embedding_row(trial: Trial) -> None:
     broken_by="final_norm_forgotten",
 )
 def linear_in_the_final_norm(trial: Trial) -> None:
-    """Twice the gain and the shift of the final norm give twice the logits: it is there, and nothing follows but the head."""
+    """Twice the gain and the bias of the final norm give twice the logits."""
     weights = trial.case.arguments["weights"]
     gain, shift = weights["final_norm_weight"], weights["final_norm_bias"]
     twice = with_weights(trial.case, final_norm_weight=2 * gain, final_norm_bias=None if shift is None else 2 * shift)
@@ -151,7 +148,14 @@ def linear_in_the_final_norm(trial: Trial) -> None:
     trial.close(output(trial, twice), 2 * output(trial), tolerance(trial, None, None, twice), what)
 
 
+UNTIED_HEAD = (
+    ": its head is a separate tensor; GPT-2 ties it to the token embedding. If this is intended, declare it:  "
+    '--impl-variant=gpt2=untied, or gpt2 = "untied" under [tool.plumbline] in pyproject.toml'
+)
+
+
 def miscounts(call: Any, method: str, arguments: Any, request: Any) -> MeasuredOutput:
+    """A way to call a right model that reports a wrong number of parameters."""
     return MeasuredOutput(call(arguments), {"parameters": 1.0})
 
 
@@ -163,7 +167,7 @@ def miscounts(call: Any, method: str, arguments: Any, request: Any) -> MeasuredO
     max_cases=10,
 )
 def parameter_count_by_formula(trial: Trial) -> None:
-    """Weights are drawn once per size, so this is about what the module has, the tied head counted once."""
+    """Of a module, with a tied head counted once; a function has no parameters of its own."""
     counted, config = trial.run().facts.get("parameters"), trial.case.arguments["config"]
     if counted is None:
         raise NotSupported("a function has no parameters of its own")
@@ -184,20 +188,15 @@ def parameter_count_by_formula(trial: Trial) -> None:
         untied = counted - expected in (head, head + config.vocab_size)  # some heads have a bias
         if untied and trial.variant == "untied":
             return
-        why = (
-            ": its head is a separate tensor; GPT-2 ties it to the token embedding. If this is intended, declare it:  "
-            '--impl-variant=gpt2=untied, or gpt2 = "untied" under [tool.plumbline] in pyproject.toml'
-        )
-        raise Violation(
-            f"it has {counted:,.0f} trainable parameters; a GPT-2 of these sizes has {expected:,}{why if untied else ''}"
-        )
+        message = f"it has {counted:,.0f} trainable parameters; a GPT-2 of these sizes has {expected:,}"
+        raise Violation(message + (UNTIED_HEAD if untied else ""))
 
 
 CONFIG = (
     *(Argument(name, "integer", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")),
     Argument("norm_eps", "number", role="setting", optional=True, default=1e-5),
 )
-"""What a record of sizes holds."""
+"""The fields of a configuration."""
 
 CONTRACT = Contract(
     name="gpt2",
@@ -214,7 +213,7 @@ CONTRACT = Contract(
     },
     reference=gpt2,
     cases=cases,
-    invalid=refused,
+    invalid=invalid_cases,
     parts=("block", "layer_norm", "token_embedding", "learned_positions"),
     rows=("ids",),
     dialects=(PICO_MODEL,),

@@ -1,6 +1,6 @@
-"""A step on several micro-batches is the step on all of them at once.
+"""Gradient accumulation: a step on several micro-batches is the step on all of them at once.
 
-Lines of ours look at the model afterwards: at what lies in ``.grad``, or at how far an optimiser moved the parameters.
+Afterwards the harness reads the model: ``.grad``, or how far an optimizer moved the parameters.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from harness.strategies.tensors import seeds
 from reference_model.gradient_accumulation import gradient_accumulation
 
 VOCABULARY, IGNORED = 11, -100
-SINGLE = 1e-5
-"""Of the largest gradient. Losses are taken in float32 by many, whatever the model computes in: a few hundred roundings of
-6e-8. The smallest mistake tried is a thousand times larger."""
+RELATIVE = 1e-5
+"""The error allowed, as a fraction of the largest gradient. Many compute the loss in float32, whatever the model's
+dtype: a few hundred roundings of 6e-8. The smallest known mistake is a thousand times larger."""
 Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -29,18 +29,20 @@ LOSS = harness_step("specs.shared.models:loss_in", value=Earlier(CALL))
 
 
 def script(model: Resource, batches: Batches, family: str) -> Case:
-    """The step, and a look at what it left."""
+    """One step on these micro-batches; the harness then reads the gradients that it left."""
     step = Call(CALL, {"model": model, "micro_batches": [(ids.clone(), targets.clone()) for ids, targets in batches]})
-    return Case(
-        (step, harness_step("specs.shared.models:gradients", model=Given(CALL, "model"), start=model)), {}, family
-    )
+    gradients = harness_step("specs.shared.models:gradients", model=Given(CALL, "model"), start=model)
+    return Case((step, gradients), {}, family)
 
 
 @st.composite
 def micro_batches(
     draw: st.DrawFn, most: int = 3, ragged: bool = False, masked: bool = False, empty: bool = False
 ) -> Case:
-    """Two or three micro-batches of the same size and count, or of sizes, or of counts, of their own."""
+    """Two or three micro-batches; ``ragged``: of unequal sizes; ``masked``: with unequal numbers of counted targets.
+
+    ``empty``: one of them has no counted target.
+    """
     many, generator = draw(st.integers(2, most)), torch.Generator().manual_seed(draw(seeds))
     rows, time = draw(st.sampled_from(((2, 5), (3, 4), (1, 6))))
     batches = []
@@ -55,31 +57,33 @@ def micro_batches(
         batches[draw(st.integers(0, many - 1))][1].fill_(IGNORED)
     if draw(st.booleans()):
         batches = batches[::-1]
-    model = Resource(
-        "specs.shared.models:tiny_gpt",
-        (draw(st.integers(0, 99)), VOCABULARY, 4, 0, draw(st.booleans()), draw(st.booleans())),
-    )
-    kind = "sizes" if ragged else "numbers of targets" if masked else ""
-    return script(model, batches, f"{many} micro-batches" + (f" with {kind} of their own" if kind else ""))
+    sizes = (draw(st.integers(0, 99)), VOCABULARY, 4, 0, draw(st.booleans()), draw(st.booleans()))
+    kind = " of unequal sizes" if ragged else " with unequal numbers of targets" if masked else ""
+    return script(Resource("specs.shared.models:tiny_gpt", sizes), batches, f"{many} micro-batches{kind}")
 
 
-def cases() -> Any:
+def cases() -> st.SearchStrategy[Case]:
+    """Micro-batches of every kind but empty ones."""
     return st.one_of(micro_batches(), micro_batches(ragged=True), masked_cases())
 
 
-def ragged_cases() -> Any:
+def ragged_cases() -> st.SearchStrategy[Case]:
+    """Of unequal sizes."""
     return micro_batches(ragged=True)
 
 
-def masked_cases() -> Any:
+def masked_cases() -> st.SearchStrategy[Case]:
+    """With unequal numbers of counted targets."""
     return st.one_of(micro_batches(masked=True), micro_batches(masked=True, ragged=True))
 
 
-def empty_cases() -> Any:
+def empty_cases() -> st.SearchStrategy[Case]:
+    """One of them without a counted target."""
     return micro_batches(empty=True)
 
 
-def plain_cases() -> Any:
+def plain_cases() -> st.SearchStrategy[Case]:
+    """Of one size, with every target counted."""
     return micro_batches()
 
 
@@ -87,12 +91,13 @@ def plain_cases() -> Any:
 
 
 def batches_of(case: Case) -> Batches:
+    """The micro-batches of a case."""
     batches: Batches = case.calls[0].arguments["micro_batches"]
     return batches
 
 
-def against(trial: Trial, case: Case, what: str) -> None:
-    """The gradients that the implementation left in the model, against those of the reference."""
+def agrees_on(trial: Trial, case: Case, what: str) -> None:
+    """Compare the gradients that the implementation left in the model with the reference's."""
     found, expected = trial.run(case).value, trial.expect(case).value
     present = {name for name, gradient in found.items() if gradient is not None}
     if not present:
@@ -103,7 +108,7 @@ def against(trial: Trial, case: Case, what: str) -> None:
     largest = max(float(gradient.abs().max()) for gradient in expected.values() if gradient is not None)
     for n, g in expected.items():
         if g is not None:
-            trial.close(found[n], g, SINGLE * largest, f"{what}, the gradient of {n}")
+            trial.close(found[n], g, RELATIVE * largest, f"{what}, the gradient of {n}")
 
 
 @claim(
@@ -113,9 +118,8 @@ def against(trial: Trial, case: Case, what: str) -> None:
     aliases=("one_micro_batch_is_a_batch",),
 )
 def one_micro_batch_equals_a_batch(trial: Trial) -> None:
-    """The mean over its targets."""
     alone = script(trial.case.calls[0].arguments["model"], batches_of(trial.case)[:1], "one micro-batch")
-    against(trial, alone, "with one micro-batch")
+    agrees_on(trial, alone, "with one micro-batch")
 
 
 @claim(
@@ -125,7 +129,7 @@ def one_micro_batch_equals_a_batch(trial: Trial) -> None:
     max_cases=5,
 )
 def equals_one_big_batch(trial: Trial) -> None:
-    against(trial, trial.case, "with micro-batches of one size")
+    agrees_on(trial, trial.case, "with micro-batches of one size")
 
 
 @claim(
@@ -136,7 +140,7 @@ def equals_one_big_batch(trial: Trial) -> None:
     aliases=("unequal_sizes",),
 )
 def unequal_micro_batch_sizes(trial: Trial) -> None:
-    against(trial, trial.case, "with micro-batches of unequal sizes")
+    agrees_on(trial, trial.case, "with micro-batches of unequal sizes")
 
 
 @claim(
@@ -147,7 +151,7 @@ def unequal_micro_batch_sizes(trial: Trial) -> None:
     aliases=("unequal_counts",),
 )
 def unequal_target_counts(trial: Trial) -> None:
-    against(trial, trial.case, "with unequal numbers of counted targets")
+    agrees_on(trial, trial.case, "with unequal numbers of counted targets")
 
 
 @claim(
@@ -158,11 +162,11 @@ def unequal_target_counts(trial: Trial) -> None:
     aliases=("empty_one_counts_for_nothing",),
 )
 def micro_batch_without_targets(trial: Trial) -> None:
-    """And makes no nan: neither of the gradients, nor of the loss where one is returned."""
-    against(trial, trial.case, "with a micro-batch whose targets are all ignored")
+    """Neither the gradients, nor the loss where one is returned."""
+    agrees_on(trial, trial.case, "with a micro-batch whose targets are all ignored")
     found, expected = losses(trial)
     if found is not None:
-        trial.close(found, expected, SINGLE * float(expected), "the loss it returns")
+        trial.close(found, expected, RELATIVE * float(expected), "the loss it returns")
 
 
 @claim(
@@ -172,17 +176,17 @@ def micro_batch_without_targets(trial: Trial) -> None:
 )
 def independent_of_micro_batch_order(trial: Trial) -> None:
     model, batches = trial.case.calls[0].arguments["model"], batches_of(trial.case)
-    found, turned = (trial.run(script(model, order, "")).value for order in (batches, [*batches[1:], batches[0]]))
+    found, reordered = (trial.run(script(model, order, "")).value for order in (batches, [*batches[1:], batches[0]]))
     largest = max(float(gradient.abs().max()) for gradient in found.values() if gradient is not None)
-    pairs = ((name, gradient, turned[name]) for name, gradient in found.items() if gradient is not None)
+    pairs = ((name, gradient, reordered[name]) for name, gradient in found.items() if gradient is not None)
     for n, a, b in pairs:
-        trial.close(b, a, SINGLE * largest, f"with the micro-batches reordered, the gradient of {n}")
+        trial.close(b, a, RELATIVE * largest, f"with the micro-batches reordered, the gradient of {n}")
 
 
 def losses(trial: Trial) -> tuple[Any, Any]:
-    """What is returned for the loss, and what it must be."""
-    asked = replace(trial.case, calls=(trial.case.calls[0], LOSS))
-    return trial.run(asked).value, trial.expect(asked).value
+    """The loss that the implementation returns, and that of the reference."""
+    step = replace(trial.case, calls=(trial.case.calls[0], LOSS))
+    return trial.run(step).value, trial.expect(step).value
 
 
 @claim(
@@ -194,10 +198,10 @@ def loss_is_the_mean_over_all_targets(trial: Trial) -> None:
     loss, expected = losses(trial)
     if loss is None:
         raise NotSupported("it returns no loss")
-    trial.close(loss, expected, SINGLE * float(expected), "the loss it returns")
+    trial.close(loss, expected, RELATIVE * float(expected), "the loss it returns")
 
 
-# how it is called ----------------------------------------------------------------------------------------------------
+# names in published code ---------------------------------------------------------------------------------------------
 
 STEPS = ("accumulation_steps", "grad_accum_steps", "gradient_accumulation_steps", "accum_steps", "num_micro_batches")
 
@@ -237,7 +241,7 @@ CONTRACT = Contract(
                 Argument("model", "a torch module: model(ids) gives logits, model(ids, targets) logits and loss"),
                 Argument("micro_batches", "list[(int[batch, time], int[batch, time])]"),
             ),
-            "nothing, or the loss: gradients are left in .grad, or an optimiser with a rate of 1 has moved the model",
+            "nothing, or the loss: gradients are left in .grad, or an optimizer with a rate of 1 has moved the model",
             objects=True,
         )
     },

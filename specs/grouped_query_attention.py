@@ -17,14 +17,7 @@ from reference_model.attention import attention
 from reference_model.grouped_query_attention import grouped_query_attention
 from specs.naming.parameters import KEY, OUT, QUERY, VALUE, WEIGHTS, named
 from specs.naming.sizes import SIZES
-from specs.shared.attention import (
-    ROOMY_CONTEXT,
-    elsewhere,
-    learned,
-    output,
-    tolerance,
-    unmoved,
-)
+from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
 from specs.shared.rotary import ROTARY, ROTARY_HALVES, rotary_variants
 
 TILED = "tiled"
@@ -34,7 +27,7 @@ HEADS = ((4, 2), (6, 3), (2, 1), (4, 1), (6, 2), (2, 2), (3, 1), (1, 1), (3, 3))
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Heads, groups, head size, time and batch all differ, but where there is one group, or one for each head."""
+    """Heads, groups, head size, time and batch all differ, except where a group is shared by all heads or by one."""
     heads, groups = draw(st.sampled_from(HEADS))
     head_size = draw(st.sampled_from([k for k in (4, 2, 3, 5, 1) if k not in (heads, groups, heads // groups)]))
     sizes = {"width": heads * head_size, "heads": heads, "kv_heads": groups}
@@ -85,15 +78,15 @@ def _group_of(trial: Trial) -> list[int]:
     return [head % groups if trial.variant == TILED else head // (heads // groups) for head in range(heads)]
 
 
-def _one_each(trial: Trial) -> Case:
-    """The same with as many key-value heads as heads: each group written out for every head that shares it."""
+def _ungrouped(trial: Trial) -> Case:
+    """The same attention with one key-value head per head: the weights of each group, repeated for its heads."""
     heads, groups, size = _sizes(trial)
     a = trial.case.arguments
     rows = torch.arange(groups * size).reshape(groups, size)[_group_of(trial)].reshape(-1)
-    written = trial.case.changed(
+    repeated = trial.case.changed(
         key_weight=a["key_weight"][rows], value_weight=a["value_weight"][rows], n_kv_heads=heads
     )
-    return replace(written, dimensions={**written.dimensions, "kv_heads": heads})
+    return replace(repeated, dimensions={**repeated.dimensions, "kv_heads": heads})
 
 
 @claim(
@@ -103,10 +96,10 @@ def _one_each(trial: Trial) -> Case:
     aliases=("equals_attention_with_a_group_for_each_head",),
 )
 def multi_head_when_groups_equal_heads(trial: Trial) -> None:
-    """G = H: the numbers of plain attention."""
+    """Compared with the reference of plain attention."""
     if trial.variant in (ROTARY, ROTARY_HALVES):
         trial.not_applicable()
-    full = _one_each(trial)
+    full = _ungrouped(trial)
     a = full.arguments
     qkv = torch.cat([a["query_weight"], a["key_weight"], a["value_weight"]])
     expected = attention(a["x"], qkv, None, a["out_weight"], None, a["n_heads"]).to(trial.dtype)
@@ -125,7 +118,7 @@ def equals_repeated_kv_weights(trial: Trial) -> None:
     heads, groups, _ = _sizes(trial)
     if groups == heads:
         trial.not_applicable()
-    unmoved(trial, _one_each(trial), "with the weights of each group repeated for its heads, out")
+    unmoved(trial, _ungrouped(trial), "with the weights of each group repeated for its heads, out")
 
 
 @claim(
@@ -135,7 +128,7 @@ def equals_repeated_kv_weights(trial: Trial) -> None:
     aliases=("one_group_is_multi_query",),
 )
 def multi_query_with_one_group(trial: Trial) -> None:
-    """G = 1: all heads see the same keys and values, so that their order is free."""
+    """With G = 1 all heads use the same keys and values, so their order has no effect."""
     heads, _, size = _sizes(trial)
     if heads < 2:
         trial.not_applicable()
@@ -145,17 +138,17 @@ def multi_query_with_one_group(trial: Trial) -> None:
     )
     single = replace(single, dimensions={**single.dimensions, "kv_heads": 1})
     order = torch.arange(heads * size).reshape(heads, size).roll(1, 0).reshape(-1)
-    turned = single.changed(query_weight=a["query_weight"][order], out_weight=a["out_weight"][:, order].contiguous())
+    permuted = single.changed(query_weight=a["query_weight"][order], out_weight=a["out_weight"][:, order].contiguous())
     exact, bound = trial.agreement(single)
     trial.close(output(trial, single), exact.value, bound.value, "with one group for all heads, out")
-    slack = tolerance(trial, single, turned)
+    slack = tolerance(trial, single, permuted)
     what = "with one group and the query heads permuted, out"
-    trial.close(output(trial, turned), output(trial, single), slack, what)
+    trial.close(output(trial, permuted), output(trial, single), slack, what)
 
 
 @claim("head h uses only group h // (H / G)", broken_by="first_group_for_all", max_cases=16)
 def heads_use_their_group(trial: Trial) -> None:
-    """With the out projection reading head h alone, the weights of every group but h // (H / G) may be others."""
+    """The out projection reads head h alone: the weights of other groups have no effect."""
     heads, groups, size = _sizes(trial)
     if groups < 2:
         trial.not_applicable()
@@ -232,8 +225,8 @@ CONTRACT = Contract(
         *rotary_variants(grouped_query_attention, "values = v.repeat_interleave(shared_by, dim=1)", "keys"),
         Variant(
             TILED,
-            "Head h uses group h % G, as in x-transformers: the heads of a group do not stand next to each other. Nothing but the order of "
-            "the heads differs, which a checkpoint of Llama tells apart.",
+            "Head h uses group h % G, as in x-transformers: the heads of a group are not next to each other. Only the "
+            "order of the heads differs, so a checkpoint of Llama gives other numbers.",
             (
                 Edit(
                     grouped_query_attention,

@@ -1,4 +1,4 @@
-"""Sizes, weights and statements that attention, the block and the whole model have in common."""
+"""Attention, the block and the whole model: sizes and weights of their cases, and comparisons of their outputs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from harness.core.claim import Trial, Violation
 from harness.strategies.tensors import make, seeds
 
 ROOMY_CONTEXT = 32
-"""For parts that are given a context when they are built, though no case of theirs comes near it."""
+"""The context of modules that take one; no case has so many positions."""
 WEIGHTS = ("normal", "small integers")
-"""Families of learned matrices. Small integers are easy to read; normal ones have no accidental zeros."""
+"""Families of weight matrices. Small integers are easy to read; normal ones have no accidental zeros."""
 
 
 @st.composite
@@ -30,12 +30,12 @@ def head_sizes(
     four_fold: bool = False,
     **more: tuple[int, int],
 ) -> dict[str, int]:
-    """batch, time, width and heads, and further sizes within limits; none above 1 equals another, nor the head size.
+    """batch, time, width, heads and further sizes within limits; those above 1 differ, and differ from the head size.
 
-    ``four_fold``: a hidden size of four times the width, which is what GPT-2 has and many modules cannot do without.
+    ``four_fold``: a hidden size of four times the width, as in GPT-2; many modules accept no other.
 
-    Several heads in five of six cases: scaling by the width, heads exchanged or mixed show only there. Width and heads
-    coincide only where a head has one feature, width and head size only where there is one head.
+    Five of six cases have several heads: only they show scaling by the width, and exchanged or mixed heads. Width and
+    heads are equal only where a head has one feature, width and head size only where there is one head.
     """
     heads = draw(st.sampled_from([h for h in (1, 2, 3, 2, 4, 3) if h <= most_heads]))
     head_size = draw(st.sampled_from([k for k in (2, 3, 4, 5, 1) if k != heads]))
@@ -58,7 +58,7 @@ def learned(family: str, shape: Sequence[int], seed: int, scale: float, around: 
 
 @st.composite
 def attention_weights(draw: st.DrawFn, width: int, sharpness: float = 1.5, biases: bool = True) -> dict[str, Any]:
-    """Weights under which attention is far from uniform: logits of standard deviation ``sharpness`` for normal inputs."""
+    """Weights for which attention is far from uniform: logits of standard deviation ``sharpness`` for normal x."""
     family, seed = draw(st.sampled_from(WEIGHTS)), draw(seeds)
     with_qkv, with_out = (draw(st.integers(0, 4)) > 0 and biases for _ in range(2))
     projection = math.sqrt(sharpness / width)
@@ -72,7 +72,7 @@ def attention_weights(draw: st.DrawFn, width: int, sharpness: float = 1.5, biase
 
 @st.composite
 def mlp_weights(draw: st.DrawFn, width: int, hidden: int) -> dict[str, Any]:
-    """Weights that bring the activation to where it is curved, and biases as large as what they are added to."""
+    """Weights for which the activation is nonlinear, and biases as large as the numbers they are added to."""
     family, seed = draw(st.sampled_from(WEIGHTS)), draw(seeds)
     with_up, with_down = (draw(st.integers(0, 4)) > 0 for _ in range(2))
     return {
@@ -103,51 +103,48 @@ def block_weights(draw: st.DrawFn, width: int, hidden: int, silent: tuple[str, .
 
 
 silent_parts = st.sampled_from((*((),) * 9, SILENCED[:2], SILENCED[2:], SILENCED))
-"""Which output projections are zero: mostly none; else one sublayer, or both, which leaves the other parts to be seen."""
+"""Which output projections are zero: mostly none, else those of one sublayer or of both, which isolates the rest."""
 
 
 def silence(value: torch.Tensor | None) -> torch.Tensor | None:
-    """Zeros in its place (a bias that is left out stays out)."""
+    """Zeros of the same shape; None stays None."""
     return None if value is None else torch.zeros_like(value)
 
 
 def output(trial: Trial, case: Case | None = None) -> torch.Tensor:
-    """The implementation's output, which must have the form of the reference's to be taken apart."""
+    """The implementation's output, checked to be a tensor of the reference's shape."""
     value, expected = trial.run(case).value, trial.expect(case).value
     if not torch.is_tensor(value) or value.shape != expected.shape:
-        form = f"shape {list(value.shape)}" if torch.is_tensor(value) else f"a {type(value).__name__}"
-        raise Violation(
-            f"out has {form}; expected shape {list(expected.shape)}"
-            if torch.is_tensor(value)
-            else f"out is {form}; expected a tensor"
-        )
+        if not torch.is_tensor(value):
+            raise Violation(f"out is a {type(value).__name__}; expected a tensor")
+        raise Violation(f"out has shape {list(value.shape)}; expected shape {list(expected.shape)}")
     return value
 
 
 def tolerance(trial: Trial, *cases: Case | None) -> float:
-    """For comparing runs of these cases with each other: the sum of their tolerances."""
+    """The tolerance for comparing runs of these cases with each other: the sum of theirs."""
     return sum(float(trial.spread_of_value(case)) for case in cases)
 
 
 def moved_by_a_float32_scale(values: torch.Tensor) -> float:
-    """How far an output may move where two scales that are compared, 1/sqrt(K) and another, are numbers kept in float32.
+    """How far an output may move where two scales that are compared, 1/sqrt(K) and another, are float32 numbers.
 
-    A relative change c of all logits moves a softmax's weighted mean by at most c/2 times the range of the values. (Of a deck
-    of few cases all may have a K whose root float32 holds exactly; nothing else then says that the scale is kept in it.)
+    A relative change c of all logits moves a softmax's weighted mean by at most c/2 times the range of the values. (In
+    few cases every K may have a root that float32 holds exactly; then nothing else shows that the scale is in float32.)
     """
     return 8 * torch.finfo(torch.float32).eps * float(values.abs().max())
 
 
 def unmoved(trial: Trial, changed: Case, what: str) -> None:
-    """The changed case gives what the case itself gives."""
+    """The changed case has the same output."""
     trial.close(output(trial, changed), output(trial), tolerance(trial, None, changed), what)
 
 
 def with_time(case: Case, time: int) -> Case:
-    """The same case, said to have been drawn with this many positions."""
+    """The same case with this number of positions among its dimensions."""
     return replace(case, dimensions={**case.dimensions, "time": time})
 
 
 def elsewhere(trial: Trial, value: torch.Tensor, size: float = 1.0) -> torch.Tensor:
-    """Normal values of this size in the place of a tensor, from the trial's own generator."""
+    """Normal values of this scale and the shape of ``value``, from the trial's generator."""
     return size * torch.randn(value.shape, generator=trial.random(), dtype=torch.float64)

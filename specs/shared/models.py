@@ -1,6 +1,6 @@
-"""Small models and lines of ours, for code that trains somebody's model: what it is handed, and what it left there.
+"""Small models for code that trains a model, and what the harness reads from them afterwards.
 
-The names of the modules hold every word that code which goes by names looks for: embedding, ln, norm, LayerNorm, attn, mlp.
+Their modules' names contain every word that code looks for in names: embedding, ln, norm, LayerNorm, attn, mlp.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 
 class Norm(nn.Module):
-    """A layer norm one level down: its parameters are called ln_1_norm.LayerNorm.weight."""
+    """A layer norm in a submodule: its parameters are named ln_1_norm.LayerNorm.weight."""
 
     def __init__(self, width: int, bias: bool) -> None:
         super().__init__()
@@ -27,6 +27,8 @@ class Norm(nn.Module):
 
 
 class Attention(nn.Module):
+    """Causal multi-head self-attention."""
+
     def __init__(self, width: int, heads: int, bias: bool) -> None:
         super().__init__()
         self.heads = heads
@@ -44,6 +46,8 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
+    """A pre-norm transformer block."""
+
     def __init__(self, width: int, heads: int, bias: bool, dropout: float) -> None:
         super().__init__()
         self.ln_1_norm = Norm(width, bias)
@@ -61,7 +65,7 @@ class Block(nn.Module):
 
 
 class TinyGPT(nn.Module):
-    """``model(ids)`` gives logits; ``model(ids, targets)`` gives logits and the mean loss over targets that are not -100."""
+    """``model(ids)`` returns logits; ``model(ids, targets)`` also the mean loss over targets that are not -100."""
 
     def __init__(
         self, vocabulary: int, context: int, width: int, layers: int, bias: bool, tied: bool, dropout: float
@@ -96,8 +100,8 @@ def tiny_gpt(
     frozen: tuple[str, ...] = (),
     dtype: str = "float64",
 ) -> TinyGPT:
-    """A model of these sizes whose numbers follow from the seed alone. ``frozen``: names of parts that are not trained."""
-    with torch.random.fork_rng(devices=[]):  # what torch draws first is overwritten
+    """A model of these sizes whose numbers depend on the seed alone. ``frozen``: names of parts not to train."""
+    with torch.random.fork_rng(devices=[]):  # torch's own initial numbers are overwritten
         model = TinyGPT(vocabulary, 8, width, layers, bias, tied, dropout).to(getattr(torch, dtype))
     source = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -108,34 +112,31 @@ def tiny_gpt(
     return model
 
 
-# lines of ours -------------------------------------------------------------------------------------------------------
+# what the harness reads ----------------------------------------------------------------------------------------------
 
 
 def decays(groups: Any, model: nn.Module, weight_decay: float) -> dict[str, list[float]]:
-    """By the name of each parameter, the decays that it is given: one for every time that it stands in a group.
+    """The weight decays of each parameter by its name: one for every group that contains it.
 
-    ``groups``: dictionaries with "params", or an optimiser made of them. A group that names no decay has the optimiser's
-    own, which is the one that was asked for. What is no parameter of the model counts as "a stranger".
+    ``groups``: dictionaries with "params", or an optimizer made of them. A group without a decay has ``weight_decay``.
+    Tensors that are no parameters of the model count as "a stranger".
     """
     found: dict[str, list[float]] = {name: [] for name, _ in model.named_parameters()}
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for group in getattr(groups, "param_groups", groups):
         params: Iterable[Any] = group["params"]
         for parameter in [params] if torch.is_tensor(params) else params:
-            tensor = (
-                parameter[1] if isinstance(parameter, tuple) else parameter
-            )  # named parameters, as torch takes them too
-            found.setdefault(names.get(id(tensor), "a stranger"), []).append(
-                float(group.get("weight_decay", weight_decay))
-            )
+            tensor = parameter[1] if isinstance(parameter, tuple) else parameter  # torch also takes (name, parameter)
+            decay = float(group.get("weight_decay", weight_decay))
+            found.setdefault(names.get(id(tensor), "a stranger"), []).append(decay)
     return found
 
 
 def gradients(model: nn.Module, start: nn.Module) -> dict[str, Tensor | None]:
-    """What a step left in a model: how far it went, where an optimiser with a rate of 1 moved it, or what lies in .grad."""
+    """The gradients after a step: how far an optimizer with a rate of 1 moved the parameters, or else ``.grad``."""
     before, after = dict(start.named_parameters()), dict(model.named_parameters())
     moved = {name: (before[name] - after[name]).detach() for name in after}
-    if any(bool((way != 0).any()) for way in moved.values()):
+    if any(bool((step != 0).any()) for step in moved.values()):
         return dict(moved)
     return {
         name: None if parameter.grad is None else parameter.grad.detach().clone() for name, parameter in after.items()
@@ -143,7 +144,7 @@ def gradients(model: nn.Module, start: nn.Module) -> dict[str, Tensor | None]:
 
 
 def loss_in(value: Any) -> Tensor | None:
-    """The loss in what a step returned: a number, a tensor, the first of several, or under its name."""
+    """The loss that a step returned: a number or tensor, the first of several values, or an entry of a dictionary."""
     if isinstance(value, dict):
         value = next((value[name] for name in ("loss", "train_loss", "mean_loss") if name in value), None)
     if isinstance(value, (list, tuple)):

@@ -1,7 +1,7 @@
-"""What the optimisers share: their calls, scripts, and how an optimiser of torch's form is called.
+"""Optimizers: their calls and scripts, and how a class like those of torch.optim is called.
 
-Torch's form is what most people write: ``AdamW(params, lr=..., betas=..., eps=..., weight_decay=...)``, a subclass of
-torch.optim.Optimizer or a class that looks like one, whose ``step()`` reads ``.grad``. It needs nothing to be judged.
+Such a class is ``AdamW(params, lr=..., betas=..., eps=..., weight_decay=...)``, a subclass of torch.optim.Optimizer or
+a class with its interface, whose ``step()`` reads ``.grad``. It needs no adapter.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ CALLS = {
     "build": Signature(
         (
             Argument("params", "list[float[...]]", "parameter"),
-            Argument("groups", "list of {params: places in that list, settings of their own}", "setting", True),
+            Argument("groups", "list of {params: indices into params, settings of the group}", "setting", True),
             Argument("lr", "number", "setting"),
             Argument("betas", "(number, number)", "setting", optional=True, default=(0.9, 0.999)),
             Argument("eps", "number", "setting", optional=True, default=1e-8),
             Argument("weight_decay", "number", "setting"),
         ),
-        "the optimiser",
+        "the optimizer",
     ),
     "step": Signature((Argument("grads", "list[float[...] or None]"),), "list[float[...]]", live=True),
     "set_lr": Signature((Argument("lr", "number", "setting"),), "nothing"),
@@ -46,39 +46,41 @@ OPTIONAL_METHODS = frozenset({"set_lr", "state", "load"})
 def script(
     params: Sequence[torch.Tensor], steps: Sequence[Gradients], family: str, groups: Any = None, **settings: Any
 ) -> Case:
-    """build and one step for every list of gradients."""
+    """build(), and one step for each list of gradients."""
     build = Call("build", {"params": list(params), "groups": groups, **settings})
     return Case((build, *(Call("step", {"grads": list(grads)}) for grads in steps)), {}, family)
 
 
 def building(case: Case, **changes: Any) -> Call:
-    """The first line, with other arguments."""
+    """The build() of a case, with other arguments."""
     return Call("build", {**case.calls[0].arguments, **changes})
 
 
 def gradients_of(case: Case) -> list[list[Any]]:
+    """The gradients of every step."""
     return [call.arguments["grads"] for call in case.calls if call.method == "step"]
 
 
 def with_calls(case: Case, *calls: Call) -> Case:
+    """The case with other calls."""
     return Case(calls, case.dimensions, case.family)
 
 
 def stepping(grads: Gradients) -> Call:
+    """One step with these gradients."""
     return Call("step", {"grads": list(grads)})
 
 
 def interrupted(case: Case, after: int) -> Case:
-    """After some steps the state is saved, and an optimiser built on the parameters as they are goes on from it."""
+    """After some steps the state is saved; a new optimizer of the current parameters loads it and makes the rest."""
     before, rest = case.calls[1 : 1 + after], case.calls[1 + after :]
     places = range(len(case.calls[0].arguments["params"]))
-    anew = building(case, params=[Earlier("step", place) for place in places])
-    return with_calls(
-        case, case.calls[0], *before, Call("state", {}), anew, Call("load", {"state": Earlier("state")}), *rest
-    )
+    new = building(case, params=[Earlier("step", place) for place in places])
+    resumed = (Call("state", {}), new, Call("load", {"state": Earlier("state")}))
+    return with_calls(case, case.calls[0], *before, *resumed, *rest)
 
 
-# torch's form --------------------------------------------------------------------------------------------------------
+# classes like those of torch.optim -----------------------------------------------------------------------------------
 
 NAMES = {
     "lr": ("lr", "learning_rate", "alpha", "eta", "step_size", "stepsize"),
@@ -88,13 +90,13 @@ NAMES = {
     "eps": ("eps", "epsilon"),
     "weight_decay": ("weight_decay", "wd", "decay", "lambda_", "lam", "lambd"),
 }
-"""How the settings are called."""
-USUAL = {"betas": (0.9, 0.999), "eps": 1e-8}
-"""What code without such an argument is taken to use."""
+"""Names of the settings in published code."""
+DEFAULTS = {"betas": (0.9, 0.999), "eps": 1e-8}
+"""The values that code without such an argument is assumed to use."""
 
 
 class TorchForm:
-    """The contract's calls on an optimiser of torch's form; ``make`` is its class, or whatever builds one."""
+    """The contract's calls for a class like those of torch.optim. ``make``: the class, or its builder."""
 
     def __init__(
         self, make: Callable[..., Any], params: Sequence[torch.Tensor], groups: Any, settings: Mapping[str, Any]
@@ -104,9 +106,9 @@ class TorchForm:
         given: Any = self.params
         if groups is not None:
             given = [{**group, "params": [self.params[place] for place in group["params"]]} for group in groups]
-        named = _by_their_names(names, settings)
-        is_torch_s = inspect.isclass(make) and issubclass(make, torch.optim.Optimizer)
-        if groups is not None and not is_torch_s and not hasattr(make(self.params, **named), "param_groups"):
+        named = _by_argument_name(names, settings)
+        is_torch_optimizer = inspect.isclass(make) and issubclass(make, torch.optim.Optimizer)
+        if groups is not None and not is_torch_optimizer and not hasattr(make(self.params, **named), "param_groups"):
             raise NotSupported("it has no parameter groups")
         self.optimizer = make(given, **named)
 
@@ -119,16 +121,16 @@ class TorchForm:
         return [param.detach() for param in self.params]
 
     def step_ready(self, grads: Gradients) -> Callable[[], list[torch.Tensor]]:
-        """For timing: the gradients are in place, and only their own step is left."""
+        """For timing: the gradients are set, and what it returns runs only the step."""
         for param, grad in zip(self.params, grads, strict=True):
             param.grad = grad
         step, params = self.optimizer.step, self.params
 
-        def stepped() -> list[torch.Tensor]:
+        def timed_step() -> list[torch.Tensor]:
             step()
             return [param.detach() for param in params]
 
-        return stepped
+        return timed_step
 
     def __deepcopy__(self, memo: Any) -> Any:
         raise NotSupported("torch copies optimizers through state_dict: a deep copy loses what subclasses add")
@@ -153,7 +155,7 @@ class TorchForm:
 
 
 def torch_form(make: Callable[..., Any]) -> type:
-    """A class with the contract's calls, for a class of torch's form or a function that builds one."""
+    """A class with the contract's calls, for a class like those of torch.optim or a function that builds one."""
 
     class Optimizer(TorchForm):
         def __init__(
@@ -161,8 +163,8 @@ def torch_form(make: Callable[..., Any]) -> type:
             params: Any,
             groups: Any,
             lr: float,
-            betas: Any = USUAL["betas"],
-            eps: Any = USUAL["eps"],
+            betas: Any = DEFAULTS["betas"],
+            eps: Any = DEFAULTS["eps"],
             weight_decay: float = 0.0,
         ) -> None:
             settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
@@ -172,7 +174,7 @@ def torch_form(make: Callable[..., Any]) -> type:
 
 
 def of_its_class(get: Callable[[], Any]) -> type:
-    """For a function without arguments that returns the class, as CS336's ``get_adamw_cls``."""
+    """The same for a function without arguments that returns the class, such as CS336's ``get_adamw_cls``."""
 
     class Optimizer(torch_form(lambda: None)):  # type: ignore[misc]
         def __init__(
@@ -180,8 +182,8 @@ def of_its_class(get: Callable[[], Any]) -> type:
             params: Any,
             groups: Any,
             lr: float,
-            betas: Any = USUAL["betas"],
-            eps: Any = USUAL["eps"],
+            betas: Any = DEFAULTS["betas"],
+            eps: Any = DEFAULTS["eps"],
             weight_decay: float = 0.0,
         ) -> None:
             settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
@@ -190,8 +192,8 @@ def of_its_class(get: Callable[[], Any]) -> type:
     return Optimizer
 
 
-def _by_their_names(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings under the names of their arguments; what they have no place for must be as usual."""
+def _by_argument_name(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings under the names of its arguments; NotSupported where it has no place for one that is no default."""
     wanted = dict(settings)
     if not any(name in names for name in NAMES["betas"]):
         one, other = (next((n for n in NAMES[key] if n in names), None) for key in ("beta_1", "beta_2"))
@@ -204,12 +206,12 @@ def _by_their_names(names: Sequence[str], settings: Mapping[str, Any]) -> dict[s
         name = next((name for name in NAMES[key] if name in names), key if open_ended else None)
         if name is not None:
             given[name] = value
-        elif value != USUAL.get(key):
+        elif value != DEFAULTS.get(key):
             raise NotSupported(f"it takes no {key}")
     return given
 
 
 def dialects(*names: str, getters: Sequence[str] = ()) -> tuple[Dialect, ...]:
-    """Classes of torch's form under any of these names, and functions without arguments that return one."""
+    """Classes with these names, and functions without arguments (``getters``) that return a class."""
     dialect_of = [Dialect("torch", name, (), lambda a: a, made=torch_form, lacks=("groups",)) for name in names]
     return (*dialect_of, *(Dialect("Stanford's CS336", name, (), lambda a: a, made=of_its_class) for name in getters))

@@ -1,4 +1,4 @@
-"""Rotary positions inside attention, as legal forms of it: queries and keys are turned by their position."""
+"""Rotary positions inside attention, as declared variants: queries and keys are rotated by their position."""
 
 from __future__ import annotations
 
@@ -17,30 +17,33 @@ steps = 10000.0 ** (-torch.arange(0, head_size, 2, dtype=torch.float64, device=x
 angles = torch.arange(time, dtype=torch.float64, device=x.device)[:, None] * steps
 cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
 """
-NEIGHBOURS = "{0} = torch.stack([{0}[..., ::2] * cos - {0}[..., 1::2] * sin, {0}[..., ::2] * sin + {0}[..., 1::2] * cos], -1).flatten(-2)\n"
+NEIGHBOURS = (
+    "{0} = torch.stack([{0}[..., ::2] * cos - {0}[..., 1::2] * sin, "
+    "{0}[..., ::2] * sin + {0}[..., 1::2] * cos], -1).flatten(-2)\n"
+)
 HALVES = (
     "first, second = {0}.chunk(2, -1)\n{0} = torch.cat([first * cos - second * sin, first * sin + second * cos], -1)\n"
 )
 
 
 def rotary_variants(reference: Callable[..., Any], line: str, keys: str) -> tuple[Variant, Variant]:
-    """Both layouts of the pairs. ``line``: the line of the reference after which ``q`` and ``keys`` are [B, heads, T, K]."""
+    """Both layouts. After ``line`` of the reference, ``q`` and ``keys`` are [batch, head, position, feature]."""
 
-    def edits(turn: str) -> tuple[Edit, ...]:
-        return (Edit(reference, line, line + ANGLES + turn.format("q") + turn.format(keys)),)
+    def edits(rotation: str) -> tuple[Edit, ...]:
+        return (Edit(reference, line, line + ANGLES + rotation.format("q") + rotation.format(keys)),)
 
     return (
         Variant(
             ROTARY,
-            "Queries and keys are rotated by their position (RoPE), feature 2i with feature 2i + 1, as in the paper and Llama's own "
-            "code; GPT-2 adds position embeddings instead.",
+            "Queries and keys are rotated by their position (RoPE), feature 2i with feature 2i + 1, as in the paper "
+            "and Llama's own code; GPT-2 adds position embeddings instead.",
             edits(NEIGHBOURS),
             tables_in_float32=True,
         ),
         Variant(
             ROTARY_HALVES,
-            "Queries and keys are rotated by their position (RoPE), feature i with feature i + K/2, as in GPT-NeoX and Llama of "
-            "transformers; GPT-2 adds position embeddings instead.",
+            "Queries and keys are rotated by their position (RoPE), feature i with feature i + K/2, as in GPT-NeoX and "
+            "Llama of transformers; GPT-2 adds position embeddings instead.",
             edits(HALVES),
             tables_in_float32=True,
         ),
