@@ -12,8 +12,9 @@ from harness.core.measurement import Measure
 from harness.core.mistake import Edit
 from harness.numerics.causality import check_future_is_ignored
 from reference_model.attention import attention
-from specs.naming.dialects import CS336_HEADS, PICO_HEADS
+from specs.naming.cs336 import CS336_HEADS
 from specs.naming.parameters import ATTENTION
+from specs.naming.pico_gpt import PICO_HEADS
 from specs.naming.sizes import SIZES
 from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, silence, tolerance, unmoved
 from specs.shared.attention_cases import cases, indivisible, large_logits, mapped_cases, weight_maps

@@ -14,8 +14,8 @@ from harness.core.contract import Argument, Causal, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.block import block
-from specs.naming.dialects import PICO_BLOCK
 from specs.naming.parameters import BLOCK
+from specs.naming.pico_gpt import PICO_BLOCK
 from specs.naming.sizes import SIZES
 from specs.shared.attention import (
     ROOMY_CONTEXT,

@@ -15,7 +15,7 @@ from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from reference_model.clip_grad_norm import clip_grad_norm
-from specs.naming.dialects import CLIPS
+from specs.shared.clipping_functions import CLIPS
 from specs.shared.gradient_clipping import (
     Gradients,
     cases,

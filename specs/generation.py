@@ -14,7 +14,6 @@ from harness.core.case import Call
 from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from reference_model.generation import generation
-from specs.naming.generation import FUNCTION, METHODS, greedy
 from specs.naming.parameters import GPT2
 from specs.shared.generation import (
     cases,
@@ -25,6 +24,8 @@ from specs.shared.generation import (
     needs_support,
     returned,
 )
+from specs.shared.generation_functions import FUNCTION, METHODS
+from specs.shared.generation_models import greedy
 from specs.shared.generation_samples import (
     calls_sample_independently,
     samples_exactly_the_candidates,

@@ -18,7 +18,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.core.values import Resource
 from harness.numerics.statistics import FALSE_ALARM, binomial_two_sided
 from reference_model.get_batch import get_batch
-from specs.naming.dialects import BATCHES
+from specs.shared.batch_functions import BATCHES
 from specs.shared.batches import (
     cases,
     few_starts,

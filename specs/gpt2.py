@@ -16,8 +16,8 @@ from harness.core.values import Settings
 from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import Config, parameter_count
 from reference_model.gpt2 import gpt2
-from specs.naming.dialects import PICO_MODEL
 from specs.naming.parameters import GPT2
+from specs.naming.pico_gpt import PICO_MODEL
 from specs.naming.sizes import SIZES
 from specs.shared.attention import (
     block_weights,

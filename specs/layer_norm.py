@@ -9,7 +9,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import parameters, tensors
 from reference_model.layer_norm import layer_norm
-from specs.naming.dialects import PICO_NORM
+from specs.naming.pico_gpt import PICO_NORM
 from specs.naming.sizes import SIZES
 from specs.workloads import parts as workloads
 

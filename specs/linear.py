@@ -11,8 +11,9 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.linear import linear
-from specs.naming.dialects import CS336_LINEAR, PICO_LINEAR
+from specs.naming.cs336 import CS336_LINEAR
 from specs.naming.parameters import BIASES, WEIGHTS
+from specs.naming.pico_gpt import PICO_LINEAR
 from specs.shared.attention import elsewhere, learned, output, tolerance
 from specs.workloads import parts as workloads
 

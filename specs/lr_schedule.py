@@ -16,7 +16,7 @@ from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from reference_model.lr_schedule import lr_schedule
-from specs.naming.dialects import CS336_SCHEDULES
+from specs.naming.cs336 import CS336_SCHEDULES
 
 PRECISION = 1e-6
 """Of the peak. A schedule in float32 loses 4e-7 at most (a few roundings of numbers up to pi); every mistake tried is

@@ -11,8 +11,8 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.mlp import mlp
-from specs.naming.dialects import PICO_MLP
 from specs.naming.parameters import MLP
+from specs.naming.pico_gpt import PICO_MLP
 from specs.naming.sizes import SIZES
 from specs.shared.attention import mlp_weights, output, silence, tolerance
 from specs.workloads import parts as workloads

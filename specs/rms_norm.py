@@ -10,7 +10,7 @@ from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import parameters, tensors
 from reference_model.rms_norm import rms_norm
-from specs.naming.dialects import CS336_RMS_NORM
+from specs.naming.cs336 import CS336_RMS_NORM
 from specs.naming.parameters import GAINS
 from specs.naming.sizes import SIZES
 from specs.shared.attention import output, tolerance

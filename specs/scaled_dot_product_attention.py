@@ -13,7 +13,7 @@ from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.measurement import Measure
 from harness.core.mistake import Edit
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
-from specs.naming.dialects import CS336_ATTEND
+from specs.naming.cs336 import CS336_ATTEND
 from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, tolerance, unmoved
 from specs.shared.attention_weights import cases, large_logits, shown, weights_shown
 from specs.workloads import models as workloads

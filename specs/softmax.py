@@ -9,7 +9,8 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import tensors
 from reference_model.softmax import softmax
-from specs.naming.dialects import CS336_SOFTMAX, PICO_SOFTMAX
+from specs.naming.cs336 import CS336_SOFTMAX
+from specs.naming.pico_gpt import PICO_SOFTMAX
 from specs.shared.attention import elsewhere, output, tolerance
 from specs.workloads import parts as workloads
 

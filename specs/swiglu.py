@@ -14,7 +14,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.swiglu import swiglu
-from specs.naming.dialects import CS336_SWIGLU
+from specs.naming.cs336 import CS336_SWIGLU
 from specs.naming.parameters import WEIGHTS, named
 from specs.naming.sizes import SIZES
 from specs.shared.attention import elsewhere, learned, output, silence, tolerance

@@ -9,7 +9,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, tensors, token_ids
 from reference_model.token_embedding import token_embedding
-from specs.naming.dialects import CS336_EMBEDDING
+from specs.naming.cs336 import CS336_EMBEDDING
 from specs.naming.sizes import SIZES
 
 

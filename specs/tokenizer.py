@@ -7,7 +7,6 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.scripts import cuts, merged
 from harness.strategies.text import shown
 from reference_model.tokenizer import GPT2_PATTERN, tokenizer
-from specs.naming.dialects import CS336_TOKENIZER
 from specs.shared import tokenizer_cases
 from specs.shared.tokenizer_cases import (
     REPLACEMENT,
@@ -19,6 +18,7 @@ from specs.shared.tokenizer_cases import (
     special_of,
     text_of,
 )
+from specs.shared.tokenizer_functions import CS336_TOKENIZER
 from specs.shared.tokenizer_outputs import (
     bytes_by_id,
     gathered,

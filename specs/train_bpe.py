@@ -13,7 +13,7 @@ from harness.core.mistake import Edit
 from harness.strategies.text import shown
 from reference_model.tokenizer import GPT2_PATTERN
 from reference_model.train_bpe import count_pairs, train_bpe
-from specs.naming.dialects import TRAINERS
+from specs.shared.bpe_training_functions import TRAINERS
 from specs.shared.train_bpe_cases import (
     all_cases,
     counted,

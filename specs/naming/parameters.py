@@ -1,7 +1,7 @@
 """The learned tensors that several contracts share, and how published modules name them.
 
-``aliases`` are dotted suffixes, matched at the dots: ``c_attn.weight`` fits ``transformer.h.0.attn.c_attn.weight``. Where
-several fit one name, the longest decides (``mlp.c_proj.weight`` is a longer fit than ``c_proj.weight``). They come from
+``aliases`` are dotted suffixes, matched at the dots: ``c_attn.weight`` fits ``transformer.h.0.attn.c_attn.weight``.
+Where several fit one name, the longest decides (``mlp.c_proj.weight``, not ``c_proj.weight``). They come from
 the parameter names of openai/gpt-2, transformers, nanoGPT, minGPT, llm.c, LLMs-from-scratch, litgpt, TransformerLens,
 CS336, x-transformers, torch.nn.MultiheadAttention, torch.nn.TransformerEncoderLayer and common lecture code.
 
@@ -15,259 +15,56 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from harness.core.contract import Argument
+from specs.naming import names
 
 WEIGHTS = ("weight", "w")
 BIASES = ("bias", "b")
 GAINS = ("weight", "scale", "gamma", "gain", "g", "w", "a_2")
 SHIFTS = ("bias", "shift", "beta", "b", "b_2")
 
-QKV = (
-    "c_attn",
-    "qkv",
-    "qkv_proj",
-    "in_proj",
-    "attn_qkv",
-    "to_qkv",
-    "query_key_value",
-    "Wqkv",
-    "W_qkv",
-    "w_qkv",
-    "kqv",
-    "c_qkv",
+QKV = names("c_attn qkv qkv_proj in_proj attn_qkv to_qkv query_key_value Wqkv W_qkv w_qkv kqv c_qkv")
+QUERY = names("W_query query q_proj to_q wq w_q W_q Wq q query_proj q_linear linear_q queries q_attn")
+KEY = names("W_key key k_proj to_k wk w_k W_k Wk k key_proj k_linear linear_k keys k_attn")
+VALUE = names("W_value value v_proj to_v wv w_v W_v Wv v value_proj v_linear linear_v values v_attn")
+OUT = names(
+    "c_proj out_proj o_proj proj output_proj to_out to_out.0 wo w_o W_o Wo dense out output fc_out proj_out "
+    "out_linear linear_out W_out_proj"
 )
-QUERY = (
-    "W_query",
-    "query",
-    "q_proj",
-    "to_q",
-    "wq",
-    "w_q",
-    "W_q",
-    "Wq",
-    "q",
-    "query_proj",
-    "q_linear",
-    "linear_q",
-    "queries",
-    "q_attn",
+UP = names(
+    "c_fc fc fc1 fc_1 linear1 linear_1 lin1 w1 W1 up up_proj fc_in dense_h_to_4h intermediate.dense w_1 expand "
+    "layers.0 net.0 ff.0.0 ff.0 0"
 )
-KEY = (
-    "W_key",
-    "key",
-    "k_proj",
-    "to_k",
-    "wk",
-    "w_k",
-    "W_k",
-    "Wk",
-    "k",
-    "key_proj",
-    "k_linear",
-    "linear_k",
-    "keys",
-    "k_attn",
-)
-VALUE = (
-    "W_value",
-    "value",
-    "v_proj",
-    "to_v",
-    "wv",
-    "w_v",
-    "W_v",
-    "Wv",
-    "v",
-    "value_proj",
-    "v_linear",
-    "linear_v",
-    "values",
-    "v_attn",
-)
-OUT = (
-    "c_proj",
-    "out_proj",
-    "o_proj",
-    "proj",
-    "output_proj",
-    "to_out",
-    "to_out.0",
-    "wo",
-    "w_o",
-    "W_o",
-    "Wo",
-    "dense",
-    "out",
-    "output",
-    "fc_out",
-    "proj_out",
-    "out_linear",
-    "linear_out",
-    "W_out_proj",
-)
-UP = (
-    "c_fc",
-    "fc",
-    "fc1",
-    "fc_1",
-    "linear1",
-    "linear_1",
-    "lin1",
-    "w1",
-    "W1",
-    "up",
-    "up_proj",
-    "fc_in",
-    "dense_h_to_4h",
-    "intermediate.dense",
-    "w_1",
-    "expand",
-    "layers.0",
-    "net.0",
-    "ff.0.0",
-    "ff.0",
-    "0",
-)
-DOWN = (
-    "c_proj",
-    "proj",
-    "fc2",
-    "fc_2",
-    "linear2",
-    "linear_2",
-    "lin2",
-    "w2",
-    "W2",
-    "down",
-    "down_proj",
-    "fc_out",
-    "dense_4h_to_h",
-    "output.dense",
-    "w_2",
-    "contract",
-    "layers.2",
-    "net.2",
-    "ff.2",
-    "2",
+DOWN = names(
+    "c_proj proj fc2 fc_2 linear2 linear_2 lin2 w2 W2 down down_proj fc_out dense_4h_to_h output.dense w_2 "
+    "contract layers.2 net.2 ff.2 2"
 )
 
-ATTENTION_OWNERS = (
-    "attn",
-    "att",
-    "attention",
-    "self_attn",
-    "self_attention",
-    "sa",
-    "sa_head",
-    "sa_heads",
-    "mha",
-    "mhsa",
-    "multi_head_attention",
-    "multihead_attention",
-    "causal_attn",
-    "msa",
-    "attn.attn",
-    "attn.self",
+ATTENTION_OWNERS = names(
+    "attn att attention self_attn self_attention sa sa_head sa_heads mha mhsa multi_head_attention "
+    "multihead_attention causal_attn msa attn.attn attn.self"
 )
-MLP_OWNERS = ("mlp", "ff", "ffn", "ffwd", "feed_forward", "feedforward", "mlpf", "ff_net", "ffn_net")
+MLP_OWNERS = names("mlp ff ffn ffwd feed_forward feedforward mlpf ff_net ffn_net")
 
-NORM_1 = (
-    "ln_1",
-    "ln1",
-    "norm1",
-    "norm_1",
-    "layer_norm_1",
-    "layernorm1",
-    "layer_norm1",
-    "layernorm_1",
-    "norm_attn",
-    "attn_norm",
-    "attention_norm",
-    "ln_attn",
-    "attn_ln",
-    "input_layernorm",
-    "pre_attn_norm",
-    "sa_norm",
+NORM_1 = names(
+    "ln_1 ln1 norm1 norm_1 layer_norm_1 layernorm1 layer_norm1 layernorm_1 norm_attn attn_norm attention_norm "
+    "ln_attn attn_ln input_layernorm pre_attn_norm sa_norm"
 )
-NORM_2 = (
-    "ln_2",
-    "ln2",
-    "norm2",
-    "norm_2",
-    "layer_norm_2",
-    "layernorm2",
-    "layer_norm2",
-    "layernorm_2",
-    "norm_mlp",
-    "mlp_norm",
-    "ffn_norm",
-    "ln_mlp",
-    "mlp_ln",
-    "norm_ff",
-    "ff_norm",
-    "post_attention_layernorm",
-    "pre_mlp_norm",
-    "ln_ff",
+NORM_2 = names(
+    "ln_2 ln2 norm2 norm_2 layer_norm_2 layernorm2 layer_norm2 layernorm_2 norm_mlp mlp_norm ffn_norm ln_mlp "
+    "mlp_ln norm_ff ff_norm post_attention_layernorm pre_mlp_norm ln_ff"
 )
-FINAL_NORM = (
-    "ln_f",
-    "lnf",
-    "final_norm",
-    "ln_final",
-    "final_layer_norm",
-    "norm_f",
-    "final_layernorm",
-    "ln_out",
-    "final_ln",
-    "attn_layers.final_norm",
-    "norm",
-    "ln",
+FINAL_NORM = names(
+    "ln_f lnf final_norm ln_final final_layer_norm norm_f final_layernorm ln_out final_ln attn_layers.final_norm "
+    "norm ln"
 )
-TOKENS = (
-    "wte",
-    "tok_emb",
-    "token_embedding",
-    "token_embedding_table",
-    "token_embeddings",
-    "tok_embeddings",
-    "embed_tokens",
-    "tokens_embed",
-    "token_emb.emb",
-    "token_emb",
-    "tok_embed",
-    "token_embed",
-    "word_embeddings",
-    "embedding",
-    "embeddings",
-    "tok_embedding",
-    "embed",
-    "emb",
+TOKENS = names(
+    "wte tok_emb token_embedding token_embedding_table token_embeddings tok_embeddings embed_tokens tokens_embed "
+    "token_emb.emb token_emb tok_embed token_embed word_embeddings embedding embeddings tok_embedding embed emb"
 )
-TIED_HEADS = (
-    "lm_head",
-    "out_head",
-    "head",
-    "unembed",
-    "output",
-    "to_logits",
-    "output_projection",
-    "output_head",
-    "output_proj",
-    "logits",
-)
-PLACES = (
-    "wpe",
-    "pos_emb",
-    "position_embedding",
-    "position_embedding_table",
-    "pos_embedding",
-    "position_embeddings",
-    "pos_embeddings",
-    "positional_embedding",
-    "pos_emb.emb",
-    "pos_embed",
-    "embed_positions",
-    "positions_embed",
-    "positional_embeddings",
+TIED_HEADS = names("lm_head out_head head unembed output to_logits output_projection output_head output_proj logits")
+PLACES = names(
+    "wpe pos_emb position_embedding position_embedding_table pos_embedding position_embeddings pos_embeddings "
+    "positional_embedding pos_emb.emb pos_embed embed_positions positions_embed positional_embeddings"
 )
 
 

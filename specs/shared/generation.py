@@ -12,7 +12,7 @@ from harness.core.case import Call, Case
 from harness.core.claim import NotSupported, Trial, Violation
 from harness.core.values import Settings
 from harness.strategies.tensors import seeds
-from specs.naming.generation import next_logits, outspoken
+from specs.shared.generation_models import decisive_model, next_logits
 
 
 @st.composite
@@ -31,7 +31,7 @@ def cases(draw: st.DrawFn, beyond: bool = False, batch: tuple[int, int] = (1, 3)
     )
     rows, time = draw(st.integers(*batch)), draw(st.integers(1, 3))
     number = context - time + draw(st.integers(2, 4)) if beyond else draw(st.integers(least, context - time))
-    weights, ids = outspoken(config, draw(seeds) % 1000, rows, time, number)
+    weights, ids = decisive_model(config, draw(seeds) % 1000, rows, time, number)
     sizes = {"batch": rows, "time": time, "context": context, "new": number}
     options = {"temperature": 1.0, "top_k": 1, "top_p": None, "end_token": None}
     return script(weights, config, ids, number, f"{number} ids after {time}, context {context}", sizes, **options)

@@ -12,8 +12,8 @@ from harness.core.case import Case
 from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.numerics.statistics import binomial_two_sided
 from reference_model.next_token_distribution import next_token_distribution
-from specs.naming.generation import next_logits
 from specs.shared.generation import cases, model_of, returned, script
+from specs.shared.generation_models import next_logits
 from specs.shared.sampling import roomy_p
 
 DRAWS = 1500

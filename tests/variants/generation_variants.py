@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from reference_model.gpt2 import gpt2
-from specs.naming.generation import from_a_function
+from specs.shared.generation_functions import from_a_function
 
 
 class InverseOfTheSum:

@@ -1,0 +1,113 @@
+"""The components as functions of Stanford's CS336, assignment 1 (tests/adapters.py).
+
+Weights are arguments, with sizes beside them and no biases. The arguments may be arrays of any library: only slices are
+taken of them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.core.contract import Dialect
+
+CS336 = "Stanford's CS336 assignment 1"
+
+
+def thirds(weight: Any) -> tuple[Any, Any, Any]:
+    """The rows of q, of k and of v."""
+    width = weight.shape[0] // 3
+    return weight[:width], weight[width : 2 * width], weight[2 * width :]
+
+
+def cs336_heads(a: Mapping[str, Any]) -> dict[str, Any]:
+    q, k, v = thirds(a["qkv_weight"])
+    return {
+        "d_model": a["x"].shape[-1],
+        "num_heads": a["n_heads"],
+        "q_proj_weight": q,
+        "k_proj_weight": k,
+        "v_proj_weight": v,
+        "o_proj_weight": a["out_weight"],
+        "in_features": a["x"],
+    }
+
+
+CS336_LINEAR = Dialect(
+    CS336,
+    "run_linear",
+    ("d_in", "d_out", "weights", "in_features"),
+    lambda a: {
+        "d_in": a["weight"].shape[1],
+        "d_out": a["weight"].shape[0],
+        "weights": a["weight"],
+        "in_features": a["x"],
+    },
+    absent=("bias",),
+)
+CS336_EMBEDDING = Dialect(
+    CS336,
+    "run_embedding",
+    ("vocab_size", "d_model", "weights", "token_ids"),
+    lambda a: {
+        "vocab_size": a["weight"].shape[0],
+        "d_model": a["weight"].shape[1],
+        "weights": a["weight"],
+        "token_ids": a["ids"],
+    },
+)
+CS336_SWIGLU = Dialect(
+    CS336,
+    "run_swiglu",
+    ("d_model", "d_ff", "w1_weight", "w2_weight", "w3_weight", "in_features"),
+    lambda a: {
+        "d_model": a["x"].shape[-1],
+        "d_ff": a["up_weight"].shape[0],
+        "w1_weight": a["gate_weight"],
+        "w2_weight": a["down_weight"],
+        "w3_weight": a["up_weight"],
+        "in_features": a["x"],
+    },
+)
+CS336_ATTEND = Dialect(
+    CS336,
+    "run_scaled_dot_product_attention",
+    ("Q", "K", "V", "mask"),
+    lambda a: {"Q": a["q"], "K": a["k"], "V": a["v"], "mask": a["mask"]},
+)
+CS336_HEADS = Dialect(
+    CS336,
+    "run_multihead_self_attention",
+    ("d_model", "num_heads", "q_proj_weight", "k_proj_weight", "v_proj_weight", "o_proj_weight", "in_features"),
+    cs336_heads,
+    absent=("qkv_bias", "out_bias"),
+)
+CS336_RMS_NORM = Dialect(
+    CS336,
+    "run_rmsnorm",
+    ("d_model", "eps", "weights", "in_features"),
+    lambda a: {"d_model": a["x"].shape[-1], "eps": a["eps"], "weights": a["weight"], "in_features": a["x"]},
+)
+CS336_SOFTMAX = Dialect(
+    CS336,
+    "run_softmax",
+    ("in_features", "dim"),
+    lambda a: {"in_features": a["x"], "dim": a["dim"]},
+)
+
+
+CS336_SCHEDULES = tuple(
+    Dialect(
+        CS336,
+        function,
+        ("it", "max_learning_rate", "min_learning_rate", "warmup_iters", "cosine_cycle_iters"),
+        lambda a: {
+            "it": a["step"],
+            "max_learning_rate": a["peak"],
+            "min_learning_rate": a["floor"],
+            "warmup_iters": a["warmup"],
+            "cosine_cycle_iters": a["total"],
+        },
+    )
+    for function in ("run_get_lr_cosine_schedule", "get_lr_cosine_schedule")
+)
