@@ -45,10 +45,13 @@ def _replay_one(path: Path, impl: str | None, project: Project) -> int:
         impl or body["impl"], seed=body["seed"], variants=body["variants"], project=project
     )
     component = component_of(inspection.catalogue, body["component"])
-    claims = {c.name: c for c in inspection.catalogue.claims_of(component)}
-    if body["claim"] not in claims:
+    claims, names = {c.name: c for c in inspection.catalogue.claims_of(component)}, inspection.catalogue.names()
+    claim = claims.get(names.claim(component, body["claim"]))
+    if claim is None:
         raise UsageError(f"{path} is about the claim {body['claim']!r}, which {component} no longer has")
-    verdict = inspection.judge_case(component, claims[body["claim"]], case)
+    if note := names.note():
+        print(note)
+    verdict = inspection.judge_case(component, claim, case)
     title = f"{path.stem}  {component}::{verdict.claim}"
     if verdict.status == Status.PASSED:
         print(f"FIXED   {title}")

@@ -16,6 +16,7 @@ from harness.core.errors import RegistryError
 from harness.core.mistake import KnownMistake
 from harness.core.registry import scan
 from harness.diagnosis.finding import variants_as_mistakes
+from harness.project.names import Names
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,34 @@ class Catalogue:
         return [claim for claim in self.claims.values() if claim.needs(contract)] + list(contract.claims)
 
     def mistake(self, full_name: str) -> KnownMistake:
-        """The known mistake ``component.name``; or legal variant ``component.variant=name``; KeyError with near names otherwise."""
-        for mistake in self.all_mistakes():
-            if mistake.full_name == full_name:
+        """The known mistake ``component.name``, or legal variant ``component.variant=name``. Earlier names work too.
+
+        Raises KeyError with the nearest names where there is none.
+        """
+        current = self.names().mistake(full_name)
+        variants = (v for contract in self.contracts.values() for v in variants_as_mistakes(contract))
+        for mistake in (*self.all_mistakes(), *variants):
+            if mistake.full_name == current:
                 return mistake
         names = [mistake.full_name for mistake in self.all_mistakes()]
-        for contract in self.contracts.values():
-            for mistake in variants_as_mistakes(contract):
-                if mistake.full_name == full_name:
-                    return mistake
         near = difflib.get_close_matches(full_name, names, 3, 0.4)
-        raise KeyError(
-            f"no known mistake {full_name!r}; "
-            + (f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}: see `plumbline list --bugs`")
-        )
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}: see `plumbline list --bugs`"
+        raise KeyError(f"no known mistake {full_name!r}; {hint}")
+
+    def names(self) -> Names:
+        """Today's names of all claims and known mistakes, by their earlier names. A current name is never an earlier one."""
+        claims = {}
+        for component in self.contracts:
+            own = self.claims_of(component)
+            current = {claim.name for claim in own}
+            claims[component] = {old: claim.name for claim in own for old in claim.aliases if old not in current}
+        mistakes = self.all_mistakes()
+        current = {mistake.full_name for mistake in mistakes}
+        earlier = {f"{mistake.component}.{old}": mistake.full_name for mistake in mistakes for old in mistake.aliases}
+        return Names(claims, {old: name for old, name in earlier.items() if old not in current})
 
     def all_mistakes(self) -> list[KnownMistake]:
+        """The known mistakes of all components."""
         return [mistake for group in self.mistakes.values() for mistake in group]
 
 

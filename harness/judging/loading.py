@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -43,22 +43,11 @@ def inspect_implementation(
     in_file = in_project(project, known.contracts)
     given = in_one_line(variants) if isinstance(variants, str) else Declared(dict(variants))
     if names := named_mistakes(impl):
-        try:
-            mistakes = [known.mistake(name) for name in names]
-        except KeyError as error:
-            raise UsageError(str(error.args[0])) from None
         known, declared = _with(known, given.over(in_file))
-        edits = tuple(e for c, v in declared.variants.items() for e in variant_of(known.contracts, c, v).edits)
-        executor = reference_executor(known.contracts, (*edits, *edits_of(mistakes)), name=impl, time_limit=time_limit)
+        executor, notes = _with_mistakes(known, declared, impl, names, time_limit)
+        where = "the reference with this mistake"
         return Inspection(
-            known,
-            executor,
-            seed,
-            cases,
-            declared.variants,
-            "the reference with this mistake",
-            eps=declared.eps,
-            effort=effort,
+            known, executor, seed, cases, declared.variants, where, notes, eps=declared.eps, effort=effort
         )
     eps = given.eps if given.eps is not None else in_file.eps
     found = discover(impl, _with(known, Declared({}, eps))[0].contracts, max(IMPORT_LIMIT * time_limit, 5.0))
@@ -81,6 +70,25 @@ def inspect_implementation(
         effort=effort,
         expected=found.expected,
     )
+
+
+def _with_mistakes(
+    known: Catalogue, declared: Declared, impl: str, names: Sequence[str], time_limit: float
+) -> tuple[Executor, tuple[str, ...]]:
+    """The reference with these known mistakes in it, and a note of names that have changed.
+
+    Raises UsageError where a name is no mistake's.
+    """
+    try:
+        mistakes = [known.mistake(name) for name in names]
+    except KeyError as error:
+        raise UsageError(str(error.args[0])) from None
+    today = known.names()
+    for name in names:
+        today.mistake(name)
+    edits = tuple(e for c, v in declared.variants.items() for e in variant_of(known.contracts, c, v).edits)
+    executor = reference_executor(known.contracts, (*edits, *edits_of(mistakes)), name=impl, time_limit=time_limit)
+    return executor, tuple(filter(None, (today.note(),)))
 
 
 def _with(known: Catalogue, declared: Declared) -> tuple[Catalogue, Declared]:

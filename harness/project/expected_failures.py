@@ -1,6 +1,6 @@
-"""What may fail without failing the run: failures that are expected, with a reason, and those that a baseline had before.
+"""What may fail without failing the run: failures that are expected, with a reason, and those that a baseline has.
 
-What is expected stands in ``[tool.plumbline.expected]``, or in a module's own ``PLUMBLINE = {"expected": {...}}``.
+Expected failures are listed in ``[tool.plumbline.expected]``, or in a module's own ``PLUMBLINE = {"expected": {...}}``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from harness.core.claim import Claim
 from harness.core.errors import UsageError, did_you_mean
 from harness.core.record import EXPECTED, RunRecord, Status, Verdict
+from harness.project.names import Names
 from harness.reports import json_file
 
 
@@ -58,16 +59,23 @@ class Gate:
         return [*lines, *([f"mended since {self.baseline}: {', '.join(mended)}"] if mended else [])]
 
 
-def gate(tables: Mapping[str, Any], baseline: str, claims: Mapping[str, list[Claim]]) -> Gate:
-    """``tables``: what is expected, by where that stands. Raises UsageError naming the entry, or the file, that is wrong."""
+def gate(
+    tables: Mapping[str, Any], baseline: str, claims: Mapping[str, list[Claim]], names: Names | None = None
+) -> Gate:
+    """``tables``: what is expected, by where that is stated. ``names``: earlier names, which both may use.
+
+    Raises UsageError naming the entry, or the file, that is wrong.
+    """
     expected: dict[str, str] = {}
+    names = names or Names()
     for where, table in tables.items():
         if not isinstance(table, Mapping):
             raise UsageError(f'{where} must be a table of reasons: "layer_norm::deterministic" = "why", not {table!r}')
         for key, reason in table.items():
-            _check(where, key, reason, claims)
-        expected |= table
-    return Gate(expected, _failed_in(baseline), baseline)
+            current = names.check(key)
+            _check(where, current, reason, claims)
+            expected[current] = reason
+    return Gate(expected, _failed_in(baseline, names), baseline)
 
 
 def _check(where: str, key: str, reason: Any, claims: Mapping[str, list[Claim]]) -> None:
@@ -95,7 +103,8 @@ def baseline_record(baseline: str) -> RunRecord:
         ) from None
 
 
-def _failed_in(baseline: str) -> dict[tuple[str, str], Verdict]:
+def _failed_in(baseline: str, names: Names) -> dict[tuple[str, str], Verdict]:
     if not baseline:
         return {}
-    return {(v.component, v.claim): v for v in baseline_record(baseline).verdicts if v.failing or v.excused}
+    failed = [names.verdict(v) for v in baseline_record(baseline).verdicts if v.failing or v.excused]
+    return {(v.component, v.claim): v for v in failed}

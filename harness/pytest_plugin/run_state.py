@@ -20,6 +20,7 @@ from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
 from harness.judging.saved_cases import save_case
 from harness.project.expected_failures import Gate, baseline_record, gate
+from harness.project.names import Names
 from harness.project.variants import Project, how_to_declare
 from harness.pytest_plugin.interruption import Interruption
 from harness.pytest_plugin.options import RunOptions, parse_options
@@ -57,12 +58,13 @@ class RunState:
         self.autosave = Autosave(self.record, self.folder / self.options.destinations.record)
         with self._record_on_disk():
             self.inspection = self._inspect(project)
-        self.gate = self._gate(project)
-        chosen = take_arguments(config, self.catalogue.contracts, self.check_names)
+        names = self.catalogue.names()
+        self.gate = self._gate(project, names)
+        chosen = take_arguments(config, self.catalogue.contracts, self.check_names, names)
         self.selection = Selection(chosen, self.options.shard, list(self.catalogue.contracts))
         self.record.missing = tuple(n for n in self.catalogue.contracts if n not in self.inspection.begun)
         self.record.variants = dict(self.inspection.variants)
-        self.record.notes = (*self.record.notes, *self.inspection.notes)
+        self.record.notes = (*self.record.notes, *self.inspection.notes, *filter(None, (names.note(),)))
 
     # before the checks -----------------------------------------------------------------------------------------------
 
@@ -135,13 +137,13 @@ class RunState:
             effort=self.options.effort,
         )
 
-    def _gate(self, project: Project) -> Gate:
+    def _gate(self, project: Project, names: Names) -> Gate:
         tables = {
             f"--impl={self.options.impl}: PLUMBLINE[{EXPECTED!r}]": self.inspection.expected,
             f"{project.file}, [tool.plumbline.{EXPECTED}]": project.table.get(EXPECTED, {}),
         }
         claims = {name: self.catalogue.claims_of(name) for name in self.catalogue.contracts}
-        return gate(tables, self.options.baseline, claims)
+        return gate(tables, self.options.baseline, claims, names)
 
     def plan(self, identities: Iterable[str]) -> None:
         """These items were selected (``component::check``); those that are not ours are left out."""

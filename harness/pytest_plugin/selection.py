@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import UsageError, did_you_mean
+from harness.project.names import Names
 from harness.project.shards import Shard
 
 
@@ -32,11 +33,11 @@ class Selection:
 
 
 def take_arguments(
-    config: pytest.Config, components: Collection[str], checks_of: Callable[[str], list[str]]
+    config: pytest.Config, components: Collection[str], checks_of: Callable[[str], list[str]], earlier: Names
 ) -> list[str]:
     """Take the arguments that name a component or a check from pytest's list; paths stay pytest's.
 
-    Raises UsageError where a name is misspelt.
+    ``earlier``: names of checks that have changed, which work too. Raises UsageError where a name is misspelt.
     """
     chosen = list(config.option.impl_select or [])
     by_hand = config.args_source is pytest.Config.ArgsSource.ARGS
@@ -44,7 +45,7 @@ def take_arguments(
     for argument in config.args if by_hand else []:
         place = argument.partition("::")[0]
         if place.rpartition("/")[2] in components and not Path(place).exists():
-            chosen.append(_known(argument.rpartition("/")[2], checks_of))
+            chosen.append(_known(argument.rpartition("/")[2], checks_of, earlier))
         else:
             _refuse_misspelt(place, components)
             others.append(argument)
@@ -54,14 +55,17 @@ def take_arguments(
     return chosen
 
 
-def _known(chosen: str, checks_of: Callable[[str], list[str]]) -> str:
+def _known(chosen: str, checks_of: Callable[[str], list[str]], earlier: Names) -> str:
     """The component, or ``component::check``, if there is such a check."""
     component, _, name = chosen.partition("::")
     names = checks_of(component)
-    if name and name not in names:
+    if not name or name in names:
+        return chosen
+    current = earlier.check(chosen)
+    if current.partition("::")[2] not in names:
         hint = did_you_mean(name, names) or f"there are: {', '.join(names)}"
         raise UsageError(f"{component} has no check {name!r}; {hint}")
-    return chosen
+    return current
 
 
 def _refuse_misspelt(place: str, components: Collection[str]) -> None:

@@ -9,6 +9,7 @@ from harness.core.claim import Claim
 from harness.core.errors import UsageError
 from harness.core.record import Status
 from harness.project.expected_failures import Gate, gate
+from harness.project.names import Names
 from harness.reports import json_file, text
 
 CLAIMS = {
@@ -43,6 +44,19 @@ def test_only_what_is_new_fails_beside_a_baseline(tmp_path) -> None:
     assert told[0].startswith("part::agrees is failed; not new") and told[1].endswith("before.json: other::grows")
     json_file.write(now, tmp_path / "now.json")  # excused stays excused when this run becomes the baseline
     assert not gate({}, str(tmp_path / "now.json"), CLAIMS).judged(WRONG).failing
+
+
+def test_earlier_names_are_understood(tmp_path) -> None:
+    """In tables and in a baseline; the failure is excused as under today's name."""
+    earlier = Names({"part": {"is_near": "agrees"}}, {"part.slid": "part.slip"})
+    found = gate({"pyproject.toml": {"part::is_near": "known since May"}}, "", CLAIMS, earlier)
+    assert found.judged(WRONG).excused == "expected: known since May"
+    json_file.write(record(replace(WRONG, claim="is_near", finding=("part.slid",))), tmp_path / "before.json")
+    found = gate({}, str(tmp_path / "before.json"), CLAIMS, earlier)
+    assert found.judged(WRONG).excused.startswith("not new")
+    assert found.judged(replace(WRONG, finding=("part.slid_too",))).failing
+    with pytest.raises(UsageError, match="part has no check 'is_far'"):
+        gate({"pyproject.toml": {"part::is_far": "why"}}, "", CLAIMS, earlier)
 
 
 def test_stale_entries_are_told() -> None:
