@@ -19,6 +19,7 @@ from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Request
 from harness.core.workload import BELIEVABLE, Benchmark, Exponent, Law, Ratio, Timing, Workload
+from harness.execution import call
 from harness.execution.environment import restored
 from harness.execution.executor import Executor
 from harness.execution.timed_script import Prepared, by_function
@@ -219,7 +220,7 @@ class _Bench:
     def _peak(self, side: Prepared) -> float | None:
         """None where nothing is known: another library allocates by itself."""
         try:
-            return peak_bytes(side(), self.device) or None
+            return call.invoke(peak_bytes, side(), self.device) or None
         except Exception:  # it was timed before: what fails now is the measurement
             return None
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 
 from harness.core.workload import Interval
+from harness.execution import call
 
 SHORTEST = 1e-3
 """Seconds that a timed part lasts at least: the clock's own grain and call are then below a thousandth of it."""
@@ -70,7 +71,7 @@ class _Runner:
         try:
             calls = [self.contender.prepare() for _ in range(repeats)]
             with _undisturbed():
-                taken, self.last = _timed(calls, self.contender.synchronise)
+                taken, self.last = call.invoke(_timed, calls, self.contender.synchronise)
         except Exception as error:  # somebody's code: whatever it raises is told, and the others go on
             self.error = f"{type(error).__name__}: {error}"
             return math.inf
@@ -185,8 +186,8 @@ def _timed(calls: list[Callable[[], Any]], synchronise: Callable[[], None] | Non
         synchronise()
     before = _waited()
     start, busy = time.perf_counter(), time.thread_time()
-    for call in calls:
-        result = call()
+    for one in calls:
+        result = one()
     if synchronise is not None:
         synchronise()
     busy, taken = time.thread_time() - busy, time.perf_counter() - start

@@ -8,7 +8,10 @@ from typing import Any
 
 
 def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    """Its parameters in order; of a class those of its constructor. None where there is no signature, as of a builtin."""
+    """Its parameters in order; of a class those of its constructor.
+
+    None where there is no signature, as of a builtin.
+    """
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):

@@ -1,8 +1,8 @@
 """The one place that decides how a function of theirs is given the contract's arguments: by name, else by position.
 
-Three uses are different and stay where they are. A hand-written backward function is given more than the contract's arguments
-(:mod:`harness.execution.manual_backward`). A published project's function is given what its dialect makes of them
-(:mod:`harness.execution.dialects`). A constructor is given sizes under the names that are usual for them
+Three uses are different and stay where they are. A hand-written backward function is given more than the contract's
+arguments (:mod:`harness.execution.manual_backward`). A published project's function is given what its dialect makes of
+them (:mod:`harness.execution.dialects`). A constructor is given sizes under the names that are usual for them
 (:mod:`harness.modules.construction`).
 """
 
@@ -30,12 +30,13 @@ def bound(
     arguments: Mapping[str, Any],
     extra: Mapping[str, Any] | None = None,
 ) -> partial[Any]:
-    """Their function with its arguments: by keyword where its parameter names are the contract's, by position otherwise.
+    """Their function with its arguments: by keyword where its parameter names are the contract's, by position
+    otherwise.
 
     Optional arguments at their default may be missing there; ``extra`` is passed where the function takes it by name.
 
-    Raises TypeError with both signatures where the function cannot be called as the contract says; NotSupported where the
-    case needs an optional argument that it does not take.
+    Raises TypeError with both signatures where the function cannot be called as the contract says; NotSupported where
+    the case needs an optional argument that it does not take.
     """
     names = [a.name for a in signature.arguments if a.name in arguments]
     parameters = parameters_of(function)
@@ -138,10 +139,8 @@ class _Binding:
 
     def _cannot_be_called(self, how: str) -> TypeError:
         expected = ", ".join(a.name for a in self.signature.arguments)
-        name = getattr(self.function, "__name__", self.function)
-        return TypeError(
-            f"{name}{inspect.signature(self.function)} cannot be called as the contract says: it must take ({expected}){how}"
-        )
+        written = f"{getattr(self.function, '__name__', self.function)}{inspect.signature(self.function)}"
+        return TypeError(f"{written} cannot be called as the contract says: it must take ({expected}){how}")
 
 
 def _same(value: Any, default: Any) -> bool:

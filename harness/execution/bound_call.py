@@ -20,8 +20,9 @@ class Ready:
 
     ``wait``: where what is returned may still be being computed; it is waited for inside what is timed.
     ``handed``: (made, leaf) for each tensor that was made of arguments and for which a leaf of its own was handed over.
-    ``backward``: for code of which autograd knows nothing, from (what a call returned, the incoming gradients, where each
-    argument stands -> its label) to a call forwards and back, and a reader of its (result or None, gradients by label).
+    ``backward``: for code of which autograd knows nothing, from (what a call returned, the incoming gradients, where
+    each argument stands -> its label) to a call forwards and back, and a reader of its (result or None, gradients by
+    label).
     """
 
     call: Callable[[], Any]

@@ -1,4 +1,4 @@
-"""The arguments of a case as their code gets them: copies, resources, results of earlier calls; and who wrote to them."""
+"""The arguments of a case as their code gets them (copies, resources, earlier results), and who wrote to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ Passed = tuple[str, torch.Tensor, torch.Tensor]
 class CaseArguments:
     """Makes the arguments of each call, in order, and notices what is written to.
 
-    ``leaves``: the differentiable arguments so far by label; ``labels``: where each stands (index of the call, name, ...).
+    ``leaves``: the differentiable arguments so far by label; ``labels``: where each stands (index of the call, name,
+    ...).
     ``outputs``: what each call returned, which the executor appends.
     """
 
@@ -36,7 +37,10 @@ class CaseArguments:
         self._passed_earlier: list[tuple[str, str, torch.Tensor, torch.Tensor]] = []
 
     def of_call(self, at: int, call: Call, signature: Signature | None) -> dict[str, Any]:
-        """The arguments of call number ``at``. Raises TypeError where an earlier call did not return what this one needs."""
+        """The arguments of call number ``at``.
+
+        Raises TypeError where an earlier call did not return what this one needs.
+        """
         roles = {a.name: a.role for a in signature.arguments} if signature else {}
         self._passed = []
         given: dict[str, Any] = map_leaves(

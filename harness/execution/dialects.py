@@ -1,6 +1,6 @@
-"""Functions of published projects under their own names and arguments: ``run_linear(d_in, d_out, weights, in_features)``.
+"""Functions of published projects under their own names: ``run_linear(d_in, d_out, weights, in_features)``.
 
-Which there are stands in the contract sheets; here is only how one is recognised and called.
+The contract sheets list them; this module recognises and calls one.
 """
 
 from __future__ import annotations
@@ -129,12 +129,16 @@ class _DialectSession(Session):
         # Such functions build a module each time, which draws weights that are then replaced.
         with nullcontext() if self.adapter.contract.draws else restored():
             value = self.adapter.source(**given)
+        return self._result(given, value)
+
+    def _result(self, given: Mapping[str, Any], returned: Any) -> Any:
+        """What the contract speaks of: read from what was returned, or from an argument that was written to."""
         if self.dialect.written is not None:
-            return self.dialect.written(given, value)
-        return self.dialect.result(value)
+            return self.dialect.written(given, returned)
+        return self.dialect.result(returned)
 
     def ready(self, call: Call) -> Ready:
-        """Their arguments are made beforehand, of detached tensors; of a batch that they take one by one, one call each."""
+        """The arguments are made beforehand, of detached tensors; one call a row where it takes rows one by one."""
         rows, handed = self.dialect.one_by_one, list[tuple[torch.Tensor, torch.Tensor]]()
         tracked = _TrackedArguments(call.arguments)
         batch = [name for name in rows if name in call.arguments]
@@ -148,9 +152,7 @@ class _DialectSession(Session):
 
         def value(returned: Any) -> Any:
             raws = returned if rows else [returned]
-            written = self.dialect.written
-            read_back = self.dialect.result if written is None else None
-            values = [read_back(raw) if read_back else written(one, raw) for one, raw in zip(given, raws, strict=True)]  # type: ignore[misc]
+            values = [self._result(one, raw) for one, raw in zip(given, raws, strict=True)]
             return _stacked(values) if rows else values[0]
 
         return Ready((lambda: [one() for one in calls]) if rows else calls[0], value, handed=tuple(handed))

@@ -1,4 +1,4 @@
-"""The only caller of an implementation in this process: every request goes through here, and comes back as an answer."""
+"""The only caller of an implementation in this process: a request comes in, an answer goes back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
-from harness.execution import call, environment
+from harness.execution import environment
 from harness.execution.crashes import crash_of, unwritten_part
 from harness.execution.guarded import limit_for_calls
 from harness.execution.script import Middleware, Script
@@ -51,7 +51,10 @@ class Executor:
         self._never_returned: dict[str, Crash] = {}
 
     def offers(self, component: str) -> Offer | None:
-        """How a component is called, None where there is none. Nothing of a component that is to do is built or called."""
+        """How a component is called, None where there is none.
+
+        Nothing of a component that is to do is built or called.
+        """
         adapter = self.adapters.get(component)
         if adapter is None:
             return None
@@ -60,6 +63,8 @@ class Executor:
         where, line = self._places[component]
         if why := self.to_do(component):
             return Offer(component, where, line, to_do=why)
+        if component in self._never_returned:
+            return Offer(component, where, line)
         try:
             with limit_for_calls(self.time_limit):
                 kind, absent, notes = adapter.kind, adapter.absent, adapter.notes
@@ -99,7 +104,7 @@ class Executor:
     def prepared(self, request: Request, *, whole: bool = False, fresh: bool = False) -> Prepared:
         """Their code without this executor, for timing it: see :class:`harness.execution.timed_script.Prepared`.
 
-        Raises NotSupported with the reason where there is nothing to time: it is absent, to do, not supported, or it raises.
+        Raises NotSupported with the reason where there is nothing to time: it is absent, to do, or it raises.
         """
         adapter = self.adapters.get(request.component)
         if adapter is None:
@@ -109,7 +114,7 @@ class Executor:
         contract, start = self.contracts[request.component], by_adapter(adapter)
         try:
             with limit_for_calls(self.time_limit), TimeLimit(self.time_limit):
-                return call.invoke(Prepared, contract, request, start, whole=whole, fresh=fresh, around=self.around)
+                return Prepared(contract, request, start, whole=whole, fresh=fresh, around=self.around)
         except NotSupported:
             raise
         except NotImplementedError as error:

@@ -109,7 +109,7 @@ class Script:
         return output
 
     def _bytes_held(self, built: Any) -> dict[str, float]:
-        """Bytes held by the object that was built and by what each call returned (the last one, of a method called twice)."""
+        """Bytes held by the object that was built and by each result; of a method called twice, the last."""
         returned = zip(self.request.case.calls, self.arguments.outputs, strict=True)
         found = {
             f"bytes of {call.method}()": float(bytes_held(output)) for call, output in returned if output is not None

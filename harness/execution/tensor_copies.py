@@ -31,7 +31,7 @@ def attached_copy(leaf: torch.Tensor) -> torch.Tensor:
 
 
 def detached(leaf: Any) -> Any:
-    """A plain tensor without its history, which a later write to the original does not change; what is none as it is."""
+    """A copy of a plain tensor without its history; what is no plain tensor as it is."""
     return leaf.detach().clone() if type(leaf) is torch.Tensor else leaf
 
 

@@ -1,7 +1,7 @@
-"""A script of which some calls are timed: everything else is done beforehand, and looked at afterwards.
+"""A case of which some calls are timed: everything else is done beforehand, and looked at afterwards.
 
-What is timed is their call alone, on plain contiguous tensors: nothing is cloned, watched or checked meanwhile. Inputs
-are fresh for every call, so that code which remembers an answer by the tensor that it was given has to compute it again.
+What is timed is their call alone, on plain contiguous tensors: nothing is copied, watched or checked meanwhile. Inputs
+are new for every call, so that code which remembers an answer by the tensor that it was given has to compute it again.
 """
 
 from __future__ import annotations
@@ -13,24 +13,35 @@ from typing import Any
 
 import torch
 
-from harness.core.case import HARNESS_STEP, Call, Case, is_float
+from harness.core.case import Case, is_float
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
-from harness.core.implementation import Answer, MeasuredOutput, Request
-from harness.core.tree import Path, dotted, leaves, map_leaves
-from harness.core.values import Earlier, Given, Resource, load_function
+from harness.core.implementation import Answer, Request
+from harness.core.tree import Path, dotted, map_leaves
+from harness.core.values import Resource
+from harness.execution import call as chokepoint
 from harness.execution.bound_call import Ready
+from harness.execution.gradients import incoming_gradients
 from harness.execution.session import Adapter, Session
+from harness.execution.tensor_copies import is_unchanged
+from harness.execution.timed_backward import Reader, forward_only, with_autograd, without_autograd
+from harness.execution.timed_calls import made, one_after_the_other, resolved
 
 Starter = Callable[["Prepared", Case], Ready]
-"""Plays what goes before the timed calls of a loaded script, and makes these ready."""
+"""Makes the calls before the timed ones of a loaded case, and makes the timed ones ready."""
 
 
 class Prepared:
     """``prepared()`` returns a call to be timed; ``answer`` and ``changed`` are about the call that was prepared last.
 
-    ``whole``: all calls but ``build`` are timed, else the last. ``fresh``: a timed call changes what it is called on, so
-    that what goes before is run anew for each. ``around``: in force during their calls.
+    ``whole``: all calls but ``build`` are timed, else the last. ``fresh``: a timed call changes what it is called on,
+    so that what goes before is run again for each. ``around``: in force during their calls.
+
+    ``session``: what made the calls so far, and ``outputs`` what they returned; both for the starter.
+    ``notes``: what a person should know of the timed calls.
+
+    Raises what their code raises, on its first call. The call that is returned is their code: whoever makes it goes
+    through :func:`harness.execution.call.invoke`, for a whole round of calls at a time.
     """
 
     def __init__(
@@ -46,25 +57,27 @@ class Prepared:
         self.contract, self.request, self.start, self.fresh, self.around = contract, request, start, fresh, around
         calls = request.case.calls
         self.first = len(calls) - 1 if not whole else int(calls[0].method == "build")
-        self.kept: dict[Path, Any] = {}
-        self.differentiable: dict[Path, str] = {}
-        """Where the arguments stand that have a gradient, and their labels."""
-        self.live: dict[str, torch.Tensor] = {}
         self.session: Session | None = None
         self.outputs: list[Any] = []
-        self.read: Callable[[Any], tuple[Any, dict[str, Any]]] = lambda raw: (raw, {})
-        self.incoming: list[torch.Tensor] = []
-        self.given: list[tuple[str, torch.Tensor, torch.Tensor]] = []
         self.notes: tuple[str, ...] = ()
-        self.answer(self()())  # what it raises, it raises here
+        self._kept: dict[Path, Any] = {}
+        """Arguments that are loaded once."""
+        self._differentiable: dict[Path, str] = {}
+        """Where the arguments stand that have a gradient, and their labels."""
+        self._read: Reader = lambda raw: (raw, {})
+        self._incoming: list[torch.Tensor] = []
+        self._given: list[tuple[str, torch.Tensor, torch.Tensor]] = []
+        self.answer(chokepoint.invoke(self()))
 
     def __call__(self) -> Callable[[], Any]:
         """A call of theirs, ready to be timed."""
         if self.fresh:
-            self.kept, self.session = {}, None
+            self._kept, self.session = {}, None
         with self.around():
-            ready = self.start(self, self._loaded())
-            call = self._there_and_back(ready) if self.request.gradients is not None else self._there(ready)
+            ready = chokepoint.invoke(self.start, self, self._loaded())
+            call, self._read = forward_only(ready)
+            if self.request.gradients is not None:
+                call, self._read = chokepoint.invoke(self._there_and_back, ready)
         if ready.wait is not None:
             call = partial(_waited_for, ready.wait, call)
         self.notes = tuple(dict.fromkeys((*self.notes, *ready.notes, *(self.session.notes if self.session else ()))))
@@ -72,44 +85,38 @@ class Prepared:
 
     def answer(self, raw: Any) -> Answer:
         """What the call that was prepared last returned, as the contract speaks of it, and the gradients."""
-        value, gradients = self.read(raw)
+        value, gradients = chokepoint.invoke(self._read, raw)
         outputs = tuple(value) if len(self.request.case.calls) - self.first > 1 else (value,)
-        after = getattr(self.session, "after_backward", None)
-        if self.request.gradients is not None and after is not None:
-            after(gradients)
+        if self.request.gradients is not None and self.session is not None:
+            self.session.after_backward(gradients)
         return Answer(
             tuple(map_leaves(list(outputs), lambda _, leaf: leaf.detach() if torch.is_tensor(leaf) else leaf)),
             gradients,
         )
 
     def changed(self) -> str:
-        """The first argument that is not what it was, or an empty text."""
-        for label, original, passed in self.given:
-            now, then = passed.detach(), original
-            if now.shape != then.shape or not (torch.equal(now, then) or _same_but_for_nan(now, then)):
-                return label
-        return ""
-
-    # beforehand ------------------------------------------------------------------------------------------------------
+        """The label of the first argument that was written to, or an empty text."""
+        return next((label for label, original, passed in self._given if not is_unchanged(passed, original)), "")
 
     def _loaded(self) -> Case:
-        """The script on plain tensors: inputs anew, the rest as it was loaded first."""
-        backward, given = self.request.gradients is not None, []
+        """The case on plain tensors: inputs are made again, the rest is as it was loaded first."""
+        backward = self.request.gradients is not None
+        given: list[tuple[str, torch.Tensor, torch.Tensor]] = []
         labels: set[str] = set()
         roles = {m: {a.name: a.role for a in s.arguments} for m, s in self.contract.calls.items()}
 
         def load(path: Path, leaf: Any) -> Any:
             at, name = int(path[0]), str(path[1])
             role = roles.get(self.request.case.calls[at].method, {}).get(name, "setting")
-            if path in self.kept and role != "input":
-                passed = self.kept[path]
+            if path in self._kept and role != "input":
+                passed = self._kept[path]
             elif isinstance(leaf, Resource):
-                passed = self.kept[path] = leaf.load()
+                passed = self._kept[path] = leaf.load()
             elif torch.is_tensor(leaf):
                 passed = leaf.detach().clone(memory_format=torch.contiguous_format)
                 if backward and is_float(leaf) and role != "setting":
                     passed.requires_grad_()
-                self.kept[path] = passed
+                self._kept[path] = passed
             else:
                 return leaf
             if torch.is_tensor(passed):
@@ -117,75 +124,33 @@ class Prepared:
                 if passed.requires_grad:
                     label = dotted(path[1:]) if dotted(path[1:]) not in labels else f"{dotted(path[1:])}@{at}"
                     labels.add(label)
-                    self.differentiable[path] = label
+                    self._differentiable[path] = label
             return passed
 
         case = self.request.case.mapped(load)
-        self.given = given
+        self._given = given
         return case
 
-    def _there(self, ready: Ready) -> Callable[[], Any]:
-        self.read = lambda raw: (ready.value(raw), {})
-        return ready.call
-
-    def _there_and_back(self, ready: Ready) -> Callable[[], Any]:
-        """Forwards, and the gradients of every argument and parameter for incoming gradients that stay the same."""
-        if not self.incoming:
+    def _there_and_back(self, ready: Ready) -> tuple[Callable[[], Any], Reader]:
+        """A call forwards and back."""
+        if not self._incoming:
             with torch.enable_grad():
-                self.incoming = self._cotangents(ready.value(ready.call()))
+                result = ready.value(ready.call())
+            self._incoming = [gradient for _, gradient in incoming_gradients(result, self.request)]
         if ready.backward is not None:
-            call, found = ready.backward(self.incoming, self.differentiable)
+            return without_autograd(ready, self._incoming, self._differentiable)
+        wanted = {label: self._kept[path] for path, label in self._differentiable.items()}
+        wanted |= {name: tensor for name, tensor in self._learned().items() if tensor.requires_grad}
+        return with_autograd(ready, self._incoming, wanted)
 
-            def read_both(raw: Any) -> tuple[Any, dict[str, Any]]:
-                out, gradients = found(raw)
-                return None if out is None else ready.value(out), gradients
-
-            self.read = read_both
-            return call
-        own = {label: self.kept[path] for path, label in self.differentiable.items()}
-        own |= {name: tensor for name, tensor in self._live().items() if tensor.requires_grad}
-        made, handed = [m for m, _ in ready.handed], [leaf for _, leaf in ready.handed]
-        wanted, incoming, value = [*own.values(), *handed], self.incoming, ready.value
-        call = ready.call
-        gradient = torch.autograd.grad
-
-        def there_and_back() -> Any:
-            out = call()
-            slopes = [leaf for _, leaf in leaves(value(out)) if is_float(leaf)]
-            return out, gradient(slopes, wanted, incoming, allow_unused=True)
-
-        def read(pair: Any) -> tuple[Any, dict[str, Any]]:
-            out, found = pair
-            gradients = dict(zip(own, found, strict=False))
-            reached = [
-                (m, g) for m, g in zip(made, found[len(own) :], strict=True) if g is not None and m.requires_grad
-            ]
-            if reached:
-                inputs, through = list(own.values()), [m for m, _ in reached]
-                more = gradient(through, inputs, [g for _, g in reached], retain_graph=True, allow_unused=True)
-                for name, one in zip(own, more, strict=True):
-                    if one is not None:
-                        gradients[name] = one if gradients[name] is None else gradients[name] + one
-            return value(out), gradients
-
-        self.read = read
-        return there_and_back
-
-    def _live(self) -> Mapping[str, torch.Tensor]:
+    def _learned(self) -> Mapping[str, torch.Tensor]:
         """What the object that was built trains."""
         found = {} if self.session is None else self.session.parameters()
         return {name: tensor for name, tensor in found.items() if torch.is_tensor(tensor)}
 
-    def _cotangents(self, value: Any) -> list[torch.Tensor]:
-        """Incoming gradients as the executor draws them, for every floating-point tensor of the result."""
-        generator = torch.Generator().manual_seed(self.request.gradients or 0)
-        floats = [leaf for _, leaf in leaves(value) if is_float(leaf)]
-        drawn = [torch.randn(leaf.shape, generator=generator, dtype=torch.float32) for leaf in floats]
-        return [cotangent.to(leaf.dtype).to(leaf.device) for cotangent, leaf in zip(drawn, floats, strict=True)]
-
 
 def by_adapter(adapter: Adapter) -> Starter:
-    """A script is started, and its timed calls made ready, by the session of an adapter."""
+    """A case is started, and its timed calls made ready, by the session of an adapter."""
 
     def start(prepared: Prepared, case: Case) -> Ready:
         calls, first = case.calls, prepared.first
@@ -194,19 +159,19 @@ def by_adapter(adapter: Adapter) -> Starter:
             with torch.set_grad_enabled(prepared.request.gradients is not None):
                 prepared.outputs = []
                 for at in range(first):
-                    prepared.outputs.append(_played(prepared.session, calls, at, prepared.outputs))
+                    prepared.outputs.append(made(prepared.session, calls, at, prepared.outputs))
         session = prepared.session
-        if len(calls) - first == 1:
-            return session.ready(_resolved(calls, first, prepared.outputs))
-        return _one_after_the_other(
-            [session.ready(_resolved(calls, at, prepared.outputs)) for at in range(first, len(calls))], first
-        )
+        steps = [session.ready(resolved(calls, at, prepared.outputs)) for at in range(first, len(calls))]
+        return steps[0] if len(steps) == 1 else one_after_the_other(steps, first)
 
     return start
 
 
 def by_function(make: Callable[[Case], Callable[[], Any] | None]) -> Starter:
-    """The timed part is made from the whole script by a function of a contract sheet. Raises NotSupported where it makes none."""
+    """The timed part is made from the whole case by a function of a contract sheet.
+
+    Raises NotSupported where it makes none.
+    """
 
     def start(prepared: Prepared, case: Case) -> Ready:
         call = make(case)
@@ -215,71 +180,6 @@ def by_function(make: Callable[[Case], Callable[[], Any] | None]) -> Starter:
         return Ready(call)
 
     return start
-
-
-def _played(session: Session, calls: tuple[Call, ...], at: int, outputs: list[Any]) -> Any:
-    call = _resolved(calls, at, outputs)
-    if call.method == HARNESS_STEP:
-        arguments = dict(call.arguments)
-        return load_function(arguments.pop("do"))(**arguments)
-    returned = session.call(call)
-    return returned.value if isinstance(returned, MeasuredOutput) else returned
-
-
-def _resolved(calls: tuple[Call, ...], at: int, outputs: list[Any]) -> Call:
-    """The call with what earlier ones returned or were given; what is yet to be returned as a mark."""
-
-    def resolve(_: Path, leaf: Any) -> Any:
-        if isinstance(leaf, Given):
-            return next(c.arguments[leaf.argument] for c in reversed(calls[:at]) if c.method == leaf.method)
-        if not isinstance(leaf, Earlier):
-            return leaf
-        which = [i for i, c in enumerate(calls[:at]) if c.method == leaf.method][-1 - leaf.back]
-        if which >= len(outputs):
-            return _Later(which, leaf.entry)
-        return outputs[which] if leaf.entry is None else outputs[which][leaf.entry]
-
-    return calls[at].with_arguments(map_leaves(dict(calls[at].arguments), resolve))
-
-
-class _Later:
-    """What a call returns that is yet to be made."""
-
-    def __init__(self, at: int, entry: int | None) -> None:
-        self.at, self.entry = at, entry
-
-
-def _one_after_the_other(steps: list[Ready], first: int) -> Ready:
-    """Several calls as one, each handed what those before it returned."""
-    plan = []
-    for step in steps:
-        if not isinstance(step.call, partial) or step.handed or step.backward:
-            raise NotSupported("calls of such an adapter cannot be timed one after the other")
-        plan.append((step.call.func, step.call.args, step.call.keywords))
-
-    def all_of_them() -> list[Any]:
-        returned: list[Any] = []
-
-        def now(value: Any) -> Any:
-            if not isinstance(value, _Later):
-                return value
-            earlier = returned[value.at - first]
-            return earlier if value.entry is None else earlier[value.entry]
-
-        for function, args, keywords in plan:
-            returned.append(function(*map(now, args), **{name: now(value) for name, value in keywords.items()}))
-        return returned
-
-    def values(raw: list[Any]) -> list[Any]:
-        return [step.value(one) for step, one in zip(steps, raw, strict=True)]
-
-    return Ready(all_of_them, values, steps[-1].wait)
-
-
-def _same_but_for_nan(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return (
-        is_float(one) and torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
-    )
 
 
 def _waited_for(wait: Callable[[Any], Any], call: Callable[[], Any]) -> Any:

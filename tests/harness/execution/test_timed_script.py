@@ -1,4 +1,4 @@
-"""Code prepared for timing: their call and nothing else is left, and it gives what the same code gives at the executor."""
+"""Code prepared for timing is the call and nothing else, and gives what the executor gives."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def in_file(folder: Path, text: str) -> str:
     return str(folder / "theirs.py")
 
 
-def agrees_with_the_door(impl: str, component: str, workload: Workload) -> Answer:
+def agrees_with_the_executor(impl: str, component: str, workload: Workload) -> Answer:
     """The answer of the timed call, which must be the executor's, outputs and gradients."""
     executor: Any = implementation(impl).implementation
     timed, run = answered(executor, component, workload), executor.run(request_of(component, workload))
@@ -97,13 +97,13 @@ FORMS = [
 @pytest.mark.parametrize(("file", "component"), FORMS, ids=[f"{Path(f).stem}-{c}" for f, c in FORMS])
 def test_modules_and_arrays_give_what_they_give_at_the_door(file: str, component: str, name: str) -> None:
     """Modules that hold the weights, parts of a whole, NumPy with a backward function written by hand."""
-    agrees_with_the_door(str(ROOT / file), component, named(component, name))
+    agrees_with_the_executor(str(ROOT / file), component, named(component, name))
 
 
 @pytest.mark.parametrize("name", ("forward", "forward_backward"))
 def test_jax_is_waited_for_and_differentiated_by_itself(name: str) -> None:
     pytest.importorskip("jax")
-    agrees_with_the_door(str(ROOT / "examples" / "jax_gpt2.py"), "layer_norm", named("layer_norm", name))
+    agrees_with_the_executor(str(ROOT / "examples" / "jax_gpt2.py"), "layer_norm", named("layer_norm", name))
 
 
 CS336 = """
@@ -130,12 +130,12 @@ def test_another_spelling_is_translated_before_the_clock_runs(tmp_path: Path, na
     workload = named("linear", name)
     whole = workload.case
     without = replace(workload, case=lambda sizes, seed: whole(sizes, seed).without(("bias",)))
-    agrees_with_the_door(in_file(tmp_path, CS336), "linear", without)
+    agrees_with_the_executor(in_file(tmp_path, CS336), "linear", without)
 
 
 def test_sequences_that_are_taken_one_by_one_are_one_timed_call(tmp_path: Path) -> None:
     """picoGPT's attention takes one sequence, of NumPy, with its weights the other way round."""
-    agrees_with_the_door(in_file(tmp_path, PICO), "attention", named("attention", "forward"))
+    agrees_with_the_executor(in_file(tmp_path, PICO), "attention", named("attention", "forward"))
 
 
 # nothing of ours inside ----------------------------------------------------------------------------------------------
@@ -190,7 +190,8 @@ def test_a_module_is_called_itself(tmp_path: Path) -> None:
         class MLP(nn.Module):
             def __init__(self, width):
                 super().__init__()
-                self.fc, self.gelu, self.proj = nn.Linear(width, 4 * width), nn.GELU("tanh"), nn.Linear(4 * width, width)
+                self.fc, self.proj = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+                self.gelu = nn.GELU("tanh")
 
             def forward(self, x):
                 return self.proj(self.gelu(self.fc(x)))
