@@ -21,7 +21,7 @@ from harness.core.errors import UsageError, did_you_mean
 from harness.core.implementation import MeasuredOutput, Request
 from harness.core.tree import Path, leaves, map_leaves
 from harness.execution.bound_call import Ready
-from harness.execution.manual_backward import ByHand
+from harness.execution.manual_backward import ManualBackward
 from harness.execution.session import Adapter, Session
 
 Place = tuple[str | int, ...]
@@ -77,7 +77,7 @@ def declared_frameworks(said: Any, contracts: Iterable[str], where: str) -> dict
     return by_name
 
 
-def _backward_of(adapter: Adapter, contract: Contract, member: Callable[[str], Any]) -> ByHand | None:
+def _backward_of(adapter: Adapter, contract: Contract, member: Callable[[str], Any]) -> ManualBackward | None:
     """``COMPONENT_backward``: beside the component, or in the module where the component's function was written."""
     if not (contract.is_function and contract.differentiable):
         return None
@@ -86,7 +86,7 @@ def _backward_of(adapter: Adapter, contract: Contract, member: Callable[[str], A
     for name in dict.fromkeys((f"{contract.name}_backward", f"{own}_backward")):
         found = member(name) or inside.get(name) or getattr(member(contract.name), name, None)
         if callable(found) and not isinstance(found, type):
-            return ByHand(found, contract)
+            return ManualBackward(found, contract)
     return None
 
 
@@ -97,7 +97,7 @@ def _holds_arrays(argument: Argument) -> bool:
 class ArrayAdapter(Adapter):
     """Another adapter whose code takes a library's arrays, or brings a hand-written backward function."""
 
-    def __init__(self, inner: Adapter, framework: str, backward: ByHand | None = None) -> None:
+    def __init__(self, inner: Adapter, framework: str, backward: ManualBackward | None = None) -> None:
         self.inner, self.framework, self.backward = inner, framework, backward
         self.source = inner.source
         self.widens = False
@@ -153,11 +153,11 @@ class ArraySession(Session):
         self.derivative: Callable[..., Any] | None = None
 
     @property
-    def backward(self) -> ByHand | None:
+    def backward(self) -> ManualBackward | None:
         """What gives the gradients: a hand-written function beside the component, or a method ``backward`` of an object."""
         built = self.inner.built
         if self.adapter.framework != "torch" and callable(getattr(built, "backward", None)):
-            return ByHand(built.backward, self.contract)
+            return ManualBackward(built.backward, self.contract)
         return self.adapter.backward
 
     def call(self, call: Call) -> Any:
@@ -170,7 +170,7 @@ class ArraySession(Session):
             returned = returned.value if isinstance(returned, MeasuredOutput) else returned
             self.run.append((call, given, returned))
             if self.backward is not None and self.contract.differentiable:
-                returned, _ = self.backward.apart(returned, call.method)
+                returned, _ = self.backward.split(returned, call.method)
             value = map_leaves(returned, lambda _, leaf: self._narrowed(self.arrays.give(leaf)))
         return value if facts is None else MeasuredOutput(value, facts)
 
@@ -191,7 +191,7 @@ class ArraySession(Session):
         def value(raw: Any) -> Any:
             raw = inner.value(raw)
             if self.backward is not None and self.contract.differentiable:
-                raw, _ = self.backward.apart(raw, call.method)
+                raw, _ = self.backward.split(raw, call.method)
             return map_leaves(raw, lambda _, leaf: self._narrowed(self.arrays.give(leaf)))
 
         back = partial(self._back, call, given, inner) if self.request.gradients is not None else None

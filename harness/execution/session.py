@@ -1,4 +1,5 @@
-"""How the harness talks to one component of somebody's code: an adapter knows it, a session makes the calls of one case.
+"""How the harness talks to one component of somebody's code: an adapter knows it, a session makes the calls of one
+case.
 
 Every member is declared here with what it means where an implementation has nothing to say. The executor asks these
 members and nothing else, so that a session may live in another process.
@@ -17,7 +18,7 @@ from harness.core.contract import Contract
 from harness.core.implementation import Request
 from harness.core.tree import Path
 from harness.execution.bound_call import Ready
-from harness.execution.manual_backward import ByHand
+from harness.execution.manual_backward import ManualBackward
 from harness.execution.source_location import source_location
 
 
@@ -36,8 +37,8 @@ class Session(ABC):
     def call(self, call: Call) -> Any:
         """Make one call of the case and return what came back (or a MeasuredOutput that holds it).
 
-        Raises whatever their code raises, NotSupported where it does not support the call, NotImplementedError where it is
-        not written yet, CannotMatch where the parameters of a module are not those of the contract.
+        Raises whatever their code raises, NotSupported where it does not support the call, NotImplementedError where it
+        is not written yet, CannotMatch where the parameters of a module are not those of the contract.
         """
 
     @abstractmethod
@@ -69,7 +70,7 @@ class Adapter(ABC):
     """
 
     source: Any
-    backward: ByHand | None = None
+    backward: ManualBackward | None = None
     has_factory: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""Hand-written backward functions are called by the names of their parameters, and their results are read by name or order."""
+"""Hand-written backward functions are called by parameter names; their results are read by name or order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.core.contract import Argument, Contract, Signature
-from harness.execution.manual_backward import ByHand
+from harness.execution.manual_backward import ManualBackward
 
 X, WEIGHT = Argument("x", "float[n]"), Argument("weight", "float[n]", "parameter", aliases=("gamma", "g"))
 BIAS = Argument("bias", "float[n]", "parameter", optional=True, aliases=("beta",))
@@ -21,7 +21,7 @@ LABELS = {("x",): "x", ("weight",): "weight", ("bias",): "bias"}
 
 def called(function: Callable[..., Any], returned: Any = "OUT") -> dict[str, Any]:
     """The gradients that come of it."""
-    return ByHand(function, CONTRACT).gradients("call", GIVEN, returned, ["G"], LABELS, {})
+    return ManualBackward(function, CONTRACT).gradients("call", GIVEN, returned, ["G"], LABELS, {})
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_nested_weights_by_name() -> None:
         {"x": 1, "weights.a": 2, "weights.layers.0.weight": 3},
     )
     for result in results:
-        by_hand = ByHand(lambda dout, given=result: given, contract)
+        by_hand = ManualBackward(lambda dout, given=result: given, contract)
         assert by_hand.gradients("call", {"x": 0, "weights": {}}, "OUT", ["G"], labels, {}) == {
             "x": 1,
             "wa": 2,
@@ -128,7 +128,7 @@ def test_what_does_not_fit_says_what_was_expected(function: Callable[..., Any], 
 
 def test_helpers_of_an_autograd_function_do_not_fit() -> None:
     """In torch nothing is kept: ``norm_backward(ctx, grad)`` is somebody's own business, autograd judges it."""
-    assert not ByHand(lambda ctx, grad: None, CONTRACT).fits()
-    assert not ByHand(lambda grad, q, k: None, CONTRACT).fits()
-    assert ByHand(lambda grad, x: None, CONTRACT).fits()
-    assert ByHand(lambda grad, a, b, c: None, CONTRACT).fits()
+    assert not ManualBackward(lambda ctx, grad: None, CONTRACT).fits()
+    assert not ManualBackward(lambda grad, q, k: None, CONTRACT).fits()
+    assert ManualBackward(lambda grad, x: None, CONTRACT).fits()
+    assert ManualBackward(lambda grad, a, b, c: None, CONTRACT).fits()
