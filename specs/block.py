@@ -44,7 +44,7 @@ def cases(draw: st.DrawFn) -> Case:
     return Case.of(arguments, family=family, context=ROOMY_CONTEXT, **sizes)
 
 
-def changed_weights(case: Case, names: tuple[str, ...], change: Callable[[torch.Tensor], Any]) -> Case:
+def changed_weights(case: Case, names: tuple[str, ...], change: Callable[[torch.Tensor], torch.Tensor | None]) -> Case:
     """The case with these weights changed; those that are None stay None."""
     weights = case.arguments["weights"]
     return case.changed(weights={n: change(v) if n in names and v is not None else v for n, v in weights.items()})

@@ -5,6 +5,7 @@ Afterwards the harness reads the model: ``.grad``, or how far an optimizer moved
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -207,7 +208,7 @@ STEPS = ("accumulation_steps", "grad_accum_steps", "gradient_accumulation_steps"
 
 
 def _dialect(function: str, batches: str, optimizer: str = "", steps: str = "") -> Dialect:
-    def arguments(a: Any) -> dict[str, Any]:
+    def arguments(a: Mapping[str, Any]) -> dict[str, Any]:
         given = {"model": a["model"], batches: a["micro_batches"]}
         if optimizer:
             given[optimizer] = torch.optim.SGD(a["model"].parameters(), lr=1.0)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
 
 import torch
 from hypothesis import strategies as st
@@ -19,6 +17,7 @@ from harness.strategies.tensors import seeds
 from reference_model.initialisation import initialisation
 from specs.shared.initial_weights import (
     STD,
+    Weights,
     config_of,
     declared_default,
     in_all_layers,
@@ -67,7 +66,7 @@ def matrices_are_normal(trial: Trial) -> None:
     declared_default(trial)
     config = config_of(trial)
 
-    def test(weights: Mapping[str, Any]) -> tuple[float, str]:
+    def test(weights: Weights) -> tuple[float, str]:
         named = {"token_embedding": weights["token_embedding"].double()}
         named |= {f"{n} of the blocks": in_all_layers(weights, n) for n in ("qkv_weight", "up_weight")}
         return max(spread_of(config, values, STD, name, "0.02") for name, values in named.items())
@@ -86,7 +85,7 @@ def residual_projections_are_scaled(trial: Trial) -> None:
     config = config_of(trial)
     std = STD / math.sqrt(2 * config.layers)
 
-    def test(weights: Mapping[str, Any]) -> tuple[float, str]:
+    def test(weights: Weights) -> tuple[float, str]:
         names = ("out_weight", "down_weight")
         law = f"0.02 / sqrt(2 L) with {config.layers} layers"
         return max(spread_of(config, in_all_layers(weights, n), std, f"{n} of the blocks", law) for n in names)
@@ -122,7 +121,7 @@ def entries_are_independent(trial: Trial) -> None:
     If the entries of a row are equal, the variance of its sum is n^2 times that of an entry.
     """
 
-    def test(weights: Mapping[str, Any]) -> tuple[float, str]:
+    def test(weights: Weights) -> tuple[float, str]:
         results = [(0.0, "")]
         named = {"token_embedding": weights["token_embedding"].double()[None]}
         named |= {n: in_all_layers(weights, n) for n in MATRICES}

@@ -33,7 +33,7 @@ def rounding(trial: Trial, case: Case) -> float:
     """The largest difference that rounding explains between two ways to compute the same parameters."""
     build = case.calls[0].arguments
     groups: list[dict[str, Any]] = build["groups"] or [{}]
-    rates = [group.get("lr", build["lr"]) for group in groups]
+    rates: list[float] = [group.get("lr", build["lr"]) for group in groups]
     size = max(float(param.abs().max()) for param in build["params"])
     steps = sum(call.method == "step" for call in case.calls)
     epsilon: float = torch.finfo(trial.dtype).eps

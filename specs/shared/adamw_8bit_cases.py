@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.strategies.tensors import make, parameters, seeds
-from specs.shared.optimizers import gradients_of, script, stepping, with_calls
+from specs.shared.optimizers import Groups, gradients_of, script, stepping, with_calls
 
 SHAPES = (((64, 65),), ((4100,), (3, 5)), ((2, 33, 64), (7,)))
 """With more than 4096 numbers and with fewer: libraries do not quantize the moments of small parameters. None is a
@@ -19,7 +20,7 @@ multiple of 256, so that the last block is a short one."""
 @st.composite
 def cases(
     draw: st.DrawFn,
-    shapes: Any = SHAPES,
+    shapes: Sequence[Sequence[tuple[int, ...]]] = SHAPES,
     grouped: bool = False,
     gaps: bool = False,
     decay: float | None = None,
@@ -36,7 +37,7 @@ def cases(
     if gaps:
         steps[draw(st.integers(0, count - 1))][0] = None
     own = draw(st.sampled_from(({"weight_decay": 0.0}, {"lr": 0.02}, {"lr": 0.005, "weight_decay": 0.5})))
-    groups = [{"params": list(range(1, len(chosen))), **own}, {"params": [0]}] if grouped else None
+    both: Groups = [{"params": list(range(1, len(chosen))), **own}, {"params": [0]}]
     settings = {
         "lr": draw(st.sampled_from((0.1, 0.01))),
         "betas": draw(st.sampled_from(((0.9, 0.999), (0.9, 0.95), (0.8, 0.99)))),
@@ -44,18 +45,21 @@ def cases(
         "weight_decay": draw(st.sampled_from((0.1, 0.3))) if decay is None else decay,
     }
     params = [draw(parameters(shape)) for shape in chosen]
-    return script(params, steps, f"gradients of about {size:g}", groups, **settings)
+    return script(params, steps, f"gradients of about {size:g}", both if grouped else None, **settings)
 
 
-def grouped_cases() -> Any:
+def grouped_cases() -> st.SearchStrategy[Case]:
+    """With two parameter groups."""
     return cases(grouped=True)
 
 
-def cases_with_gaps() -> Any:
+def cases_with_gaps() -> st.SearchStrategy[Case]:
+    """With missing gradients."""
     return cases(gaps=True, least=2)
 
 
-def longer_cases() -> Any:
+def longer_cases() -> st.SearchStrategy[Case]:
+    """With several steps."""
     return cases(least=2)
 
 
@@ -82,7 +86,8 @@ def outlier_cases(draw: st.DrawFn) -> Case:
     return with_calls(case, case.calls[0], *steps)
 
 
-def wide_cases() -> Any:
+def wide_cases() -> st.SearchStrategy[Case]:
+    """With matrices alone."""
     return cases(shapes=(((64, 65),), ((65, 64),)), least=2)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.strategies.tensors import make, parameters, seeds
-from specs.shared.optimizers import gradients_of, script, stepping, with_calls
+from specs.shared.optimizers import Groups, gradients_of, script, stepping, with_calls
 
 SHAPES = (((3, 4), (5,)), ((2, 3),), ((7,), (2, 2), ()), ((1, 3), (4, 2)))
 RATES, DECAYS = (0.1, 0.03, 1e-3, 0.3), (0.1, 0.5, 0.01, 0.25)
@@ -40,23 +40,27 @@ def cases(draw: st.DrawFn, grouped: bool | None = None, gaps: bool | None = None
     if gaps if gaps is not None else draw(st.integers(0, 2)) == 2:
         for _ in range(draw(st.integers(1, 2))):
             steps[draw(st.integers(0, count - 1))][draw(st.integers(0, len(shapes) - 1))] = None
-    groups = None
+    groups: Groups | None = None
     if len(shapes) > 1 and (grouped if grouped is not None else draw(st.booleans())):
         last = list(range(1, len(shapes)))
-        group, first = {"params": last, **draw(st.sampled_from(OF_A_GROUP))}, {"params": [0]}
+        group: dict[str, Any] = {"params": last, **draw(st.sampled_from(OF_A_GROUP))}
+        first: dict[str, Any] = {"params": [0]}
         groups = [group, first] if draw(st.booleans()) else [first, group]
     return script(params, steps, family, groups, **draw(settings()))
 
 
-def grouped_cases() -> Any:
+def grouped_cases() -> st.SearchStrategy[Case]:
+    """With two parameter groups."""
     return cases(grouped=True)
 
 
-def cases_with_gaps() -> Any:
+def cases_with_gaps() -> st.SearchStrategy[Case]:
+    """With missing gradients."""
     return cases(gaps=True, least=2)
 
 
-def longer_cases() -> Any:
+def longer_cases() -> st.SearchStrategy[Case]:
+    """With several steps."""
     return cases(least=3)
 
 

@@ -16,6 +16,8 @@ from harness.strategies.tensors import make, seeds
 
 ROOMY_CONTEXT = 32
 """The context of modules that take one; no case has so many positions."""
+Weights = dict[str, Any]
+"""Tensors by name; None for a bias that is left out."""
 WEIGHTS = ("normal", "small integers")
 """Families of weight matrices. Small integers are easy to read; normal ones have no accidental zeros."""
 
@@ -57,7 +59,7 @@ def learned(family: str, shape: Sequence[int], seed: int, scale: float, around: 
 
 
 @st.composite
-def attention_weights(draw: st.DrawFn, width: int, sharpness: float = 1.5, biases: bool = True) -> dict[str, Any]:
+def attention_weights(draw: st.DrawFn, width: int, sharpness: float = 1.5, biases: bool = True) -> Weights:
     """Weights for which attention is far from uniform: logits of standard deviation ``sharpness`` for normal x."""
     family, seed = draw(st.sampled_from(WEIGHTS)), draw(seeds)
     with_qkv, with_out = (draw(st.integers(0, 4)) > 0 and biases for _ in range(2))
@@ -71,7 +73,7 @@ def attention_weights(draw: st.DrawFn, width: int, sharpness: float = 1.5, biase
 
 
 @st.composite
-def mlp_weights(draw: st.DrawFn, width: int, hidden: int) -> dict[str, Any]:
+def mlp_weights(draw: st.DrawFn, width: int, hidden: int) -> Weights:
     """Weights for which the activation is nonlinear, and biases as large as the numbers they are added to."""
     family, seed = draw(st.sampled_from(WEIGHTS)), draw(seeds)
     with_up, with_down = (draw(st.integers(0, 4)) > 0 for _ in range(2))
@@ -87,7 +89,7 @@ SILENCED = ("out_weight", "out_bias", "down_weight", "down_bias")
 
 
 @st.composite
-def block_weights(draw: st.DrawFn, width: int, hidden: int, silent: tuple[str, ...] = ()) -> dict[str, Any]:
+def block_weights(draw: st.DrawFn, width: int, hidden: int, silent: tuple[str, ...] = ()) -> Weights:
     """All weights of one block. Gains differ from 1 and from each other; those in ``silent`` are all zeros."""
     seed = draw(seeds)
     with_shift = draw(st.integers(0, 5)) > 0

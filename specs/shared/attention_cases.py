@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from hypothesis import strategies as st
@@ -12,7 +11,7 @@ from harness.core.case import Case
 from harness.core.claim import Trial
 from harness.core.measurement import Measurement
 from harness.strategies.tensors import ORDINARY, make, seeds, tensors
-from specs.shared.attention import ROOMY_CONTEXT, attention_weights, head_sizes, learned, output
+from specs.shared.attention import ROOMY_CONTEXT, Weights, attention_weights, head_sizes, learned, output
 from specs.shared.error_maps import side_by_side
 
 
@@ -25,7 +24,7 @@ def cases(draw: st.DrawFn) -> Case:
     return _case(x, weights, sizes, family)
 
 
-def _case(x: torch.Tensor, weights: dict[str, torch.Tensor], sizes: dict[str, int], family: str) -> Case:
+def _case(x: torch.Tensor, weights: Weights, sizes: dict[str, int], family: str) -> Case:
     return Case.of({"x": x, **weights, "n_heads": sizes["heads"]}, family=family, context=ROOMY_CONTEXT, **sizes)
 
 
@@ -42,7 +41,7 @@ def large_logits(draw: st.DrawFn) -> Case:
     x = learned("normal", (sizes["batch"], sizes["time"], width), seed, 1.0)
     query = learned("normal", (width, width), seed + 1, math.sqrt(magnitude / width / math.sqrt(head_size)))
     value = learned("normal", (width, width), seed + 2, 1 / math.sqrt(width))
-    weights: dict[str, Any] = {
+    weights: Weights = {
         "qkv_weight": torch.cat([query, -query, value]),
         "qkv_bias": None,
         "out_weight": learned("normal", (width, width), seed + 3, 1 / math.sqrt(width)),

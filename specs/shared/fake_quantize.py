@@ -70,14 +70,16 @@ class Grid:
 
     def __init__(self, case: Case) -> None:
         build, load = case.calls[0].arguments, case.calls[1].arguments
-        self.bits, self.symmetric = build["bits"], build["symmetric"]
-        self.low, self.high = load["low"], load["high"]
+        self.bits: int = build["bits"]
+        self.symmetric: bool = build["symmetric"]
+        self.low: float = load["low"]
+        self.high: float = load["high"]
         if self.symmetric:
             self.high = max(-self.low, self.high)
             self.low = -self.high
         codes = 2**self.bits - (2 if self.symmetric else 1)
         self.width = self.high - self.low
-        self.step = self.width / codes
+        self.step: float = self.width / codes
 
     def well_inside(self, x: torch.Tensor) -> torch.Tensor:
         """More than one step from both ends."""

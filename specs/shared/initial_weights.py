@@ -15,6 +15,8 @@ from harness.core.tree import dotted, leaves
 from harness.core.values import Settings
 from harness.numerics.statistics import binomial_two_sided, chi_square_two_sided, normal_two_sided
 
+Weights = Mapping[str, Any]
+"""The weights of a model as gpt2 takes them: tensors by name, and a list of blocks."""
 STD = 0.02
 
 
@@ -39,7 +41,7 @@ def config_of(trial: Trial) -> Settings:
     return config
 
 
-def initial_weights(trial: Trial, other_seed: bool = False) -> Mapping[str, Any]:
+def initial_weights(trial: Trial, other_seed: bool = False) -> Weights:
     """The weights, checked to have the shapes of the contract. ``other_seed``: those of another seed."""
     seed = trial.case.calls[0].arguments["seed"]
     case = seeded(trial.case, (seed + 7_777) % 2**31) if other_seed else trial.case
@@ -49,11 +51,11 @@ def initial_weights(trial: Trial, other_seed: bool = False) -> Mapping[str, Any]
         other = found.get(path)
         if not torch.is_tensor(other) or other.shape != leaf.shape:
             raise Violation(f"{dotted(path)} must be a tensor {list(leaf.shape)}")
-    weights: Mapping[str, Any] = value
+    weights: Weights = value
     return weights
 
 
-def in_all_layers(weights: Mapping[str, Any], name: str) -> torch.Tensor:
+def in_all_layers(weights: Weights, name: str) -> torch.Tensor:
     """This matrix of every layer, stacked: [layers, rows, columns]."""
     return torch.stack([block[name].double() for block in weights["blocks"]])
 
@@ -111,7 +113,7 @@ def declared_default(trial: Trial) -> None:
         raise Violation(TORCH_DEFAULT)
 
 
-def twice(trial: Trial, test: Callable[[Mapping[str, Any]], tuple[float, str]]) -> None:
+def twice(trial: Trial, test: Callable[[Weights], tuple[float, str]]) -> None:
     """Run a random test on the weights; it fails only if it fails on the weights of another seed too."""
     ratio, message = test(initial_weights(trial))
     if ratio > 1:

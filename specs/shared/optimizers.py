@@ -20,6 +20,9 @@ from harness.core.parameters import parameter_names
 from harness.core.values import Earlier
 
 Gradients = Sequence[torch.Tensor | None]
+"""One gradient for every parameter; None where a parameter has none."""
+Groups = Sequence[Mapping[str, Any]]
+"""Parameter groups: the indices of their parameters under "params", and their settings."""
 CALLS = {
     "build": Signature(
         (
@@ -44,7 +47,11 @@ OPTIONAL_METHODS = frozenset({"set_lr", "state", "load"})
 
 
 def script(
-    params: Sequence[torch.Tensor], steps: Sequence[Gradients], family: str, groups: Any = None, **settings: Any
+    params: Sequence[torch.Tensor],
+    steps: Sequence[Gradients],
+    family: str,
+    groups: Groups | None = None,
+    **settings: Any,
 ) -> Case:
     """build(), and one step for each list of gradients."""
     build = Call("build", {"params": list(params), "groups": groups, **settings})
@@ -91,7 +98,7 @@ NAMES = {
     "weight_decay": ("weight_decay", "wd", "decay", "lambda_", "lam", "lambd"),
 }
 """Names of the settings in published code."""
-DEFAULTS = {"betas": (0.9, 0.999), "eps": 1e-8}
+BETAS, EPS = (0.9, 0.999), 1e-8
 """The values that code without such an argument is assumed to use."""
 
 
@@ -99,7 +106,11 @@ class TorchForm:
     """The contract's calls for a class like those of torch.optim. ``make``: the class, or its builder."""
 
     def __init__(
-        self, make: Callable[..., Any], params: Sequence[torch.Tensor], groups: Any, settings: Mapping[str, Any]
+        self,
+        make: Callable[..., Any],
+        params: Sequence[torch.Tensor],
+        groups: Groups | None,
+        settings: Mapping[str, Any],
     ) -> None:
         self.params = [torch.nn.Parameter(param.detach().clone()) for param in params]
         names = parameter_names(make)
@@ -156,38 +167,24 @@ class TorchForm:
 
 def torch_form(make: Callable[..., Any]) -> type:
     """A class with the contract's calls, for a class like those of torch.optim or a function that builds one."""
+    return of_its_class(lambda: make)
+
+
+def of_its_class(get: Callable[[], Callable[..., Any]]) -> type:
+    """The same for a function without arguments that returns the class, such as CS336's ``get_adamw_cls``."""
 
     class Optimizer(TorchForm):
         def __init__(
             self,
-            params: Any,
-            groups: Any,
+            params: Sequence[torch.Tensor],
+            groups: Groups | None,
             lr: float,
-            betas: Any = DEFAULTS["betas"],
-            eps: Any = DEFAULTS["eps"],
+            betas: tuple[float, float] = BETAS,
+            eps: float = EPS,
             weight_decay: float = 0.0,
         ) -> None:
             settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-            super().__init__(make, params, groups, settings)
-
-    return Optimizer
-
-
-def of_its_class(get: Callable[[], Any]) -> type:
-    """The same for a function without arguments that returns the class, such as CS336's ``get_adamw_cls``."""
-
-    class Optimizer(torch_form(lambda: None)):  # type: ignore[misc]
-        def __init__(
-            self,
-            params: Any,
-            groups: Any,
-            lr: float,
-            betas: Any = DEFAULTS["betas"],
-            eps: Any = DEFAULTS["eps"],
-            weight_decay: float = 0.0,
-        ) -> None:
-            settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-            TorchForm.__init__(self, get(), params, groups, settings)
+            super().__init__(get(), params, groups, settings)
 
     return Optimizer
 
@@ -206,7 +203,7 @@ def _by_argument_name(names: Sequence[str], settings: Mapping[str, Any]) -> dict
         name = next((name for name in NAMES[key] if name in names), key if open_ended else None)
         if name is not None:
             given[name] = value
-        elif value != DEFAULTS.get(key):
+        elif value != {"betas": BETAS, "eps": EPS}.get(key):
             raise NotSupported(f"it takes no {key}")
     return given
 

@@ -91,7 +91,8 @@ def allowed(trial: Trial, exact: torch.Tensor, bits: int) -> torch.Tensor:
     by 2^bits - 2. Levels from the smallest number to the largest have a smaller step.
     """
     largest = exact.abs().amax(-1, keepdim=True)
-    return (largest / (2**bits - 2) + 64 * EPSILON[trial.dtype] * exact.abs().max()).expand(exact.shape)
+    half_step: torch.Tensor = largest / (2**bits - 2)
+    return (half_step + 64 * EPSILON[trial.dtype] * exact.abs().max()).expand(exact.shape)
 
 
 def ratio_of(error: torch.Tensor, bound: torch.Tensor) -> torch.Tensor:

@@ -20,14 +20,14 @@ class Run:
     def __init__(self, seed: int, tied: bool, schedule: str, with_generator: bool, width: int, momentum: bool) -> None:
         self.model: nn.Module = tiny_gpt(seed, width=width, layers=0, tied=tied)
         parameters = list(self.model.parameters())
-        self.optimizer: Any = (
+        self.optimizer: torch.optim.Optimizer = (
             torch.optim.SGD(parameters, 0.1, momentum=0.9) if momentum else torch.optim.AdamW(parameters, 0.05)
         )
-        makers: dict[str, Any] = {
-            "cosine": lambda: torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 12),
-            "steps": lambda: torch.optim.lr_scheduler.StepLR(self.optimizer, 2, 0.5),
-        }
-        self.scheduler = makers[schedule]() if schedule else None
+        self.scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
+        if schedule == "cosine":
+            self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 12)
+        elif schedule == "steps":
+            self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 2, 0.5)
         self.generator = torch.Generator().manual_seed(seed) if with_generator else None
 
 
