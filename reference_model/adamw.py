@@ -14,7 +14,7 @@ class adamw:
     params: tensors of any shape; they are copied.  groups: None for one group of all, or dictionaries with "params"
     (places in the list) and whichever of lr, betas, eps and weight_decay d differ from the ones given beside.
     Raises ValueError for a negative rate, decay or eps, a beta outside [0, 1), or a parameter in two groups or in none.
-    Source: Loshchilov & Hutter 2019, algorithm 2, with d times lr as in torch.optim.AdamW; Kingma & Ba 2015, algorithm 1.
+    Source: Loshchilov & Hutter 2019, algorithm 2 (d times lr, as in torch.optim.AdamW); Kingma & Ba 2015, algorithm 1.
     """
 
     def __init__(
@@ -87,9 +87,11 @@ class adamw:
         for place, param in enumerate(self.params):
             for moment in (state["first"][place], state["second"][place]):
                 if moment.shape != param.shape:
-                    raise ValueError(f"the state of parameter {place} is {list(moment.shape)}, it is {list(param.shape)}")
-        self.first = [moment.detach().to(p.dtype, copy=True) for moment, p in zip(state["first"], self.params, strict=True)]
-        self.second = [moment.detach().to(p.dtype, copy=True) for moment, p in zip(state["second"], self.params, strict=True)]
+                    shapes = f"{list(moment.shape)}, it is {list(param.shape)}"
+                    raise ValueError(f"the state of parameter {place} is {shapes}")
+        dtypes = [param.dtype for param in self.params]
+        self.first = [m.detach().to(dtype, copy=True) for m, dtype in zip(state["first"], dtypes, strict=True)]
+        self.second = [m.detach().to(dtype, copy=True) for m, dtype in zip(state["second"], dtypes, strict=True)]
         self.counts = list(state["counts"])
 
 

@@ -12,7 +12,8 @@ def alibi(n_heads: int, time: int) -> Tensor:
 
     A constant in a row of scores changes nothing in its softmax: slope s alone, without t, is the same bias.
     Raises ValueError for less than one head.
-    Source: Press et al. 2022, section 3; ofirpress/attention_with_linear_biases fairseq/models/transformer.py `get_slopes`.
+    Source: Press et al. 2022, section 3; ofirpress/attention_with_linear_biases fairseq/models/transformer.py
+    `get_slopes`.
     """
     slopes = torch.tensor(alibi_slopes(n_heads))
     place = torch.arange(time)
@@ -25,7 +26,7 @@ def alibi(n_heads: int, time: int) -> Tensor:
 def alibi_slopes(n_heads: int) -> list[float]:
     """2^(-8/H), 2^(-16/H), ..., 2^-8 for H heads, a power of two: start and ratio are the same.
 
-    For another number: the slopes of the power of two below, P, then every other one of those of 2 P, from the first on.
+    For another number: the slopes of the power of two below, P, then every other one of those of 2 P.
     """
     if n_heads < 1:
         raise ValueError(f"there are slopes for at least one head, not for {n_heads}")

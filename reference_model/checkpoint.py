@@ -44,8 +44,8 @@ class checkpoint:
     ) -> int:
         """Read a file into them.  -> the step it was saved at
 
-        Raises RuntimeError, from torch, that names the parameters whose shapes are others, KeyError where the file holds
-        no state of something that is given.
+        Raises RuntimeError, from torch, that names the parameters whose shapes are others, KeyError where the file
+        holds no state of something that is given.
         """
         record = torch.load(path, weights_only=True)
         model.load_state_dict(record["model"])

@@ -5,14 +5,14 @@ from torch import Tensor
 
 
 class fake_quantize:
-    """x on the codes of a tracked range, in floating point, with the gradient of x itself inside that range and 0 outside.
+    """x on the codes of a tracked range, in floating point, with the gradient of x inside that range, 0 outside.
 
-    In training each forward moves the range towards that of its x, by the share `momentum` of the difference; the first sets it.
-    In evaluation the range stands still.  The range, widened to hold 0, is laid on 2^bits codes so that 0.0 has one.
-    symmetric: codes -(2^(bits-1) - 1) .. 2^(bits-1) - 1 reach over +-max(|low|, |high|).
-    Raises ValueError for bits below 2, a momentum outside (0, 1], a low above its high, or a forward before there is a range.
-    Source: Bengio et al. 2013, section 4 (straight-through); Jacob et al. 2018, sections 3 and 3.1 (moving averages, 0 has a
-    code); torch.ao.quantization `FakeQuantize`, `MovingAverageMinMaxObserver`.
+    In training each forward moves the range towards that of its x, by the share `momentum` of the difference; the first
+    sets it. In evaluation the range stands still.  The range, widened to hold 0, is laid on 2^bits codes so that 0.0
+    has one. symmetric: codes -(2^(bits-1) - 1) .. 2^(bits-1) - 1 reach over +-max(|low|, |high|).
+    Raises ValueError for bits below 2, a momentum outside (0, 1], a low above its high, or a forward without a range.
+    Source: Bengio et al. 2013, section 4 (straight-through); Jacob et al. 2018, sections 3 and 3.1 (moving averages, 0
+    has a code); torch.ao.quantization `FakeQuantize`, `MovingAverageMinMaxObserver`.
     """
 
     def __init__(self, bits: int = 8, momentum: float = 0.1, symmetric: bool = False) -> None:

@@ -42,7 +42,7 @@ def grouped_query_attention(
     q = q.transpose(1, 2)  # [B, H, T, K]
     k = k.transpose(1, 2)  # [B, G, T, K]
     v = v.transpose(1, 2)
-    keys = k.repeat_interleave(shared_by, dim=1)  # [B, H, T, K]: each group as often as heads share it, one after the other
+    keys = k.repeat_interleave(shared_by, dim=1)  # [B, H, T, K]: each group as often as heads share it
     values = v.repeat_interleave(shared_by, dim=1)
 
     scale = 1.0 / math.sqrt(head_size)

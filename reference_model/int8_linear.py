@@ -8,13 +8,13 @@ class int8_linear:
     """x W^T + bias as a product of int8 codes, but for the columns of x that hold an outlier: LLM.int8().
 
     weight [out, in] becomes codes with a scale per row, once; x gets a scale per row at every call.  A column of x that
-    holds a number of at least `threshold` in absolute value, in whichever row, is an outlier: it takes no part in the codes
-    and scales of x, and is multiplied in x's own precision with the dequantized weight.  threshold = infinity: none is
-    (all int8); threshold = 0: every column is (nothing of x is quantized).
+    holds a number of at least `threshold` in absolute value, in whichever row, is an outlier: it takes no part in the
+    codes and scales of x, and is multiplied in x's own precision with the dequantized weight.  threshold = infinity:
+    none is (all int8); threshold = 0: every column is (nothing of x is quantized).
     Gradients reach x alone, and are those of the dequantized weight, as if x had not been rounded.
     Raises ValueError for a weight that is not a matrix, a threshold that is negative or nan, or an x of another width.
-    Source: Dettmers et al. 2022 (LLM.int8()), section 3, equations 7 and 8; bitsandbytes `MatMul8bitLt`, where a threshold
-    of 0 means what infinity means here.
+    Source: Dettmers et al. 2022 (LLM.int8()), section 3, equations 7 and 8; bitsandbytes `MatMul8bitLt`, where a
+    threshold of 0 means what infinity means here.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None, threshold: float = 6.0) -> None:

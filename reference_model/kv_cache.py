@@ -12,12 +12,13 @@ from reference_model.softmax import softmax
 class kv_cache:
     """One layer of causal multi-head self-attention over a sequence that comes piece by piece.
 
-    qkv_weight [3D, D] holds the rows of q, then k, then v; out_weight is [D, D]; biases [3D] and [D], or None.  However the
-    sequence is cut, every position gets what attention over the whole sequence gives it: keys and values depend on their
-    own position alone, so that they are worked out once and kept, 2 B D numbers for each position.
+    qkv_weight [3D, D] holds the rows of q, then k, then v; out_weight is [D, D]; biases [3D] and [D], or None.  However
+    the sequence is cut, every position gets what attention over the whole sequence gives it: keys and values depend on
+    their own position alone, so that they are worked out once and kept, 2 B D numbers for each position.
     At most `context` positions are held; what goes beyond is refused.
     Raises ValueError when n_heads does not divide the width, or for a context below 1.
-    Source: Shazeer 2019, section 2.2 (incremental inference); Pope et al. 2022, section 3.3; openai/gpt-2 src/model.py `past`.
+    Source: Shazeer 2019, section 2.2 (incremental inference); Pope et al. 2022, section 3.3; openai/gpt-2 src/model.py
+    `past`.
     """
 
     def __init__(

@@ -13,13 +13,14 @@ Kept = tuple[Tensor, Tensor, Tensor]
 
 
 class kv_cache_quantized:
-    """As kv_cache, with keys and values kept in `bits` bits: every vector of a head has 2^bits evenly spaced levels of its
-    own, from its smallest number to its largest.
+    """As kv_cache, with keys and values kept in `bits` bits: every vector of a head has 2^bits evenly spaced levels of
+    its own, from its smallest number to its largest.
 
-    So a kept number is off by (max - min) / (2 (2^bits - 1)) of its vector at most, and a position costs bits / 8 bytes for
-    each of its 2 D numbers, and two numbers more for each of its 2 H vectors.
+    So a kept number is off by (max - min) / (2 (2^bits - 1)) of its vector at most, and a position costs bits / 8 bytes
+    for each of its 2 D numbers, and two numbers more for each of its 2 H vectors.
     Raises ValueError when n_heads does not divide the width, for a context below 1, and for other than 2 to 8 bits.
-    Source: Liu et al. 2024 (KIVI), section 3 (per token); Sheng et al. 2023 (FlexGen), section 5, group-wise quantization.
+    Source: Liu et al. 2024 (KIVI), section 3 (per token); Sheng et al. 2023 (FlexGen), section 5, group-wise
+    quantization.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class kv_cache_quantized:
         return linear(merged, self.out_weight, self.out_bias)
 
     def contents(self) -> tuple[Tensor, Tensor]:
-        """The keys and the values it holds, as numbers again.  -> two [B, H, S, K]; RuntimeError where it holds none."""
+        """The keys and the values it holds, as numbers.  -> two [B, H, S, K]; RuntimeError where there are none."""
         if self.keys is None or self.values is None:
             raise RuntimeError("nothing is held yet")
         keys = dequantize_vectors(*self.keys, self.bits, self.head_size)
@@ -130,7 +131,10 @@ def dequantize_vectors(packed: Tensor, step: Tensor, lowest: Tensor, bits: int, 
 
 
 def pack(codes: Tensor, bits: int) -> Tensor:
-    """The bits of all codes of a vector one after the other, lowest first, eight to a byte.  [..., K] -> [..., ceil(K bits / 8)]"""
+    """The bits of all codes of a vector one after the other, lowest first, eight to a byte.
+
+    [..., K] -> [..., ceil(K bits / 8)]
+    """
     places = torch.arange(bits, device=codes.device)
     ones = (codes.unsqueeze(-1) >> places) & 1  # [..., K, bits]
     row = ones.flatten(-2)

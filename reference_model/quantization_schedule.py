@@ -10,10 +10,10 @@ def quantization_schedule(
     """bits[0] until boundaries[0] of training, bits[1] until boundaries[1], ...  -> the bits of this step
 
     Steps count from 0: of 10 steps, 0..3 have 16 bits and 4..9 have 8.  A boundary that falls between two steps begins
-    at the later one.  Every step after the last has the last width, and so has a run of no steps at all.  It follows from
-    the step alone, so a resumed run goes on where it stopped.
-    Raises ValueError for a negative step or length, boundaries that do not rise from 0 to 1, or another number of widths
-    than one more than boundaries.
+    at the later one.  Every step after the last has the last width, and so has a run of no steps at all.  It follows
+    from the step alone, so a resumed run goes on where it stopped.
+    Raises ValueError for a negative step or length, boundaries that do not rise from 0 to 1, or another number of
+    widths than one more than boundaries.
     Source: DeepSpeed, Mixture of Quantization (training begins with 16 bits and goes down to 8 by a schedule);
     DeepSpeed compression, `schedule_offset`; torchtune, `fake_quant_after_n_steps`.
     """

@@ -54,7 +54,7 @@ class quantize_4bit:
         block: int = 64,
         kind: str = "nf4",
     ) -> Tensor:
-        """What `quantize` made of a tensor of this shape, back in the dtype of the scales; block and kind as given there."""
+        """What `quantize` made of a tensor of this shape, in the dtype of the scales; block and kind as given there."""
         scales = dequantize_scales(*scale) if isinstance(scale, tuple) else scale
         book = code_book(kind, scales)
         numel = torch.Size(shape).numel()

@@ -31,12 +31,12 @@ class Rows(NamedTuple):
 class quantize_model:
     """gpt2 with the weights of its attention and feed-forward layers in `bits` bits; everything else as it was given.
 
-    weights and config are what `gpt2` takes; nothing that is given is held or changed.  Layer norms, embeddings (and so the
-    head, which is the token embedding) and all biases stay as they are, unless `kinds` asks for "norms" or "embeddings" too:
-    norms are thousandths of the memory, and every number behind them is multiplied by theirs.
+    weights and config are what `gpt2` takes; nothing that is given is held or changed.  Layer norms, embeddings (and so
+    the head, which is the token embedding) and all biases stay as they are, unless `kinds` asks for "norms" or
+    "embeddings" too: norms are thousandths of the memory, and every number behind them is multiplied by theirs.
     Raises ValueError for bits outside 2..8 or an unknown kind.
-    Source: Dettmers et al. 2022 (LLM.int8()), section 2 (what is quantized); bitsandbytes and torch.ao quantize nn.Linear
-    alone and leave `lm_head` out.
+    Source: Dettmers et al. 2022 (LLM.int8()), section 2 (what is quantized); bitsandbytes and torch.ao quantize
+    nn.Linear alone and leave `lm_head` out.
     """
 
     def __init__(
@@ -104,7 +104,10 @@ def dequantize_rows(rows: Rows) -> Tensor:
 
 
 def pack_bits(codes: Tensor, bits: int) -> Tensor:
-    """Codes one after the other in a stream of bits, the lowest bit first: they straddle bytes.  [n] -> uint8 [ceil(n bits / 8)]"""
+    """Codes one after the other in a stream of bits, the lowest bit first: they straddle bytes.
+
+    [n] -> uint8 [ceil(n bits / 8)]
+    """
     places = torch.arange(bits, device=codes.device)
     stream = ((codes[:, None] >> places) & 1).reshape(-1)
     filled = torch.cat([stream, stream.new_zeros(-stream.numel() % 8)])

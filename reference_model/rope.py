@@ -5,12 +5,14 @@ from torch import Tensor
 
 
 def rope(x: Tensor, positions: Tensor, base: float = 10000.0, rotated: int | None = None) -> Tensor:
-    """Pair i of features turned by the angle position / base^(2i / K).  x [B, H, T, K], positions int [T] or [B, T] -> as x
+    """Pair i of features turned by the angle position / base^(2i / K).
 
-    Features 2i and 2i + 1 are one pair, the two coordinates of a point in a plane.  ``rotated``: only so many features, from
-    the first, are turned, and K is their number in the exponent; the rest is left alone.  Angles are worked out in float32
-    at least: 16 bit do not hold them.  The result is rounded once, to the dtype of x.
-    Raises ValueError where the number of features to turn is odd or more than there are, or the positions are not as many.
+    x [B, H, T, K], positions int [T] or [B, T] -> as x
+
+    Features 2i and 2i + 1 are one pair, the two coordinates of a point in a plane.  ``rotated``: only so many features,
+    from the first, are turned, and K is their number in the exponent; the rest is left alone.  Angles are worked out in
+    float32 at least: 16 bit do not hold them.  The result is rounded once, to the dtype of x.
+    Raises ValueError where the number of features to turn is odd or too large, or T is not the number of positions.
     Source: Su et al. 2021, section 3.2.2, equations 14 and 15, and section 3.4.2, equation 34.
     """
     size = x.shape[-1] if rotated is None else rotated

@@ -9,7 +9,9 @@ from reference_model.softmax import softmax
 
 
 def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """softmax(q k^T / sqrt(K)) v, over the keys that the mask allows.  q [..., T, K], k [..., S, K], v [..., S, Kv] -> [..., T, Kv]
+    """softmax(q k^T / sqrt(K)) v, over the keys that the mask allows.
+
+    q [..., T, K], k [..., S, K], v [..., S, Kv] -> [..., T, Kv]
 
     T queries, S keys of size K with values of size Kv; the leading axes (batch, heads) are the same in all three.
     mask [..., T, S] or [T, S], boolean: True where the query may attend to the key; None allows all.  A query that may

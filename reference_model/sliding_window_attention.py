@@ -20,8 +20,8 @@ def sliding_window_attention(
 ) -> Tensor:
     """Attention in which position t sees positions t - window + 1 .. t: the last `window`, itself included.
 
-    x [B, T, D] -> [B, T, D]; weights as in attention: qkv_weight [3D, D] holds the rows of q, then k, then v.  A window of
-    T or more is full causal attention.
+    x [B, T, D] -> [B, T, D]; weights as in attention: qkv_weight [3D, D] holds the rows of q, then k, then v.  A window
+    of T or more is full causal attention.
     Raises ValueError when n_heads does not divide the width, or for a window below 1.
     Source: Beltagy et al. 2020, section 3.1 (sliding window, to one side); Jiang et al. 2023, section 2.
     """

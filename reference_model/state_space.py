@@ -10,7 +10,8 @@ def state_space(x: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     a, b and c [D, N]: every channel has N states of its own.  It is stable where abs(a) < 1.  The same as a causal
     convolution of each channel with the kernel 1, a, a^2, ... times b c, summed over the states.
     Raises RuntimeError (from torch) when the sizes do not meet.
-    Source: Gu and Dao 2023, section 2, equations 2 and 3 (discretised, without selection); Gupta et al. 2022 (diagonal).
+    Source: Gu and Dao 2023, section 2, equations 2 and 3 (discretised, without selection); Gupta et al. 2022
+    (diagonal).
     """
     driven = x.unsqueeze(-1) * b  # [B, T, D, N]
     state = torch.zeros_like(driven[:, 0])  # [B, D, N]

@@ -15,12 +15,15 @@ from reference_model.lm_loss import lm_loss
 
 
 def trainer(config: Any, data: Tensor, seed: int) -> dict[str, Any]:
-    """Train a fresh GPT-2 on tokens.  -> {"loss": of every step, "evaluation": every so often, "start" and "end": weights}
+    """Train a fresh GPT-2 on tokens.
+
+    -> {"loss": of every step, "evaluation": every so often, "start" and "end": weights}
 
     config: vocab_size, context, width, heads, layers, batch_size, steps, lr, and optionally dropout (of the stream that
     enters the blocks) and eval_interval (0: never).  data: int64 [N], N > context; a step sees batch_size windows of it
-    from places drawn from the seed, with the tokens one further as targets.  The loss of a step is that before its move.
-    Evaluation is the mean over the first windows of the data, without dropout; it moves nothing and draws nothing.
+    from places drawn from the seed, with the tokens one further as targets.  The loss of a step is that before its
+    move. Evaluation is the mean over the first windows of the data, without dropout; it moves nothing and draws
+    nothing.
     Raises ValueError where the data hold no whole window.
     Source: Radford et al. 2018, section 4.1; karpathy/nanoGPT train.py.
     """
@@ -61,7 +64,9 @@ def windows(data: Tensor, places: Tensor, context: int) -> tuple[Tensor, Tensor]
     return ids, targets
 
 
-def logits_of(ids: Tensor, weights: Mapping[str, Any], config: Any, dropout: float, generator: torch.Generator) -> Tensor:
+def logits_of(
+    ids: Tensor, weights: Mapping[str, Any], config: Any, dropout: float, generator: torch.Generator
+) -> Tensor:
     """`gpt2` with dropout where the embeddings enter the blocks.  -> [B, T, V]"""
     stream = weights["token_embedding"][ids] + weights["position_embedding"][: ids.shape[1]]
     if dropout > 0:
@@ -73,7 +78,9 @@ def logits_of(ids: Tensor, weights: Mapping[str, Any], config: Any, dropout: flo
     return linear(normed, weights["token_embedding"], None)
 
 
-def evaluate(config: Any, data: Tensor, weights: Mapping[str, Any], dropout: float, generator: torch.Generator) -> float:
+def evaluate(
+    config: Any, data: Tensor, weights: Mapping[str, Any], dropout: float, generator: torch.Generator
+) -> float:
     """The mean loss over the first windows of the data."""
     places = torch.arange(min(config.batch_size, len(data) - config.context))
     ids, targets = windows(data, places, config.context)

@@ -83,7 +83,10 @@ class weight_tying(nn.Module):
         return normed @ head.T
 
     def step(self, ids: Tensor, targets: Tensor, lr: float) -> dict[str, Tensor]:
-        """One step of Adam, with which every number moves by lr or less.  -> the embedding before and after, and the head"""
+        """One step of Adam, with which every number moves by lr or less.
+
+        -> the embedding before and after, and the head
+        """
         before = self.token_embedding.weight.detach().clone()
         optimizer = torch.optim.Adam(self.parameters(), lr=lr)
         optimizer.zero_grad()

@@ -1,6 +1,7 @@
 """WordPiece: each word is cut into the longest known piece, then the longest known one that continues it, and so on.
 
-Schuster & Nakajima 2012, section 3; Devlin et al. 2019, section 3; google-research/bert tokenization.py `WordpieceTokenizer`.
+Schuster & Nakajima 2012, section 3; Devlin et al. 2019, section 3; google-research/bert tokenization.py
+`WordpieceTokenizer`.
 """
 
 from collections.abc import Collection, Sequence

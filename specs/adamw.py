@@ -34,7 +34,7 @@ from specs.shared.adamw_cases import (
     zero_gradients,
 )
 from specs.shared.optimizers import CALLS, OPTIONAL_METHODS, building, dialects, gradients_of, stepping, with_calls
-from specs.workloads import tools as workloads
+from specs.workloads import optimizers as workloads
 
 CLASSES = ("AdamW", "adamw", "Adamw", "ADAMW", "MyAdamW", "CustomAdamW", "AdamWOptimizer", "AdamWScratch")
 FIRST_STEP_TOLERANCE = 1e-3

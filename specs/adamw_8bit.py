@@ -37,7 +37,7 @@ from specs.shared.adamw_8bit_cases import (
 )
 from specs.shared.eight_bit_moments import STORED_ERROR, WIDEST_BLOCK, exact_and_bound, within
 from specs.shared.optimizers import CALLS, OPTIONAL_METHODS, dialects, gradients_of, stepping, with_calls
-from specs.workloads import tools as workloads
+from specs.workloads import optimizers as workloads
 
 STATE_BYTES = 3.0
 """Bytes per parameter that two moments of one byte each, scales and tables may take together; two float16 take four."""

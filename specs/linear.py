@@ -20,8 +20,8 @@ from specs.workloads import parts as workloads
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """The two widths differ in four of five cases: a weight that lies the other way round is refused there. In the fifth
-    they are equal on purpose, for that is where it passes unnoticed."""
+    """The two widths differ in four of five cases: a weight that lies the other way round is refused there. In the
+    fifth they are equal on purpose, for that is where it passes unnoticed."""
     sizes = draw(distinct_sizes(width=(2, 6), out=(1, 8), batch=(1, 4), time=(1, 5)))
     if draw(st.integers(0, 4)) == 1:
         sizes["out"] = sizes["width"]
@@ -44,7 +44,8 @@ def lying_the_other_way(draw: st.DrawFn) -> Case:
 
 @claim("weight[o, i] maps x[i] to out[o]", broken_by="weight_transposed", aliases=("weight_is_out_in",))
 def weight_layout_is_out_in(trial: Trial) -> None:
-    """One number of the weight at [o, i] and one of x at i: it must come out at o. Looked for the other way round too."""
+    """One number of the weight at [o, i] and one of x at i: it must come out at o. Looked for the other way round
+    too."""
     a = trial.case.arguments
     out, width = a["weight"].shape
     o, i = out - 1, 0  # not on the diagonal unless there is but one

@@ -152,7 +152,8 @@ def cost(trial: Trial) -> Measurement:
     first, last = series[f"T = {LENGTHS[0]}"], series[f"T = {LENGTHS[-1]}"]
     power = math.log(last / first) / math.log(LENGTHS[-1] / LENGTHS[0])
     return Measurement(
-        f"from {LENGTHS[0]} to {LENGTHS[-1]} positions run time grows as T^{power:.2f}; that of the parallel form grows as T^2 asymptotically",
+        f"from {LENGTHS[0]} to {LENGTHS[-1]} positions run time grows as T^{power:.2f}; "
+        "that of the parallel form grows as T^2 asymptotically",
         "best of three calls per length, float32, batch of 1, two heads of 16 features",
         power,
         "exponent of run time over sequence length",

@@ -71,7 +71,7 @@ def ignored_targets_are_excluded(trial: Trial) -> None:
     aliases=("ignores_minus_100",),
 )
 def ignore_index_minus_100(trial: Trial) -> None:
-    """The number that torch ignores, given as ignore_index, in the place of the one that was drawn."""
+    """The number that torch ignores, given as ignore_index, in place of the case's own."""
     a, counted = trial.case.arguments, _counted(trial.case)
     if bool(counted.all()):
         trial.not_applicable()
@@ -113,14 +113,14 @@ def all_targets_ignored(trial: Trial) -> None:
 def shift_invariant(trial: Trial) -> None:
     """1000 for all logits, and one constant for each position. The addition itself rounds, by eps of the sum."""
     logits = trial.case.arguments["logits"]
-    for shift, told in (
+    for shift, which in (
         (elsewhere(trial, logits[..., :1], 5.0), "a constant added to each position's"),
         (1000.0, "1000 added to all"),
     ):
         shifted = trial.case.changed(logits=logits + shift)
         slack = 4 * torch.finfo(trial.dtype).eps * float((logits + shift).abs().max())
         bound = tolerance(trial, None, shifted) + slack
-        trial.close(output(trial, shifted), output(trial), bound, f"with {told} logits, the loss")
+        trial.close(output(trial, shifted), output(trial), bound, f"with {which} logits, the loss")
 
 
 @claim(

@@ -2,10 +2,11 @@
 
 from harness.core.contract import Contract
 from reference_model.lora import lora
-from specs.shared.low_rank import cases, claims, invalid_cases
+from specs.shared.low_rank import claims
+from specs.shared.low_rank_cases import cases, invalid_cases
 from specs.shared.low_rank_script import CALLS, OPTIONAL_METHODS
 from specs.shared.scaling_law import MEASURES
-from specs.workloads import tools as workloads
+from specs.workloads import adapters as workloads
 
 CONTRACT = Contract(
     name="lora",

@@ -168,7 +168,7 @@ RANKS, POSITIONS, DRAWS = (4, 16, 64), 64, 8
 
 
 def gradient_variance(trial: Trial) -> Measurement:
-    """Mean squared gradients of q, k and v with drawn projections, over those with the identity (full attention)."""
+    """Mean squared gradients of q, k and v with random projections, over those with the identity (full attention)."""
     size, heads = 8, 2
     shape, totals = (1, heads, POSITIONS, size), dict[str, float]()
     identity = torch.eye(POSITIONS, dtype=torch.float64)
@@ -192,7 +192,8 @@ def gradient_variance(trial: Trial) -> Measurement:
     shown = ", ".join(f"{totals[f'v, rank {rank}']:.3g} at rank {rank}" for rank in RANKS)
     return Measurement(
         f"the gradient variance of the values, relative to full attention, is {shown}, with {POSITIONS} positions",
-        f"mean squared gradients over {DRAWS} draws of normal q, k, v and projections of variance 1/R, divided by those of the identity",
+        f"mean squared gradients over {DRAWS} draws of normal q, k, v and projections of variance 1/R, "
+        "divided by those of the identity",
         totals[f"v, rank {RANKS[0]}"],
         f"variance of the gradient of v at rank {RANKS[0]} over that of full attention",
         totals,

@@ -78,8 +78,8 @@ class Rates:
         return float(self.trial.expect(self.trial.case.changed(step=step)).value)
 
     def is_close(self, actual: float, expected: float, what: str) -> None:
-        ours, theirs = torch.tensor(expected, dtype=torch.float64), torch.tensor(actual, dtype=torch.float64)
-        self.trial.close(theirs, ours, PRECISION * self.peak, what)
+        found, due = (torch.tensor(rate, dtype=torch.float64) for rate in (actual, expected))
+        self.trial.close(found, due, PRECISION * self.peak, what)
 
 
 # claims --------------------------------------------------------------------------------------------------------------
@@ -227,7 +227,8 @@ CONTRACT = Contract(
         ),
         Variant(
             "peak_one_step_earlier",
-            "Your warm-up begins at peak / warmup and is at the peak one step before its end, as in build-nanogpt and llm.c.",
+            "Your warm-up begins at peak / warmup and is at the peak one step before its end, as in build-nanogpt and "
+            "llm.c.",
             (Edit(lr_schedule, "return peak * step / warmup", "return peak * (step + 1) / warmup"),),
         ),
     ),

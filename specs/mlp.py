@@ -21,8 +21,8 @@ from specs.workloads import parts as workloads
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """Hidden and width differ in four of five cases: most wrong weights are refused there. In the fifth they are equal
-    on purpose, for that is where a transposed weight passes unnoticed. In two of five hidden is four times the width, as
-    in GPT-2: many modules have no other."""
+    on purpose, for that is where a transposed weight passes unnoticed. In two of five hidden is four times the width,
+    as in GPT-2: many modules have no other."""
     sizes = draw(distinct_sizes(width=(2, 6), hidden=(2, 11), batch=(1, 4), time=(1, 5)))
     times = draw(st.sampled_from((4, 0, 4, 0, 1)))
     if times:
@@ -55,7 +55,8 @@ def position_wise(trial: Trial) -> None:
     aliases=("weights_are_out_in",),
 )
 def weight_layout_is_out_in(trial: Trial) -> None:
-    """One number of up_weight at [f, d] and one of x at d: what comes out must be a multiple of column f of down_weight.
+    """One number of up_weight at [f, d] and one of x at d: what comes out must be a multiple of column f of
+    down_weight.
 
     Looked for in the other orientations too, so that what is wrong can be said by name, whether their code computes
     something else there (F = D) or raises (F != D).
@@ -66,7 +67,8 @@ def weight_layout_is_out_in(trial: Trial) -> None:
         for up_turned, down_turned in ((True, True), (True, False), (False, True)):
             if _passes_one_feature(trial, up_turned=up_turned, down_turned=down_turned, exchanged=exchanged):
                 names = ["up_weight"] * up_turned + ["down_weight"] * down_turned
-                sentence = f"your {' and '.join(names)} {'are' if len(names) > 1 else 'is'} [in, out]; it must be [out, in], as in torch.nn.Linear"
+                found = f"your {' and '.join(names)} {'are' if len(names) > 1 else 'is'} [in, out]"
+                sentence = f"{found}; it must be [out, in], as in torch.nn.Linear"
                 raise Violation(sentence + ("; and the two are swapped" if exchanged else ""))
     answer = trial.attempt(_one_feature(trial, False, False, False)[0])
     if answer.crash is not None:

@@ -1,6 +1,6 @@
 """Which parameters of a model are decayed: groups for an optimiser.
 
-A line of ours looks at the groups beside the very model that was handed over, so that a copy is no parameter.
+A step of the harness compares the groups with the very model that was passed, so that a copy is not a parameter.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def cases(draw: st.DrawFn, frozen: bool = False) -> Case:
     look = harness_step(
         "specs.shared.models:decays", groups=Earlier(CALL), model=Given(CALL, "model"), weight_decay=decay
     )
-    what = f"{layers} layer{'s' if layers > 1 else ''}, {'tied' if tied else 'not tied'}, {'with' if bias else 'without'} biases"
+    biases = f"{'with' if bias else 'without'} biases"
+    what = f"{layers} layer{'s' if layers > 1 else ''}, {'tied' if tied else 'not tied'}, {biases}"
     return Case(
         (Call(CALL, {"model": model, "weight_decay": decay}), look), {}, what + (", partly frozen" if parts else "")
     )
@@ -83,11 +84,10 @@ def every_parameter_in_one_group(trial: Trial) -> None:
 )
 def only_model_parameters(trial: Trial) -> None:
     found = Groups(trial).found
-    strange = [name for name in found if name == "a stranger"]
-    if strange:
-        raise Violation(
-            f"{len(found[strange[0]])} tensors in the groups are not parameters of the model: an optimizer would train copies"
-        )
+    others = found.get("a stranger", [])
+    if others:
+        what = f"{len(others)} tensors in the groups are not parameters of the model"
+        raise Violation(f"{what}: an optimizer would train copies")
 
 
 @claim("frozen parameters are in no group", broken_by="frozen_included", cases=partly_frozen, max_cases=8)

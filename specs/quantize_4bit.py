@@ -18,7 +18,7 @@ from reference_model.quantize_4bit import code_book, pack, quantize_4bit, unpack
 from specs.shared import four_bit
 from specs.shared.four_bit import FOUR_BIT, CodebookBound, given, packed_of
 from specs.shared.quantization import dtypes, within
-from specs.workloads import tools as workloads
+from specs.workloads import quantizers as workloads
 
 
 @claim(

@@ -16,7 +16,7 @@ from reference_model.quantization import quantize_int8
 from specs.shared import int8
 from specs.shared.int8 import INT8, StepBound, check_idempotence, codes_of, given
 from specs.shared.quantization import dtypes, within
-from specs.workloads import tools as workloads
+from specs.workloads import quantizers as workloads
 
 
 @claim(

@@ -19,7 +19,8 @@ from specs.workloads import parts as workloads
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Small widths tell the norm of a row from its root mean square. Large eps tells whether it stands inside the root."""
+    """Small widths tell the norm of a row from its root mean square. Large eps tells whether it stands inside the
+    root."""
     sizes = draw(distinct_sizes(batch=(1, 4), time=(1, 6), width=(2, 9)))
     x, family = draw(tensors(tuple(sizes.values())))
     eps = draw(st.sampled_from((1e-5, 1e-5, 1e-6, 1e-3, 0.1)))

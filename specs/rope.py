@@ -20,8 +20,8 @@ FAR = 4000
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Queries or keys [batch, heads, time, size] at positions [time] from 0, from where a cache stopped or in any order, or
-    [batch, time] with rows of their own. Some turn a part of the features only."""
+    """Queries or keys [batch, heads, time, size] at positions [time] from 0, from where a cache stopped or in any
+    order, or [batch, time] with rows of their own. Some turn a part of the features only."""
     sizes = draw(distinct_sizes(batch=(1, 3), heads=(1, 4), time=(1, 5)))
     batch, time = sizes["batch"], sizes["time"]
     sizes["size"] = draw(st.sampled_from((4, 6, 8, 2, 10)))
@@ -72,8 +72,8 @@ def parts(draw: st.DrawFn) -> Case:
 
 
 def bound_of_products(trial: Trial, *run: Case) -> float:
-    """Of sums of products of two vectors of a head, each off by the tolerances of what was run. A turn keeps lengths, so
-    that no feature is larger than sqrt(2) times the largest of its pair before."""
+    """Of sums of products of two vectors of a head, each off by the tolerances of what was run. A turn keeps lengths,
+    so that no feature is larger than sqrt(2) times the largest of its pair before."""
     largest = max(float(case.arguments["x"].abs().max()) for case in run)
     return 4 * trial.case.arguments["x"].shape[-1] * largest * tolerance(trial, *run)
 
@@ -137,8 +137,8 @@ def rotations_compose(trial: Trial) -> None:
     aliases=("turned_back",),
 )
 def inverse_rotation_restores_x(trial: Trial) -> None:
-    """In a mirror a turn goes backwards, which is a turn by the negative position; tables have no negative positions, and
-    indexing would take them for rows from the end, so they are not asked for."""
+    """In a mirror a turn goes backwards, which is a turn by the negative position; tables have no negative positions,
+    and indexing would take them for rows from the end, so they are not asked for."""
     a = trial.case.arguments
     size = a["x"].shape[-1] if a["rotated"] is None else a["rotated"]
     signs = torch.ones(a["x"].shape[-1], dtype=torch.float64)
@@ -248,8 +248,8 @@ CONTRACT = Contract(
     variants=(
         Variant(
             "halves",
-            "Feature i is turned with feature i + K/2, as in GPT-NeoX and Llama of transformers; in the paper with its neighbour. Weights "
-            "trained with one do not work with the other.",
+            "Feature i is turned with feature i + K/2, as in GPT-NeoX and Llama of transformers; in the paper with its "
+            "neighbour. Weights trained with one do not work with the other.",
             (
                 Edit(
                     rope,

@@ -187,9 +187,9 @@ def fully_masked_query_gets_zeros(trial: Trial) -> None:
         raise NotSupported("a fully masked query gives NaN, and so does every gradient")
     steep = idle.changed(q=a["q"] * 1e7 / max(float((a["q"] @ a["k"].mT).abs().max()), 1e-3))
     found = [(case, output(trial, case), trial.expect(case).value, tolerance(trial, case)) for case in (steep, idle)]
-    for _, theirs, ours, bound in found:
+    for _, actual, expected, bound in found:
         what = "for a fully masked query, out"
-        trial.close(theirs[..., 0, :], ours[..., 0, :], bound, what)
+        trial.close(actual[..., 0, :], expected[..., 0, :], bound, what)
 
 
 @claim(
@@ -239,8 +239,8 @@ CONTRACT = Contract(
     variants=(
         Variant(
             "mean_of_hidden",
-            "A query that may attend to nothing gets the mean of all values, as where hidden scores are set to -1e9; in "
-            "torch it gets zeros.",
+            "A query that may attend to nothing gets the mean of all values, as where hidden scores are set to -1e9; "
+            "in torch it gets zeros.",
             (Edit(scaled_dot_product_attention, USED, "used = weights"),),
         ),
     ),

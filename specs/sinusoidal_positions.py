@@ -226,19 +226,22 @@ CONTRACT = Contract(
     variants=(
         Variant(
             "halves",
-            "All sines come first and all cosines after them; in the paper they alternate, sine and cosine of one angle side by side.",
+            "All sines come first and all cosines after them; in the paper they alternate, sine and cosine of one "
+            "angle side by side.",
             (HALVES,),
         ),
         Variant(
             "tensor2tensor",
-            "All sines come first, and the slowest wave is divided by the base itself (i / (D/2 - 1) in the exponent), as in tensor2tensor "
-            "and fairseq, where an odd width ends with a zero; in the paper the exponent is 2i / D.",
+            "All sines come first, and the slowest wave is divided by the base itself (i / (D/2 - 1) in the "
+            "exponent), as in tensor2tensor and fairseq, where an odd width ends with a zero; in the paper the "
+            "exponent is 2i / D.",
             (
                 HALVES,
                 Edit(
                     sinusoidal_positions,
                     "exponents = torch.arange(0, width, 2, dtype=torch.float64, device=positions.device) / width",
-                    "exponents = torch.arange(0, width // 2 * 2, 2, dtype=torch.float64, device=positions.device) / width",
+                    "even = width // 2 * 2\n"
+                    "exponents = torch.arange(0, even, 2, dtype=torch.float64, device=positions.device) / width",
                 ),
                 Edit(
                     sinusoidal_positions,

@@ -29,7 +29,8 @@ from specs.shared.attention import (
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """A window shorter than the sequence in four cases of five: 1, one less than the sequence, and what lies between."""
+    """A window shorter than the sequence in four cases of five: 1, one less than the sequence, and what lies
+    between."""
     sizes = draw(head_sizes(most_time=9, most_heads=3, most_batch=3))
     x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), (*ORDINARY, "repeated rows")))
     weights = draw(attention_weights(sizes["width"], sharpness=draw(st.sampled_from((1.5, 0.5, 4.0)))))

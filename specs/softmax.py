@@ -124,10 +124,10 @@ def stable_at_large_scores(trial: Trial) -> None:
         answer = trial.run(dtype=dtype, gradients=True)
         slack = 8 * torch.finfo(dtype).eps * largest
         trial.close(answer.value, exact.value, bound.value + slack, f"in {dtype}, out")
-        ours, theirs = exact.gradients["x"], answer.gradients.get("x")
-        if theirs is not None:  # whether one arrives at all is a claim of its own
+        expected, gradient = exact.gradients["x"], answer.gradients.get("x")
+        if gradient is not None:  # whether there is one at all is another claim
             most = bound.gradients["x"] + 4 * slack
-            trial.close(theirs, ours, most, f"in {dtype}, the gradient of x")
+            trial.close(gradient, expected, most, f"in {dtype}, the gradient of x")
 
 
 @claim(
@@ -157,7 +157,8 @@ def minus_infinity_gets_zero_weight(trial: Trial) -> None:
     aliases=("nothing_but_minus_infinity",),
 )
 def all_minus_infinity_slice(trial: Trial) -> None:
-    """There is nothing to choose from: nan as in torch.softmax, or zeros; never weights. The other slices are as ever."""
+    """There is nothing to choose from: nan as in torch.softmax, or zeros; never weights. The other slices are as
+    ever."""
     x, dim = trial.case.arguments["x"].clone(), trial.case.arguments["dim"]
     slices = x.movedim(dim, -1)
     if slices.dim() < 2 or slices.shape[:-1].numel() < 2:
@@ -171,12 +172,12 @@ def all_minus_infinity_slice(trial: Trial) -> None:
     out = answer.value
     if not torch.is_tensor(out) or out.shape != x.shape:
         raise Violation("with one slice of only -inf, out has another shape")
-    theirs = out.movedim(dim, -1)
-    if not bool(theirs[empty].isnan().all() or (theirs[empty] == 0).all()):
+    found = out.movedim(dim, -1)
+    if not bool(found[empty].isnan().all() or (found[empty] == 0).all()):
         raise Violation("a slice of only -inf gets weights; it must give NaN, as in torch.softmax, or zeros")
     expected, bound = trial.agreement()
-    ours = expected.value.movedim(dim, -1)[~empty]
-    trial.close(theirs[~empty], ours, bound.value, "next to a slice of only -inf, out")
+    others = expected.value.movedim(dim, -1)[~empty]
+    trial.close(found[~empty], others, bound.value, "next to a slice of only -inf, out")
 
 
 CONTRACT = Contract(

@@ -22,8 +22,8 @@ LONG = 700
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Time, width, states and batch all differ; a within (-1, 1), negative ones and an exact 0 among them. Two steps at least:
-    over a single one a runs no part, and need not receive a gradient."""
+    """Time, width, states and batch all differ; a within (-1, 1), negative ones and an exact 0 among them. Two steps at
+    least: over a single one a runs no part, and need not receive a gradient."""
     sizes = draw(distinct_sizes(time=(2, 9), width=(1, 5), states=(1, 4), batch=(1, 4)))
     x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), (*ORDINARY, "repeated rows")))
     return _case(x, draw(seeds), sizes, family, draw(st.booleans()))
@@ -110,8 +110,8 @@ def equals_parallel_scan(trial: Trial) -> None:
     aliases=("stable_below_one",),
 )
 def bounded_when_a_is_below_1(trial: Trial) -> None:
-    """abs(a) < 1: abs(y) stays below the sum of abs(b c) / (1 - abs(a)), times the largest abs(x), however long; and the
-    numbers are the reference's to the end."""
+    """abs(a) < 1: abs(y) stays below the sum of abs(b c) / (1 - abs(a)), times the largest abs(x), however long; and
+    the numbers are the reference's to the end."""
     a, b, c = (trial.case.arguments[name] for name in "abc")
     out = output(trial).double()
     ceiling = ((b * c).abs() / (1 - a.abs())).sum(-1) * trial.case.arguments["x"].abs().amax((0, 1))

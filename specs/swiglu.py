@@ -81,10 +81,7 @@ def position_wise(trial: Trial) -> None:
 
 @claim("the output is linear in up_weight and in down_weight", broken_by="silu_of_the_product", max_cases=15)
 def linear_in_up_and_down(trial: Trial) -> None:
-    """up_weight and down_weight enter once each and nothing bends what they give: three times either is three times out.
-
-    (So does the sum of two up_weights: the half that is not bent is the one that up_weight makes.)
-    """
+    """SiLU acts on the gate alone: -3 times either weight gives -3 times out."""
     a = trial.case.arguments
     for name in ("up_weight", "down_weight"):
         scaled = trial.case.changed(**{name: -3 * a[name]})
@@ -97,7 +94,8 @@ def linear_in_up_and_down(trial: Trial) -> None:
     "silu(g) - silu(-g) = g for the gate g", broken_by="sigmoid_for_silu", max_cases=15, aliases=("bent_by_the_gate",)
 )
 def gate_odd_part_is_half_the_gate(trial: Trial) -> None:
-    """silu(a) - silu(-a) = a: with gate_weight and with its negative, the two results differ by down(gate(x) * up(x))."""
+    """silu(a) - silu(-a) = a: with gate_weight and with its negative, the two results differ by down(gate(x) *
+    up(x))."""
     a = trial.case.arguments
     mirrored = trial.case.changed(gate_weight=-a["gate_weight"])
     x, gate, up, down = (a[name].double() for name in ("x", *NAMES))
@@ -144,15 +142,15 @@ def weight_layout_is_out_in(trial: Trial) -> None:
 
 def _misplaced(order: tuple[int, ...], turned: tuple[bool, ...]) -> str:
     names = [name for name, is_turned in zip(NAMES, turned, strict=True) if is_turned]
-    told = []
+    sentences = []
     if names:
-        told.append(f"your {' and '.join(names)} must be [out, in], as in torch.nn.Linear; you use [in, out]")
+        sentences.append(f"your {' and '.join(names)} must be [out, in], as in torch.nn.Linear; you use [in, out]")
     if order != (0, 1, 2):
         taken = ", ".join(
             f"{NAMES[given]} in place of {NAMES[place]}" for place, given in enumerate(order) if given != place
         )
-        told.append(f"the weights are swapped: you use {taken}")
-    return "; and ".join(told)
+        sentences.append(f"the weights are swapped: you use {taken}")
+    return "; and ".join(sentences)
 
 
 def _one_feature(trial: Trial, order: tuple[int, ...], turned: tuple[bool, ...]) -> tuple[Case, torch.Tensor]:

@@ -32,7 +32,7 @@ from specs.shared.tokenizer_outputs import (
     shown_ids,
 )
 from specs.shared.tokenizers import MEASURES
-from specs.workloads import tools as workloads
+from specs.workloads import tokenizers as workloads
 
 
 @claim("encoding and decoding returns the same text", broken_by="nfc_normalised", cases=tokenizer_cases.any_text)

@@ -1,4 +1,4 @@
-"""A training run: what its history must tell, whatever model, optimiser and schedule are inside."""
+"""A training run: what its history must show, for any model, optimiser and schedule inside."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from reference_model.trainer import trainer
 
 VOCABULARY, CONTEXT = 13, 8
 GUESSING = math.log(VOCABULARY)
+GUESS = f"a uniform guess among {VOCABULARY} tokens gives ln {VOCABULARY} = {GUESSING:.4g}"
 NEAR = 0.5
-"""Above or below ln V. GPT-2's initialisation stays within 0.1; torch's own, untied, within 0.3; a table drawn from N(0, 1)
-that is the head too begins at 3 or more above."""
+"""Above or below ln V. GPT-2's initialisation stays within 0.1; torch's own, untied, within 0.3; a table drawn from
+N(0, 1) that is the head too begins at 3 or more above."""
 LEARNED = GUESSING / 3
-"""What a loss on eight tokens is below after the steps drawn here: the reference is below 0.1 by then."""
+"""A loss on eight tokens is below this after the steps of these cases: the reference is below 0.1 by then."""
 NOISE = 0.8 * GUESSING
-"""What a loss on tokens that nothing tells stays above: fresh ones cannot be learned, and hardly any is met twice."""
+"""A loss on unpredictable tokens stays above this: fresh ones cannot be learned, and hardly any window repeats."""
 
 
 @st.composite
@@ -69,7 +70,7 @@ def changed(case: Case, seed: int | None = None, **settings: Any) -> Case:
     return run(config, given["data"], given["seed"] if seed is None else seed, case.family)
 
 
-def told(trial: Trial, case: Case | None = None, what: str = "loss") -> Any:
+def history_of(trial: Trial, case: Case | None = None, what: str = "loss") -> Any:
     """A part of the history."""
     found = trial.run(case).value[what]
     if found is None and what == "loss":
@@ -81,21 +82,18 @@ def told(trial: Trial, case: Case | None = None, what: str = "loss") -> Any:
 
 @claim("the history has a finite loss for every step", broken_by="one_step_too_many", aliases=("history_is_whole",))
 def history_has_a_loss_per_step(trial: Trial) -> None:
-    losses, steps = told(trial), trial.case.calls[0].arguments["config"].steps
+    losses, steps = history_of(trial), trial.case.calls[0].arguments["config"].steps
     if len(losses) != steps:
         raise Violation(f"the history has {len(losses)} losses for {steps} steps")
-    strange = next((step for step, loss in enumerate(losses) if not math.isfinite(loss)), None)
-    if strange is not None:
-        raise Violation(f"the loss of step {strange} is {losses[strange]}")
+    first = next((step for step, loss in enumerate(losses) if not math.isfinite(loss)), None)
+    if first is not None:
+        raise Violation(f"the loss of step {first} is {losses[first]}")
 
 
 def first_loss_is_that_of_guessing(trial: Trial) -> None:
-    first = told(trial)[0]
+    first = history_of(trial)[0]
     if not abs(first - GUESSING) <= NEAR:
-        raise Violation(
-            f"the initial loss is {first:.4g}; a uniform guess among {VOCABULARY} tokens gives ln {VOCABULARY} = {GUESSING:.4g}",
-            error=abs(first - GUESSING) / NEAR,
-        )
+        raise Violation(f"the initial loss is {first:.4g}; {GUESS}", error=abs(first - GUESSING) / NEAR)
     trial.note_error(abs(first - GUESSING) / NEAR)
 
 
@@ -107,13 +105,11 @@ def first_loss_is_that_of_guessing(trial: Trial) -> None:
     aliases=("evaluation_begins_at_guessing",),
 )
 def initial_evaluation_is_ln_vocab_size(trial: Trial) -> None:
-    """Nothing moves in these cases, so every evaluation is that of an untrained model, whenever it is made."""
-    worst = max(told(trial, what="evaluation"), key=lambda loss: abs(loss - GUESSING))
+    """The learning rate is 0, so every evaluation is that of an untrained model."""
+    worst = max(history_of(trial, what="evaluation"), key=lambda loss: abs(loss - GUESSING))
     if not abs(worst - GUESSING) <= NEAR:
-        raise Violation(
-            f"the evaluation loss of an untrained model is {worst:.4g}; a uniform guess gives ln {VOCABULARY} = {GUESSING:.4g}",
-            error=abs(worst - GUESSING) / NEAR,
-        )
+        what = f"the evaluation loss of an untrained model is {worst:.4g}; {GUESS}"
+        raise Violation(what, error=abs(worst - GUESSING) / NEAR)
     trial.note_error(abs(worst - GUESSING) / NEAR)
 
 
@@ -125,8 +121,9 @@ def initial_evaluation_is_ln_vocab_size(trial: Trial) -> None:
     aliases=("losses_are_those_of_their_steps",),
 )
 def losses_match_evaluations(trial: Trial) -> None:
-    """There is one window alone, so an evaluation just before a step is that step's loss, and one just after it the next one's."""
-    losses, found = told(trial), told(trial, what="evaluation")
+    """There is one window alone, so an evaluation just before a step is that step's loss, and one just after it the
+    next one's."""
+    losses, found = history_of(trial), history_of(trial, what="evaluation")
     bound = 1e-4 * GUESSING  # float32, summed in another order at the most
     before = max(abs(a - b) for a, b in zip(losses, found, strict=False))
     after = max(abs(a - b) for a, b in zip(losses[1:], found, strict=False))
@@ -141,7 +138,7 @@ def losses_match_evaluations(trial: Trial) -> None:
 
 @claim("it overfits a single repeated batch", broken_by="optimiser_never_steps")
 def overfits_one_batch(trial: Trial) -> None:
-    losses = told(trial)
+    losses = history_of(trial)
     if not losses[-1] <= LEARNED:
         raise Violation(
             f"after {len(losses)} steps on one repeated batch the loss is {losses[-1]:.4g}, initially {losses[0]:.4g}",
@@ -154,12 +151,12 @@ def overfits_one_batch(trial: Trial) -> None:
 def noise_is_not_learned(trial: Trial) -> None:
     """A loss that falls on fresh random tokens has seen them: targets that are not shifted, a mask that lets the future
     through, one batch over and over."""
-    last = told(trial)[-10:]
+    last = history_of(trial)[-10:]
     mean = sum(last) / len(last)
     if not mean >= NOISE:
         raise Violation(
-            f"on random tokens the loss falls to {mean:.4g}, below ln {VOCABULARY} = {GUESSING:.4g}: the targets leak into its input, "
-            "or every step sees the same batch",
+            f"on random tokens the loss falls to {mean:.4g}, below ln {VOCABULARY} = {GUESSING:.4g}: "
+            "the targets leak into its input, or every step sees the same batch",
             error=NOISE / max(mean, 1e-9),
         )
     trial.note_error(NOISE / mean)
@@ -167,7 +164,7 @@ def noise_is_not_learned(trial: Trial) -> None:
 
 @claim("every parameter changes during training", broken_by="norms_not_trained")
 def every_parameter_moves(trial: Trial) -> None:
-    still = [name for name, moved in told(trial, what="moved").items() if not moved]
+    still = [name for name, moved in history_of(trial, what="moved").items() if not moved]
     if still:
         raise Violation(
             f"{still[0]} did not change during training" + (f", and {len(still) - 1} more" if still[1:] else "")
@@ -181,13 +178,13 @@ def every_parameter_moves(trial: Trial) -> None:
     aliases=("same_seed_same_history",),
 )
 def reproducible_with_a_seed(trial: Trial) -> None:
-    """Twice in one process, the second time with whatever the first left behind; and another seed is another run."""
+    """Twice in one process, so that state left by the first run shows; and another seed is another run."""
     short = changed(trial.case, steps=4)
     twice = trial.run(short.followed_by(*short.calls), fresh=True)
     first, second = twice.outputs[1]["loss"], twice.outputs[3]["loss"]
     if first != second:
         raise Violation(f"the same seed gives losses {first} and then {second}")
-    other = told(trial, changed(trial.case, seed=trial.case.calls[0].arguments["seed"] + 1, steps=4))
+    other = history_of(trial, changed(trial.case, seed=trial.case.calls[0].arguments["seed"] + 1, steps=4))
     if first == other:
         raise Violation("another seed gives the same history")
 
@@ -195,8 +192,8 @@ def reproducible_with_a_seed(trial: Trial) -> None:
 @claim("evaluation does not change the training losses", broken_by="evaluation_trains", max_cases=1)
 def evaluation_changes_nothing(trial: Trial) -> None:
     """Between the steps of one and the same batch, so that random numbers it may draw change nothing."""
-    plain, between = told(trial), told(trial, changed(trial.case, eval_interval=3))
-    told(trial, changed(trial.case, eval_interval=3), "evaluation")
+    plain, between = history_of(trial), history_of(trial, changed(trial.case, eval_interval=3))
+    history_of(trial, changed(trial.case, eval_interval=3), "evaluation")
     for step, (a, b) in enumerate(zip(plain, between, strict=False)):
         if abs(a - b) > 1e-4 * GUESSING:  # float32, summed in another order at the most
             raise Violation(
@@ -207,11 +204,11 @@ def evaluation_changes_nothing(trial: Trial) -> None:
 
 @claim("evaluation runs without dropout", broken_by="dropout_in_evaluation", cases=still_cases, max_cases=1)
 def evaluation_is_without_dropout(trial: Trial) -> None:
-    found = told(trial, what="evaluation")
+    found = history_of(trial, what="evaluation")
     if max(found) - min(found) > 1e-6 * GUESSING:  # a forward pass of the same numbers
-        raise Violation(
-            f"evaluations of a model that does not change give {', '.join(f'{v:.6g}' for v in found)}: dropout is on, or the data differs"
-        )
+        values = ", ".join(f"{value:.6g}" for value in found)
+        what = f"evaluations of a model that does not change give {values}"
+        raise Violation(f"{what}: dropout is on, or the data differs")
 
 
 @claim(
@@ -222,7 +219,7 @@ def evaluation_is_without_dropout(trial: Trial) -> None:
     aliases=("dropout_comes_back",),
 )
 def dropout_resumes_after_evaluation(trial: Trial) -> None:
-    losses = told(trial)
+    losses = history_of(trial)
     if len({round(loss, 7) for loss in losses}) < len(losses) - 2:
         raise Violation("after an evaluation dropout stays off: the losses of the repeated batch no longer vary")
 

@@ -113,7 +113,7 @@ def loads_without_the_head_entry(trial: Trial) -> None:
 )
 def writes_are_shared(trial: Trial) -> None:
     skip_if_untied(trial)
-    for calls, told in (
+    for calls, when in (
         ((), ""),
         ((Call("reload", {}),), "after loading, "),
         ((Call("cast", {"dtype": "float64"}),), "in float64, "),
@@ -122,7 +122,7 @@ def writes_are_shared(trial: Trial) -> None:
         if not torch.equal(found["embedding"], found["head"]):
             if after(trial, SHARED)["memories"] > 1:
                 raise Violation(SEPARATE_HEAD)
-            raise Violation(f"{told}a write to the embedding does not show in the head")
+            raise Violation(f"{when}a write to the embedding does not show in the head")
 
 
 @claim(

@@ -134,7 +134,7 @@ MISTAKES = (
     KnownMistake("second_moment_not_saved", "The saved state has no second moment: the first steps of a resumed run are far too long.",
         adamw.state, SAVED, 'return {"first": first, "second": [torch.zeros_like(v) for v in second], "counts": list(self.counts)}'),
     KnownMistake("first_moment_not_loaded", "load() leaves the first moment at zero.", adamw.load,
-        'self.first = [moment.detach().to(p.dtype, copy=True) for moment, p in zip(state["first"], self.params, strict=True)]', "pass"),
+        'self.first = [m.detach().to(dtype, copy=True) for m, dtype in zip(state["first"], dtypes, strict=True)]', "pass"),
     KnownMistake("nothing_loaded", "load() checks the state but loads none of it.", adamw.load, 'self.counts = list(state["counts"])',
         "self.counts = [0 for _ in self.params]\nself.first, self.second = ([torch.zeros_like(p) for p in self.params] for _ in range(2))"),
 )

@@ -47,4 +47,5 @@ SIZES: Mapping[str, tuple[str, ...]] = {
         "norm_epsilon"
     ),
 }
-"""Size -> its usual names. A name under two sizes (``hidden_size``) is the later one where another name fits the earlier."""
+"""Size -> its usual names. A name under two sizes (``hidden_size``) is the later one where another name fits the
+earlier."""

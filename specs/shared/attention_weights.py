@@ -57,9 +57,9 @@ def _case(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: Any, sizes: d
 
 @st.composite
 def large_logits(draw: st.DrawFn) -> Case:
-    """Allowed keys have large negative logits, hidden ones large positive: with a mask that only lowers logits by 1e4 or
-    1e5 the hidden ones stay the largest, and without the maximum subtracted exponentials overflow or vanish. Each query
-    has logits of its own size, which distinguishes such masks."""
+    """Allowed keys have large negative logits, hidden ones large positive: with a mask that only lowers logits by 1e4
+    or 1e5 the hidden ones stay the largest, and without the maximum subtracted exponentials overflow or vanish. Each
+    query has logits of its own size, which distinguishes such masks."""
     sizes = draw(
         distinct_sizes(keys=(2, 6), queries=(1, 5), size=(3, 5), value_size=(1, 6), heads=(1, 3), batch=(1, 2))
     )

@@ -2,85 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
-from hypothesis import strategies as st
 
-from harness.core.case import Case
 from harness.core.claim import About, Claim, NotSupported, Trial, Violation, claim
 from harness.core.implementation import EffectKind
-from harness.numerics.statistics import binomial_two_sided
 from harness.numerics.tolerance import EPSILON, difference, magnitude, perturbed
-from harness.strategies.shapes import distinct_sizes
-from harness.strategies.tensors import make, parameters, seeds, tensors
+from specs.shared.low_rank_cases import ordinary_cases
+from specs.shared.low_rank_dropout import (
+    dropout_on_the_adapter_input,
+    no_dropout_in_evaluation,
+    no_dropout_on_the_base,
+    same_out,
+)
 from specs.shared.low_rank_script import (
-    EVAL,
     MERGE,
     PARAMETERS,
-    TRAIN,
     UNMERGE,
     changed,
     other_values,
-    script,
     with_calls,
 )
 from specs.shared.scaling_law import Scale, scale_cases, scale_is_recovered, variance_cases, variance_follows_the_rank
 
 # cases ---------------------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Rank, inputs and outputs all differ, but for one square weight in four, where a transposed product has the right
-    shape and only its numbers are wrong. Alpha is never the rank: their quotient is 1, and a missing scale unseen.
-    """
-    sizes = draw(distinct_sizes(batch=(1, 3), time=(1, 4), rank=(1, 5), in_features=(2, 7), out_features=(1, 8)))
-    if draw(st.integers(0, 3)) == 3:
-        sizes["out_features"] = sizes["in_features"]
-    inputs, outputs, rank = sizes["in_features"], sizes["out_features"], sizes["rank"]
-    alpha = draw(st.sampled_from([alpha for alpha in (8, 16.0, 2.5, 0.5, 3, 7.0) if alpha != rank]))
-    bias = draw(parameters((outputs,), 0.5, around=1.0)) if draw(st.integers(0, 3)) else None
-    shape = (sizes["batch"], sizes["time"], inputs) if draw(st.booleans()) else (sizes["batch"], inputs)
-    x, family = draw(tensors(shape))
-    weight, a, b = (draw(parameters(s)) for s in ((outputs, inputs), (rank, inputs), (outputs, rank)))
-    return script(weight, bias, alpha, a, b, x, family, **sizes)
-
-
-@st.composite
-def ordinary_cases(draw: st.DrawFn) -> Case:
-    """Normal values, so that nothing vanishes: for claims that measure."""
-    sizes = draw(distinct_sizes(batch=(2, 3), rank=(2, 4), in_features=(4, 7), out_features=(3, 8)))
-    inputs, outputs, rank = sizes["in_features"], sizes["out_features"], sizes["rank"]
-    bias = draw(parameters((outputs,), 0.5, around=1.0)) if draw(st.booleans()) else None
-    shapes = ((outputs, inputs), (rank, inputs), (outputs, rank), (sizes["batch"], inputs))
-    weight, a, b, x = (draw(parameters(s)) for s in shapes)
-    return script(weight, bias, draw(st.sampled_from((8, 2.5, 0.5))), a, b, x, "normal", **sizes)
-
-
-BITS, ROWS = 6, 200
-
-
-@st.composite
-def dropout_cases(draw: st.DrawFn) -> Case:
-    """Every row of x is 1, 2, 4, ..., 32 and A sums it, so that what comes out spells which inputs were kept."""
-    share = draw(st.sampled_from((0.25, 0.4, 0.1)))
-    x = (2.0 ** torch.arange(BITS, dtype=torch.float64)).expand(ROWS, BITS).clone()
-    a, weight = torch.ones(1, BITS, dtype=torch.float64), torch.zeros(3, BITS, dtype=torch.float64)
-    b = make("normal", (3, 1), draw(seeds)) + torch.tensor([[4.0], [-4.0], [4.0]], dtype=torch.float64)
-    alpha, sizes = draw(st.sampled_from((3.0, 8.0))), {"rank": 1, "in_features": BITS, "out_features": 3}
-    return changed(script(weight, None, alpha, a, b, x, f"dropout {share:g}", **sizes), "build", dropout=share)
-
-
-@st.composite
-def invalid_cases(draw: st.DrawFn) -> Case:
-    """What cannot be meant: an x, or an A, of another width than the weight."""
-    case = draw(ordinary_cases())
-    a, x = case.calls[1].arguments["a"], case.arguments["x"]
-    if draw(st.booleans()):
-        wider = changed(case, "load", a=torch.cat([a, a[:, :1]], 1))
-        return replace(wider, family="an a that is one wider than the weight")
-    return replace(case.changed(x=torch.cat([x, x[..., :1]], -1)), family="an x that is one wider than the weight")
 
 
 # claims --------------------------------------------------------------------------------------------------------------
@@ -132,12 +76,6 @@ def _is_moved(gradient: torch.Tensor | None) -> bool:
     return gradient is not None and bool((gradient != 0).any())
 
 
-def same_out(trial: Trial, one: Case, other: Case, what: str) -> None:
-    """The last output of two scripts, each the implementation's own, within what rounding explains of both."""
-    bound = trial.agreement(one)[1].value + trial.agreement(other)[1].value
-    trial.close(trial.run(one).value, trial.run(other).value, 2 * bound, what)
-
-
 @claim("merging does not change the output", broken_by="merged_without_scale", max_cases=20)
 def merged_equals_unmerged(trial: Trial) -> None:
     """Merged after a forward pass, so that what that pass may have kept shows, and without one."""
@@ -153,10 +91,10 @@ def unmerge_restores(trial: Trial) -> None:
     build, load, forward = trial.case.calls
     again = other_values(trial.case)
     back = with_calls(trial.case, build, load, MERGE, forward, UNMERGE, forward)
-    anew = with_calls(trial.case, build, load, MERGE, UNMERGE, again, forward)
+    reloaded = with_calls(trial.case, build, load, MERGE, UNMERGE, again, forward)
     only = with_calls(trial.case, build, again, forward)
     same_out(trial, back, trial.case, "merged and unmerged, out")
-    same_out(trial, anew, only, "unmerged and loaded again, out")
+    same_out(trial, reloaded, only, "unmerged and loaded again, out")
 
 
 @claim(
@@ -264,72 +202,6 @@ def accurate_in_half_precision(trial: Trial) -> None:
 
 
 # dropout -------------------------------------------------------------------------------------------------------------
-
-
-@claim("in evaluation mode dropout is off", broken_by="dropout_in_evaluation", max_cases=12)
-def no_dropout_in_evaluation(trial: Trial) -> None:
-    build, load, forward = changed(trial.case, "build", dropout=0.5).calls
-    for before in ((load, EVAL), (TRAIN, load, forward, EVAL)):  # some merge when they go to evaluation: load first
-        evaluated = with_calls(trial.case, build, *before, forward)
-        same_out(trial, evaluated, trial.case, "with dropout, in evaluation mode, out")
-
-
-@claim(
-    "in training mode dropout does not act on the base layer",
-    broken_by="dropout_on_the_base",
-    cases=ordinary_cases,
-    max_cases=12,
-    aliases=("dropout_spares_the_base",),
-)
-def no_dropout_on_the_base(trial: Trial) -> None:
-    """With b = 0 training mode shows the base alone, and no dropout may show in it."""
-    no_b = changed(trial.case, "load", b=torch.zeros_like(trial.case.calls[1].arguments["b"]))
-    build, load, forward = changed(no_b, "build", dropout=0.5).calls
-    trained = with_calls(trial.case, build, TRAIN, load, forward)
-    same_out(trial, trained, no_b, "with b = 0, in training mode, out")
-
-
-@claim(
-    "in training mode dropout acts on the adapter's input",
-    broken_by="dropout_never",
-    cases=dropout_cases,
-    max_cases=3,
-    false_alarm=1e-9,
-    power=0.999,
-    aliases=("dropout_acts_on_what_the_adapter_reads",),
-)
-def dropout_on_the_adapter_input(trial: Trial) -> None:
-    """Each row of x is 1, 2, 4, ... and a sums it: the change, in units of the undropped change of one unit, is a whole
-    number that spells in binary which inputs were kept, over 1 - p.
-
-    Exact: it is a whole number, and the same for every output. Random: of the 1200 inputs the kept ones are binomial;
-    one in 1e10 correct layers is so far off, and two forward passes, two independent draws, must both be so.
-    Power: keeping a share p for 1 - p, or every input, or none, is missed with probability below 1e-12.
-    """
-    build, load, forward = trial.case.calls
-    share, everything = build.arguments["dropout"], float(2**BITS - 1)
-    whole = trial.run(with_calls(trial.case, build, load, EVAL, forward)).value.double()
-    if not bool((whole != 0).all()):
-        raise Violation("in evaluation mode the adapter adds nothing to the base layer")
-    answer = trial.run(with_calls(trial.case, build, TRAIN, load, forward, forward))
-    draws = []
-    for out in answer.outputs[-2:]:
-        spelled = out.double() / whole * everything * (1 - share)
-        codes = spelled.round()
-        if float((spelled - spelled[:, :1]).abs().max()) > 1e-3 * everything:
-            raise Violation("the outputs of a row are dropped individually: dropout acts after b; it must act before a")
-        if float((spelled - codes).abs().max()) > 1e-3 or float(codes.min()) < 0 or float(codes.max()) > everything:
-            found = f"{float(spelled[0, 0]):.5g} of {everything:g}"
-            raise Violation("the inputs that dropout keeps are not scaled by 1 / (1 - dropout)", worst=found)
-        draws.append(codes[:, 0].long())
-    kept = [sum(bin(code).count("1") for code in codes.tolist()) for codes in draws]
-    chance = max(binomial_two_sided(count, ROWS * BITS, 1 - share) for count in kept)
-    if chance < 1e-10:
-        raise Violation(f"dropout {share:g} keeps {kept[0]} and {kept[1]} of {ROWS * BITS} inputs")
-    if all(bool(((codes == 0) | (codes == everything)).all()) for codes in draws):
-        raise Violation("dropout acts after a; it must act before a")
-    if torch.equal(*draws):
-        raise Violation("two forward passes drop the same inputs: dropout is not redrawn")
 
 
 # all of them ---------------------------------------------------------------------------------------------------------

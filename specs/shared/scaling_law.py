@@ -243,7 +243,8 @@ def scaling_law(trial: Trial) -> Measurement:
     slope = sum((x - middle) * y for x, y in logs) / sum((x - middle) ** 2 for x, _ in logs)
     return Measurement(
         f"B A x is scaled by {law_of(measured)}, so the variance of the update scales as r^{round(slope, 2) + 0.0:.2f}",
-        f"the factor in front of B A x at {len(MEASURED)} ranks from {MEASURED[0][0]} to {MEASURED[-1][0]}, with a and b loaded",
+        f"the factor in front of B A x at {len(MEASURED)} ranks from {MEASURED[0][0]} to {MEASURED[-1][0]}, "
+        "with a and b loaded",
         slope,
         "power of the rank",
         {f"scale at rank {rank}, alpha {alpha:g}": scale for rank, scale in ranks.items()},

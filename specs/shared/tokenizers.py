@@ -1,7 +1,7 @@
 """What a tokenizer costs and does, with GPT-2's own vocabulary: informational numbers that affect no verdict.
 
-English prose and code are the standard library's, read where Python keeps its sources. One sentence in many languages is
-our own: it says the same in each, so that what it costs can be compared.
+English prose and code are the standard library's, read where Python keeps its sources. One sentence in many languages
+is our own: it says the same in each, so that what it costs can be compared.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SENTENCES = {
 }
 WITHOUT_SPACES = ("Thai", "Chinese", "Japanese")
 """Written without spaces between words: there are no words to count."""
-STRANGE_WORDS = (
+UNUSUAL_WORDS = (
     " blorptification",
     " Zyxquent",
     " recieve",
@@ -117,8 +117,8 @@ def words_of(text: str) -> list[str]:
 
 @cache
 def everything() -> tuple[str, ...]:
-    """All that is encoded, in one order: the corpus, the strange words, and the words of the docstrings."""
-    return (*corpus().values(), *STRANGE_WORDS, *words_of(corpus()["English docstrings"]))
+    """All that is encoded, in one order: the corpus, the unusual words, and the words of the docstrings."""
+    return (*corpus().values(), *UNUSUAL_WORDS, *words_of(corpus()["English docstrings"]))
 
 
 def case() -> Case:
@@ -150,8 +150,10 @@ def vocabulary(trial: Trial) -> Measurement | None:
         return size * GPT2_SMALL.width / (rest + size * GPT2_SMALL.width)
 
     return Measurement(
-        f"{own:,} tokens, {own * GPT2_SMALL.width:,} embedding parameters: {share(own):.1%} of a small GPT-2 with a tied head",
-        f"tokens times width {GPT2_SMALL.width}, over a model with twelve blocks and {GPT2_SMALL.context} positions; other vocabulary sizes likewise",
+        f"{own:,} tokens, {own * GPT2_SMALL.width:,} embedding parameters: "
+        f"{share(own):.1%} of a small GPT-2 with a tied head",
+        f"tokens times width {GPT2_SMALL.width}, over a model with twelve blocks and {GPT2_SMALL.context} positions; "
+        "other vocabulary sizes likewise",
         share(own),
         "of all parameters",
         {f"{size:,} tokens": share(size) for size in SIZES},
@@ -165,7 +167,8 @@ def tokens_per_byte(trial: Trial) -> Measurement | None:
     found = {label: len(ids[text]) / len(text.encode()) for label, text in corpus().items()}
     prose, most = found["English docstrings"], max(found, key=lambda label: found[label])
     return Measurement(
-        f"{prose:.2f} tokens per byte of English prose, {found['Python code']:.2f} of Python code, up to {found[most]:.2f} ({most})",
+        f"{prose:.2f} tokens per byte of English prose, {found['Python code']:.2f} of Python code, "
+        f"up to {found[most]:.2f} ({most})",
         HOW + "on the standard library's docstrings and code, and on one sentence in many languages; bytes of UTF-8",
         prose,
         "tokens per byte",
@@ -198,8 +201,8 @@ def same_sentence(trial: Trial) -> Measurement | None:
     most = max(found, key=lambda language: found[language])
     ordinary = sorted(found.values())[len(found) // 2]
     return Measurement(
-        f"the same sentence needs {english} tokens in English and up to {found[most]:.1f} times as many ({most}); the median over "
-        f"{len(found)} languages is {ordinary:.1f} times",
+        f"the same sentence needs {english} tokens in English and up to {found[most]:.1f} times as many ({most}); "
+        f"the median over {len(found)} languages is {ordinary:.1f} times",
         HOW + "on one sentence translated into each language",
         found[most],
         "times the tokens of English",
@@ -213,17 +216,17 @@ def strange_words(trial: Trial) -> Measurement | None:
     if not ids:
         return None
     token_of = {rank: token for token, rank in gpt2_ranks().items()}
-    found = {word.strip(): float(len(ids[word])) for word in STRANGE_WORDS}
+    found = {word.strip(): float(len(ids[word])) for word in UNUSUAL_WORDS}
     known = [len(ids[word]) for word in words_of(corpus()["English docstrings"])]
     broken = [count for count in known if count > 1]
-    example = "|".join(token_of.get(i, b"?").decode("utf-8", "replace") for i in ids[STRANGE_WORDS[0]])
+    example = "|".join(token_of.get(i, b"?").decode("utf-8", "replace") for i in ids[UNUSUAL_WORDS[0]])
     mean = sum(found.values()) / len(found)
     rest = f", the others {sum(broken) / len(broken):.1f} on average" if broken else ""
     return Measurement(
-        f"{1 - len(broken) / len(known):.0%} of the words in English docstrings are one token{rest}; made-up or rare words "
-        f"take {mean:.1f} tokens on average: '{example}'",
-        HOW
-        + f"on {len(known)} distinct words of the standard library's docstrings and {len(found)} chosen ones, each after a space",
+        f"{1 - len(broken) / len(known):.0%} of the words in English docstrings are one token{rest}; "
+        f"made-up or rare words take {mean:.1f} tokens on average: '{example}'",
+        HOW + f"on {len(known)} distinct words of the standard library's docstrings and {len(found)} chosen ones, "
+        "each after a space",
         mean,
         "tokens per unknown word",
         found,

@@ -1,10 +1,10 @@
 """What is timed of the parts: workloads, and torch's own kernels beside them.
 
-Sizes are letters as in the docstrings of the reference: B batch, T time, D width, H heads, N numbers. They are small but
-not toys: a call takes 1 to 50 ms on one core, so that what is measured is work and not the way to it. Along an axis the data
-stay within the caches of a core, as far as that goes: on a busy machine, layer norm of rows of 768 over 256 to 2048 rows
-(6 MB each way) was told as anything from T^-0.9 to T^3.8, of rows of 256 as T^1.39 (1.24 to 1.54); and explicit scores
-as T^3.0 up to T = 1024 (8 MB), as T^2.1 up to 512.
+Sizes are letters as in the docstrings of the reference: B batch, T time, D width, H heads, N numbers. They are small
+but not toys: a call takes 1 to 50 ms on one core, so that what is measured is work and not the way to it. Along an axis
+the data stay within the caches of a core, as far as that goes: on a busy machine, layer norm of rows of 768 over 256 to
+2048 rows (6 MB each way) was measured as anything from T^-0.9 to T^3.8, of rows of 256 as T^1.39 (1.24 to 1.54); and
+explicit scores as T^3.0 up to T = 1024 (8 MB), as T^2.1 up to 512.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def one_call(sizes: Sizes, **values: Any) -> Case:
 
 
 def with_backward(forward: Workload, *, axes: bool = False, **changes: Any) -> tuple[Workload, Workload]:
-    """The workload, and the same with its gradients: two more products for every one, everything read and written twice."""
+    """The workload, and the same with its gradients: two more products for every one, everything read and written
+    twice."""
     operations, read_and_written = forward.operations, forward.bytes
     backward = replace(
         forward,
