@@ -152,9 +152,9 @@ def independent_of_tensor_splits(trial: Trial) -> None:
     clipped, norm_of_pieces = returned(trial)
     assert whole is not None
     bound = 2 * ROUNDING * torch.finfo(trial.dtype).eps
-    pieces = torch.cat([piece.reshape(-1) for piece in clipped if piece is not None])
+    clipped_numbers = torch.cat([grad.reshape(-1) for grad in clipped if grad is not None])
     trial.close(norm_of_pieces, norm, bound * float(norm), "the norm, compared with that of all numbers in one tensor,")
-    trial.close(pieces, whole, bound * largest([whole]), "out, compared with all numbers in one tensor,")
+    trial.close(clipped_numbers, whole, bound * largest([whole]), "out, compared with all numbers in one tensor,")
 
 
 @claim(

@@ -48,7 +48,7 @@ def consistent_across_splits(trial: Trial) -> None:
     if time < 2:
         trial.not_applicable()
     out = joined(trial.case, trial.run().outputs)
-    for lengths, what in (((time,), "in one piece"), ((1,) * time, "one position after the other")):
+    for lengths, what in (((time,), "in one chunk"), ((1,) * time, "one position after the other")):
         other = recut(trial.case, lengths)
         whole = joined(other, trial.run(other).outputs)
         trial.close(out, whole, bound(trial, trial.case, other), f"compared with the same sequence {what}, out")
@@ -135,7 +135,7 @@ def accurate_in_half_precision(trial: Trial) -> None:
             kinds = [str(value.dtype).removeprefix("torch.") for value in (first.value, out)]
             raise Violation(f"in {name}, prefill returns {kinds[0]} but steps return {kinds[1]}")
         exact, tolerance = trial.agreement(dtype=dtype)
-        slack = max(float(piece) for piece in tolerance.outputs if piece is not None)
+        slack = max(float(chunk) for chunk in tolerance.outputs if chunk is not None)
         trial.close(out, joined(trial.case, exact.outputs), slack, f"out in {name}")
     if len(refused) == 2:
         raise NotSupported("it does not run in " + " or ".join(refused))

@@ -12,8 +12,8 @@ from harness.core.measurement import Measure
 from reference_model.kv_cache_quantized import kv_cache_quantized
 from specs.shared.caches import (
     CALLS,
+    CHUNK_METHODS,
     OPTIONAL_METHODS,
-    PIECES,
     instances_are_independent,
     length_counts_positions,
     recut,
@@ -98,7 +98,7 @@ def zero_vectors_stay_zero(trial: Trial) -> None:
     """A vector of zeros has a range of zero; no output is NaN."""
     answer = trial.run(trial.case.followed_by(CONTENTS))
     for call, output in zip(trial.case.calls, answer.outputs, strict=False):
-        if call.method in PIECES and not bool(torch.isfinite(output).all()):
+        if call.method in CHUNK_METHODS and not bool(torch.isfinite(output).all()):
             raise Violation(f"{call.method}() of positions of zeros is not finite")
     check_contents(trial, trial.case)
 

@@ -17,20 +17,20 @@ from harness.strategies.tensors import tensors
 from specs.naming.parameters import ATTENTION
 from specs.shared.attention import attention_weights, head_sizes
 
-PIECE = Signature((Argument("x", "float[batch, time, width]"),), "float[batch, time, width]")
+CHUNK = Signature((Argument("x", "float[batch, time, width]"),), "float[batch, time, width]")
 CALLS = {
     "build": Signature(
         (*ATTENTION, Argument("n_heads", "integer", role="setting"), Argument("context", "integer", role="setting")),
         "the cache, empty",
     ),
-    "prefill": PIECE,
+    "prefill": CHUNK,
     "step": Signature((Argument("x", "float[batch, 1, width]"),), "float[batch, 1, width]"),
-    "extend": PIECE,
+    "extend": CHUNK,
     "length": Signature((), "number"),
     "reset": Signature((), "nothing"),
 }
 OPTIONAL_METHODS = frozenset({"extend", "length", "reset"})
-PIECES = ("prefill", "step", "extend")
+CHUNK_METHODS = ("prefill", "step", "extend")
 FAMILIES = ("normal", "small integers", "wide", "repeated rows")
 
 
@@ -53,7 +53,7 @@ def scripts(draw: st.DrawFn, /, families: Sequence[str] = FAMILIES, most_heads: 
     context = time + draw(st.sampled_from((3, 0, 1)))
     build = Call("build", {**weights, "n_heads": sizes["heads"], "context": context, **settings})
     cut = "+".join(map(str, lengths))
-    return Case((build, *pieces(x, lengths)), sizes, f"{family}, cut {cut} of {context}")
+    return Case((build, *chunks_of(x, lengths)), sizes, f"{family}, cut {cut} of {context}")
 
 
 @st.composite
@@ -66,7 +66,7 @@ def overflowing(draw: st.DrawFn) -> Case:
     lengths = draw(st.sampled_from(((1,), (1, 1, 1), (1, 1), (2,))))
     x, _ = draw(tensors((batch, sum(lengths), width), ("normal",), overrides=False))
     build = build.with_arguments({**build.arguments, "context": held})
-    later = pieces(torch.cat([sequence(case), x], 1), (held, *lengths))[1:]
+    later = chunks_of(torch.cat([sequence(case), x], 1), (held, *lengths))[1:]
     family = f"{held + sum(lengths)} positions in a context of {held}"
     return Case((build, *given, *later), {**case.dimensions, "fitting": len(given)}, family)
 
@@ -84,7 +84,7 @@ def unusable(draw: st.DrawFn) -> Case:
     return Case((build, first), case.dimensions, f"width {width} with {width + 1} heads")
 
 
-def pieces(x: torch.Tensor, lengths: Sequence[int]) -> tuple[Call, ...]:
+def chunks_of(x: torch.Tensor, lengths: Sequence[int]) -> tuple[Call, ...]:
     """The sequence split into chunks of these lengths; the first is the prefill."""
     calls, at = list[Call](), 0
     for length in lengths:
@@ -96,19 +96,19 @@ def pieces(x: torch.Tensor, lengths: Sequence[int]) -> tuple[Call, ...]:
 
 def sequence(case: Case) -> torch.Tensor:
     """All positions of a script in one tensor [batch, time, width]."""
-    return torch.cat([call.arguments["x"] for call in case.calls if call.method in PIECES], 1)
+    return torch.cat([call.arguments["x"] for call in case.calls if call.method in CHUNK_METHODS], 1)
 
 
 def recut(case: Case, lengths: Sequence[int]) -> Case:
     """The same sequence split into other chunks."""
-    return replace(case, calls=(case.calls[0], *pieces(sequence(case), lengths)))
+    return replace(case, calls=(case.calls[0], *chunks_of(sequence(case), lengths)))
 
 
 def joined(case: Case, outputs: Sequence[Any]) -> torch.Tensor:
     """The outputs for the whole sequence; raises Violation where one has another shape than its chunk."""
     found = []
     for call, output in zip(case.calls, outputs, strict=True):
-        if call.method in PIECES:
+        if call.method in CHUNK_METHODS:
             expected = call.arguments["x"].shape
             if not torch.is_tensor(output) or output.shape != expected:
                 form = f"shape {list(output.shape)}" if torch.is_tensor(output) else f"a {type(output).__name__}"
@@ -155,7 +155,7 @@ def length_counts_positions(trial: Trial) -> None:
         calls += [call, length]
     answer = trial.run(replace(trial.case, calls=tuple(calls)))
     for call, output in zip(calls, answer.outputs, strict=True):
-        if call.method in PIECES:
+        if call.method in CHUNK_METHODS:
             time += call.arguments["x"].shape[1]
         elif call.method == "length" and float(output) != time:
             raise Violation(f"after {time} positions length() returns {float(output):g}")

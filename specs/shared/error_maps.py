@@ -21,8 +21,8 @@ def side_by_side(found: torch.Tensor, expected: torch.Tensor, how: str) -> Measu
     """The weights [head, query, key] of implementation and reference, head by head, and their largest difference."""
     found, expected = found.detach().double(), expected.detach().double()
     grids = {}
-    for head, (mine, right) in enumerate(zip(found, expected, strict=True), 1):
-        grids[f"yours, head {head}"] = _rows(mine)
+    for head, (actual, right) in enumerate(zip(found, expected, strict=True), 1):
+        grids[f"yours, head {head}"] = _rows(actual)
         grids[f"reference, head {head}"] = _rows(right)
     difference = (found - expected).abs().nan_to_num(math.inf, math.inf)
     largest = float(difference.max())

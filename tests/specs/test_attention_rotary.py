@@ -1,4 +1,4 @@
-"""Rotary positions inside attention are a legal form: right where declared, told by name where not, layouts kept apart."""
+"""Attention with rotary positions passes where it is declared and is named where it is not; layouts are distinguished."""
 
 import pytest
 import torch
@@ -19,8 +19,8 @@ def halves(x, cos, sin):
 
 def neighbours(x, cos, sin):
     """As complex numbers."""
-    turned = torch.view_as_complex(x.double().unflatten(-1, (-1, 2))) * torch.complex(cos.double(), sin.double())
-    return torch.view_as_real(turned).flatten(-2).to(x.dtype)
+    rotated = torch.view_as_complex(x.double().unflatten(-1, (-1, 2))) * torch.complex(cos.double(), sin.double())
+    return torch.view_as_real(rotated).flatten(-2).to(x.dtype)
 
 
 def attention_with(turn, dtype=torch.float32):

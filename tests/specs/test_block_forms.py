@@ -1,4 +1,4 @@
-"""Post-norm and parallel blocks: named where nothing was declared, judged as right where they were, mistakes in them told."""
+"""Post-norm and parallel blocks pass where declared, are named where not, and mistakes in them are found."""
 
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def failing(text: str, folder: Path, variants: str, *components: str) -> set[str
 
 
 def test_torchs_encoder_layer_with_its_norms_last(tmp_path: Path) -> None:
-    """torch.nn.TransformerEncoderLayer(norm_first=False) inside a model: the block, and the whole that is made of it."""
+    """torch.nn.TransformerEncoderLayer(norm_first=False) inside a model: the block and the whole model."""
     text = ENCODER.read_text(encoding="utf-8").replace("norm_first=True", "norm_first=False")
     assert failing(text, tmp_path, "block=post_norm", "block", "gpt2") == set()
 

@@ -1,4 +1,4 @@
-"""Two functions apart, as CS336 asks for them, are one component."""
+"""Two separate functions, as in CS336's assignment, are one component."""
 
 import textwrap
 
@@ -15,7 +15,7 @@ KNOWN = load_catalogue()
 
 @pytest.mark.parametrize("prefix", ["", "run_"])
 def test_the_functions_of_cs336(tmp_path, prefix):
-    """Without a schedule and a generator: those claims are not offered, the others hold."""
+    """They take no schedule and no generator: those claims are not supported, the others pass."""
     file = tmp_path / "mine.py"
     file.write_text(
         textwrap.dedent(f"""

@@ -35,7 +35,7 @@ def test_gpt2s_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ("", "standard deviation of 0.0198"),
         (
@@ -45,10 +45,10 @@ def test_gpt2s_own(tmp_path: Path) -> None:
         (SCALED.replace("2 * config", "config"), "(0.02 / sqrt(L)); it must be"),
     ],
 )
-def test_residual_projections_in_words(wrong: str, told: str, tmp_path: Path) -> None:
+def test_residual_projections_in_words(wrong: str, message: str, tmp_path: Path) -> None:
     """Which law they follow is said."""
     found = failing(nano().replace(APPLIED, APPLIED + wrong), tmp_path)
-    assert set(found) == {"residual_projections_are_scaled"} and told in found["residual_projections_are_scaled"]
+    assert set(found) == {"residual_projections_are_scaled"} and message in found["residual_projections_are_scaled"]
 
 
 def test_what_torch_draws_is_told_as_that_and_may_be_declared(tmp_path: Path) -> None:

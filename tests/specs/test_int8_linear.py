@@ -24,7 +24,7 @@ def test_memory_is_measured() -> None:
 
 
 def test_memory_beside_bitsandbytes() -> None:
-    """Linear8bitLt holds the same, its bias apart."""
+    """Linear8bitLt holds the same, and its bias."""
     nn = pytest.importorskip("bitsandbytes.nn")
 
     class FoundParameter:

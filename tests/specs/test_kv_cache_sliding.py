@@ -1,4 +1,4 @@
-"""A cache that slides is right where that is declared, and told how to declare it where it is not."""
+"""A sliding cache passes where it is declared; where it is not, the report says how to declare it."""
 
 from torch.nn import functional
 

@@ -1,4 +1,4 @@
-"""The weights with which positions look at each other, recovered from outside: right for right code, whatever its form."""
+"""The attention weights of an implementation, recovered from its outputs, match the reference's for right code."""
 
 import pytest
 import torch
@@ -42,19 +42,22 @@ def test_of_the_reference_they_are_its_own(component) -> None:
 @pytest.mark.parametrize(
     ("mistake", "seen"),
     [
-        ("attention.one_future_position", lambda yours, ours: yours.triu(1).any()),
-        ("attention.no_mask", lambda yours, ours: bool((yours > 0).all())),
-        ("attention.softmax_over_queries", lambda yours, ours: torch.allclose(yours.sum(-2), torch.ones(7), atol=1e-5)),
-        ("attention.unscaled", lambda yours, ours: bool(yours.max(-1)[0].sum() > ours.max(-1)[0].sum())),
+        ("attention.one_future_position", lambda yours, reference: yours.triu(1).any()),
+        ("attention.no_mask", lambda yours, reference: bool((yours > 0).all())),
+        (
+            "attention.softmax_over_queries",
+            lambda yours, reference: torch.allclose(yours.sum(-2), torch.ones(7), atol=1e-5),
+        ),
+        ("attention.unscaled", lambda yours, reference: bool(yours.max(-1)[0].sum() > reference.max(-1)[0].sum())),
         (
             "scaled_dot_product_attention.unscaled",
-            lambda yours, ours: bool(yours.max(-1)[0].sum() > ours.max(-1)[0].sum()),
+            lambda yours, reference: bool(yours.max(-1)[0].sum() > reference.max(-1)[0].sum()),
         ),
         ("scaled_dot_product_attention.is_causal_always", None),
     ],
 )
 def test_a_mistake_is_seen(mistake, seen) -> None:
-    """By eye, and in the number; one that does nothing here differs in nothing."""
+    """In the maps and in the number; a mistake that changes no weight leaves the number at 0."""
     component = mistake.partition(".")[0]
     fact = next(
         f
@@ -64,8 +67,8 @@ def test_a_mistake_is_seen(mistake, seen) -> None:
     if seen is None:  # the map is causal anyway
         assert fact.value == 0
         return
-    yours, ours = (torch.tensor(fact.grids[f"{whose}, head 1"]) for whose in ("yours", "reference"))
-    assert fact.value > 0.01 and seen(yours, ours)
+    yours, reference = (torch.tensor(fact.grids[f"{whose}, head 1"]) for whose in ("yours", "reference"))
+    assert fact.value > 0.01 and seen(yours, reference)
     assert "differ by up to" in fact.sentence and len(fact.sentence) < 70
 
 
@@ -75,7 +78,7 @@ def fused(x, qkv_weight, qkv_bias, out_weight, out_bias, n_heads):
     return functional.linear(mixed.transpose(1, 2).flatten(2), out_weight, out_bias)
 
 
-def turned(x, qkv_weight, qkv_bias, out_weight, out_bias, n_heads):
+def rotated(x, qkv_weight, qkv_bias, out_weight, out_bias, n_heads):
     """Rotary positions, features in halves."""
     q, k, v = functional.linear(x, qkv_weight, qkv_bias).unflatten(-1, (3, n_heads, -1)).permute(2, 0, 3, 1, 4)
     size = q.shape[-1]
@@ -97,8 +100,8 @@ def test_legal_forms_are_measured_as_what_they_are() -> None:
     """A fused kernel; rotary positions, declared and not."""
     fact = offering(fused)
     assert fact.value < 1e-12 and "the reference's to" in fact.sentence
-    assert offering(turned, attention="rotary_halves").value < 1e-6
-    assert offering(turned).value > 0.01
+    assert offering(rotated, attention="rotary_halves").value < 1e-6
+    assert offering(rotated).value > 0.01
 
 
 def test_what_cannot_be_measured_is_left_out() -> None:

@@ -93,7 +93,8 @@ def test_what_a_plain_class_has_no_place_for_is_not_offered(tmp_path):
                         s[0] += 1
                         s[1] = self.b1 * s[1] + (1 - self.b1) * p.grad
                         s[2] = self.b2 * s[2] + (1 - self.b2) * p.grad ** 2
-                        p -= self.lr * (s[1] / (1 - self.b1 ** s[0]) / ((s[2] / (1 - self.b2 ** s[0])).sqrt() + 1e-8) + self.wd * p)
+                        root = (s[2] / (1 - self.b2 ** s[0])).sqrt() + 1e-8
+                        p -= self.lr * (s[1] / (1 - self.b1 ** s[0]) / root + self.wd * p)
         """)
     )
     verdicts = judged(str(file), cases=12)
