@@ -271,7 +271,7 @@ JUDGED = (
         ("its act is to do (only `pass`, mine.py:2); write that first",),
         f"{TORCH}def act(x): pass\ndef gelu(x):\n    return 2 * act(x)\n",
     ),
-    Error("nothing is written yet", 0, ("next: gelu",), "def gelu(x):\n    'my gelu'\n"),
+    Error("nothing is written yet", 0, ("next: implement gelu",), "def gelu(x):\n    'my gelu'\n"),
 )
 
 COMMANDS = (

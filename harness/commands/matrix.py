@@ -31,10 +31,15 @@ exit code is 0 if all are caught and at least 95 % are named."""
 
 
 class Row(TypedDict):
-    """What came of one known mistake; ``drawn``: how many generated cases the claim that caught it first needed."""
+    """What came of one known mistake.
+
+    ``drawn``: how many generated cases the claim that caught it first needed. ``toothless``: claims that name the mistake
+    and pass all the same.
+    """
 
     name: str
     caught_by: list[str]
+    toothless: list[str]
     finding: list[str]
     drawn: int
     named: bool

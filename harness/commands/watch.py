@@ -1,4 +1,4 @@
-"""``plumbline watch``: at every save, what changed is judged again, and what failed before."""
+"""``plumbline watch``: at every save, reruns the checks that the change affects and those that failed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from harness.commands import _layout as layout
 from harness.commands._command import Command
 from harness.commands._watching import Source, Unfinished, files_of, read, stamps, touched
 from harness.core.errors import UsageError
@@ -22,31 +23,35 @@ from harness.reports import json_file, text
 from harness.reports.next_step import next_step
 
 PAUSE = 0.3
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files' times."""
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = "import sys; sys.path[:] = [p for p in sys.path if p] + [sys.argv.pop(1)]; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-"""pytest in a fresh process, the current directory not searched first: it may hold a harness of its own."""
+PROGRAM = (
+    "import sys; sys.path[:] = [p for p in sys.path if p] + [sys.argv.pop(1)]; "
+    "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+)
+"""pytest in a fresh process, without the current folder at the front of the path: it may have a package `harness`."""
+Judged = tuple[int, RunRecord | None, str]
+"""Exit code, record (None where nothing ran) and output of a run of pytest."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "impl", nargs="?", help="a module or file, as --impl takes it (default: impl in pyproject.toml)"
-    )
-    parser.add_argument("--cases", type=int, help="cases drawn per component")
-    parser.add_argument("--once", action="store_true", help="judge once and end, with pytest's exit code")
+    """The arguments of ``plumbline watch``."""
+    default = "a module or file, as --impl takes it (default: impl in pyproject.toml)"
+    parser.add_argument("impl", nargs="?", metavar="IMPL", help=default)
+    parser.add_argument("--cases", type=int, metavar="N", help="generated cases per component")
+    parser.add_argument("--once", action="store_true", help="run once and exit with pytest's exit code")
 
 
 def run(options: argparse.Namespace) -> int:
+    """Watch until Ctrl-C. Raises UsageError where there is no file to watch."""
     impl = options.impl or str(options.project.table.get("impl", ""))
     if not impl:
-        raise UsageError("watch what? plumbline watch mymodel.py")
+        raise UsageError("no implementation to watch: plumbline watch mymodel.py")
     if named_mistakes(impl):
-        raise UsageError(
-            f"{impl} is a known mistake of the reference and never changes; see it with pytest --impl={impl}"
-        )
+        raise UsageError(f"{impl} is a known mistake and never changes; see it caught with pytest --impl={impl}")
     path = locate(impl).path
     if path is None or path.suffix != ".py":
-        raise UsageError(f"{impl} has no file of Python that could be watched")
+        raise UsageError(f"{impl} has no Python file to watch")
     watch = Watch(impl, path, _pytest_of(options.cases))
     try:
         watch.look()
@@ -63,11 +68,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 class Watch:
-    """One implementation under watch. ``judge(impl, components)`` runs these (None: all) and gives exit code, record, text."""
+    """Watches one implementation. ``judge(impl, components)`` runs the checks of these components (None: of all)."""
 
-    def __init__(
-        self, impl: str, path: Path, judge: Callable[[str, list[str] | None], tuple[int, RunRecord | None, str]]
-    ) -> None:
+    def __init__(self, impl: str, path: Path, judge: Callable[[str, list[str] | None], Judged]) -> None:
         self.impl, self.path, self.judge = impl, path, judge
         self.seen: dict[Path, tuple[int, int]] = {}
         self.source: Source | None = None
@@ -75,7 +78,7 @@ class Watch:
         self.code = 0
 
     def look(self) -> bool:
-        """Judge what changed since the last look. Whether there was anything to say."""
+        """Rerun what changed since the last call. Returns whether anything was printed."""
         now = stamps(files_of(self.path))
         if now == self.seen:
             return False
@@ -90,55 +93,55 @@ class Watch:
         if chosen == []:
             self.source = source
             return False
-        self.say(f"judging {', '.join(chosen) if chosen else 'everything'}")
+        self.say(f"checking {', '.join(chosen) if chosen else 'everything'}")
         started = time.perf_counter()
         self.code, record, output = self.judge(self.impl, chosen)
         if record is None:
-            self.say(f"{self.path.name} was not judged:")
+            self.say(f"{self.path.name} could not be checked:")
             print(output.strip())
             self.source = None
             return True
         self.source = source
         self.record = record if self.record is None or chosen is None else _merged(self.record, record, chosen)
-        self._tell(chosen or list(record.order), time.perf_counter() - started)
+        self._report(chosen or list(record.order), time.perf_counter() - started)
         return True
 
     def _chosen(self, source: Source) -> list[str] | None:
-        """The components to judge again, in order; None for all of them."""
+        """The components to rerun, in order; None for all of them."""
         if self.source is None or self.record is None:
             return None
-        concerned = touched(self.source, source, self.record.order, self.record.parts)
-        if concerned:
-            concerned |= {name for name in self.record.order if any(v.failing for v in self.record.of(name))}
-        return [name for name in self.record.order if name in concerned]
+        affected = touched(self.source, source, self.record.order, self.record.parts)
+        if affected:
+            affected |= {name for name in self.record.order if any(v.failing for v in self.record.of(name))}
+        return [name for name in self.record.order if name in affected]
 
-    def _tell(self, chosen: Iterable[str], seconds: float) -> None:
+    def _report(self, chosen: Iterable[str], seconds: float) -> None:
+        """Print the rows of these components, the first failure, the next step and the counts."""
         record = self.record
         assert record is not None
-        titles, *lines = text.table_lines(record)
-        rows = {line.component: line.text for line in lines if line.component}
-        shown = [rows[name] for name in chosen if name in rows and any(v.status.is_judged for v in record.of(name))]
-        print("\n".join([titles.text, *shown] if shown else []))
+        judged = {name for name in chosen if any(v.status.is_judged for v in record.of(name))}
+        title, *rows = text.table(record, layout.width())
+        shown = [row.text for row in rows if row.component in judged]
+        print("\n".join([title.text, *shown] if shown else []))
         groups = text.groups(record)
         if groups:
-            again = f"pytest --impl={self.impl} -k {groups[0].head.component}"
-            print(f"\n{text.failure(record, groups[0], again)}")
-        print("\n".join(["", *next_step(record)]))
-        wrong = {name for name in record.order if any(v.failing for v in record.of(name))}
-        holds = {name for name in record.order if any(v.status == Status.PASSED for v in record.of(name))} - wrong
-        more = f" (and {len(groups) - 1} more to mend)" if len(groups) > 1 else ""
-        to_do = len(record.order) - len(holds) - len(wrong)
-        self.say(f"{len(holds)} hold, {len(wrong)} wrong{more}, {to_do} to do, in {seconds:.0f} s")
+            print(f"\n{text.failure(record, groups[0], layout.width())}")
+        print("\n".join(["", *next_step(record, layout.width())]))
+        failed = {name for name in record.order if any(v.failing for v in record.of(name))}
+        passed = {name for name in record.order if any(v.status == Status.PASSED for v in record.of(name))} - failed
+        more = f" ({len(groups) - 1} more to fix)" if len(groups) > 1 else ""
+        to_do = len(record.order) - len(passed) - len(failed)
+        self.say(f"{len(passed)} passed, {len(failed)} failed{more}, {to_do} to do, in {seconds:.0f} s")
 
     def say(self, what: str) -> None:
-        """With the time of day."""
+        """Print a line with the time of day."""
         print(f"{time.strftime('%H:%M:%S')}  {what}", flush=True)
 
 
 def _merged(before: RunRecord, after: RunRecord, chosen: Iterable[str]) -> RunRecord:
-    """The later run of some components in front of the earlier one of all."""
-    again = set(chosen)
-    verdicts = [v for v in before.verdicts if v.component not in again] + after.verdicts
+    """The record of all components, with those of the later run replaced."""
+    rerun = set(chosen)
+    verdicts = [v for v in before.verdicts if v.component not in rerun] + after.verdicts
     return replace(
         after,
         verdicts=verdicts,
@@ -147,11 +150,11 @@ def _merged(before: RunRecord, after: RunRecord, chosen: Iterable[str]) -> RunRe
     )
 
 
-def _pytest_of(cases: int | None) -> Callable[[str, list[str] | None], tuple[int, RunRecord | None, str]]:
-    """Judge in a fresh process, with pytest and whatever its configuration says."""
+def _pytest_of(cases: int | None) -> Callable[[str, list[str] | None], Judged]:
+    """Runs pytest in a fresh process, with the configuration of the current folder."""
     installed = any(entry.name == "plumbline" for entry in importlib.metadata.entry_points(group="pytest11"))
 
-    def judge(impl: str, components: list[str] | None) -> tuple[int, RunRecord | None, str]:
+    def judge(impl: str, components: list[str] | None) -> Judged:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "run.json"
             command = [sys.executable, "-c", PROGRAM, str(ROOT), f"--impl={impl}", f"--impl-report={report}", "-q"]

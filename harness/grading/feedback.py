@@ -1,15 +1,15 @@
-"""What one student reads: as much as the rubric's hints allow, and never the seed."""
+"""Feedback for one student: as much as the rubric's hints allow, and never the seed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from harness.core.record import Status
 from harness.grading.scoring import UNREACHED, Grade, PartGrade
-from harness.reports.formats._format import FailureReport, told
-from harness.reports.formats.markdown import _block, _escaped
+from harness.reports.failure import failure
+from harness.reports.formats._format import FailureReport, failure_reports
+from harness.reports.formats.markdown import block, escaped
 
 WORDS = {
     Status.FAILED: "failed",
@@ -18,33 +18,31 @@ WORDS = {
     Status.TO_DO: "to do",
     UNREACHED: "not judged",
 }
-HIDDEN_LABELS = ("again", "more")
-"""Evidence that tells how to run it again: with kept cases and a seed that students do not have."""
 MOST = 8000
-"""Characters of one finding's text: an error's message may be of any length."""
+"""Characters of one finding: an error's message may be of any length."""
 
 
 def markdown(grade: Grade) -> str:
     """Feedback as Markdown."""
     rubric = grade.rubric
     lines = [
-        f"# {_escaped(rubric.title)}: {_escaped(grade.name)}",
+        f"# {escaped(rubric.title)}: {escaped(grade.name)}",
         "",
         f"**{_points(grade.total)} of {_points(rubric.points)} points**",
         "",
     ]
     if grade.judged.why:
-        lines += [*_block(*_problem(grade)), ""]
-    lines += ["| component | points | claims held | |", "|---|---|---|---|"]
+        lines += [*block(*_problem(grade)), ""]
+    lines += ["| component | points | checks passed | |", "|---|---|---|---|"]
     for part in grade.parts:
-        why = f": {_escaped(_line(part.why))}" if part.why and part.why != grade.judged.why else ""
+        why = f": {escaped(_line(part.why))}" if part.why and part.why != grade.judged.why else ""
         points = f"{_points(part.score)} of {_points(part.part.points)}"
         lines.append(f"| `{part.part.name}` | {points} | {part.held} of {len(part.counted)} | {part.state}{why} |")
     lines.append("")
     for part in grade.parts:
         text = explained(grade, part)
         if text and (not part.why or part.why != grade.judged.why):
-            lines += [f"## {part.part.name}", "", *_block(text), ""]
+            lines += [f"## {part.part.name}", "", *block(text), ""]
     return without_seed("\n".join(lines), grade)
 
 
@@ -80,7 +78,7 @@ def gradescope(grade: Grade) -> str:
 
 
 def explained(grade: Grade, part: PartGrade) -> str:
-    """What is told of one component; an empty text where all of it holds."""
+    """The feedback on one component; empty where all its checks passed."""
     own = [c for c in part.counted if c.status != Status.PASSED]
     lines = (
         [
@@ -94,43 +92,41 @@ def explained(grade: Grade, part: PartGrade) -> str:
         return "\n".join(lines) if part.why else part.state
     unreached = [claim for claim in own if claim.status == UNREACHED]
     if unreached:
-        lines.append(f"not judged: {len(unreached)} of {len(part.counted)} claims")
+        lines.append(f"not judged: {len(unreached)} of {len(part.counted)} checks")
     for claim in own:
         if claim in unreached:
             continue
         weight = f", weight {claim.weight:g}" if claim.weight != 1 else ""
-        lines.append(f"{WORDS[claim.status]}: {claim.name}{weight}: it must hold that {claim.sentence}")
+        lines.append(f"{WORDS[claim.status]}: {claim.name}{weight} (expected: {claim.sentence})")
     if grade.rubric.hints != "claim":
-        for one in told(grade.record):
+        reports = failure_reports(grade.record)
+        for one in reports:
             if one.group.head.component == part.part.name:
-                lines += ["", *_finding(one, grade.rubric.hints)]
-        above = {name for one in told(grade.record) for name in one.group.names if part.part.name in one.group.also}
-        if above:
-            lines += ["", f"explained by {', '.join(sorted(above))}"]
+                lines += ["", _finding(one, grade)]
+        parts = {name for one in reports for name in one.group.names if part.part.name in one.group.also}
+        if parts:
+            lines += ["", f"explained by {', '.join(sorted(parts))}"]
     return "\n".join(lines)
 
 
-def _finding(one: FailureReport, hints: str) -> Sequence[str]:
-    """One finding: in words; with ``line`` also the line that is wrong, and the evidence."""
-    if hints == "finding":
+def _finding(one: FailureReport, grade: Grade) -> str:
+    """One finding: its sentence; with the hint ``line`` also the wrong line and the evidence.
+
+    Commands are left out: they take saved cases and a seed that students do not have.
+    """
+    if grade.rubric.hints == "finding":
         names = f"{', '.join(one.group.names)}: " if one.group.names else ""
-        return [_cut(f"{names}{one.line}")]
-    kept, skipping = list[str](), False
-    for line in one.text.splitlines():  # a label's value may go on in further lines, below its own column
-        label = line[:18].strip()
-        skipping = label in HIDDEN_LABELS if label else skipping and line.startswith(" " * 18)
-        if not skipping:
-            kept.append(line)
-    return [_cut("\n".join(kept))]
+        return _cut(f"{names}{one.line}")
+    return _cut(failure(grade.record, one.group, commands=False))
 
 
 def _problem(grade: Grade) -> list[str]:
-    """What kept it from being judged."""
+    """Why the submission was not judged, in one entry; none where it was."""
     return [_cut(grade.judged.why)] if grade.judged.why else []
 
 
 def without_seed(text: str, grade: Grade) -> str:
-    """The seed is not told, not even where their own code printed it."""
+    """The text without the seed, even where the student's code printed it."""
     seed = str(grade.record.seed)
     return text.replace(seed, "(seed)") if len(seed) >= 4 else text
 
@@ -145,4 +141,4 @@ def _line(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST else text[:MOST] + "\n... (cut here)"
+    return text if len(text) <= MOST else text[:MOST] + "\n... (truncated)"

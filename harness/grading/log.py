@@ -70,7 +70,7 @@ class Log:
         if kept.open and kept.last not in self.verdicts and claim in self.checks.claims[component]:
             status = Status.TIMED_OUT if timed_out else Status.CRASHED
             sentence = self.checks.claims[component][claim]
-            self.verdicts[kept.last] = Verdict(component, claim, sentence, status, f"the whole process: {how}")
+            self.verdicts[kept.last] = Verdict(component, claim, sentence, status, message=f"the whole process: {how}")
 
     def missing(self) -> list[str]:
         """Checks that a new process could still judge."""

@@ -18,6 +18,8 @@ from harness.reports.live import LiveLine, is_watched
 from harness.reports.next_step import next_step
 from harness.reports.writing import formats
 
+WIDEST = 120
+"""Columns; longer lines are hard to read."""
 CATEGORY = "also explained"
 """pytest's category for failing checks that a finding shown elsewhere explains."""
 
@@ -26,6 +28,11 @@ def reporter_of(config: pytest.Config) -> TerminalReporter | None:
     """pytest's terminal reporter, where there is one."""
     reporter: TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
     return reporter
+
+
+def width_of(reporter: TerminalReporter) -> int:
+    """Columns to write in: the terminal's, at most 120."""
+    return min(WIDEST, reporter._tw.fullwidth)
 
 
 def header(run: RunState) -> str:
@@ -71,7 +78,7 @@ def show_each_finding_once(run: RunState, reporter: TerminalReporter) -> None:
             report = _copied(report, group.names)
         if run.config.getoption("tbstyle") != "long":
             report.longrepr = as_longrepr(
-                text.failure(run.record, group, text.again(run.record, group.head)),
+                text.failure(run.record, group, width_of(reporter)),
                 text.headline(run.record, group),
                 group.head,
             )
@@ -85,18 +92,19 @@ def show_each_finding_once(run: RunState, reporter: TerminalReporter) -> None:
 def summary(run: RunState, reporter: TerminalReporter) -> None:
     """The table of components, what to know beside it, the next step, and where the files are."""
     reporter.section("components", sep="=")
-    for row in text.table_lines(run.record):
-        reporter.write_line(row.text, red=row.status is Status.FAILED, yellow=row.status is Status.TO_DO)
+    width = width_of(reporter)
+    for row in text.table(run.record, width):
+        reporter.write_line(row.text, red=row.status == Status.FAILED, yellow=row.status == Status.TO_DO)
     reporter.write_line("")
     for note in text.notes(run.record):
         reporter.write_line(f"note: {note}")
     for line in run.gate.told(run.record):
         reporter.write_line(line, yellow=True)
-    for line in text.measurements(run.record):
+    for line in text.measurements(run.record, width):
         reporter.write_line(line)
-    for line in next_step(run.record):
+    for line in next_step(run.record, width):
         reporter.write_line(line, bold=True)
-    for line in text.trust(run.record):
+    for line in text.coverage(run.record):
         reporter.write_line(line)
     for line in written_files(run):
         reporter.write_line(line)

@@ -42,6 +42,8 @@ def as_today(values: Mapping[str, Any]) -> dict[str, Any]:
 def _from_1(values: Mapping[str, Any]) -> dict[str, Any]:
     record = _renamed(values, RENAMED_IN_2["record"])
     record["verdicts"] = [_verdict_from_1(verdict) for verdict in record["verdicts"]]
+    summaries = record["summaries"].items()
+    record["summaries"] = {name: {**one, "diff": _turned(one["diff"])} for name, one in summaries}
     return {**record, "version": 2}
 
 
@@ -49,6 +51,14 @@ def _verdict_from_1(values: Mapping[str, Any]) -> dict[str, Any]:
     verdict = _renamed(values, RENAMED_IN_2["verdict"])
     status = RENAMED_IN_2["status"].get(verdict["status"], verdict["status"])
     return {**verdict, "status": status, "about": list(ABOUT_IN_1.get(verdict["claim"], ()))}
+
+
+def _turned(diff: str) -> str:
+    """A diff the other way round: in version 1 ``-`` was the expected code and ``+`` the mistake."""
+    lines = diff.splitlines()
+    signs = {"-": "+", "+": "-"}
+    turned = [signs.get(line[:1], line[:1]) + line[1:] for line in lines]
+    return "\n".join(sorted(turned, key=lambda line: line.startswith("+")))
 
 
 def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -1,36 +1,40 @@
-"""What to do next, and why that: what is wrong first, by what it explains; then what is to do, by what stands on it."""
+"""What to do next, and why: first fix what is wrong, then finish what is begun, then implement what is missing."""
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import PurePath
 
 from harness.core.record import RunRecord, Status
-from harness.reports.text import WIDTH, Group, groups
+from harness.reports.groups import Group, groups
+from harness.reports.table import stub_reason
+from harness.reports.wording import listed, wrapped
+
+WIDTH = 120
+MOST_LINES = 2
+"""The meaning of a component is added where all fits into so many lines."""
 
 
-def next_step(record: RunRecord) -> list[str]:
+def next_step(record: RunRecord, width: int = WIDTH) -> list[str]:
     """One or two lines, three where a signature is long; none where there is nothing to say."""
-    text = _mend(record) or _finish(record) or _write(record)
-    meaning = record.meanings.get(text.partition(".")[0], "")
-    whole = _lines(f"{text}. {meaning}") if meaning else _lines(text)
-    return whole if len(whole) <= 2 else _lines(text)
+    text, component = _advice(record)
+    if not text:
+        return []
+    meaning = record.meanings.get(component, "")
+    whole = wrapped(f"next: {text} {meaning}".rstrip(), width, "", "      ")
+    return whole if len(whole) <= MOST_LINES else wrapped(f"next: {text}", width, "", "      ")
 
 
-def _lines(text: str) -> list[str]:
-    return (
-        textwrap.wrap(
-            f"next: {text}", WIDTH + 12, subsequent_indent="      ", break_long_words=False, break_on_hyphens=False
-        )
-        if text
-        else []
-    )
+def _advice(record: RunRecord) -> tuple[str, str]:
+    """The advice in words, and the component whose meaning helps to follow it, if any."""
+    if text := _fix(record) or _finish(record):
+        return text, ""
+    return _implement(record)
 
 
 # what is wrong -------------------------------------------------------------------------------------------------------
 
 
-def _mend(record: RunRecord) -> str:
+def _fix(record: RunRecord) -> str:
     """The mistake that explains most; of equals, the one deepest in what the others are made of."""
     found = groups(record)
     if not found:
@@ -43,95 +47,93 @@ def _mend(record: RunRecord) -> str:
 
     first = min(found, key=rank)
     home, component = _home(record, first), first.head.component
-    at = f" ({PurePath(first.head.where).name}:{first.head.line})" if first.head.where else ""
-    what = f"mend {home}{'' if home == component else f', in {component},'} first{at}"
-    if first.names:
-        what += f", {first.names[0].partition('.')[2] or first.names[0]}"
     above = [name for name in failing if home in record.below(name) and name not in first.also and name != component]
-    if first.also:
-        why = f"it explains {_and(first.also)} too"
-    elif above:
-        why = f"{_and(sorted(above, key=record.order.index))} {_stand(above)} on it"
-    else:
-        parts = [p for p in record.parts.get(component, ()) if p not in failing]
-        sound = [
-            p for p in parts if any(v.status == Status.PASSED for v in record.of(p))
-        ]  # not what is to do, or not apart
-        why = "nothing that it is made of is wrong" if parts else "it needs nothing else"
-        why = f"what it is made of ({_and(sound)}) holds" if sound else why
     rest = dict.fromkeys(_home(record, g) for g in sorted(found, key=rank))
     for name in (home, component, *above):
         rest.pop(name, None)
-    return f"{what}: {why}" + (f"; then {_and(list(rest)[:4])}" if rest else "")
+    why = _why_first(record, first, sorted(above, key=record.order.index), failing)
+    then = f" Then fix {listed(list(rest)[:4])}." if rest else ""
+    return f"fix {home}{'' if home == component else f' in {component}'} first{_place(first)}{why}.{then}"
+
+
+def _place(group: Group) -> str:
+    """`` (student.py:24, eps_outside_the_root)``."""
+    head = group.head
+    at = f"{PurePath(head.where).name}:{head.line}" if head.where else ""
+    name = (group.names[0].partition(".")[2] or group.names[0]) if group.names else ""
+    known = ", ".join(filter(None, (at, name)))
+    return f" ({known})" if known else ""
+
+
+def _why_first(record: RunRecord, first: Group, above: list[str], failing: set[str]) -> str:
+    if first.also:
+        return f": it also explains the failures of {listed(first.also)}"
+    if above:
+        return f": {listed(above)} {'depends' if len(above) == 1 else 'depend'} on it"
+    parts = [part for part in record.parts.get(first.head.component, ()) if part not in failing]
+    passed = [part for part in parts if any(v.status == Status.PASSED for v in record.of(part))]
+    if passed:
+        return f": its {'part' if len(passed) == 1 else 'parts'} {listed(passed)} passed"
+    return ": none of its parts failed" if parts else ""
 
 
 def _home(record: RunRecord, group: Group) -> str:
-    name = record.summaries[group.names[0]].component if group.names and group.names[0] in record.summaries else ""
-    return name if name in record.order else group.head.component
+    summary = group.summary(record)
+    return summary.component if summary and summary.component in record.order else group.head.component
 
 
 # what is to do -------------------------------------------------------------------------------------------------------
 
 
 def _finish(record: RunRecord) -> str:
-    """A component of which some holds and some is to do."""
+    """A component of which some checks passed and some are to do."""
     for name in record.order:
         verdicts = record.of(name)
         waiting = [v for v in verdicts if v.status == Status.TO_DO]
         if waiting and any(v.status == Status.PASSED for v in verdicts):
-            return f"finish {name}. {len(waiting)} of its {len(verdicts)} checks wait: {waiting[0].message}"
+            return f"finish {name}. {len(waiting)} of its {len(verdicts)} checks are to do: {waiting[0].message}."
     return ""
 
 
-def _write(record: RunRecord) -> str:
-    """What continues what is begun: the next part of the first composite of which something holds."""
+def _implement(record: RunRecord) -> tuple[str, str]:
+    """What continues what is begun: the next part of the first composite of which something passed."""
     done = {name for name in record.order if any(v.status == Status.PASSED for v in record.of(name))}
     to_do = [n for n in record.order if n in record.missing or any(v.status == Status.TO_DO for v in record.of(n))]
     to_do = [name for name in to_do if name not in done]
     if not to_do:
         whole = set(record.planned) >= set(record.order)
-        return f"nothing: all {len(record.order)} components hold; --impl-require=all keeps it so" if whole else ""
-    stubs = [n for n in to_do if any(v.where for v in record.of(n))]
-    begun = next(
-        (name for name in to_do if done & set(record.below(name))), (stubs if not done and stubs else to_do)[0]
-    )
-    chosen, path = begun, [begun]
-    while parts := [p for p in to_do if p in record.parts.get(chosen, ())]:
-        chosen = parts[0]
-        path.append(chosen)
-    standing = [p for p in record.parts.get(chosen, ()) if p in done]
-    why = _because(record, chosen, path, done)
-    needs = f"it stands on {_and(standing)}, done" if standing else "it needs nothing else"
-    written = record.signatures.get(chosen)
-    so_far = next((v.message for v in record.of(chosen) if v.status == Status.TO_DO and v.where), "")
-    if so_far and not so_far.endswith("NotImplementedError"):
-        how = f"so far {so_far}" if not so_far.startswith("its ") else so_far
-    else:
-        how = f"write `{written}`" if written else ""
-    told = ", ".join(filter(None, (why, needs))) + (f"; {how}" if how else "")
-    return f"{chosen}. {told}"
+        everything = f"nothing. All {len(record.order)} components passed; --impl-require=all keeps it so."
+        return everything if whole else "", ""
+    path = _path(record, to_do, done)
+    chosen = path[-1]
+    parts = [part for part in record.parts.get(chosen, ()) if part in done]
+    needs = f"its parts {listed(parts)} are done" if len(parts) > 1 else f"its part {parts[0]} is done" if parts else ""
+    reasons = "; ".join(filter(None, (_because(record, path, done), needs)))
+    stub = stub_reason(record.of(chosen))
+    signature = record.signatures.get(chosen)
+    how = f" So far: {stub}." if stub else f" Write `{signature}`." if signature else ""
+    return f"implement {chosen}{': ' + reasons if reasons else ''}.{how}", chosen
 
 
-def _because(record: RunRecord, chosen: str, path: list[str], done: set[str]) -> str:
-    """What is begun and waits for it: ``path`` leads there from a composite."""
+def _path(record: RunRecord, to_do: list[str], done: set[str]) -> list[str]:
+    """From the first composite of which something is done down to the part of it to implement next."""
+    stubs = [name for name in to_do if any(v.where for v in record.of(name))]
+    first = (stubs if not done and stubs else to_do)[0]
+    path = [next((name for name in to_do if done & set(record.below(name))), first)]
+    while parts := [name for name in to_do if name in record.parts.get(path[-1], ())]:
+        path.append(parts[0])
+    return path
+
+
+def _because(record: RunRecord, path: list[str], done: set[str]) -> str:
+    """What is begun and needs the last component of ``path``, which leads there from a composite."""
     if len(path) > 1:
-        beside = [n for n in record.parts.get(path[0], ()) if n in done] or [
-            n for n in record.below(path[0]) if n in done
-        ]
-        above = path[0] if len(path) == 2 else f"{path[0]}, through {' and '.join(path[1:-1])},"
-        if beside:
-            return f"{_and(beside[:3])} {'is' if len(beside) == 1 else 'are'} done, {above} needs it"
-        return f"{above} needs it"
-    users = [name for name in record.order if chosen in record.parts.get(name, ())]
+        parts = [name for name in record.parts.get(path[0], ()) if name in done]
+        beside = (parts or [name for name in record.below(path[0]) if name in done])[:3]
+        above = path[0] if len(path) == 2 else f"{path[0]} (in its {' and '.join(path[1:-1])})"
+        begun = f"{listed(beside)} {'is' if len(beside) == 1 else 'are'} done, and " if beside else ""
+        return f"{begun}{above} needs it{' too' if beside else ''}"
+    users = [name for name in record.order if path[0] in record.parts.get(name, ())]
     if users:
         return f"{users[0]} needs it"
     return "" if done else "it comes first"
-
-
-def _and(names: object) -> str:
-    listed = list(names)  # type: ignore[call-overload]
-    return " and ".join(filter(None, (", ".join(listed[:-1]), listed[-1]))) if listed else ""
-
-
-def _stand(names: list[str]) -> str:
-    return "stands" if len(names) == 1 else "stand"

@@ -11,7 +11,7 @@ def verdict(component: str, claim: str, status: Status = Status.PASSED, **values
 
 
 def record(*verdicts: Verdict, **changes) -> RunRecord:
-    slip = MistakeSummary("part.slip", "part", "You slipped: 100%, really.", "-    right\n+    wrong", ("a/b#1",))
+    slip = MistakeSummary("part.slip", "part", "You slipped: 100%, really.", "-    wrong\n+    right", ("a/b#1",))
     values = {
         "impl": "mine",
         "seed": 3,

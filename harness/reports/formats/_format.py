@@ -8,8 +8,9 @@ from enum import Enum
 from pathlib import Path
 
 from harness.core.record import RunRecord, Status, Verdict
+from harness.reports.failure import LEGEND, command_rows, evidence, failure, headline, opening
 from harness.reports.formats._words import readable
-from harness.reports.text import Group, again, evidence, failure, groups, headline, opening
+from harness.reports.groups import Group, groups
 
 
 class State(str, Enum):
@@ -31,22 +32,22 @@ STATES = {Status.PASSED: State.PASSED, Status.TO_DO: State.TO_DO, Status.NOT_APP
 
 @dataclass(frozen=True)
 class Format:
-    """One face: what it is for, the file it is usually written to, and what makes the text of that file of a record."""
+    """A report format: what it is for, its usual file, and the function that turns a record into the text of that file."""
 
     meaning: str
     file: str
     convert: Callable[[RunRecord], str]
 
     def render(self, record: RunRecord) -> str:
-        """The text of the file: valid UTF-8 whatever their code said."""
+        """The text of the file: valid UTF-8 whatever the implementation's messages hold."""
         return self.convert(readable(record))
 
 
 @dataclass(frozen=True)
 class FailureReport:
-    """A failure as every format shows it: its group, one line, the whole text and its parts, and where their code stands.
+    """A failure as every format shows it: its group, one line, the whole text and its parts, and the line of code.
 
-    ``commands``: what explains it, what runs its smallest case again, what judges the check again.
+    ``commands``: what explains it, what replays its smallest case, what repeats the check.
     """
 
     group: Group
@@ -61,35 +62,29 @@ class FailureReport:
     commands: tuple[str, ...]
 
 
-def told(record: RunRecord) -> list[FailureReport]:
+def failure_reports(record: RunRecord) -> list[FailureReport]:
     """Every finding once, in order of dependence, each with the text that the terminal shows."""
-    found = []
-    for group in groups(record):
-        head = group.head
-        command = again(record, head)
-        title = ", ".join(group.names) or f"{head.component}::{head.claim}"
-        summary = record.summaries.get(group.names[0]) if group.names else None
-        commands = [f"plumbline explain {summary.name}"] if summary else []
-        commands += [f"plumbline replay {head.case_id}"] if head.case_id else []
-        found.append(
-            FailureReport(
-                group,
-                title,
-                headline(record, group),
-                failure(record, group, command),
-                " ".join(opening(head, summary)) if summary else "",
-                summary.diff if summary else "",
-                tuple(evidence(record, group, command)),
-                relative(head.where),
-                head.line,
-                (*commands, command),
-            )
-        )
-    return found
+    return [_failure_report(record, group) for group in groups(record)]
+
+
+def _failure_report(record: RunRecord, group: Group) -> FailureReport:
+    head, summary = group.head, group.summary(record)
+    return FailureReport(
+        group=group,
+        title=", ".join(group.names) or f"{head.component}::{head.claim}",
+        line=headline(record, group),
+        text=failure(record, group),
+        opening=f"{opening(head, summary)} ({LEGEND}):" if summary else "",
+        diff=summary.diff if summary else "",
+        evidence=tuple(evidence(record, group)),
+        file=relative(head.where),
+        at=head.line,
+        commands=tuple(command for _, command in command_rows(record, group)),
+    )
 
 
 def relative(file: str) -> str:
-    """A path as seen from the folder of the run, where it lies below it: what services show beside their own files."""
+    """A path relative to the current folder where it lies below it, as services show it beside their own files."""
     here, path = Path.cwd(), Path(file)
     return path.relative_to(here).as_posix() if file and path.is_relative_to(here) else file
 
@@ -117,14 +112,16 @@ def verdict_line(record: RunRecord) -> str:
     """The whole run in one line."""
     count = counted(record)
     wrong = sum(v.failing for v in record.verdicts)
-    unfinished = "" if record.finished else " The run did not come to its end."
+    unfinished = "" if record.finished else " The run was interrupted."
     passed, failed, to_do = count[State.PASSED], count[State.FAILED], count[State.TO_DO]
     if failed:
-        return f"{failed} of {failed + passed} components are wrong ({wrong} checks fail).{unfinished}"
+        checks = f"{wrong} check{'s' if wrong > 1 else ''} failed"
+        return f"{failed} of {failed + passed} components failed ({checks}).{unfinished}"
     if passed:
         more = f", {to_do} to do" if to_do else ""
-        return f"All {passed} components that are there hold{more}.{unfinished}"
-    return f"Nothing was judged: {to_do} components are to do.{unfinished}"
+        who = f"All {passed} implemented components" if passed > 1 else "The only implemented component"
+        return f"{who} passed{more}.{unfinished}"
+    return f"No check ran: {to_do} components are to do.{unfinished}"
 
 
 def state_of(verdict: Verdict) -> State:
@@ -135,5 +132,5 @@ def state_of(verdict: Verdict) -> State:
 
 
 def judged(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Those that say something about the code: it holds, or it does not."""
+    """Those that say something about the code: it passed, or it failed."""
     return [v for v in verdicts if v.status == Status.PASSED or v.failing]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from harness.core.record import RunRecord
-from harness.reports.formats._format import Format, told
+from harness.reports.formats._format import Format, failure_reports
 
 MOST = 10
 """Errors that GitHub shows per step; it drops the rest without a word, so the last line tells of them."""
 
 
 def render(record: RunRecord) -> str:
-    found = told(record)
+    found = failure_reports(record)
     shown = found if len(found) <= MOST else found[: MOST - 1]
     lines = []
     for one in shown:

@@ -6,12 +6,12 @@ import hashlib
 import json
 
 from harness.core.record import RunRecord
-from harness.reports.formats._format import Format, told
+from harness.reports.formats._format import Format, failure_reports
 
 
 def render(record: RunRecord) -> str:
     issues = []
-    for one in told(record):
+    for one in failure_reports(record):
         head = one.group.head
         marks = (one.file, head.component, one.title)  # no line number: it must survive an edit above
         issues.append(

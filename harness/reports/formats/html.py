@@ -1,4 +1,4 @@
-"""The run as one page: no server, no network, light and dark, printable, read by keyboard and by screen readers."""
+"""The run as one HTML page: self-contained, light and dark, printable, usable by keyboard and screen reader."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from harness.core.claim import About
 from harness.core.record import RunRecord, Status, Verdict
+from harness.reports.failure import broken_claim, in_cases
 from harness.reports.formats._benchmarks import drawn as benchmarks
 from harness.reports.formats._drawing import dependencies
 from harness.reports.formats._format import (
@@ -21,18 +22,20 @@ from harness.reports.formats._format import (
     Format,
     State,
     counted,
+    failure_reports,
     judged,
     state_of,
     status_of,
-    told,
     verdict_line,
 )
 from harness.reports.formats._plots import bars, error_map, maps, plot
+from harness.reports.groups import run_command
 from harness.reports.next_step import next_step
-from harness.reports.text import command, notes, of_cases, trust
+from harness.reports.run_summary import coverage, notes
+from harness.reports.wording import share_of_tolerance, times_the_tolerance
 
 SHARED_BY = 2
-"""Claims that so many components have stand in columns of the matrix; the rest are a component's own."""
+"""Claims of at least so many components have a column of the matrix; the rest are counted as a component's own."""
 SIGNS = {
     State.PASSED: "✓",
     State.FAILED: "✗",
@@ -41,29 +44,28 @@ SIGNS = {
     State.NOT_APPLICABLE: "·",
 }
 GRADIENTS = (About.FORM, About.NUMBERS, About.CONSISTENCY)
-SHOWN_ELSEWHERE = ("more", "again")
-"""Labels of the evidence that the page shows as commands, one a line, to be copied."""
+"""The three claims about gradients, by what else they are about."""
 
 
 def render(record: RunRecord) -> str:
     rows = [_row(record, name) for name in record.order if record.of(name)]
-    findings = [_card(one) for one in told(record)]
+    findings = [_card(one) for one in failure_reports(record)]
     page: str = _template().render(
         record=record,
         verdict=verdict_line(record),
         count=counted(record),
-        trust=trust(record),
-        notes=list(notes(record)),
+        coverage=coverage(record),
+        notes=notes(record),
         next=" ".join(" ".join(next_step(record)).split()),
         about=_about(record),
-        again=command(record),
+        command=run_command(record),
         findings=findings,
         shared=_shared(record),
         rows=[row for row in rows if row["there"]],
         absent=_absent(record, rows),
         gradients=_gradients(rows),
-        facts=_facts(record),
-        drawings=_drawn(record),
+        measurements=_measurements(record),
+        drawings=_drawings(record),
         excused=[v for v in record.verdicts if v.excused],
         bar=_bar,
         signs=SIGNS,
@@ -79,17 +81,17 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["breakable"] = _breakable
+    environment.filters |= {"breakable": _breakable, "share": share_of_tolerance, "times": times_the_tolerance}
     return environment.get_template("report.html.jinja")
 
 
 def _breakable(text: str) -> Markup:
-    """A name that may go on in the next line after an underscore."""
+    """A name that may wrap after an underscore."""
     return Markup(str(escape(text)).replace("_", "_<wbr>"))
 
 
 def _about(record: RunRecord) -> str:
-    """When, how long, and what it was drawn from."""
+    """When it ran, how long, and with which seed, effort and variants."""
     when = (
         datetime.fromtimestamp(record.started, timezone.utc).strftime("%Y-%m-%d %H:%M UTC, ") if record.started else ""
     )
@@ -98,7 +100,7 @@ def _about(record: RunRecord) -> str:
 
 
 def _bar(verdict: Verdict) -> int:
-    """How long the bar of a check is, in percent: the error that it was allowed, used up; on a logarithmic scale of six decades."""
+    """The length of a check's bar in percent: the share of the tolerance used, on a logarithmic scale of six decades."""
     if verdict.failing:
         return 100
     if not verdict.error or not verdict.error > 1e-6:
@@ -107,7 +109,7 @@ def _bar(verdict: Verdict) -> int:
 
 
 def _shared(record: RunRecord) -> list[str]:
-    """Claims in the order in which they are met, as far as several components have them."""
+    """Claims that several components have, in the order of their first appearance."""
     met: dict[str, int] = {}
     for verdict in (v for name in record.order for v in record.of(name)):
         met[verdict.claim] = met.get(verdict.claim, 0) + 1
@@ -130,7 +132,7 @@ def _row(record: RunRecord, name: str) -> dict[str, Any]:
         "own": len(own),
         "own_held": sum(not v.failing for v in own),
         "there": bool(seen) or any(v.excused for v in verdicts),
-        "worst": f"{max(errors):.2g}" if errors else "",
+        "worst": max(errors, default=None),
         "signature": record.signatures.get(name, ""),
         "finding": list(dict.fromkeys(n for v in seen for n in v.finding)),
         "reason": next((v.message for v in verdicts if v.status in (Status.TO_DO, Status.NOT_APPLICABLE)), ""),
@@ -145,16 +147,15 @@ def _absent(record: RunRecord, rows: list[dict[str, Any]]) -> list[dict[str, Any
 
 
 def _card(one: FailureReport) -> dict[str, Any]:
-    """A finding as its parts; without a known mistake, their own frames stand where the diff would."""
+    """A finding in its parts; without a known mistake, the frames of the user's code stand in place of the diff."""
     head = one.group.head
     if one.diff:
         lead, message = one.line, ""
     elif head.status in (Status.CRASHED, Status.TIMED_OUT):
-        what = "It raised an error" if head.status == Status.CRASHED else "It did not come to an end"
-        lead, message = f"{what} ({of_cases(head)}).", head.message
+        what = "Raised an error" if head.status == Status.CRASHED else "Timed out"
+        lead, message = f"{what} {in_cases(head)}.", head.message
     else:
-        lead, message = f"It must hold that {head.sentence}; {of_cases(head)} say no.", head.message
-    evidence = [(label, value) for label, value in one.evidence if label not in SHOWN_ELSEWHERE]
+        lead, message = broken_claim(head), head.message
     return {
         "title": one.title,
         "lead": lead,
@@ -163,11 +164,11 @@ def _card(one: FailureReport) -> dict[str, Any]:
         "at": one.at,
         "opening": one.opening,
         "diff": [(line[:1], line) for line in one.diff.splitlines()],
-        "evidence": evidence,
+        "evidence": one.evidence,
         "frames": "\n".join(head.frames),
         "commands": one.commands,
         "also": list(one.group.also),
-        "heat": error_map(head.error_map),
+        "error_map": error_map(head.error_map),
         "component": head.component,
         "home": one.group.home,
         "names": one.group.names,
@@ -180,7 +181,7 @@ def _about_gradient(verdicts: Iterable[Verdict], what: About) -> Verdict | None:
 
 
 def _gradients(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of every component whose gradients were judged: the three claims, the largest error of 1, and what is wrong where."""
+    """Per component with gradients: the three claims, the largest error that passed, and what is wrong."""
     found = []
     for row in rows:
         verdicts = [_about_gradient(row["by_claim"].values(), what) for what in GRADIENTS]
@@ -193,57 +194,49 @@ def _gradients(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             {
                 "name": row["name"],
                 "verdicts": verdicts,
-                "error": f"{max(errors):.2g} of 1" if errors else "",
-                "excess": f"{max(v.excess or 0.0 for v in broken):.2g} x" if any(v.excess for v in broken) else "",
+                "error": share_of_tolerance(max(errors)) if errors else "",
+                "excess": times_the_tolerance(max((v.excess or 0.0 for v in broken), default=0.0)),
                 "wrong": [(v.worst or v.message, v.finding) for v in broken],
             }
         )
     return found
 
 
-def _facts(record: RunRecord) -> list[dict[str, Any]]:
-    """Facts with their series as lines or bars and their grids as maps; what has maps, which are wide, comes first."""
-    facts = sorted(record.measurements, key=lambda fact: not fact.grids)
-    return [{"fact": f, "plot": plot(f.series), "bars": bars(f.series), "maps": maps(f.grids)} for f in facts]
+def _measurements(record: RunRecord) -> list[dict[str, Any]]:
+    """Measurements with their series as lines or bars and their grids as maps; maps, which are wide, come first."""
+    found = sorted(record.measurements, key=lambda one: not one.grids)
+    return [{"measured": m, "plot": plot(m.series), "bars": bars(m.series), "maps": maps(m.grids)} for m in found]
 
 
-def _drawn(record: RunRecord) -> list[dict[str, Any]]:
-    """What is made of what, as far as it was judged; and along which lines a finding is carried upwards."""
+def _drawings(record: RunRecord) -> list[dict[str, Any]]:
+    """The dependency graphs of what was judged, and the lines along which a finding affects composites."""
     names = [n for n in record.order if judged(record.of(n))]
-    groups = [one.group for one in told(record)]
+    groups = [one.group for one in failure_reports(record)]
     spread = [({g.home, g.head.component, *g.also}, g.home) for g in groups if g.names]
     own = {name: [n for g in groups if g.home == name for n in (g.names or (g.head.claim,))] for name in names}
     drawn = []
-    for drawing in dependencies(names, record.parts, {n: str(status_of(record, n) or "") for n in names}):
+    for drawing in dependencies(names, record.parts, {n: str(status_of(record, n)) for n in names}):
         carried = [
             any({whole, part} <= reach and whole != home for reach, home in spread) for whole, part, _ in drawing.lines
         ]
         below = {whole for (whole, _, _), carries in zip(drawing.lines, carried, strict=True) if carries}
-        told_of = {
-            box.name: " and ".join(
-                filter(
-                    None, (_own(len(own[box.name])) if own[box.name] else "", "from below" if box.name in below else "")
-                )
-            )
-            or box.state
-            for box in drawing.boxes
-        }
+        labels = {box.name: _label(len(own[box.name]), box.name in below) or box.state for box in drawing.boxes}
         made = [(b.name, [part for whole, part, _ in drawing.lines if whole == b.name]) for b in drawing.boxes]
         drawn.append(
             {
                 "drawing": drawing,
                 "carried": carried,
-                "told": told_of,
-                "list": [(n, p, told_of[n]) for n, p in made if p],
+                "labels": labels,
+                "list": [(n, p, labels[n]) for n, p in made if p],
             }
         )
     return drawn
 
 
-def _own(mistakes: int) -> str:
-    return f"{mistakes} finding{'s' if mistakes > 1 else ''} here"
+def _label(findings: int, affected: bool) -> str:
+    """What a box of the graph says beside its name; empty where it has no finding and no part of it has one."""
+    own = f"{findings} finding{'s' if findings > 1 else ''}" if findings else ""
+    return " and ".join(filter(None, (own, "from its parts" if affected else "")))
 
 
-FORMAT = Format(
-    "one page for people: verdict, matrix, findings, facts; no server, no network", "plumbline.html", render
-)
+FORMAT = Format("one self-contained page: findings, matrix, gradients, measurements", "plumbline.html", render)

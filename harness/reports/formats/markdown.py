@@ -1,4 +1,4 @@
-"""The run as Markdown: verdict, table, findings, facts. What GitHub's job summary shows, too."""
+"""The run as Markdown: verdict, table, findings, measurements; also for GitHub's job summary."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 
 from harness.core.record import RunRecord
 from harness.reports.formats._benchmarks import markdown
-from harness.reports.formats._format import Format, State, judged, status_of, told, verdict_line
+from harness.reports.formats._format import Format, State, failure_reports, judged, status_of, verdict_line
 from harness.reports.next_step import next_step
-from harness.reports.text import notes, trust
+from harness.reports.run_summary import coverage, notes
+from harness.reports.table import TITLES, gradients
+from harness.reports.wording import percent
 
 SIGNS = {State.FAILED: "**failed**", State.PASSED: "passed", State.EXCUSED: "excused"}
 
@@ -16,36 +18,35 @@ SIGNS = {State.FAILED: "**failed**", State.PASSED: "passed", State.EXCUSED: "exc
 def render(record: RunRecord) -> str:
     lines = [f"# Plumbline: {_code(record.impl)}", "", f"**{verdict_line(record)}**", ""]
     lines += _table(record)
-    failures = told(record)
+    failures = failure_reports(record)
     if failures:
-        lines += ["## What is wrong", ""]
+        lines += ["## Findings", ""]
         for one in failures:
             where = f" ({_code(f'{one.file}:{one.at}')})" if one.file else ""
-            lines += [f"### {one.title}{where}", "", _escaped(one.line), "", *_block(one.text), ""]
+            lines += [f"### {one.title}{where}", "", escaped(one.line), "", *block(one.text), ""]
     if record.measurements:
         lines += [
-            "## Facts",
+            "## Measurements (informational)",
             "",
-            *(f"- `{f.component}`: {_escaped(f.sentence)} ({_escaped(f.how)})" for f in record.measurements),
+            *(f"- `{f.component}`: {escaped(f.sentence)} ({escaped(f.how)})" for f in record.measurements),
             "",
         ]
     if record.benchmarks:
-        lines += ["## Benchmarks", "", *markdown(record.benchmarks, _escaped)]
+        lines += ["## Benchmarks", "", *markdown(record.benchmarks, escaped)]
     excused = [v for v in record.verdicts if v.excused]
     if excused:
         lines += [
-            "## Excused",
+            "## Expected failures",
             "",
-            *(f"- `{v.component}::{v.claim}` is {v.status}; {_escaped(v.excused)}" for v in excused),
+            *(f"- `{v.component}::{v.claim}` {v.status}: {escaped(v.excused)}" for v in excused),
             "",
         ]
-    told_notes = list(notes(record))
-    if told_notes:
-        lines += ["## Notes", "", *(f"- {_escaped(note)}" for note in told_notes), ""]
+    if noted := notes(record):
+        lines += ["## Notes", "", *(f"- {escaped(note)}" for note in noted), ""]
     lines += [
-        *(_escaped(line) for line in next_step(record)),
+        *(escaped(line) for line in next_step(record)),
         "",
-        *(f"{_escaped(line)}  " for line in trust(record)),
+        *(f"{escaped(line)}  " for line in coverage(record)),
         "",
     ]
     return "\n".join(lines)
@@ -57,21 +58,21 @@ def _table(record: RunRecord) -> list[str]:
         verdicts, state = record.of(name), status_of(record, name)
         if state in SIGNS:
             seen = judged(verdicts)
-            held = [v for v in seen if not v.failing]
-            errors = [v.error for v in held if v.error is not None]
+            passed = [v for v in seen if not v.failing]
+            errors = [v.error for v in passed if v.error is not None]
             finding = ", ".join(f"`{n}`" for n in dict.fromkeys(n for v in seen for n in v.finding))
-            worst = f"{max(errors):.2g} of 1" if errors else ""
-            rows.append(
-                f"| `{name}` | {len(held)} of {len(seen)} | {worst} | {SIGNS[state]}{': ' + finding if finding else ''} |"
-            )
+            largest = f"{percent(max(errors))} of tolerance" if errors else ""
+            verdict = f"{SIGNS[state]}{': ' + finding if finding else ''}"
+            rows.append(f"| `{name}` | {len(passed)} of {len(seen)} | {largest} | {gradients(verdicts)} | {verdict} |")
         elif state:
             absent.append(name if state == State.TO_DO else f"{name} ({state})")
-    lines = ["| component | claims held | worst error | verdict |", "|---|---|---|---|", *rows, ""] if rows else []
+    head = [f"| {' | '.join(TITLES)} |", "|---" * len(TITLES) + "|"]
+    lines = [*head, *rows, ""] if rows else []
     return [*lines, *([f"To do: {', '.join(absent)}.", ""] if absent else [])]
 
 
-def _block(text: str) -> list[str]:
-    """As it stands; longer fences where the text has some itself."""
+def block(text: str) -> list[str]:
+    """A code block of the text; its fences are longer than any in the text."""
     fence = "```"
     while fence in text:
         fence += "`"
@@ -79,14 +80,14 @@ def _block(text: str) -> list[str]:
 
 
 def _code(text: str) -> str:
-    """In one line, between more backticks than stand in it."""
+    """Inline code, between more backticks than the text has in a row."""
     line = " ".join(text.split())
     ticks = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     return f"{ticks} {line} {ticks}" if len(ticks) > 1 else f"`{line}`"
 
 
-def _escaped(text: str) -> str:
-    """Their words are no markup, and begin no new line."""
+def escaped(text: str) -> str:
+    """The text in one line, with everything escaped that Markdown would read as markup."""
     return re.sub(r"([\\`*_<>|\[\]#~&!]|^[-+=])", r"\\\1", " ".join(text.split()))
 
 

@@ -82,11 +82,13 @@ def test_only_what_changed_and_what_failed_is_judged_again(file: Path, capsys: p
     save(file, GOOD.replace("def layer_norm(x):\n    return x", "def layer_norm(x):\n    return -x"))
     assert watch.look() and judge.asked[-1] == ["layer_norm"] and watch.code == 1
     told = capsys.readouterr().out
-    assert re.search(r"^\d\d:\d\d:\d\d  2 hold, 1 wrong, 0 to do", told, re.M) and "next: mend layer_norm first" in told
+    assert (
+        re.search(r"^\d\d:\d\d:\d\d  2 passed, 1 failed, 0 to do", told, re.M) and "next: fix layer_norm first" in told
+    )
     judge.wrong = set()
     save(file, file.read_text().replace("def gelu(x):\n    return x", "def gelu(x):\n    return 2 * x"))
     assert watch.look() and judge.asked[-1] == ["gelu", "layer_norm", "mlp"]
-    assert "3 hold, 0 wrong, 0 to do" in capsys.readouterr().out
+    assert "3 passed, 0 failed, 0 to do" in capsys.readouterr().out
     save(file, file.read_text() + "# a remark\n")
     assert not watch.look() and len(judge.asked) == 3
 
@@ -104,7 +106,7 @@ def test_half_typed_and_broken_files_are_told_and_survived(file: Path, capsys: p
     assert watch.look() and "NameError" in capsys.readouterr().out
     judge.broken = False
     save(file, GOOD)
-    assert watch.look() and judge.asked[-1] is None and "3 hold" in capsys.readouterr().out
+    assert watch.look() and judge.asked[-1] is None and "3 passed" in capsys.readouterr().out
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen:
@@ -141,13 +143,13 @@ def test_it_watches_until_ctrl_c(tmp_path: Path) -> None:
 
     until("Ctrl-C ends")
     file.write_text("import torch\n\ndef gelu(x):\n    return torch.nn.functional.gelu(x, approximate='tanh')\n")
-    until("judging")
-    until("1 hold, 0 wrong")
+    until("checking")
+    until("1 passed, 0 failed")
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 0
     watchdog.cancel()
-    assert re.search(r"^gelu +\d+ of \d+ .*holds", "".join(told), re.M)
+    assert re.search(r"^gelu +\d+ of \d+ .*passed", "".join(told), re.M)
 
 
 def test_once_ends_by_itself(tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_once_ends_by_itself(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text("def gelu(x):\n    return x\n")
     process = started(tmp_path, "wrong", "--once", "--cases", "3")
     told, _ = process.communicate(timeout=120)
-    assert process.returncode == 1 and "next: mend gelu first" in told, told
+    assert process.returncode == 1 and "next: fix gelu first" in told, told
     process = started(tmp_path, "mistake:gelu.relu")
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 4 and "never changes" in told

@@ -26,7 +26,7 @@ CHECKS = Checks(
     {},
 )
 SEED = 123_456_789
-SLIP = MistakeSummary("part.slip", "part", "You slipped.", "-    right line\n+    wrong line", ("a/b#1",))
+SLIP = MistakeSummary("part.slip", "part", "You slipped.", "-    wrong line\n+    right line", ("a/b#1",))
 
 
 def judged(*statuses: str, **values: Any) -> Judged:
@@ -133,7 +133,7 @@ def test_hints_tell_as_much_as_they_say() -> None:
         hints: feedback.markdown(scored(judged(Status.FAILED, Status.PASSED, Status.PASSED), hints))
         for hints in ("claim", "finding", "line")
     }
-    assert all("failed: agrees: it must hold that its numbers agree" in text for text in texts.values())
+    assert all("failed: agrees (expected: its numbers agree)" in text for text in texts.values())
     assert ["You slipped." in text for text in texts.values()] == [False, True, True]
     assert ["wrong line" in text and "me.py:7" in text for text in texts.values()] == [False, False, True]
     for hints, text in texts.items():

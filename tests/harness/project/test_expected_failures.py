@@ -78,8 +78,8 @@ def test_entries_with_one_reason_are_one_defect() -> None:
 
 def test_the_table_says_that_something_is_excused() -> None:
     """It is counted among what was judged, and the verdict does not hide it."""
-    line = text.table(record(Gate({"part": "why"}).judged(WRONG), verdict("part", "grows")))[1]
-    assert "1 of 2" in line and line.endswith("holds, but for 1 excused")
+    line = text.table(record(Gate({"part": "why"}).judged(WRONG), verdict("part", "grows")))[1].text
+    assert "1 of 2" in line and line.endswith("passed (1 excused)")
 
 
 @pytest.mark.parametrize(

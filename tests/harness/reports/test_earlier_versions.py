@@ -23,10 +23,14 @@ def test_a_record_of_version_1_is_read_as_todays() -> None:
     assert (
         failed.failing and failed.failed_cases == failed.cases == 3 and failed.error_map == ((1.2e10, 8.6e10), (0, 0))
     )
-    assert run.summaries["layer_norm.unbiased_variance"].component == "layer_norm"
+    summary = run.summaries["layer_norm.unbiased_variance"]
+    assert summary.component == "layer_norm"
+    before = json.loads(VERSION_1.read_text(encoding="utf-8"))["cards"][summary.name]["diff"].splitlines()
+    assert [line[0] for line in before] == ["-", "+"], "the expected code came first"
+    assert summary.diff.splitlines() == ["-" + before[1][1:], "+" + before[0][1:]]
     assert [m.value for m in run.measurements] == [96.0] and run.version == 2
     jsonschema.validate(to_plain(run), SCHEMA)
-    assert any("layer_norm.unbiased_variance" in line for line in text.table(run))
+    assert any("layer_norm.unbiased_variance" in line.text for line in text.table(run))
 
 
 @pytest.mark.parametrize("old", ["crashed", "timed out", "to do", "fine"])

@@ -47,23 +47,25 @@ def told(**states: Status | str) -> str:
 def test_what_is_begun_is_continued() -> None:
     """With the feed-forward half done the block needs its norm, which needs nothing: not the first of the course."""
     text = told(mlp=Status.PASSED, gelu=Status.PASSED)
-    assert text.startswith("next: norm. mlp is done, block needs it, it needs nothing else; write `def norm(x, eps)`")
+    assert text.startswith("next: implement norm: mlp is done, and block needs it too. Write `def norm(x, eps)`.")
 
 
 def test_a_composite_waits_for_its_parts() -> None:
     """The block is proposed only when what it is made of stands; before that, the part of the part."""
-    assert told(norm=Status.PASSED).startswith("next: gelu. norm is done, block, through mlp, needs it")
-    assert "next: block. model needs it, it stands on norm and mlp, done" in told(
+    assert told(norm=Status.PASSED).startswith(
+        "next: implement gelu: norm is done, and block (in its mlp) needs it too."
+    )
+    assert "next: implement block: model needs it; its parts norm and mlp are done." in told(
         norm=Status.PASSED, mlp=Status.PASSED, gelu=Status.PASSED
     )
 
 
 def test_the_beginning_and_the_end() -> None:
     """Nothing there: the first of the course. A stub: that one, and why it is not judged. All there: nothing."""
-    assert told().startswith("next: words. it comes first")
+    assert told().startswith("next: implement words: it comes first.")
     stub = " ".join(next_step(record(gelu=Status.TO_DO, message="only `pass`")))
-    assert "next: gelu." in stub and "so far only `pass`" in stub
-    assert "next: nothing: all 7 components hold" in told(**dict.fromkeys(ORDER, Status.PASSED))
+    assert "next: implement gelu" in stub and "So far: only `pass`." in stub
+    assert "next: nothing. All 7 components passed" in told(**dict.fromkeys(ORDER, Status.PASSED))
 
 
 def test_what_is_wrong_comes_first_and_the_deepest_that_explains_most_before_all() -> None:
@@ -75,18 +77,20 @@ def test_what_is_wrong_comes_first_and_the_deepest_that_explains_most_before_all
         block="norm.slip mlp.slip",
         model="norm.slip",
     )
-    assert text == "next: mend norm first (mine.py:3), slip: it explains block and model too; then mlp"
+    assert text == (
+        "next: fix norm first (mine.py:3, slip): it also explains the failures of block and model. Then fix mlp."
+    )
 
 
 def test_a_mistake_found_in_a_whole_names_the_part() -> None:
     """Only the model is there: the part that is wrong is named, and where it is seen."""
-    assert told(model="norm.slip").startswith("next: mend norm, in model, first (mine.py:3), slip")
+    assert told(model="norm.slip").startswith("next: fix norm in model first (mine.py:3, slip)")
 
 
 def test_an_unexplained_composite_waits_for_its_parts() -> None:
     """A crash in a part is mended before the composite that stands on it."""
     assert told(block=Status.CRASHED, norm=Status.CRASHED).startswith(
-        "next: mend norm first (mine.py:3): block stands on it"
+        "next: fix norm first (mine.py:3): block depends on it."
     )
 
 
@@ -94,8 +98,8 @@ def test_a_part_that_was_not_judged_is_not_said_to_hold() -> None:
     """It may be to do, or no module of its own; what was judged and holds is named."""
     for state in (Status.NOT_APPLICABLE, Status.TO_DO):
         text = told(mlp=Status.FAILED, gelu=state)
-        assert "gelu" not in text and "nothing that it is made of is wrong" in text
-    assert "what it is made of (gelu) holds" in told(mlp=Status.FAILED, gelu=Status.PASSED)
+        assert "gelu" not in text and "none of its parts failed" in text
+    assert "its part gelu passed" in told(mlp=Status.FAILED, gelu=Status.PASSED)
 
 
 def test_what_is_half_there_is_finished() -> None:
@@ -104,4 +108,4 @@ def test_what_is_half_there_is_finished() -> None:
     half.verdicts.append(
         Verdict("words", "back", "it comes back", Status.TO_DO, message="decode() is to do: only `pass`")
     )
-    assert " ".join(next_step(half)).startswith("next: finish words. 1 of its 2 checks wait: decode() is to do")
+    assert " ".join(next_step(half)).startswith("next: finish words. 1 of its 2 checks are to do: decode() is to do")

@@ -1,5 +1,7 @@
 """What a person reads: findings once and in order, tables, the trust line, the next step."""
 
+import pytest
+
 from harness.core.claim import About
 from harness.core.measurement import Measurement
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
@@ -8,8 +10,8 @@ from harness.reports import text
 
 def record(*verdicts: Verdict, **changes) -> RunRecord:
     summaries = {
-        "part.slip": MistakeSummary("part.slip", "part", "You slipped.", "-    right\n+    wrong", ("a/b#1",)),
-        "other.slip": MistakeSummary("other.slip", "other", "You slipped again.", "-    right\n+    left"),
+        "part.slip": MistakeSummary("part.slip", "part", "You slipped.", "-    wrong\n+    right", ("a/b#1",)),
+        "other.slip": MistakeSummary("other.slip", "other", "You slipped again.", "-    left\n+    right"),
     }
     values = {
         "impl": "mine",
@@ -22,6 +24,11 @@ def record(*verdicts: Verdict, **changes) -> RunRecord:
         "summaries": summaries,
     }
     return RunRecord(**{**values, **changes})
+
+
+def texts(run: RunRecord) -> list[str]:
+    """The table as it is printed."""
+    return [line.text for line in text.table(run)]
 
 
 def verdict(component: str, claim: str, status: Status = Status.PASSED, **values) -> Verdict:
@@ -47,10 +54,15 @@ def test_each_finding_is_told_once_with_all_it_explains() -> None:
     assert groups[0].head.component == "part" and groups[0].also == ("whole",)
     told = text.failure(run, groups[0])
     assert (
-        "-    right" in told
+        "    -    wrong\n    +    right" in told
+        and "(- your code, + expected code):" in told
         and "You slipped." in told
         and "also explains   whole" in told
-        and "also broken     smooth" in told
+        and "also failed     smooth" in told
+        and "reported in     a/b#1" in told
+        and "details         plumbline explain part.slip" in told
+        and "reproduce       plumbline replay abcd" in told
+        and 'or run          pytest --impl=mine --impl-seed=3 -k "part and agrees"' in told
     )
 
 
@@ -58,7 +70,7 @@ def test_a_whole_model_alone_shows_every_line() -> None:
     """With no part plugged in, two mistakes in the whole give two findings that name their parts."""
     run = record(wrong("whole", "agrees", "part.slip", "other.slip"))
     told = [text.failure(run, g) for g in text.groups(run)]
-    assert len(told) == 2 and "Its part computes:" in told[0] and "Its other computes:" in told[1]
+    assert len(told) == 2 and "caused by its part (" in told[0] and "caused by its other (" in told[1]
 
 
 def test_without_a_finding_the_broken_claim_comes_first() -> None:
@@ -69,9 +81,9 @@ def test_without_a_finding_the_broken_claim_comes_first() -> None:
     )
     told = text.failure(run, next(g for g in text.groups(run) if g.head.component == "whole"))
     assert (
-        told.startswith("whole: it must hold that it is right")
+        told.startswith('whole fails the check "it is right" in 2 of 5 cases.')
         and "it leaks" in told
-        and "part, wrong too: mend that first" in told
+        and "fix first       part (a part of it that fails too)" in told
     )
 
 
@@ -90,7 +102,7 @@ def test_a_crash_in_many_claims_is_one_failure() -> None:
 
 
 def test_the_table_and_the_trust_line_count_everything() -> None:
-    """Held, wrong, to do and not offered are four things."""
+    """Passed, failed, to do and not applicable are four things."""
     run = record(
         verdict("part", "agrees", error=0.25),
         verdict("part", "grows", Status.NOT_APPLICABLE),
@@ -98,13 +110,16 @@ def test_the_table_and_the_trust_line_count_everything() -> None:
         verdict("whole", "agrees", Status.TO_DO),
         planned={"part": 2, "other": 1, "whole": 2},
     )
-    lines = text.table(run)
-    assert (
-        "1 of 1" in lines[1] and "holds" in lines[1] and "WRONG: other.slip" in lines[2] and lines[3].endswith("to do")
+    lines = texts(run)
+    assert lines[0].split("  ")[0] == "component" and "checks passed  largest error" in lines[0]
+    assert "1 of 1" in lines[1] and "25 % of tolerance" in lines[1] and lines[1].endswith("passed")
+    assert "FAILED: other.slip" in lines[2] and lines[3].endswith("to do")
+    counts, margins = text.coverage(run)
+    assert counts == (
+        "2 of 3 components implemented: 2 checks run (1 passed, 1 failed, 1 not applicable, 1 not reached)"
     )
-    counts, margins = text.trust(run)
-    assert counts == "5 checks planned: 2 run, 1 to do, 1 not applicable, 1 not reached"
-    assert "0.25 of 1 (part::agrees)" in margins and "seed 3" in margins
+    assert "largest error of a passed check: 25 % of the tolerance (part::agrees)" in margins
+    assert "no statistical test ran; seed 3" in margins
 
 
 def test_many_absent_components_are_told_in_one_line() -> None:
@@ -112,17 +127,31 @@ def test_many_absent_components_are_told_in_one_line() -> None:
     names = ("part", "other", "whole", "one", "two", "three")
     begun = verdict("other", "agrees", Status.TO_DO, where="mine.py", message="only `pass`")
     absent = [verdict(name, "agrees", Status.TO_DO) for name in names if name not in ("part", "other")]
-    lines = text.table(record(verdict("part", "agrees", error=0.25), begun, *absent, order=names))
+    lines = texts(record(verdict("part", "agrees", error=0.25), begun, *absent, order=names))
     assert lines[2].endswith("to do: only `pass`")
-    assert lines[3:] == ["also to do: whole, one, two, three"]
-    assert text.table(record(*absent, order=names)) == ["to do: whole, one, two, three"]
+    assert lines[3:] == ["to do (4): whole, one, two, three"]
+    assert texts(record(*absent, order=names)) == ["to do (4): whole, one, two, three"]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_table_and_failures_fit_the_terminal(width: int) -> None:
+    """A long verdict goes on in its own column; the colour of a line is its component's."""
+    names = [f"part.a_rather_long_name_of_a_mistake_{i}" for i in range(4)]
+    run = record(wrong("part", "agrees", *names), wrong("other", "agrees", "other.slip"))
+    lines = text.table(run, width)
+    assert len(lines) > 3 and max(len(line.text) for line in lines) <= width
+    assert {line.status for line in lines if line.component == "part"} == {Status.FAILED}
+    assert all(name in " ".join(line.text for line in lines) for name in names)
+    for group in text.groups(run):
+        shown = text.failure(run, group, width).splitlines()
+        assert max(map(len, shown)) <= width, shown
 
 
 def test_facts_are_told_with_their_number_and_how_it_was_obtained() -> None:
     """And nothing is said where nothing was measured."""
     fact = Measurement("holds 96 bytes", "counted after 3 steps", 96.0, "bytes", {"3": 96.0}, "part", "memory")
     assert text.measurements(record(measurements=[fact])) == [
-        "facts:",
+        "measurements (informational):",
         "  part: holds 96 bytes (counted after 3 steps)",
         "",
     ]
@@ -136,8 +165,8 @@ def test_the_gradients_column_is_about_gradients() -> None:
         verdict("other", "slope", about=(About.GRADIENT, About.NUMBERS)),
         verdict("whole", "slope", Status.FAILED, about=(About.GRADIENT,), failed_cases=1, message="off"),
     )
-    lines = text.table(run)[1:]
-    assert "not applicable" in lines[0] and "right" in lines[1] and "WRONG" in lines[2].partition("WRONG: ")[0]
+    lines = texts(run)[1:]
+    assert "not applicable" in lines[0] and "passed" in lines[1] and "FAILED" in lines[2].partition("FAILED: ")[0]
 
 
 def test_checks_that_compare_all_numbers_are_one_failure() -> None:

@@ -38,7 +38,7 @@ def test_nobodys_words_become_markup() -> None:
 def test_every_picture_has_words_and_every_table_has_headers() -> None:
     """For those who hear the page: labels on pictures, captions and header cells in tables."""
     page = formats()["html"].render(ALL)
-    section = page[page.index('<section class="bench"') : page.index('aria-labelledby="again"')]
+    section = page[page.index('<section class="bench"') : page.index('aria-labelledby="reproduce"')]
     pictures = [tag for tag in section.split("<svg")[1:] if "aria-hidden" not in tag.partition(">")[0]]
     assert pictures and all('role="img" aria-label="' in tag.partition(">")[0] for tag in pictures)
     tables = section.split("<table")[1:]

@@ -33,20 +33,20 @@ def test_it_says_what_the_record_says() -> None:
     """Verdict, finding with both lines, evidence, facts, how to see it again, the trust line."""
     text = " ".join(page(BUSY).text.split())
     for said in (
-        "2 of 2 components are wrong",
+        "2 of 2 components failed (2 checks failed).",
         "part.slip",
         "You slipped: 100%, really.",
-        "- right",
-        "+ wrong",
+        "- wrong",
+        "+ right",
         "src/mine.py:7",
         "plumbline replay abcd",
         "holds 96 bytes",
         "96",
         "pytest --impl=mine --impl-seed=3",
-        "checks planned",
+        "2 of 4 components implemented: 3 checks run",
     ):
         assert said in text, said
-    assert "What is wrong" not in page(FINE).text and "All 2 components that are there hold" in page(FINE).text
+    assert "Findings" not in page(FINE).text and "All 2 implemented components passed" in page(FINE).text
 
 
 def test_color_is_never_alone() -> None:
@@ -110,8 +110,8 @@ def test_a_finding_is_drawn_upwards() -> None:
         record(verdict("part", "agrees", **wrong), verdict("other", "agrees"), verdict("whole", "agrees", **wrong))
     )
     lines = [a["class"] for a in Page(text).of("path") if a.get("class") in ("carries", "made")]
-    assert sorted(lines) == ["carries", "made"] and "1 finding here" in text and "from below" in text
-    assert "part.slip explains whole too" in " ".join(Page(text).text.split())
+    assert sorted(lines) == ["carries", "made"] and "1 finding" in text and "from its parts" in text
+    assert "part.slip also explains whole" in " ".join(Page(text).text.split())
 
 
 def test_gradients_have_a_section_of_their_own() -> None:
@@ -134,11 +134,11 @@ def test_gradients_have_a_section_of_their_own() -> None:
         verdict("other", "agrees"),
     )
     text = " ".join(Page(formats()["html"].render(run)).text.split())
-    section = text.partition("Three questions")[2].partition("Check by check")[0]
+    section = text.partition("Each trainable component has three checks")[2].partition("All checks")[0]
     assert (
         "the gradient of x[0] = 1, expected 2 (part.slip)" in section
-        and "3e+04 x the tolerance" in section
-        and "0.25 of 1" in section
+        and "error: 3e4 times the tolerance" in section
+        and "25 % of the tolerance" in section
     )
     assert "other" not in section and 'id="gradients"' not in formats()["html"].render(FINE)
 
@@ -165,7 +165,7 @@ def test_maps_stand_side_by_side() -> None:
     }
     run = replace(FINE, measurements=[Measurement("maps", "made up", 0.25, "", {}, "part", "maps", grids)])
     found = Page(formats()["html"].render(run))
-    assert len(found.of("figure")) == 2 and len([a for a in found.of("table") if a.get("class") == "heat share"]) == 4
+    assert len(found.of("figure")) == 2 and len([a for a in found.of("table") if a.get("class") == "grid share"]) == 4
     cells = [a["style"] for a in found.of("td") if "--shade" in (a.get("style") or "")]
     assert cells[:8] == [f"--shade:{n}" for n in (0, 5, 3, 10, 0, 8, 3, 10)] and ".75" in found.text
     assert [a.get("class") for a in found.of("td") if "--shade:8" in (a.get("style") or "")] == ["deep", "deep"]

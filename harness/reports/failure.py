@@ -1,0 +1,98 @@
+"""One failure as every report shows it: the finding first, then the evidence."""
+
+from __future__ import annotations
+
+import textwrap
+
+from harness.core.claim import About
+from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
+from harness.reports.groups import Group, check_command
+from harness.reports.wording import WIDTH, times_the_tolerance, wrapped
+
+LEGEND = "- your code, + expected code"
+LABEL = 16
+"""Columns of the labels of the evidence."""
+
+
+def failure(record: RunRecord, group: Group, width: int = WIDTH, commands: bool = True) -> str:
+    """A failure in lines of ``width`` columns. ``commands``: also those that explain and reproduce it."""
+    verdict, summary = group.head, group.summary(record)
+    if summary is not None:
+        lines = wrapped(f"{opening(verdict, summary)} ({LEGEND}):", width)
+        lines += ["", textwrap.indent(summary.diff, "    "), "", *wrapped(summary.sentence, width, "  ")]
+    elif verdict.status == Status.CRASHED:
+        lines = [f"{verdict.component} raised an error {in_cases(verdict)}:", "", f"    {verdict.message}"]
+        lines += ["", *textwrap.indent("\n".join(verdict.frames), "    ").splitlines()] if verdict.frames else []
+    elif verdict.returned or verdict.status == Status.TIMED_OUT:
+        lines = wrapped(f"{verdict.component}: {verdict.message}", width)
+    else:
+        lines = [*wrapped(broken_claim(verdict), width), "", *wrapped(verdict.message, width, "    ")]
+    lines.append("")
+    for label, value in evidence(record, group) + (command_rows(record, group) if commands else []):
+        lines += wrapped(value, width, f"  {label:<{LABEL}}", " " * (LABEL + 2))
+    return "\n".join(lines)
+
+
+def opening(verdict: Verdict, summary: MistakeSummary) -> str:
+    """Which output or claim is wrong, and in how many cases, where a known mistake explains it."""
+    if summary.component != verdict.component:
+        return f"{verdict.component}: wrong output {in_cases(verdict)}, caused by its {summary.component}"
+    if {About.NUMBERS, About.ROUNDING} & set(verdict.about):
+        return f"{verdict.component}: wrong output {in_cases(verdict)}"
+    return broken_claim(verdict).rstrip(".")
+
+
+def broken_claim(verdict: Verdict) -> str:
+    """Which claim failed, and in how many cases."""
+    return f'{verdict.component} fails the check "{verdict.sentence}" {in_cases(verdict)}.'
+
+
+def in_cases(verdict: Verdict) -> str:
+    """In how many of its cases a check failed."""
+    return f"in {verdict.failed_cases} of {verdict.cases} cases" if verdict.cases != 1 else "in the only case"
+
+
+def evidence(record: RunRecord, group: Group) -> list[tuple[str, str]]:
+    """What is known of a failure beside its sentence: labels and their values, in order; none is empty."""
+    summary, verdict = group.summary(record), group.head
+    claims = [v.claim for v in group.rest if v.component == verdict.component and v.claim != verdict.claim]
+    rows = [
+        ("smallest case", verdict.smallest),
+        ("worst element", verdict.worst),
+        ("error", times_the_tolerance(verdict.excess) if verdict.worst else ""),
+        ("same output as", ", ".join(verdict.or_else) if len(group.names) <= 1 else ""),
+        ("together with", ", ".join(name for name in verdict.finding if name not in group.names)),
+        ("also failed", ", ".join(dict.fromkeys(claims))),
+        ("also explains", ", ".join(group.also)),
+        ("fix first", "" if group.names else _failing_parts(record, verdict)),
+        ("your code", f"{verdict.where}:{verdict.line}" if verdict.where else ""),
+        ("reported in", ", ".join(summary.seen_in) if summary else ""),
+    ]
+    return [(label, value) for label, value in rows if value]
+
+
+def command_rows(record: RunRecord, group: Group) -> list[tuple[str, str]]:
+    """The commands that explain and reproduce a failure, with their labels."""
+    summary, verdict = group.summary(record), group.head
+    rows = [("details", f"plumbline explain {summary.name}")] if summary else []
+    rows += [("reproduce", f"plumbline replay {verdict.case_id}")] if verdict.case_id else []
+    return [*rows, ("or run" if verdict.case_id else "reproduce", check_command(record, verdict))]
+
+
+def _failing_parts(record: RunRecord, verdict: Verdict) -> str:
+    """The parts of a composite that fail too, in one sentence; empty where none does."""
+    failing = [name for name in record.below(verdict.component) if any(v.failing for v in record.of(name))]
+    if not failing:
+        return ""
+    what = "a part of it that fails too" if len(failing) == 1 else "parts of it that fail too"
+    return f"{', '.join(failing)} ({what})"
+
+
+def headline(record: RunRecord, group: Group) -> str:
+    """One line for summaries: the diagnosis where there is one, the failed claim in words otherwise."""
+    summary, verdict = group.summary(record), group.head
+    if summary:
+        return summary.sentence
+    if verdict.status in (Status.CRASHED, Status.TIMED_OUT) or verdict.returned:
+        return verdict.message
+    return f'fails the check "{verdict.sentence}": {verdict.worst or verdict.message}'

@@ -1,0 +1,91 @@
+"""Failing checks that have one cause are shown as one failure; and the commands that reproduce it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from harness.core.claim import About
+from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
+
+
+@dataclass(frozen=True)
+class Group:
+    """Failing verdicts with one cause: the one to read (``head``), the rest, and the names of the known mistakes."""
+
+    head: Verdict
+    rest: tuple[Verdict, ...]
+    names: tuple[str, ...]
+
+    home: str
+    """The component whose mistake it is: a part of ``head.component``, or that itself."""
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """Other components among the rest, in order."""
+        return tuple(dict.fromkeys(v.component for v in self.rest if v.component != self.head.component))
+
+    def summary(self, record: RunRecord) -> MistakeSummary | None:
+        """The known mistake that explains it, where there is one."""
+        return record.summaries.get(self.names[0]) if self.names else None
+
+
+def groups(record: RunRecord) -> list[Group]:
+    """The failures in order of dependence: each finding once, with everything that it explains.
+
+    Parts stand before composites. A composite whose mistakes are all known from its parts adds nothing of its own; a
+    crash that repeats in several claims is one. Where a part fails without an explanation, so may its composites.
+    """
+    by_finding: dict[str, list[Verdict]] = {}
+    unexplained: dict[tuple[str, ...], list[Verdict]] = {}
+    for verdict in (v for name in record.order for v in record.of(name) if v.failing):
+        for name in verdict.finding:
+            by_finding.setdefault(name, []).append(verdict)
+        if not verdict.finding:
+            unexplained.setdefault((verdict.component, *_cause(verdict)), []).append(verdict)
+    found = [_explained(record, name, verdicts) for name, verdicts in by_finding.items()]
+    found += [Group(verdicts[0], tuple(verdicts[1:]), (), verdicts[0].component) for verdicts in unexplained.values()]
+    last = len(record.order)
+    return sorted(found, key=lambda g: (not g.names, record.order.index(g.home) if g.home in record.order else last))
+
+
+def _explained(record: RunRecord, name: str, verdicts: list[Verdict]) -> Group:
+    """The failures that a known mistake explains; first to read is a comparison of all numbers in its own component."""
+    is_known = name in record.summaries
+    home = record.summaries[name].component if is_known else name.partition(".")[0]
+    alone = [v for v in verdicts if v.finding == (name,)]
+    candidates = [v for v in alone if v.component == home] or alone or verdicts
+    head = next((v for v in candidates if v.about == (About.NUMBERS,)), candidates[0])
+    return Group(head, tuple(v for v in verdicts if v is not head), (name,), home if is_known else head.component)
+
+
+def _cause(verdict: Verdict) -> tuple[str, ...]:
+    """What unexplained failures of one component have in common that are shown as one."""
+    if verdict.status != Status.FAILED or verdict.explains:
+        return ("message", verdict.message)
+    if _compares_all_numbers(verdict):
+        return ("numbers",)
+    return ("check", verdict.claim, verdict.message)
+
+
+def _compares_all_numbers(verdict: Verdict) -> bool:
+    """Whether it fails wherever the numbers differ from the reference's."""
+    about = set(verdict.about)
+    return bool({About.NUMBERS, About.ROUNDING} & about) or {About.GRADIENT, About.CONSISTENCY} <= about
+
+
+def run_command(record: RunRecord) -> str:
+    """The command that repeats the run on the same cases."""
+    variants = ",".join(f"{component}={name}" for component, name in (record.variants or {}).items())
+    options = [
+        f"--impl={record.impl}",
+        f"--impl-seed={record.seed}",
+        f"--impl-effort={record.effort}" if record.effort != "default" else "",
+        f"--impl-variant={variants}" if variants else "",
+    ]
+    return " ".join(["pytest", *(shlex.quote(option) for option in options if option)])
+
+
+def check_command(record: RunRecord, verdict: Verdict) -> str:
+    """The command that repeats one check on the same cases."""
+    return f'{run_command(record)} -k "{verdict.component} and {verdict.claim}"'
