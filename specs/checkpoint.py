@@ -22,8 +22,6 @@ from specs.shared.checkpoint_script import (
     tied_cases,
 )
 
-# claims --------------------------------------------------------------------------------------------------------------
-
 
 def options_of(trial: Trial) -> dict[str, Any]:
     """How the run of this case is begun."""

@@ -32,8 +32,6 @@ from specs.shared.int8_layers import (
     with_threshold,
 )
 
-# claims --------------------------------------------------------------------------------------------------------------
-
 
 @claim(
     "it is the exact integer product of the codes, times the row scales of x and of the weight",

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.core.claim import NotSupported
 from harness.core.contract import Dialect
+from harness.core.parameters import parameter_names
 
 PAIRS = (("save_checkpoint", "load_checkpoint"), ("run_save_checkpoint", "run_load_checkpoint"))
 PATHS = (
@@ -48,7 +49,7 @@ def separate_functions(loads: str, save: Callable[..., Any]) -> type:
 
 def by_argument_name(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments under the function's own names; NotSupported where it has no place for one that is not None."""
-    names, found = list(inspect.signature(function).parameters), {}
+    names, found = parameter_names(function), dict[str, Any]()
     for argument, value in given.items():
         name = next((name for name in NAMES[argument] if name in names), None)
         if name is not None:

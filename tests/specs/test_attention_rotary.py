@@ -1,4 +1,4 @@
-"""Attention with rotary positions passes where it is declared and is named where it is not; layouts are distinguished."""
+"""Attention with rotary positions passes where declared and is named where not; its layouts are distinguished."""
 
 import pytest
 import torch
