@@ -242,7 +242,7 @@ JUDGED = (
         "a loop without an end",
         1,
         (
-            "did not come to an end: longer than 1 s for one case. Is there a loop without an end?",
+            "did not come to an end: one case took more than 1 s of processor time. Is there a loop that never ends?",
             "--impl-timeout=SECONDS",
         ),
         "def gelu(x):\n    while True:\n        pass\n",

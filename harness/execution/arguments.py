@@ -1,4 +1,4 @@
-"""The one place that decides how a function of theirs is given the contract's arguments: by name, else by position.
+"""The one place that decides how a person's function is given the contract's arguments: by name, else by position.
 
 Three uses are different and stay where they are. A hand-written backward function is given more than the contract's
 arguments (:mod:`harness.execution.manual_backward`). A published project's function is given what its dialect makes of

@@ -1,4 +1,4 @@
-"""Somebody's call with everything at hand, for timing it: what is ours is done before and after."""
+"""One call of their code with everything at hand, for timing it: the harness's own work is done before and after."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import torch
 
 
 def as_it_is(value: Any) -> Any:
-    """What was returned is what the contract speaks of."""
+    """The value itself: what was returned is what the contract speaks of."""
     return value
 
 
 @dataclass(frozen=True)
 class Ready:
-    """``call()`` is theirs and nothing else; ``value`` reads what it returned as the contract speaks of it.
+    """``call()`` is their code and nothing else; ``value`` reads what it returned as the contract speaks of it.
 
-    ``wait``: where what is returned may still be being computed; it is waited for inside what is timed.
-    ``handed``: (made, leaf) for each tensor that was made of arguments and for which a leaf of its own was handed over.
-    ``backward``: for code of which autograd knows nothing, from (what a call returned, the incoming gradients, where
-    each argument stands -> its label) to a call forwards and back, and a reader of its (result or None, gradients by
-    label).
+    ``wait``: waits until a returned value is computed, where a library computes in the background; it is timed too.
+    ``handed``: (made, leaf) for each tensor that was made of arguments and is passed as a leaf of its own, so that
+    gradients can be followed back. ``notes``: what a person should know, in words.
+    ``backward``: for code that autograd does not see. From (incoming gradients, where each argument stands -> its
+    label) to a call forwards and back, and a reader of what that returns: (result or None, gradients by label).
     """
 
     call: Callable[[], Any]

@@ -1,4 +1,4 @@
-"""An executor that remembers: outputs and gradients are computed once per case and shared by every claim."""
+"""An implementation whose answers are remembered: each case is run once, and shared by every claim."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from harness.core.implementation import Answer, Implementation, Offer, Request
 
 KEPT = 30_000
-"""Answers kept. One component's deck needs a few thousand; they are small."""
+"""Answers kept, the latest ones. The cases of one component need a few thousand; they are small."""
 
 
 class CachingImplementation:
@@ -18,9 +18,11 @@ class CachingImplementation:
         self.answers: OrderedDict[object, Answer] = OrderedDict()
 
     def offers(self, component: str) -> Offer | None:
+        """As the implementation itself; not remembered."""
         return self.implementation.offers(component)
 
     def run(self, request: Request) -> Answer:
+        """The answer to an equal request where there is one. Callers must not write to its tensors."""
         if request.fresh:
             return self.implementation.run(request)
         answer = self.answers.get(request.key)

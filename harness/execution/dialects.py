@@ -53,10 +53,10 @@ def dialect_of(contract: Contract, member: Callable[[str], Any]) -> DialectAdapt
             continue
         if inspect.isroutine(found) and _is_method(found):  # of a class that was named
             continue
-        theirs = set(parameter_names(found))
-        ours = {a.name for a in next(iter(contract.calls.values())).arguments}
-        strange = set(dialect.lacks) or ours - set(dialect.takes)
-        if set(dialect.takes) <= theirs and not theirs & strange:
+        names = set(parameter_names(found))
+        of_contract = {a.name for a in next(iter(contract.calls.values())).arguments}
+        strange = set(dialect.lacks) or of_contract - set(dialect.takes)
+        if set(dialect.takes) <= names and not names & strange:
             return DialectAdapter(found, dialect, contract) if dialect.made is None else DialectClass(found, dialect)
     return None
 
@@ -160,8 +160,8 @@ class _DialectSession(Session):
     def after_backward(self, found: Mapping[str, Any]) -> None:
         """Weights that are copied into a module inside receive no gradient, which is how such a function is meant."""
         learned = {a.name for a in self.adapter.contract.arguments("parameter")}
-        theirs = {name: value for name, value in found.items() if name.partition(".")[0] in learned}
-        if theirs and all(value is None for value in theirs.values()):
+        gradients = {name: value for name, value in found.items() if name.partition(".")[0] in learned}
+        if gradients and all(value is None for value in gradients.values()):
             raise NotSupported(f"{self.dialect.function} copies its weights into a module: no gradient reaches them")
 
 

@@ -104,7 +104,7 @@ class _ObjectSession(Session):
 
     def ready(self, call: Call) -> Ready:
         self.built = self.objects.get(call.of)
-        # A class of a contract sheet around one of theirs may offer METHOD_ready(), which leaves its own work out.
+        # A contract sheet's class around somebody's object may have METHOD_ready(), which leaves its own work out.
         prepare = getattr(self.built, f"{call.method}_ready", None)
         if prepare is not None:
             return Ready(prepare(**call.arguments))

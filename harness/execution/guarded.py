@@ -33,7 +33,7 @@ def limit_for_calls(seconds: float) -> Iterator[None]:
 def guarded(what: str, source: object = None, seconds: float | None = None) -> Iterator[None]:
     """Run the block under a time limit; random generators and global flags are restored afterwards.
 
-    ``what`` is done ("building", "calling"), with ``source``: the function, class or object of theirs that is called.
+    ``what`` is done ("building", "calling"), with ``source``: their function, class or object that is called.
     ``seconds``: processor seconds, by default those of :func:`limit_for_calls`.
 
     Raises :class:`harness.execution.time_limit.TimedOut` whose message names both, with file and line, and says what to

@@ -70,7 +70,7 @@ class Prepared:
         self.answer(chokepoint.invoke(self()))
 
     def __call__(self) -> Callable[[], Any]:
-        """A call of theirs, ready to be timed."""
+        """A call of their code, ready to be timed."""
         if self.fresh:
             self._kept, self.session = {}, None
         with self.around():
