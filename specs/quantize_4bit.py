@@ -16,8 +16,9 @@ from harness.core.mistake import Edit
 from harness.strategies.tensors import make
 from reference_model.quantize_4bit import code_book, pack, quantize_4bit, unpack
 from specs.shared import four_bit
-from specs.shared.four_bit import FOUR_BIT, CodebookBound, given, packed_of
+from specs.shared.four_bit import FOUR_BIT, CodebookBound, packed_of
 from specs.shared.quantization import dtypes, within
+from specs.shared.quantizers import given
 from specs.workloads import quantizers as workloads
 
 

@@ -14,8 +14,9 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.core.measurement import Measure
 from reference_model.quantization import quantize_int8
 from specs.shared import int8
-from specs.shared.int8 import INT8, StepBound, check_idempotence, codes_of, given
+from specs.shared.int8 import INT8, StepBound, check_idempotence, codes_of
 from specs.shared.quantization import dtypes, within
+from specs.shared.quantizers import given
 from specs.workloads import quantizers as workloads
 
 

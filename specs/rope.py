@@ -75,7 +75,8 @@ def bound_of_products(trial: Trial, *run: Case) -> float:
     """Of sums of products of two vectors of a head, each off by the tolerances of what was run. A turn keeps lengths,
     so that no feature is larger than sqrt(2) times the largest of its pair before."""
     largest = max(float(case.arguments["x"].abs().max()) for case in run)
-    return 4 * trial.case.arguments["x"].shape[-1] * largest * tolerance(trial, *run)
+    size: int = trial.case.arguments["x"].shape[-1]
+    return 4 * size * largest * tolerance(trial, *run)
 
 
 @claim(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -34,10 +34,8 @@ class Bound:
         return 1e-6 * self.largest + 1e-300
 
 
-class Calls(Protocol):
-    """The calls of quantize() and dequantize() with these arguments. ``back``: how many quantize() calls ago."""
-
-    def __call__(self, *, back: int = 0, **arguments: Any) -> tuple[Call, Call]: ...
+Calls = Callable[..., tuple[Call, Call]]
+"""Makes the calls of quantize() and dequantize() with these arguments; ``back``: how many quantize() calls ago."""
 
 
 def given(case: Case) -> dict[str, Any]:
