@@ -112,7 +112,7 @@ def test_the_failure_names_the_line_first(folder: Path) -> None:
     assert done.stdout.count("(- your code, + expected code):") == 2
     assert "+    variance = (centred ** 2).mean(-1, keepdim=True)" in done.stdout
     assert "-    variance = (centred ** 2).sum(-1, keepdim=True) / (x.shape[-1] - 1)" in done.stdout
-    assert "You divide the variance by N-1" in done.stdout
+    assert "You divide the variance by N - 1" in done.stdout
     assert "-    gate = torch.sigmoid(1.702 * x)" in done.stdout
     assert "2 failed" in outcome(done)
     assert "Traceback" not in done.stdout

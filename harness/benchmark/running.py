@@ -162,7 +162,7 @@ class _Bench:
     # what came of it -------------------------------------------------------------------------------------------------
 
     def wrong(self, point: _Point, rounds: Mapping[str, Rounds]) -> dict[str, str]:
-        """Whose last timed result is not what it must be, and how; the numerics are those of the claims."""
+        """Contenders whose last timed result is wrong, and how; compared as in the claims."""
         exact, bound = self._exact(point.case)
         found = {}
         for name, side in point.sides.items():

@@ -104,7 +104,7 @@ class BenchTrial:
             self.note_error(found.ratio)
             return
         raise Violation(
-            f"{what} is not what it must be",
+            f"wrong {'output' if what == 'out' else what.removeprefix('the ')}",
             worst=found.where,
             error=found.ratio,
             error_map=found.error_map,

@@ -28,7 +28,7 @@ class ComparedCall:
 
 
 def in_words(contract: Contract, runs: Sequence[ComparedCall], reference: Callable[[Request], Answer]) -> str:
-    """``the gradient of weight is 0.5 x what it must be; that of x is right``; empty where no gradient is wrong.
+    """``the gradient of weight is 0.5 times the expected value; that of x is right``; empty where no gradient is wrong.
 
     ``reference`` runs a request: what the gradient of a part of the output would be.
     """
@@ -46,7 +46,7 @@ def in_words(contract: Contract, runs: Sequence[ComparedCall], reference: Callab
             wrong[name] = relation(sightings, _parts(contract, name))
     if not wrong:
         return ""
-    told = [f"the gradient of {n} {words or 'is not what it must be'}" for n, words in list(wrong.items())[:TOLD]]
+    told = [f"the gradient of {n} {words or 'is wrong'}" for n, words in list(wrong.items())[:TOLD]]
     if len(wrong) > TOLD:
         told.append(f"{len(wrong) - TOLD} more are wrong")
     if right:

@@ -91,7 +91,7 @@ def _predictions(sightings: Sequence[Sighting]) -> Iterator[tuple[str, Callable[
     yield "has the wrong sign", lambda s: -s.expected
     factor = _factor(max(sightings, key=lambda s: float(s.expected.double().norm())))
     if factor is not None and factor != 0:
-        yield f"is {factor:.6g} x what it must be", lambda s: factor * s.expected
+        yield f"is {factor:.6g} times the expected value", lambda s: factor * s.expected
     names = sorted({name for s in sightings for name in s.sizes})
     products = [" x ".join(pair) for pair in itertools.combinations(names, 2)]
     quotients = [" / ".join(pair) for pair in itertools.permutations(names, 2)]

@@ -70,9 +70,9 @@ def test_jax_keeps_the_claims_about_numbers_and_gradients(component: str) -> Non
 
 WRONG = {
     # (component, right text, wrong text): what is said of it
-    ("gelu", "return grad_out * (", "return 0.5 * grad_out * ("): "the gradient of x is 0.5 x what it must be",
+    ("gelu", "return grad_out * (", "return 0.5 * grad_out * ("): "the gradient of x is 0.5 times the expected value",
     ("gelu", "return grad_out * (", "return -grad_out * ("): "the gradient of x has the wrong sign",
-    ("gelu", "1.0 + 3.0 * 0.044715 * x**2", "1.0 + 0.044715 * x**2"): "the gradient of x is not what it must be",
+    ("gelu", "1.0 + 3.0 * 0.044715 * x**2", "1.0 + 0.044715 * x**2"): "the gradient of x is wrong",
     (
         "token_embedding",
         "np.add.at(grad_weight, ids, grad_out)",
@@ -105,7 +105,7 @@ WRONG = {
         "mlp",
         "return grad_x, grad_up, grad_up_bias",
         "return grad_x, 2 * grad_up, grad_up_bias",
-    ): "the gradient of up_weight is 2 x what it must be; those of x, down_weight, up_bias, down_bias are right",
+    ): "the gradient of up_weight is 2 times the expected value; those of x, down_weight, up_bias, down_bias are right",
 }
 
 

@@ -49,11 +49,9 @@ def test_the_argument_is_named_and_the_right_ones_too() -> None:
     assert told(lambda name, g, x: g) == ""
     assert (
         told(lambda name, g, x: 3 * g if name == "x" else g)
-        == "the gradient of x is 3 x what it must be; that of weight is right"
+        == "the gradient of x is 3 times the expected value; that of weight is right"
     )
-    assert told(lambda name, g, x: g.sin()) == (
-        "the gradient of x is not what it must be; the gradient of weight is not what it must be"
-    )
+    assert told(lambda name, g, x: g.sin()) == ("the gradient of x is wrong; the gradient of weight is wrong")
 
 
 def test_a_part_and_a_batch_that_is_not_summed() -> None:

@@ -29,7 +29,7 @@ def seen(change: Callable[[torch.Tensor, dict[str, int]], torch.Tensor], square:
         (lambda g, s: g, ""),
         (lambda g, s: 0 * g, "is zero"),
         (lambda g, s: -g, "has the wrong sign"),
-        (lambda g, s: g / 2, "is 0.5 x what it must be"),
+        (lambda g, s: g / 2, "is 0.5 times the expected value"),
         (lambda g, s: g / s["batch"], "is divided by batch (a mean where a sum belongs?)"),
         (lambda g, s: g * s["width"] ** 0.5, "is multiplied by the root of width"),
         (lambda g, s: g / (s["batch"] * s["width"]), "is divided by batch x width (a mean where a sum belongs?)"),
@@ -82,7 +82,7 @@ def test_the_part_that_is_wrong_is_named() -> None:
     for seed in (0, 1):
         expected = torch.randn(6, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         found.append(Sighting(torch.cat([expected[:4], 3 * expected[4:]]), expected, 1e-13))
-    assert relation(found, ("q", "k", "v")) == "is right but for its part v, which is 3 x what it must be"
+    assert relation(found, ("q", "k", "v")) == "is right but for its part v, which is 3 times the expected value"
 
 
 def test_a_single_number_is_no_evidence() -> None:
