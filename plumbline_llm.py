@@ -1,7 +1,7 @@
 """Entry points of the distribution plumbline-llm: the command and the pytest plug-in.
 
-They load ``plumbline.py`` from beside this file. On PyPI the name `plumbline` belongs to another project. If its package
-is installed too, Python imports that one as ``plumbline``; ours says so instead of failing with an ImportError.
+They load ``plumbline.py`` from beside this file. On PyPI the name `plumbline` belongs to another project. If its
+package is installed too, Python imports that one as ``plumbline``; ours says so instead of failing with an ImportError.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ class quantize_4bit:
 
 
 class int8_linear:
-    """The quantizer and the integer product of bitsandbytes. Its Linear8bitLt computes in float16 inside, whatever comes in."""
+    """The quantizer and the integer product of bitsandbytes. Its Linear8bitLt computes in float16 inside, whatever
+    comes in."""
 
     def __init__(self, weight, bias=None, threshold=6.0):
         self.codes, self.largest, _ = functional.int8_vectorwise_quant(weight.float().contiguous())

@@ -1,6 +1,7 @@
 """The BPE trainer of tokenizers.  pytest --impl=examples/tokenizers_bpe.py
 
-It shows bytes as printable characters; equally frequent pairs go to the lowest ids, and special tokens have the first ones.
+It shows bytes as printable characters; equally frequent pairs go to the lowest ids, and special tokens have the first
+ones.
 """
 
 import json
@@ -10,7 +11,8 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 LEARNS = "it learns from its own special tokens in the text: from '<|endoftext|>' alone the merge ('<', '|')"
 PLUMBLINE = {
     "variants": {"train_bpe": "lowest_ids_of_gpt2"},
-    # One defect: which of these claims it breaks hangs on whether a drawn text runs out of pairs beside its special tokens.
+    # One defect: which of these claims it breaks hangs on whether a drawn text runs out of pairs beside its special
+    # tokens.
     "expected": {
         "train_bpe::special_tokens_are_not_merged": LEARNS,
         "train_bpe::no_merges_without_pairs": LEARNS,

@@ -80,8 +80,9 @@ FORMER_ALARMS = [
     (8, "quantize_4bit: BitsAndBytes"),
     (16, "attention: attention scaled by a float32 tensor"),
 ]
-"""Seeds beyond the usual ones where these once failed: a tolerance from three perturbations alone, one smooth case of three, a
-block of one small number beside large ones, head sizes whose roots are exact in every case but not in a case derived from it."""
+"""Seeds beyond the usual ones where these once failed: a tolerance from three perturbations alone, one smooth case of
+three, a block of one small number beside large ones, head sizes whose roots are exact in every case but not in a case
+derived from it."""
 
 
 @pytest.mark.parametrize(

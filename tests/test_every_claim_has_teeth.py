@@ -1,8 +1,8 @@
 """Every claim has been seen to pass and to fail: a check that cannot fail has no place here.
 
-A claim of one component fails on the known mistake that it names in ``broken_by``: `plumbline matrix` demands that of each
-of them in the same command, so the usual run takes a few. A generic claim fails on its sabotage: the usual run takes
-three components for each. ``PLUMBLINE_FULL=1`` runs every pair.
+A claim of one component fails on the known mistake that it names in ``broken_by``: `plumbline matrix` demands that of
+each of them in the same command, so the usual run takes a few. A generic claim fails on its sabotage: the usual run
+takes three components for each. ``PLUMBLINE_FULL=1`` runs every pair.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def test_every_claim_says_what_breaks_it() -> None:
 
 
 def test_claims_are_sentences_and_names_are_unique() -> None:
-    """What a person reads is a sentence in lower case without a full stop, and no component has two claims of a name."""
+    """What a person reads is a sentence in lower case without a full stop, and no component has two claims of a
+    name."""
     for name in KNOWN.contracts:
         names = [claim.name for claim in KNOWN.claims_of(name)]
         assert len(names) == len(set(names)), name

@@ -113,7 +113,8 @@ def test_the_front_door_loads_nothing_until_asked() -> None:
     import subprocess
     import sys
 
-    code = "import sys, plumbline; print([m for m in ('torch', 'harness', 'specs', 'reference_model', 'hypothesis') if m in sys.modules])"
+    names = "('torch', 'harness', 'specs', 'reference_model', 'hypothesis')"
+    code = f"import sys, plumbline; print([m for m in {names} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -194,7 +194,10 @@ CRASHES = "def gelu(x):\n    raise ValueError('not like that')\n"
 SKIPS = (
     "import pytest\ndef pytest_runtest_setup(item):\n    'deterministic' in item.name and pytest.skip('not today')\n"
 )
-EXITS = "import pytest\ndef pytest_runtest_setup(item):\n    'deterministic' in item.name and pytest.exit('enough', returncode=0)\n"
+EXITS = (
+    "import pytest\ndef pytest_runtest_setup(item):\n"
+    "    'deterministic' in item.name and pytest.exit('enough', returncode=0)\n"
+)
 FAILS = "def pytest_runtest_logreport():\n    raise RuntimeError('a plug-in of theirs')\n"
 
 

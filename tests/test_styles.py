@@ -1,4 +1,5 @@
-"""Published ways to write a GPT-2, with no adapter: found, mapped, judged; a mistake in them is named, never mapped away.
+"""Published ways to write a GPT-2, with no adapter: found, mapped, judged; a mistake in them is named, never mapped
+away.
 
 Each file in ``tests/styles`` is written in the style of a published project. ``MISTAKES`` are edits of its text, one at
 a time, each with the known mistakes that may be named for it.

@@ -1,10 +1,11 @@
-"""How attention grows with the context, measured by our own means: what must be quadratic, linear, and what is cubic by mistake.
+"""How attention grows with the context, measured by our own means: what must be quadratic, linear, and what is cubic
+by mistake.
 
     python tests/benchmarks/attention_scaling.py [--json FILE] [--html FILE] [--quick]
 
 Only torch takes part. Explicit scores are set beside torch.nn.functional.scaled_dot_product_attention (whose memory is
-linear), and beside one that attends anew over its prefix for every position, as a decoder without a cache does. Then one step of
-decoding with a cache and without. All sizes of all contenders are timed in turns.
+linear), and beside one that attends anew over its prefix for every position, as a decoder without a cache does. Then
+one step of decoding with a cache and without. All sizes of all contenders are timed in turns.
 """
 
 from __future__ import annotations
@@ -119,7 +120,8 @@ def _ready(attend: Attend, inputs: Callable[[int], tuple[Tensor, Tensor, Tensor]
 
 
 def _least(size: int) -> tuple[float, float]:
-    """Operations and bytes that causal attention needs at least: two products of half the scores; q, k, v and the result once."""
+    """Operations and bytes that causal attention needs at least: two products of half the scores; q, k, v and the
+    result once."""
     return 2 * 2 * HEADS * WIDTH * size * (size + 1) / 2, 4 * 4 * HEADS * WIDTH * size
 
 

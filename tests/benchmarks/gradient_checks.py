@@ -3,8 +3,9 @@
     python tests/benchmarks/gradient_checks.py [--json FILE] [--quick]
 
 Mistakes are planted in hand-written backward passes; every forward pass is right. All four tools judge the same
-functions on the same inputs: ``gradients_agree`` (the reference's vector-Jacobian product), ``gradients_agree_with_finite_differences``
-(differences on a ladder of steps, no reference), and gradcheck with its default tolerances in fast and in slow mode.
+functions on the same inputs: ``gradients_agree`` (the reference's vector-Jacobian product),
+``gradients_agree_with_finite_differences`` (differences on a ladder of steps, no reference), and gradcheck with its
+default tolerances in fast and in slow mode.
 Costs are in units of one forward and backward pass of the right function, the median of interleaved runs.
 """
 

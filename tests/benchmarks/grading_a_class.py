@@ -2,9 +2,10 @@
 
     python tests/benchmarks/grading_a_class.py [--jobs N] [--once] [--singles N]
 
-The class (tests/support/classroom.py) has right submissions, one with each of 18 known mistakes, half-done ones, and those that crash,
-hang, exit, print without end, eat memory, fork, kill, cheat. Its time stands beside what its members took one after the other,
-and beside ``pytest --impl=...`` as a person would start it for each (measured on the first N that come to an end by themselves).
+The class (tests/support/classroom.py) has right submissions, one with each of 18 known mistakes, half-done ones, and
+those that crash, hang, exit, print without end, eat memory, fork, kill, cheat. Its time stands beside what its
+members took one after the other, and beside ``pytest --impl=...`` as a person would start it for each (measured on
+the first N that come to an end by themselves).
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ def main() -> int:
         ]
         alone = sum(json.loads((folder / "first" / s.name / "judged.json").read_text())["seconds"] for s in students)
         print(
-            f"\n{len(students)} submissions, {len(students) - len({one.partition(' ')[0] for one in wrong})} graded as they must be"
+            f"\n{len(students)} submissions, "
+            f"{len(students) - len({one.partition(' ')[0] for one in wrong})} graded as they must be"
         )
         print("\n".join(f"    {one}" for one in wrong), end="\n" if wrong else "")
         print(
-            f"the class took {took:.1f} s with {options.jobs} at a time; its members, one after the other, {alone:.1f} s"
+            f"the class took {took:.1f} s with {options.jobs} at a time; "
+            f"its members, one after the other, {alone:.1f} s"
         )
         if not options.once:
             _graded(folder, options.jobs, "second")
@@ -67,7 +70,8 @@ def main() -> int:
             each = [_single(folder / "class" / next(iter(s.files))) for s in whole]
             mean = sum(each) / len(each)
             print(
-                f"pytest alone, of {len(each)} right ones: {mean:.1f} s each; {len(students)} such: {len(students) * mean:.0f} s"
+                f"pytest alone, of {len(each)} right ones: {mean:.1f} s each; "
+                f"{len(students)} such: {len(students) * mean:.0f} s"
             )
     return 1 if wrong else 0
 

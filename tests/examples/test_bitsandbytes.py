@@ -63,8 +63,8 @@ class FourBitLayer:
 
 
 def test_the_weight_of_linear4bit_is_a_quantizer_too() -> None:
-    """Through the layer's own product. Left out: large weights, which the identity would be too large for, and NaN, which a
-    product with zeros spreads."""
+    """Through the layer's own product. Left out: large weights, which the identity would be too large for, and NaN,
+    which a product with zeros spreads."""
     inspection = Inspection(
         KNOWN, Executor("it", {"quantize_4bit": ClassAdapter(FourBitLayer)}, KNOWN.contracts), seed=1, cases=QUICK
     )

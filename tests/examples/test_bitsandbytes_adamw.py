@@ -1,4 +1,5 @@
-"""bitsandbytes' AdamW in 32 and in 8 bits, on the CPU; what it really breaks is marked with the smallest case that shows it."""
+"""bitsandbytes' AdamW in 32 and in 8 bits, on the CPU; what it really breaks is marked with the smallest case that
+shows it."""
 
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def test_it_keeps_the_claims(inspection, component, claim):
     strict=True, reason="bitsandbytes 0.50.2 on the CPU: 0 is kept as 2.1e-5 of the block's largest, not as 0"
 )
 def test_a_number_without_a_gradient_never_moves():
-    """The table in which its CPU code looks up the nearest code misses the one for 0: from the second step on it drifts."""
+    """The table in which its CPU code looks up the nearest code misses the one for 0: from the second step on it
+    drifts."""
     param = torch.nn.Parameter(torch.zeros(4096))
     optimizer = bitsandbytes.optim.AdamW8bit([param], lr=0.1, weight_decay=0.0)
     for _ in range(2):

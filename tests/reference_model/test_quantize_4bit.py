@@ -37,7 +37,8 @@ def test_error_is_within_the_bound(kind, block, dtype):
 
 
 def test_nf4_is_made_of_quantiles():
-    """QLoRA, appendix E: quantiles of the normal distribution, eight on the positive side and seven on the negative, and 0."""
+    """QLoRA, appendix E: quantiles of the normal distribution, eight on the positive side and seven on the negative,
+    and 0."""
     offset = 0.5 * ((1 - 1 / 30) + (1 - 1 / 32))  # 0.9677083, as bitsandbytes' create_normal_map has it
 
     def quantile(share):

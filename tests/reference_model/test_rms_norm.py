@@ -59,7 +59,8 @@ def test_eps_is_inside_the_root():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("size", [1.0, 300.0])
 def test_half_precision_is_normalised_in_float32(dtype, size):
-    """The result is the float64 one for the same numbers, rounded once; 300 squared is beyond float16, its norm is not."""
+    """The result is the float64 one for the same numbers, rounded once; 300 squared is beyond float16, its norm is
+    not."""
     x, weight = (argument.to(dtype) for argument in draw(0.0, size))
     out = rms_norm(x, weight, 1e-5)
     exact = torch.nn.functional.rms_norm(x.double(), (12,), weight.double(), 1e-5)

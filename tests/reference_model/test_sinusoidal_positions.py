@@ -1,4 +1,5 @@
-"""reference_model/sinusoidal_positions.py against the paper's formula, BART's table in transformers, and what the paper says of it."""
+"""reference_model/sinusoidal_positions.py against the paper's formula, BART's table in transformers, and what the
+paper says of it."""
 
 import math
 

@@ -1,4 +1,5 @@
-"""reference_model/state_space.py against a convolution, a filter written out, and a diagonal recurrent network of torch."""
+"""reference_model/state_space.py against a convolution, a filter written out, and a diagonal recurrent network of
+torch."""
 
 import pytest
 import torch

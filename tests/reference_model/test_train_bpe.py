@@ -1,4 +1,5 @@
-"""train_bpe beside the trainer of `tokenizers`, Sennrich's example, brute force, and the tokenizer that uses what it learns."""
+"""train_bpe beside the trainer of `tokenizers`, Sennrich's example, brute force, and the tokenizer that uses what it
+learns."""
 
 import random
 import types
@@ -22,7 +23,8 @@ KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["train_bpe"]
 TOKENIZERS = Path(__file__).parents[2] / "examples" / "tokenizers_bpe.py"
 MEET_SPECIAL_TOKENS = pytest.mark.xfail(
-    reason="its trainer does not know its special tokens in the text: from '<|endoftext|>' alone it learns (b'<', b'|')",
+    reason="its trainer does not know its special tokens in the text: "
+    "from '<|endoftext|>' alone it learns (b'<', b'|')",
     strict=True,
 )
 WHERE_SPECIAL_TOKENS_STAND = (

@@ -85,7 +85,8 @@ def test_what_gives_no_ids_is_not_measured():
 
 
 def test_the_texts_are_what_they_say():
-    """Real text from the standard library; sentences in composed characters, in nine scripts; words that are no token."""
+    """Real text from the standard library; sentences in composed characters, in nine scripts; words that are no
+    token."""
     ranks = gpt2_ranks()
     assert len(corpus()["English docstrings"]) > 1000 < len(corpus()["Python code"])
     assert len(words_of(corpus()["English docstrings"])) > 100

@@ -34,8 +34,8 @@ QUICK = {
 class Student:
     """One submission: its files, and what must become of it.
 
-    ``lost``: components that do not get all their points. ``findings``: known mistakes that must be named. ``state``: of
-    the whole; ``why``: words that must be among the reasons. ``none``: components that must get no point at all.
+    ``lost``: components that do not get all their points. ``findings``: known mistakes that must be named. ``state``:
+    of the whole; ``why``: words that must be among the reasons. ``none``: components that must get no point at all.
     """
 
     name: str
@@ -161,7 +161,10 @@ def dying() -> list[Student]:
         "import os, signal\nfor group in {os.getppid(), os.getpgid(os.getppid()) if os.getppid() else 0} - {0, 1}:\n"
         "    os.killpg(group, signal.SIGKILL)\nos._exit(9)"
     )
-    bomb = "import os, time\nfor _ in range(40):\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(1000)\ntime.sleep(1000)"
+    bomb = (
+        "import os, time\nfor _ in range(40):\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(1000)\n"
+        "time.sleep(1000)"
+    )
     partly = {"state": "judged in part"}
     return [
         alone("hank", text(top="\nraise ValueError('not today')\n"), why="ValueError: not today", **imported),

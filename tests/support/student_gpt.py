@@ -1,5 +1,5 @@
-"""A student's GPT-2 with three mistakes, to be judged: the variance is unbiased, scores are scaled by the width, and GELU is the
-exact one. No adapter, as students write it."""
+"""A student's GPT-2 with three mistakes, to be judged: the variance is unbiased, scores are scaled by the width, and
+GELU is the exact one. No adapter, as students write it."""
 
 import math
 

@@ -1,4 +1,5 @@
-"""Benchmarks as the reports get them: one measured here and now in miniature, and one with everything that can be wrong."""
+"""Benchmarks as the reports get them: one measured here and now in miniature, and one with everything that can be
+wrong."""
 
 from __future__ import annotations
 

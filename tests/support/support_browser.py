@@ -53,7 +53,8 @@ for (const element of document.querySelectorAll('body *')) {
   if (element.closest('.scroll, pre, .hidden, .skip, svg')) continue;
   if (element.getBoundingClientRect().right > root.clientWidth + 1) wide.push(element.outerHTML.slice(0, 80));
 }
-const found = {width: root.clientWidth, scroll: root.scrollWidth, least, texts, low: low.slice(0, 5), wide: wide.slice(0, 5),
+const found = {width: root.clientWidth, scroll: root.scrollWidth, least, texts, low: low.slice(0, 5),
+  wide: wide.slice(0, 5),
                height: root.scrollHeight};
 parent.postMessage(found, '*');
 """
@@ -66,13 +67,16 @@ def browser() -> str:
 
 WRAPPER = """<!doctype html><html><head><meta name="color-scheme" content="light dark"></head><body>
 <iframe style="width:{width}px;height:900px;border:0" srcdoc="{page}"></iframe><pre id="looked-at"></pre>
-<script>onmessage = (told) => {{ document.querySelector('pre').textContent = JSON.stringify(told.data); }};</script></body></html>"""
+<script>
+onmessage = (told) => {{ document.querySelector('pre').textContent = JSON.stringify(told.data); }};
+</script></body></html>"""
 
 
 def look(page: Path, width: int, mode: str, folder: Path) -> dict[str, Any]:
     """What is seen of a page at this width: sizes, the least contrast of any text, and what sticks out.
 
-    The page itself may run no script: a copy that does is looked at, in a frame, as windows cannot be as narrow as phones.
+    The page itself may run no script: a copy that does is looked at, in a frame, as windows cannot be as narrow as
+    phones.
     """
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
     # Folded parts are seen too.

@@ -1,4 +1,5 @@
-"""Records of three real runs, made once for all processes of the tests: the reference, a library's model, a student's file."""
+"""Records of three real runs, made once for all processes of the tests: the reference, a library's model, a student's
+file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How much of the large sweeps a run of our own tests does.
 
-The usual run takes a sample that proves the point: every claim, every style and every variant takes part, not every pair
-of them. ``PLUMBLINE_FULL=1`` (``tox -e full``) runs them all.
+The usual run takes a sample that proves the point: every claim, every style and every variant takes part, not every
+pair of them. ``PLUMBLINE_FULL=1`` (``tox -e full``) runs them all.
 """
 
 from __future__ import annotations

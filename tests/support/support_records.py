@@ -58,7 +58,8 @@ WORST = (
     "\x00\x01\x07\x08\x0b\x0c\x1f\x7f\x85\ufffe\uffff",
     "\x1b[31mred\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x07 \x1b[2J\x1bc",
     "lone \ud800 and \udfff, \ud83d apart from \ude00",
-    "\N{PILE OF POO} \u4e2d\u6587 \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u202egnirts\u202c \u2066x\u2069 \u200b e\u0301",
+    "\N{PILE OF POO} \u4e2d\u6587 \u0627\u0644\u0639\u0631\u0628\u064a\u0629 "
+    "\u202egnirts\u202c \u2066x\u2069 \u200b e\u0301",
     "%0A::error::injected%0D, a=b:c,d\r\n::error file=x::no\n##[error]no",
     "=HYPERLINK(1)",
     "+1+cmd|' /C calc'!A0",
@@ -72,7 +73,8 @@ WORST = (
     "\n",
     " ",
 )
-"""What somebody's exceptions, names and files may say: markup, orders to terminals, what cannot be encoded, what never ends."""
+"""What somebody's exceptions, names and files may say: markup, orders to terminals, what cannot be encoded, what
+never ends."""
 ALL_AT_ONCE = "\n".join(WORST[:14])
 HOSTILE = record(
     verdict(

@@ -8,7 +8,8 @@ from specs.shared.optimizers import torch_form
 
 
 class EvenSteps(torch.optim.Optimizer):
-    """Even steps in place of the dynamic map, the root of the second moment in place of it; blocks of 128, small ones too."""
+    """Even steps in place of the dynamic map, the root of the second moment in place of it; blocks of 128, small ones
+    too."""
 
     block = 128
 

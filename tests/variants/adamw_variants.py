@@ -9,7 +9,8 @@ from specs.shared.optimizers import torch_form
 
 
 class AdamWInPlace(torch.optim.Optimizer):
-    """A subclass of torch's Optimizer, as courses write it: everything in place, one counter per parameter in its state."""
+    """A subclass of torch's Optimizer, as courses write it: everything in place, one counter per parameter in its
+    state."""
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})

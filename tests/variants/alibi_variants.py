@@ -1,4 +1,5 @@
-"""Right linear biases that differ in what softmax does not see, and in how they get there; none of them may fail a claim."""
+"""Right linear biases that differ in what softmax does not see, and in how they get there; none of them may fail a
+claim."""
 
 import math
 

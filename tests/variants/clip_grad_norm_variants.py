@@ -1,4 +1,5 @@
-"""Right implementations of clipping by the global norm that differ in how they get there; none of them may fail a claim."""
+"""Right implementations of clipping by the global norm that differ in how they get there; none of them may fail a
+claim."""
 
 import math
 

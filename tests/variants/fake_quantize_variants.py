@@ -54,7 +54,8 @@ class ModuleWithBuffers(nn.Module):
 
 
 class PlainNumbers:
-    """Python's numbers for the range, widened as soon as it is seen; clamp and a detached difference; torch's own ties."""
+    """Python's numbers for the range, widened as soon as it is seen; clamp and a detached difference; torch's own
+    ties."""
 
     def __init__(self, bits=8, momentum=0.1, symmetric=False):
         if bits <= 1:

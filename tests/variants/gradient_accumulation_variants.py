@@ -26,7 +26,8 @@ def accumulate_one_big_batch(model, micro_batches):
 
 
 def accumulate_and_divide_afterwards(model, micro_batches):
-    """Gradients of sums, divided at the end, as Hugging Face's and torchtune's mended loops do; the loss in a dictionary."""
+    """Gradients of sums, divided at the end, as Hugging Face's and torchtune's mended loops do; the loss in a
+    dictionary."""
     total, nll = 0, 0.0
     for x, y in micro_batches:
         count = int((y != -100).sum())
@@ -42,7 +43,8 @@ def accumulate_and_divide_afterwards(model, micro_batches):
 
 
 def accumulate_in_float32(model, micro_batches):
-    """The loss in float32 whatever the model computes in, and autograd.grad in place of .grad; (loss, norm) comes back."""
+    """The loss in float32 whatever the model computes in, and autograd.grad in place of .grad; (loss, norm) comes
+    back."""
     total = sum(int((y != -100).sum()) for _, y in micro_batches)
     params = list(model.parameters())
     sums, loss = [torch.zeros_like(p) for p in params], 0.0

@@ -51,7 +51,8 @@ class ModuleWithBuffers(nn.Module):
 
 
 class WeightKept:
-    """The paper's own form: outlier columns times the weight as it was given; codes in floating point; a boolean index."""
+    """The paper's own form: outlier columns times the weight as it was given; codes in floating point; a boolean
+    index."""
 
     def __init__(self, weight, bias, threshold):
         self.weight, self.bias, self.threshold = weight.detach().clone(), bias, threshold

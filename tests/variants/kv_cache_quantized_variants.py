@@ -1,4 +1,5 @@
-"""Right caches of keys and values in a few bits that differ in their codes and how they lie; none of them may fail a claim."""
+"""Right caches of keys and values in a few bits that differ in their codes and how they lie; none of them may fail a
+claim."""
 
 import math
 

@@ -1,4 +1,5 @@
-"""Right implementations of gelu, layer_norm and mlp that differ in how they get there; none of them may fail a claim."""
+"""Right implementations of gelu, layer_norm and mlp that differ in how they get there; none of them may fail a
+claim."""
 
 import math
 
@@ -32,7 +33,8 @@ def gelu_by_pow(x):
 
 
 def gelu_with_constants_in_float32(x):
-    """As a widely read book writes it: the root is a float32 tensor, which stays one beside float64. Once a false alarm."""
+    """As a widely read book writes it: the root is a float32 tensor, which stays one beside float64. Once a false
+    alarm."""
     return 0.5 * x * (1.0 + torch.tanh(torch.sqrt(torch.tensor(2.0 / torch.pi)) * (x + 0.044715 * torch.pow(x, 3))))
 
 

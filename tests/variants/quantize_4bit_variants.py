@@ -45,7 +45,8 @@ def one_by_one(packed, count):
 
 
 class Buckets:
-    """Searches among the middles between codes; float32 inside; scales as reciprocals; bytes in a column, as signed ones."""
+    """Searches among the middles between codes; float32 inside; scales as reciprocals; bytes in a column, as signed
+    ones."""
 
     def quantize(self, x, block=64, kind="nf4", double=False):
         if kind not in BOOKS or block < 1:
@@ -105,7 +106,8 @@ class PlainLoops:
 
 
 class InNumpy:
-    """NumPy's arrays, float64 inside; scales of the scales by an affine uint8 over all blocks; shape and kind kept in an object."""
+    """NumPy's arrays, float64 inside; scales of the scales by an affine uint8 over all blocks; shape and kind kept in
+    an object."""
 
     def quantize(self, x, block=64, kind="nf4", double=False):
         book = numpy.sort(BOOKS[kind].double().numpy())
@@ -132,7 +134,8 @@ class InNumpy:
 
 
 class InItsOwnPrecision:
-    """Computes in the dtype it is given, 16 bit too; quantized scales as 8-bit floats around their mean; what comes back has x's dtype."""
+    """Computes in the dtype it is given, 16 bit too; quantized scales as 8-bit floats around their mean; what comes
+    back has x's dtype."""
 
     def quantize(self, x, block=64, kind="nf4", double=False):
         if kind not in ("nf4", "fp4"):

@@ -1,4 +1,5 @@
-"""Trainers as different as they are in use; equally frequent pairs go to the one that stands first in the text in all of them."""
+"""Trainers as different as they are in use; equally frequent pairs go to the one that stands first in the text in all
+of them."""
 
 from collections import Counter, OrderedDict, defaultdict
 from itertools import pairwise
@@ -87,7 +88,8 @@ def train_by_changes(text, vocab_size, special_tokens=(), pattern=PATTERN):
 
 
 def train_with_separators(text, vocab_size, special_tokens=(), pattern=PATTERN):
-    """All pieces in one row with a mark between them; bytes in GPT-2's order; special tokens after the bytes; pairs as lists."""
+    """All pieces in one row with a mark between them; bytes in GPT-2's order; special tokens after the bytes; pairs
+    as lists."""
     row = []
     for piece in cut(text, special_tokens, pattern):
         row += [piece.encode()[i : i + 1] for i in range(len(piece.encode()))] + [None]
@@ -106,7 +108,8 @@ def train_with_separators(text, vocab_size, special_tokens=(), pattern=PATTERN):
 
 
 def train_in_strings(text, vocab_size, special_tokens=(), pattern=PATTERN):
-    """As in the paper: words are strings of symbols with spaces between them, merged by a pattern; each byte is a letter of Latin-1."""
+    """As in the paper: words are strings of symbols with spaces between them, merged by a pattern; each byte is a
+    letter of Latin-1."""
     vocab = {}
     for piece in cut(text, special_tokens, pattern):
         symbols = " ".join(f"{b:02x}" for b in piece.encode())

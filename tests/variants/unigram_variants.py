@@ -1,4 +1,5 @@
-"""Right unigram tokenizers: recursion, a lattice forwards, words one by one, from the end, numbers, one unknown each."""
+"""Right unigram tokenizers: recursion, a lattice forwards, words one by one, from the end, numbers, one unknown
+each."""
 
 import functools
 import heapq
@@ -105,7 +106,8 @@ class ShortestPath(Base):
 
 
 class FromATrie(Base):
-    """A tree of characters, and the best score of every place pushed forward; probabilities multiplied in logarithms of two."""
+    """A tree of characters, and the best score of every place pushed forward; probabilities multiplied in logarithms
+    of two."""
 
     def __init__(self, pieces, unk="<unk>", byte_fallback=False):
         super().__init__(pieces, unk, byte_fallback)

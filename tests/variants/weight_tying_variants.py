@@ -1,4 +1,5 @@
-"""Right ways to tie: the embedding is the head's, the head is a function of the embedding, one dictionary of tensors."""
+"""Right ways to tie: the embedding is the head's, the head is a function of the embedding, one dictionary of
+tensors."""
 
 import copy
 

@@ -68,7 +68,8 @@ def test_memory_and_exponents_are_told_where_they_changed() -> None:
 
 
 def test_the_interval_of_a_change_holds_the_true_change() -> None:
-    """1000 pairs of simulated runs, 15 rounds each on machines of different speed: at least 95 % hold the true quotient.
+    """1000 pairs of simulated runs, 15 rounds each on machines of different speed: at least 95 % hold the true
+    quotient.
 
     A true coverage of 95 % would fail this for one seed in a million.
     """

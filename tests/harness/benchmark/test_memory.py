@@ -67,7 +67,8 @@ def explicit(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 
 
 def test_explicit_scores_grow_with_the_square_and_fused_ones_do_not() -> None:
-    """By hand: scores and their softmax are both there for a moment, 2 * B H T^2 floats. The law of the fused one is linear."""
+    """By hand: scores and their softmax are both there for a moment, 2 * B H T^2 floats. The law of the fused one is
+    linear."""
     sizes = (128, 256, 512, 1024, 2048)
     found: dict[str, list[float]] = {"explicit": [], "fused": []}
     for time in sizes:
@@ -80,7 +81,8 @@ def test_explicit_scores_grow_with_the_square_and_fused_ones_do_not() -> None:
 
 
 def test_where_it_is_not_known_there_is_none_and_errors_are_theirs() -> None:
-    """Other devices, and a profiler that already runs: None. What the call raises comes through, and the next one works."""
+    """Other devices, and a profiler that already runs: None. What the call raises comes through, and the next one
+    works."""
     assert peak_bytes(lambda: torch.ones(3), "mps") is None
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]):
         assert peak_bytes(lambda: torch.ones(3)) is None
@@ -100,7 +102,8 @@ def test_standard_error_is_theirs_alone(capfd) -> None:
 
 
 def test_on_a_gpu_the_allocators_own_mark_is_read(monkeypatch) -> None:
-    """Reset before, waited for after, and what was held before is taken off. (The device is run by a list of what is called.)"""
+    """Reset before, waited for after, and what was held before is taken off. (The device is run by a list of what is
+    called.)"""
     called: list[str] = []
     held = iter([500])
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: called.append("wait"))

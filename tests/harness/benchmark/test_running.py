@@ -47,7 +47,8 @@ def in_file(folder: Path, text: str) -> str:
 
 @pytest.mark.parametrize(("component", "workload"), ALL, ids=[f"{c}-{w.name}" for c, w in ALL])
 def test_everybody_who_takes_part_is_right(component: str, workload: Workload) -> None:
-    """The reference as implementation, and every peer that is installed, give what the contract asks for; none is left out silently."""
+    """The reference as implementation, and every peer that is installed, give what the contract asks for; none is
+    left out silently."""
     result = measured("reference_model", component, workload)
     assert result.wrong == {}
     out = {t.contender for t in result.timings}

@@ -1,4 +1,5 @@
-"""Turns, budgets and errors of the stopwatch; and that its intervals hold what they say, however the machine behaves."""
+"""Turns, budgets and errors of the stopwatch; and that its intervals hold what they say, however the machine
+behaves."""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ def test_every_round_times_everyone_in_changing_order(clock) -> None:
 
 
 def test_a_call_has_a_preparation_of_its_own_and_both_ends_are_synchronised(clock) -> None:
-    """State that a call uses up is fresh in every one, also where several make a round; preparing is outside the clock."""
+    """State that a call uses up is fresh in every one, also where several make a round; preparing is outside the
+    clock."""
     waits: list[str] = []
 
     def prepare():
@@ -90,7 +92,8 @@ def test_a_call_has_a_preparation_of_its_own_and_both_ends_are_synchronised(cloc
 
 
 def test_calls_are_repeated_only_as_far_as_preparing_them_can_be_paid(clock) -> None:
-    """A call of ten microseconds whose inputs take 5 ms is not prepared a hundred times a round; a long one is called once."""
+    """A call of ten microseconds whose inputs take 5 ms is not prepared a hundred times a round; a long one is called
+    once."""
     dear = Contender("dear", lambda: (clock.takes(5e-3)(), clock.takes(1e-5))[1])
     cheap = Contender("cheap", lambda: clock.takes(1e-5))
     found = interleaved([dear, cheap, Contender("long", lambda: clock.takes(2e-3))], seconds=3.0, most_rounds=5)
@@ -100,7 +103,8 @@ def test_calls_are_repeated_only_as_far_as_preparing_them_can_be_paid(clock) -> 
 
 
 def test_waiting_for_a_processor_is_no_time_of_the_call(clock, monkeypatch) -> None:
-    """Three seconds, of which other programs had two; but never more than the call took, for the two clocks are read one after the other."""
+    """Three seconds, of which other programs had two; but never more than the call took, for the two clocks are read
+    one after the other."""
     waited = [0.0]
     monkeypatch.setattr("harness.benchmark.timing._waited", lambda: waited[0])
 
@@ -127,7 +131,8 @@ def test_the_system_is_asked_how_long_it_kept_us_waiting(monkeypatch, tmp_path) 
 
 
 def test_whoever_raises_is_told_and_the_others_go_on(clock) -> None:
-    """In preparing or in the fourth round: rounds before it are kept, and a ratio of those timed by both is still to be had."""
+    """In preparing or in the fourth round: rounds before it are kept, and a ratio of those timed by both is still to
+    be had."""
     calls = itertools.count()
 
     def breaks() -> None:
@@ -173,7 +178,8 @@ def test_progress_is_told(clock) -> None:
 
 
 def test_nothing_is_collected_inside_the_clock_and_the_collector_is_left_as_it_was(clock) -> None:
-    """Garbage collection is off during the call and on again after it, or off where it was off; cycles are gone afterwards."""
+    """Garbage collection is off during the call and on again after it, or off where it was off; cycles are gone
+    afterwards."""
     seen: list[bool] = []
     dead: list[weakref.ref] = []
 
@@ -216,7 +222,8 @@ def test_names_must_differ() -> None:
 
 @pytest.mark.parametrize(("rounds", "rank"), [(6, 0), (7, 0), (8, 0), (9, 1), (17, 4), (100, 39)])
 def test_ranks_are_those_of_the_tables(rounds: int, rank: int) -> None:
-    """Ranks of the 95 % interval of a median as tabulated (Conover, Practical Nonparametric Statistics, table A3 for p = 1/2)."""
+    """Ranks of the 95 % interval of a median as tabulated (Conover, Practical Nonparametric Statistics, table A3 for
+    p = 1/2)."""
     assert order_statistics(rounds) == (rank, True)
     assert order_statistics(5) == (0, False)
 
@@ -224,10 +231,11 @@ def test_ranks_are_those_of_the_tables(rounds: int, rank: int) -> None:
 @pytest.mark.parametrize("rounds", [7, 15, 40])
 @pytest.mark.parametrize("machine", ["quiet", "drifting", "outliers"])
 def test_the_interval_of_a_ratio_holds_the_true_ratio(rounds: int, machine: str) -> None:
-    """1000 simulated runs: the share of intervals with the true ratio in them is the one that the binomial distribution gives.
+    """1000 simulated runs: the share of intervals with the true ratio in them is the one that the binomial
+    distribution gives.
 
-    Drifting: the load of the machine walks by 30 % a round, common to both. Outliers: a tenth of all calls take up to several
-    times as long. The law is exact, so the test is two-sided: an interval that is too wide fails it as well.
+    Drifting: the load of the machine walks by 30 % a round, common to both. Outliers: a tenth of all calls take up to
+    several times as long. The law is exact, so the test is two-sided: an interval that is too wide fails it as well.
     """
     draw = numpy.random.default_rng(5)
     true, repetitions = 1.3, 1000
@@ -267,7 +275,8 @@ def test_a_ratio_nobody_can_tell_is_noisy() -> None:
 
 
 def test_waiting_between_the_two_clocks_takes_nothing_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is kept waiting after the first look at what was waited, and before the clock starts: 63 µs were once told of 4 ms."""
+    """Who is kept waiting after the first look at what was waited, and before the clock starts: 63 µs were once told
+    of 4 ms."""
     told = iter((0.0, 0.019))
     monkeypatch.setattr("harness.benchmark.timing._waited", lambda: next(told))
 

@@ -1,4 +1,5 @@
-"""``plumbline bench``: what is printed, what is written, what is wrong use; sizes are small, and no second is asked for."""
+"""``plumbline bench``: what is printed, what is written, what is wrong use; sizes are small, and no second is asked
+for."""
 
 from __future__ import annotations
 

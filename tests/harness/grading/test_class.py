@@ -131,7 +131,8 @@ def test_one_submission_a_fresh_seed_and_a_record_that_was_written_by_hand(tmp_p
 
 
 def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
-    """Ctrl-C, while one hangs where no alarm reaches it: it is ended; what was judged is there, and is not judged again."""
+    """Ctrl-C, while one hangs where no alarm reaches it: it is ended; what was judged is there, and is not judged
+    again."""
     by_name = {student.name: student for student in classroom.whole_class()}
     hanging = classroom.alone("zeno", by_name["sven"].files["sven.py"])
     classroom.write([by_name["hank"], by_name["jane"], hanging], tmp_path / "class")

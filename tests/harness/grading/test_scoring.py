@@ -64,7 +64,8 @@ def points(found: Judged, **changes: Any) -> float:
 
 
 def test_shares_of_what_was_judged() -> None:
-    """What holds, of what says something about the code: to do and not judged count nothing, not offered does not count."""
+    """What holds, of what says something about the code: to do and not judged count nothing, not offered does not
+    count."""
     assert points(judged(Status.PASSED, Status.PASSED, Status.PASSED)) == 9.0
     assert points(judged(Status.PASSED, Status.FAILED, Status.CRASHED)) == 3.0
     assert points(judged(Status.PASSED, Status.TIMED_OUT, Status.TO_DO)) == 3.0
@@ -170,7 +171,8 @@ def test_what_kept_it_from_being_judged_is_told() -> None:
 
 
 def test_the_class_counts_without_names() -> None:
-    """Distribution, hardest components and claims, common mistakes; names stand in the table and among the troubled only."""
+    """Distribution, hardest components and claims, common mistakes; names stand in the table and among the troubled
+    only."""
     grades = [
         scored(replace(judged(Status.PASSED, Status.PASSED, Status.PASSED), name="right")),
         scored(replace(judged(Status.FAILED, Status.PASSED, Status.PASSED), name="zoe")),

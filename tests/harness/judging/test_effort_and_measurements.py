@@ -77,7 +77,8 @@ def test_a_fact_survives_the_record(tmp_path) -> None:
 
 
 def test_a_deck_that_happens_to_lack_a_bias_everywhere_is_no_reason_to_fail_code_that_needs_one(tmp_path) -> None:
-    """With few cases (a quick run) none may have all its optional parameters; more are looked at before anything is said.
+    """With few cases (a quick run) none may have all its optional parameters; more are looked at before anything is
+    said.
 
     Seen at 13 of 30 seeds with five cases: a layer norm with a fixed epsilon and ``+ beta``.
     """

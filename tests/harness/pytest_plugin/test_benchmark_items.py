@@ -1,4 +1,5 @@
-"""pytest-benchmark from outside: somebody's folder, its tables and files, and an ordinary run in which nothing is timed."""
+"""pytest-benchmark from outside: somebody's folder, its tables and files, and an ordinary run in which nothing is
+timed."""
 
 from __future__ import annotations
 

@@ -159,7 +159,8 @@ def test_facts_are_told_with_their_number_and_how_it_was_obtained() -> None:
 
 
 def test_the_gradients_column_is_about_gradients() -> None:
-    """It reads what a check is about, not its name: a component of which no gradient was judged has none that is right."""
+    """It reads what a check is about, not its name: a component of which no gradient was judged has none that is
+    right."""
     run = record(
         verdict("part", "gradient_in_its_name_alone"),
         verdict("other", "slope", about=(About.GRADIENT, About.NUMBERS)),

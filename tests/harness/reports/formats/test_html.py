@@ -1,4 +1,5 @@
-"""The page: whole in one file, every link leads somewhere, nobody's words become markup, and what it says is the record's."""
+"""The page: whole in one file, every link leads somewhere, nobody's words become markup, and what it says is the
+record's."""
 
 import re
 import shlex
@@ -73,7 +74,8 @@ def test_errors_are_drawn_as_a_map() -> None:
 
 
 def test_composites_stand_above_their_parts() -> None:
-    """Lines lead down; what has no part and is none is left out; nothing overlaps; what hangs together is one drawing."""
+    """Lines lead down; what has no part and is none is left out; nothing overlaps; what hangs together is one
+    drawing."""
     names = ("a", "b", "middle", "whole", "alone", "top", "foot")
     parts = {"whole": ("a", "middle", "missing"), "middle": ("b",), "top": ("foot",)}
     first, second = dependencies(names, parts, dict.fromkeys(names, Status.PASSED))

@@ -1,4 +1,5 @@
-"""Every face has the shape that its readers demand: of made-up records, of real runs, and whatever somebody's code says."""
+"""Every face has the shape that its readers demand: of made-up records, of real runs, and whatever somebody's code
+says."""
 
 import os
 from dataclasses import replace
@@ -58,7 +59,8 @@ def test_nobodys_words_break_a_face(words: str) -> None:
 
 @pytest.mark.parametrize("implementation", SUBJECTS)
 def test_real_runs(implementation: str, shared: Path) -> None:
-    """The reference holds, a library's model too; the student's file has its three mistakes named, in every face for people."""
+    """The reference holds, a library's model too; the student's file has its three mistakes named, in every face for
+    people."""
     run = real_record(implementation, shared)
     texts = {name: formats()[name].render(run) for name in CHECKS}
     for name, check in CHECKS.items():
