@@ -1,4 +1,4 @@
-"""What the two low-rank adapters share: cases and claims. They differ in one line, the scale."""
+"""The claims that both low-rank adapters share. They differ in one line, the scale."""
 
 from __future__ import annotations
 
@@ -8,24 +8,9 @@ from harness.core.claim import About, Claim, NotSupported, Trial, Violation, cla
 from harness.core.implementation import EffectKind
 from harness.numerics.tolerance import EPSILON, difference, magnitude, perturbed
 from specs.shared.low_rank_cases import ordinary_cases
-from specs.shared.low_rank_dropout import (
-    dropout_on_the_adapter_input,
-    no_dropout_in_evaluation,
-    no_dropout_on_the_base,
-    same_out,
-)
-from specs.shared.low_rank_script import (
-    MERGE,
-    PARAMETERS,
-    UNMERGE,
-    changed,
-    other_values,
-    with_calls,
-)
+from specs.shared.low_rank_dropout import dropout_on_the_adapter_input, no_dropout_in_evaluation, no_dropout_on_the_base
+from specs.shared.low_rank_script import MERGE, PARAMETERS, UNMERGE, changed, other_values, same_out, with_calls
 from specs.shared.scaling_law import Scale, scale_cases, scale_is_recovered, variance_cases, variance_follows_the_rank
-
-# cases ---------------------------------------------------------------------------------------------------------------
-
 
 # claims --------------------------------------------------------------------------------------------------------------
 
@@ -201,54 +186,54 @@ def accurate_in_half_precision(trial: Trial) -> None:
         raise NotSupported("it does not run in " + " or ".join(refused))
 
 
-# dropout -------------------------------------------------------------------------------------------------------------
-
-
 # all of them ---------------------------------------------------------------------------------------------------------
+
+
+COMMON = (
+    starts_as_the_base_layer,
+    base_is_frozen,
+    both_matrices_train,
+    merged_equals_unmerged,
+    unmerge_restores,
+    merge_and_unmerge_are_idempotent,
+    merge_uses_the_latest_matrices,
+    merge_leaves_the_given_weight_unchanged,
+    forward_uses_the_latest_matrices,
+    parameters_are_a_and_b,
+    no_dropout_in_evaluation,
+    no_dropout_on_the_base,
+    dropout_on_the_adapter_input,
+)
 
 
 def claims(scale: Scale, law: str, *, broken_by: str) -> tuple[Claim, ...]:
     """The claims of an adapter with this scale; ``broken_by``: a known mistake in the scale."""
-    return (
-        Claim(
-            "scale_matches_the_scaling_law",
-            f"the scale is {law} at every rank",
-            scale_is_recovered(scale, law),
-            aliases=("scale_is_recovered",),
-            broken_by=broken_by,
-            cases=scale_cases,
-            max_cases=8,
-        ),
-        Claim(
-            "variance_scales_with_rank",
-            f"over ranks 4 to 512 the variance of the update scales as {law} predicts",
-            variance_follows_the_rank(scale, law),
-            aliases=("variance_follows_the_rank",),
-            broken_by=broken_by,
-            cases=variance_cases,
-            max_cases=2,
-            false_alarm=1e-9,
-            power=0.999,
-        ),
-        starts_as_the_base_layer,
-        base_is_frozen,
-        both_matrices_train,
-        merged_equals_unmerged,
-        unmerge_restores,
-        merge_and_unmerge_are_idempotent,
-        merge_uses_the_latest_matrices,
-        merge_leaves_the_given_weight_unchanged,
-        forward_uses_the_latest_matrices,
-        parameters_are_a_and_b,
-        no_dropout_in_evaluation,
-        no_dropout_on_the_base,
-        dropout_on_the_adapter_input,
-        Claim(
-            "accurate_in_half_precision",
-            "in bfloat16 and float16 its error stays near the rounding error of its arguments",
-            accurate_in_half_precision,
-            broken_by=broken_by,
-            max_cases=15,
-            aliases=("holds_up_in_half_precision",),
-        ),
+    law_holds = Claim(
+        "scale_matches_the_scaling_law",
+        f"the scale is {law} at every rank",
+        scale_is_recovered(scale, law),
+        aliases=("scale_is_recovered",),
+        broken_by=broken_by,
+        cases=scale_cases,
+        max_cases=8,
     )
+    variance = Claim(
+        "variance_scales_with_rank",
+        f"over ranks 4 to 512 the variance of the update scales as {law} predicts",
+        variance_follows_the_rank(scale, law),
+        aliases=("variance_follows_the_rank",),
+        broken_by=broken_by,
+        cases=variance_cases,
+        max_cases=2,
+        false_alarm=1e-9,
+        power=0.999,
+    )
+    half_precision = Claim(
+        "accurate_in_half_precision",
+        "in bfloat16 and float16 its error stays near the rounding error of its arguments",
+        accurate_in_half_precision,
+        broken_by=broken_by,
+        max_cases=15,
+        aliases=("holds_up_in_half_precision",),
+    )
+    return (law_holds, variance, *COMMON, half_precision)

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from harness.core.case import Case
 from harness.core.claim import Trial, Violation, claim
 from harness.numerics.statistics import binomial_two_sided
 from specs.shared.low_rank_cases import BITS, ROWS, dropout_cases, ordinary_cases
-from specs.shared.low_rank_script import (
-    EVAL,
-    TRAIN,
-    changed,
-    with_calls,
-)
-
-
-def same_out(trial: Trial, one: Case, other: Case, what: str) -> None:
-    """The last output of two scripts, each the implementation's own, within what rounding explains of both."""
-    bound = trial.agreement(one)[1].value + trial.agreement(other)[1].value
-    trial.close(trial.run(one).value, trial.run(other).value, 2 * bound, what)
+from specs.shared.low_rank_script import EVAL, TRAIN, changed, same_out, with_calls
 
 
 @claim("in evaluation mode dropout is off", broken_by="dropout_in_evaluation", max_cases=12)

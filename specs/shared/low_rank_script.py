@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 
 from harness.core.case import Call, Case
+from harness.core.claim import Trial
 from harness.core.contract import Argument, Signature
 
 BASE = ("base", "base_layer", "linear", "original", "original_layer", "proj", "weight_layer")
@@ -82,3 +83,9 @@ def other_values(case: Case) -> Call:
 
 def with_calls(case: Case, *calls: Call) -> Case:
     return replace(case, calls=calls)
+
+
+def same_out(trial: Trial, one: Case, other: Case, what: str) -> None:
+    """The last output of two scripts, each the implementation's own, within what rounding explains of both."""
+    bound = trial.agreement(one)[1].value + trial.agreement(other)[1].value
+    trial.close(trial.run(one).value, trial.run(other).value, 2 * bound, what)
