@@ -16,7 +16,7 @@ from specs.workloads import parts as workloads
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Width from 2: small widths tell the biased variance apart. Large eps tells whether it stands inside the root."""
+    """Width from 2: small widths distinguish the biased variance; a large eps shows whether it is inside the root."""
     sizes = draw(distinct_sizes(batch=(1, 4), time=(1, 6), width=(2, 9)))
     x, family = draw(tensors(tuple(sizes.values())))
     eps = draw(st.sampled_from((1e-5, 1e-5, 1e-6, 1e-3, 0.1)))
@@ -27,7 +27,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @st.composite
 def offset_cases(draw: st.DrawFn) -> Case:
-    """mean / spread from 1 to 1e4, and rows that are constant."""
+    """Ratios of mean to standard deviation from 1 to 1e4, and constant rows."""
     sizes = draw(distinct_sizes(batch=(1, 2), time=(1, 3), width=(2, 9)))
     x, _ = draw(tensors(tuple(sizes.values()), ("normal",), overrides=False))
     mean = 10.0 ** draw(st.integers(0, 4))
@@ -64,7 +64,7 @@ def scale_invariant(trial: Trial) -> None:
 
 @claim("each position is normalised on its own", broken_by="over_the_time_axis")
 def over_the_last_axis_only(trial: Trial) -> None:
-    """Each position alone gives what it gives among the others."""
+    """The output at a position depends on that position alone."""
     x, whole = trial.case.arguments["x"], trial.run().value
     if x.shape[:-1].numel() < 2:
         trial.not_applicable()
@@ -105,7 +105,7 @@ def wide_rows(draw: st.DrawFn) -> Case:
     aliases=("half_precision_statistics",),
 )
 def statistics_in_float32(trial: Trial) -> None:
-    """At a mean of 16 to 64 times the spread, a mean rounded to bfloat16 alone costs more than all the rest."""
+    """At a mean of 16 to 64 standard deviations, rounding the mean to bfloat16 costs more than all other roundings."""
     exact, tolerance = trial.agreement(dtype=torch.bfloat16)
     answer = trial.attempt(dtype=torch.bfloat16)
     if answer.crash is not None:

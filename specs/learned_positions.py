@@ -14,7 +14,7 @@ from specs.naming.sizes import SIZES
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Positions of one sequence [time], or of every row of a batch [batch, time]: from 0, from where a cache stopped,
+    """Positions of one sequence [time], or of every row of a batch [batch, time]: from 0, from the end of a cache,
     the whole table, or each row by itself (padding on the left)."""
     sizes = draw(distinct_sizes(batch=(1, 3), time=(1, 6), width=(1, 8), context=(4, 12)))
     time, context = sizes["time"], sizes["context"]
@@ -38,7 +38,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @st.composite
 def invalid(draw: st.DrawFn) -> Case:
-    """Positions that run out of the table, at either end."""
+    """Positions outside the table, at either end."""
     sizes = draw(distinct_sizes(time=(1, 4), width=(1, 5), context=(6, 9)))
     time, context = sizes["time"], sizes["context"]
     family, start = draw(
@@ -59,7 +59,7 @@ def invalid(draw: st.DrawFn) -> Case:
 
 @claim("position p gives row p of the table", broken_by="positions_from_one", aliases=("equals_rows",))
 def equals_table_rows(trial: Trial) -> None:
-    """Every position alone, by a product with a one-hot row."""
+    """Every position alone, compared with the product of a one-hot row and the table."""
     positions, weight = trial.case.arguments["positions"], trial.case.arguments["weight"]
     one_hot = (positions.unsqueeze(-1) == torch.arange(weight.shape[0])).double()
     rows = (one_hot @ weight.to(trial.dtype).double()).to(trial.dtype)
@@ -91,7 +91,7 @@ def consistent_across_splits(trial: Trial) -> None:
     aliases=("every_row_has_its_own",),
 )
 def positions_per_batch_row(trial: Trial) -> None:
-    """[batch, time] is the same as its rows [time] one by one."""
+    """[batch, time] gives the same as each of its rows [time]."""
     positions, whole = (trial.case.arguments["positions"], trial.run().value)
     if positions.dim() < 2:
         trial.not_applicable()

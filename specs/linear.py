@@ -20,8 +20,8 @@ from specs.workloads import parts as workloads
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """The two widths differ in four of five cases: a weight that lies the other way round is refused there. In the
-    fifth they are equal on purpose, for that is where it passes unnoticed."""
+    """The two widths differ in four of five cases: a transposed weight raises an error there. In the fifth they are
+    equal, because there it goes unnoticed."""
     sizes = draw(distinct_sizes(width=(2, 6), out=(1, 8), batch=(1, 4), time=(1, 5)))
     if draw(st.integers(0, 4)) == 1:
         sizes["out"] = sizes["width"]
@@ -35,7 +35,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @st.composite
 def lying_the_other_way(draw: st.DrawFn) -> Case:
-    """A weight [in, out] of two different widths: code that turns whatever does not fit hides a mistake elsewhere."""
+    """A weight [in, out] of two different widths: code that transposes what does not fit hides a mistake elsewhere."""
     sizes = draw(distinct_sizes(width=(2, 6), out=(2, 8), batch=(1, 3), time=(1, 3)))
     x, _ = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), ("normal",), overrides=False))
     weight, _ = draw(tensors((sizes["width"], sizes["out"]), ("normal",), overrides=False))
@@ -44,8 +44,8 @@ def lying_the_other_way(draw: st.DrawFn) -> Case:
 
 @claim("weight[o, i] maps x[i] to out[o]", broken_by="weight_transposed", aliases=("weight_is_out_in",))
 def weight_layout_is_out_in(trial: Trial) -> None:
-    """One number of the weight at [o, i] and one of x at i: it must come out at o. Looked for the other way round
-    too."""
+    """One nonzero weight at [o, i] and one nonzero x at i: the result is at o. The transpose is checked too, to name
+    the mistake."""
     a = trial.case.arguments
     out, width = a["weight"].shape
     o, i = out - 1, 0  # not on the diagonal unless there is but one
@@ -94,7 +94,7 @@ def zero_input_gives_the_bias(trial: Trial) -> None:
     aliases=("sums_go_through",),
 )
 def is_affine(trial: Trial) -> None:
-    """f(x + y) - f(y) does not depend on y: nothing is bent."""
+    """f(x + y) - f(y) does not depend on y."""
     x = trial.case.arguments["x"]
     y = elsewhere(trial, x, float(x.abs().max()) + 1.0)
     other, both = trial.case.changed(x=y), trial.case.changed(x=x + y)
@@ -131,7 +131,7 @@ def position_wise(trial: Trial) -> None:
     aliases=("weights_are_not_remembered",),
 )
 def weights_are_not_cached(trial: Trial) -> None:
-    """A second call with another weight and another x of the same shapes gives what it gives alone."""
+    """A second call, with another weight and x of the same shapes, is not affected by the first."""
     a = trial.case.arguments
     other = trial.case.changed(weight=elsewhere(trial, a["weight"]), x=elsewhere(trial, a["x"], 2.0))
     second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]

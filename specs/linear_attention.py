@@ -24,7 +24,7 @@ RESULT = "return numerator / denominator"
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Batch, heads, time and both sizes differ. Nothing is exactly 0, where the features have a kink in their slope."""
+    """Batch, heads, time and both sizes differ. No number is exactly 0, where the derivative of the features jumps."""
     sizes = draw(distinct_sizes(time=(1, 8), size=(2, 6), value_size=(1, 7), heads=(1, 3), batch=(1, 4)))
     leading = (sizes["batch"], sizes["heads"])
     family, seed = draw(st.sampled_from(("normal", "wide", "small integers", "normal"))), draw(seeds)
@@ -34,13 +34,13 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def parallel(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """All products of features at once, later keys left out, each row divided by its sum."""
+    """All products of features at once, later keys masked, each row divided by its sum."""
     products = (features(q) @ features(k).mT).tril()
     return products / products.sum(-1, keepdim=True) @ v
 
 
 def recurrent(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """One position after the other, with a matrix and a vector for all of the past."""
+    """One position after the other, with a matrix and a vector as the state."""
     state, total, rows = q.new_zeros(*q.shape[:-2], q.shape[-1], v.shape[-1]), torch.zeros_like(q[..., 0, :]), []
     for t in range(q.shape[-2]):
         key, query = features(k[..., t, :]), features(q[..., t, :])
@@ -51,7 +51,7 @@ def recurrent(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor
 
 
 def equals(form: str) -> Claim:
-    """The claim that it equals one of the two forms, which stand above and not in the reference."""
+    """The output equals one of the two forms above, which do not come from the reference."""
     function, broken = {"parallel": (parallel, "no_mask"), "recurrent": (recurrent, "denominator_of_the_whole")}[form]
 
     def test(trial: Trial) -> None:
@@ -71,7 +71,7 @@ def equals(form: str) -> Claim:
     aliases=("the_past_has_no_order",),
 )
 def permutation_invariant_past(trial: Trial) -> None:
-    """Its matrix is a sum: reversing earlier keys and values changes nothing for the last position."""
+    """The state is a sum: reversing earlier keys and values does not change the last position."""
     a = trial.case.arguments
     if a["q"].shape[-2] < 3:
         trial.not_applicable()
@@ -97,7 +97,7 @@ def weights_sum_to_one(trial: Trial) -> None:
 
 
 def _least_denominator(case: Case) -> float:
-    """1 over the smallest denominator: what a millionth added to it is worth."""
+    """1 over the smallest denominator: the relative effect of an epsilon added to it."""
     a = case.arguments
     return float((1 / (features(a["q"]) * features(a["k"]).cumsum(-2)).sum(-1)).max())
 
@@ -109,7 +109,7 @@ def _least_denominator(case: Case) -> float:
     aliases=("heads_and_rows_are_apart",),
 )
 def heads_and_rows_are_independent(trial: Trial) -> None:
-    """Leading axes flattened, and in another order: the same numbers."""
+    """Flattening or permuting the leading axes does not change the numbers."""
     a, whole = trial.case.arguments, output(trial)
     leading = whole.shape[:2]
     turned = trial.case.changed(**{n: a[n].transpose(0, 1) for n in "qkv"})
@@ -128,7 +128,7 @@ def heads_and_rows_are_independent(trial: Trial) -> None:
     aliases=("state_is_not_remembered",),
 )
 def state_is_not_cached(trial: Trial) -> None:
-    """A second sequence of the same sizes gives what it gives alone."""
+    """A second sequence of the same sizes is not affected by the first."""
     a = trial.case.arguments
     other = trial.case.changed(k=a["k"].flip(-2), v=0.5 - a["v"])
     second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
@@ -139,7 +139,7 @@ LENGTHS = (128, 512, 2048)
 
 
 def cost(trial: Trial) -> Measurement:
-    """Seconds of one call over lengths, the best of three each."""
+    """Seconds per call for each length, the best of three."""
     series = {}
     for length in LENGTHS:
         q, k, v = (make("normal", (1, 2, length, 16), seed) for seed in range(3))

@@ -53,7 +53,7 @@ def targets_are_not_shifted_again(trial: Trial) -> None:
     aliases=("ignored_targets_do_not_count",),
 )
 def ignored_targets_are_excluded(trial: Trial) -> None:
-    """Other logits where the target is ignored change nothing, and the loss is that of the other positions alone."""
+    """Logits at ignored targets do not matter; the loss is that of the other positions alone."""
     a, counted = trial.case.arguments, _counted(trial.case)
     if bool(counted.all()):
         trial.not_applicable()
@@ -88,7 +88,7 @@ def ignore_index_minus_100(trial: Trial) -> None:
     aliases=("nothing_but_ignored_targets",),
 )
 def all_targets_ignored(trial: Trial) -> None:
-    """0, and no gradient; nan as in torch.nn.functional.cross_entropy leaves it undefined: that is not offered."""
+    """0, and no gradient. NaN, as in torch.nn.functional.cross_entropy, means that it is not supported."""
     a = trial.case.arguments
     if a["ignore_index"] == USUAL:
         trial.not_applicable()
@@ -130,7 +130,7 @@ def shift_invariant(trial: Trial) -> None:
     aliases=("every_position_weighs_the_same",),
 )
 def every_position_has_equal_weight(trial: Trial) -> None:
-    """Positions in another order, across rows: not a mean of each row's mean, whose rows may count unequally many."""
+    """Positions are permuted across rows: a mean of row means would change, because rows count different numbers."""
     a = trial.case.arguments
     shape = a["targets"].shape
     if shape.numel() < 2:
@@ -193,7 +193,7 @@ def stable_at_large_logits(trial: Trial) -> None:
     aliases=("counts_are_not_remembered",),
 )
 def counts_are_not_cached(trial: Trial) -> None:
-    """A second call with one more target ignored gives what it gives alone."""
+    """A second call, with one more target ignored, is not affected by the first."""
     a, counted = trial.case.arguments, _counted(trial.case)
     if a["ignore_index"] == USUAL or int(counted.sum()) < 2:
         trial.not_applicable()

@@ -23,7 +23,7 @@ from specs.shared.attention import elsewhere, output, tolerance, unmoved
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Time, rank and the sizes all differ, but for one case in eight of full rank; the rank is the smaller mostly."""
+    """Time, rank and the sizes all differ, except in one case in eight, of full rank; the rank is usually smaller."""
     sizes = draw(distinct_sizes(time=(2, 8), rank=(1, 6), size=(2, 6), value_size=(1, 7), heads=(1, 3), batch=(1, 4)))
     if draw(st.integers(0, 7)) == 7:
         sizes["rank"] = sizes["time"]
@@ -39,7 +39,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @st.composite
 def unusable(draw: st.DrawFn) -> Case:
-    """Projections made for one position more than there are."""
+    """Projections for one position too many."""
     case = draw(cases())
     a = case.arguments
     longer = {n: torch.cat([a[n], a[n][:, :1]], 1) for n in ("key_projection", "value_projection")}
@@ -134,7 +134,7 @@ def permutation_invariant_in_mixtures(trial: Trial) -> None:
     aliases=("queries_are_apart",),
 )
 def queries_are_independent(trial: Trial) -> None:
-    """Every query is answered on its own: in reverse order, the same answers in reverse; with others, its own stays."""
+    """Queries are independent: reversed queries give reversed outputs, and other queries do not change an output."""
     a, whole = trial.case.arguments, output(trial)
     turned = trial.case.changed(q=a["q"].flip(-2))
     trial.close(output(trial, turned), whole.flip(-2), tolerance(trial, None, turned), "with the queries reversed, out")
@@ -156,7 +156,7 @@ def queries_are_independent(trial: Trial) -> None:
     max_cases=14,
 )
 def weights_sum_to_one(trial: Trial) -> None:
-    """Rows of the value projection that sum to one, and equal values: that value comes out."""
+    """With rows of the value projection that sum to one, and equal values, the output is that value."""
     a = trial.case.arguments
     f = a["value_projection"].softmax(-1)
     same = trial.case.changed(value_projection=f, v=torch.full_like(a["v"], 2.5))

@@ -1,6 +1,6 @@
 """The learning rate over a training run: warm-up, half a cosine, the floor.
 
-Every claim looks at the same landmarks of a run, so that what one of them finds tells mistakes apart.
+Every claim runs the same landmarks of a run, so that its outputs distinguish mistakes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from reference_model.lr_schedule import lr_schedule
 from specs.naming.cs336 import CS336_SCHEDULES
 
 PRECISION = 1e-6
-"""Of the peak. A schedule in float32 loses 4e-7 at most (a few roundings of numbers up to pi); every mistake tried is
-a thousand times larger."""
+"""Relative to the peak. A schedule in float32 loses 4e-7 at most (a few roundings of numbers up to pi); every known
+mistake is a thousand times larger."""
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """A warm-up of many steps or few, a floor or none, and any step of the run or after it."""
+    """Warm-ups of few or many steps, with and without a floor, at any step of the run or after it."""
     warmup = draw(st.sampled_from((4, 10, 7, 2, 25)))
     total = warmup + draw(st.sampled_from((10, 21, 40, 6)))
     step = draw(st.one_of(st.integers(0, total + 5), st.just(warmup), st.just(total)))
@@ -36,14 +36,14 @@ def cases(draw: st.DrawFn) -> Case:
 
 @st.composite
 def without_warmup(draw: st.DrawFn) -> Case:
-    """The first step is the highest."""
+    """There is no warm-up: the peak is at step 0."""
     peak = draw(st.sampled_from((1.0, 6e-4, 0.3)))
     return run(0, 0, draw(st.sampled_from((10, 7, 30))), peak, draw(st.sampled_from((0.1, 0.0))) * peak)
 
 
 @st.composite
 def nothing_but_warmup(draw: st.DrawFn) -> Case:
-    """The decay has no step of its own."""
+    """There is no decay: the warm-up is the whole run."""
     total, peak = draw(st.sampled_from((5, 10, 1))), draw(st.sampled_from((1.0, 6e-4, 0.3)))
     return run(total, total, total, peak, draw(st.sampled_from((0.1, 0.0))) * peak)
 
@@ -57,7 +57,7 @@ def run(step: int, warmup: int, total: int, peak: float, floor: float) -> Case:
 
 
 class Rates:
-    """The rates of some steps of the case's run. ``at`` is asked for any of them; the landmarks are always run."""
+    """The rates of the case's run. ``at`` gives that of any step; the landmarks are always run."""
 
     def __init__(self, trial: Trial) -> None:
         self.trial, a = trial, trial.case.arguments
@@ -95,7 +95,7 @@ def warms_up_from_zero(trial: Trial) -> None:
 
 @claim("the rate rises linearly during warm-up", broken_by="warm_up_squared", aliases=("warms_up_evenly",))
 def warmup_is_linear(trial: Trial) -> None:
-    """Each step of warm-up adds the same, the last one too."""
+    """Each step of warm-up adds the same amount, the last one too."""
     rates = Rates(trial)
     if rates.warmup < 3:
         trial.not_applicable()
@@ -123,7 +123,7 @@ def follows_the_cosine(trial: Trial) -> None:
 
 @claim("the decay is point-symmetric about its middle", broken_by="quarter_cosine", aliases=("is_point_symmetric",))
 def decay_is_point_symmetric(trial: Trial) -> None:
-    """As far below the peak some steps after warm-up as above the floor as many steps before the end."""
+    """The distance below the peak n steps after warm-up equals that above the floor n steps before the end."""
     rates = Rates(trial)
     for steps in range((rates.total - rates.warmup) // 2 + 1):
         both = rates.at(rates.warmup + steps) + rates.at(rates.total - steps)
@@ -157,7 +157,7 @@ def never_rises_after_warmup(trial: Trial) -> None:
 
 @claim("the rate does not jump at the end of warm-up or at the end of the decay", broken_by="decays_to_zero")
 def has_no_jumps(trial: Trial) -> None:
-    """No step changes the rate by more than warm-up does or the cosine at its steepest."""
+    """No step changes the rate by more than a warm-up step or the steepest part of the cosine."""
     rates = Rates(trial)
     steepest = math.pi / 2 * (rates.peak - rates.floor) / (rates.total - rates.warmup)
     most = max(rates.peak / rates.warmup, steepest) + PRECISION * rates.peak
@@ -189,7 +189,7 @@ def begins_at_the_peak_without_warmup(trial: Trial) -> None:
     aliases=("warmup_may_be_all",),
 )
 def warmup_may_be_the_whole_run(trial: Trial) -> None:
-    """Step ``total`` ends both warm-up and decay: the peak and the floor are right."""
+    """Step ``total`` ends both warm-up and decay: the peak and the floor are both correct."""
     rates = Rates(trial)
     steps = [step for step in (*rates.marks, *rates.after) if step < rates.total or step > rates.total + 1]
     for s in steps:

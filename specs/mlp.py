@@ -20,9 +20,9 @@ from specs.workloads import parts as workloads
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Hidden and width differ in four of five cases: most wrong weights are refused there. In the fifth they are equal
-    on purpose, for that is where a transposed weight passes unnoticed. In two of five hidden is four times the width,
-    as in GPT-2: many modules have no other."""
+    """Hidden and width differ in four of five cases: most wrong weights raise an error there. In the fifth they are
+    equal, because there a transposed weight goes unnoticed. In two of five hidden is four times the width, as in
+    GPT-2: many modules support no other."""
     sizes = draw(distinct_sizes(width=(2, 6), hidden=(2, 11), batch=(1, 4), time=(1, 5)))
     times = draw(st.sampled_from((4, 0, 4, 0, 1)))
     if times:
@@ -55,11 +55,10 @@ def position_wise(trial: Trial) -> None:
     aliases=("weights_are_out_in",),
 )
 def weight_layout_is_out_in(trial: Trial) -> None:
-    """One number of up_weight at [f, d] and one of x at d: what comes out must be a multiple of column f of
-    down_weight.
+    """One nonzero up_weight at [f, d] and one nonzero x at d: the output is a multiple of column f of down_weight.
 
-    Looked for in the other orientations too, so that what is wrong can be said by name, whether their code computes
-    something else there (F = D) or raises (F != D).
+    Transposed weights are tried too, so that the message can name the mistake, whether the implementation computes
+    something else there (F = D) or raises an error (F != D).
     """
     if _passes_one_feature(trial, up_turned=False, down_turned=False, exchanged=False):
         return
@@ -77,7 +76,7 @@ def weight_layout_is_out_in(trial: Trial) -> None:
 
 
 def _one_feature(trial: Trial, up_turned: bool, down_turned: bool, exchanged: bool) -> tuple[Case, Case, torch.Tensor]:
-    """Cases with and without the one number of x, laid out as asked for, and the column that must come out."""
+    """Cases with and without the one nonzero x, in this layout, and the expected column."""
     a = trial.case.arguments
     hidden = a["up_weight"].shape[0]
     f, d = 1 % hidden, 0
@@ -130,7 +129,7 @@ def zero_down_weight_leaves_the_bias(trial: Trial) -> None:
     "the output is linear in the down projection: nothing follows it", broken_by="activation_after_down", max_cases=30
 )
 def linear_in_the_down_projection(trial: Trial) -> None:
-    """Twice the down projection and its bias give twice the result."""
+    """Twice the down projection and its bias give twice the output."""
     a = trial.case.arguments
     twice = trial.case.changed(
         down_weight=2 * a["down_weight"], down_bias=None if a["down_bias"] is None else 2 * a["down_bias"]

@@ -116,7 +116,7 @@ def top_k_of_vocabulary_size_or_more(trial: Trial) -> None:
     max_cases=16,
 )
 def top_p_keeps_the_smallest_set(trial: Trial) -> None:
-    """The fewest ids that reach p, the one included with which it is reached; halfway between two sums of each row."""
+    """The fewest ids whose sum reaches p, the last one included; p is halfway between two sums of each row."""
     logits = trial.case.arguments["logits"].double()
     for pick in (0, 1, 2):
         top_p = roomy_p(logits, 1.0, None, trial.seed % 97 + 31 * pick)

@@ -46,7 +46,7 @@ def partly_frozen() -> Any:
 
 
 class Groups:
-    """What became of every parameter of the case's model."""
+    """Which group every parameter of the case's model is in."""
 
     def __init__(self, trial: Trial) -> None:
         self.found: dict[str, list[float]] = trial.run().value
@@ -56,7 +56,7 @@ class Groups:
         self.asked = trial.case.calls[0].arguments["weight_decay"]
 
     def must_have(self, names: Iterable[str], decay: float, what: str) -> None:
-        """Only those that stand in a group at all are looked at; whether they do is another claim's business."""
+        """Only parameters in a group are checked; whether each is in one is another claim."""
         for name in names:
             wrong = [
                 given for given in self.found.get(name, ()) if abs(given - decay) > 1e-9 * self.asked
@@ -107,7 +107,7 @@ def matrices_decay(trial: Trial) -> None:
 
 @claim("embeddings get weight decay, or none where that is declared", broken_by="positions_not_decayed")
 def embeddings_decay_as_declared(trial: Trial) -> None:
-    """A tied table is the weight of the head too, and decays as either says."""
+    """A tied embedding is the weight of the head too, and may decay as either."""
     groups = Groups(trial)
     is_tied = "lm_head.weight" not in groups.parameters
     names = [n for n in EMBEDDINGS if n in groups.trained and not (is_tied and trial.variant and n == EMBEDDINGS[0])]

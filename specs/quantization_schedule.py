@@ -135,7 +135,7 @@ def constant_after_the_end(trial: Trial) -> None:
     aliases=("depends_on_the_share_alone",),
 )
 def depends_on_the_fraction_only(trial: Trial) -> None:
-    """A run twice or ten times as long switches at the same share of it."""
+    """A run twice or ten times as long switches at the same fraction of it."""
     widths = Widths(trial)
     sure = [step for step in widths.steps if len(widths.allowed(step)) == 1]
     for times in (2, 10):
@@ -154,7 +154,7 @@ def depends_on_the_fraction_only(trial: Trial) -> None:
     aliases=("a_resumed_run_goes_on_where_it_stopped",),
 )
 def resuming_changes_nothing(trial: Trial) -> None:
-    """Asked from any step on, asked twice, and asked backwards: the widths of an uninterrupted run."""
+    """Called from any step on, twice, and backwards, it gives the widths of an uninterrupted run."""
     widths = Widths(trial)
     wanted = {step: widths.allowed(step) for step in widths.steps}
     orders = [list(widths.steps)[start:] for start in {0, widths.total // 4, widths.total // 2, widths.total - 1}]
@@ -175,7 +175,7 @@ def resuming_changes_nothing(trial: Trial) -> None:
     aliases=("a_run_of_no_steps_is_defined",),
 )
 def zero_steps_is_defined(trial: Trial) -> None:
-    """One of the widths, or a refusal with a reason; a division by zero is none."""
+    """One of the widths, or an error with a reason; a division by zero is not one."""
     answer = trial.attempt()
     if answer.crash is not None and answer.crash.kind == CrashKind.RAISED and answer.crash.error != ZERO_DIVISION:
         return
@@ -194,7 +194,7 @@ def _fixed(arguments: Mapping[str, Any]) -> dict[str, Any]:
 TWO_FIXED_LEVELS = Dialect(
     "code with two fixed widths", "quantization_schedule", ("step", "total_steps"), _fixed, lacks=("boundaries", "bits")
 )
-"""Whatever else it takes has a default: a share or widths under names of its own are not for us to fill in."""
+"""All other arguments must have a default: shares or widths under other names cannot be filled in."""
 
 
 CONTRACT = Contract(

@@ -28,7 +28,7 @@ from specs.workloads import quantizers as workloads
     aliases=("comes_back_as_the_nearest_code",),
 )
 def rounds_to_the_nearest_code(trial: Trial) -> None:
-    """What comes back is a number of the codebook, and no other is nearer."""
+    """Each result is a number of the codebook, and no other is nearer."""
     for dtype in dtypes(trial):
         out = FOUR_BIT.run(trial, dtype=dtype)
         bound = CodebookBound(trial, trial.case, dtype, out)
@@ -100,7 +100,7 @@ def monotonic(trial: Trial) -> None:
     aliases=("quantizing_again_changes_nothing",),
 )
 def idempotent(trial: Trial) -> None:
-    """What came back lies on codes, and the largest of a block on the code 1 or -1: it has those codes again."""
+    """Dequantized numbers lie on codes, the largest of a block on 1 or -1: they get the same codes again."""
     first = FOUR_BIT.run(trial)
     second = FOUR_BIT.run(trial, FOUR_BIT.changed(trial.case, x=first.to(trial.dtype)))
     bound = FOUR_BIT.bound_of(trial)

@@ -69,8 +69,8 @@ def monotonic(trial: Trial) -> None:
     aliases=("quantizing_again_changes_nothing",),
 )
 def idempotent(trial: Trial) -> None:
-    """What came back lies on codes, so it has those codes again. Where rounding moved the ends of an affine range (a
-    tie), the group has another scale the second time and says nothing."""
+    """Dequantized numbers lie on codes, so they get the same codes again. Where rounding moved the ends of an affine
+    range (a tie), the group has another scale the second time and is left out."""
     check_idempotence(trial)
 
 
@@ -168,7 +168,7 @@ def rounds_to_nearest(trial: Trial) -> None:
     aliases=("slices_are_quantized_alone",),
 )
 def slices_are_independent(trial: Trial) -> None:
-    """A slice along the axis gives alone what it gives among the others; and axis -1 is the last axis."""
+    """A slice alone gives what it gives among the others; and axis -1 is the last axis."""
     x, axis = given(trial.case)["x"], given(trial.case)["axis"]
     if axis is None or x.dim() < 2:
         trial.not_applicable()

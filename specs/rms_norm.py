@@ -19,7 +19,7 @@ from specs.workloads import parts as workloads
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Small widths tell the norm of a row from its root mean square. Large eps tells whether it stands inside the
+    """Small widths distinguish the norm of a row from its root mean square; a large eps shows whether it is inside the
     root."""
     sizes = draw(distinct_sizes(batch=(1, 4), time=(1, 6), width=(2, 9)))
     x, family = draw(tensors(tuple(sizes.values())))
@@ -54,7 +54,7 @@ def scale_invariant(trial: Trial) -> None:
 
 @claim("-x gives -out: nothing is added", broken_by="sign_lost", aliases=("turns_with_the_sign",))
 def odd_function(trial: Trial) -> None:
-    """Nothing is added: -x gives -out."""
+    """There is no bias: -x gives -out."""
     mirrored = trial.case.changed(x=-trial.case.arguments["x"])
     trial.close(output(trial, mirrored), -output(trial), tolerance(trial, None, mirrored), "for -x, out")
 
@@ -66,7 +66,7 @@ def odd_function(trial: Trial) -> None:
     aliases=("keeps_the_mean",),
 )
 def mean_is_not_removed(trial: Trial) -> None:
-    """A constant row is its mean and nothing else: it stays, at size 1 times the gain, where layer_norm gives zeros."""
+    """A constant row becomes 1 times the gain; layer_norm, which subtracts the mean, gives zeros."""
     a = trial.case.arguments
     constant = trial.case.changed(x=torch.full_like(a["x"], 3.0))
     exact, bound = trial.agreement(constant)
@@ -78,7 +78,7 @@ def mean_is_not_removed(trial: Trial) -> None:
 
 @claim("each position is normalised on its own", broken_by="over_the_time_axis")
 def over_the_last_axis_only(trial: Trial) -> None:
-    """Each position alone gives what it gives among the others."""
+    """The output at a position depends on that position alone."""
     x = trial.case.arguments["x"]
     if x.shape[:-1].numel() < 2:
         trial.not_applicable()

@@ -15,13 +15,13 @@ from specs.shared.attention import elsewhere, output, tolerance
 BASES = (10000.0, 10000.0, 50.0, 500000.0)
 NEAR = 60
 FAR = 4000
-"""Tables are often built for 4096 positions; nothing is asked for beyond."""
+"""Tables are often built for 4096 positions; no case goes beyond."""
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Queries or keys [batch, heads, time, size] at positions [time] from 0, from where a cache stopped or in any
-    order, or [batch, time] with rows of their own. Some turn a part of the features only."""
+    """Queries or keys [batch, heads, time, size] at positions [time] from 0, from the end of a cache or in any
+    order, or [batch, time] with different rows. Some cases rotate a part of the features only."""
     sizes = draw(distinct_sizes(batch=(1, 3), heads=(1, 4), time=(1, 5)))
     batch, time = sizes["batch"], sizes["time"]
     sizes["size"] = draw(st.sampled_from((4, 6, 8, 2, 10)))
@@ -43,7 +43,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @st.composite
 def invalid(draw: st.DrawFn) -> Case:
-    """A head of an odd size has a feature without a partner; and there is one position for each place in time."""
+    """An odd head size leaves a feature without a partner; and the number of positions must be T."""
     odd = draw(st.booleans())
     time, size = draw(st.sampled_from((4, 3, 5))), draw(st.sampled_from((5, 7) if odd else (8, 6)))
     x, _ = draw(tensors((2, 2, time, size), ("normal",), overrides=False))
@@ -64,7 +64,7 @@ def far_positions(draw: st.DrawFn) -> Case:
 
 @st.composite
 def parts(draw: st.DrawFn) -> Case:
-    """The first features are turned, two to four are not."""
+    """The first features are rotated, two to four are not."""
     time, rotated, left = draw(st.integers(1, 4)), draw(st.sampled_from((4, 2, 6))), draw(st.sampled_from((2, 4)))
     x, family = draw(tensors((2, 3, time, rotated + left), ORDINARY))
     positions = torch.arange(time) + draw(st.integers(1, NEAR))
@@ -72,8 +72,8 @@ def parts(draw: st.DrawFn) -> Case:
 
 
 def bound_of_products(trial: Trial, *run: Case) -> float:
-    """Of sums of products of two vectors of a head, each off by the tolerances of what was run. A turn keeps lengths,
-    so that no feature is larger than sqrt(2) times the largest of its pair before."""
+    """The bound of dot products of two vectors of a head, each within the tolerance of its run. Rotations preserve
+    lengths, so that no feature exceeds sqrt(2) times the largest of its pair before."""
     largest = max(float(case.arguments["x"].abs().max()) for case in run)
     size: int = trial.case.arguments["x"].shape[-1]
     return 4 * size * largest * tolerance(trial, *run)
@@ -105,7 +105,7 @@ def position_0_is_the_identity(trial: Trial) -> None:
     aliases=("only_the_difference_counts",),
 )
 def depends_on_relative_position_only(trial: Trial) -> None:
-    """Products of queries with keys, and of the same with all positions further along."""
+    """Dot products of queries and keys, and of the same with all positions shifted."""
     a = trial.case.arguments
     keys = trial.case.changed(x=elsewhere(trial, a["x"]))
     for shift in (1, 13):
@@ -123,7 +123,7 @@ def depends_on_relative_position_only(trial: Trial) -> None:
     aliases=("turns_add_up",),
 )
 def rotations_compose(trial: Trial) -> None:
-    """Turned by p and again by p + 3 is turned by 2 p + 3."""
+    """Rotated by p and again by p + 3 is rotated by 2 p + 3."""
     positions = trial.case.arguments["positions"]
     again = trial.case.changed(x=output(trial), positions=positions + 3)
     at_once = trial.case.changed(positions=2 * positions + 3)
@@ -138,8 +138,8 @@ def rotations_compose(trial: Trial) -> None:
     aliases=("turned_back",),
 )
 def inverse_rotation_restores_x(trial: Trial) -> None:
-    """In a mirror a turn goes backwards, which is a turn by the negative position; tables have no negative positions,
-    and indexing would take them for rows from the end, so they are not asked for."""
+    """A reflection reverses a rotation, which equals the rotation by the negative position. Tables have no negative
+    positions, and indexing would take them for rows from the end, so no case has them."""
     a = trial.case.arguments
     size = a["x"].shape[-1] if a["rotated"] is None else a["rotated"]
     signs = torch.ones(a["x"].shape[-1], dtype=torch.float64)
@@ -157,7 +157,7 @@ def inverse_rotation_restores_x(trial: Trial) -> None:
     aliases=("rows_have_positions_of_their_own",),
 )
 def positions_per_batch_row(trial: Trial) -> None:
-    """[batch, time] is the same as its rows with positions [time] one by one."""
+    """Positions [batch, time] give the same as each row with positions [time]."""
     a = trial.case.arguments
     x = torch.cat((a["x"], a["x"].flip(0)))
     first = a["positions"][:1] if a["positions"].dim() > 1 else a["positions"].unsqueeze(0)
@@ -177,7 +177,7 @@ def positions_per_batch_row(trial: Trial) -> None:
     max_cases=10,
 )
 def angles_in_float32(trial: Trial) -> None:
-    """A table may end before; what is returned must be right, in 16 bit too."""
+    """A table may be shorter; what is returned must be right, in 16 bit too."""
     refused = 0
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         answer = trial.attempt(dtype=dtype)
@@ -197,7 +197,7 @@ def angles_in_float32(trial: Trial) -> None:
     aliases=("caches_do_not_show",),
 )
 def no_stale_cache(trial: Trial) -> None:
-    """Short, then long and far, then short again, as a kept table grows; and after calls in other dtypes."""
+    """Short, then long and far, then short again, while a cached table grows; and after calls in other dtypes."""
     a = trial.case.arguments
     positions = a["positions"]
     longer = trial.case.changed(x=torch.cat((a["x"], a["x"]), -2), positions=torch.cat((positions, positions + 90), -1))

@@ -21,7 +21,7 @@ from specs.workloads import models as workloads
 
 @claim("the weights of a query sum to one: values of 1 everywhere give 1", broken_by="mask_after_softmax", max_cases=18)
 def weights_sum_to_one(trial: Trial) -> None:
-    """Where every value is 1, their weighted mean is 1, whatever the weights."""
+    """Where every value is 1, their weighted mean is 1 for any weights."""
     same = trial.case.changed(v=torch.ones_like(trial.case.arguments["v"]))
     out = output(trial, same)
     trial.close(out, torch.ones_like(out), tolerance(trial, same), "with values of 1 everywhere, out")
@@ -106,7 +106,7 @@ def scaled_by_sqrt_head_size(trial: Trial) -> None:
     aliases=("leading_axes_stand_apart",),
 )
 def arbitrary_batch_dimensions(trial: Trial) -> None:
-    """Flattened into one, with one more, and the first row alone: the same numbers."""
+    """Leading axes flattened into one, one more, and the first row alone give the same numbers."""
     a = trial.case.arguments
     leading, whole = a["q"].shape[:-2], output(trial)
     own = a["mask"] is not None and a["mask"].dim() > 2
@@ -165,7 +165,7 @@ def stable_at_large_logits(trial: Trial) -> None:
     aliases=("nothing_to_attend_to",),
 )
 def fully_masked_query_gets_zeros(trial: Trial) -> None:
-    """A query that may attend to nothing takes nothing of what is hidden: zeros, as in torch. Others are as ever.
+    """A query that may attend to nothing gets zeros, as in torch; others are not affected.
 
     Steep logits (of 1e7) besides ordinary ones: -1e4, -1e5 and -1e9 in the place of -inf differ there. nan, where a row
     of -inf goes through a plain softmax, leaves such queries undefined: that is not offered, as a crash is.
@@ -199,7 +199,7 @@ def fully_masked_query_gets_zeros(trial: Trial) -> None:
     aliases=("masks_are_not_remembered",),
 )
 def masks_are_not_cached(trial: Trial) -> None:
-    """A second call with the mask in reverse gives what it gives alone."""
+    """A second call, with the mask reversed, is not affected by the first."""
     if trial.case.arguments["mask"] is None:
         trial.not_applicable()
     other = trial.case.changed(mask=trial.case.arguments["mask"].flip(-1))

@@ -17,7 +17,7 @@ from specs.shared.attention import output, tolerance
 BASES = (10000.0, 10000.0, 10.0, 500.0)
 NEAR = 100
 FAR = 4000
-"""Tables are often built for 4096 or 5000 positions; nothing is asked for beyond."""
+"""Tables are often built for 4096 or 5000 positions; no case goes beyond."""
 HALVES = Edit(
     sinusoidal_positions,
     "pairs = torch.stack((sines, cosines), -1)",
@@ -27,7 +27,7 @@ HALVES = Edit(
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Positions [time] from 0, from where a cache stopped, or in any order; even widths of one pair to seven."""
+    """Positions [time] from 0, from the end of a cache, or in any order; even widths of one pair to seven."""
     sizes = draw(distinct_sizes(time=(1, 6)))
     sizes["width"] = 2 * draw(st.sampled_from((2, 3, 4, 1, 5, 7)))
     kind = draw(st.sampled_from(("from 0", "from an offset", "any order")))
@@ -67,7 +67,7 @@ def waves(trial: Trial, out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @claim("it equals sin and cos of position / base^(2i / D)", broken_by="base_fixed", max_cases=18)
 def closed_form(trial: Trial) -> None:
-    """Number by number, with the standard library."""
+    """Number by number, with Python's math module."""
     a = trial.case.arguments
     sines, cosines = waves(trial, output(trial))
     bound, last = tolerance(trial, None), a["width"] // 2 - 1
@@ -94,7 +94,7 @@ def sin2_plus_cos2_is_1(trial: Trial) -> None:
     aliases=("only_the_distance_counts",),
 )
 def depends_on_relative_position_only(trial: Trial) -> None:
-    """Products of the rows of two positions, and of the same two further along."""
+    """Dot products of the rows of two positions, and of the same two shifted."""
     positions = trial.case.arguments["positions"]
     if positions.numel() < 2:
         trial.not_applicable()
@@ -145,7 +145,7 @@ def consistent_across_splits(trial: Trial) -> None:
     aliases=("rows_have_positions_of_their_own",),
 )
 def positions_per_batch_row(trial: Trial) -> None:
-    """[batch, time] is the same as its rows [time] one by one, or it is refused."""
+    """[batch, time] gives the same as each of its rows [time], or raises an error."""
     positions = trial.case.arguments["positions"]
     batch = trial.case.changed(positions=torch.stack([positions, positions.flip(0) + 3, positions + 5]))
     answer = trial.attempt(batch)
@@ -194,7 +194,7 @@ def odd_width_is_defined_or_refused(trial: Trial) -> None:
     aliases=("exact_far_away",),
 )
 def accurate_at_distant_positions(trial: Trial) -> None:
-    """A table may end before; what is returned must be right."""
+    """A table may be shorter; what is returned must be right."""
     answer = trial.attempt()
     if answer.crash is not None:
         raise NotSupported(

@@ -47,7 +47,7 @@ def _case(x: torch.Tensor, weights: dict[str, object], sizes: dict[str, int], wi
 
 @st.composite
 def longer_than_the_window(draw: st.DrawFn) -> Case:
-    """Two windows' length and more, of values that tell every position apart."""
+    """Twice the window and more, with values that distinguish every position."""
     sizes = draw(head_sizes(most_time=1, most_heads=3, most_batch=2))
     window = draw(st.sampled_from((2, 3, 1)))
     sizes["time"] = 2 * window + draw(st.sampled_from((2, 1, 3)))
@@ -74,7 +74,7 @@ def unusable(draw: st.DrawFn) -> Case:
     aliases=("nothing_beyond_the_window",),
 )
 def ignores_positions_outside_the_window(trial: Trial) -> None:
-    """One position replaced by something ten times as large: those `window` and more after it stay as they were."""
+    """One position is replaced by numbers ten times as large: those `window` and more after it do not change."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
     before = output(trial)
     for at in sorted({0, trial.seed % (x.shape[1] - window)}):
@@ -98,7 +98,7 @@ def ignores_positions_outside_the_window(trial: Trial) -> None:
     aliases=("everything_within_the_window",),
 )
 def sees_every_position_in_the_window(trial: Trial) -> None:
-    """A position that is replaced moves every position of its window as far as it moves the reference."""
+    """A replaced position changes every position of its window by as much as in the reference."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
     bound = tolerance(trial)
     for at in sorted({0, trial.seed % (x.shape[1] - window)}):
@@ -124,7 +124,7 @@ def sees_every_position_in_the_window(trial: Trial) -> None:
     aliases=("the_last_window_stands_alone",),
 )
 def last_window_consistent(trial: Trial) -> None:
-    """The last position is what it is at the end of the last `window` positions alone."""
+    """The last output equals that of the last `window` positions alone."""
     x, window = trial.case.arguments["x"], trial.case.arguments["window"]
     alone = with_time(trial.case.changed(x=x[:, -window:]), window)
     bound = tolerance(trial, None, alone)
@@ -158,7 +158,7 @@ def full_attention_with_a_wide_window(trial: Trial) -> None:
     aliases=("windows_are_not_remembered",),
 )
 def windows_are_not_cached(trial: Trial) -> None:
-    """A second call with another window gives what it gives alone."""
+    """A second call, with another window, is not affected by the first."""
     window = trial.case.arguments["window"]
     other = trial.case.changed(window=window + 1 if window < 3 else 1)
     other = replace(other, dimensions={**other.dimensions, "window": other.arguments["window"]})

@@ -15,7 +15,7 @@ from specs.shared.attention import elsewhere, output, tolerance
 from specs.workloads import parts as workloads
 
 ORDERLY = ("small integers", "normal", "wide", "tiny spread", "one-hot")
-"""Scores from nearly equal to where one takes all. Far from zero, 16 bit tell scores hardly apart: only elsewhere."""
+"""Scores from nearly equal to where one takes all. Far from zero, 16 bit hardly distinguish scores: see FAR_OUT."""
 FAR_OUT = ("counting", "large offset", "heavy tails", "mixed scales")
 
 
@@ -29,7 +29,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def _dims(axes: int) -> list[int]:
-    """Every axis by both of its names, the last one first."""
+    """Every axis, counted from either end, the last one first."""
     return [*range(-1, -axes - 1, -1), *range(axes)]
 
 
@@ -71,7 +71,7 @@ def sums_to_one(trial: Trial) -> None:
     aliases=("unchanged_by_a_shift",),
 )
 def shift_invariant(trial: Trial) -> None:
-    """A constant of its own added to every slice. Adding itself rounds, by eps of the sum."""
+    """A different constant is added to every slice. The addition itself rounds, by eps of the sum."""
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
     shifted = trial.case.changed(x=x + elsewhere(trial, x.narrow(dim, 0, 1), 4.0))
     slack = 4 * torch.finfo(trial.dtype).eps * float(shifted.arguments["x"].abs().max())
@@ -83,7 +83,7 @@ def shift_invariant(trial: Trial) -> None:
     "slices along dim do not affect each other", broken_by="sum_over_the_whole_tensor", aliases=("each_slice_alone",)
 )
 def slices_are_independent(trial: Trial) -> None:
-    """The first half of another axis gives what it gives beside the rest."""
+    """The first half of another axis alone gives what it gives beside the rest."""
     x, dim = trial.case.arguments["x"], trial.case.arguments["dim"]
     others = [axis for axis in range(x.dim()) if axis != dim % x.dim() and x.shape[axis] > 1]
     if not others:
@@ -117,7 +117,7 @@ def permutation_equivariant(trial: Trial) -> None:
     aliases=("holds_at_large_scores",),
 )
 def stable_at_large_scores(trial: Trial) -> None:
-    """exp(x - logsumexp(x)) is right too: it loses what rounding a sum as large as x loses, eps |x| of every weight."""
+    """exp(x - logsumexp(x)) is right too: it loses the rounding of a sum as large as x, eps |x| of every weight."""
     largest = float(trial.case.arguments["x"].abs().max())
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
         exact, bound = trial.agreement(dtype=dtype, gradients=True)
@@ -157,8 +157,7 @@ def minus_infinity_gets_zero_weight(trial: Trial) -> None:
     aliases=("nothing_but_minus_infinity",),
 )
 def all_minus_infinity_slice(trial: Trial) -> None:
-    """There is nothing to choose from: nan as in torch.softmax, or zeros; never weights. The other slices are as
-    ever."""
+    """NaN as in torch.softmax, or zeros; never weights. The other slices are not affected."""
     x, dim = trial.case.arguments["x"].clone(), trial.case.arguments["dim"]
     slices = x.movedim(dim, -1)
     if slices.dim() < 2 or slices.shape[:-1].numel() < 2:

@@ -23,7 +23,7 @@ LONG = 700
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """Time, width, states and batch all differ; a within (-1, 1), negative ones and an exact 0 among them. Two steps at
-    least: over a single one a runs no part, and need not receive a gradient."""
+    least: with one step a has no effect, and need not receive a gradient."""
     sizes = draw(distinct_sizes(time=(2, 9), width=(1, 5), states=(1, 4), batch=(1, 4)))
     x, family = draw(tensors((sizes["batch"], sizes["time"], sizes["width"]), (*ORDINARY, "repeated rows")))
     return _case(x, draw(seeds), sizes, family, draw(st.booleans()))
@@ -40,7 +40,7 @@ def _case(x: torch.Tensor, seed: int, sizes: dict[str, int], family: str, with_z
 
 @st.composite
 def long_sequences(draw: st.DrawFn) -> Case:
-    """Hundreds of steps, with an abs(a) from next to nothing to just below 1: a^T underflows, 1 / a^T overflows."""
+    """Hundreds of steps, with abs(a) from almost 0 to just below 1: a^T underflows, 1 / a^T overflows."""
     sizes = {"time": LONG, "width": 2, "states": 3, "batch": 1}
     seed = draw(seeds)
     case = _case(make("normal", (1, LONG, 2), seed), seed + 3, sizes, f"{LONG} steps")
@@ -87,7 +87,7 @@ def equals_causal_convolution(trial: Trial) -> None:
     "the recurrence equals a parallel scan", broken_by="input_decays_too", max_cases=18, aliases=("equals_its_scan",)
 )
 def equals_parallel_scan(trial: Trial) -> None:
-    """Steps joined two by two, (a, u) then (b, v) is (b a, b u + v), as a parallel scan does."""
+    """Steps combined in pairs, (a, u) then (b, v) is (b a, b u + v), as in a parallel scan."""
     x, a, b, c = (trial.case.arguments[name] for name in ("x", "a", "b", "c"))
     decay, state = a.expand(*x.shape, a.shape[-1]), x.unsqueeze(-1) * b
     gap = 1
@@ -128,7 +128,7 @@ def bounded_when_a_is_below_1(trial: Trial) -> None:
 
 @claim("it is linear in x", broken_by="tanh_on_the_state", max_cases=14)
 def is_linear(trial: Trial) -> None:
-    """Of a sum of two sequences, one of them twice, the same sum comes out."""
+    """The output of x + 2 y is that of x plus twice that of y."""
     x = trial.case.arguments["x"]
     other = trial.case.changed(x=elsewhere(trial, x))
     both = trial.case.changed(x=x + 2 * other.arguments["x"])
@@ -145,7 +145,7 @@ def is_linear(trial: Trial) -> None:
     aliases=("later_is_the_same_later",),
 )
 def time_invariant(trial: Trial) -> None:
-    """Zeros in front of the sequence: the same numbers, later. The state starts at 0."""
+    """Zeros before the sequence delay the output. The state starts at 0."""
     x = trial.case.arguments["x"]
     later = trial.case.changed(x=torch.cat([torch.zeros_like(x[:, :1]), x], 1))
     later = replace(later, dimensions={**later.dimensions, "time": x.shape[1] + 1})
@@ -160,7 +160,7 @@ def time_invariant(trial: Trial) -> None:
     aliases=("states_and_channels_are_apart",),
 )
 def states_and_channels_are_independent(trial: Trial) -> None:
-    """States in another order change nothing; channels in another order come out in that order."""
+    """Permuting the states changes nothing; permuting the channels permutes the output."""
     a, whole = trial.case.arguments, output(trial)
     states = trial.case.changed(**{name: a[name].flip(1) for name in "abc"})
     unmoved(trial, states, "with the states of each channel reversed, out")
@@ -176,7 +176,7 @@ def states_and_channels_are_independent(trial: Trial) -> None:
     aliases=("state_is_not_remembered",),
 )
 def state_is_not_cached(trial: Trial) -> None:
-    """A second sequence of the same sizes gives what it gives alone."""
+    """A second sequence of the same sizes is not affected by the first."""
     other = trial.case.changed(x=0.7 - trial.case.arguments["x"])
     second = trial.run(trial.case.followed_by(*other.calls), fresh=True).outputs[1]
     trial.close(second, output(trial, other), trial.spread_of_value(other), "after another sequence, out")

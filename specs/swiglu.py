@@ -40,8 +40,8 @@ DOWN = (
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Hidden and width differ in four of five cases. In the fifth they are equal on purpose, for that is where a
-    transposed weight, or one in another's place, passes unnoticed."""
+    """Hidden and width differ in four of five cases. In the fifth they are equal, because there a transposed
+    weight, or one in another's place, goes unnoticed."""
     sizes = draw(distinct_sizes(width=(2, 6), hidden=(2, 11), batch=(1, 4), time=(1, 5)))
     if draw(st.integers(0, 4)) == 1:
         sizes["hidden"] = sizes["width"]
@@ -112,7 +112,7 @@ def gate_odd_part_is_half_the_gate(trial: Trial) -> None:
     aliases=("closed_without_up_or_gate",),
 )
 def any_zero_weight_gives_zero(trial: Trial) -> None:
-    """Zeros for any one of the three weights give zeros: no bias, no residual stream inside."""
+    """There is no bias, and no residual stream inside."""
     for name in NAMES:
         closed = trial.case.changed(**{name: silence(trial.case.arguments[name])})
         expected = torch.zeros_like(trial.case.arguments["x"], dtype=trial.dtype)
@@ -125,8 +125,8 @@ def any_zero_weight_gives_zero(trial: Trial) -> None:
     aliases=("weights_are_out_in",),
 )
 def weight_layout_is_out_in(trial: Trial) -> None:
-    """One number of gate_weight and up_weight at [f, d] and one of x at d: what comes out must be silu(gate) up times
-    column f of down_weight. Looked for in other orientations and places too, so that what is wrong can be named."""
+    """One nonzero number of gate_weight and up_weight at [f, d] and of x at d: the output is silu(gate) up times column
+    f of down_weight. Other layouts and places are tried too, so that the message can name the mistake."""
     if _passes_one_feature(trial, (0, 1, 2), (False, False, False)):
         return
     orders = sorted(itertools.permutations(range(3)), key=lambda order: order != (0, 1, 2))
@@ -154,9 +154,9 @@ def _misplaced(order: tuple[int, ...], turned: tuple[bool, ...]) -> str:
 
 
 def _one_feature(trial: Trial, order: tuple[int, ...], turned: tuple[bool, ...]) -> tuple[Case, torch.Tensor]:
-    """The case with one number in each of x, gate and up, laid out as asked for, and what must come out.
+    """The case with one nonzero number in each of x, gate and up, in this layout, and the expected output.
 
-    ``order[place]``: which argument their code takes for the weight of this place.
+    ``order[place]``: which argument the implementation uses as the weight of this place.
     """
     a = trial.case.arguments
     hidden = a["gate_weight"].shape[0]

@@ -15,8 +15,8 @@ from specs.naming.sizes import SIZES
 
 @st.composite
 def cases(draw: st.DrawFn, large: bool = True) -> Case:
-    """Ids with a forced repeat, id 0 and the last id in half of them. Some vocabularies exceed 256: ids that were
-    squeezed into eight bits show only there."""
+    """Ids with a forced repeat, id 0 and the last id in half of them. Some vocabularies exceed 256: ids that are
+    stored in eight bits show only there."""
     most = 300 if large and not draw(st.integers(0, 7)) else 13
     least = 257 if most == 300 else 2
     sizes = draw(distinct_sizes(vocab_size=(least, most), batch=(1, 3), time=(1, 7), width=(1, 9)))
@@ -29,7 +29,7 @@ def cases(draw: st.DrawFn, large: bool = True) -> Case:
 
 @st.composite
 def invalid(draw: st.DrawFn) -> Case:
-    """One id of a valid case replaced by one that is no row of the table."""
+    """One id of a valid case is replaced by one outside the table."""
     case = draw(cases(large=False))
     size = case.dimensions["vocab_size"]
     family, wrong = draw(
@@ -97,7 +97,7 @@ def gradient_sums_over_repeated_ids(trial: Trial) -> None:
     aliases=("no_id_is_special",),
 )
 def permutation_invariant_in_vocabulary(trial: Trial) -> None:
-    """Ids renumbered and rows moved along: nothing changes, for the number of an id means nothing."""
+    """Renumbering the ids and permuting the rows accordingly changes nothing."""
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
     size = weight.shape[0]
     order = torch.roll(torch.arange(size), 1) if size < 3 else torch.randperm(size, generator=trial.random())

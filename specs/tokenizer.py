@@ -64,7 +64,7 @@ def ids_in_vocabulary(trial: Trial) -> None:
     cases=tokenizer_cases.any_ids,
 )
 def decodes_any_ids(trial: Trial) -> None:
-    """Valid parts come out whole; what is no UTF-8 shows as U+FFFD, one or several: how many, tools do not agree on."""
+    """Valid parts are decoded; bytes that are not UTF-8 become U+FFFD, one or several: tools differ in how many."""
     ids = trial.case.arguments["ids"]
     known = bytes_by_id(trial)
     exact = b"".join(known[token_id] for token_id in ids)
@@ -215,7 +215,7 @@ def empty_input_gives_empty_output(trial: Trial) -> None:
     aliases=("surrogates_are_not_swallowed",),
 )
 def lone_surrogates_are_not_dropped(trial: Trial) -> None:
-    """An error is clearest; U+FFFD, which shows in the text that comes back, is what tiktoken does."""
+    """An error is clearest; tiktoken gives U+FFFD, which shows in the decoded text."""
     text = text_of(trial)
     answer = trial.attempt(fresh=True)
     if answer.crash is not None:

@@ -47,12 +47,12 @@ def noisy_cases() -> Any:
 
 
 def hasty_cases() -> Any:
-    """A rate at which one step changes the loss beyond recognition."""
+    """A learning rate at which one step changes the loss a lot."""
     return cases(steps=3, lr=0.5)
 
 
 def watched_cases() -> Any:
-    """An evaluation at every step, on the one window that there is."""
+    """An evaluation at every step, on the only window."""
     return cases(steps=10, eval_interval=1)
 
 
@@ -121,8 +121,8 @@ def initial_evaluation_is_ln_vocab_size(trial: Trial) -> None:
     aliases=("losses_are_those_of_their_steps",),
 )
 def losses_match_evaluations(trial: Trial) -> None:
-    """There is one window alone, so an evaluation just before a step is that step's loss, and one just after it the
-    next one's."""
+    """There is only one window, so an evaluation just before a step is the loss of that step, and one just after it
+    that of the next."""
     losses, found = history_of(trial), history_of(trial, what="evaluation")
     bound = 1e-4 * GUESSING  # float32, summed in another order at the most
     before = max(abs(a - b) for a, b in zip(losses, found, strict=False))
@@ -149,8 +149,8 @@ def overfits_one_batch(trial: Trial) -> None:
 
 @claim("it does not learn fresh random tokens", broken_by="targets_not_shifted", cases=noisy_cases, max_cases=1)
 def noise_is_not_learned(trial: Trial) -> None:
-    """A loss that falls on fresh random tokens has seen them: targets that are not shifted, a mask that lets the future
-    through, one batch over and over."""
+    """If the loss falls on fresh random tokens, the targets leak: they are not shifted, the mask lets the future
+    through, or one batch is used repeatedly."""
     last = history_of(trial)[-10:]
     mean = sum(last) / len(last)
     if not mean >= NOISE:
@@ -191,7 +191,7 @@ def reproducible_with_a_seed(trial: Trial) -> None:
 
 @claim("evaluation does not change the training losses", broken_by="evaluation_trains", max_cases=1)
 def evaluation_changes_nothing(trial: Trial) -> None:
-    """Between the steps of one and the same batch, so that random numbers it may draw change nothing."""
+    """All steps use the same batch, so that random numbers of the evaluation do not matter."""
     plain, between = history_of(trial), history_of(trial, changed(trial.case, eval_interval=3))
     history_of(trial, changed(trial.case, eval_interval=3), "evaluation")
     for step, (a, b) in enumerate(zip(plain, between, strict=False)):

@@ -1,4 +1,4 @@
-"""The token embedding and the head are one tensor, and stay one through everything that is done to a model."""
+"""The token embedding and the head are one tensor, and stay one whatever is done to the model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def one_tensor(trial: Trial) -> None:
     aliases=("counted_once",),
 )
 def parameters_counted_once(trial: Trial) -> None:
-    """What is trained besides is the same with and without a head of its own: only V D more would be counted."""
+    """All other parameters are the same with and without a separate head, which would add V D."""
     skip_if_untied(trial)
     found, config = after(trial, SHARED), trial.case.calls[0].arguments["config"]
     build = trial.case.calls[0]
@@ -84,7 +84,7 @@ def tied_after_deepcopy(trial: Trial) -> None:
     aliases=("still_one_after_loading",),
 )
 def tied_after_loading(trial: Trial) -> None:
-    """And what was loaded is what was saved."""
+    """The logits are the same before and after."""
     reload = Call("reload", {})
     require_tied(trial, "saved and loaded into a new model,", reload)
     same_logits(trial, "saved and loaded into a new model", reload)
@@ -132,7 +132,7 @@ def writes_are_shared(trial: Trial) -> None:
     about=frozenset({About.GRADIENT}),
 )
 def gradient_sums_both_uses(trial: Trial) -> None:
-    """The gradient of the tensor is what it gets as embedding and what it gets as head, added up."""
+    """The gradient is the sum of the gradients as embedding and as head."""
     skip_if_untied(trial)
     found = after(trial, Call("gradients", batch_of(trial)))
     if found["embedding"] is None:

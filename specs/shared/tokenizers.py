@@ -46,7 +46,7 @@ SENTENCES = {
 }
 WITHOUT_SPACES = ("Thai", "Chinese", "Japanese")
 """Written without spaces between words: there are no words to count."""
-UNUSUAL_WORDS = (
+STRANGE_WORDS = (
     " blorptification",
     " Zyxquent",
     " recieve",
@@ -117,8 +117,8 @@ def words_of(text: str) -> list[str]:
 
 @cache
 def everything() -> tuple[str, ...]:
-    """All that is encoded, in one order: the corpus, the unusual words, and the words of the docstrings."""
-    return (*corpus().values(), *UNUSUAL_WORDS, *words_of(corpus()["English docstrings"]))
+    """All that is encoded, in one order: the corpus, the strange words, and the words of the docstrings."""
+    return (*corpus().values(), *STRANGE_WORDS, *words_of(corpus()["English docstrings"]))
 
 
 def case() -> Case:
@@ -216,10 +216,10 @@ def strange_words(trial: Trial) -> Measurement | None:
     if not ids:
         return None
     token_of = {rank: token for token, rank in gpt2_ranks().items()}
-    found = {word.strip(): float(len(ids[word])) for word in UNUSUAL_WORDS}
+    found = {word.strip(): float(len(ids[word])) for word in STRANGE_WORDS}
     known = [len(ids[word]) for word in words_of(corpus()["English docstrings"])]
     broken = [count for count in known if count > 1]
-    example = "|".join(token_of.get(i, b"?").decode("utf-8", "replace") for i in ids[UNUSUAL_WORDS[0]])
+    example = "|".join(token_of.get(i, b"?").decode("utf-8", "replace") for i in ids[STRANGE_WORDS[0]])
     mean = sum(found.values()) / len(found)
     rest = f", the others {sum(broken) / len(broken):.1f} on average" if broken else ""
     return Measurement(
