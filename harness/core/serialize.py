@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -92,7 +93,7 @@ def _unpacked(value: Any) -> Any:
             return narrow.clone().expand(value["shape"])
         return torch.empty_strided(value["shape"], stride, dtype=dtype).copy_(flat)
     kind, inner = next(iter(value.items()))
-    makers = {
+    makers: dict[str, Callable[[], Any]] = {
         "bytes": lambda: base64.b64decode(inner),
         "code points": lambda: "".join(map(chr, inner)),
         "settings": lambda: Settings(**inner),

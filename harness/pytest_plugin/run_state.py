@@ -119,7 +119,7 @@ class RunState:
         try:
             yield
         except UsageError as wrong:
-            self.autosave.note(f"nothing was judged: {wrong}")
+            self.autosave.note(f"nothing was judged: {wrong}", "nothing judged")
             if before is None:
                 self.autosave.keep()
             else:
@@ -241,7 +241,7 @@ class RunState:
         """Write whether the run is finished, and see to it that pytest's exit status says the same."""
         self.record.finished = self.is_finished
         if self.interruption.reason:
-            self.autosave.note(self.interruption.reason)
+            self.autosave.note(self.interruption.reason, "interruption")
         self.autosave.keep()
         self._write_reports()
         passed = session.exitstatus == pytest.ExitCode.OK
@@ -269,11 +269,11 @@ class RunState:
             try:
                 write_report(name, self.record, self.folder / file)
             except OSError as error:
-                self.autosave.note(f"the {name} report {file} could not be written: {error}")
+                self.autosave.note(f"the {name} report {file} could not be written: {error}", f"report {name} {file}")
         try:
             append_summary(self.record)
         except OSError as error:
-            self.autosave.note(f"the job's summary could not be written: {error}")
+            self.autosave.note(f"the job's summary could not be written: {error}", "job summary")
 
 
 def empty_record(options: RunOptions, known: Catalogue, started: float) -> RunRecord:

@@ -10,6 +10,9 @@ from pathlib import Path
 from harness.core.record import RunRecord
 from harness.reports.json_file import Writer
 
+NOT_WRITTEN, ELSEWHERE = "record not written", "record elsewhere"
+"""Topics of notes."""
+
 
 class Autosave:
     """Writes one record again and again.
@@ -22,6 +25,8 @@ class Autosave:
     def __init__(self, record: RunRecord, path: Path) -> None:
         self.record, self.path, self.wanted = record, path, path
         self._writer = Writer()
+        self._notes: dict[str, str] = {}
+        """The notes made here, by their topic."""
         self._tidy(path)
 
     def keep(self) -> bool:
@@ -31,13 +36,15 @@ class Autosave:
             self._writer.write(self.record, self.path)
         except OSError as error:
             return self._elsewhere(error)
-        self._forget("the record could not be written")
+        self._forget(NOT_WRITTEN)
         return True
 
-    def note(self, text: str) -> None:
-        """Something that the record says beside its verdicts; of notes that begin alike the last one stays."""
-        self._forget(text.partition(":")[0])
-        self.record.notes = (*self.record.notes, text)
+    def note(self, text: str, topic: str = "") -> None:
+        """Add a note to the record. Of several notes on one ``topic`` (by default the text itself) the last one stays."""
+        topic = topic or text
+        self._forget(topic)
+        self._notes[topic] = text
+        self.record.notes = (*(note for note in self.record.notes if note != text), text)
 
     @property
     def shown(self) -> str:
@@ -47,15 +54,16 @@ class Autosave:
 
     def _elsewhere(self, error: OSError) -> bool:
         if self.path != self.wanted or self.path.exists():  # it could be written before, and may be again
-            self.note(f"the record could not be written: {self.path} ({error}); {self._left()}")
+            self.note(f"the record could not be written: {self.path} ({error}); {self._left()}", NOT_WRITTEN)
             return False
         folder = Path(tempfile.gettempdir()) / f"plumbline-{os.getpid()}"
         self.path = folder / self.wanted.name
-        self.note(f"the record goes to {self.path}: {self.wanted} cannot be written ({error})")
+        self.note(f"the record goes to {self.path}: {self.wanted} cannot be written ({error})", ELSEWHERE)
         try:
             self._writer.write(self.record, self.path)
         except OSError as second:
-            self.note(f"the record could not be written: neither {self.wanted} ({error}) nor {self.path} ({second})")
+            text = f"the record could not be written: neither {self.wanted} ({error}) nor {self.path} ({second})"
+            self.note(text, NOT_WRITTEN)
             self.path = self.wanted
             return False
         return True
@@ -63,8 +71,11 @@ class Autosave:
     def _left(self) -> str:
         return "what it held before is still there" if self.path.exists() else "there is none"
 
-    def _forget(self, beginning: str) -> None:
-        self.record.notes = tuple(note for note in self.record.notes if not note.startswith(beginning))
+    def _forget(self, topic: str) -> None:
+        """Remove the note on this topic, if there is one."""
+        old = self._notes.pop(topic, None)
+        if old is not None:
+            self.record.notes = tuple(note for note in self.record.notes if note != old)
 
     def _tidy(self, path: Path) -> None:
         """Remove what runs that were killed in the middle of a writing left beside the file."""

@@ -93,3 +93,19 @@ def test_what_is_written_is_the_file_behind_a_link_and_never_a_device(tmp_path: 
     assert (tmp_path / "link.json").is_symlink() and json.loads((tmp_path / "there" / "real.json").read_text()) == {}
     atomically("gone", Path(os.devnull))
     assert Path(os.devnull).is_char_device()
+
+
+def test_the_last_note_on_a_topic_stays(tmp_path) -> None:
+    """By its topic, however it is worded; notes that were there before, and those on other topics, are left alone."""
+    kept = record(0)
+    kept.notes = ("from the discovery",)
+    autosave = Autosave(kept, tmp_path / "run.json")
+    for text, topic in (
+        ("stopped: once", "a"),
+        ("stopped: twice", "b"),
+        ("in other words", "a"),
+        ("alone", ""),
+        ("alone", ""),
+    ):
+        autosave.note(text, topic)
+    assert kept.notes == ("from the discovery", "stopped: twice", "in other words", "alone")
