@@ -98,7 +98,7 @@ def test_it_keeps_every_claim(seed: int, name: str) -> None:
             verdict, _ = judged.bench.judge(contract, claim, shrink=False)
             assert not verdict.failing, (
                 f"{component}: {claim.name} is {verdict.status} on {verdict.failed_cases} of {verdict.cases} cases "
-                f"({verdict.excess} x the tolerance): {verdict.message}\n{verdict.worst}\n{verdict.smallest}\n"
+                f"({verdict.excess} times the tolerance): {verdict.message}\n{verdict.worst}\n{verdict.smallest}\n"
                 + "\n".join(verdict.frames[-1:])
             )
             held += verdict.status == Status.PASSED

@@ -1,4 +1,4 @@
-"""Two runs of the same benchmarks, perhaps on two machines: what got slower beside the reference measured in each run."""
+"""Two runs of the same benchmarks, perhaps on two machines: what became slower relative to the reference in its run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from harness.core.workload import OFF, Benchmark, Exponent, Interval, Ratio
 SLOWER, FASTER, SAME, NOISY, NEW, GONE = "slower", "faster", "same", "noisy", "new", "gone"
 MORE, LESS, STEEPER, FLATTER = "more memory", "less memory", "steeper", "flatter"
 PROCESSES = 1.1
-"""A factor below this is no difference. One process differs from the next by where things lie in memory, which no interval from
-inside one process contains (Mytkowicz and others 2009): six processes on a busy machine gave 1.65 (1.61 to 1.74) to 1.80 (1.76 to
-1.84) for the same two functions."""
+"""A factor below this is no difference. Processes differ by where things lie in memory, which no interval from inside
+one process contains (Mytkowicz and others 2009): six processes on a busy machine gave 1.65 (1.61 to 1.74) to 1.80 (1.76
+to 1.84) for the same two functions."""
 NOTICEABLE = 1.02
 """Memory is counted, not sampled; less than this is alignment."""
 
@@ -34,7 +34,7 @@ class Change:
 
 
 def compare(old: Sequence[Benchmark], new: Sequence[Benchmark]) -> list[Change]:
-    """Every ratio of both runs, by component, workload, contender and sizes; memory and exponents only where they changed."""
+    """Every ratio of both runs, by component, workload, contender and sizes; memory and exponents only if changed."""
     before, after = ({(b.component, b.workload): b for b in run} for run in (old, new))
     changes: list[Change] = []
     for key, now in after.items():
@@ -68,7 +68,7 @@ def _changes(old: Benchmark, new: Benchmark) -> list[Change]:
 
 
 def quotient(new: Interval, old: Interval) -> Interval:
-    """New over old with the 95 % interval of the quotient of two independent estimates, from their intervals (Zou and Donner 2008)."""
+    """New over old, with the 95 % interval of a quotient of two independent estimates (Zou and Donner 2008)."""
     value = new.value / old.value
     down = math.hypot(math.log(new.value / new.low), math.log(old.high / old.value))
     up = math.hypot(math.log(new.high / new.value), math.log(old.value / old.low))

@@ -1,4 +1,4 @@
-"""What this machine reaches, and how near to it a call comes: the roofline of Williams, Waterman and Patterson (2009)."""
+"""The peak rates of this machine, and how near a call comes to them: the roofline (Williams and others 2009)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ TRIES = 7
 
 @dataclass(frozen=True)
 class Rates:
-    """The roofs: bytes per second, read and written, beyond the caches; floating-point operations per second in a matrix product.
+    """The roofs: bytes per second, read and written, beyond the caches; floating-point operations per second.
+
 
     ``by_working_set``: (bytes, bytes per second) from the smallest to the one beyond the caches, never faster than
     one before.
@@ -36,7 +37,7 @@ class Rates:
     by_working_set: tuple[tuple[int, float], ...] = ()
 
     def copying(self, size: float) -> float:
-        """The roof for ``size`` bytes: that of the largest working set which is no larger (a smaller one is no slower)."""
+        """The roof for ``size`` bytes: that of the largest working set which is not larger."""
         reached = [rate for working_set, rate in self.by_working_set if working_set <= size]
         first = [rate for _, rate in self.by_working_set[:1]]
         return (reached or first or [self.copy_bytes_per_second])[-1]
@@ -55,7 +56,7 @@ def rates(dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 def share_of_roofline(seconds: float, operations: float, bytes: float, rates: Rates) -> float:
     """The least time that the roofs allow for so many operations and bytes, over the time taken.
 
-    Beyond 1, by more than the roofs themselves vary (``BELIEVABLE``), it is not to be believed: then the work was not done, or
+    Beyond 1, by more than the roofs themselves vary (``BELIEVABLE``), it is not credible: the work was not done, or
     the counts are wrong.
     """
     return max(operations / rates.operations_per_second, bytes / rates.copying(bytes)) / seconds
@@ -90,7 +91,7 @@ def _copy_rate(size: int, device: torch.device) -> float:
 
 
 def _product_rate(dtype: torch.dtype, device: torch.device, largest: int) -> float:
-    """Operations per second of a square matrix product, twice as large until it lasts long enough to be near its rate."""
+    """Operations per second of a square matrix product, doubled in size until it runs long enough."""
     best, n = 0.0, 256
     while n <= largest:
         a, b = torch.ones(2, n, n, device=device).to(dtype).unbind(0)
@@ -105,7 +106,7 @@ def _product_rate(dtype: torch.dtype, device: torch.device, largest: int) -> flo
 
 def _best(call: Callable[[], Any], device: torch.device) -> float:
     """Seconds of one call at best, as many in a row as last a millisecond."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
+    wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
 
     def taken(repeats: int) -> float:
         wait()

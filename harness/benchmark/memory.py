@@ -1,4 +1,4 @@
-"""The most memory that a call holds at once: exact, from the allocations themselves, not from the size of the process."""
+"""The peak memory of a call: exact, from the allocations themselves, not from the size of the process."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ CHATTER = re.compile(rb"SyncActivityProfilerHandler|CPUAllocator\.cpp")
 
 
 def peak_bytes(call: Callable[[], Any], device: torch.device | str = "cpu") -> float | None:
-    """Bytes held at once, at most, by tensors that were allocated during the call; its result counts, its arguments do not.
+    """Peak bytes of the tensors allocated during the call; its result counts, its arguments do not.
 
     On a CPU every allocation and release of torch's allocator is read from the profiler in order (kernels' own buffers
     included; those of other libraries are not known: NumPy's, MKL's). With CUDA the allocator's own high-water mark, so
-    nothing else may use the device meanwhile. None on other devices, and where a profiler runs already. What the call raises
+    nothing else may use the device meanwhile. None on other devices, and while a profiler runs. Raises what the call
     is raised.
     """
     kind = torch.device(device).type
@@ -49,7 +49,7 @@ def _of_cuda(call: Callable[[], Any], device: torch.device) -> float:
 
 
 def _most_at_once(profiler: Any) -> int:
-    """The largest running sum. A release of what was allocated before the call is none of its own and does not count."""
+    """The largest running sum. Releases of what was allocated before the call do not count."""
     held: dict[int, int] = {}
     now = most = 0
     for _, size, address in sorted(_allocations(profiler), key=lambda event: event[0]):

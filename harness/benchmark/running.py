@@ -1,4 +1,4 @@
-"""One workload, measured: yours, the reference and the peers in turns, then memory, growth, and whether the results were right."""
+"""Measures one workload: yours, the reference and the peers in turns, then memory and growth; checks the results."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 import torch
 
+from harness.benchmark.growth import REFERENCE, YOURS, exponents_along, ratios, throughput
 from harness.benchmark.machine import Rates, share_of_roofline
 from harness.benchmark.memory import peak_bytes
-from harness.benchmark.scaling import LEAST_SIZES, exponent, told
-from harness.benchmark.timing import Contender, Rounds, interleaved, ratio, summary
+from harness.benchmark.timing import Contender, Rounds, interleaved, summary
 from harness.core.case import Case
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Request
-from harness.core.workload import BELIEVABLE, Benchmark, Exponent, Law, Ratio, Timing, Workload
+from harness.core.workload import BELIEVABLE, Benchmark, Exponent, Law, Timing, Workload
 from harness.execution import call
 from harness.execution.environment import restored
 from harness.execution.executor import Executor
@@ -26,7 +26,6 @@ from harness.execution.timed_script import Prepared, by_function
 from harness.numerics.compare import compare
 from harness.numerics.tolerance import tolerances
 
-YOURS, REFERENCE = "yours", "reference"
 COTANGENT_SEED = 20_191_114
 DTYPE = torch.float32
 NO_LAW = Law("")
@@ -70,9 +69,9 @@ def measure(
     device: str = "cpu",
     progress: Callable[[str], None] | None = None,
 ) -> Measured:
-    """``seconds``: about so long for the usual point, and again for each axis. ``rates``: for the share of the roofline.
+    """``seconds``: time for the default sizes, and again for each axis. ``rates``: for the share of the roofline.
 
-    What cannot be timed is a note that says why. A contender whose timed result is not the reference's within the tolerance of
+    What cannot be timed becomes a note with the reason. A contender whose timed result misses the tolerance of
     float32, or that changed an argument, is among ``wrong`` and makes no ratio.
     """
     base = Benchmark(contract.name, workload.name, workload.sentence, unit=workload.unit)
@@ -101,9 +100,9 @@ def measure(
     benchmark = replace(
         base,
         timings=tuple(timings),
-        ratios=tuple(_ratios(trusted, workload.sizes)),
+        ratios=tuple(ratios(trusted, workload.sizes)),
         exponents=tuple(exponents),
-        throughput=_throughput(workload, timings, trusted),
+        throughput=throughput(workload, timings, trusted),
         wrong=wrong,
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -132,7 +131,7 @@ class _Bench:
         self.wait = torch.cuda.synchronize if self.device.type == "cuda" else None
 
     def point(self, sizes: Mapping[str, int], only: Sequence[str] = ()) -> _Point:
-        """Everybody's call at these sizes. Raises NotSupported where yours cannot be timed; peers are left out with a reason."""
+        """Every contender's call at these sizes. Raises NotSupported if yours cannot be timed; others become a note."""
         workload, name = self.workload, self.contract.name
         offer = self.implementation.offers(name)
         if offer is None:
@@ -259,44 +258,12 @@ class _Bench:
             found = [self.timing(points[size], name, one, None) for size, one in zip(sizes, own, strict=True)]
             timings += [t for t in found if t.sizes != self.workload.sizes]
             bound_by = law if name in (YOURS, REFERENCE) else NO_LAW
-            exponents += _exponents(name, axis, sizes, own, [t.peak_bytes for t in found], bound_by)
+            exponents += exponents_along(name, axis, sizes, own, [t.peak_bytes for t in found], bound_by)
         return timings, exponents, notes
 
 
-def _exponents(
-    name: str, axis: str, sizes: list[int], rounds: list[Rounds], peaks: list[float | None], law: Law
-) -> Iterator[Exponent]:
-    if len(sizes) < LEAST_SIZES:
-        return
-    why = f" ({law.why})" if law.why else ""
-    measured: list[tuple[str, Any, float | None]] = [("time", rounds, law.time)]
-    if all(peaks):
-        measured.append(("memory", [float(p or 0.0) for p in peaks], law.memory))
-    for of, costs, expected in measured:
-        value = exponent(sizes, costs)
-        said = told(value, expected, axis)
-        yield Exponent(
-            name, axis, of, value, expected, said + (why if expected is not None and not value.noisy else "")
-        )
-
-
-def _ratios(trusted: Mapping[str, Rounds], sizes: Mapping[str, int]) -> Iterator[Ratio]:
-    if YOURS in trusted:
-        for name, rounds in trusted.items():
-            if name != YOURS:
-                yield Ratio(YOURS, name, dict(sizes), ratio(trusted[YOURS], rounds))
-
-
-def _throughput(workload: Workload, timings: Sequence[Timing], trusted: Mapping[str, Rounds]) -> dict[str, float]:
-    if workload.amount is None:
-        return {}
-    amount = workload.amount(workload.sizes)
-    usual = [t for t in timings if t.sizes == workload.sizes and t.contender in trusted]
-    return {t.contender: amount / t.median for t in usual}
-
-
 def _in_words(where: str, excess: float) -> str:
-    return where + (f", {excess:.2g} x the tolerance" if math.isfinite(excess) else "")
+    return where + (f", {excess:.2g} times the tolerance" if math.isfinite(excess) else "")
 
 
 def _told_of(progress: Callable[[str], None] | None, what: str) -> Callable[[str], None]:

@@ -30,15 +30,16 @@ STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.
 def exponent(sizes: Sequence[int], costs: Sequence[Rounds] | Sequence[float]) -> Interval:
     """The k of ``cost = offset + factor * size ** k`` over the range measured, with its 95 % interval.
 
-    The offset takes up what a call costs whatever the size; it may be negative, so that nothing is presumed about how the
-    power law is approached. Terms of lower order (``b T`` beside ``c T^2``) are not told apart from it: they pull the
-    exponent below the true one, the less the larger the sizes. A cost that does not grow over the range has the slope of
-    its logarithm, about 0.
+    The offset takes up what a call costs whatever the size; it may be negative, so that nothing is presumed about how
+    the power law is approached. Terms of lower order (``b T`` beside ``c T^2``) are not told apart from it: they pull
+    the exponent below the true one, the less the larger the sizes. A cost that does not grow over the range has the
+    slope of its logarithm, about 0.
 
-    ``costs``: rounds, one for each size. Each size has its median, after what slowed a whole round is taken off (rounds that
-    were shared have the same index). The interval is that of a linear function of medians (Bonett and Price 2002), which asks
-    nothing of the distribution. Where the medians scatter about the curve by more than their noise, it is widened by that
-    factor (Birge 1932). Numbers instead of rounds have no noise: there the scatter about the curve is all there is.
+    ``costs``: rounds, one for each size. Each size has its median, after what slowed a whole round is taken off (rounds
+    that were shared have the same index). The interval is that of a linear function of medians (Bonett and Price 2002),
+    which asks nothing of the distribution. Where the medians scatter about the curve by more than their noise, it is
+    widened by that factor (Birge 1932). Numbers instead of rounds have no noise: there the scatter about the curve is
+    all there is.
 
     Raises ValueError for fewer than four different sizes, or costs that are not positive.
     """
@@ -81,7 +82,7 @@ def slope_at_the_end(sizes: Sequence[int], rounds: Sequence[Rounds]) -> Interval
 
 
 def told(exponent: Interval, law: float | None, axis: str = "T") -> str:
-    """The exponent in words, beside its law. Only what lies half a power beyond the law with the whole interval is off it."""
+    """The exponent in words, compared with its law: off it only if its whole interval lies half a power beyond."""
     low, middle, high = (f"{round(x, 2) + 0.0:.2f}" for x in (exponent.low, exponent.value, exponent.high))
     number = f"{axis}^{middle}" + (f" ({low} to {high})" if low != high else "")
     nearest = round(exponent.value)
@@ -101,7 +102,7 @@ def told(exponent: Interval, law: float | None, axis: str = "T") -> str:
 
 
 def _levels(costs: Sequence[Rounds] | Sequence[float]) -> tuple[Array, Array, bool, bool]:
-    """The logarithm of each size's cost, its standard error, whether they are plain numbers, and whether there are rounds enough."""
+    """Per size the log of the cost and its standard error; whether costs are numbers; whether rounds suffice."""
     rounds = [cost for cost in costs if isinstance(cost, Rounds)]
     if len(rounds) < len(costs):
         values = numpy.asarray(costs, dtype=float)
@@ -129,7 +130,7 @@ def _levels(costs: Sequence[Rounds] | Sequence[float]) -> tuple[Array, Array, bo
 
 
 def _error_of_median(values: Array) -> float:
-    """Standard error of a median from two order statistics: Price and Bonett (2001), Journal of Statistical Computation 68."""
+    """Standard error of a median from two order statistics (Price and Bonett 2001, J. Stat. Comput. Simul. 68)."""
     n, ordered = len(values), numpy.sort(values)
     if n < 2:
         return 1.0
@@ -142,9 +143,9 @@ def _error_of_median(values: Array) -> float:
 def _fitted(steps: Array, y: Array, weight: Array) -> tuple[float, Array, Array]:
     """The k that fits best, how it moves with each size's logarithm, and what the curve leaves of each logarithm.
 
-    For every exponent on the grid, offset and factor follow by linear least squares of relative errors, then the grid is
-    made finer about the best. The basis ``(N^k - 1) / k`` passes smoothly through the logarithm at k = 0. The derivative is
-    that of the linearised problem at the best fit.
+    For every exponent on the grid, offset and factor follow by linear least squares of relative errors, then the grid
+    is made finer about the best. The basis ``(N^k - 1) / k`` passes smoothly through the logarithm at k = 0. The
+    derivative is that of the linearised problem at the best fit.
     """
     cost, scaled = numpy.exp(y - y.mean()), steps - steps.mean()
     w = (weight / cost) ** 2

@@ -1,4 +1,4 @@
-"""Contenders timed in turns, so that a busy machine slows all of them alike; ratios with intervals that need no bell curve."""
+"""Times contenders in turns, so that a busy machine slows all alike; ratios with distribution-free intervals."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ MOST_REPEATS = 1000
 SCHEDULE = Path("/proc/thread-self/schedstat")
 """Linux: nanoseconds that this thread has run, and that it was ready and waited for a processor."""
 OVERRUN = 3
-"""So many times the budget is spent at most on reaching ``least_rounds``; then there are fewer rounds, and the intervals say so."""
+"""At most so many times the budget is spent to reach ``least_rounds``; the intervals tell of fewer rounds."""
 NOISY, HOPELESS = 1.5, 3.0
-"""A ratio is called noisy where its interval's ends are further apart than the first factor and 1 lies between them, so that
-not even the faster one is known; or further apart than the second."""
+"""A ratio is called noisy where its interval's ends are further apart than the first factor and 1 lies between them, so
+that not even the faster one is known; or further apart than the second."""
 
 
 @dataclass(frozen=True)
 class Contender:
     """``prepare()`` returns the call to be timed, on fresh inputs and state; it is never timed itself.
 
-    ``synchronise`` waits until a device has done what was asked of it (``torch.cuda.synchronize``): called before the clock
-    is read, at both ends. Without it the time of a GPU is that of queueing.
+    ``synchronise`` waits until a device has done what was asked of it (``torch.cuda.synchronize``): called before the
+    clock is read, at both ends. Without it the time of a GPU is that of queueing.
     """
 
     name: str
@@ -87,9 +87,9 @@ def interleaved(
 ) -> dict[str, Rounds]:
     """Time all contenders in turns for about ``seconds``, preparing and warming up included.
 
-    Every round times each contender once. The order is shuffled from round to round, and every second round is the
-    one before it backwards, so that whoever goes before whom is balanced. Sizes can be contenders too: an exponent is
-    best fitted to rounds that were shared. Raises ValueError where two contenders share a name or nothing is to be timed.
+    Every round times each contender once. The order is shuffled from round to round, and every second round is the one
+    before it backwards, so that whoever goes before whom is balanced. Sizes can be contenders too: an exponent is best
+    fitted to rounds that were shared. Raises ValueError where two contenders share a name or nothing is to be timed.
     """
     names = [contender.name for contender in contenders]
     if not names or len(set(names)) != len(names):
@@ -147,7 +147,8 @@ def ratio(a: Rounds, b: Rounds) -> Interval:
 
 
 def order_statistics(n: int, confidence: float = 0.95) -> tuple[int, bool]:
-    """The rank (from 0, counted from both ends) of the sorted values between which the median lies with this confidence.
+    """The rank (from 0, counted from both ends) of the sorted values between which the median lies with this
+    confidence.
 
     And whether there is one: the outermost two of five values hold it with 93.75 %.
     """
@@ -159,7 +160,7 @@ def order_statistics(n: int, confidence: float = 0.95) -> tuple[int, bool]:
 
 
 def _warm(runner: _Runner, share: float) -> None:
-    """Two calls, or one where it eats the contender's share: caches fill, kernels are chosen; then, how many calls a round needs.
+    """Warm up with two calls, or one where it uses up the share, and choose the calls per round.
 
     As many as last a millisecond together, but no more than can be prepared in a fiftieth of its share.
     """
@@ -177,9 +178,9 @@ def _warm(runner: _Runner, share: float) -> None:
 def _timed(calls: list[Callable[[], Any]], synchronise: Callable[[], None] | None) -> tuple[float, Any]:
     """Seconds of all calls one after the other, and what the last one returned.
 
-    What the calling thread waited for a processor is taken off: on a busy machine it falls on long calls and spares short
-    ones, so that it would make right code grow faster than it does. Never less is left than the thread was busy: who is kept
-    waiting between the two clocks has waited outside of what is timed.
+    What the calling thread waited for a processor is taken off: on a busy machine it falls on long calls and spares
+    short ones, so that it would make right code grow faster than it does. Never less is left than the thread was busy:
+    who is kept waiting between the two clocks has waited outside of what is timed.
     """
     result: Any = None
     if synchronise is not None:
@@ -197,7 +198,7 @@ def _timed(calls: list[Callable[[], Any]], synchronise: Callable[[], None] | Non
 
 
 def _waited() -> float:
-    """Seconds that this thread has so far been kept waiting for a processor by other programs; always 0 where the system does not tell."""
+    """Seconds that this thread has waited for a processor so far; always 0 where the system does not tell."""
     try:
         return int(SCHEDULE.read_bytes().split()[1]) * 1e-9
     except (OSError, IndexError, ValueError):

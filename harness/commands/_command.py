@@ -16,8 +16,8 @@ from harness.judging.catalogue import Catalogue
 class Command:
     """One subcommand.
 
-    ``help``: one line, for ``plumbline --help``. ``arguments(parser)`` adds its arguments. ``run(options)`` returns the exit
-    code or raises UsageError. ``details``: further text for its own ``--help``, printed as it stands.
+    ``help``: one line for ``plumbline --help``. ``arguments(parser)`` adds its arguments. ``run(options)`` returns the
+    exit code or raises UsageError. ``details``: further text for its own ``--help``, printed as it stands.
     """
 
     help: str

@@ -33,7 +33,7 @@ def _head(contracts: Sequence[Contract], style: str, file: str) -> str:
     name = file.removesuffix(".py")
     how = {
         "functions": "Functions on torch tensors.",
-        "modules": "Modules: change their names and attributes as you like; each @implements says what it builds, and the "
+        "modules": "Modules: change names and attributes as you like. Each @implements says what it builds; the "
         "parameters are found by name and shape.",
         "numpy": "Functions on numpy arrays; COMPONENT_backward returns the gradients of COMPONENT's arguments.",
     }[style]

@@ -90,7 +90,7 @@ def _absent(names: Sequence[str], contracts: Mapping[str, Contract]) -> list[str
 
 
 def parameter_table(rows: Sequence[Row]) -> list[str]:
-    """One line per parameter: its name in the contract and in the module, shape, layout, how sure the match is, and why."""
+    """One line per parameter: both names, shape and layout, and how sure the match is."""
     if not rows:
         return []
     cells = [HEAD, *((r.name, r.parameter, r.shape, r.layout, r.confidence, r.note) for r in rows)]

@@ -33,8 +33,8 @@ exit code is 0 if all are caught and at least 95 % are named."""
 class Row(TypedDict):
     """What came of one known mistake.
 
-    ``drawn``: how many generated cases the claim that caught it first needed. ``toothless``: claims that name the mistake
-    and pass all the same.
+    ``drawn``: how many generated cases the claim that caught it first needed. ``toothless``: claims that name it and
+    pass all the same.
     """
 
     name: str

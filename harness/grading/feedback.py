@@ -47,7 +47,7 @@ def markdown(grade: Grade) -> str:
 
 
 def gradescope(grade: Grade) -> str:
-    """Gradescope's results.json: a test per component. Seconds are left out: the same submission gives the same file."""
+    """Gradescope's results.json: a test per component. It holds no times: the same submission gives the same file."""
     rubric = grade.rubric
     tests = []
     for number, part in enumerate(grade.parts, 1):

@@ -48,7 +48,7 @@ class ForkServer:
         self._waiting: set[socket.socket] = set()
 
     def run(self, job: Job) -> Outcome:
-        """The outcome of one job. Raises Stopped if the fork server is closed meanwhile, OSError if it cannot be started."""
+        """The outcome of one job. Raises Stopped if the server is closed meanwhile, OSError if it cannot be started."""
         here, there = socket.socketpair()
         with here:
             with there, self._lock:
@@ -169,7 +169,7 @@ def serve(control_fd: int, modules: Sequence[str]) -> None:
 
 
 def _reap_children(supervisors: set[int]) -> None:
-    """Reap ended children, and kill the processes of supervisors that were killed: those became children of this one."""
+    """Reap ended children, and kill what killed supervisors left behind: it became a child of this process."""
     try:
         while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
             supervisors.discard(pid)

@@ -19,7 +19,7 @@ LONGEST = 20_000
 
 
 class Journal:
-    """A plug-in of pytest that appends to a file what begins, and what came of it. ``done``: checks not to judge again."""
+    """A pytest plug-in that appends to a file which checks begin and their verdicts. ``done``: checks to skip."""
 
     def __init__(self, path: str, done: Container[str] = (), without: Container[str] = ()) -> None:
         self.path, self.done, self.without = path, done, without

@@ -1,4 +1,4 @@
-"""One submission is judged: in a process of its own, and in a new one without the component in flight where that dies."""
+"""Judges one submission in a process of its own; if that dies, a new one goes on without the component in flight."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Judged:
 
 
 def judge(task: Task, fork_server: ForkServer) -> Judged:
-    """Judge one submission. Raises Stopped where the fork_server is closed meanwhile, OSError where it cannot be started."""
+    """Judge one submission. Raises Stopped if the server is closed meanwhile, OSError if it cannot be started."""
     one, blank = task.submission, Judged(task.submission.name, task.key)
     if one.problem:
         return replace(blank, state=NOT_JUDGED, why=one.problem)

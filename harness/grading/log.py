@@ -1,4 +1,4 @@
-"""What is known of a submission while it is judged: what its processes wrote, as far as it can be what the machine writes."""
+"""What the processes of a submission wrote, as far as it can be trusted to come from Plumbline."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Log:
         return [f"{component}::{claim}" for component in self.names for claim in self.checks.claims[component]]
 
     def take(self, kept: Kept) -> None:
-        """What a process wrote, as far as it can be what the machine writes: the process was somebody else's code, too."""
+        """Take over what a process wrote, as far as it can be Plumbline's: the process ran the submission's code."""
         planned = set(self.planned())
         expected = [c for c in self.planned() if c not in self.verdicts and c.partition("::")[0] not in self.without]
         if kept.planned != expected:

@@ -54,7 +54,7 @@ def apart() -> bool:
 
 
 def children_of(root: int) -> list[int]:
-    """Every living process below ``root``, from the kernel's lists of children: fast, but a very new one may be missing."""
+    """Every living process below ``root``, from the kernel's lists of children: fast, but may miss a very new one."""
     found, waiting = list[int](), [root]
     while waiting:
         try:

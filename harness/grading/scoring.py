@@ -30,7 +30,10 @@ class ClaimGrade:
 
 @dataclass(frozen=True)
 class PartGrade:
-    """One component. ``state``: passed, failed, to do, not applicable, not judged, judged in part; ``why``: what decided, beside the claims."""
+    """One component. ``state``: passed, failed, to do, not applicable, not judged or judged in part.
+
+    ``why``: what decided the score, beside the claims.
+    """
 
     part: Part
     score: float

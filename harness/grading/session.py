@@ -40,7 +40,7 @@ class Session:
     say: Callable[[str], None] = print
 
     def run(self, judge_all: Callable[[Sequence[Task]], Iterable[Judged]]) -> list[Grade]:
-        """Grade all submissions. ``judge_all`` judges tasks in any order. Tables and page are written even if interrupted."""
+        """Grade all. ``judge_all`` judges tasks in any order. The tables are written even if interrupted."""
         seed = self.seed()
         tasks = [
             Task(one, self.rubric, self.checks, seed, self._key(one, seed), self.user, self.namespaces)
@@ -56,7 +56,8 @@ class Session:
                 grades[known.name] = self._graded(known, seed)
         if grades:
             self.say(
-                f"{len(grades)} of {len(tasks)} were judged before with this rubric and seed (--force judges them again)"
+                f"{len(grades)} of {len(tasks)} were judged before with this rubric and seed "
+                "(--force judges them again)"
             )
         started = time.monotonic()
         try:

@@ -19,9 +19,9 @@ MINUTES_MORE = 5
 def on_cluster(
     tasks: Sequence[Task], folder: Path, jobs: int, cluster: str, options: Mapping[str, str]
 ) -> Iterator[Judged]:
-    """Judge on a cluster. ``folder``: for submitit's files, on a file system that all machines see; ``options``: Slurm's own.
+    """Judge on a cluster. ``folder``: for submitit's files, on a shared file system; ``options``: Slurm's own.
 
-    Interrupted, it cancels what is not finished. Raises UsageError where submitit is not installed, or refuses an option.
+    Interrupted, it cancels unfinished jobs. Raises UsageError where submitit is missing or refuses an option.
     """
     try:
         import submitit

@@ -77,7 +77,8 @@ def _entry(path: Path, files: list[Path], entry: str) -> tuple[str, str]:
     if modules:
         return (
             "",
-            f"it has {len(modules)} Python files ({', '.join(modules)[:200]}), and the rubric names none of them as entry",
+            f"it has {len(modules)} Python files ({', '.join(modules)[:200]}), "
+            "and the rubric names none of them as entry",
         )
     inner = [str(f) for f in files if f.suffix == ".py"]
     return (

@@ -73,7 +73,9 @@ TIMES = (Limit.TOTAL_TIME, Limit.CHECK_TIME)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: ``code`` is pytest's or minus a signal number; ``limit``: which limit it exceeded, ``ended_for`` in words.
+    """How a job ended.
+
+    ``code``: pytest's, or minus a signal number; ``limit``: which limit it exceeded, ``ended_for`` in words.
 
     ``memory_mb``: the peak of its processes together. ``apart``: whether it had namespaces of its own.
     """
@@ -264,10 +266,11 @@ def environment(work: str) -> dict[str, str]:
 
 
 def _limited(limits: Limits) -> None:
-    """Set the limits that the kernel enforces. An allocation far beyond the memory limit fails; the supervisor sees the rest.
+    """Set the limits that the kernel enforces; the supervisor sees the rest.
 
-    RLIMIT_AS would count address space, which torch reserves freely; RLIMIT_NPROC would count all processes of the user,
-    those of other submissions included.
+
+    RLIMIT_DATA fails allocations far beyond the limit. RLIMIT_AS would count address space, which torch reserves
+    freely; those of other submissions included.
     """
     file = int(limits.file_mb * MB)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file, file))

@@ -1,4 +1,4 @@
-"""What was timed, as a table for the terminal: who takes how long, beside whom, how it grows, and what is not to be trusted."""
+"""Benchmarks as a table for the terminal: times, ratios, growth, and which results are not to be trusted."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def doubtful(benchmarks: Iterable[Benchmark]) -> list[str]:
                 )
     if not found:
         return [
-            f"{counted(count, 'workload')} timed; every result was right afterwards, nothing was too noisy or grew faster than its law"
+            f"{counted(count, 'workload')} timed; every result was right, none too noisy or growing faster than its law"
         ]
     return [f"{reason}: {', '.join(dict.fromkeys(where))}" for reason, where in found.items()]
 

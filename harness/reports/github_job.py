@@ -18,7 +18,7 @@ def in_github() -> bool:
 
 
 def append_summary(record: RunRecord) -> None:
-    """Append the run as Markdown to the job's summary, where there is one. Raises OSError where it cannot be written."""
+    """Append the run as Markdown to the job's summary, where there is one. Raises OSError if it cannot be written."""
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if not in_github() or not file:
         return

@@ -37,7 +37,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(kind: Any, value: Any) -> Any:
-    """What :func:`to_plain` made of a value of this type; names of a dataclass that are not known (yet) are passed over.
+    """The value of this type that :func:`to_plain` made plain; unknown names of a dataclass are ignored.
 
     Raises TypeError or ValueError where it is something else.
     """
@@ -50,7 +50,8 @@ def from_plain(kind: Any, value: Any) -> Any:
         if not isinstance(value, dict):
             raise TypeError(f"a {kind.__name__} is an object, not {value!r}"[:200])  # type: ignore[union-attr]
         known = {field.name for field in dataclasses.fields(kind)}
-        return kind(**{name: from_plain(hints[name], v) for name, v in value.items() if name in known})  # type: ignore[operator]
+        fields = {name: from_plain(hints[name], v) for name, v in value.items() if name in known}
+        return kind(**fields)  # type: ignore[operator]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     if origin is tuple:
@@ -77,7 +78,7 @@ PLAIN = {
 
 
 def schema(kind: type, limits: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
-    """JSON Schema 2020-12 of what :func:`to_plain` makes of a dataclass. ``limits``: (class, field) -> what else holds of it."""
+    """JSON Schema 2020-12 of a dataclass in plain values. ``limits``: (class, field) -> further constraints."""
     definitions: dict[str, Any] = {"number": NUMBER}
     whole = _schema(kind, limits, definitions)
     return {

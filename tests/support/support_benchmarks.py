@@ -85,7 +85,7 @@ DOUBTFUL = Benchmark(
     ),
     {"yours": 195_312.5},
     "tokens",
-    {NASTY: "out[0, 3], 12 x the tolerance"},
+    {NASTY: "out[0, 3], 12 times the tolerance"},
     (NASTY,),
 )
 """A wrong one, a noisy ratio, one beyond the roof, one that grows too fast, and words that are markup elsewhere."""

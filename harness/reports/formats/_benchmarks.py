@@ -1,4 +1,4 @@
-"""Benchmarks as drawings: ratios with their intervals on one scale, time and memory over size on two logarithmic ones."""
+"""Benchmarks as drawings: ratios with their intervals, and time and memory over size on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Line:
-    """``points``: (x, y, highest, lowest) in pixels, the last two the quartiles. ``dash`` and ``colour`` are style alone."""
+    """``points``: (x, y, upper quartile, lower quartile) in pixels. ``dash``, ``colour``: style."""
 
     name: str
     points: tuple[tuple[float, float, float, float], ...]
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """Lines over a size, both axes logarithmic; marks as (pixel, text); the law as a line through its contender's end."""
+    """Lines over a size, both axes logarithmic; marks as (pixel, text); the law as a line through its last point."""
 
     title: str
     axis: str
@@ -137,7 +137,8 @@ def _plot(one: Benchmark, axis: str, of: str) -> Plot | None:
             (x(t.sizes[axis]), *(y(v) for v in (m, hi, lo))) for t in timings for m, lo, hi in [_triple(t, of)]
         )
         path = "M" + "L".join(f"{p[0]} {p[1]}" for p in points)
-        lines.append(Line(name, points, path, DASHES[number % len(DASHES)], COLOURS[number % len(COLOURS)]))  # type: ignore[arg-type]
+        dash, colour = DASHES[number % len(DASHES)], COLOURS[number % len(COLOURS)]
+        lines.append(Line(name, points, path, dash, colour))  # type: ignore[arg-type]
     exponents = [e for e in one.exponents if (e.axis, e.of) == (axis, of)]
     laws = [(e.law, e.contender) for e in exponents if e.law is not None and e.contender in measured]
     write = text.seconds if of == "time" else text.size
@@ -210,7 +211,7 @@ def _law(power: float, points: Sequence[tuple[float, float]], x: Any, y: Any) ->
 
 
 def _round_values(triples: Sequence[tuple[float, ...]], of: str) -> list[float]:
-    """Round values inside the range: powers of ten, and ones, twos and fives where that leaves fewer than three; of memory powers of two."""
+    """Round values inside the range: powers of ten (of two for memory), finer where fewer than three of them fit."""
     low, high = min(t[1] for t in triples), max(t[2] for t in triples)
     base = 2.0 if of == "memory" else 10.0
     powers = range(math.floor(math.log(low, base)), math.ceil(math.log(high, base)) + 1)

@@ -1,4 +1,4 @@
-"""What is made of what, as boxes in layers and lines between them: one drawing for each set of components that hang together."""
+"""Dependency graphs: boxes in layers and lines between them, one drawing per connected set of components."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Boxes, and lines (composite, part, path) from the foot of a composite to the head of its part; sizes in pixels."""
+    """Boxes, and lines (composite, part, path) from the foot of a composite to the top of its part, in pixels."""
 
     boxes: tuple[Box, ...]
     lines: tuple[tuple[str, str, str], ...]
@@ -70,7 +70,7 @@ def _drawn(piece: Sequence[str], known: Mapping[str, Sequence[str]], states: Map
 
 
 def _layers(piece: Sequence[str], known: Mapping[str, Sequence[str]]) -> tuple[list[list[str]], list[list[str]]]:
-    """Every part right below the lowest of what it is part of; a line that passes a layer has a place of its own in it."""
+    """Parts below the lowest component that uses them; a line that crosses a layer has a place of its own in it."""
     above = {name: [n for n in piece if name in known[n]] for name in piece}
 
     def level(name: str) -> int:

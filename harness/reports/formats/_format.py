@@ -32,7 +32,7 @@ STATES = {Status.PASSED: State.PASSED, Status.TO_DO: State.TO_DO, Status.NOT_APP
 
 @dataclass(frozen=True)
 class Format:
-    """A report format: what it is for, its usual file, and the function that turns a record into the text of that file."""
+    """A report format: what it is for, its usual file, and the function that makes its text from a record."""
 
     meaning: str
     file: str

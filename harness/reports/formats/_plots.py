@@ -12,7 +12,7 @@ FEWEST = 3
 """Points that make a line."""
 WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM = 340, 190, 58, 14, 12, 30
 DECADE, TWICE = 8.0, 2.0
-"""From so large a ratio of largest to smallest on, an axis is logarithmic; the vertical one beside such a horizontal one."""
+"""An axis is logarithmic from this ratio of largest to smallest on; the second: a vertical axis beside such a one."""
 SHADES, DEEP = 10, 6
 """A map has so many shades beside none; from DEEP on, its cells are written on in the other colour."""
 
@@ -85,7 +85,7 @@ def plot(series: Mapping[str, float]) -> Plot | None:
 
 
 def _counted(series: Mapping[str, float]) -> dict[str, list[tuple[float, float]]]:
-    """Points by the words around the number; nothing where some label has no number, or more than one of them changes."""
+    """Points by the words around the number; none if a label has no number, or several of its numbers change."""
     groups: dict[str, list[tuple[list[str], float]]] = {}
     for label, value in series.items():
         if not math.isfinite(value):
@@ -143,7 +143,7 @@ def _written(value: float) -> str:
 
 
 def maps(grids: Mapping[str, Sequence[Sequence[float]]]) -> list[tuple[str, list[Map]]]:
-    """Grids labelled ``whose, which``: by which, beside one another, all shaded alike from zero to the largest of them."""
+    """Grids labelled ``whose, which``, grouped by which, all shaded alike from zero to the largest value."""
     finite = [abs(v) for grid in grids.values() for row in grid for v in row if math.isfinite(v)]
     largest = max(finite, default=0.0) or 1.0
     found: dict[str, list[Map]] = {}

@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 def render(record: RunRecord) -> str:
-    """A contender that is set beside several others has a row for each; the numbers before ``beside`` are then the same."""
+    """One row per comparison: a contender compared with several others has a row for each."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -1,4 +1,4 @@
-"""Gradescope's results.json: one test per component, with the share of checks passed as score and findings as output."""
+"""Gradescope's results.json: one test per component, scored by its share of checks passed."""
 
 from __future__ import annotations
 

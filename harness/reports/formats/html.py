@@ -100,7 +100,7 @@ def _about(record: RunRecord) -> str:
 
 
 def _bar(verdict: Verdict) -> int:
-    """The length of a check's bar in percent: the share of the tolerance used, on a logarithmic scale of six decades."""
+    """Length of a check's bar in percent: the share of the tolerance used, on a log scale of six decades."""
     if verdict.failing:
         return 100
     if not verdict.error or not verdict.error > 1e-6:

@@ -41,7 +41,7 @@ def test_nothing_and_two_of_one_name_are_wrong_use(tmp_path: Path) -> None:
     """Both would be silent otherwise."""
     with pytest.raises(UsageError, match="has no submission"):
         find(tmp_path)
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         find(tmp_path / "absent")
     written(tmp_path, alice="", alice__model="")
     with pytest.raises(UsageError, match="two submissions named alice: alice and alice"):
