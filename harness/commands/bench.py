@@ -16,8 +16,8 @@ from harness.benchmark.running import DTYPE, YOURS
 from harness.commands import _layout as layout
 from harness.commands._command import Command, component_of, nearest
 from harness.core.errors import UsageError
+from harness.core.formatting import signature_line
 from harness.core.record import RunRecord
-from harness.core.signatures import in_one_line
 from harness.core.workload import Workload
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
@@ -209,7 +209,7 @@ def _record(inspection: Inspection, impl: str) -> RunRecord:
         missing=tuple(n for n in contracts if n not in inspection.begun),
         variants=dict(inspection.variants),
         notes=tuple(inspection.notes),
-        signatures={n: in_one_line(c) for n, c in contracts.items()},
+        signatures={n: signature_line(c) for n, c in contracts.items()},
         started=time.time(),
     )
 

@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
 
 def checks_of(known: Catalogue) -> Checks:
     """The catalogue in plain values."""
-    from harness.core.signatures import in_one_line
+    from harness.core.formatting import signature_line
 
     contracts = known.contracts
     return Checks(
@@ -106,7 +106,7 @@ def checks_of(known: Catalogue) -> Checks:
         variants={name: tuple(v.name for v in contract.variants) for name, contract in contracts.items()},
         parts={name: contract.parts for name, contract in contracts.items()},
         meanings={name: contract.meaning for name, contract in contracts.items()},
-        signatures={name: in_one_line(contract) for name, contract in contracts.items()},
+        signatures={name: signature_line(contract) for name, contract in contracts.items()},
         modules=(*sorted(name for name in sys.modules if name.startswith(PRELOADED)), "harness.pytest_plugin.plugin"),
     )
 

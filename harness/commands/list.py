@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from harness.commands import _layout as layout
 from harness.commands._command import Command, component_of
 from harness.core.claim import Claim
+from harness.core.formatting import signature_line
 from harness.core.mistake import KnownMistake
-from harness.core.signatures import in_one_line
 from harness.judging.catalogue import Catalogue, load_catalogue
 
 DETAILS = """\
@@ -70,7 +70,7 @@ def _component(known: Catalogue, name: str) -> dict[str, object]:
     return {
         "name": name,
         "meaning": contract.meaning,
-        "signature": in_one_line(contract),
+        "signature": signature_line(contract),
         "parts": list(contract.parts),
         "variants": [{"name": variant.name, "sentence": variant.sentence} for variant in contract.variants],
         "claims": [_named(claim) for claim in known.claims_of(name)],

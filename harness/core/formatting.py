@@ -1,4 +1,4 @@
-"""A case as a person reads it, and how much there is to read."""
+"""Cases, calls and errors as a person reads them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from harness.core.case import HARNESS_STEP, Case
+from harness.core.case import CALL, HARNESS_STEP, Case
 from harness.core.contract import Contract
 from harness.core.tree import leaves
 
-MOST_SAID = 4000
+MOST_OF_AN_ERROR = 4000
 """Characters of somebody's error that are kept."""
 SHOWN_ENTRIES = 6
 """Entries of a dictionary that are printed: the last, where those stand that were added to what is always there."""
@@ -21,13 +21,30 @@ def valid(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def said(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """What an error says: valid Unicode of a length that can be kept, also where its own text raises another."""
     try:
         text = valid(str(error))
     except Exception as another:
         return f"(its own text raises {type(another).__name__})"
-    return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]} ... ({len(text) - MOST_SAID} more characters)"
+    return (
+        text
+        if len(text) <= MOST_OF_AN_ERROR
+        else f"{text[:MOST_OF_AN_ERROR]} ... ({len(text) - MOST_OF_AN_ERROR} more characters)"
+    )
+
+
+def signature_line(contract: Contract) -> str:
+    """``def gelu(x)``, or ``class tokenizer with __init__(ranks), encode(text), decode(ids)``."""
+    calls = {
+        method: f"({', '.join(a.name for a in signature.arguments)})" for method, signature in contract.calls.items()
+    }
+    if contract.is_function:
+        return f"def {contract.name}{calls[CALL]}"
+    needed = [m for m in calls if m not in contract.optional_methods]
+    return f"class {contract.name} with " + ", ".join(
+        f"{'__init__' if method == 'build' else method}{calls[method]}" for method in needed
+    )
 
 
 def describe(case: Case, limit: int = 600, contract: Contract | None = None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.core.claim import NotSupported
 from harness.core.errors import CannotMatch
-from harness.core.formatting import said
+from harness.core.formatting import error_text
 from harness.core.implementation import Crash, CrashKind, Phase
 from harness.execution.error_hints import hint
 from harness.execution.session import Adapter
@@ -34,7 +34,7 @@ def crash_of(error: BaseException, adapter: Adapter, phase: Phase = Phase.FORWAR
     kind = next((kind for type_, kind in KINDS if isinstance(error, type_)), CrashKind.RAISED)
     if kind is CrashKind.RAISED and (part := unwritten_part(error, adapter)):
         kind, error = CrashKind.TO_DO, NotImplementedError(part)
-    message = said(error) or type(error).__name__
+    message = error_text(error) or type(error).__name__
     if kind is CrashKind.RAISED and (advice := hint(message)):
         message = f"{message} ({advice})"
     return Crash(kind, type(error).__name__, message, their_frames(error), phase, at)

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import torch
 
-from harness.core.defaults import with_eps
 from harness.core.errors import UsageError
 from harness.core.mistake import named_mistakes
 from harness.diagnosis.finding import edits_of
@@ -16,6 +15,7 @@ from harness.execution.executor import Executor
 from harness.judging.catalogue import Catalogue, load_catalogue, variant_of
 from harness.judging.inspection import Inspection
 from harness.judging.reference import reference_executor
+from harness.project.epsilon import with_eps
 from harness.project.variants import Declared, Project, in_one_line, in_project
 
 NO_PROJECT = Project()

@@ -1,11 +1,17 @@
-"""A norm's fixed epsilon, as somebody declares it: in pyproject.toml, in their own file, or in one line."""
+"""A project's own epsilon: how it is declared, and a contract whose optional epsilons have it by default."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from harness.core.case import Case
+from harness.core.contract import Argument, Contract, Signature
 from harness.core.errors import UsageError
+from harness.core.values import Settings
 
 EPS = ("eps", "epsilon")
 """How the key may be spelled."""
@@ -20,3 +26,67 @@ def epsilon(value: Any, where: str) -> float:
     if isinstance(value, bool) or not 0 < eps < 1:
         raise UsageError(f"{where}: eps is a small positive number like 1e-6, not {value!r}")
     return eps
+
+
+EPSILON_SETTING = re.compile(r"(\w+_)?eps(ilon)?")
+"""Names of settings that are an epsilon."""
+
+
+def with_eps(contract: Contract, eps: float) -> Contract:
+    """The same contract where the default of every optional epsilon is this one.
+
+    Every case that has the old default has the new one instead; those with another epsilon stay, for code that takes it.
+    """
+    usual = {
+        a.name: a.default
+        for signature in contract.calls.values()
+        for argument in signature.arguments
+        for a in (argument, *argument.fields)
+        if _is_eps(a)
+    }
+    if not usual:
+        return contract
+
+    def moved(case: Case) -> Case:
+        return replace(case, calls=tuple(c.with_arguments(_moved(c.arguments, usual, eps)) for c in case.calls))
+
+    def mapped(cases: Callable[[], Any]) -> Callable[[], Any]:
+        return lambda: cases().map(moved)
+
+    calls = {
+        name: Signature(tuple(_with_default(a, eps) for a in signature.arguments), signature.result)
+        for name, signature in contract.calls.items()
+    }
+    claims = tuple(c if c.cases is None else replace(c, cases=mapped(c.cases)) for c in contract.claims)
+    return replace(
+        contract,
+        calls=calls,
+        cases=mapped(contract.cases),
+        invalid=mapped(contract.invalid) if contract.invalid else None,
+        claims=claims,
+    )
+
+
+def _is_eps(a: Argument) -> bool:
+    return (
+        a.role == "setting"
+        and a.optional
+        and isinstance(a.default, float)
+        and EPSILON_SETTING.fullmatch(a.name) is not None
+    )
+
+
+def _with_default(a: Argument, eps: float) -> Argument:
+    if a.fields:
+        return replace(a, fields=tuple(_with_default(inner, eps) for inner in a.fields))
+    return replace(a, default=eps) if _is_eps(a) else a
+
+
+def _moved(arguments: Mapping[str, Any], usual: Mapping[str, float], eps: float) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if isinstance(value, Settings):
+            found[name] = Settings(**_moved(value.as_dict(), usual, eps))
+        else:
+            found[name] = eps if name in usual and value == usual[name] else value
+    return found

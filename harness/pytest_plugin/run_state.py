@@ -12,9 +12,9 @@ import pytest
 
 from harness.core.claim import Claim
 from harness.core.errors import UsageError
+from harness.core.formatting import signature_line
 from harness.core.mistake import KnownMistake
 from harness.core.record import EXPECTED, MistakeSummary, RunRecord, Status, Verdict
-from harness.core.signatures import in_one_line
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
@@ -289,7 +289,7 @@ def empty_record(options: RunOptions, known: Catalogue, started: float) -> RunRe
         verdicts=[],
         summaries={},
         missing=tuple(contracts),
-        signatures={name: in_one_line(c) for name, c in contracts.items()},
+        signatures={name: signature_line(c) for name, c in contracts.items()},
         effort=options.effort,
         started=started,
     )

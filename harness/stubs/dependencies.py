@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from harness.core.contract import Contract
-from harness.core.formatting import said
+from harness.core.formatting import error_text
 from harness.stubs.detection import code_of, has_no_forward, module_unfinished, reason, unfinished
 
 HERE = str(Path(__file__).resolve().parents[1])
@@ -37,7 +37,7 @@ def as_a_whole(source: Any, contract: Contract) -> str:
 
 def behind(error: BaseException) -> str:
     """The unfinished function or module whose None an error is about ("its gelu is to do ..."), or an empty text."""
-    if "None" not in said(error):
+    if "None" not in error_text(error):
         return ""
     frames = [(frame, line) for frame, line in _frames(error.__traceback__) if _is_theirs(frame.f_code)]
     for frame, line in reversed(frames):

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim
 from harness.core.contract import Argument, Contract, Signature
-from harness.core.defaults import with_eps
 from harness.core.values import Settings
+from harness.project.epsilon import with_eps
 
 EPS = Argument("eps", "number", role="setting", optional=True, default=1e-5)
 CONFIG = Argument(
