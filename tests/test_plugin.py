@@ -9,16 +9,19 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
-from importlib.metadata import entry_points
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from support_runs import Runs
 
 from harness.core.record import Status
 
 ROOT = Path(__file__).resolve().parents[1]
-INSTALLED = any(e.name == "plumbline" for e in entry_points(group="pytest11"))
+BACKSTOP = 3600
+"""Seconds after which a process hangs for certain, however busy the machine is."""
 QUICK = "--impl-cases=5"
 
 TWO_PARTS = """
@@ -44,41 +47,61 @@ def gelu(x):
 """
 
 
+class Ended(NamedTuple):
+    """A run that has ended: its exit code, and all that it printed."""
+
+    returncode: int
+    output: str
+
+
+@cache
+def server() -> Runs:
+    """Forks a run without importing torch again."""
+    return Runs()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server_ends() -> Iterator[None]:
+    yield
+    if server.cache_info().currsize:
+        server().close()
+        server.cache_clear()
+
+
 def seeded(arguments: Sequence[str]) -> tuple[str, ...]:
     """The same cases whenever our tests run, where they do not say otherwise."""
-    chosen = any(a.startswith(("--impl-seed", "--impl-baseline")) for a in arguments)
-    return (
-        (*arguments, "--impl-seed=0")
-        if not chosen and any(a.startswith("--impl=") for a in arguments)
-        else tuple(arguments)
-    )
+    is_chosen = any(a.startswith(("--impl-seed", "--impl-baseline")) for a in arguments)
+    is_ours = any(a.startswith("--impl=") for a in arguments)
+    return (*arguments, "--impl-seed=0") if is_ours and not is_chosen else tuple(arguments)
 
 
-def run(
-    folder: Path, *arguments: str, path: str = "", command: tuple[str, ...] = ("-m", "pytest")
-) -> subprocess.CompletedProcess:
-    """pytest in this folder, as a person would start it.
+def run(folder: Path, *arguments: str, program: str = "pytest") -> Ended:
+    """pytest or plumbline in this folder, as a person would start it."""
+    ended = server().start(folder, seeded(arguments), program)
+    assert "INTERNALERROR" not in ended.output, ended.output
+    return Ended(*ended)
+
+
+def run_from(path: Path, folder: Path, *arguments: str, command: tuple[str, ...] = ("-m", "pytest")) -> Ended:
+    """The same in a new process that imports us from this path.
 
     What the outer run was started by stays outside: with ``TOX_ENV_DIR`` set, for one, pytest keeps the cache of every
     folder in one place, and ``--lf`` would rerun what failed in another test's folder.
     """
     outer = ("PYTHONPATH", "CI", "GITHUB_ACTIONS")
-    arguments = seeded(arguments)
     environment = {k: v for k, v in os.environ.items() if k not in outer and not k.startswith(("PYTEST_", "TOX_"))}
-    environment["COLUMNS"] = "120"
-    if path or not INSTALLED:
-        environment["PYTHONPATH"] = path or str(ROOT)
-    plug = () if INSTALLED or path or command[-1] != "pytest" else ("-p", "plumbline")
+    environment |= {"COLUMNS": "120", "PYTHONPATH": str(path)}
     done = subprocess.run(
-        [sys.executable, *command, *plug, *arguments],
+        [sys.executable, *command, *seeded(arguments)],
         cwd=folder,
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=BACKSTOP,
     )
-    assert "INTERNALERROR" not in done.stdout + done.stderr, done.stdout + done.stderr
-    return done
+    assert "INTERNALERROR" not in done.stdout, done.stdout
+    return Ended(done.returncode, done.stdout)
 
 
 @pytest.fixture
@@ -89,34 +112,33 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def outcome(done: subprocess.CompletedProcess) -> str:
+def outcome(done: Ended) -> str:
     """The last line of the run."""
-    return done.stdout.strip().splitlines()[-1]
+    return done.output.strip().splitlines()[-1]
 
 
 def test_a_half_done_file_is_green_and_says_what_is_next(folder: Path) -> None:
-    """One component is judged, what raises NotImplementedError is to do, the exit code is 0 and the next step is
-    named."""
+    """One component is judged, what raises NotImplementedError is to do, the exit code is 0 and the next step is named."""
     done = run(folder, "--impl=mymodel", QUICK)
-    assert done.returncode == 0, done.stdout
-    assert re.search(r"layer_norm +\d+ of \d+ .*passed", done.stdout)
-    assert re.search(r"gelu .*to do", done.stdout)
-    assert re.search(r"^next: implement \w+: ", done.stdout, re.M)
-    assert re.search(r"\d+ of \d+ components implemented: \d+ checks run \(\d+ passed", done.stdout)
-    assert "seed 0" in done.stdout
+    assert done.returncode == 0, done.output
+    assert re.search(r"layer_norm +\d+ of \d+ .*passed", done.output)
+    assert re.search(r"gelu .*to do", done.output)
+    assert re.search(r"^next: implement \w+: ", done.output, re.M)
+    assert re.search(r"\d+ of \d+ components implemented: \d+ checks run \(\d+ passed", done.output)
+    assert "seed 0" in done.output
 
 
 def test_the_failure_names_the_line_first(folder: Path) -> None:
-    """Two mistakes give two findings, each with its two-line diff, in order; nothing else is told as a failure."""
+    """Two mistakes give two findings, each with its two-line diff, in order; nothing else is shown as a failure."""
     done = run(folder, "--impl=wrong", QUICK)
     assert done.returncode == 1
-    assert done.stdout.count("(- your code, + expected code):") == 2
-    assert "+    variance = (centred ** 2).mean(-1, keepdim=True)" in done.stdout
-    assert "-    variance = (centred ** 2).sum(-1, keepdim=True) / (x.shape[-1] - 1)" in done.stdout
-    assert "You divide the variance by N - 1" in done.stdout
-    assert "-    gate = torch.sigmoid(1.702 * x)" in done.stdout
+    assert done.output.count("(- your code, + expected code):") == 2
+    assert "+    variance = (centred ** 2).mean(-1, keepdim=True)" in done.output
+    assert "-    variance = (centred ** 2).sum(-1, keepdim=True) / (x.shape[-1] - 1)" in done.output
+    assert "You divide the variance by N - 1" in done.output
+    assert "-    gate = torch.sigmoid(1.702 * x)" in done.output
     assert "2 failed" in outcome(done)
-    assert "Traceback" not in done.stdout
+    assert "Traceback" not in done.output
 
 
 def test_the_record_is_written_and_says_the_same(folder: Path) -> None:
@@ -139,29 +161,29 @@ def test_the_record_is_written_and_says_the_same(folder: Path) -> None:
 def test_a_kept_failure_replays_until_it_is_fixed(folder: Path) -> None:
     """`plumbline replay ID` says FAILED while the mistake is there and FIXED once it is gone."""
     done = run(folder, "--impl=wrong", QUICK)
-    case = re.findall(r"plumbline replay (\w+)", done.stdout)[-1]
-    again = run(folder, "replay", case, command=("-m", "plumbline"))
-    assert again.returncode == 1 and "FAILED" in again.stdout, again.stdout + again.stderr
+    case = re.findall(r"plumbline replay (\w+)", done.output)[-1]
+    again = run(folder, "replay", case, program="plumbline")
+    assert again.returncode == 1 and "FAILED" in again.output, again.output
     (folder / "wrong.py").write_text(
         TWO_PARTS.replace("    raise NotImplementedError", "    return torch.nn.functional.gelu(x, approximate='tanh')")
     )
-    again = run(folder, "replay", case, command=("-m", "plumbline"))
-    assert again.returncode == 0 and "FIXED" in again.stdout, again.stdout + again.stderr
+    again = run(folder, "replay", case, program="plumbline")
+    assert again.returncode == 0 and "FIXED" in again.output, again.output
 
 
 def test_selecting_checks_works_as_in_any_pytest_run(folder: Path) -> None:
     """-k, -m, node ids, --co, -x and --lf select among the checks."""
     listed = run(folder, "--impl=mymodel", "--co", "-q", "-k", "layer_norm and shift")
-    assert listed.stdout.splitlines()[0] == "layer_norm::shift_invariant"
+    assert listed.output.splitlines()[0] == "layer_norm::shift_invariant"
     marked = run(folder, "--impl=mymodel", "--co", "-q", "-m", "gelu")
-    names = [line for line in marked.stdout.splitlines() if "::" in line]
+    names = [line for line in marked.output.splitlines() if "::" in line]
     assert names and all(name.startswith("gelu::") for name in names)
     one = run(folder, "--impl=mymodel", QUICK, "layer_norm::deterministic")
-    assert "1 passed" in outcome(one), one.stdout
+    assert "1 passed" in outcome(one), one.output
     first = run(folder, "--impl=wrong", QUICK, "-x", "-k", "gelu or layer_norm")
     assert "1 failed" in outcome(first)
     last = run(folder, "--impl=wrong", QUICK, "--lf")
-    assert last.returncode == 1 and "run-last-failure: rerun previous 1 failure" in last.stdout, last.stdout
+    assert last.returncode == 1 and "run-last-failure: rerun previous 1 failure" in last.output, last.output
 
 
 def test_two_processes_see_what_one_sees(folder: Path) -> None:
@@ -171,24 +193,23 @@ def test_two_processes_see_what_one_sees(folder: Path) -> None:
     two = run(folder, "--impl=wrong", QUICK, "-n", "2", "-k", "gelu or layer_norm")
     assert two.returncode == one.returncode == 1
 
-    def findings(done: subprocess.CompletedProcess) -> list[str]:
-        return sorted(set(re.findall(r"^    [-+]    .*$", done.stdout, re.M)))
+    def findings(done: Ended) -> list[str]:
+        return sorted(set(re.findall(r"^    [-+]    .*$", done.output, re.M)))
 
-    def rows(done: subprocess.CompletedProcess) -> list[str]:
-        return re.findall(r"^(?:gelu|layer_norm) .* FAILED: .*$", done.stdout, re.M)
+    def rows(done: Ended) -> list[str]:
+        return re.findall(r"^(?:gelu|layer_norm) .* FAILED: .*$", done.output, re.M)
 
     assert findings(one) == findings(two) and len(findings(one)) == 4
     assert rows(one) == rows(two) and len(rows(one)) == 2
 
 
 def test_processes_share_a_fresh_seed(folder: Path) -> None:
-    """Without --impl-seed one is drawn once: what a worker keeps of a failure was drawn from the seed that the run
-    tells."""
+    """Without --impl-seed one is drawn once: what a worker keeps of a failure was drawn from the seed that the run tells."""
     pytest.importorskip("xdist")
     done = run(folder, "--impl=wrong", QUICK, "-n", "2", "--impl-seed=", "gelu", "layer_norm")
     seed = json.loads((folder / ".plumbline" / "run.json").read_text())["seed"]
     kept = [json.loads(path.read_text())["seed"] for path in (folder / ".plumbline" / "failures").glob("*.json")]
-    assert f"seed {seed}" in done.stdout and set(kept) == {seed} and len(kept) > 1
+    assert f"seed {seed}" in done.output and set(kept) == {seed} and len(kept) > 1
 
 
 def test_junit_carries_the_numbers(folder: Path) -> None:
@@ -200,19 +221,18 @@ def test_junit_carries_the_numbers(folder: Path) -> None:
     assert cases[0].get("classname") == "layer_norm"
     assert properties["component"] == "layer_norm" and properties["finding"] == "layer_norm.unbiased_variance"
     failure = tree.find(".//failure")
-    assert failure is not None and "N-1" in failure.get("message", "")
+    assert failure is not None and "N - 1" in failure.get("message", "")
 
 
 def test_nothing_there_yet_is_no_failure(tmp_path: Path) -> None:
     """A file in which everything raises NotImplementedError: nothing fails, everything is to do."""
     (tmp_path / "empty.py").write_text(
-        "def gelu(x):\n    raise NotImplementedError\n"
-        "def layer_norm(x, weight, bias, eps):\n    raise NotImplementedError\n"
+        "def gelu(x):\n    raise NotImplementedError\ndef layer_norm(x, weight, bias, eps):\n    raise NotImplementedError\n"
     )
     done = run(tmp_path, "--impl=empty", QUICK)
     assert done.returncode == 0 and "passed" not in outcome(done) and "to do" in outcome(done)
     required = run(tmp_path, "--impl=empty", QUICK, "--impl-require=layer_norm", "-k", "layer_norm")
-    assert required.returncode == 1 and "layer_norm is required" in required.stdout
+    assert required.returncode == 1 and "layer_norm is required" in required.output
 
 
 def test_their_error_is_shown_with_their_frames(tmp_path: Path) -> None:
@@ -220,9 +240,9 @@ def test_their_error_is_shown_with_their_frames(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def gelu(x):\n    return helper(x)\n\ndef helper(x):\n    return x.nosuch()\n")
     done = run(tmp_path, "--impl=broken", QUICK, "-k", "gelu")
     assert done.returncode == 1
-    assert "has no attribute 'nosuch'" in done.stdout
-    assert "broken.py:5, in helper" in done.stdout and "broken.py:2, in gelu" in done.stdout
-    assert "harness/" not in done.stdout
+    assert "has no attribute 'nosuch'" in done.output
+    assert "broken.py:5, in helper" in done.output and "broken.py:2, in gelu" in done.output
+    assert "harness/" not in done.output
 
 
 @pytest.mark.parametrize(
@@ -243,9 +263,9 @@ def test_their_error_is_shown_with_their_frames(tmp_path: Path) -> None:
 def test_wrong_use_ends_in_a_sentence(folder: Path, argument: str, told: str) -> None:
     """Exit code 4, no traceback, and what to do instead."""
     done = run(folder, *argument.split())
-    assert done.returncode == 4, done.stdout + done.stderr
-    assert told in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr + done.stdout
+    assert done.returncode == 4, done.output
+    assert told in done.output
+    assert "Traceback" not in done.output
 
 
 def test_a_file_that_does_not_import_shows_their_traceback(tmp_path: Path) -> None:
@@ -253,7 +273,7 @@ def test_a_file_that_does_not_import_shows_their_traceback(tmp_path: Path) -> No
     (tmp_path / "bad.py").write_text("import torch\nvalue = 1 / 0\n")
     done = run(tmp_path, "--impl=bad")
     assert done.returncode == 4
-    text = done.stderr + done.stdout
+    text = done.output
     assert "ZeroDivisionError" in text and 'bad.py", line 2' in text and "no check was run" in text.lower()
     assert "importlib" not in text
 
@@ -264,8 +284,8 @@ def test_a_clone_works_without_being_installed(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("plumbline.py", "conftest.py", "tox.ini"):
         shutil.copy(ROOT / name, tmp_path / name)
-    done = run(tmp_path, "--impl=reference_model", QUICK, "-k", "gelu", path=str(tmp_path))
-    assert done.returncode == 0 and str(tmp_path / "reference_model") in done.stdout.replace("\n", "")
+    done = run_from(tmp_path, tmp_path, "--impl=reference_model", QUICK, "-k", "gelu")
+    assert done.returncode == 0 and str(tmp_path / "reference_model") in done.output.replace("\n", "")
 
 
 @pytest.fixture(scope="module")
@@ -281,27 +301,23 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     )
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(folder), str(source)], check=True, timeout=300)
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(folder), str(source)], check=True, timeout=BACKSTOP)
     (built,) = folder.glob("plumbline_llm-*.whl")
     subprocess.run(
-        [*pip, "install", "--no-deps", "--target", str(folder / "site"), str(built)], check=True, timeout=300
+        [*pip, "install", "--no-deps", "--target", str(folder / "site"), str(built)], check=True, timeout=BACKSTOP
     )
     return folder / "site"
 
 
 def test_the_wheel_runs_from_a_foreign_directory(wheel: Path, folder: Path) -> None:
-    """Installed from the wheel, in a folder with nothing but their file: the vocabulary and the sheets are all
-    there."""
-    done = run(folder, "--impl=mymodel", QUICK, "-k", "layer_norm", path=str(wheel))
-    assert done.returncode == 0 and re.search(r"layer_norm +\d+ of \d+ .*passed", done.stdout), (
-        done.stdout + done.stderr
-    )
+    """Installed from the wheel, in a folder with nothing but their file: the vocabulary and the sheets are all there."""
+    done = run_from(wheel, folder, "--impl=mymodel", QUICK, "-k", "layer_norm")
+    assert done.returncode == 0 and re.search(r"layer_norm +\d+ of \d+ .*passed", done.output), done.output
     assert list((wheel / "reference_model" / "data").glob("gpt2.tiktoken*"))
 
 
 def test_their_own_harness_package_is_left_alone(wheel: Path, tmp_path: Path) -> None:
-    """Installed beside packages called harness and specs: their suite runs untouched, and --impl says what hides
-    ours."""
+    """Installed beside packages called harness and specs: their suite runs untouched, and --impl says what hides ours."""
     for name in ("harness", "specs"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("MINE = True\n")
@@ -309,10 +325,10 @@ def test_their_own_harness_package_is_left_alone(wheel: Path, tmp_path: Path) ->
         "import harness, specs\ndef test_mine():\n    assert harness.MINE and specs.MINE\n"
     )
     (tmp_path / "mymodel.py").write_text(TWO_PARTS)
-    theirs = run(tmp_path, path=str(wheel))
-    assert theirs.returncode == 0 and "1 passed" in outcome(theirs), theirs.stdout + theirs.stderr
-    hidden = run(tmp_path, "--impl=mymodel", path=str(wheel))
-    assert hidden.returncode == 4 and str(tmp_path / "harness") in (hidden.stderr + hidden.stdout)
+    theirs = run_from(wheel, tmp_path)
+    assert theirs.returncode == 0 and "1 passed" in outcome(theirs), theirs.output
+    hidden = run_from(wheel, tmp_path, "--impl=mymodel")
+    assert hidden.returncode == 4 and str(tmp_path / "harness") in hidden.output
 
 
 def with_a_stranger(wheel: Path, folder: Path, file: str) -> Path:
@@ -330,45 +346,44 @@ def with_a_stranger(wheel: Path, folder: Path, file: str) -> Path:
 
 @pytest.mark.parametrize("file", ("plumbline/__init__.py", "plumbline.py"))
 def test_another_project_in_our_place_is_named(wheel: Path, folder: Path, tmp_path: Path, file: str) -> None:
-    """By the command and by --impl, with what to do; a suite that asks for nothing of ours runs, and gets its own
-    module."""
+    """By the command and by --impl, with what to do; a suite that asks for nothing of ours runs, and gets its own module."""
     site = with_a_stranger(wheel, tmp_path, file)
     command = ("-c", "import sys; from plumbline_llm import main; sys.exit(main())")  # as pip's script does
     for done in (
-        run(folder, "list", path=str(site), command=command),
-        run(folder, "--impl=mymodel", QUICK, path=str(site)),
+        run_from(site, folder, "list", command=command),
+        run_from(site, folder, "--impl=mymodel", QUICK),
     ):
-        said = done.stdout + done.stderr
+        said = done.output
         assert done.returncode == 4 and "Another project's distribution" in said and str(site / "plumbline") in said, (
             said
         )
         assert "-m pip uninstall plumbline plumbline-llm" in said and "Traceback" not in said
     (folder / "test_theirs.py").write_text("import plumbline\ndef test_mine():\n    assert plumbline.STRANGER\n")
-    theirs = run(folder, path=str(site))
-    assert theirs.returncode == 0 and "1 passed" in outcome(theirs), theirs.stdout + theirs.stderr
+    theirs = run_from(site, folder)
+    assert theirs.returncode == 0 and "1 passed" in outcome(theirs), theirs.output
 
 
 def test_a_known_mistake_as_the_subject(tmp_path: Path) -> None:
     """--impl=mistake:NAME shows what the mistake looks like; two at once with a plus sign."""
     done = run(tmp_path, "--impl=mistake:layer_norm.eps_outside_the_root+gelu.relu", QUICK, "-k", "layer_norm or gelu")
     assert done.returncode == 1
-    assert "deviation = torch.sqrt(variance) + eps" in done.stdout and "return torch.relu(x)" in done.stdout
+    assert "deviation = torch.sqrt(variance) + eps" in done.output and "return torch.relu(x)" in done.output
 
 
 def test_a_declared_variant_is_accepted_and_an_undeclared_one_named(tmp_path: Path) -> None:
     """The erf GELU fails with how to declare it, and is green once declared."""
     (tmp_path / "erf.py").write_text("import torch\ndef gelu(x):\n    return torch.nn.functional.gelu(x)\n")
     undeclared = run(tmp_path, "--impl=erf", QUICK, "-k", "gelu")
-    assert undeclared.returncode == 1 and "--impl-variant=gelu=erf" in undeclared.stdout.replace("\n", " ")
+    assert undeclared.returncode == 1 and "--impl-variant=gelu=erf" in undeclared.output.replace("\n", " ")
     declared = run(tmp_path, "--impl=erf", QUICK, "-k", "gelu", "--impl-variant=gelu=erf")
-    assert declared.returncode == 0, declared.stdout
+    assert declared.returncode == 0, declared.output
 
 
 def test_an_endless_loop_is_stopped(tmp_path: Path) -> None:
     """A case that takes longer than --impl-timeout is a failure with their frame, not a hang."""
     (tmp_path / "loop.py").write_text("def gelu(x):\n    while True:\n        pass\n")
     done = run(tmp_path, "--impl=loop", QUICK, "--impl-timeout=1", "-k", "gelu and agrees")
-    assert done.returncode == 1 and "did not come to an end" in done.stdout, done.stdout
+    assert done.returncode == 1 and "did not come to an end" in done.output, done.output
 
 
 def test_an_interrupted_run_keeps_what_it_found(folder: Path) -> None:
@@ -380,8 +395,7 @@ def test_an_interrupted_run_keeps_what_it_found(folder: Path) -> None:
 
 
 def test_their_own_names_in_our_order_will_do(tmp_path: Path) -> None:
-    """gamma for weight, no eps, and a bias that must be there: judged all the same, with a note on what was left
-    out."""
+    """gamma for weight, no eps, and a bias that must be there: judged all the same, with a note on what was left out."""
     (tmp_path / "own.py").write_text(
         "import torch\n"
         "def layer_norm(x, gamma, beta):\n"
@@ -389,29 +403,29 @@ def test_their_own_names_in_our_order_will_do(tmp_path: Path) -> None:
         "    return y * gamma + beta\n"
     )
     done = run(tmp_path, "--impl=own", QUICK, "-k", "layer_norm and (agrees or gradients)")
-    assert done.returncode == 0, done.stdout
-    assert "note: layer_norm: it does not take None for an optional parameter" in done.stdout, done.stdout
+    assert done.returncode == 0, done.output
+    assert "note: layer_norm: it does not take None for an optional parameter" in done.output, done.output
 
 
 def test_a_gate_lets_pass_what_is_expected_or_not_new(folder: Path) -> None:
-    """Exit code 0 and the reason told; without the entry 1; beside a baseline only what is new fails."""
+    """Exit code 0 and the reason shown; without the entry 1; beside a baseline only what is new fails."""
     (folder / "pyproject.toml").write_text(
         '[tool.plumbline.expected]\n"gelu" = "the quick form, on purpose"\nlayer_norm = "soon"\n'
     )
     done = run(folder, "--impl=wrong", QUICK, "gelu")
-    assert done.returncode == 0 and "xfailed" in outcome(done), done.stdout
-    assert "expected: the quick form, on purpose" in done.stdout and "excused" in done.stdout
+    assert done.returncode == 0 and "xfailed" in outcome(done), done.output
+    assert "expected: the quick form, on purpose" in done.output and "excused" in done.output
     (folder / "pyproject.toml").unlink()
     assert run(folder, "--impl=wrong", QUICK, "gelu", "--impl-report=before.json").returncode == 1
     beside = run(folder, "--impl=wrong", QUICK, "gelu", "--impl-baseline=before.json", "-n", "2")
-    assert beside.returncode == 0 and "not new: it failed in before.json too" in beside.stdout, beside.stdout
+    assert beside.returncode == 0 and "not new: it failed in before.json too" in beside.output, beside.output
     assert run(folder, "--impl=wrong", QUICK, "gelu", "layer_norm", "--impl-baseline=before.json").returncode == 1
-    mended = run(folder, "--impl=reference_model", QUICK, "gelu", "--impl-baseline=before.json")
-    assert mended.returncode == 0 and "mended since before.json: gelu::agrees_with_the_reference" in mended.stdout
+    fixed = run(folder, "--impl=reference_model", QUICK, "gelu", "--impl-baseline=before.json")
+    assert fixed.returncode == 0 and re.search(r"since before.json: .*gelu::agrees_with_the_reference", fixed.output)
     assert run(folder, "--impl=wrong", "--impl-baseline=none.json").returncode == 4
     same = ("--impl-report=before.json", "--impl-baseline=before.json", "-n", "2")  # the last run's own record
     over = run(folder, "--impl=wrong", QUICK, "gelu", *same)
-    assert over.returncode == 0 and "not new: it failed in" in over.stdout, over.stdout
+    assert over.returncode == 0 and "not new: it failed in" in over.output, over.output
     assert (folder / "before.baseline.json").is_file() and run(
         folder, "--impl=wrong", QUICK, "gelu", *same
     ).returncode == 0

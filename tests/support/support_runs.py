@@ -11,9 +11,8 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple
@@ -34,17 +33,6 @@ class Begun(NamedTuple):
 
     number: int
     output: Path
-    runs: Runs
-
-    def stop_after(self, checks: int, how: signal.Signals, told: Callable[[str], bool]) -> tuple[int, str, int]:
-        """Send the signal once so many lines were told: how many were by then, all of the output, the exit code."""
-        seen, patience = 0, time.monotonic() + 120
-        while seen < checks and time.monotonic() < patience:
-            seen = sum(map(told, self.output.read_text(encoding="utf-8", errors="replace").splitlines()))
-            time.sleep(0.002)
-        os.kill(self.number, how)
-        code = self.runs.wait(self.number)
-        return seen, self.output.read_text(encoding="utf-8", errors="replace"), code
 
 
 class Runs:
@@ -73,7 +61,7 @@ class Runs:
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps([str(folder), "pytest, begun", list(arguments), limit]) + "\n")
         self.process.stdin.flush()
-        return Begun(json.loads(self.process.stdout.readline()), folder / ".output", self)
+        return Begun(json.loads(self.process.stdout.readline()), folder / ".output")
 
     def wait(self, number: int) -> int:
         """How a run that was begun ended: its exit code, or minus the signal that ended it."""
@@ -85,7 +73,7 @@ class Runs:
     def close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(timeout=30)
+        self.process.wait()
 
 
 def serve() -> None:
