@@ -117,7 +117,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _project(folder: Path) -> tuple[dict[str, Any], str]:
-    """``[tool.plumbline]`` of the nearest pyproject.toml from this folder upwards that has it, and that file.
+    """``[tool.plumbline]`` of the nearest pyproject.toml, from this folder upwards, that has it; and that file.
 
     Raises ValueError naming a file that is no TOML.
     """
@@ -187,15 +187,14 @@ def hidden_packages() -> str:
             found = places[0] if places else "nothing"
             return (
                 f"plumbline needs its own package {name!r} (at {here / name}), but {found} stands in front of it. "
-                "Run from another directory, or use `pytest` instead of `python -m pytest`, so that the current "
-                "directory is not searched first."
+                f"Run from another directory, or use `pytest` instead of `python -m pytest`: then the current "
+                f"directory is not searched first."
             )
     return ""
 
 
 def hidden_module() -> str:
-    """A message naming what Python would import as ``plumbline`` in place of this file; an empty text where it is
-    this file.
+    """A message naming what Python imports as ``plumbline`` in place of this file; empty where it is this file.
 
     This file can run although another one stands in front of it: as a script, or loaded before the path was changed.
     Another checkout of this project is not reported.
@@ -216,8 +215,7 @@ def hidden_module() -> str:
 
 
 def second_distribution() -> str:
-    """A message naming installed distributions of other projects that provide a module ``plumbline``, or an empty
-    text."""
+    """A message naming other projects' installed distributions with a module ``plumbline``, or an empty text."""
     others = other_distributions()
     return f"This run uses {Path(__file__).resolve()}. {_reinstall(others)}" if others else ""
 

@@ -106,7 +106,7 @@ def assert_stopped(folder: Path, code: int, output: str, how: signal.Signals) ->
     assert code == pytest.ExitCode.INTERRUPTED and "INTERNALERROR" not in output and "Traceback" not in output, output
     assert not record.finished and f"stopped by {how.name}" in record.notes
     assert len(set(checks_of(record))) == len(record.verdicts) and not any(v.failing for v in record.verdicts)
-    assert "did not come to its end" in (folder / "plumbline.html").read_text(encoding="utf-8")
+    assert "The run was interrupted." in (folder / "plumbline.html").read_text(encoding="utf-8")
     assert "record: run.json" in output
     assert [p.name for p in folder.glob(".run.json.*")] == []
     return record
@@ -194,10 +194,7 @@ CRASHES = "def gelu(x):\n    raise ValueError('not like that')\n"
 SKIPS = (
     "import pytest\ndef pytest_runtest_setup(item):\n    'deterministic' in item.name and pytest.skip('not today')\n"
 )
-EXITS = (
-    "import pytest\ndef pytest_runtest_setup(item):\n"
-    "    'deterministic' in item.name and pytest.exit('enough', returncode=0)\n"
-)
+EXITS = SKIPS.replace("pytest.skip('not today')", "pytest.exit('enough', returncode=0)")
 FAILS = "def pytest_runtest_logreport():\n    raise RuntimeError('a plug-in of theirs')\n"
 
 

@@ -118,7 +118,7 @@ def outcome(done: Ended) -> str:
 
 
 def test_a_half_done_file_is_green_and_says_what_is_next(folder: Path) -> None:
-    """One component is judged, what raises NotImplementedError is to do, the exit code is 0 and the next step is named."""
+    """One component is judged; what raises NotImplementedError is to do; the exit code is 0; the next step is named."""
     done = run(folder, "--impl=mymodel", QUICK)
     assert done.returncode == 0, done.output
     assert re.search(r"layer_norm +\d+ of \d+ .*passed", done.output)
@@ -204,7 +204,7 @@ def test_two_processes_see_what_one_sees(folder: Path) -> None:
 
 
 def test_processes_share_a_fresh_seed(folder: Path) -> None:
-    """Without --impl-seed one is drawn once: what a worker keeps of a failure was drawn from the seed that the run tells."""
+    """Without --impl-seed one seed is chosen: the cases that workers save come from the seed that the run shows."""
     pytest.importorskip("xdist")
     done = run(folder, "--impl=wrong", QUICK, "-n", "2", "--impl-seed=", "gelu", "layer_norm")
     seed = json.loads((folder / ".plumbline" / "run.json").read_text())["seed"]
@@ -227,7 +227,8 @@ def test_junit_carries_the_numbers(folder: Path) -> None:
 def test_nothing_there_yet_is_no_failure(tmp_path: Path) -> None:
     """A file in which everything raises NotImplementedError: nothing fails, everything is to do."""
     (tmp_path / "empty.py").write_text(
-        "def gelu(x):\n    raise NotImplementedError\ndef layer_norm(x, weight, bias, eps):\n    raise NotImplementedError\n"
+        "def gelu(x):\n    raise NotImplementedError\n"
+        "def layer_norm(x, weight, bias, eps):\n    raise NotImplementedError\n"
     )
     done = run(tmp_path, "--impl=empty", QUICK)
     assert done.returncode == 0 and "passed" not in outcome(done) and "to do" in outcome(done)
@@ -310,14 +311,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_runs_from_a_foreign_directory(wheel: Path, folder: Path) -> None:
-    """Installed from the wheel, in a folder with nothing but their file: the vocabulary and the sheets are all there."""
+    """Installed from the wheel, in a folder with nothing but a user's file: the vocabulary and the sheets are there."""
     done = run_from(wheel, folder, "--impl=mymodel", QUICK, "-k", "layer_norm")
     assert done.returncode == 0 and re.search(r"layer_norm +\d+ of \d+ .*passed", done.output), done.output
     assert list((wheel / "reference_model" / "data").glob("gpt2.tiktoken*"))
 
 
 def test_their_own_harness_package_is_left_alone(wheel: Path, tmp_path: Path) -> None:
-    """Installed beside packages called harness and specs: their suite runs untouched, and --impl says what hides ours."""
+    """Installed beside packages called harness and specs: their suite runs, and --impl says what hides ours."""
     for name in ("harness", "specs"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("MINE = True\n")
@@ -346,7 +347,7 @@ def with_a_stranger(wheel: Path, folder: Path, file: str) -> Path:
 
 @pytest.mark.parametrize("file", ("plumbline/__init__.py", "plumbline.py"))
 def test_another_project_in_our_place_is_named(wheel: Path, folder: Path, tmp_path: Path, file: str) -> None:
-    """By the command and by --impl, with what to do; a suite that asks for nothing of ours runs, and gets its own module."""
+    """By the command and by --impl, with what to do. A suite that needs nothing of ours runs, with its own module."""
     site = with_a_stranger(wheel, tmp_path, file)
     command = ("-c", "import sys; from plumbline_llm import main; sys.exit(main())")  # as pip's script does
     for done in (
@@ -395,7 +396,7 @@ def test_an_interrupted_run_keeps_what_it_found(folder: Path) -> None:
 
 
 def test_their_own_names_in_our_order_will_do(tmp_path: Path) -> None:
-    """gamma for weight, no eps, and a bias that must be there: judged all the same, with a note on what was left out."""
+    """gamma for weight, no eps, and a bias that must be there: it is judged, with a note on what was left out."""
     (tmp_path / "own.py").write_text(
         "import torch\n"
         "def layer_norm(x, gamma, beta):\n"

@@ -1,7 +1,7 @@
-"""``pytest --impl=mymodel --benchmark-only``: one item for each workload and contender, shown and kept by pytest-benchmark.
+"""``pytest --impl=mymodel --benchmark-only``: an item per workload and contender, for pytest-benchmark.
 
-The first item of a workload times all its contenders in turns; each item then hands its rounds to the ``benchmark`` fixture
-by a recorded timer, so that pytest-benchmark's tables, files and comparisons are those of turns.
+The first item of a workload times all its contenders in turns. Each item then hands its rounds to the ``benchmark``
+fixture through a recorded timer, so that pytest-benchmark's tables, files and comparisons show these rounds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.benchmark.running import Measured
 
 QUICK = 0.2
-"""Of the time that pytest-benchmark would take, under ``--impl-effort=quick``; then nothing along axes, and no roofline."""
+"""Share of pytest-benchmark's time under ``--impl-effort=quick``, which also leaves out axes and the roofline."""
 
 
 def timing_asked(config: pytest.Config) -> bool:
@@ -94,7 +94,9 @@ class Timing:
                 raise pytest.skip.Exception(why, _use_item_location=True)
             benchmark.extra_info.update(extra_info(result, contender, self.run.record.impl, workload))
             timer.seconds.extend(edge for seconds in rounds.seconds for edge in (0.0, seconds))
-            benchmark.pedantic(lambda: None, rounds=len(rounds.seconds), iterations=1)
+            benchmark.pedantic(  # type: ignore[no-untyped-call]
+                lambda: None, rounds=len(rounds.seconds), iterations=1
+            )
             if contender in result.wrong:
                 pytest.fail(f"{contender} was not right after timing: {result.wrong[contender]}", pytrace=False)
 

@@ -1,8 +1,8 @@
 """SIGINT and SIGTERM stop a run where pytest and the record can bear it.
 
-A KeyboardInterrupt at any moment can strike while pytest makes a traceback, or while a report is on its way; pytest then
-ends in an internal error, and a verdict is lost. So the signal is only noted, and the run stops at the next safe place.
-Where code runs that may not end (a check, a test, a measurement), KeyboardInterrupt is raised at once.
+A KeyboardInterrupt at any moment can strike while pytest makes a traceback, or while a report is on its way. Then
+pytest ends in an internal error, and a verdict is lost. So the signal is only noted, and the run stops at the next safe
+place. Where code runs that may never end (a check, a test, a measurement), KeyboardInterrupt is raised at once.
 """
 
 from __future__ import annotations

@@ -18,7 +18,11 @@ FRESH_SEEDS = 1_000_000
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of one run. ``baseline``: path of an earlier record, or an empty text. ``cases``: None for the contract's."""
+    """The options of one run.
+
+    ``baseline``: path of an earlier record, or empty. ``cases``: per component; None for what its contract states.
+    ``time_limit``: processor seconds per case.
+    """
 
     impl: str
     seed: int

@@ -18,7 +18,10 @@ from harness.pytest_plugin.run_state import SETTLED, RunState
 
 
 class Plugin:
-    """One run of ``pytest --impl=...``. ``given``: our options as texts; ``project``: ``[tool.plumbline]`` and its file."""
+    """One run of ``pytest --impl=...``.
+
+    ``given``: our options as texts. ``project``: the table ``[tool.plumbline]`` and the file it stands in.
+    """
 
     def __init__(
         self, config: pytest.Config, given: Mapping[str, str], project: tuple[dict[str, Any], str] = ({}, "")

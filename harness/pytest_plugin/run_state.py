@@ -32,12 +32,13 @@ from harness.reports.live import LiveLine, time_left
 from harness.reports.writing import write_report
 
 SETTLED = "plumbline"
-"""Key of a worker's input. Workers start with the same arguments; what the controller has settled is not settled again."""
+"""Key of a worker's input. It holds what the controller has settled: workers start with the same arguments."""
 
 
 class RunState:
-    """``given``: the options as texts, by their names in pytest. ``timed``: whether workloads are timed, not claims judged.
+    """The state of one run.
 
+    ``given``: the options as texts, by their names in pytest. ``timed``: workloads are timed, no claims are judged.
     Raises UsageError where the options, the project's table or the implementation are not usable.
     """
 
@@ -198,8 +199,8 @@ class RunState:
 
     def attach(self, report: pytest.TestReport, verdict: Verdict) -> None:
         """Let a report carry a verdict, as plain values that xdist can send."""
-        report.plumbline = verdict.as_dict()
-        report.plumbline_summaries = {summary.name: vars(summary) for summary in self.summaries(verdict)}
+        summaries = {summary.name: vars(summary) for summary in self.summaries(verdict)}
+        vars(report).update(plumbline=verdict.as_dict(), plumbline_summaries=summaries)
 
     def show_progress_on(self, line: LiveLine | None) -> None:
         """The line below the dots says what is being done."""

@@ -15,7 +15,7 @@ from harness.project.shards import Shard
 
 @dataclass(frozen=True)
 class Selection:
-    """``chosen``: components and ``component::check``; empty for everything. ``order``: all components, as shards count them."""
+    """``chosen``: components and ``component::check``; empty for everything. ``order``: all components in order."""
 
     chosen: Sequence[str]
     shard: Shard

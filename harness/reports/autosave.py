@@ -1,4 +1,4 @@
-"""Keeping a run's record on disk while the run goes: at any moment the file is whole, and holds all that was finished."""
+"""Saves a run's record while the run goes on. The file is whole at any moment and holds every verdict so far."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ NOT_WRITTEN, ELSEWHERE = "record not written", "record elsewhere"
 class Autosave:
     """Writes one record again and again.
 
-    Where its folder cannot be written to (read-only, a file in its way), the record goes to a folder of its own for
-    temporary files, which ``notes`` of the record tell; where the disk is full, the last file that was whole stays, and
-    every later moment tries again.
+    If its folder cannot be written to (read-only, a file in its way), the record goes to a temporary folder, which a
+    note of the record names. If the disk is full, the last whole file stays, and each later call tries again.
     """
 
     def __init__(self, record: RunRecord, path: Path) -> None:
@@ -30,7 +29,7 @@ class Autosave:
         self._tidy(path)
 
     def keep(self) -> bool:
-        """Write the record as it is now; whether that was possible."""
+        """Write the record as it is now. Returns whether that was possible."""
         self.record.seconds = time.time() - self.record.started
         try:
             self._writer.write(self.record, self.path)
@@ -78,7 +77,7 @@ class Autosave:
             self.record.notes = tuple(note for note in self.record.notes if note != old)
 
     def _tidy(self, path: Path) -> None:
-        """Remove what runs that were killed in the middle of a writing left beside the file."""
+        """Remove what runs that were killed while they wrote have left beside the file."""
         for left in path.parent.glob(f".{path.name}.*"):
             if left.suffix[1:].isdigit() and not _runs(int(left.suffix[1:])):
                 left.unlink(missing_ok=True)
@@ -89,6 +88,6 @@ def _runs(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except OSError:  # another user's process
         return True
     return True

@@ -34,7 +34,7 @@ class Writer:
         self._verdicts: list[str] = []
 
     def write(self, record: RunRecord, path: Path) -> None:
-        """Write beside the file, then rename: readers see the old or the new record, never half of one. Raises OSError."""
+        """Write a file beside it and rename that: readers see the old record or the new one. Raises OSError."""
         self._verdicts += [encode(v) for v in record.verdicts[len(self._verdicts) :]]
         others = to_plain(replace(record, verdicts=[]))
         del others["verdicts"]
@@ -44,7 +44,7 @@ class Writer:
 
 
 def as_kept(verdict: Verdict) -> Verdict:
-    """A verdict as it will be read from the record: whatever their code said, it can be written and sent to other processes."""
+    """A verdict as it will be read from the record: any text in it can be written and sent to other processes."""
     kept: Verdict = from_plain(Verdict, to_plain(verdict))
     return kept
 
@@ -55,7 +55,10 @@ def write(record: RunRecord, path: Path) -> None:
 
 
 def atomically(text: str | bytes, path: Path) -> None:
-    """Text (UTF-8, as it is) or bytes as a file: whole, or as it was before. What is no file (a pipe, a terminal) is written to. Raises OSError."""
+    """Write text (as UTF-8) or bytes to a file, which is whole at any moment. Raises OSError and leaves the file then.
+
+    What is no regular file (a pipe, a terminal) is written to directly.
+    """
     content = text if isinstance(text, bytes) else text.encode("utf-8")
     if path.exists() and not path.is_file():
         path.write_bytes(content)
@@ -66,7 +69,7 @@ def atomically(text: str | bytes, path: Path) -> None:
     try:
         beside.write_bytes(content)
         os.replace(beside, path)
-    except BaseException:  # half of it is nobody's, also where Ctrl-C came in between
+    except BaseException:  # KeyboardInterrupt included: half a file is of no use
         with suppress(OSError):
             beside.unlink(missing_ok=True)
         raise

@@ -1,14 +1,13 @@
-"""What is going on, in one line below the cursor of a terminal; it is gone before anything else is written there."""
+"""A progress line below the cursor of a terminal. It is cleared before anything else is written there."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 AFTER, EVERY = 0.7, 0.2
-"""Seconds that something must last before it is shown, and between two changes: what is quick needs no telling."""
+"""Seconds that something must last before it is shown, and seconds between two changes of the line."""
 
 
 class LiveLine:
@@ -16,7 +15,7 @@ class LiveLine:
 
     def __init__(
         self,
-        write: Callable[[str], Any],
+        write: Callable[[str], object],
         column: Callable[[], int],
         width: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
@@ -25,12 +24,12 @@ class LiveLine:
         self.since, self.changed, self.shown = clock(), 0.0, False
 
     def begin(self) -> None:
-        """Something else begins: nothing is shown of it yet."""
+        """Something else begins. Nothing is shown of it yet."""
         self.clear()
         self.since = self.clock()
 
     def show(self, text: str) -> None:
-        """The line says this now, if what it is about has lasted."""
+        """Show this text, if what it is about has lasted long enough."""
         now = self.clock()
         if now - self.since < AFTER or now - self.changed < EVERY:
             return
@@ -43,12 +42,12 @@ class LiveLine:
             self.write(f"\n\r\x1b[2K{self._back()}")
 
     def _back(self) -> str:
-        """Up again, and to the column where the cursor was. (Saved positions are wrong once the screen has moved up.)"""
+        """Up again, to the column where the cursor was. (Saved positions are wrong once the screen has scrolled.)"""
         return f"\x1b[1A\x1b[{self.column() + 1}G"
 
 
-def is_watched(file: Any, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether somebody looks on: a terminal that understands more than lines, and not a CI job's."""
+def is_watched(file: object, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a person looks at the file: a terminal that can move its cursor, and not the one of a CI job."""
     return (
         bool(getattr(file, "isatty", lambda: False)())
         and environment.get("TERM") != "dumb"
@@ -57,7 +56,7 @@ def is_watched(file: Any, environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def time_left(done: int, planned: int, seconds: float) -> str:
-    """``412 of 1014 checks, about 2 min left``; of the time nothing while too little is known."""
+    """``412 of 1014 checks, about 2 min left``; without the time while too few checks are done."""
     counted = f"{done} of {planned} checks"
     if done < 10 or done >= planned:
         return counted

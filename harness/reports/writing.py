@@ -1,4 +1,4 @@
-"""Where a run's record and its faces are written: ``--impl-report=run.json,html,csv:checks.csv``."""
+"""Where a run's record and its reports are written: ``--impl-report=run.json,html,csv:checks.csv``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from harness.reports.json_file import atomically
 
 USUAL_RECORD = ".plumbline/run.json"
 BENCHMARKS_RECORD = ".plumbline/bench.json"
-"""Where benchmarks are written that were asked for alone: they do not take the place of a run's verdicts."""
+"""The record of a run of benchmarks alone: it does not overwrite the record of the checks."""
 
 
 class UnknownFormat(ValueError):
-    """The text names no format; the message lists those there are."""
+    """The text names no format. The message lists the formats."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
-"""pytest-benchmark from outside: somebody's folder, its tables and files, and an ordinary run in which nothing is
-timed."""
+"""pytest-benchmark from outside: a user's folder, tables and files, and an ordinary run in which nothing is timed."""
 
 from __future__ import annotations
 
