@@ -1,7 +1,7 @@
 """Changing a position does not change the outputs before it."""
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim
+from harness.core.claim import About, Claim
 from harness.numerics.causality import check_future_is_ignored
 
 CLAIM = Claim(
@@ -11,4 +11,5 @@ CLAIM = Claim(
     needs=lambda contract: contract.causal is not None,
     sabotage=_sabotage.mixes_positions,
     max_cases=30,
+    about=frozenset({About.CONSISTENCY}),
 )

@@ -3,7 +3,7 @@
 import torch
 
 from harness.claims import _sabotage
-from harness.core.claim import Claim, Trial, Violation
+from harness.core.claim import About, Claim, Trial, Violation
 from harness.numerics.causality import causal_form, length
 
 
@@ -33,4 +33,5 @@ CLAIM = Claim(
     needs=lambda contract: contract.causal is not None and contract.causal.gradient,
     sabotage=_sabotage.mixes_positions,
     max_cases=25,
+    about=frozenset({About.CONSISTENCY}),
 )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from harness.claims import _sabotage
 from harness.core.case import Case
-from harness.core.claim import Claim, Trial
+from harness.core.claim import About, Claim, Trial
 from harness.numerics.causality import bound, causal_form, length, tensor_output
 
 
@@ -32,4 +32,5 @@ CLAIM = Claim(
     sabotage=_sabotage.mixes_positions,
     max_cases=30,
     aliases=("a_prefix_stands_alone",),
+    about=frozenset({About.CONSISTENCY}),
 )

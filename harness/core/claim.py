@@ -36,10 +36,10 @@ class About(str, Enum):
 class Violation(Exception):
     """The check failed on this case.
 
-    ``worst``: the worst element in words. ``error``: in units of the tolerance (inf where there is none). ``error_map``:
-    the same for every element around the worst, over two axes. ``phase``: the pass that is wrong. ``effects``: the side
-    effects that it is about. ``returned``: what came back, where that is another kind of thing than declared.
-    ``explains``: whether the message says why, and not only that numbers differ.
+    ``worst``: the worst element in words. ``error``: in units of the tolerance (inf where there is none).
+    ``error_map``: the same for every element around the worst, over two axes. ``phase``: the pass that is wrong.
+    ``effects``: the side effects that it is about. ``returned``: what came back, where that is another kind of thing
+    than declared. ``explains``: whether the message says why, and not only that numbers differ.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class NotApplicable(Exception):
 
 
 class NotSupported(Exception):
-    """The implementation has no place for what this case asks for. The text says what; the check is then not applicable."""
+    """The implementation has no place for what the case asks for; the text says what. The check is not applicable."""
 
 
 class Crashed(Exception):
@@ -91,8 +91,8 @@ class Trial(Protocol):
     """What a claim may use: one case, the two executors, and the numerics bound to that case.
 
     Options of the runs: ``dtype`` (the case is cast to it first; the working precision if not given), ``gradients``
-    (also return gradients for a random cotangent), ``mode``, ``context``, ``fresh``, ``output_part`` and ``weigh`` as in
-    Request.
+    (also return gradients for a random cotangent), ``mode``, ``context``, ``fresh``, ``output_part`` and ``weigh`` as
+    in Request.
     """
 
     case: Case
@@ -131,7 +131,7 @@ class Trial(Protocol):
         """The last of them."""
 
     def close(self, actual: Any, expected: Any, tolerance: Any, what: str) -> None:
-        """Compare: note the largest error in units of the tolerance; raise Violation naming the worst element above 1."""
+        """Note the largest error in units of the tolerance; raise Violation naming the worst element above 1."""
 
     def note_error(self, error: float) -> None:
         """Note an error in units of its tolerance; the largest one of a case is reported."""
@@ -150,12 +150,12 @@ class Trial(Protocol):
 class Claim:
     """One promise.
 
-    ``test(trial)`` raises :class:`Violation` where the claim does not hold; the trial notes the errors of its comparisons.
-    ``needs(contract)`` says whether the claim fits a component. A generic claim carries a
-    ``sabotage`` (a way to call a right component that breaks this claim); a component's own claim names in
-    ``broken_by`` the known mistake that breaks it. ``cases`` is a strategy of its own, where the component's cases do
-    not reach what the claim is about. ``false_alarm`` and ``power`` are stated by random claims. ``about`` is what reports
-    sort and group verdicts by.
+    ``test(trial)`` raises :class:`Violation` where the claim does not hold; the trial notes the errors of its
+    comparisons. ``needs(contract)`` says whether the claim fits a component. A generic claim carries a ``sabotage``
+    (a way to call a right component that breaks this claim); a component's own claim names in ``broken_by`` the known
+    mistake that breaks it. ``cases`` is a strategy of its own, where the component's cases do not reach what the
+    claim is about. ``false_alarm`` and ``power`` are stated by random claims. ``about`` is what reports sort and
+    group verdicts by.
     """
 
     name: str

@@ -55,9 +55,9 @@ class Signature:
 class Variant:
     """A legal other form of a component, accepted when declared as ``component=name``.
 
-    ``edits`` turn the reference into it; undeclared, it is recognised and named with how to declare it. Without edits it is
-    a form whose numbers are the same, which only the sheet's own claims tell apart. Cases that it has no place for (the edited
-    reference refuses them) are left out where it is declared. ``tables_in_float32``: as of a Contract, where it is declared.
+    ``edits`` turn the reference into it; undeclared, it is recognised and named with how to declare it. Without edits
+    it is a form whose numbers are the same, which only the sheet's own claims tell apart. Cases that the edited
+    reference refuses are left out where it is declared. ``tables_in_float32``: as of a Contract, where it is declared.
     """
 
     name: str
@@ -70,13 +70,13 @@ class Variant:
 class Dialect:
     """How a published project spells a component: a function of another name, with other arguments.
 
-    ``takes``: names of its arguments, by which it is recognised; ``lacks``: names that it must not have, for being the
-    contract's own form then. ``arguments``: from the contract's arguments to its own.
-    They may be torch tensors, NumPy or JAX arrays. ``absent``: optional parameters that it has no place for.
-    ``one_by_one``: arguments whose first axis is a batch, for functions that take one sequence at a time.
-    ``result``: from what it returns to what the contract says. ``written``: for functions that write into what they are given,
-    from its own arguments as they are afterwards, and what it returned. ``made``: for a component with a state, from their function,
-    or class, to a class with the contract's methods.
+    ``takes``: names of its arguments, by which it is recognised; ``lacks``: names that it must not have, for being
+    the contract's own form then. ``arguments``: from the contract's arguments to its own. They may be torch tensors,
+    NumPy or JAX arrays. ``absent``: optional parameters that it has no place for. ``one_by_one``: arguments whose
+    first axis is a batch, for functions that take one sequence at a time. ``result``: from what it returns to what
+    the contract says. ``written``: for functions that write into arguments, from its own arguments as they are
+    afterwards, and what it returned. ``made``: for a component with a state, from their function, or class, to a
+    class with the contract's methods.
     """
 
     project: str
@@ -95,9 +95,9 @@ class Dialect:
 class WholeModel:
     """How a component is run on the modules of another one, so that whoever has those need write nothing for it.
 
-    ``component``: whose modules. ``made``: from what builds one (``build(config, seed=..., dtype=...)``, which gives a
-    harness.modules.whole_model.Built) to a class or function with this contract's calls. ``method``: a method that their class
-    must have for that.
+    ``component``: whose modules. ``made``: from what builds one (``build(config, seed=..., dtype=...)``, which gives
+    a harness.modules.whole_model.Built) to a class or function with this contract's calls. ``method``: a method that
+    their class must have for that.
     """
 
     component: str
@@ -121,55 +121,64 @@ class Causal:
 
 @dataclass(frozen=True)
 class Contract:
-    """Everything promised about one component.
-
-    ``calls`` maps method names to signatures: ``{"call": ...}`` for a function, ``{"build": ..., "encode": ...}`` for a
-    component with a state. ``cases`` makes the Hypothesis strategy of its valid cases, ``invalid`` that of calls that
-    must be refused. ``rows``: arguments whose first axis is a batch of independent rows. ``leading_axes``: arguments
-    whose leading axes are free. ``differentiable``: whether gradients are promised. ``agrees``: whether its numbers must
-    be the reference's (a quantizer's codes need not be). ``draws``: that it draws random numbers, from a generator that it
-    is given or from the global ones, so that two calls need not agree. ``optional_methods``: calls an implementation may leave out.
-    ``parts``: the components it is made of. ``inside``: for each part, where its parameters stand among this contract's
-    own (``{"norm": {"weight": "norm_1_weight"}}``), so that a module can be taken apart. ``classes``: names of published
-    module classes of it. ``size_names``: how published constructors and configurations name its sizes.
-    ``roundings``: edits of the reference, each of which moves one of its constants by one float32 unit: code that keeps
-    such a constant in float32 is right. ``tables_in_float32``: code that keeps tables of angles in float32 is right too, which
-    is one constant per entry: where every miss is within float32 rounding, it is judged in float32. ``dialects``: how published projects spell it.
-    ``measures``: what is measured of it beyond right and wrong; ``workloads``: what is timed.
-    ``whole``: another component whose modules have this one too. ``causal``: where time stands, if outputs depend on the
-    past only.
-    """
+    """Everything promised about one component."""
 
     name: str
     meaning: str
+    """One sentence for a newcomer."""
     calls: Mapping[str, Signature]
+    """Signatures by method: ``{"call": ...}`` for a function, ``{"build": ..., "encode": ...}`` for a class."""
     reference: Callable[..., Any]
     cases: Callable[[], Any]
+    """Makes the Hypothesis strategy of valid cases."""
     invalid: Callable[[], Any] | None = None
+    """Makes the strategy of calls that must be refused."""
     parts: tuple[str, ...] = ()
+    """The components it is made of."""
     rows: tuple[str, ...] = ()
+    """Arguments whose first axis is a batch of independent rows."""
     leading_axes: tuple[str, ...] = ()
+    """Arguments that accept any number of leading batch dimensions."""
     differentiable: bool = True
+    """Whether gradients are promised."""
     half_precision: bool = True
+    """Whether bfloat16 and float16 are judged."""
     agrees: bool = True
+    """Whether its numbers must be the reference's (a quantizer's codes need not be)."""
     draws: bool = False
+    """Whether it draws random numbers, so that two calls need not agree."""
     causal: Causal | None = None
+    """Where time stands, if outputs depend on the past only."""
     order: int = 100
+    """Place in the reading order."""
     headline: bool = False
+    """Whether the catalogue names it first."""
     optional_methods: frozenset[str] = frozenset()
+    """Calls that an implementation may leave out."""
     variants: tuple[Variant, ...] = ()
     sources: tuple[str, ...] = ()
+    """Papers and code that the sheet follows."""
     claims: tuple[Claim, ...] = ()
+    """Its own claims, beside the generic ones."""
     case_count: int = 50
     classes: tuple[str, ...] = ()
+    """Names of published module classes of it."""
     size_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """How published constructors and configurations name its sizes."""
     inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """For each part, its parameters under this contract's names: ``{"norm": {"weight": "norm_1_weight"}}``."""
     roundings: tuple[Any, ...] = ()
+    """Edits that move one constant of the reference by one float32 unit. Code that keeps it in float32 is right."""
     tables_in_float32: bool = False
+    """Whether code that keeps tables of angles in float32 is right: misses within float32 rounding are judged in it."""
     dialects: tuple[Dialect, ...] = ()
+    """How published projects spell it."""
     measures: tuple[Measure, ...] = ()
+    """Informational measurements."""
     workloads: tuple[Workload, ...] = ()
+    """What is timed."""
     whole: WholeModel | None = None
+    """Another component whose modules have this one too."""
 
     @property
     def is_function(self) -> bool:

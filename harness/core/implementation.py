@@ -1,7 +1,7 @@
 """The narrow executor to somebody's implementation: a request goes in, an answer comes out, and nothing else passes.
 
-Requests and answers hold tensors, strings and numbers only, so that an implementation may live in another process without any
-claim noticing.
+Requests and answers hold tensors, strings and numbers only, so that an implementation may live in another process
+without any claim noticing.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from harness.core.case import Case
 class Request:
     """Play this case of this component.
 
-    ``gradients``: seed of the random cotangent, or None for the forward pass alone.
-    ``mode``: "eval" or "train" for whatever has such a switch.
-    ``context``: "plain", "inference" (inside torch.inference_mode), "deepcopied" or "reloaded" (state_dict round trip).
-    ``fresh``: never answer from memory (repeatability and state are being judged).
-    ``output_part``: (axis, start, stop): gradients of this part of the output alone; the cotangent is 0 outside it.
-    ``weigh``: also tell what the object that the script built holds in memory at its end (``facts["bytes"]``), and what each
-    call returned holds (``facts["bytes of quantize()"]``).
+    ``gradients``: seed of the random cotangent, or None for the forward pass alone. ``mode``: "eval" or "train" for
+    whatever has such a switch. ``context``: "plain", "inference" (inside torch.inference_mode), "deepcopied" or
+    "reloaded" (state_dict round trip). ``fresh``: never answer from memory (repeatability and state are being
+    judged). ``output_part``: (axis, start, stop): gradients of this part of the output alone; the cotangent is 0
+    outside it. ``weigh``: also tell what the object that the script built holds in memory at its end
+    (``facts["bytes"]``), and what each call returned holds (``facts["bytes of quantize()"]``).
     """
 
     component: str
@@ -140,7 +139,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Offer:
-    """What an implementation says of a component: where it is defined, and what a person should know about how it is plugged.
+    """What an implementation says of a component: where it is defined, and what to know about how it is plugged in.
 
     ``by_hand``: name, file and line of the hand-written backward function that gives its gradients, where there is one.
     """

@@ -11,10 +11,10 @@ from harness.core.claim import Trial
 
 @dataclass(frozen=True)
 class Measurement:
-    """``sentence`` says it in words with its number; ``how`` tells how that was obtained, so that it can be obtained again.
+    """``sentence`` says it in words with its number; ``how`` says how to obtain that number.
 
-    ``value`` in ``unit`` is the one number to compare between runs. ``series``: more of them by label (per rank, per script,
-    per size), for a table or a plot. ``component`` and ``name`` are filled in from the measure that took it.
+    ``value`` in ``unit`` is the one number to compare between runs. ``series``: more of them by label (per rank, per
+    script, per size), for a table or a plot. ``component`` and ``name`` are filled in from the measure that took it.
     """
 
     sentence: str
@@ -36,8 +36,8 @@ class Measure:
     """What a component is measured for, beyond right and wrong.
 
     ``take(trial)`` is called with the first case of the component's deck (or of ``cases``, a strategy of its own) and
-    returns the fact, or None where there is none to tell; it may run any case, and ``trial.run(weigh=True)`` tells what an
-    object holds in memory (``facts["bytes"]``). It must not judge: what raises there is no failure.
+    returns the fact, or None where there is none to tell; it may run any case, and ``trial.run(weigh=True)`` tells
+    what an object holds in memory (``facts["bytes"]``). It must not judge: what raises there is no failure.
     """
 
     name: str

@@ -22,7 +22,8 @@ PREFIXES = ("mistake:", "bug:")
 
 
 def named_mistakes(impl: str) -> list[str]:
-    """The full names of the known mistakes that ``--impl`` names (several with ``+``); none where it names other things."""
+    """The full names of the known mistakes that ``--impl`` names (several with ``+``); none where it names other
+    things."""
     prefix = next((p for p in PREFIXES if impl.startswith(p)), "")
     return [name.strip() for name in impl.removeprefix(prefix).split("+")] if prefix else []
 

@@ -47,9 +47,9 @@ EXPECTED = "expected"
 class Verdict:
     """What came of one claim on one component.
 
-    ``error``: largest error in units of the tolerance over the cases that passed (None: no number).
-    ``worst``: the worst element in words. ``smallest``: the smallest failing case in words; ``case_id`` replays it.
-    ``finding``: names of the known mistakes that together explain it, ``or_else``: others that would do so equally well.
+    ``error``: largest error in units of the tolerance over the cases that passed (None: no number). ``worst``: the
+    worst element in words. ``smallest``: the smallest failing case in words; ``case_id`` replays it. ``finding``:
+    names of the known mistakes that together explain it, ``or_else``: others that would do so equally well.
     """
 
     component: str
@@ -62,7 +62,8 @@ class Verdict:
     returned: str = ""
     """What came back, where that is another kind of thing than declared."""
     explains: bool = False
-    """Whether the message of a failed check says why: checks of a component with the same message are then one failure."""
+    """Whether the message of a failed check says why: checks of a component with the same message are then one
+    failure."""
     worst: str = ""
     error: float | None = None
     excess: float | None = None
@@ -126,9 +127,10 @@ class MistakeSummary:
 class RunRecord:
     """A whole run in plain values: the only thing that reports read.
 
-    ``planned``: component -> number of checks collected. ``order``: components in reading order, parts before composites;
-    ``parts``: what each is made of. ``missing``: components that the implementation does not have, or has not begun.
-    ``signatures``: how each is written, in one line. ``measurements``: what was measured beyond right and wrong.
+    ``planned``: component -> number of checks collected. ``order``: components in reading order, parts before
+    composites; ``parts``: what each is made of. ``missing``: components that the implementation does not have, or has
+    not begun. ``signatures``: how each is written, in one line. ``measurements``: what was measured beyond right and
+    wrong.
     """
 
     impl: str

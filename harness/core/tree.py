@@ -1,4 +1,5 @@
-"""Nested values: the arguments and results of a call are trees of dicts, lists and tuples with tensors at the leaves."""
+"""Nested values: the arguments and results of a call are trees of dicts, lists and tuples with tensors at the
+leaves."""
 
 from __future__ import annotations
 

@@ -9,17 +9,17 @@ from typing import Any
 from harness.core.case import Case
 
 BELIEVABLE = 1.25
-"""A share of the roofline beyond this is a mistake: work that was left out, or a wrong count. The rate of a matrix product was seen
-to differ by 3 % from run to run, that of memory, which other programs share, by more."""
+"""A share of the roofline beyond this is a mistake: work that was left out, or a wrong count. The rate of a matrix
+product was seen to differ by 3 % from run to run, that of memory, which other programs share, by more."""
 
 OFF = 0.5
-"""Half a power beyond the law is another law. Less is not: caches that no longer hold the data make each step dearer, and a
-factor of three over a range of 32 sizes adds 0.3."""
+"""Half a power beyond the law is another law. Less is not: caches that no longer hold the data make each step dearer,
+and a factor of three over a range of 32 sizes adds 0.3."""
 
 
 @dataclass(frozen=True)
 class Law:
-    """The exponents that time and memory of an axis should follow: ``Law("time", 2, 1)`` grows with T squared, and in memory with T.
+    """The expected exponents of an axis: ``Law("time", 2, 1)`` grows with T squared in time, and with T in memory.
 
     ``None`` where there is nothing to expect. ``why`` is said beside the measured exponent.
     """
@@ -34,16 +34,17 @@ class Law:
 class Workload:
     """One thing that is timed: which script at which sizes, beside whom.
 
-    ``case(sizes, seed)`` makes the script; its last call is timed, earlier ones prepare (unless ``whole``: then all calls but
-    ``build``). ``sizes``: the usual point. ``axes``: the values of one size along which the exponent is measured, the others
-    as in ``sizes``. ``laws``: what the reference should follow along each axis. ``peers``: name -> ``make(case)``, which
-    returns the call to be timed (no argument), or None where that library is not installed or cannot do it; it stands for
-    the timed part of the script alone and must give what the script gives. ``operations(sizes)`` and ``bytes(sizes)``:
-    floating-point operations and memory traffic that any implementation needs at least, for the roofline.
-    ``amount(sizes)``: how much is done in one call, in ``unit`` ("tokens", "bytes of text", "parameters"): throughput.
-    ``backward``: the gradients of the last result are part of what is timed. ``fresh``: a timed call changes what it is
-    called on, so that everything before it is run anew for each. ``check(case, value)``: what is wrong with a result, in words,
-    where it need not be the reference's number by number (an empty text where nothing is). ``remark``: said beneath.
+    ``case(sizes, seed)`` makes the script; its last call is timed, earlier ones prepare (unless ``whole``: then all
+    calls but ``build``). ``sizes``: the usual point. ``axes``: the values of one size along which the exponent is
+    measured, the others as in ``sizes``. ``laws``: what the reference should follow along each axis. ``peers``: name
+    -> ``make(case)``, which returns the call to be timed (no argument), or None where that library is not installed
+    or cannot do it; it stands for the timed part of the script alone and must give what the script gives.
+    ``operations(sizes)`` and ``bytes(sizes)``: floating-point operations and memory traffic that any implementation
+    needs at least, for the roofline. ``amount(sizes)``: how much is done in one call, in ``unit`` ("tokens", "bytes
+    of text", "parameters"): throughput. ``backward``: the gradients of the last result are part of what is timed.
+    ``fresh``: a timed call changes what it is called on, so that everything before it is run anew for each.
+    ``check(case, value)``: what is wrong with a result, in words, where it need not be the reference's number by
+    number (an empty text where nothing is). ``remark``: said beneath.
     """
 
     name: str
@@ -76,7 +77,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Timing:
-    """One contender at one point: the median of its rounds and their quartiles, in seconds; the most memory held, in bytes."""
+    """One contender at one point: median and quartiles of its rounds in seconds, peak memory in bytes."""
 
     contender: str
     sizes: Mapping[str, int]
@@ -86,7 +87,8 @@ class Timing:
     rounds: int
     peak_bytes: float | None = None
     share_of_roofline: float | None = None
-    """Of the rate that this machine was measured to reach, from 0 to 1; beyond ``BELIEVABLE`` it is not to be believed."""
+    """Of the rate that this machine was measured to reach, from 0 to 1; beyond ``BELIEVABLE`` it is not to be
+    believed."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Exponent:
-    """How a contender's time or memory grows along one axis; ``law`` is what it should follow, ``told`` says it in words."""
+    """How a contender's time or memory grows along one axis; ``law``: the expected exponent, ``told``: in words."""
 
     contender: str
     axis: str
@@ -114,7 +116,7 @@ class Exponent:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """All that was measured of one workload. ``wrong``: contenders whose timed result was not right afterwards, and how."""
+    """All that was measured of one workload. ``wrong``: contenders with a wrong timed result, and how it is wrong."""
 
     component: str
     workload: str
