@@ -1,4 +1,4 @@
-"""Which library's arrays somebody's function takes: told by its annotations, by what its code refers to, or declared."""
+"""Which library's arrays a function takes, by its annotations, by what its code refers to, or as declared."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def framework_of(
         made_by = _home(type(thing))
         if made_by is not None:  # a jitted function, numpy.vectorize(...)
             return made_by
-    told = _strongest(_annotated(source))
-    if told is not None:
-        return told
+    annotated = _strongest(_annotated(source))
+    if annotated is not None:
+        return annotated
     own = _strongest(referred(source))
     if own not in (None, "numpy"):
         return str(own)

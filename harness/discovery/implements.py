@@ -32,25 +32,12 @@ def implements(
     ``variant``: the legal other form that this is. ``layout``: "in_out" where square weights are kept [in, out] and
     nothing else tells. ``names``: which parameter of the module is which, where the names do not tell:
     ``{"qkv_weight": "packed.weight"}``; several for one that is kept in parts, in order.
-    ``output``: where the tensor stands in what the module returns: an attribute, an index, or a function of it.
+    ``output``: where the tensor is in what the module returns: an attribute, an index, or a function of it.
     ``call(module, *inputs)``: how the module is called, where ``module(*inputs)`` is not enough (a mask, a flag).
 
     Raises UsageError where one of these is not what it must be, or where what is decorated cannot be called.
     """
-    if not isinstance(component, str):
-        raise UsageError(
-            f'@implements needs the name of a component: @implements("...") above the factory, not {component!r}'
-        )
-    if layout is not None and layout not in LAYOUTS:
-        raise UsageError(f'@implements("{component}"): layout is "in_out" or "out_in", not {layout!r}')
-    if variant is not None and not isinstance(variant, str):
-        raise UsageError(f'@implements("{component}"): variant is the name of a legal variant, not {variant!r}')
-    if names is not None and not isinstance(names, Mapping):
-        raise UsageError(f'@implements("{component}"): names is a dictionary from our names to yours, not {names!r}')
-    if output is not None and not (isinstance(output, (str, int)) or callable(output)):
-        raise UsageError(f'@implements("{component}"): output is an attribute, an index or a function, not {output!r}')
-    if call is not None and not callable(call):
-        raise UsageError(f'@implements("{component}"): call is a function of the module and its inputs, not {call!r}')
+    _check(component, variant, layout, names, output, call)
 
     def declare(factory: Factory) -> Factory:
         if not callable(factory):
@@ -61,6 +48,26 @@ def implements(
         return factory
 
     return declare
+
+
+def _check(component: object, variant: object, layout: object, names: object, output: object, call: object) -> None:
+    """Raises UsageError where an argument of the decorator is not what it must be."""
+    if not isinstance(component, str):
+        example = '@implements("...") above the factory'
+        raise UsageError(f"@implements needs the name of a component: {example}, not {component!r}")
+    wrong = None
+    if layout is not None and layout not in LAYOUTS:
+        wrong = f'layout is "in_out" or "out_in", not {layout!r}'
+    elif variant is not None and not isinstance(variant, str):
+        wrong = f"variant is the name of a legal variant, not {variant!r}"
+    elif names is not None and not isinstance(names, Mapping):
+        wrong = f"names is a dictionary from the contract's names to yours, not {names!r}"
+    elif output is not None and not (isinstance(output, (str, int)) or callable(output)):
+        wrong = f"output is an attribute, an index or a function, not {output!r}"
+    elif call is not None and not callable(call):
+        wrong = f"call is a function of the module and its inputs, not {call!r}"
+    if wrong is not None:
+        raise UsageError(f'@implements("{component}"): {wrong}')
 
 
 def declared_in(module: str, namespace: Mapping[str, Any]) -> list[Declaration]:

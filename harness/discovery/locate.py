@@ -1,4 +1,4 @@
-"""Finds what ``--impl`` names and imports it. Names are checked before anything is imported."""
+"""Finds what ``--impl`` names, so far as that can be done without running any of it."""
 
 from __future__ import annotations
 
@@ -8,28 +8,24 @@ import importlib.util
 import os
 import pkgutil
 import re
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import FrameType, ModuleType
-from typing import Any
 
-from harness.core.errors import FORMS, ImportFailed, UsageError, did_you_mean, near
-from harness.discovery.implements import forget
+from harness.core.errors import FORMS, UsageError, did_you_mean, near
 
-OURS = (str(Path(__file__).resolve().parents[1]) + os.sep, importlib.__file__, "<frozen importlib")
-"""Files whose frames say nothing about somebody's code."""
+OWN_NAME = "_plumbline_"
+"""Files are imported under names that begin like this, so that they hide nothing and are not hidden."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where something is: a module by its name, or a file; ``attributes`` lead from there to an object."""
+    """Where something is: a module by its name, or a file; ``attributes`` lead from there to an object.
+
+    ``text``: as the person wrote it.
+    """
 
     module: str
     path: Path | None
@@ -39,7 +35,7 @@ class Place:
     @property
     def is_file(self) -> bool:
         """Whether it is imported by its path, under a name of its own."""
-        return self.path is not None and self.module.startswith("_plumbline_")
+        return self.path is not None and self.module.startswith(OWN_NAME)
 
     @property
     def name(self) -> str:
@@ -59,28 +55,6 @@ def locate(text: str) -> Place:
     return _module(head, attributes, text)
 
 
-def load(place: Place, time_limit: float = 0.0) -> tuple[ModuleType, Any]:
-    """The module and the object in it. Raises ImportFailed where their code fails or is not through after
-    ``time_limit`` seconds (0: no limit), UsageError where there is none."""
-    with _not_forever(time_limit):
-        module = _imported(place)
-    found: Any = module
-    for i, name in enumerate(place.attributes):
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            whole = (
-                ".".join((place.text.rpartition(":")[0], *place.attributes[:i])) if i else place.text.rpartition(":")[0]
-            )
-            names = [n for n in dir(found) if not n.startswith("_")]
-            listed = ", ".join(n for n in names if not isinstance(getattr(found, n, None), ModuleType)) or "nothing"
-            hint = did_you_mean(name, names)
-            raise UsageError(
-                f"--impl={place.text}: {whole} has no {name!r}" + (f"; {hint}" if hint else f". It has: {_cut(listed)}")
-            ) from None
-    return module, found
-
-
 def _split(text: str) -> tuple[str, tuple[str, ...]]:
     head, colon, tail = text.rpartition(":")
     if not colon or (len(head) == 1 and tail[:1] in ("\\", "/")):  # C:\mymodel.py
@@ -96,12 +70,12 @@ def _file(head: str, attributes: tuple[str, ...], text: str) -> Place:
     if path.is_dir():
         if (path / "__init__.py").is_file():
             package = path.resolve()
-            _searched_first(str(package.parent))
+            searched_first(str(package.parent))
             return Place(package.name, package / "__init__.py", attributes, text)
         files = ", ".join(sorted(p.name for p in path.glob("*.py"))) or "no .py file"
         raise UsageError(
             f"--impl={text}: {head} is a directory without __init__.py, so it is no package. "
-            f"It holds {_cut(files)}: name one file."
+            f"It holds {cut(files)}: name one file."
         )
     if not path.exists():
         raise UsageError(f"--impl={text}: there is no file {path}{_nearest_files(path)}\n{FORMS}")
@@ -112,7 +86,7 @@ def _file(head: str, attributes: tuple[str, ...], text: str) -> Place:
         raise UsageError(f"--impl={text}: {path.name} is not a Python file (.py).\n{FORMS}")
     path = path.resolve()
     digest = hashlib.sha1(str(path).encode(), usedforsecurity=False).hexdigest()[:8]
-    return Place(f"_plumbline_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}", path, attributes, text)
+    return Place(f"{OWN_NAME}{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}", path, attributes, text)
 
 
 def _nearest_files(path: Path) -> str:
@@ -125,7 +99,7 @@ def _nearest_files(path: Path) -> str:
         return f"; did you mean {' or '.join(str(folder / name) + '.py' for name in found)}?"
     listed = ", ".join(sorted(names))
     return (
-        f". {'Here' if str(folder) == '.' else folder} is {_cut(listed)}"
+        f". {'Here' if str(folder) == '.' else folder} is {cut(listed)}"
         if listed
         else f". There is no .py file in {folder.resolve()}"
     )
@@ -136,7 +110,7 @@ def _module(name: str, attributes: tuple[str, ...], text: str) -> Place:
     if not all(part.isidentifier() for part in parts):
         raise UsageError(f"--impl={text}: {name!r} is no module name.\n{FORMS}")
     here = os.getcwd()
-    _searched_first(here)
+    searched_first(here)
     spec = _top(parts[0])
     if spec is None:
         raise UsageError(f"--impl={text}: there is no module {parts[0]!r}{_nearest_modules(parts[0])}\n{FORMS}")
@@ -146,28 +120,35 @@ def _module(name: str, attributes: tuple[str, ...], text: str) -> Place:
             f"--impl={text}: a module named {parts[0]!r} is already loaded from {spec.origin or 'elsewhere'}, and "
             f"hides {local.name} in the current directory. Name the file instead: --impl=./{local.name}"
         )
-    for i, part in enumerate(parts[1:], 1):
-        whole, places = ".".join(parts[: i + 1]), spec.submodule_search_locations
-        inner = _inside(whole, places) if places else None
+    for i in range(1, len(parts)):
+        whole, folders = ".".join(parts[: i + 1]), list(_folders(spec))
+        inner = _inside(whole, folders) if folders else None
         if inner is None:
-            if places and importlib.util.find_spec(".".join(parts[:i])) and whole in sys.modules:
+            if folders and importlib.util.find_spec(".".join(parts[:i])) and whole in sys.modules:
                 break  # made by the package itself while it was imported
-            package = ".".join(parts[:i])
-            if not places:
-                raise UsageError(
-                    f"--impl={text}: {package} is a module, no package. "
-                    f"An object in it is written --impl={package}:{part}"
-                )
-            names = _modules_in(places)
-            hint = did_you_mean(part, names)
-            more = f"; {hint}" if hint else f". {package} has: {_cut(', '.join(names) or 'no modules')}"
-            file = Path(*parts[:-1], f"{parts[-1]}.py")
-            if file.is_file():  # another package of that name hides the folder
-                more = f" in {', '.join(places)}. To check {file} of the current directory: --impl=./{file}"
-            raise UsageError(f"--impl={text}: there is no module {whole!r}{more}\n{FORMS}")
+            raise UsageError(f"--impl={text}: {_no_submodule(parts, i, folders)}")
         spec = inner
     path = Path(spec.origin) if spec.origin and spec.has_location else None
     return Place(name, path, attributes, text)
+
+
+def _folders(spec: ModuleSpec) -> Iterable[str]:
+    """The folders of a package; none of a module."""
+    return spec.submodule_search_locations or ()
+
+
+def _no_submodule(parts: list[str], i: int, folders: list[str]) -> str:
+    """Why there is no module ``parts[i]`` in the package before it, and what there is."""
+    package, whole = ".".join(parts[:i]), ".".join(parts[: i + 1])
+    if not folders:
+        return f"{package} is a module, no package. An object in it is written --impl={package}:{parts[i]}"
+    names = _modules_in(folders)
+    hint = did_you_mean(parts[i], names)
+    more = f"; {hint}" if hint else f". {package} has: {cut(', '.join(names) or 'no modules')}"
+    file = Path(*parts[:-1], f"{parts[-1]}.py")
+    if file.is_file():  # another package of that name hides the folder
+        more = f" in {', '.join(folders)}. To check {file} of the current directory: --impl=./{file}"
+    return f"there is no module {whole!r}{more}\n{FORMS}"
 
 
 def _inside(name: str, folders: Iterable[str]) -> ModuleSpec | None:
@@ -234,7 +215,7 @@ def _nearest_modules(name: str) -> str:
     if installed:
         return f"; did you mean {' or '.join(installed)} (installed)?"
     if here:
-        return f". In the current directory there is {_cut(', '.join(sorted(here)))}"
+        return f". In the current directory there is {cut(', '.join(sorted(here)))}"
     return ", and no Python file in the current directory"
 
 
@@ -249,104 +230,12 @@ def _elsewhere(name: str) -> str:
     return str(found) if found else ""
 
 
-def _searched_first(folder: str) -> None:
+def searched_first(folder: str) -> None:
     """As ``python -m`` and ``python file.py`` have it."""
     if folder not in sys.path and not (folder == os.getcwd() and "" in sys.path):
         sys.path.insert(0, folder)
 
 
-def _imported(place: Place) -> ModuleType:
-    try:
-        return _run_file(place) if place.is_file else importlib.import_module(place.module)
-    except UsageError as wrong:  # @implements refuses what it was given
-        frames = [frame for frame in traceback.extract_tb(wrong.__traceback__) if not frame.filename.startswith(OURS)]
-        at = f'\n  File "{frames[-1].filename}", line {frames[-1].lineno}\n    {frames[-1].line}' if frames else ""
-        raise UsageError(f"--impl={place.text}: {wrong}{at}\nNo check was run.") from None
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:  # SystemExit, and what test frameworks raise to stop a module
-        raise ImportFailed(_import_failure(place, error)) from None
-
-
-class _Endless(BaseException):
-    """The import takes too long. (Not an Exception, so that a broad ``except`` of theirs does not eat it.)"""
-
-
-@contextmanager
-def _not_forever(seconds: float) -> Iterator[None]:
-    """Stop an import that takes longer (main thread of POSIX systems only; else no limit)."""
-    usable = seconds > 0 and hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    if not usable:
-        yield
-        return
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise _Endless(f"{seconds:g} s")
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    outer = signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *outer)
-        signal.signal(signal.SIGALRM, previous)
-
-
-def _run_file(place: Place) -> ModuleType:
-    assert place.path is not None
-    _searched_first(str(place.path.parent))
-    spec = importlib.util.spec_from_file_location(place.module, place.path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    forget(place.module)
-    sys.modules[place.module] = module  # dataclasses and pickle look there
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[place.module]
-        raise
-    return module
-
-
-def _import_failure(place: Place, error: BaseException) -> str:
-    what = place.name
-    if isinstance(error, SystemExit):
-        put = 'put such lines under `if __name__ == "__main__":`'
-        reason = f"{what} ends the program while it is imported (sys.exit or exit); {put}"
-    elif isinstance(error, _Endless):
-        put = 'Put training and tests under `if __name__ == "__main__":`; if it is merely slow: --impl-timeout=SECONDS'
-        reason = f"{what} was not imported after {error}. {put}"
-    else:
-        reason = f"{what} fails while it is imported"
-    shown = their_traceback(error).rstrip()
-    if isinstance(error, _Endless):
-        shown = shown.rpartition("\n")[0]
-    lines = [f"--impl={place.text}: {reason}. No check was run.", "", shown]
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        top = error.name.partition(".")[0]
-        lines += [
-            "",
-            f"It needs {top!r}, which this Python does not have ({sys.executable}): python -m pip install {top}",
-        ]
-    return "\n".join(lines)
-
-
-def their_traceback(error: BaseException) -> str:
-    """The traceback as Python prints it, without our frames and the import machinery's; causes included."""
-    whole = traceback.TracebackException.from_exception(error)
-    seen: set[int] = set()
-
-    def without_ours(one: traceback.TracebackException | None) -> None:
-        if one is None or id(one) in seen:
-            return
-        seen.add(id(one))
-        one.stack = traceback.StackSummary.from_list([f for f in one.stack if not f.filename.startswith(OURS)])
-        without_ours(one.__cause__)
-        without_ours(one.__context__)
-
-    without_ours(whole)
-    return "".join(whole.format())
-
-
-def _cut(text: str, limit: int = 240) -> str:
+def cut(text: str, limit: int = 240) -> str:
+    """A long list, shortened for a message."""
     return text if len(text) <= limit else text[: limit - 4] + " ..."

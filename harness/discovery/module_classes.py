@@ -1,15 +1,14 @@
-"""Module classes with no adapter written for them: which component each is, and what is inside it.
+"""Module classes with no adapter written for them: which component each is, and which parts it holds.
 
-Class names and parameter names propose, shapes decide. What a module computes runs no part, so that a mistake in it is
-never mapped away; a run of the whole only shows which of its modules is called with what.
+Class names and parameter names propose, shapes decide. What a module computes has no say, so that a mistake in it is
+never mapped away; one run of a model only shows which of its modules is called with what.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -19,209 +18,265 @@ from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import UsageError, did_you_mean, plain
 from harness.discovery.map_file import FILE, MapEntry, names_of
-from harness.modules.adapter import ModuleAdapter, telling_cases
-from harness.modules.construction import CannotBuild
-from harness.modules.found_class import Factory, FoundModule, InsideOnly, PartFactory, assigned, called
+from harness.discovery.notes import Note
+from harness.execution.time_limit import TimedOut
+from harness.modules.call_in_place import CallInPlace
+from harness.modules.first_calls import BATCH, TIME, first_calls
+from harness.modules.found_class import CallFound, Factory, FoundModule, InsideOnly, PartFactory, assignment_of
 from harness.modules.parameter_map import Plan
-from harness.modules.submodules import BATCH, TIME, Part, call_in_place, parts_of, told_parts, watched
+from harness.modules.probing import PROBE_SECONDS, trial_call
+from harness.modules.size_names import CannotBuild
+from harness.modules.submodules import Model, Part, declared_parts, parts_of
+from harness.modules.telling_cases import telling_cases
+
+MOST_CASES = 4
+"""Cases at whose sizes a class is tried: one that takes none of them is another thing."""
+SHORT_SECONDS = 1.0
+"""Processor seconds for the run that shows the parts of a model whose forward is known not to end: what is called before
+that is seen at once."""
 
 
 @dataclass(frozen=True)
-class Automatic:
-    """What was found among module classes: adapters by component, what a person should know, and classes left over."""
+class FoundClasses:
+    """What was found among module classes: adapters by component, and what a person should know."""
 
-    adapters: Mapping[str, ModuleAdapter | InsideOnly]
-    notes: tuple[str, ...] = ()
-    unused: tuple[type, ...] = ()
+    adapters: Mapping[str, FoundModule | InsideOnly]
+    notes: tuple[Note, ...] = ()
 
 
-def automatic(
+def find_in_classes(
     classes: Sequence[type],
     contracts: Mapping[str, Contract],
     taken: Iterable[str],
-    told: Mapping[str, MapEntry] | None = None,
-) -> Automatic:
-    """Finds components among these classes. ``taken``: components that are found already. ``told``: what a person says.
+    declared: Mapping[str, MapEntry] | None = None,
+    seconds: float = PROBE_SECONDS,
+) -> FoundClasses:
+    """The components among these classes.
 
-    Raises UsageError where a person names a class or a place that is not there.
+    ``taken``: components that are found already. ``declared``: what plumbline.map.toml says. ``seconds``: processor
+    seconds for one trial call. Raises UsageError where the file names a class or a place that is not there.
     """
-    search = _Search(classes, contracts, set(taken), dict(told or {}))
-    search.wholes()
-    search.singles()
-    search.written_inside()
-    used = search.used
-    return Automatic(search.adapters, tuple(search.notes), tuple(c for c in classes if c not in used))
+    search = _ClassSearch(classes, contracts, taken, declared or {}, seconds)
+    search.find_models()
+    search.find_single_classes()
+    search.find_inside_only()
+    return FoundClasses(search.adapters, tuple(search.notes))
 
 
-class _Search:
+class _Refused(Exception):
+    """Why a class is not the component that it was tried as."""
+
+
+class _ClassSearch:
+    """One look through the module classes of an implementation. Each step adds to ``adapters`` and ``notes``."""
+
     def __init__(
-        self, classes: Sequence[type], contracts: Mapping[str, Contract], taken: set[str], told: dict[str, MapEntry]
+        self,
+        classes: Sequence[type],
+        contracts: Mapping[str, Contract],
+        taken: Iterable[str],
+        declared: Mapping[str, MapEntry],
+        seconds: float,
     ) -> None:
-        self.classes, self.contracts, self.told = list(classes), contracts, told
-        self.taken = taken | {name for name, said in told.items() if said.skip}
-        self.notes: list[str] = [f"{name} is skipped, as {FILE} says" for name, said in told.items() if said.skip]
-        self.adapters: dict[str, Any] = {}
+        self.classes, self.contracts, self.declared, self.seconds = list(classes), contracts, declared, seconds
+        skipped = [name for name, entry in declared.items() if entry.skip]
+        self.taken = {*taken, *skipped}
+        self.notes = [Note(f"{name} is skipped, as {FILE} says", component=name) for name in skipped]
+        self.adapters: dict[str, FoundModule | InsideOnly] = {}
         self.used: set[type] = set()
         self.tried: set[str] = set()
+        self.timed_out: dict[type, TimedOut] = {}
+        """Classes whose constructor did not end: not tried again."""
 
-    def wholes(self) -> None:
-        """What has parts, the largest first; then its parts."""
+    def find_models(self) -> None:
+        """Components that have parts, the largest first; then their parts."""
         composite = [c for c in self.contracts.values() if c.inside and c.is_function and c.classes]
+        largest = max(composite, key=lambda c: c.order, default=None)
         for contract in sorted(composite, key=lambda c: -c.order):
             if contract.name in self.adapters or contract.name in self.taken:
                 continue
-            self._single(contract, every=contract is max(composite, key=lambda c: c.order))
-            if contract.name in self.adapters:
-                self._take_apart(contract)
+            found = self._find_class(contract, nameless=contract is largest)
+            if found is not None:
+                self._find_parts(found, contract)
 
-    def singles(self) -> None:
-        """Classes that stand alone, each by its name."""
+    def find_single_classes(self) -> None:
+        """Classes that are one component, each by its name."""
         for contract in self.contracts.values():
             known = contract.name in self.adapters or contract.name in self.taken or contract.name in self.tried
             if contract.is_function and contract.classes and not known:
-                self._single(contract)
+                self._find_class(contract)
 
-    def written_inside(self) -> None:
+    def find_inside_only(self) -> None:
         """Parts of what was found that are no module of their own."""
         for whole in [a for a in self.adapters.values() if isinstance(a, FoundModule)]:
-            names = list(whole.contract.inside) if whole._plan is not None and whole._plan.fine else []
+            names = list(whole.contract.inside) if whole.plan is not None and whole.plan.fine else []
             for name in names:
                 names += [n for n in self.contracts[name].inside if n not in names] if name in self.contracts else []
                 if name in self.contracts and name not in self.adapters and name not in self.taken:
                     self.adapters[name] = InsideOnly(name, whole)
 
-    def _single(self, contract: Contract, every: bool = False) -> None:
-        """The best-named class that can be built and whose parameters fit. ``every``: nameless ones too."""
-        self.tried.add(contract.name)
-        said = self._said(contract)
-        ranked = sorted(self.classes, key=lambda kind: -resemblance(kind, contract))
-        if said is not None:
-            ranked = [said]
-        refused: list[str] = []
-        for kind in ranked:
-            named = resemblance(kind, contract)
-            if said is None and kind in self.used:
-                continue  # it is another component already
-            if said is None and any(resemblance(kind, other) > named for other in self.contracts.values()):
-                continue  # RMSNorm ends in norm, but there is a better name for it
-            if not named and not every and said is None:
-                continue
-            adapter, why = self._tried(kind, contract)
-            if adapter is not None:
-                self.adapters[contract.name] = adapter
-                self.used.add(kind)
-                return
-            if named or said is not None:
-                refused.append(f"the class {kind.__name__} looks like {contract.name}, but {why}")
-        self.notes += refused[:1]
+    # one class -------------------------------------------------------------------------------------------------------
 
-    def _said(self, contract: Contract) -> type | None:
+    def _find_class(self, contract: Contract, nameless: bool = False) -> FoundModule | None:
+        """The best-named class that can be built and whose parameters fit. ``nameless``: classes of any name too."""
+        self.tried.add(contract.name)
+        declared = self._declared_class(contract)
+        candidates = self._candidates(contract, nameless) if declared is None else [declared]
+        refused: list[Note] = []
+        for kind in candidates:
+            try:
+                adapter = self._tried(kind, contract)
+            except _Refused as reason:
+                if declared is not None or resemblance(kind, contract):
+                    text = f"the class {kind.__name__} looks like {contract.name}, but {reason}"
+                    refused.append(Note(text, kind=kind))
+                continue
+            self.adapters[contract.name] = adapter
+            self.used.add(kind)
+            return adapter
+        self.notes += refused[:1]
+        return None
+
+    def _candidates(self, contract: Contract, nameless: bool) -> list[type]:
+        """Classes that may be this component, the best-named first; not those that have a better name for another."""
+
+        def has_better_name(kind: type) -> bool:  # RMSNorm ends in norm, but there is a component of that name
+            own = resemblance(kind, contract)
+            return any(resemblance(kind, other) > own for other in self.contracts.values())
+
+        ranked = sorted(self.classes, key=lambda kind: -resemblance(kind, contract))
+        free = [kind for kind in ranked if kind not in self.used and not has_better_name(kind)]
+        return free if nameless else [kind for kind in free if resemblance(kind, contract)]
+
+    def _declared_class(self, contract: Contract) -> type | None:
         """The class that a person names for a component that is no part of another."""
-        told = self.told.get(contract.name)
-        if told is None or not told.kind or told.inside:
+        entry = self.declared.get(contract.name)
+        if entry is None or not entry.kind or entry.inside:
             return None
         for kind in self.classes:
-            if kind.__name__ == told.kind:
+            if kind.__name__ == entry.kind:
                 return kind
         names = [kind.__name__ for kind in self.classes]
-        hint = did_you_mean(told.kind, names) or f"there are: {', '.join(names)}"
-        raise UsageError(f"{FILE}: {contract.name} is said to be the class {told.kind!r}, which is not there; {hint}")
+        hint = did_you_mean(entry.kind, names) or f"there are: {', '.join(names)}"
+        raise UsageError(
+            f"{FILE}: {contract.name} is declared to be the class {entry.kind!r}, which is not there; {hint}"
+        )
 
-    def _tried(self, kind: type, contract: Contract) -> tuple[FoundModule | None, str]:
-        """The class as this component, or why not. What a person says of names counts where it differs from what is found."""
-        told = self.told.get(contract.name, MapEntry())
-        adapter, why = self._as(kind, contract, told.layout, {})
-        known = names_of(adapter._plan) if adapter is not None and adapter._plan is not None else None
-        if not told.names or known == dict(told.names):
-            return adapter, why
-        adapter, why = self._as(kind, contract, told.layout, told.names)
-        if adapter is None:
-            raise UsageError(f"{FILE}: with the names that it gives for {contract.name}, {why}")
-        return adapter, why
+    def _tried(self, kind: type, contract: Contract) -> FoundModule:
+        """The class as this component. What a person declares of names counts where it differs from what is found."""
+        entry = self.declared.get(contract.name, MapEntry())
+        try:
+            adapter = self._tried_with(kind, contract, entry.layout, {})
+            known = names_of(adapter.plan) if adapter.plan is not None else None
+            if not entry.names or known == dict(entry.names):
+                return adapter
+        except _Refused:
+            if not entry.names:
+                raise
+        try:
+            return self._tried_with(kind, contract, entry.layout, entry.names)
+        except _Refused as reason:
+            raise UsageError(f"{FILE}: with the names that it gives for {contract.name}, {reason}") from None
 
-    def _as(
-        self, kind: type, contract: Contract, layout: str | None, names: Mapping[str, Any]
-    ) -> tuple[FoundModule | None, str]:
-        declaration = Declaration(contract.name, Factory(kind, contract), None, layout, names, call=called(None))
-        adapter = FoundModule(declaration, contract, kind, f"found as the class {kind.__name__}")
-        learned = bool(contract.arguments("parameter"))
-        why = ""
-        for case in telling_cases(contract)[:4]:
+    def _tried_with(
+        self, kind: type, contract: Contract, layout: str | None, names: Mapping[str, str | list[str]]
+    ) -> FoundModule:
+        declaration = Declaration(contract.name, Factory(kind, contract), None, layout, names, call=CallFound(None))
+        found = f"found as the class {kind.__name__}"
+        adapter = FoundModule(declaration, contract, kind, found, seconds=self.seconds)
+        try:
+            self._check(adapter, kind)
+        except TimedOut as error:
+            if not resemblance(kind, contract) and adapter.plan is None:
+                self.timed_out[kind] = error
+                raise _Refused(str(error)) from None
+            adapter.note_timed_out(error)
+        return adapter
+
+    def _check(self, adapter: FoundModule, kind: type) -> None:
+        """Build the class and match its parameters. Raises _Refused, and TimedOut where a trial call does not end."""
+        if kind in self.timed_out:
+            raise self.timed_out[kind]
+        contract = adapter.contract
+        reason = ""
+        for case in telling_cases(contract)[:MOST_CASES]:
             try:
-                made = adapter.built(case.arguments)
+                made = adapter.trial(case.arguments)
             except NotSupported as error:  # sizes that it does not take say nothing of the others
-                why = why or str(error)
+                reason = reason or str(error)
                 continue
+            except NotImplementedError:
+                return  # reported as to do when it is run
             except Exception as error:
-                why = _why(kind, error)
-                if unfinished(error):
-                    return adapter, ""  # told as to do when it is run
+                reason = _why_not_built(error)
                 continue
-            if not learned:
-                return (adapter, "") if not any(True for _ in made.inner.parameters()) else (None, "it has parameters")
-            plan = adapter._planned(made.inner, case.arguments)
+            if not contract.arguments("parameter"):
+                if any(True for _ in made.inner.parameters()):
+                    raise _Refused("it has parameters")
+                return
+            plan = adapter.match(made.inner, case.arguments)
             if plan.fine and plan.matches:
-                adapter._probe()
-                return adapter, ""
-            why = f"its parameters do not fit: {_misfit(plan)}"
-        return None, why
+                adapter.probe()
+                adapter.plan = adapter.plan or plan
+                return
+            reason = f"its parameters do not fit: {_misfit(plan)}"
+        raise _Refused(reason)
 
     # parts -----------------------------------------------------------------------------------------------------------
 
-    def _take_apart(self, contract: Contract) -> None:
-        adapter = self.adapters[contract.name]
-        adapter._probe()
-        if adapter._plan is None or not adapter._plan.fine:
+    def _find_parts(self, adapter: FoundModule, contract: Contract) -> None:
+        """The modules inside a model that are components, seen in one run of it."""
+        adapter.probe()
+        if adapter.plan is None or not adapter.plan.fine:
             return
-        case = next((c for c in telling_cases(contract) if _builds(adapter, c)), None)
-        if case is None:
+        model = self._run_once(adapter, contract)
+        if model is None or not model.calls:
             return
-        made = adapter.built(case.arguments)
-        inputs = _inputs(contract, case)
-        # What it raises is told when it is run; what was called before that is seen.
-        with watched(made.inner) as seen, contextlib.suppress(Exception):
-            made(*inputs.values())
-        if not seen:
-            return
+        parts = parts_of(contract, adapter.plan, model, self.contracts)
         factory = adapter.declaration.factory
-        parts = parts_of(contract, adapter._plan, made.inner, seen, inputs, self.contracts)
-        for part in told_parts(parts, self.told, made.inner, seen):
-            if part.component in self.taken or part.component in self.adapters:
+        assert isinstance(factory, Factory)
+        for part in declared_parts(parts, self.declared, model):
+            if part.component not in self.taken and part.component not in self.adapters:
+                self.adapters[part.component] = self._part(part, factory, contract)
+                self.used.add(part.kind)
+
+    def _run_once(self, adapter: FoundModule, contract: Contract) -> Model | None:
+        """One run of the model; None where it cannot be built. What was called before an error or a time-out is seen."""
+        for case in telling_cases(contract):
+            try:
+                made = adapter.trial(case.arguments)
+            except (Exception, TimedOut):
                 continue
-            self.adapters[part.component] = self._part(part, factory, contract)
-            self.used.add(part.kind)
+            inputs = _inputs(contract, case)
+            seconds = self.seconds if adapter.timed_out is None else min(self.seconds, SHORT_SECONDS)
+            with first_calls(made.inner) as seen, contextlib.suppress(Exception, TimedOut):
+                trial_call("calling", adapter.source, seconds, made, *inputs.values())
+            return Model(made.inner, seen, inputs)
+        return None
 
     def _part(self, part: Part, whole: Factory, contract: Contract) -> FoundModule:
         ids = next(a for s in contract.calls.values() for a in s.arguments).kind.startswith("int")
-        how = call_in_place(part.path, part.swapped, ids) if part.in_place else None
-        told = self.told.get(part.component, MapEntry())
-        same = not told.names or dict(told.names) == names_of(part.plan)
-        how = called(part.rank, how)
+        how = CallFound(part.rank, CallInPlace(part.path, part.swapped, ids) if part.in_place else None)
+        entry = self.declared.get(part.component, MapEntry())
+        as_found = not entry.names or dict(entry.names) == names_of(part.plan)
+        names = {} if as_found else entry.names
         factory = PartFactory(whole, part.path)
-        names = {} if same else told.names
-        declaration = Declaration(part.component, factory, None, told.layout, names, call=how)
-        plan = None if names else part.plan
-        theirs = not part.kind.__module__.startswith("torch.")
-        source = part.kind if theirs else part.owner
-        place = None if theirs else assigned(part.owner, part.path)
+        declaration = Declaration(part.component, factory, None, entry.layout, names, call=how)
+        own_class = not part.kind.__module__.startswith("torch.")
+        source = part.kind if own_class else part.owner
+        place = None if own_class else assignment_of(part.owner, part.path)
         found = f"found inside {whole.__name__}, as its {part.path} ({part.kind.__name__})"
         if part.in_place:
             found += ", and called as it calls it"
         if part.swapped:
             found += ", time before batch"
-        return FoundModule(declaration, self.contracts[part.component], source, found, plan, place)
-
-
-def _builds(adapter: ModuleAdapter, case: Case) -> bool:
-    try:
-        adapter.built(case.arguments)
-    except Exception:
-        return False
-    return True
+        known = part.plan if as_found else None
+        part_contract = self.contracts[part.component]
+        return FoundModule(declaration, part_contract, source, found, known, place, self.seconds)
 
 
 def _inputs(contract: Contract, case: Case) -> dict[str, torch.Tensor]:
-    """Inputs of a run to watch, with a batch and a time that differ, and ids that are no positions."""
+    """Inputs of a run, with a batch and a time that differ, and ids that are no positions."""
     found: dict[str, torch.Tensor] = {}
     for a in next(iter(contract.calls.values())).arguments:
         value = case.arguments.get(a.name)
@@ -235,33 +290,28 @@ def _inputs(contract: Contract, case: Case) -> dict[str, torch.Tensor]:
     return found
 
 
-def unfinished(error: BaseException) -> bool:
-    """Whether something of theirs is still to do."""
-    return isinstance(error, NotImplementedError)
-
-
-def _why(kind: type, error: Exception) -> str:
+def _why_not_built(error: Exception) -> str:
     if isinstance(error, CannotBuild):
         return f"it cannot be built: {error}"
     return f"building it raised {type(error).__name__}: {error}"
 
 
 def _misfit(plan: Plan) -> str:
+    """What of the parameters does not fit."""
     if plan.problems:
         return plan.problems[0]
     lacking = ", ".join(dict.fromkeys(slot.label for slot in plan.missing))
-    beside = ", ".join(t.pattern for t in plan.surplus[:6])
-    return "; ".join(
-        filter(None, (f"it has no {lacking}" if lacking else "", f"it has {beside} beside" if beside else ""))
-    )
+    beside = ", ".join(extra.pattern for extra in plan.surplus[:6])
+    parts = (f"it has no {lacking}" if lacking else "", f"it has {beside} beside" if beside else "")
+    return "; ".join(filter(None, parts))
 
 
 def resemblance(kind: type, contract: Contract) -> int:
     """How much a class is named like a component: the length of the longest of its usual names that it ends in."""
-    name = plain(kind.__name__).rstrip("0123456789")
     whole = plain(kind.__name__)
-    names = (plain(contract.name), *contract.classes)
-    return max((len(n) for n in names if name.endswith(n) or whole.endswith(n)), default=0)
+    stem = whole.rstrip("0123456789")
+    names: Collection[str] = (plain(contract.name), *contract.classes)
+    return max((len(n) for n in names if stem.endswith(n) or whole.endswith(n)), default=0)
 
 
-__all__ = ["Automatic", "automatic", "resemblance"]
+__all__ = ["FoundClasses", "find_in_classes", "resemblance"]

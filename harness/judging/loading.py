@@ -19,8 +19,6 @@ from harness.project.epsilon import with_eps
 from harness.project.variants import Declared, Project, in_one_line, in_project
 
 NO_PROJECT = Project()
-IMPORT_LIMIT = 2.0
-"""How many times longer than one case an import may take: libraries are large, a training loop has no end."""
 
 
 def inspect_implementation(
@@ -50,7 +48,7 @@ def inspect_implementation(
             known, executor, seed, cases, declared.variants, where, notes, eps=declared.eps, effort=effort
         )
     eps = given.eps if given.eps is not None else in_file.eps
-    found = discover(impl, _with(known, Declared({}, eps))[0].contracts, max(IMPORT_LIMIT * time_limit, 5.0))
+    found = discover(impl, _with(known, Declared({}, eps))[0].contracts, time_limit)
     known, declared = _with(known, given.over(Declared(found.variants, found.eps)).over(in_file))
     if declared.eps != eps:  # their own file said it
         for name, adapter in found.adapters.items():

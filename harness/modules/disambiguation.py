@@ -16,12 +16,16 @@ from torch import nn
 
 from harness.core.case import Case
 from harness.core.implementation import Answer
-from harness.modules.adapter import Holder, ModuleAdapter, telling_cases
+from harness.execution import call
+from harness.modules.adapter import ModuleAdapter, building
 from harness.modules.expected_parameters import LAYER
+from harness.modules.holder import Holder
 from harness.modules.matching import plan
 from harness.modules.output_form import calling, result_of
 from harness.modules.parameter_map import Basis, LayoutBasis, Plan
 from harness.modules.parameter_values import values_for
+from harness.modules.probing import trial_call
+from harness.modules.telling_cases import telling_cases
 from harness.numerics.compare import compare
 from harness.numerics.tolerance import tolerances
 
@@ -40,7 +44,7 @@ def disambiguate(
 
     ``found``: the plan by order, with ``ordered`` groups, of ``module``, which was built for ``arguments``. ``build`` makes the
     module for the arguments of another case. Returns ``found`` itself where no order, or more than one, gives the
-    reference's result in every case that the module takes.
+    reference's result in every case that the module takes. Raises TimedOut where a trial call does not end.
     """
     orders = _agreeing_orders(found, adapter, build)
     if len(orders) != 1:
@@ -95,8 +99,10 @@ class _Trial:
         self.tolerance = bounds.outputs[0]
         self.arguments = case.cast(torch.float32).cast(torch.float64).arguments
         self.inputs = tuple(self.arguments[a.name] for a in contract.arguments("input") if a.name in self.arguments)
-        self.holder = build(self.arguments).eval()
-        how = calling(self.holder.inner, self.holder, self.inputs, self.expected.shape)
+        self.holder = trial_call("building", adapter.source, adapter.seconds, build, self.arguments)
+        call.invoke(self.holder.eval)
+        with building():
+            how = calling(self.holder, self.inputs, self.expected.shape, adapter.source, adapter.seconds)
         self.options = dict.fromkeys(how.options, self.inputs[0])
 
     def agrees(self, order: Order) -> bool:
@@ -106,8 +112,9 @@ class _Trial:
             return False
         values = values_for(matched, self.holder.inner, self.arguments)
         named = {f"inner.{name}": value for name, value in values.items()}
+        source, seconds, run = self.adapter.source, self.adapter.seconds, torch.func.functional_call
         with torch.no_grad():
-            returned = torch.func.functional_call(self.holder, named, self.inputs, self.options)
+            returned = trial_call("calling", source, seconds, run, self.holder, named, self.inputs, self.options)
         value, _ = result_of(returned)
         if not torch.is_tensor(value) or value.numel() != self.expected.numel():
             return False

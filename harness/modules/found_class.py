@@ -18,27 +18,33 @@ from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import CannotMatch
+from harness.core.implementation import Request
 from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
-from harness.execution.session import Adapter
-from harness.modules.adapter import ROOM, ModuleAdapter, bare
-from harness.modules.construction import Sizes, construct, global_sizes, globals_set
+from harness.execution.session import Adapter, Session
+from harness.execution.time_limit import TimedOut
+from harness.modules.adapter import CONTEXT, ModuleAdapter
+from harness.modules.call_in_place import WHOLE
+from harness.modules.construction import construct, global_sizes, globals_set
 from harness.modules.disambiguation import disambiguate
+from harness.modules.holder import How, timed_call
 from harness.modules.matching import plan
 from harness.modules.parameter_map import Plan
-from harness.modules.submodules import WHOLE
+from harness.modules.probing import PROBE_SECONDS
+from harness.modules.size_names import Sizes
 
 GLOBALS = "_plumbline_globals"
+"""Attribute of a module: (its Python module, sizes that are globals there)."""
 LEAST = 0.6
 """Of the tensors that a component must have, the share that a class must have to be taken for it."""
 MOST_SURPLUS = 3
 """Parameters that a class may have beside, which are left as they were built."""
-SMALL = {"width": 4, "heads": 1, "layers": 1, "vocab_size": 7, "context": ROOM, "eps": 1e-5}
-"""Sizes of a whole that is built for the sake of one part, where the part does not say."""
+SMALL = {"width": 4, "heads": 1, "layers": 1, "vocab_size": 7, "context": CONTEXT, "eps": 1e-5}
+"""Sizes of a model that is built for one part of it, where the part does not say."""
 
 
 class Factory:
-    """Builds a class of theirs at the sizes of a case, by the names that its constructor uses."""
+    """Builds a class at the sizes of a case, by the names that its constructor uses."""
 
     def __init__(self, kind: type, contract: Contract) -> None:
         self.kind, self.contract = kind, contract
@@ -46,10 +52,11 @@ class Factory:
         self.__module__ = kind.__module__
 
     def __call__(self, config: Settings) -> nn.Module:
+        """One at these sizes, without dropout. Raises CannotBuild, and whatever the constructor raises."""
         known = config.known() if isinstance(config, TrackedSettings) else config.as_dict()
-        read = config.read.update if isinstance(config, TrackedSettings) else (lambda _: None)
+        note_read = config.read.update if isinstance(config, TrackedSettings) else (lambda _: None)
         values, comes_from = sizes_for(known)
-        sizes = Sizes(values, self.contract.size_names, lambda size: read(comes_from.get(size, (size,))))
+        sizes = Sizes(values, self.contract.size_names, lambda size: note_read(comes_from.get(size, (size,))))
         namespace = vars(sys.modules[self.kind.__module__])
         names = global_sizes(self.kind, sizes)
         given = {name: sizes.value(name, names) for name in names}
@@ -62,12 +69,12 @@ class Factory:
 
 
 def without_dropout(module: nn.Module) -> None:
-    """Dropout whose share is no argument of the constructor is off too: contracts are about what is computed without."""
+    """Turn off dropout whose rate is no argument of the constructor: contracts are about what is computed without it."""
     for inner in module.modules():
         if isinstance(inner, nn.modules.dropout._DropoutNd):
             inner.p = 0.0
         elif type(inner).__module__.startswith("torch.nn.") and isinstance(getattr(inner, "dropout", None), float):
-            inner.dropout = 0.0  # type: ignore[assignment]  # torch's own layer that hands its share on
+            inner.dropout = 0.0  # type: ignore[assignment]  # torch's own layer that passes its rate on
 
 
 def sizes_for(known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
@@ -88,7 +95,7 @@ def sizes_for(known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple
 
 
 class PartFactory:
-    """Builds the whole and hands out one module inside it."""
+    """Builds a model and returns one module inside it."""
 
     def __init__(self, whole: Factory, path: str) -> None:
         self.whole, self.path = whole, path
@@ -96,6 +103,7 @@ class PartFactory:
         self.__module__ = whole.__module__
 
     def __call__(self, config: Settings) -> nn.Module:
+        """The part of a new model at these sizes; it keeps the model."""
         model = self.whole(config)
         part = model.get_submodule(self.path)
         part.__dict__[WHOLE] = [model]
@@ -107,8 +115,8 @@ class PartFactory:
 class FoundModule(ModuleAdapter):
     """A module class, or a module inside one, that was found rather than declared.
 
-    ``found``: in words, where. A class may lack a few tensors of the contract, or have a few more: then it is judged as
-    it is, and a note says so.
+    ``found``: in words, where. ``known``: its plan, where it was matched already; ``place``: file and line. A class may
+    lack a few tensors of the contract, or have a few more: then it is judged as it is, and a note says so.
     """
 
     def __init__(
@@ -119,34 +127,40 @@ class FoundModule(ModuleAdapter):
         found: str,
         known: Plan | None = None,
         place: tuple[str, int] | None = None,
+        seconds: float = PROBE_SECONDS,
     ) -> None:
-        super().__init__(declaration, contract)
+        super().__init__(declaration, contract, seconds)
         self.source, self.found = kind, found
         self._place = place or location(kind)
-        self._remarks.append(found)
+        self.remark(found)
         if known is not None:
-            self._plan, self._probed = known, True
+            self.plan, self._probed = known, True
 
     @property
     def place(self) -> tuple[str, int]:
+        """File and line of the class, or of the line that makes the module."""
         return self._place
 
     def built(self, arguments: Mapping[str, Any]) -> Any:
-        """As any factory's; sizes that a class refuses once it is known to be buildable are not offered."""
+        """As any factory's; sizes that a class refuses once it is known to be buildable are not supported."""
         try:
             return super().built(arguments)
         except (NotImplementedError, NotSupported, CannotMatch):
             raise
         except Exception as error:
-            if self._plan is None:
+            if self.plan is None:
                 raise
             raise NotSupported(f"it cannot be built at these sizes ({type(error).__name__}: {error})") from error
 
-    def _planned(self, module: nn.Module, arguments: Mapping[str, Any]) -> Plan:
-        told = self.declaration
-        found = plan(self.contract, module, arguments, told.names, told.layout, by_order=True)
+    def match(self, module: nn.Module, arguments: Mapping[str, Any]) -> Plan:
+        """By names and shapes, then by order, then by what it computes, where a call of it ends."""
+        declared = self.declaration
+        found = plan(self.contract, module, arguments, declared.names, declared.layout, by_order=True)
         if found.fine and found.ordered:
-            found = disambiguate(found, self, module, arguments, partial(ModuleAdapter.built, self))
+            try:
+                found = disambiguate(found, self, module, arguments, partial(ModuleAdapter.built, self))
+            except TimedOut as error:  # the order stays a guess
+                self.note_timed_out(error)
         return judged_as_it_is(found)
 
 
@@ -154,39 +168,48 @@ def judged_as_it_is(found: Plan) -> Plan:
     """The plan of a module that is nearly the component: what it lacks and what it has beside is noted."""
     if found.fine or found.problems or found.unplaced:
         return found
-    ours = {m.expected.path for m in found.matches if not m.expected.optional}
+    have = {m.expected.path for m in found.matches if not m.expected.optional}
     lacking = list(dict.fromkeys(slot.label for slot in found.missing))
-    share = len(ours) / max(len(ours) + len(lacking), 1)
-    matrices = any(len(t.shape) > 1 for t in found.surplus)  # another way to compute, not a bias more
+    share = len(have) / max(len(have) + len(lacking), 1)
+    matrices = any(len(extra.shape) > 1 for extra in found.surplus)  # another way to compute, not one more bias
     if share < LEAST or matrices or len(found.surplus) > MOST_SURPLUS or (lacking and found.surplus):
         return found
     notes = [f"it has no {', '.join(lacking)}, which {found.contract} has; judged as it is"] if lacking else []
     if found.surplus:
-        beside = ", ".join(t.pattern for t in found.surplus)
-        notes.append(f"it has {beside}, which {found.contract} does not have; biases are set to zero, others as built")
-    kept = tuple(name for t in found.surplus for name in t.names)
+        beside = ", ".join(extra.pattern for extra in found.surplus)
+        rest = "biases are set to zero, others stay as built"
+        notes.append(f"it has {beside}, which {found.contract} does not have; {rest}")
+    kept = tuple(name for extra in found.surplus for name in extra.names)
     return replace(found, missing=(), surplus=(), kept=kept, lacking=found.missing, notes=(*found.notes, *notes))
 
 
-def called(rank: int | None, inner: Any = None) -> Any:
-    """How a module that was found is called: with the sizes that are globals set, and no other rank asked of it."""
+class CallFound:
+    """How a module that was found is called: with the sizes that are globals set, and inputs of ``rank`` axes alone.
 
-    def call(module: nn.Module, *inputs: Any, **options: Any) -> Any:
+    ``inner``: how it is called beyond that, see :class:`harness.modules.holder.Holder`.
+    """
+
+    def __init__(self, rank: int | None, inner: How | None = None) -> None:
+        self.rank, self.inner = rank, inner
+
+    def __call__(self, module: nn.Module, *inputs: Any, **options: Any) -> Any:
+        """What it returns. Raises NotSupported where it fails on an input of other axes than ``rank``."""
         home, values = module.__dict__.get(GLOBALS, ("", {}))
         with globals_set(home, values):
             try:
-                return module(*inputs, **options) if inner is None else inner(module, *inputs, **options)
+                return module(*inputs, **options) if self.inner is None else self.inner(module, *inputs, **options)
             except NotSupported:
                 raise
             except Exception as error:
-                if rank is not None and torch.is_tensor(inputs[0]) and inputs[0].dim() != rank:
-                    raise NotSupported(f"it takes {rank} axes alone ({type(error).__name__})") from error
+                if self.rank is not None and torch.is_tensor(inputs[0]) and inputs[0].dim() != self.rank:
+                    raise NotSupported(f"it takes {self.rank} axes alone ({type(error).__name__})") from error
                 raise
 
-    def ready(module: nn.Module, inputs: list[Any], options: dict[str, Any]) -> Ready:
+    def ready(self, module: nn.Module, inputs: list[Any], options: dict[str, Any]) -> Ready:
+        """For timing: with nothing of the harness around it but the globals."""
         home, values = module.__dict__.get(GLOBALS, ("", {}))
         with globals_set(home, values):
-            alone = bare(module, inner, inputs, options)
+            alone = timed_call(module, self.inner, inputs, options)
         if not values:
             return alone
 
@@ -196,12 +219,9 @@ def called(rank: int | None, inner: Any = None) -> Any:
 
         return replace(alone, call=with_globals)
 
-    call.ready = ready  # type: ignore[attr-defined]
-    return call
-
 
 class InsideOnly(Adapter):
-    """A component that is no module of its own: it is judged with the whole it is written into."""
+    """A component that is no module of its own: it is judged with the model it is written into."""
 
     kind = "inside"
 
@@ -210,26 +230,29 @@ class InsideOnly(Adapter):
 
     @property
     def place(self) -> tuple[str, int]:
+        """That of the model."""
         return self.whole.place
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """Where it is judged."""
         return (f"no module of its own; judged inside {self.whole.contract.name}",)
 
-    def session(self, contract: Contract, request: Any) -> Any:
+    def session(self, contract: Contract, request: Request) -> Session:
+        """Raises NotSupported."""
         raise NotSupported(self.notes[0])
 
 
 def location(kind: type) -> tuple[str, int]:
-    """File and line of a class; nothing where there is no source."""
+    """File and line of a class; ("", 0) where there is no source."""
     try:
         return inspect.getsourcefile(kind) or "", inspect.getsourcelines(kind)[1]
     except (TypeError, OSError):
         return "", 0
 
 
-def assigned(owner: type, path: str) -> tuple[str, int]:
-    """Where a class makes the module at this path: the line of ``self.NAME = ...``, or of the class itself."""
+def assignment_of(owner: type, path: str) -> tuple[str, int]:
+    """File and line where a class makes the module at this path: of ``self.NAME = ...``, or of the class itself."""
     file, start = location(owner)
     try:
         tree = ast.parse(textwrap.dedent("".join(inspect.getsourcelines(owner)[0])))
@@ -237,14 +260,18 @@ def assigned(owner: type, path: str) -> tuple[str, int]:
         return file, start
     for name in reversed([step for step in path.split(".") if not step.isdigit()]):
         for node in ast.walk(tree):
-            if isinstance(node, ast.Assign) and any(
-                isinstance(t, ast.Attribute) and t.attr == name for t in node.targets
-            ):
-                return file, start + node.lineno - 1
-            if isinstance(node, ast.keyword) and node.arg == name:
-                return file, start + node.value.lineno - 1
-            if isinstance(node, ast.Dict):
-                for key in node.keys:
-                    if isinstance(key, ast.Constant) and key.value == name:
-                        return file, start + key.lineno - 1
+            line = _line_of_assignment(node, name)
+            if line is not None:
+                return file, start + line - 1
     return file, start
+
+
+def _line_of_assignment(node: ast.AST, name: str) -> int | None:
+    """The line of ``self.name = ...``, ``name=...`` or ``{"name": ...}``; None where the node is none of these."""
+    if isinstance(node, ast.Assign) and any(isinstance(t, ast.Attribute) and t.attr == name for t in node.targets):
+        return node.lineno
+    if isinstance(node, ast.keyword) and node.arg == name:
+        return node.value.lineno
+    if isinstance(node, ast.Dict):
+        return next((k.lineno for k in node.keys if isinstance(k, ast.Constant) and k.value == name), None)
+    return None

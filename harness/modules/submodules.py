@@ -1,60 +1,33 @@
-"""Takes a whole module apart: which of its own modules is which part, and how the whole itself calls it.
+"""The parts of a model that are modules of their own: which of them is which part, and how it is called.
 
-The parameters that were matched show who owns them; one run of the whole shows what each of its modules is given. So a
-part needs no adapter: it is built by building the whole, and where it takes more than its input (a mask, positions) it
-is called by the whole, with our input in place of the whole's own.
+The matched parameters show which module owns them, one run of the model shows what each module is given. So a part needs
+no adapter: it is built by building the model, and where it takes more than its input, the model calls it, see
+:mod:`harness.modules.call_in_place`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import nn
 
-from harness.core.claim import NotSupported
-from harness.core.contract import Contract
+from harness.core.contract import Argument, Contract
 from harness.core.errors import UsageError, did_you_mean
-from harness.execution.bound_call import Ready, as_it_is
 from harness.modules.expected_parameters import LAYER
+from harness.modules.first_calls import BATCH, TIME, FirstCalls
 from harness.modules.parameter_map import Match, Plan
-
-WHOLE = "_plumbline_whole"
-
-
-@dataclass
-class Seen:
-    """The first call of one module in a run of the whole."""
-
-    arguments: tuple[Any, ...]
-    options: Mapping[str, Any]
-    output: Any = None
-
-    @property
-    def first(self) -> torch.Tensor | None:
-        """The first tensor it was given."""
-        for value in (*self.arguments, *self.options.values()):
-            if torch.is_tensor(value):
-                return value
-        return None
-
-    @property
-    def plain(self) -> bool:
-        """Whether it was given one tensor and nothing else that says anything."""
-        others = [v for v in (*self.arguments[1:], *self.options.values()) if v is not None and v is not False]
-        return bool(self.arguments) and torch.is_tensor(self.arguments[0]) and not others
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a whole: where it is, its parameters matched, and how it is called.
+    """One part of a model: where it is, its parameters matched, and how it is called.
 
-    ``in_place``: the whole calls it, see :func:`call_in_place`; ``swapped``: it is given time before batch.
+    ``kind``: its class; ``owner``: the class of the implementation that makes it. ``in_place``: the model has to call it;
+    ``swapped``: it is given time before batch. ``rank``: how many axes its input has.
     """
 
     component: str
@@ -65,172 +38,143 @@ class Part:
     in_place: bool = False
     swapped: bool = False
     rank: int | None = None
-    notes: tuple[str, ...] = field(default=())
 
 
-def told_parts(
-    parts: Sequence[Part], told: Mapping[str, Any], module: nn.Module, seen: Mapping[str, Seen]
-) -> list[Part]:
-    """The parts, each at the place that a person says; and those that only a person knows of.
+class Model(NamedTuple):
+    """A model that was run once. ``inputs``: what it was given, by the names of its contract."""
 
-    ``told``: component -> what is said of it, with ``inside``. Raises UsageError where nothing that is called is there.
+    module: nn.Module
+    calls: FirstCalls
+    inputs: Mapping[str, torch.Tensor]
+
+
+class Declared(Protocol):
+    """What a person says of a part in plumbline.map.toml."""
+
+    @property
+    def inside(self) -> str:
+        """Its path in the model; empty where nothing is said."""
+
+    @property
+    def names(self) -> Mapping[str, object]:
+        """Which of its parameters is which."""
+
+
+def parts_of(contract: Contract, plan: Plan, model: Model, contracts: Mapping[str, Contract]) -> list[Part]:
+    """Every part of a matched model that is a module of its own, parts of parts too, the first of each component."""
+    search = _PartSearch(model, contracts)
+    search.look(contract, plan, "")
+    return list(search.found.values())
+
+
+def declared_parts(parts: Sequence[Part], declared: Mapping[str, Declared], model: Model) -> list[Part]:
+    """The parts, each where a person says that it is; and those that only a person knows of.
+
+    ``declared``: component -> what is said of it. Raises UsageError where no module is called there, or where its names
+    are needed.
     """
     found = {part.component: part for part in parts}
-    for name, said in told.items():
+    for name, said in declared.items():
         if not said.inside or (name in found and found[name].path == said.inside):
             continue
-        if said.inside not in seen:
-            hint = did_you_mean(said.inside, seen, 0.5) or f"called are: {', '.join(list(seen)[:12])}"
-            raise UsageError(
-                f"plumbline.map.toml: {name} is said to stand at {said.inside!r}, where no module is called; {hint}"
-            )
-        whole = nn.Module.get_submodule(module, said.inside)
-        theirs = [n for n, _ in whole.named_parameters()]
-        if theirs and not said.names:
-            raise UsageError(
-                f"plumbline.map.toml: {name} is said to stand at {said.inside!r}: say its names too ({', '.join(theirs[:6])})"
-            )
-        found[name] = _part(name, said.inside, Plan(contract=name), module, seen)
+        where = f"plumbline.map.toml: {name} is declared to be {said.inside!r}"
+        if said.inside not in model.calls:
+            called = ", ".join(list(model.calls)[:12])
+            hint = did_you_mean(said.inside, model.calls, 0.5) or f"the model calls: {called}"
+            raise UsageError(f"{where}, but the model calls no module of that name; {hint}")
+        parameters = [n for n, _ in model.module.get_submodule(said.inside).named_parameters()]
+        if parameters and not said.names:
+            raise UsageError(f"{where}; declare its names too ({', '.join(parameters[:6])})")
+        found[name] = _part(name, said.inside, Plan(contract=name), model)
     return list(found.values())
 
 
-class _Stop(Exception):
-    """What was wanted of the whole is there."""
+class _PartSearch:
+    """Goes down from a model to its parts, and from them to theirs."""
 
-    def __init__(self, output: Any) -> None:
-        super().__init__()
-        self.output = output
+    def __init__(self, model: Model, contracts: Mapping[str, Contract]) -> None:
+        self.model, self.contracts = model, contracts
+        self.found: dict[str, Part] = {}
 
+    def look(self, contract: Contract, plan: Plan, scope: str) -> None:
+        """``plan``: of ``contract``, in names of the whole model; ``scope``: the path of its module."""
+        for name, renamed in contract.inside.items():
+            part_contract = self.contracts.get(name)
+            if part_contract is None:
+                continue
+            if not renamed:
+                path = _activation(scope, self.model)
+                if path is not None:
+                    self._add(name, path, Plan(contract=name))
+                continue
+            matches, absent = _of_part(plan, renamed)
+            if matches:
+                self._look_at_part(name, part_contract, Plan(matches=matches, absent=absent, contract=name), scope)
 
-@contextmanager
-def watched(module: nn.Module) -> Iterator[dict[str, Seen]]:
-    """While this lasts, the first call of every module inside is noted."""
-    seen: dict[str, Seen] = {}
-    handles = []
+    def _look_at_part(self, name: str, contract: Contract, plan: Plan, scope: str) -> None:
+        path = _owner(plan.matches, contract, self.model)
+        path = _outermost(path, scope, self.model) if path else path
+        within = path if path is not None else _common([_home(m) for m in plan.matches])
+        prefix = f"{within}."
+        inside = [m for m in plan.matches if any(n.startswith(prefix) for n in (m.found.names[0], *m.found.others))]
+        if path and path != scope:
+            self._add(name, path, replace(plan, matches=[_local(m, within) for m in inside]))
+        if contract.inside:
+            self.look(contract, plan, within)  # the plan stays in names of the whole model
 
-    def note(name: str) -> Callable[..., None]:
-        def hook(_: nn.Module, arguments: tuple[Any, ...], options: dict[str, Any], output: Any) -> None:
-            seen.setdefault(name, Seen(arguments, options, output))
-
-        return hook
-
-    for name, inner in module.named_modules():
-        if name:
-            handles.append(inner.register_forward_hook(note(name), with_kwargs=True))
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def parts_of(
-    contract: Contract,
-    plan: Plan,
-    module: nn.Module,
-    seen: Mapping[str, Seen],
-    inputs: Mapping[str, Any],
-    contracts: Mapping[str, Contract],
-) -> list[Part]:
-    """Every part of a matched whole that is a module of its own, parts of parts too, the first of each kind.
-
-    ``inputs``: what the whole was given in the run that was watched, by the names of its contract.
-    """
-    found: dict[str, Part] = {}
-    _take_apart(contract, plan, "", module, seen, inputs, contracts, found)
-    return list(found.values())
+    def _add(self, name: str, path: str, plan: Plan) -> None:
+        if name not in self.found:
+            self.found[name] = _part(name, path, plan, self.model)
 
 
-def _take_apart(
-    contract: Contract,
-    plan: Plan,
-    scope: str,
-    module: nn.Module,
-    seen: Mapping[str, Seen],
-    inputs: Mapping[str, Any],
-    contracts: Mapping[str, Contract],
-    found: dict[str, Part],
-) -> None:
-    for name, renamed in contract.inside.items():
-        part_contract = contracts.get(name)
-        if part_contract is None:
-            continue
-        if not renamed:
-            path = _activation(scope, module, seen)
-            if path is not None and name not in found:
-                found[name] = _part(name, path, Plan(contract=name), module, seen)
-            continue
-        matches, absent = _handed_down(plan, renamed)
-        if not matches:
-            continue
-        path = _owner(matches, part_contract, seen, inputs, module)
-        path = _widened(path, scope, module, seen) if path else path
-        within = path if path is not None else _common([m.found.names[0].rpartition(".")[0] for m in matches])
-        inside = [m for m in matches if any(n.startswith(f"{within}.") for n in (m.found.names[0], *m.found.others))]
-        handed = Plan(matches=[_local(m, within) for m in inside], absent=absent, contract=name)
-        if path and path != scope and name not in found:
-            found[name] = _part(name, path, handed, module, seen)
-        if part_contract.inside:
-            # The plan stays in names of the whole, so that parts of parts are found from the root.
-            _take_apart(part_contract, replace(handed, matches=matches), within, module, seen, inputs, contracts, found)
-
-
-def _handed_down(plan: Plan, renamed: Mapping[str, str]) -> tuple[list[Match], tuple[str, ...]]:
-    """The matches of the tensors that a part has, under the part's names, and those it does without."""
+def _of_part(plan: Plan, renamed: Mapping[str, str]) -> tuple[list[Match], tuple[str, ...]]:
+    """The matches of the tensors that a part has, under the part's names, and the optional ones it does without."""
     matches: list[Match] = []
     for match in plan.matches:
         path = match.expected.path
         for part_name, here in renamed.items():
             if here in path[:-1]:  # a list of records: the part is one of them
-                matches.append(
-                    replace(match, expected=replace(match.expected, path=(part_name, path[-1]), layered=False))
-                )
+                name: tuple[str, ...] = (part_name, path[-1])
             elif path[-1] == here:
-                matches.append(replace(match, expected=replace(match.expected, path=(part_name,), layered=False)))
+                name = (part_name,)
+            else:
+                continue
+            matches.append(replace(match, expected=replace(match.expected, path=name, layered=False)))
     listed = any(here in m.expected.path[:-1] for m in plan.matches for here in renamed.values())
     back = {here: part_name for part_name, here in renamed.items()}
     absent = tuple(plan.absent) if listed else tuple(back[name] for name in plan.absent if name in back)
     return matches, absent
 
 
-def _first_name(match: Match) -> str:
-    return match.found.names[0]
-
-
-def _owner(
-    matches: Sequence[Match],
-    contract: Contract,
-    seen: Mapping[str, Seen],
-    inputs: Mapping[str, Any],
-    module: nn.Module,
-) -> str | None:
+def _owner(matches: Sequence[Match], contract: Contract, model: Model) -> str | None:
     """The module that holds all these parameters and is called with what such a part takes."""
     wanted = next(a for s in contract.calls.values() for a in s.arguments if a.role == "input")
     if len({m.expected.path for m in matches}) == 1 and matches[0].expected.part is None:
         names = [name for m in matches for name in (m.found.names[0], *m.found.others)]
         candidates = [name.rpartition(".")[0] for name in names]
     else:
-        candidates = [_common([_first_name(m).rpartition(".")[0] for m in matches])]
-    return next((path for path in candidates if path and _is_given(wanted, path, seen, inputs)), None)
+        candidates = [_common([_home(m) for m in matches])]
+    return next((path for path in candidates if path and _is_given(wanted, path, model)), None)
 
 
-def _widened(path: str, scope: str, module: nn.Module, seen: Mapping[str, Seen]) -> str:
-    """A class of theirs around the part that adds nothing to learn is the part: FeedForward, not the Sequential in it."""
-    inner = {id(p) for p in module.get_submodule(path).parameters()}
+def _outermost(path: str, scope: str, model: Model) -> str:
+    """A class around the part that adds nothing to learn is the part: FeedForward, not the Sequential in it."""
+    inner = {id(p) for p in model.module.get_submodule(path).parameters()}
     outer = path.rpartition(".")[0]
     while outer and outer != scope and outer.startswith(scope):
-        around, call = module.get_submodule(outer), seen.get(outer)
+        around, call = model.module.get_submodule(outer), model.calls.get(outer)
         same = {id(p) for p in around.parameters()} == inner
         if not same or call is None or call.first is None or not torch.is_tensor(call.output):
             break
-        if not type(around).__module__.startswith("torch."):
+        if not _is_torchs(type(around)):
             path = outer
         outer = outer.rpartition(".")[0]
     return path
 
 
-def _is_given(wanted: Any, path: str, seen: Mapping[str, Seen], inputs: Mapping[str, Any]) -> bool:
-    call = seen.get(path)
+def _is_given(wanted: Argument, path: str, model: Model) -> bool:
+    """Whether a module is called with what the argument stands for: ids, or numbers."""
+    call = model.calls.get(path)
     first = call.first if call is not None else None
     if first is None:
         return False
@@ -238,42 +182,41 @@ def _is_given(wanted: Any, path: str, seen: Mapping[str, Seen], inputs: Mapping[
         return first.is_floating_point()
     if first.is_floating_point():
         return False
-    # Positions are not ids: a table that is handed the ids, and looks at their number alone, is no such part.
-    given = [v for v in inputs.values() if torch.is_tensor(v) and v.shape == first.shape and torch.equal(v, first)]
-    return bool(given) == (wanted.name in inputs)
+    # Positions are not ids: a table that is given the ids, and looks at their number alone, is no such part.
+    given = [v for v in model.inputs.values() if v.shape == first.shape and torch.equal(v, first)]
+    return bool(given) == (wanted.name in model.inputs)
 
 
-def _activation(scope: str, module: nn.Module, seen: Mapping[str, Seen]) -> str | None:
-    """The one module without parameters in this scope that changes what it is given, shape apart."""
+def _activation(scope: str, model: Model) -> str | None:
+    """The one kind of module without parameters in this scope that changes its input, but not its shape."""
     changing = []
-    for path, call in seen.items():
+    for path, call in model.calls.items():
         inside = not scope or path.startswith(f"{scope}.")
         if not inside or not call.plain or not torch.is_tensor(call.output):
             continue
-        inner = module.get_submodule(path)
+        inner = model.module.get_submodule(path)
         if any(True for _ in inner.parameters()) or any(True for _ in inner.children()):
             continue
         given = call.arguments[0]
         if given.is_floating_point() and given.shape == call.output.shape and not torch.equal(given, call.output):
             changing.append(path)
-    kinds = {type(module.get_submodule(path)) for path in changing}
+    kinds = {type(model.module.get_submodule(path)) for path in changing}
     return changing[0] if len(kinds) == 1 else None
 
 
-def _part(name: str, path: str, plan: Plan, module: nn.Module, seen: Mapping[str, Seen]) -> Part:
-    call, owner, inner = seen[path], module, module
+def _part(name: str, path: str, plan: Plan, model: Model) -> Part:
+    call, owner, inner = model.calls[path], model.module, model.module
     for step in path.split(".")[:-1]:
         inner = inner.get_submodule(step)
-        if not type(inner).__module__.startswith("torch."):
+        if not _is_torchs(type(inner)):
             owner = inner
     first = call.first
-    streams = first is not None and first.is_floating_point() and first.dim() == 3
-    swapped = bool(streams and first is not None and tuple(first.shape[:2]) == (TIME, BATCH))
+    swapped = first is not None and first.is_floating_point() and tuple(first.shape[:-1]) == (TIME, BATCH)
     return Part(
         name,
         path,
         plan,
-        type(module.get_submodule(path)),
+        type(model.module.get_submodule(path)),
         type(owner),
         in_place=not call.plain or swapped,
         swapped=swapped,
@@ -281,88 +224,34 @@ def _part(name: str, path: str, plan: Plan, module: nn.Module, seen: Mapping[str
     )
 
 
-BATCH, TIME = 2, 5
-"""Of the run that is watched: different, so that the order of the axes shows."""
-
-
 def _local(match: Match, scope: str) -> Match:
-    """The same match as the part sees it: its parameter without the way to the part."""
-    theirs = match.found
-    pattern = theirs.pattern
-    if theirs.layered:
-        index = re.match(re.escape(pattern.partition(LAYER)[0]) + r"(\d+)", theirs.names[0])
+    """The same match as the part sees it: its parameter without the path of the part."""
+    found = match.found
+    pattern = found.pattern
+    if found.layered:
+        index = re.match(re.escape(pattern.partition(LAYER)[0]) + r"(\d+)", found.names[0])
         pattern = pattern.replace(LAYER, index[1] if index else "0", 1)
     else:
-        pattern = next((n for n in (pattern, *theirs.others) if n.startswith(f"{scope}.")), pattern)
+        pattern = next((n for n in (pattern, *found.others) if n.startswith(f"{scope}.")), pattern)
     local = pattern.removeprefix(f"{scope}.") if scope else pattern
-    names = tuple(name.removeprefix(f"{scope}.") for name in theirs.names[:1])
-    return replace(match, found=replace(theirs, pattern=local, names=names, layered=False, others=()))
+    names = tuple(name.removeprefix(f"{scope}.") for name in found.names[:1])
+    return replace(match, found=replace(found, pattern=local, names=names, layered=False, others=()))
 
 
 def _common(paths: Sequence[str]) -> str:
-    split = [path.split(".") for path in paths]
+    """The path of the innermost module around all of these."""
     common = []
-    for steps in zip(*split, strict=False):
+    for steps in zip(*(path.split(".") for path in paths), strict=False):
         if len(set(steps)) > 1:
             break
         common.append(steps[0])
     return ".".join(common)
 
 
-def call_in_place(path: str, swapped: bool, ids: bool) -> Callable[..., Any]:
-    """How a part is called by the whole it stands in: with our input wherever the whole passes its own.
-
-    ``ids``: whether the whole is given ids, rather than a stream. What the whole gives beside its stream (a mask, say)
-    stays as the whole made it for that many positions.
-    """
-
-    def call(part: nn.Module, x: torch.Tensor, note: list[Any] | None = None) -> Any:
-        if x.dim() != 3:
-            raise NotSupported("its model calls it with [batch, time, width] alone")
-        whole: nn.Module = part.__dict__[WHOLE][0]
-        whole.train(part.training)
-        given = x.transpose(0, 1) if swapped else x
-        done = False
-
-        def substitute(_: nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-            stream = next(v for v in (*arguments, *options.values()) if torch.is_tensor(v) and v.is_floating_point())
-
-            def ours(value: Any) -> Any:
-                same = torch.is_tensor(value) and value.shape == stream.shape and value.dtype == stream.dtype
-                return given if same and (value is stream or torch.equal(value, stream)) else value
-
-            handed = tuple(map(ours, arguments)), {name: ours(value) for name, value in options.items()}
-            if note is not None:
-                note.append(handed)
-            return handed
-
-        def stop(_: nn.Module, __: Any, output: Any) -> None:
-            nonlocal done
-            done = True
-            raise _Stop(output)
-
-        before = part.register_forward_pre_hook(substitute, with_kwargs=True)
-        after = part.register_forward_hook(stop)
-        try:
-            whole(torch.zeros(x.shape[:2], dtype=torch.long, device=x.device) if ids else torch.zeros_like(x))
-        except _Stop as stopped:
-            return _turned_back(stopped.output) if swapped else stopped.output
-        finally:
-            before.remove()
-            after.remove()
-        raise NotSupported(f"its model does not call {path}")
-
-    def ready(part: nn.Module, inputs: list[Any], options: dict[str, Any]) -> Ready:
-        """What the whole hands to the part is taken down once; then the part is called alone."""
-        taken: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-        call(part, inputs[0], taken)
-        arguments, given = taken[0]
-        return Ready(partial(part, *arguments, **given), _turned_back if swapped else as_it_is)
-
-    call.ready = ready  # type: ignore[attr-defined]
-    return call
+def _home(match: Match) -> str:
+    """The path of the module that owns the parameter."""
+    return match.found.names[0].rpartition(".")[0]
 
 
-def _turned_back(output: Any) -> Any:
-    first = output[0] if isinstance(output, tuple) else output
-    return first.transpose(0, 1) if torch.is_tensor(first) and first.dim() == 3 else output
+def _is_torchs(kind: type) -> bool:
+    return kind.__module__.startswith("torch.")

@@ -1,11 +1,12 @@
 """A component that is about how a whole model is made and used, not about what one call of it computes.
 
-Whoever has a module for the whole (found among classes, or declared) has these components too: its contract sheet says
-how they are run on a built module, see :class:`harness.core.contract.WholeModel`.
+An implementation that has a module for the model (found among classes, or declared) has these components too: their
+contract sheet says how they are run on a built module, see :class:`harness.core.contract.WholeModel`.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -17,50 +18,59 @@ from torch import nn
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.implementation import Request
-from harness.core.tree import map_leaves
+from harness.core.tree import Path, map_leaves
 from harness.core.values import Settings, TrackedSettings
+from harness.execution import call
 from harness.execution.environment import restored
 from harness.execution.functions import ClassAdapter, FunctionAdapter
 from harness.execution.session import Adapter, Session
-from harness.modules.adapter import Holder, ModuleAdapter
+from harness.modules.adapter import ModuleAdapter
+from harness.modules.holder import Holder
 from harness.modules.parameter_values import values_for
 from harness.stubs.dependencies import as_a_whole
 
 
-class Built:
-    """One whole model as its constructor left it. ``module``: theirs."""
+class BuiltModel:
+    """One model as its constructor left it. ``module``: the implementation's own."""
 
     def __init__(self, adapter: ModuleAdapter, config: Settings, made: Holder) -> None:
         self.adapter, self.config, self.holder = adapter, config, made
         self.module: nn.Module = made.inner
 
     def __call__(self, *inputs: Any) -> Any:
-        """What it computes of its inputs: the tensor that its contract speaks of."""
-        how = self.adapter.calling
-        returned = self.holder(*inputs, **dict.fromkeys(how.options, inputs[0]))
-        return self.adapter.output_of(returned, inputs[0])
+        """The tensor that its contract asks for. Raises TimedOut where a trial call of the model did not end."""
+        self.adapter.raise_timed_out()
+        options = dict.fromkeys(self.adapter.calling.options, inputs[0])
+        return self.adapter.output_of(call.invoke(self.holder, *inputs, **options), inputs[0])
 
     def with_tensors(self, named: Mapping[str, torch.Tensor], *inputs: Any) -> Any:
-        """What it computes with these tensors in the place of its parameters, each under its own name alone."""
+        """Its output with these tensors in the place of its parameters, each under its own name alone."""
+        self.adapter.raise_timed_out()
         given = {f"inner.{name}": tensor for name, tensor in named.items()}
         options = dict.fromkeys(self.adapter.calling.options, inputs[0])
-        returned = torch.func.functional_call(self.holder, given, inputs, options, tie_weights=False)
+        run = torch.func.functional_call
+        returned = call.invoke(run, self.holder, given, inputs, options, tie_weights=False)
         return self.adapter.output_of(returned, inputs[0])
 
-    def around(self, module: nn.Module) -> Built:
-        """The same for another module of theirs: a copy of this one, say."""
-        return Built(self.adapter, self.config, Holder(module, self.adapter.declaration.call))
+    def __deepcopy__(self, memo: dict[int, Any]) -> BuiltModel:
+        """A copy of the module alone: how it is built and called stays the same."""
+        return BuiltModel(self.adapter, self.config, copy.deepcopy(self.holder, memo))
 
-    def another(self) -> Built:
-        """A second one of the same sizes, built anew."""
+    def around(self, module: nn.Module) -> BuiltModel:
+        """The same for another module of the implementation: a copy of this one, say."""
+        return BuiltModel(self.adapter, self.config, Holder(module, self.adapter.declaration.call))
+
+    def another(self) -> BuiltModel:
+        """A second one of the same sizes, newly built."""
         return _built(self.adapter, self.config)
 
     def places(self, weights: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-        """Weights of the contract, each as it would stand in their parameter: by the names of their parameters.
+        """Weights of the contract, each as it would be in the module's parameter, by the names of the parameters.
 
-        Every name under which a parameter is known, also where several names are one parameter or hold copies.
+        Every name under which a parameter is known, also where several names are one parameter or hold copies. Raises
+        CannotMatch where the parameters do not fit.
         """
-        arguments = {self._weights_argument(): weights, "config": self.config}
+        arguments = {self.adapter.contract.arguments("parameter")[0].name: weights, "config": self.config}
         plan = self.adapter.plan_for(self.module, arguments)
         given = values_for(plan, self.module, arguments)
         live = dict(self.module.named_parameters(remove_duplicate=False))
@@ -68,7 +78,7 @@ class Built:
         return {name: by_tensor[id(tensor)] for name, tensor in live.items() if id(tensor) in by_tensor}
 
     def names_of(self, weights: Mapping[str, Any], *names: str) -> list[str]:
-        """Under which names their module holds these of the contract's tensors (at the top of ``weights``)."""
+        """The names under which the module holds these of the contract's tensors (at the top of ``weights``)."""
         marked = map_leaves(
             dict(weights),
             lambda path, leaf: torch.full_like(leaf, float(path[0] in names)) if torch.is_tensor(leaf) else leaf,
@@ -76,69 +86,77 @@ class Built:
         return [name for name, value in self.places(marked).items() if bool((value == 1).all())]
 
     def load(self, weights: Mapping[str, Any]) -> None:
-        """Copy the contract's weights into their parameters."""
+        """Copy the contract's weights into the module's parameters."""
         live = dict(self.module.named_parameters(remove_duplicate=False))
         with torch.no_grad():
             for name, value in self.places(weights).items():
                 live[name].copy_(value)
 
     def weights(self, like: Mapping[str, Any]) -> Any:
-        """What their parameters hold, as the contract's weights; None where they have no such tensor. ``like``: the form."""
-        sizes: dict[tuple[Any, ...], tuple[int, int]] = {}
-        at = 1
+        """What the module's parameters hold, as the contract's weights; None where there is no such tensor.
 
-        def numbered(path: tuple[Any, ...], leaf: Any) -> Any:
-            nonlocal at
-            if not torch.is_tensor(leaf):
-                return leaf
-            sizes[path] = (at, at + leaf.numel())
-            at += leaf.numel()
-            return torch.arange(*sizes[path], dtype=torch.float64).reshape(leaf.shape)
-
-        places = self.places(map_leaves(dict(like), numbered))
+        ``like``: weights of the contract, whose form is returned. Each of their numbers is given an index; where the
+        indices land in the module's parameters shows which number is which, whatever the layout.
+        """
+        spans: dict[Path, tuple[int, int]] = {}
+        indexed = map_leaves(dict(like), lambda path, leaf: _indexed(path, leaf, spans))
+        places = self.places(indexed)
         live = dict(self.module.named_parameters(remove_duplicate=False))
-        dtype = next(iter(live.values())).dtype
-        flat = torch.zeros(at, dtype=dtype)
-        seen = torch.zeros(at, dtype=torch.bool)
+        size = max((stop for _, stop in spans.values()), default=1)
+        flat = torch.zeros(size, dtype=next(iter(live.values())).dtype)
+        seen = torch.zeros(size, dtype=torch.bool)
         for name, value in reversed(places.items()):  # the first name of a tensor that is held twice counts
             where = value.long().flatten()
             flat[where], seen[where] = live[name].detach().flatten().cpu(), True
         seen[0] = False
 
-        def found(path: tuple[Any, ...], leaf: Any) -> Any:
-            if path not in sizes:
+        def found(path: Path, leaf: Any) -> Any:
+            if path not in spans:
                 return leaf
-            start, stop = sizes[path]
+            start, stop = spans[path]
             return flat[start:stop].reshape(leaf.shape).clone() if bool(seen[start:stop].all()) else None
 
         return map_leaves(dict(like), found)
 
-    def _weights_argument(self) -> str:
-        return self.adapter.contract.arguments("parameter")[0].name
+
+def _indexed(path: Path, leaf: Any, spans: dict[Path, tuple[int, int]]) -> Any:
+    """A tensor of the same shape that holds the indices from 1 on, those of each path noted in ``spans``."""
+    if not torch.is_tensor(leaf):
+        return leaf
+    start = max((stop for _, stop in spans.values()), default=1)
+    spans[path] = (start, start + leaf.numel())
+    return torch.arange(*spans[path], dtype=torch.float64).reshape(leaf.shape)
 
 
 def _built(
     adapter: ModuleAdapter, config: Settings, seed: int | None = None, dtype: torch.dtype | None = None
-) -> Built:
+) -> BuiltModel:
     if seed is not None:
         torch.manual_seed(seed)
         numpy.random.seed(seed % 2**32)
         random.seed(seed)
-    made = adapter.declaration.factory(TrackedSettings(config))
+    made = call.invoke(adapter.declaration.factory, TrackedSettings(config))
     if not isinstance(made, nn.Module):
         raise NotSupported(f"{adapter.contract.name} is a function: what is built, and how, is not seen")
-    return Built(adapter, config, Holder(made.to(dtype) if dtype is not None else made, adapter.declaration.call))
+    if dtype is not None:
+        made = call.invoke(made.to, dtype)
+    return BuiltModel(adapter, config, Holder(made, adapter.declaration.call))
 
 
-class Making:
+class ModelBuilder:
     """Builds whole models for a contract sheet."""
 
     def __init__(self, adapter: ModuleAdapter) -> None:
         self.adapter = adapter
 
-    def __call__(self, config: Settings, *, seed: int | None = None, dtype: torch.dtype | None = None) -> Built:
-        """One of these sizes. ``seed``: of all random generators, before its constructor is called."""
-        self.adapter._probe()  # how it is called is seen once, on a small case
+    def __call__(self, config: Settings, *, seed: int | None = None, dtype: torch.dtype | None = None) -> BuiltModel:
+        """One of these sizes. ``seed``: of all random generators, before its constructor is called.
+
+        Raises NotSupported where the implementation has a function, TimedOut where building did not end.
+        """
+        self.adapter.probe()  # how it is called is seen once, on a small case
+        if self.adapter.plan is None:
+            self.adapter.raise_timed_out()
         if seed is None:
             return _built(self.adapter, config, None, dtype)
         with restored():
@@ -153,28 +171,31 @@ class WholeAdapter(Adapter):
     def __init__(self, whole: ModuleAdapter, contract: Contract) -> None:
         assert contract.whole is not None
         self.whole, self.contract = whole, contract
-        self.source = made = contract.whole.made(Making(whole))
-        self.inner = FunctionAdapter(made) if contract.is_function else ClassAdapter(made)
+        self.source: Any = contract.whole.made(ModelBuilder(whole))
+        self.inner = FunctionAdapter(self.source) if contract.is_function else ClassAdapter(self.source)
 
     @property
     def place(self) -> tuple[str, int]:
+        """That of the module."""
         return self.whole.place
 
     @property
     def to_do(self) -> str:
-        """Whether the whole is not written yet."""
+        """Whether the model is not written yet."""
         return as_a_whole(self.whole.source, self.whole.contract)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (f"run on the module of {self.whole.contract.name}", *self.whole._remarks)
+        """Which module it is run on, and what is known of that."""
+        return (f"run on the module of {self.whole.contract.name}", *self.whole.remarks)
 
     def session(self, contract: Contract, request: Request) -> Session:
+        """A session on a newly built model."""
         return self.inner.session(contract, request)
 
 
-def beside(adapters: Mapping[str, Any], contracts: Mapping[str, Contract]) -> dict[str, WholeAdapter]:
-    """The components that come with the modules of others, where nothing else was found for them."""
+def with_whole_model(adapters: Mapping[str, Adapter], contracts: Mapping[str, Contract]) -> dict[str, WholeAdapter]:
+    """The components that are run on the modules of others, where nothing else was found for them."""
     found = {}
     for name, contract in contracts.items():
         whole = contract.whole and adapters.get(contract.whole.component)

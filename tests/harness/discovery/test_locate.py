@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import ImportFailed, UsageError
-from harness.discovery.locate import load, locate
+from harness.discovery.importing import load
+from harness.discovery.locate import locate
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -54,7 +54,7 @@ def test_it_says_what_is_found_anyway(model: Path) -> None:
 
 
 def test_what_is_there_stays_unless_asked(model: Path) -> None:
-    """A corrected entry survives another look; ``anew`` replaces it; other implementations keep theirs."""
+    """A corrected entry survives another look; ``refresh`` replaces it; other implementations keep theirs."""
     adapters = discover(str(model), KNOWN).adapters
     path = model.parent / map_file.FILE
     path.write_text('["other.py".gelu]\nskip = true\n', encoding="utf-8")
@@ -63,7 +63,7 @@ def test_what_is_there_stays_unless_asked(model: Path) -> None:
     path.write_text(corrected, encoding="utf-8")
     assert map_file.write(model.parent, model.name, adapters) == (path, False)
     assert path.read_text(encoding="utf-8") == corrected
-    map_file.write(model.parent, model.name, adapters, anew=True)
+    map_file.write(model.parent, model.name, adapters, refresh=True)
     text = path.read_text(encoding="utf-8")
     assert '"final_norm"' not in text and '["other.py".gelu]' in text and text.count('["model.py".gpt2]') == 1
 

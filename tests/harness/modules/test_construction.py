@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 from torch import nn
 
-from harness.modules.construction import CannotBuild, Namespace, Sizes, construct, global_sizes, globals_set
+from harness.modules.construction import construct, global_sizes, globals_set
+from harness.modules.size_names import CannotBuild, Namespace, Sizes
 from specs.naming.sizes import SIZES
 
 VALUES = {

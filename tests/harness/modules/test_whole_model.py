@@ -12,7 +12,7 @@ from harness.core.values import Settings
 from harness.judging.catalogue import load_catalogue
 from harness.judging.loading import inspect_implementation
 from harness.modules.adapter import ModuleAdapter
-from harness.modules.whole_model import Making, beside
+from harness.modules.whole_model import ModelBuilder, with_whole_model
 from reference_model import Config, gpt2, initialise
 
 KNOWN = load_catalogue()
@@ -23,10 +23,10 @@ LIKE = initialise(Config(**SIZES), torch.Generator().manual_seed(1), torch.float
 IDS = torch.tensor([[1, 5, 5, 0], [10, 2, 3, 4]])
 
 
-def making(style: str) -> Making:
+def making(style: str) -> ModelBuilder:
     adapter = inspect_implementation(str(STYLES / f"{style}.py"), cases=4).implementation.adapters["gpt2"]
     assert isinstance(adapter, ModuleAdapter)
-    return Making(adapter)
+    return ModelBuilder(adapter)
 
 
 @pytest.mark.parametrize("style", ["nano", "lens", "lecture", "encoder"])
@@ -68,7 +68,7 @@ def test_a_declared_factory_has_them_too_and_a_function_does_not():
         Declaration("gpt2", lambda config: lambda ids, weights, config: None), KNOWN.contracts["gpt2"]
     )
     with pytest.raises(NotSupported, match="function"):
-        Making(adapter)(CONFIG)
+        ModelBuilder(adapter)(CONFIG)
 
 
 def test_a_class_without_the_method_does_not_have_the_component():
@@ -76,11 +76,11 @@ def test_a_class_without_the_method_does_not_have_the_component():
     wanted = {name: c for name, c in KNOWN.contracts.items() if c.whole is not None and c.whole.method}
     assert wanted
     adapter = making("nano").adapter
-    assert not set(beside({"gpt2": adapter}, KNOWN.contracts)) & set(wanted)
+    assert not set(with_whole_model({"gpt2": adapter}, KNOWN.contracts)) & set(wanted)
 
     class Speaking(nn.Module):
         def generate(self, ids, max_new_tokens):
             return ids
 
     adapter.source = Speaking
-    assert set(wanted) <= set(beside({"gpt2": adapter}, KNOWN.contracts))
+    assert set(wanted) <= set(with_whole_model({"gpt2": adapter}, KNOWN.contracts))

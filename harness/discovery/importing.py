@@ -1,0 +1,125 @@
+"""Imports what ``--impl`` names, within a time limit; where that fails, the message shows the implementation's own lines."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.core.errors import ImportFailed, UsageError, did_you_mean
+from harness.discovery.implements import forget
+from harness.discovery.locate import Place, cut, searched_first
+from harness.execution import call
+from harness.execution.guarded import DEFAULT_SECONDS
+from harness.execution.time_limit import TimedOut, TimeLimit
+
+NOT_THEIRS = (str(Path(__file__).resolve().parents[1]) + os.sep, importlib.__file__, "<frozen importlib")
+"""Files whose frames say nothing about the implementation."""
+SHARE = 3.0
+"""The limit of a case is this many times the limit of an import: 20 processor seconds by default. transformers with torch
+takes 8 s; a training loop at the top of a module never ends."""
+LEAST_SECONDS = 5.0
+"""An import may take this long, however short the limit of a case: libraries are large."""
+
+
+def import_seconds(time_limit: float) -> float:
+    """Processor seconds for an import, where one case may take ``time_limit``; 0 means no limit for both."""
+    return max(time_limit / SHARE, LEAST_SECONDS) if time_limit > 0 else 0.0
+
+
+def load(place: Place, time_limit: float = DEFAULT_SECONDS) -> tuple[ModuleType, Any]:
+    """The module and the object in it.
+
+    ``time_limit``: processor seconds for one case, see :func:`import_seconds`. Raises ImportFailed where the code fails or
+    does not end, UsageError where there is no such object.
+    """
+    module = _imported(place, time_limit)
+    found: Any = module
+    for i, name in enumerate(place.attributes):
+        try:
+            found = call.invoke(getattr, found, name)
+        except AttributeError:
+            raise UsageError(_no_attribute(place, found, i)) from None
+    return module, found
+
+
+def _no_attribute(place: Place, found: Any, index: int) -> str:
+    name = place.attributes[index]
+    whole = ".".join((place.text.rpartition(":")[0], *place.attributes[:index]))
+    names = [n for n in dir(found) if not n.startswith("_")]
+    listed = ", ".join(n for n in names if not isinstance(getattr(found, n, None), ModuleType)) or "nothing"
+    hint = did_you_mean(name, names) or f"It has: {cut(listed)}"
+    return f"--impl={place.text}: {whole} has no {name!r}; {hint}"
+
+
+def _imported(place: Place, time_limit: float) -> ModuleType:
+    seconds = import_seconds(time_limit)
+    try:
+        with TimeLimit(seconds, f"importing {place.name}"):
+            return _run_file(place) if place.is_file else call.invoke(importlib.import_module, place.module)
+    except UsageError as wrong:  # @implements refuses what it was given
+        frames = [f for f in traceback.extract_tb(wrong.__traceback__) if not f.filename.startswith(NOT_THEIRS)]
+        at = f'\n  File "{frames[-1].filename}", line {frames[-1].lineno}\n    {frames[-1].line}' if frames else ""
+        raise UsageError(f"--impl={place.text}: {wrong}{at}\nNo check was run.") from None
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # SystemExit, and what test frameworks raise to stop a module
+        raise ImportFailed(_failure(place, error, seconds)) from None
+
+
+def _run_file(place: Place) -> ModuleType:
+    assert place.path is not None
+    searched_first(str(place.path.parent))
+    spec = importlib.util.spec_from_file_location(place.module, place.path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    forget(place.module)
+    sys.modules[place.module] = module  # dataclasses and pickle look there
+    try:
+        call.invoke(spec.loader.exec_module, module)
+    except BaseException:
+        del sys.modules[place.module]
+        raise
+    return module
+
+
+def _failure(place: Place, error: BaseException, seconds: float) -> str:
+    """What happened, where, and what to do."""
+    shown = traceback_without_harness(error).rstrip()
+    if isinstance(error, SystemExit):
+        put = 'put such lines under `if __name__ == "__main__":`'
+        reason = f"{place.name} ends the program while it is imported (sys.exit or exit); {put}"
+    elif isinstance(error, TimedOut):
+        put = 'Put training and tests under `if __name__ == "__main__":`; if it is only slow: --impl-timeout=SECONDS'
+        reason = f"importing {place.name} took more than {seconds:g} s of processor time. {put}"
+        shown = shown.rpartition("\n")[0]
+    else:
+        reason = f"{place.name} fails while it is imported"
+    lines = [f"--impl={place.text}: {reason}. No check was run.", "", shown]
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        top = error.name.partition(".")[0]
+        lacks = f"It needs {top!r}, which this Python does not have ({sys.executable})"
+        lines += ["", f"{lacks}: python -m pip install {top}"]
+    return "\n".join(lines)
+
+
+def traceback_without_harness(error: BaseException) -> str:
+    """The traceback as Python prints it, without frames of the harness and the import machinery; causes included."""
+    whole = traceback.TracebackException.from_exception(error)
+    seen: set[int] = set()
+
+    def shorten(one: traceback.TracebackException | None) -> None:
+        if one is None or id(one) in seen:
+            return
+        seen.add(id(one))
+        one.stack = traceback.StackSummary.from_list([f for f in one.stack if not f.filename.startswith(NOT_THEIRS)])
+        shorten(one.__cause__)
+        shorten(one.__context__)
+
+    shorten(whole)
+    return "".join(whole.format())

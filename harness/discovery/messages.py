@@ -1,0 +1,171 @@
+"""What a person is told of names that are nearly a component's, and of an implementation in which nothing was found."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pkgutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.core.contract import Contract
+from harness.core.errors import did_you_mean, near, plain
+from harness.discovery.notes import Note
+from harness.discovery.target import Target, is_module_class
+
+Contracts = Mapping[str, Contract]
+
+
+def no_component(target: Target, what: str, name: str) -> str:
+    """``what`` names a component that does not exist."""
+    hint = did_you_mean(name, target.components)
+    return (
+        f"{target.text}: {what}: there is no component {name!r}{'; ' + hint if hint else '.'}\n"
+        f"The components are: {', '.join(target.components)}."
+    )
+
+
+def near_misses(target: Target, contracts: Contracts, found: Collection[str], notes: Sequence[Note]) -> list[Note]:
+    """Things of the implementation whose name is nearly that of a component which was not found.
+
+    ``notes``: those that there are already; a class that one is about is not mentioned again.
+    """
+    missing = {plain(name): name for name in contracts if name not in found}
+    added = []
+    for name, value in target.members():
+        ignored = name.startswith("_") or name in contracts or not callable(value) or is_module_class(value)
+        if ignored or getattr(value, "__module__", None) != target.module.__name__:
+            continue
+        match = _nearest(plain(name), missing)
+        if match:
+            added.append(Note(f"{name} is not checked; if it is meant as {match}, it must have that name"))
+    mentioned = {note.kind for note in notes}
+    for _, kind in target.module_classes() if missing else ():
+        if kind not in mentioned:
+            for component in _resembled(kind, missing.values(), contracts):
+                how = decorated(contracts[component], kind)
+                added.append(Note(f"the module class {kind.__name__} is not checked. {how}", kind=kind))
+    return added
+
+
+def _nearest(name: str, missing: Mapping[str, str]) -> str | None:
+    """The component whose name is this one but for a slip; also where letters are swapped (gleu)."""
+    if name in missing:
+        return missing[name]
+    close = near(name, missing, 0.8) or [m for m in missing if sorted(m) == sorted(name)]
+    return missing[close[0]] if close else None
+
+
+def _resembled(kind: type, components: Iterable[str], contracts: Contracts) -> list[str]:
+    """The component that a class is named like: ``CausalSelfX`` ends in ``x``."""
+    functions = [c for c in components if contracts[c].is_function]
+    name = plain(kind.__name__)
+    return (near(name, functions, 0.8) or [c for c in functions if name.endswith(plain(c))])[:1]
+
+
+def nothing_found(target: Target, contracts: Contracts, notes: Iterable[Note]) -> str:
+    """Nothing in it is a component: what there is, and what to write."""
+    path = ".".join(target.place.attributes)
+    what = f"{type(target.thing).__name__} {path}" if path else target.place.name
+    lines = [f"{target.text}: {what} offers no component, so there is nothing to check."]
+    lines += [f"  {note.text}" for note in notes]
+    lines += _what_to_write(target, contracts, what)
+    if files := _files_of_components(target):
+        lines.append(f"Its package holds {files}; import their functions in __init__.py.")
+    for file, names in _files_with_modules(target):
+        listed = ", ".join(names[:4]) + (" and more" if len(names) > 4 else "")
+        lines.append(f"Its {file}.py has the module classes {listed}: --impl={target.module.__name__}.{file}")
+    lines.append(f"The components are: {', '.join(contracts)}.")
+    return "\n".join(lines)
+
+
+def _what_to_write(target: Target, contracts: Contracts, what: str) -> list[str]:
+    if target.is_one_thing() and callable(target.thing):
+        name = getattr(target.thing, "__name__", what)
+        line = f'{name} is no component\'s name. If it builds one, write @implements("COMPONENT") above it:'
+        return [line, *_example(target.thing)]
+    if classes := target.module_classes():
+        names = ", ".join(name for name, _ in classes)
+        plural = "es" if len(classes) > 1 else ""
+        return [f"It has the module class{plural} {names}. Say which component each builds:", *_example(classes[-1][1])]
+    functions = [c for c in contracts.values() if c.is_function] or list(contracts.values())
+    first = min(functions, key=lambda c: sum(len(signature.arguments) for signature in c.calls.values()))
+    return [
+        "A function of a component's name is enough:",
+        "",
+        f"    def {first.name}{parameters(first)}: ...",
+        "",
+        "`plumbline init` writes a file with all of them to fill in.",
+    ]
+
+
+def _files_with_modules(target: Target) -> list[tuple[str, list[str]]]:
+    """Files of a package that define module classes, as far as their text shows; none of them is run."""
+    found = []
+    for folder in [] if target.place.attributes else list(getattr(target.module, "__path__", ())):
+        for path in sorted(Path(folder).glob("*.py")):
+            try:
+                tree = ast.parse(path.read_text(encoding="utf-8"))
+            except (OSError, SyntaxError, ValueError):
+                continue
+            classes = [n for n in tree.body if isinstance(n, ast.ClassDef)]
+            names = [n.name for n in classes if any(ast.unparse(b).endswith("Module") for b in n.bases)]
+            if names and path.stem != "__init__":
+                found.append((path.stem, names))
+    return found[:8]
+
+
+def _files_of_components(target: Target) -> str:
+    if not hasattr(target.module, "__path__") or target.place.attributes:
+        return ""
+    names = [i.name for i in pkgutil.iter_modules(list(target.module.__path__)) if i.name in target.components]
+    return ", ".join(f"{name}.py" for name in names)
+
+
+def _example(thing: Any) -> list[str]:
+    name = getattr(thing, "__name__", "Mine")
+    return [
+        "",
+        "    from plumbline import implements",
+        "",
+        '    @implements("COMPONENT")',
+        "    def build(config):",
+        f"        return {name}(...)",
+        "",
+    ]
+
+
+def not_this_kind(name: str, thing: Any, contract: Contract) -> Note:
+    """Something has a component's name, but is no function, or no class, as the contract asks for."""
+    if not contract.is_function:
+        how = f"{contract.name}{parameters(contract, 'build')}"
+        text = f"{name} is {_with_article(thing)}: it must be a class or a function that builds one ({how})"
+    elif is_module_class(thing):
+        built = "must be built for the sizes of each case"
+        text = f"{name} is a module class, which {built}. {decorated(contract, thing)}"
+    elif inspect.isclass(thing):
+        text = f"{name} is a class; it must be a function {name}{parameters(contract)}"
+    elif callable(thing):
+        one = f"{name} is one module of one size; every case has another size"
+        text = f"{one}. {decorated(contract, type(thing))}"
+    else:
+        text = f"{name} is {_with_article(thing)}, not a function"
+    return Note(text, component=name)
+
+
+def decorated(contract: Contract, thing: Any) -> str:
+    """How to write a factory for a class."""
+    name = getattr(thing, "__name__", "Mine")
+    return f'Write: @implements("{contract.name}") above def build(config): return {name}(...)'
+
+
+def parameters(contract: Contract, method: str = "call") -> str:
+    """The arguments of a call, in brackets."""
+    signature = contract.calls.get(method)
+    return f"({', '.join(a.name for a in signature.arguments)})" if signature else "(...)"
+
+
+def _with_article(thing: object) -> str:
+    name = type(thing).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

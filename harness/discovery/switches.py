@@ -1,0 +1,48 @@
+"""What a module of the implementation declares in its dictionary PLUMBLINE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.core.contract import Contract
+from harness.core.declaration import Declaration
+from harness.core.errors import UsageError
+from harness.discovery.messages import no_component
+from harness.discovery.target import Target
+from harness.project.epsilon import EPS, epsilon
+
+SWITCHES = ("variants", "framework", "expected", *EPS)
+"""The keys that PLUMBLINE may have."""
+
+
+def switches_of(target: Target) -> Mapping[str, Any]:
+    """The dictionary; empty where there is none. Raises UsageError where it is something else, or has another key."""
+    switches = getattr(target.module, "PLUMBLINE", {})
+    if not isinstance(switches, Mapping) or any(key not in SWITCHES for key in switches):
+        example = '{"variants": {COMPONENT: VARIANT}, "framework": "numpy"}'
+        raise UsageError(f"{target.text}: PLUMBLINE must be a dictionary like {example}, not {switches!r}")
+    return switches
+
+
+def declared_eps(target: Target) -> float | None:
+    """The fixed epsilon that it declares, if any."""
+    switches = switches_of(target)
+    fixed = [switches[name] for name in EPS if name in switches]
+    return epsilon(fixed[0], f"{target.text}: PLUMBLINE") if fixed else None
+
+
+def declared_variants(
+    target: Target, factories: Mapping[str, Declaration], contracts: Mapping[str, Contract]
+) -> dict[str, str]:
+    """Component -> legal variant, from PLUMBLINE and from @implements. Raises UsageError where one is unknown."""
+    pairs = dict(switches_of(target).get("variants", {}))
+    pairs.update({name: d.variant for name, d in factories.items() if d.variant is not None})
+    for name, variant in pairs.items():
+        if name not in contracts:
+            raise UsageError(no_component(target, f"a variant is declared for {name!r}", str(name)))
+        legal = [v.name for v in contracts[name].variants]
+        if variant not in legal:
+            listed = ", ".join(legal) or "none"
+            raise UsageError(f"{target.text}: {name} has no variant {variant!r}; its legal variants: {listed}")
+    return pairs

@@ -1,0 +1,86 @@
+"""What ``--impl`` named: a module, a class, a function or an object, and the names in it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from harness.core.errors import plain
+from harness.discovery.locate import Place
+from harness.execution import call
+
+
+@dataclass(frozen=True)
+class Target:
+    """``module`` was imported from ``place``; ``thing`` is what was named in it, or the module itself."""
+
+    place: Place
+    module: ModuleType
+    thing: Any
+    components: Collection[str]
+
+    @property
+    def text(self) -> str:
+        """The option, as messages begin with it."""
+        return f"--impl={self.place.text}"
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: ``model.py:GPT``."""
+        return ":".join(filter(None, (self.place.name, ".".join(self.place.attributes))))
+
+    def is_one_thing(self) -> bool:
+        """Whether a single function, class or module class was named, rather than something that holds components."""
+        if not self.place.attributes:
+            return False
+        if inspect.isclass(self.thing):
+            known = {plain(name) for name in self.components}
+            holds = any(self.member(name) is not None for name in self.components)
+            return is_module_class(self.thing) or plain(self.thing.__name__) in known or not holds
+        return inspect.isroutine(self.thing) or isinstance(self.thing, torch.nn.Module)
+
+    def called(self, name: str) -> Any:
+        """What has this name: a member, or the one thing that was named; None where nothing has."""
+        if self.is_one_thing():
+            return self.thing if name in (getattr(self.thing, "__name__", ""), *self.place.attributes[-1:]) else None
+        return self.member(name)
+
+    def member(self, name: str) -> Any:
+        """The attribute or entry of this name; None where there is none."""
+        if isinstance(self.thing, Mapping):
+            return self.thing.get(name)
+        return call.invoke(getattr, self.thing, name, None)
+
+    def members(self) -> Iterable[tuple[str, Any]]:
+        """Every name in it, with what it is."""
+        if isinstance(self.thing, Mapping):
+            return list(self.thing.items())
+        return list(getattr(self.thing, "__dict__", {}).items())
+
+    def own_classes(self) -> list[type]:
+        """Its own module classes: of its file, of the files of its package, or the one that was named."""
+        if isinstance(self.thing, torch.nn.Module):
+            return [type(self.thing)]
+        if self.is_one_thing():
+            return [self.thing] if is_module_class(self.thing) else []
+        home = self.module.__name__
+        kinds = [value for _, value in self.members() if is_module_class(value)]
+        return list(dict.fromkeys(k for k in kinds if k.__module__ == home or k.__module__.startswith(f"{home}.")))
+
+    def module_classes(self) -> list[tuple[str, type]]:
+        """The module classes in it that are not torch's and have no component's name, wherever they are written."""
+        return [
+            (name, value)
+            for name, value in self.members()
+            if is_module_class(value) and not value.__module__.startswith("torch.") and name not in self.components
+        ]
+
+
+def is_module_class(thing: object) -> bool:
+    """Whether it is a class derived from torch.nn.Module."""
+    return inspect.isclass(thing) and issubclass(thing, torch.nn.Module)

@@ -1,0 +1,126 @@
+"""The calls of one case, made on a module of the implementation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from harness.core.case import CALL, Call
+from harness.core.claim import NotSupported
+from harness.core.errors import OtherSize
+from harness.core.implementation import MeasuredOutput, Request
+from harness.execution import call as execution
+from harness.execution.arguments import bound
+from harness.execution.bound_call import Ready
+from harness.execution.session import Session
+from harness.modules.holder import Holder, timed_call
+from harness.modules.parameter_values import values_for
+
+if TYPE_CHECKING:
+    from harness.modules.adapter import ModuleAdapter
+
+Own = tuple[Holder, tuple[tuple[torch.Tensor, torch.Tensor], ...]]
+"""A module that holds given tensors as its own, and (given tensor, its own parameter) of each that is trained."""
+
+
+class ModuleSession(Session):
+    """Makes the calls of one case on modules that are kept between cases, as a program would keep them."""
+
+    def __init__(self, adapter: ModuleAdapter, request: Request) -> None:
+        self.adapter, self.request = adapter, request
+        self.own: Own | None = None
+
+    def call(self, call: Call) -> Any:
+        """The output of the module for this call's weights and inputs, and how many numbers it trains.
+
+        Raises NotSupported where the module takes no setting or size that the call has, CannotMatch where its parameters
+        do not fit, and whatever the module raises.
+        """
+        made = self.adapter.built(call.arguments)
+        signature = self.adapter.contract.calls[CALL]
+        if not isinstance(made, Holder):
+            function = self._deep_copy(made) if self.request.context == "deepcopied" else made
+            return execution.invoke(bound(function, signature, call.arguments))
+        values = self._values(made, call.arguments)
+        inputs, options = self._inputs(call)
+        if self.request.context in ("deepcopied", "reloaded") and self.request.gradients is None:
+            other = self._copied(values, call.arguments)
+            self._set_mode(other)
+            result = execution.invoke(other, *inputs, **options)
+        else:
+            self._set_mode(made)
+            named = {f"inner.{name}": value for name, value in values.items()}
+            result = execution.invoke(torch.func.functional_call, made, named, tuple(inputs), options)
+        value = self.adapter.output_of(result, call.arguments[signature.arguments[0].name])
+        return MeasuredOutput(value, {"parameters": _trained_numbers(made.inner)})
+
+    def ready(self, call: Call) -> Ready:
+        """The call for timing, on a module of its own that holds the weights of the first call; later ones bring inputs."""
+        if self.own is None:
+            made = self.adapter.built(call.arguments)
+            if not isinstance(made, Holder):
+                return Ready(bound(made, self.adapter.contract.calls[CALL], call.arguments))
+            self.own = self._loaded(self._values(made, call.arguments), call.arguments)
+        holder, handed = self.own
+        self._set_mode(holder)
+        inputs, options = self._inputs(call)
+        timed = timed_call(holder.inner, holder.how, inputs, options)
+
+        def value(raw: Any) -> Any:
+            return self.adapter.output_of(timed.value(raw), inputs[0])
+
+        return Ready(timed.call, value, handed=handed)
+
+    def _values(self, made: Holder, arguments: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """The weights of a call, by the names of their parameters."""
+        matched = self.adapter.plan_for(made.inner, arguments)
+        try:
+            return values_for(matched, made.inner, arguments)
+        except OtherSize as error:
+            unread = [name for name in error.sizes if name not in self.adapter.read(arguments)]
+            if unread:  # a hidden size of four times the width, say, whatever the case has
+                reason = str(error).partition(";")[0]
+                raise NotSupported(f"its factory takes no {', '.join(unread)}: {reason}") from None
+            raise
+
+    def _inputs(self, call: Call) -> tuple[list[Any], dict[str, Any]]:
+        signature = self.adapter.contract.calls[CALL]
+        inputs = [call.arguments.get(a.name) for a in signature.arguments if a.role == "input"]
+        while inputs and inputs[-1] is None:
+            inputs.pop()
+        return inputs, dict.fromkeys(self.adapter.calling.options, inputs[0]) if inputs else {}
+
+    def _set_mode(self, module: nn.Module) -> None:
+        execution.invoke(module.train, self.request.mode == "train")
+
+    def _loaded(self, values: Mapping[str, torch.Tensor], arguments: Mapping[str, Any]) -> Own:
+        """A new module with these numbers as its own."""
+        own: Holder = self.adapter.fresh(arguments)
+        live = dict(own.inner.named_parameters(remove_duplicate=False))
+        with torch.no_grad():
+            for name, value in values.items():
+                live[name].copy_(value)
+        return own, tuple((value, live[name]) for name, value in values.items() if live[name].requires_grad)
+
+    def _copied(self, values: Mapping[str, torch.Tensor], arguments: Mapping[str, Any]) -> Holder:
+        """A module that holds these numbers as its own, then a deep copy of it, or a new one that loaded its state."""
+        first, _ = self._loaded(values, arguments)
+        if self.request.context == "deepcopied":
+            copied: Holder = self._deep_copy(first)
+            return copied
+        second: Holder = self.adapter.fresh(arguments)
+        state = execution.invoke(first.inner.state_dict)
+        execution.invoke(second.inner.load_state_dict, state)
+        return second
+
+    def _deep_copy(self, thing: Callable[..., Any]) -> Any:
+        return execution.invoke(copy.deepcopy, thing)
+
+
+def _trained_numbers(module: nn.Module) -> float:
+    """Numbers in its trainable parameters, tied ones counted once."""
+    return float(sum(p.numel() for p in module.parameters() if p.requires_grad))
