@@ -280,7 +280,7 @@ COMMANDS = (
     Error("doctor of nothing there is", 4, ("did you mean mine?",), command=("doctor", "mien")),
     Error("init over a file", 4, ("mine.py exists. Use another name", "--force"), command=("init", "mine")),
     Error("watch without a file", 4, ("plumbline watch mymodel.py",), command=("watch",)),
-    Error("replay of nothing kept", 4, ("no kept failure 'abc'", "there are: none"), command=("replay", "abc")),
+    Error("replay of nothing kept", 4, ("no saved failure 'abc'", "there are: none"), command=("replay", "abc")),
 )
 
 

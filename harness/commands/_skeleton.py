@@ -1,4 +1,4 @@
-"""A file with every component to do, written from the contracts: signatures, shapes and one line of meaning each."""
+"""The skeleton that `plumbline init` writes from the contracts: a signature, shapes and one line of meaning each."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def _head(contracts: Sequence[Contract], style: str, file: str) -> str:
         "numpy": "import numpy as np  # noqa: F401",
     }[style]
     commands = (
-        (f"pytest --impl={name}", "judges what is written; the rest is to do, not wrong"),
-        (f"plumbline watch {name}", "the same at every save"),
-        (f"plumbline explain {contracts[0].name}", "what is promised of one"),
+        (f"pytest --impl={name}", "check what is written; the rest counts as to do"),
+        (f"plumbline watch {name}", "check at every save"),
+        (f"plumbline explain {contracts[0].name}", "what is checked about one component"),
     )
     what = f"{len(contracts)} components, all" if len(contracts) > 1 else contracts[0].name
     lines = [
@@ -92,7 +92,7 @@ def _class(contract: Contract) -> str:
             continue
         name = "__init__" if method == "build" else method
         lines += ["", f"    def {name}({', '.join(['self', *_parameters(signature)])}):"]
-        meaning = "What it is built from." if method == "build" else f"Returns {signature.result}."
+        meaning = "Arguments of the constructor." if method == "build" else f"Returns {signature.result}."
         body = [f"{label}  {kind}" for label, kind in _shapes(signature.arguments)]
         lines += [f"    {line}".rstrip() for line in _text(meaning, *body)]
         lines.append(f"        {TO_DO}")
@@ -102,7 +102,7 @@ def _class(contract: Contract) -> str:
     if optional:
         lines += [
             "",
-            *(f"    # {line}" for line in textwrap.wrap(f"You may leave out: {', '.join(sorted(optional))}.", WIDTH)),
+            *(f"    # {line}" for line in textwrap.wrap(f"Optional: {', '.join(sorted(optional))}.", WIDTH)),
         ]
     return "\n".join(lines)
 
@@ -163,7 +163,7 @@ def _remarks(contract: Contract) -> list[str]:
     remarks = [f"Made of {', '.join(contract.parts)}."] if contract.parts else []
     if contract.variants:
         names = ", ".join(v.name for v in contract.variants)
-        remarks.append(f"Legal other forms, to be declared (plumbline explain {contract.name}): {names}.")
+        remarks.append(f"Legal variants, to be declared (plumbline explain {contract.name}): {names}.")
     return remarks
 
 
@@ -194,7 +194,7 @@ def _module(contract: Contract) -> str:
         "",
         f'@implements("{contract.name}")',
         f"def build_{contract.name}(config):",
-        *_text(f"config has: {', '.join(sizes)}" if sizes else "config has nothing that it needs."),
+        *_text(f"config has: {', '.join(sizes)}" if sizes else "config is not needed."),
         f"    return {name}({', '.join(f'config.{size}' for size in sizes)})",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""``plumbline replay``: kept failures are judged again."""
+"""``plumbline replay``: reruns saved failures."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from harness.project.variants import Project
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("case", nargs="?", help="the id a failure printed, or a file; all kept failures without it")
-    parser.add_argument("--impl", help="another implementation than the one that failed")
+    parser.add_argument(
+        "case", nargs="?", metavar="CASE", help="id that a failure printed, or a file (default: all saved failures)"
+    )
+    parser.add_argument("--impl", metavar="IMPL", help="another implementation than the one that failed")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,14 +27,14 @@ def run(options: argparse.Namespace) -> int:
     if options.case is None:
         paths = sorted(folder.glob("*.json"))
         if not paths:
-            print(f"no kept failures in {folder}")
+            print(f"no saved failures in {folder}")
             return 0
     else:
         given = Path(options.case)
         paths = [given] if given.suffix == ".json" else sorted(folder.glob(f"{options.case}*.json"))
         if not paths:
             kept = ", ".join(path.stem for path in sorted(folder.glob("*.json"))) or "none"
-            raise UsageError(f"no kept failure {options.case!r} in {folder.resolve()}; there are: {kept}")
+            raise UsageError(f"no saved failure {options.case!r} in {folder.resolve()}; there are: {kept}")
     still = 0
     for path in paths:
         still += _replay_one(path, options.impl, options.project)

@@ -36,7 +36,7 @@ class Log:
         planned = set(self.planned())
         expected = [c for c in self.planned() if c not in self.verdicts and c.partition("::")[0] not in self.without]
         if kept.planned != expected:
-            self.suspicious.append("the checks that it planned are not those that there are")
+            self.suspicious.append("its list of planned checks is not that of the rubric")
         for values in kept.verdicts:
             verdict = _verdict(values)
             check = f"{verdict.component}::{verdict.claim}" if verdict is not None else ""
@@ -46,7 +46,7 @@ class Log:
                 else None
             )
             if verdict is None or told != verdict.sentence or check in self.verdicts:
-                self.suspicious.append("it wrote verdicts that the machine does not write")
+                self.suspicious.append("it wrote verdicts that Plumbline did not make")
             else:
                 self.verdicts[check] = replace(verdict, excused="")
         self.summaries |= summaries_of(kept.summaries)
@@ -91,7 +91,7 @@ class Log:
         for check in self.planned():
             if check not in self.verdicts:
                 component = check.partition("::")[0]
-                found[check] = self.left_out.get(check) or self.without.get(component) or "nothing was written of it"
+                found[check] = self.left_out.get(check) or self.without.get(component) or "no verdict was written"
         return found
 
 

@@ -12,6 +12,8 @@ from harness.reports.wording import WIDTH, percent, wrapped
 TITLES = ("component", "checks passed", "largest error", "gradients", "verdict")
 MANY = 4
 """From so many components on, those of which nothing is there share one paragraph."""
+SHORT = 8
+"""Characters of a verdict that always stays in its row."""
 LEAST_ROOM = 48
 """Columns that a long verdict needs beside the others."""
 LONGEST = 100
@@ -50,7 +52,9 @@ def _laid_out(rows: Sequence[_Row], width: int) -> list[Line]:
     for row, status in [(TITLES, None), *rows]:
         start = "  ".join(cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=True)) + "  "
         name, room = "" if status is None else row[0], width - len(start)
-        if room >= min(len(row[-1]), LEAST_ROOM):
+        if len(row[-1]) <= SHORT:
+            texts = [start + row[-1]]
+        elif room >= min(len(row[-1]), LEAST_ROOM):
             texts = wrapped(row[-1], width, start, " " * len(start))
         else:
             texts = [start, *wrapped(row[-1], width, "    ")]

@@ -121,7 +121,7 @@ def test_one_submission_a_fresh_seed_and_a_record_that_was_written_by_hand(tmp_p
     rubric.write_text(rubric.read_text().partition("[components.layer_norm]")[0])
     assert grade(tmp_path, "--out", str(tmp_path / "out"), "--single") == 0
     found = grade_of(tmp_path / "out", "class")
-    assert found["total"] == 0 and found["suspicious"] == ["it wrote verdicts that the machine does not write"]
+    assert found["total"] == 0 and found["suspicious"] == ["it wrote verdicts that Plumbline did not make"]
     kept = tmp_path / "out" / "grading.json"
     seed = json.loads(kept.read_text())["seed"]
     assert 100_000_000 <= seed < 1_000_000_000 and kept.stat().st_mode & 0o077 == 0
@@ -190,7 +190,7 @@ def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
         (("class",), "--rubric is missing; `plumbline grade --example-rubric"),
         (("class", "--rubric", "rubric.toml", "--jobs", "0"), "--jobs must be at least 1, not 0"),
         (("absent", "--rubric", "rubric.toml"), "there is no absent"),
-        (("class", "--rubric", "rubric.toml"), "class holds no submission"),
+        (("class", "--rubric", "rubric.toml"), "class has no submission"),
         (
             ("class", "--rubric", "rubric.toml", "--slurm", "--slurm-option", "gpu"),
             "--slurm-option takes KEY=VALUE, not 'gpu'",
