@@ -1,9 +1,13 @@
-"""Whatever stands in front of the feature axis is only carried along: flattened or with one axis more, the same numbers."""
+"""Axes before the feature axis are batch axes: flattened, or with one more, the numbers are the same."""
+
+from typing import Any
 
 import torch
 
 from harness.claims import _sabotage
+from harness.claims._sabotage import Arguments, Call, Sabotage
 from harness.core.claim import About, Claim, Trial
+from harness.core.implementation import Request
 
 
 def arbitrary_batch_dimensions(trial: Trial) -> None:
@@ -27,8 +31,8 @@ def arbitrary_batch_dimensions(trial: Trial) -> None:
         )
 
 
-def minds_the_rank():
-    def sabotage(call, method, arguments, request):
+def adds_the_rank() -> Sabotage:
+    def sabotage(call: Call, method: str, arguments: Arguments, request: Request) -> Any:
         rank = max((v.dim() for v in arguments.values() if torch.is_tensor(v)), default=0)
         return _sabotage.floats(call(arguments), lambda out: out + 0.1 * rank)
 
@@ -40,7 +44,7 @@ CLAIM = Claim(
     "it accepts any number of leading batch dimensions",
     arbitrary_batch_dimensions,
     needs=lambda contract: bool(contract.leading_axes),
-    sabotage=minds_the_rank(),
+    sabotage=adds_the_rank(),
     max_cases=25,
     aliases=("leading_axes_are_free",),
     about=frozenset({About.CONSISTENCY}),

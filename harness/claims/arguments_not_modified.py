@@ -1,12 +1,14 @@
 """Inputs, weights and the incoming gradient are as they were after the call, lists and dictionaries too."""
 
 from contextlib import suppress
+from typing import Any
 
 import torch
 
+from harness.claims._sabotage import Arguments, Call
 from harness.core.case import is_float
 from harness.core.claim import About, Claim, NotSupported, Trial, Violation
-from harness.core.implementation import EffectKind
+from harness.core.implementation import EffectKind, Request
 from harness.core.tree import leaves
 
 WRITES = (EffectKind.ARGUMENT, EffectKind.INCOMING_GRADIENT)
@@ -23,7 +25,7 @@ def arguments_not_modified(trial: Trial) -> None:
             raise Violation.of_effects(changed)
 
 
-def writes_in_place(call, method, arguments, request):
+def writes_in_place(call: Call, method: str, arguments: Arguments, request: Request) -> Any:
     out = call(arguments)
     with torch.no_grad():
         for _, leaf in leaves(dict(arguments)):

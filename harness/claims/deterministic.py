@@ -1,9 +1,12 @@
-"""The same call twice gives the same numbers (dropout left on, uninitialised memory and hidden randomness show here)."""
+"""The same call twice gives the same numbers: shows dropout left on, uninitialised memory, hidden randomness."""
 
 import random
+from typing import Any
 
 from harness.claims import _sabotage
+from harness.claims._sabotage import Arguments, Call, Sabotage
 from harness.core.claim import About, Claim, Trial
+from harness.core.implementation import Request
 
 
 def deterministic(trial: Trial) -> None:
@@ -13,10 +16,10 @@ def deterministic(trial: Trial) -> None:
     trial.close(answer.outputs[half:], answer.outputs[:half], trial.spread(), "the second run's out")
 
 
-def adds_noise():
+def adds_noise() -> Sabotage:
     coin = random.Random(0)
 
-    def sabotage(call, method, arguments, request):
+    def sabotage(call: Call, method: str, arguments: Arguments, request: Request) -> Any:
         out = call(arguments)
         return out if method == "build" or coin.random() < 0.5 else _sabotage.anything(out, lambda t: t + coin.random())
 

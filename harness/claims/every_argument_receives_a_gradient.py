@@ -1,7 +1,11 @@
-"""No argument is cut off: a ``detach``, ``.data`` or ``no_grad`` inside is found by the gradient that does not arrive."""
+"""No argument is cut off: a ``detach``, ``.data`` or ``no_grad`` shows by a gradient that does not arrive."""
 
+from typing import Any
+
+from harness.claims._sabotage import Arguments, Call
 from harness.core.case import is_float
 from harness.core.claim import About, Claim, Trial, Violation
+from harness.core.implementation import Request
 
 
 def every_argument_receives_a_gradient(trial: Trial) -> None:
@@ -21,7 +25,7 @@ def every_argument_receives_a_gradient(trial: Trial) -> None:
         raise Violation(f"{', '.join(surplus)} receives a gradient; it must not")
 
 
-def cuts_off(call, method, arguments, request):
+def cuts_off(call: Call, method: str, arguments: Arguments, request: Request) -> Any:
     names = [name for name, value in arguments.items() if is_float(value) and value.requires_grad]
     if names:
         return call({**arguments, names[0]: arguments[names[0]].detach()})

@@ -19,8 +19,8 @@ def finite_for_finite_inputs(trial: Trial) -> None:
         places += [
             (Phase.BACKWARD, f"the gradient of {n}", e, actual.gradients.get(n)) for n, e in expected.gradients.items()
         ]
-        for phase, name, right, theirs in places:
-            found = dict(leaves(theirs))
+        for phase, name, right, actual_value in places:
+            found = dict(leaves(actual_value))
             for path, leaf in leaves(right):
                 other = found.get(path)
                 if is_float(leaf) and is_float(other) and other.shape == leaf.shape:

@@ -1,9 +1,12 @@
 """Random generators, default dtype, gradient mode and threads are as they were after the call."""
 
+from typing import Any
+
 import torch
 
+from harness.claims._sabotage import Arguments, Call
 from harness.core.claim import About, Claim, Trial, Violation
-from harness.core.implementation import EffectKind
+from harness.core.implementation import EffectKind, Request
 
 GLOBAL = (EffectKind.GENERATOR, EffectKind.FLAG)
 
@@ -19,7 +22,7 @@ def global_state_not_modified(trial: Trial) -> None:
         raise Violation.of_effects(changed)
 
 
-def turns_a_switch(call, method, arguments, request):
+def turns_a_switch(call: Call, method: str, arguments: Arguments, request: Request) -> Any:
     out = call(arguments)
     torch.set_default_dtype(torch.float16)
     torch.rand(1, dtype=torch.float32)

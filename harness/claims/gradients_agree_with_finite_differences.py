@@ -1,4 +1,4 @@
-"""A second opinion on gradients, of their own code alone: central differences of the forward pass."""
+"""Gradients match central differences of the implementation's own forward pass, without any reference."""
 
 import torch
 
@@ -36,7 +36,7 @@ def gradients_agree_with_finite_differences(trial: Trial) -> None:
         trial.note_error(found.ratio)
         return
 
-    def ratio_alone(name: str) -> float:  # one direction says where, the whole has said that
+    def ratio_alone(name: str) -> float:  # one direction shows where the error is
         alone = directional_discrepancy(
             value_at, arguments, gradients, trial.seed, noise=noise, only=(name,), directions=1
         )
@@ -44,8 +44,10 @@ def gradients_agree_with_finite_differences(trial: Trial) -> None:
 
     guilty = [name for name in arguments if ratio_alone(name) > 1]
     raise Violation(
-        f"the gradient of {', '.join(guilty) or 'the arguments'} does not match finite differences of its own forward pass",
-        worst=f"derivative along a random direction: {found.by_gradient:.8g} from the gradient, {found.by_difference:.8g} from finite differences",
+        f"the gradient of {', '.join(guilty) or 'the arguments'} does not match finite differences "
+        "of its own forward pass",
+        worst=f"derivative along a random direction: {found.by_gradient:.8g} from the gradient, "
+        f"{found.by_difference:.8g} from finite differences",
         error=found.ratio,
         explains=False,
     )

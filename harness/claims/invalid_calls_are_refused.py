@@ -1,15 +1,19 @@
-"""What the contract forbids ends in an error, not in a wrong number."""
+"""A call that the contract forbids raises an error; it does not return a wrong number."""
 
+from typing import Any
+
+from harness.claims._sabotage import Arguments, Call
 from harness.core.claim import About, Claim, Trial, Violation
+from harness.core.implementation import Request
 
 
-def refuses(trial: Trial) -> None:
+def invalid_calls_are_refused(trial: Trial) -> None:
     answer = trial.attempt(fresh=True)
     if answer.crash is None:
         raise Violation(f"it accepts {trial.case.family} without an error; it must raise one")
 
 
-def swallows_errors(call, method, arguments, request):
+def swallows_errors(call: Call, method: str, arguments: Arguments, request: Request) -> Any:
     try:
         return call(arguments)
     except Exception:
@@ -19,7 +23,7 @@ def swallows_errors(call, method, arguments, request):
 CLAIM = Claim(
     "invalid_calls_are_refused",
     "a call that the contract forbids raises an error",
-    refuses,
+    invalid_calls_are_refused,
     needs=lambda contract: contract.invalid is not None,
     sabotage=swallows_errors,
     tags=frozenset({"invalid"}),

@@ -1,12 +1,15 @@
-"""A, then B, then A again: the second A is as if B had never been (caches keyed too coarsely, buffers used twice)."""
+"""A, then B, then A again: both A give the same. Shows caches keyed too coarsely and buffers used twice."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
 from harness.claims import _sabotage
+from harness.claims._sabotage import Arguments, Call, Sabotage
 from harness.core.case import Case
 from harness.core.claim import About, Claim, Trial
+from harness.core.implementation import Request
 
 
 def no_memory_of_earlier_calls(trial: Trial) -> None:
@@ -20,7 +23,7 @@ def no_memory_of_earlier_calls(trial: Trial) -> None:
 
 
 def _others(trial: Trial) -> Iterator[Case]:
-    """Two other cases of the deck, and this one with its inputs in reverse: the same sizes with other numbers."""
+    """Two other generated cases, and this one with its inputs in reverse: the same sizes with other numbers."""
     yield from trial.companions
     if trial.contract.is_function:
         inputs = {a.name: trial.case.arguments.get(a.name) for a in trial.contract.arguments("input")}
@@ -29,10 +32,10 @@ def _others(trial: Trial) -> Iterator[Case]:
         )
 
 
-def remembers():
+def adds_the_number_of_calls() -> Sabotage:
     calls_so_far = 0
 
-    def sabotage(call, method, arguments, request):
+    def sabotage(call: Call, method: str, arguments: Arguments, request: Request) -> Any:
         nonlocal calls_so_far
         out = call(arguments)
         calls_so_far += method != "build"
@@ -46,7 +49,7 @@ CLAIM = Claim(
     "an earlier call with other arguments does not change the output",
     no_memory_of_earlier_calls,
     needs=lambda contract: not (contract.draws or contract.returns_objects),
-    sabotage=remembers(),
+    sabotage=adds_the_number_of_calls(),
     max_cases=20,
     about=frozenset({About.STATE, About.CONSISTENCY}),
 )

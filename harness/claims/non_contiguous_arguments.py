@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
+from harness.claims._sabotage import Arguments, Call
 from harness.core.case import Case
 from harness.core.claim import About, Claim, NotSupported, Trial
+from harness.core.implementation import Request
 
 
 def non_contiguous_arguments(trial: Trial) -> None:
@@ -34,8 +36,8 @@ def non_contiguous_arguments(trial: Trial) -> None:
         spaced = trial.case.strided(**{name: _spaced(value)})
         compare(spaced, plain, trial.spread(), f"with every second element of a larger {name}, out")
         if value.dim() >= 2:
-            turned = trial.case.strided(**{name: value.transpose(0, 1).contiguous().transpose(0, 1)})
-            compare(turned, plain, trial.spread(), f"with {name} stored transposed, out")
+            transposed = trial.case.strided(**{name: value.transpose(0, 1).contiguous().transpose(0, 1)})
+            compare(transposed, plain, trial.spread(), f"with {name} stored transposed, out")
             repeated = value[:1].expand(value.shape)
             laid_out = trial.case.changed(**{name: repeated})
             expanded = trial.case.strided(**{name: repeated})
@@ -57,7 +59,7 @@ def _spaced(value: torch.Tensor) -> torch.Tensor:
     return wide[..., ::2]
 
 
-def reads_memory_in_order(call, method, arguments, request):
+def reads_memory_in_order(call: Call, method: str, arguments: Arguments, request: Request) -> Any:
     wrong = {}
     for name, value in arguments.items():
         strided = torch.is_tensor(value) and not value.is_contiguous()

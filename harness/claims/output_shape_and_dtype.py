@@ -1,4 +1,4 @@
-"""What comes back is what the contract declares: a plain tensor of the declared shape, dtype and device."""
+"""The result has the form that the contract declares: a plain tensor of its shape, dtype and device."""
 
 import torch
 
@@ -9,13 +9,13 @@ from harness.core.tree import dotted, leaves
 def output_shape_and_dtype(trial: Trial) -> None:
     for dtype in dict.fromkeys((trial.dtype, torch.float32)):
         expected, actual = trial.expect(dtype=dtype).value, trial.run(dtype=dtype).value
-        ours, theirs = dict(leaves(expected)), dict(leaves(actual))
+        declared, found = dict(leaves(expected)), dict(leaves(actual))
         if type(actual) is not type(expected) and not _interchangeable(actual, expected):
             raise Violation(f"it returns {_described(actual)}; the contract requires {_described(expected)}")
-        for path, leaf in ours.items():
+        for path, leaf in declared.items():
             if not torch.is_tensor(leaf):
                 continue
-            other, name = theirs.get(path), dotted(("out", *path))
+            other, name = found.get(path), dotted(("out", *path))
             if type(other) is not torch.Tensor:
                 raise Violation(f"{name} is {_described(other)}; the contract requires {_described(leaf)}")
             if not trial.contract.agrees:

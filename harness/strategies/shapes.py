@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 
 @st.composite
-def distinct_sizes(draw: st.DrawFn, **limits: tuple[int, int]) -> dict[str, int]:
+def distinct_sizes(draw: st.DrawFn, /, **limits: tuple[int, int]) -> dict[str, int]:
     """One integer per name within its ``(least, most)``, all those above one different from each other.
 
     Built, never filtered: each size is drawn from what the earlier ones left over. Raises ValueError where nothing is
