@@ -32,8 +32,8 @@ from harness.execution.session import Adapter
 from harness.modules.adapter import ModuleAdapter
 from harness.modules.probing import probe_seconds
 from harness.modules.whole_model import with_whole_model
+from harness.stubs.classes import module_unfinished
 from harness.stubs.dependencies import beneath
-from harness.stubs.detection import module_unfinished
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from torch import nn
 
 from harness.core.contract import Contract
 from harness.core.formatting import error_text
-from harness.stubs.detection import code_of, has_no_forward, module_unfinished, reason, unfinished
+from harness.stubs.classes import has_no_forward, module_unfinished, reason
+from harness.stubs.detection import code_of, unfinished
 
 HERE = str(Path(__file__).resolve().parents[1])
 NOT_THEIRS = (HERE, sys.prefix, sys.base_prefix, "<frozen")
@@ -103,7 +104,7 @@ def _named_in(
     found: dict[str, Any] = {}
     for instruction in dis.get_instructions(code):
         position = getattr(instruction, "positions", None)
-        line = (position.lineno if position else instruction.starts_line) or line  # type: ignore[assignment]
+        line = (position.lineno if position else instruction.starts_line) or line
         name = instruction.argval
         if not isinstance(name, str) or (until is not None and line is not None and int(line) > until):
             continue

@@ -16,10 +16,6 @@ from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
-from torch import nn
-
-from harness.core.contract import Contract
-
 LOOKS_ONLY = frozenset(
     {"get", "size", "dim", "len", "zeros", "zeros_like", "empty", "empty_like", "dict", "list", "tuple"}
 )
@@ -27,19 +23,16 @@ LOOKS_ONLY = frozenset(
 SAYS_SO = re.compile(r"to.?do|not.{0,5}(implemented|written|done)|your code|implement (me|this)", re.IGNORECASE)
 
 
-# functions -----------------------------------------------------------------------------------------------------------
-
-
 def unfinished(function: Any) -> str:
     """Why a function is to do ("only `pass`"), or an empty text where it is written."""
     code = code_of(function)
-    return _unfinished(code) if code is not None else ""
+    return unfinished_code(code) if code is not None else ""
 
 
 @functools.lru_cache(maxsize=4096)
-def _unfinished(code: CodeType) -> str:
-    tree = _tree(code)
-    return _body_unfinished(tree) if tree is not None else _bytecode_unfinished(code)
+def unfinished_code(code: CodeType) -> str:
+    tree = definition_of(code)
+    return unfinished_body(tree) if tree is not None else _bytecode_unfinished(code)
 
 
 def code_of(function: Any) -> CodeType | None:
@@ -55,7 +48,7 @@ def code_of(function: Any) -> CodeType | None:
     return function.__code__ if isinstance(function, FunctionType) else None
 
 
-def _tree(code: CodeType) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+def definition_of(code: CodeType) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The function's definition; None where there is no source (an interactive session), or where it is a lambda."""
     try:
         module = ast.parse(textwrap.dedent(inspect.getsource(code)))
@@ -66,9 +59,9 @@ def _tree(code: CodeType) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     return first if is_it else None  # type: ignore[return-value]
 
 
-def _body_unfinished(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+def unfinished_body(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     body = list(function.body)
-    if _is_docstring(body[0]):
+    if is_docstring(body[0]):
         body = body[1:]
     if not body:
         return "only a docstring"
@@ -98,7 +91,7 @@ def _body_unfinished(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     return "nothing is computed"
 
 
-def _is_docstring(statement: ast.stmt) -> bool:
+def is_docstring(statement: ast.stmt) -> bool:
     return (
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)
@@ -234,82 +227,3 @@ def _bytecode_unfinished(code: CodeType) -> str:
             return "it raises NotImplementedError"
         return ""
     return "it returns nothing and computes nothing"
-
-
-# classes -------------------------------------------------------------------------------------------------------------
-
-
-def reason(source: Any, contract: Contract | None = None) -> str:
-    """Why what is plugged in for a component is to do as a whole, or an empty text.
-
-    A function: its body. A module class: its ``forward`` or ``__init__``. Another class: every method that the contract
-    calls, or an ``__init__`` that keeps nothing of what it is given. One method among others is told when it is called.
-    """
-    if not inspect.isclass(source):
-        return unfinished(source)
-    if issubclass(source, nn.Module) and (contract is None or contract.is_function):
-        return module_unfinished(source)
-    if contract is None or contract.is_function:
-        return ""
-    takes = "build" in contract.calls and contract.calls["build"].arguments
-    if takes and (why := _init_unfinished(source)):
-        return f"__init__ is to do: {why}"
-    needed = [m for m in contract.calls if m != "build" and m not in contract.optional_methods]
-    states = {m: _method_state(source, m) for m in needed}
-    if needed and all(states.values()):
-        absent = [m for m in needed if states[m] == "absent"]
-        if absent == needed:
-            return f"it has no {', '.join(f'{m}()' for m in needed)}"
-        whys = {states[m] for m in needed if states[m] != "absent"}
-        listed = " and ".join(f"{m}()" for m in needed)
-        return f"{listed} {'are' if len(needed) > 1 else 'is'} to do: {' / '.join(sorted(whys))}"
-    return ""
-
-
-def _method_state(thing: type, name: str) -> str:
-    method = getattr(thing, name, None)
-    if method is None:
-        takes_calls = name in ("forward", "call") and callable(getattr(thing, "__call__", None))  # noqa: B004
-        return "" if takes_calls and thing.__call__ is not type.__call__ else "absent"
-    if issubclass(thing, nn.Module) and name == "forward" and has_no_forward(thing):
-        return "absent"
-    return unfinished(method)
-
-
-def has_no_forward(thing: type) -> bool:
-    """Whether nobody wrote a forward: torch's own stands there and raises."""
-    return getattr(getattr(thing, "forward", None), "__name__", "") == "_forward_unimplemented"
-
-
-def module_unfinished(thing: type, *, init: bool = False) -> str:
-    """Why a module class is to do. ``init``: parameters are missing, so an ``__init__`` that makes none counts."""
-    if has_no_forward(thing):
-        return f"{thing.__name__} has no forward()" if thing is not nn.Module else ""
-    if why := unfinished(thing.forward):  # type: ignore[attr-defined]
-        return f"{thing.__name__}.forward() is to do: {why}"
-    why = _init_unfinished(thing) if init else ""
-    return f"{thing.__name__}.__init__() is to do: {why}" if why else ""
-
-
-def _init_unfinished(thing: type) -> str:
-    """Why an ``__init__`` that takes something is to do. A bare ``super().__init__()`` keeps nothing."""
-    init = thing.__dict__.get("__init__")
-    code = code_of(init) if init is not None else None
-    if code is None or code.co_argcount + code.co_kwonlyargcount < 2:
-        return ""
-    tree = _tree(code)
-    if tree is not None and all(base in (object, nn.Module) for base in thing.__bases__):
-        body = [s for s in tree.body if not _is_super_init(s)]
-        if len(body) < len(tree.body):
-            if not [s for s in body if not _is_docstring(s)]:
-                return "only `super().__init__()`"
-            tree = ast.FunctionDef(tree.name, tree.args, body, [])  # type: ignore[call-overload]
-            return _body_unfinished(tree)
-    return _unfinished(code)
-
-
-def _is_super_init(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and re.fullmatch(r"super\(.*\)\.__init__\(\)", ast.unparse(statement)) is not None
-    )

@@ -11,7 +11,8 @@ import pytest
 from torch import nn
 
 from harness.core.contract import Argument, Contract, Signature
-from harness.stubs.detection import reason, unfinished
+from harness.stubs.classes import reason
+from harness.stubs.detection import unfinished
 
 
 def only_docstring(x):
