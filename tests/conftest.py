@@ -1,6 +1,5 @@
 """Our own tests compute with one thread: the tensors are small, and test processes share the machine."""
 
-import resource
 import sys
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import torch
 torch.set_num_threads(1)
 # What several tests stand on is imported by its name. (The folder of the tests itself would hide `harness`.)
 sys.path += [str(Path(__file__).parent / name) for name in ("support", "tools")]
+
+from support_runs import Runs, processor_seconds, seconds_of_runs, shared_runs  # noqa: E402
 
 SLOW = (
     "test_correct_variants.py",
@@ -37,10 +38,10 @@ SLOW = (
 SPENT = pytest.StashKey[float]()
 
 
-def processor_seconds() -> float:
-    """What this process and its ended children have used of the processor, in seconds."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+@pytest.fixture(scope="session")
+def runs() -> Runs:
+    """Runs of pytest and of the command line, as a person would start them; torch is imported once for all of them."""
+    return shared_runs()
 
 
 def pytest_collection_modifyitems(items):
@@ -55,7 +56,7 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
     """Note where the processor's clock stood before a test and its fixtures."""
-    item.stash[SPENT] = processor_seconds()
+    item.stash[SPENT] = processor_seconds() + seconds_of_runs()
     return (yield)
 
 
@@ -63,5 +64,6 @@ def pytest_runtest_protocol(item):
 def pytest_runtest_makereport(item, call):
     """Processor seconds of each test go into --junitxml; tests/tools/code_counts.py sums them by file."""
     if call.when == "teardown":
-        item.user_properties.append(("processor_seconds", f"{processor_seconds() - item.stash[SPENT]:.3f}"))
+        spent = processor_seconds() + seconds_of_runs() - item.stash[SPENT]
+        item.user_properties.append(("processor_seconds", f"{spent:.3f}"))
     return (yield)

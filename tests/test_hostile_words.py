@@ -31,13 +31,6 @@ def softmax(x, dim):
 CHECKED = ("gelu::deterministic", "layer_norm::deterministic", "softmax::deterministic")
 
 
-@pytest.fixture(scope="module")
-def runs():
-    started = Runs()
-    yield started
-    started.close()
-
-
 @pytest.mark.parametrize("processes", [[], ["-n", "1"]], ids=["alone", "shared"])
 def test_a_run_survives_what_errors_say(processes, runs: Runs, tmp_path: Path) -> None:
     """Lone surrogates, orders to the terminal, 200 kB, an error without a text: judged, written, told."""

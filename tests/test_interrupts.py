@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,13 +71,6 @@ POINTS: dict[str, tuple[list[None], str]] = {
     "unconfigure": (ONCE, "@pytest.hookimpl(tryfirst=True)\ndef pytest_unconfigure(): strike()"),
 }
 """Where a signal strikes, as code of a conftest.py."""
-
-
-@pytest.fixture(scope="module")
-def runs() -> Iterator[Runs]:
-    started = Runs()
-    yield started
-    started.close()
 
 
 def run(runs: Runs, folder: Path, *arguments: str, limit: int = 0) -> tuple[int, str]:

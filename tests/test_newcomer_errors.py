@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -282,13 +281,6 @@ COMMANDS = (
     Error("watch without a file", 4, ("plumbline watch mymodel.py",), command=("watch",)),
     Error("replay of nothing kept", 4, ("no saved failure 'abc'", "there are: none"), command=("replay", "abc")),
 )
-
-
-@pytest.fixture(scope="module")
-def runs() -> Iterator[Runs]:
-    started = Runs()
-    yield started
-    started.close()
 
 
 def start(runs: Runs, folder: Path, error: Error, program: str, *more: str) -> Done:

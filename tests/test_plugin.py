@@ -9,13 +9,12 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from support_runs import Runs
+from support_runs import shared_runs
 
 from harness.core.record import Status
 
@@ -54,20 +53,6 @@ class Ended(NamedTuple):
     output: str
 
 
-@cache
-def server() -> Runs:
-    """Forks a run without importing torch again."""
-    return Runs()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server_ends() -> Iterator[None]:
-    yield
-    if server.cache_info().currsize:
-        server().close()
-        server.cache_clear()
-
-
 def seeded(arguments: Sequence[str]) -> tuple[str, ...]:
     """The same cases whenever our tests run, where they do not say otherwise."""
     is_chosen = any(a.startswith(("--impl-seed", "--impl-baseline")) for a in arguments)
@@ -77,7 +62,7 @@ def seeded(arguments: Sequence[str]) -> tuple[str, ...]:
 
 def run(folder: Path, *arguments: str, program: str = "pytest") -> Ended:
     """pytest or plumbline in this folder, as a person would start it."""
-    ended = server().start(folder, seeded(arguments), program)
+    ended = shared_runs().start(folder, seeded(arguments), program)
     assert "INTERNALERROR" not in ended.output, ended.output
     return Ended(*ended)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from support_runs import ROOT, Runs
+from support_runs import ROOT, shared_runs
 
 from harness.core.record import RunRecord
 from harness.reports import json_file
@@ -31,9 +31,7 @@ def real_record(name: str, shared: Path) -> RunRecord:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / ".done").exists():
             impl, *options = SUBJECTS[name]
-            runs = Runs()
-            done = runs.start(folder, ["-q", f"--impl={impl}", *options])
-            runs.close()
+            done = shared_runs().start(folder, ["-q", f"--impl={impl}", *options])
             (folder / ".done").write_text(json.dumps(done), encoding="utf-8")
     code, output = json.loads((folder / ".done").read_text(encoding="utf-8"))
     assert code == (1 if name == "student" else 0), output

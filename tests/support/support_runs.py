@@ -1,6 +1,7 @@
 """Many runs of pytest and of the command line, each as a person would start it, for the price of one import of torch.
 
 A process of its own loads everything once and forks for every run: another folder, another command line, an exit code.
+The fixture ``runs`` of tests/conftest.py gives all tests of a process the same one.
 """
 
 from __future__ import annotations
@@ -13,12 +14,19 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = any(e.name == "plumbline" for e in entry_points(group="pytest11"))
+
+
+def processor_seconds() -> float:
+    """What this process and its ended children have used of the processor, in seconds."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 class Done(NamedTuple):
@@ -45,39 +53,47 @@ class Runs:
         environment |= {"COLUMNS": "120", "PYTHONPATH": path}
         command = [sys.executable, str(Path(__file__).resolve())]
         self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        self.seconds = 0.0
+        """What the process and its runs have used of the processor, as of the last answer."""
+
+    def _ask(self, *request: Any) -> Any:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        answer, self.seconds = json.loads(self.process.stdout.readline())
+        return answer
 
     def start(self, folder: Path, arguments: Sequence[str], program: str = "pytest") -> Done:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        if program == "pytest" and not any(a.startswith("--impl-seed") for a in arguments):
-            arguments = [*arguments, "--impl-seed=0"]  # the same cases whenever our tests run
-        self.process.stdin.write(json.dumps([str(folder), program, list(arguments), 0]) + "\n")
-        self.process.stdin.flush()
-        return Done(*json.loads(self.process.stdout.readline()))
+        """A whole run; a run of pytest gets the same cases whenever our tests run, where it does not say otherwise."""
+        if program == "pytest" and not any(a.startswith(("--impl-seed", "--impl-baseline")) for a in arguments):
+            arguments = [*arguments, "--impl-seed=0"]
+        return Done(*self._ask(str(folder), program, list(arguments), 0))
 
     def begin(self, folder: Path, arguments: Sequence[str], limit: int = 0) -> Begun:
         """A run that goes on by itself: to be stopped. ``limit``: bytes that one file may have."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps([str(folder), "pytest, begun", list(arguments), limit]) + "\n")
-        self.process.stdin.flush()
-        return Begun(json.loads(self.process.stdout.readline()), folder / ".output")
+        number = self._ask(str(folder), "pytest, begun", list(arguments), limit)
+        return Begun(number, folder / ".output")
 
     def wait(self, number: int) -> int:
         """How a run that was begun ended: its exit code, or minus the signal that ended it."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps(["", "wait", [number], 0]) + "\n")
-        self.process.stdin.flush()
-        return int(json.loads(self.process.stdout.readline()))
+        return int(self._ask("", "wait", [number], 0))
 
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+
+@cache
+def shared_runs() -> Runs:
+    """One for all tests of this process. It ends with us: its input is closed then."""
+    return Runs()
+
+
+def seconds_of_runs() -> float:
+    """The processor seconds of :func:`shared_runs` so far; nothing where no test needed it."""
+    return shared_runs().seconds if shared_runs.cache_info().currsize else 0.0
 
 
 def serve() -> None:
-    """Read [folder, program, arguments] line by line, answer [exit code, output]."""
+    """Read [folder, program, arguments, limit] line by line, answer [what came of it, processor seconds so far]."""
     import torch
 
     import harness.cli
@@ -91,7 +107,7 @@ def serve() -> None:
         folder, program, arguments, limit = json.loads(line)
         log = Path(folder) / ".output"
         if program == "wait":
-            print(os.waitstatus_to_exitcode(os.waitpid(arguments[0], 0)[1]), flush=True)
+            _answer(os.waitstatus_to_exitcode(os.waitpid(arguments[0], 0)[1]))
             continue
         child = os.fork()
         if child == 0:
@@ -100,12 +116,16 @@ def serve() -> None:
             _run(Path(folder), program.partition(",")[0], arguments, log)
         if program == "pytest, begun":
             log.touch()
-            print(child, flush=True)
+            _answer(child)
             continue
         _, status = os.waitpid(child, 0)
         output = log.read_text(encoding="utf-8", errors="replace")
         log.unlink()
-        print(json.dumps([os.waitstatus_to_exitcode(status), output]), flush=True)
+        _answer([os.waitstatus_to_exitcode(status), output])
+
+
+def _answer(answer: Any) -> None:
+    print(json.dumps([answer, processor_seconds()]), flush=True)
 
 
 def _run(folder: Path, program: str, arguments: list[str], log: Path) -> None:

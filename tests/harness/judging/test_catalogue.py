@@ -1,7 +1,6 @@
 """The catalogue finds claims and known mistakes, under their earlier names too."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ from harness.judging.catalogue import load_catalogue
 from harness.judging.loading import inspect_implementation
 
 KNOWN = load_catalogue()
-
-
-@pytest.fixture(scope="module")
-def runs() -> Iterator[Runs]:
-    started = Runs()
-    yield started
-    started.close()
 
 
 def test_an_earlier_name_leads_to_one_claim_or_mistake() -> None:

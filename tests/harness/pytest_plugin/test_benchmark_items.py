@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,13 +25,6 @@ def softmax(x, dim=-1):
     raise NotImplementedError
 """
 TIMED = ("--impl=mymodel", "--benchmark-only", "--impl-effort=quick", "--benchmark-max-time=0.05")
-
-
-@pytest.fixture(scope="module")
-def runs() -> Iterator[Runs]:
-    runs = Runs()
-    yield runs
-    runs.close()
 
 
 @pytest.fixture
