@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,19 @@ SOME |= {"one_tensor", "tied_after_loading", "residual_projections_are_scaled", 
 SOME |= {"parameter_count", "round_trip", "ids_in_vocabulary", "lowest_rank_first", "special_tokens_split_the_text"}
 
 
-@pytest.mark.parametrize(("example", "component"), [(e, c) for e, components in WHAT.items() for c in components])
-def test_a_released_library_keeps_the_claims(example: str, component: str) -> None:
-    """Meaning, gradients, refusals, copies, and what is special about it."""
+@cache
+def inspection_of(example: str) -> Inspection:
+    """One for all components of a library: its classes are found once, and the reference answers once."""
     found = discover(str(EXAMPLES / f"{example}.py"), KNOWN.contracts)
     assert set(found.adapters) == set(WHAT[example])
     executor = Executor(found.name, found.adapters, KNOWN.contracts)
-    inspection = Inspection(KNOWN, executor, seed=1, cases=QUICK, variants=found.variants)
+    return Inspection(KNOWN, executor, seed=1, cases=QUICK, variants=found.variants)
+
+
+@pytest.mark.parametrize(("example", "component"), [(e, c) for e, components in WHAT.items() for c in components])
+def test_a_released_library_keeps_the_claims(example: str, component: str) -> None:
+    """Meaning, gradients, refusals, copies, and what is special about it."""
+    inspection = inspection_of(example)
     for claim in KNOWN.claims_of(component):
         if claim.name in SOME:
             verdict, _ = inspection.bench.judge(KNOWN.contracts[component], claim, shrink=False)

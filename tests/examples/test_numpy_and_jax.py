@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,20 @@ USUAL = ("gelu", "layer_norm", "mlp", "lora")
 """Components of the JAX example in the usual run. PLUMBLINE_FULL=1 takes them all."""
 
 
+@cache
+def right(example: str, cases: int) -> Inspection:
+    """The example as it is; what the reference answers is worked out once."""
+    return inspect_implementation(str(EXAMPLES / f"{example}.py"), cases=cases)
+
+
+def edited(path: Path, cases: int) -> Inspection:
+    """A file that differs from the example in NumPy."""
+    found = inspect_implementation(str(path), cases=cases)
+    return Inspection(
+        found.catalogue, found.implementation, found.seed, cases, found.variants, like=right("numpy_backward", cases)
+    )
+
+
 def judged(inspection: Inspection, component: str, some: set[str] | None = None) -> dict[str, str]:
     """The status of each claim; what does not hold says why."""
     found = {}
@@ -56,7 +71,7 @@ def judged(inspection: Inspection, component: str, some: set[str] | None = None)
 @pytest.mark.parametrize("component", NUMPY)
 def test_numpy_keeps_every_claim(component: str) -> None:
     """Gradients included: those that were written by hand."""
-    inspection = inspect_implementation(str(EXAMPLES / "numpy_backward.py"), cases=4)
+    inspection = right("numpy_backward", 4)
     found = judged(inspection, component)
     assert found["gradients_agree"] == found["gradients_agree_with_finite_differences"] == Status.PASSED
 
@@ -64,7 +79,7 @@ def test_numpy_keeps_every_claim(component: str) -> None:
 @pytest.mark.parametrize("component", JAX if FULL else USUAL)
 def test_jax_keeps_the_claims_about_numbers_and_gradients(component: str) -> None:
     """By ``jax.vjp``."""
-    found = judged(inspect_implementation(str(EXAMPLES / "jax_gpt2.py"), cases=2), component, SOME)
+    found = judged(right("jax_gpt2", 2), component, SOME)
     assert found.get("gradients_agree", Status.PASSED) == Status.PASSED and Status.PASSED in found.values()
 
 
@@ -115,7 +130,7 @@ def test_a_wrong_backward_is_named(tmp_path: Path, component: str, right: str, w
     source = (EXAMPLES / "numpy_backward.py").read_text()
     assert source.count(right) == 1
     (tmp_path / "somebody.py").write_text(source.replace(right, wrong))
-    inspection = inspect_implementation(str(tmp_path / "somebody.py"), cases=12)
+    inspection = edited(tmp_path / "somebody.py", 12)
     inspection.diagnostician.seconds = 2.0  # pairs of known mistakes are another test's business
     claims = {claim.name: claim for claim in inspection.catalogue.claims_of(component)}
     assert inspection.judge(component, claims["agrees_with_the_reference"]).status == Status.PASSED
@@ -130,7 +145,7 @@ def test_a_wrong_component_is_diagnosed_though_its_backward_is_right(tmp_path: P
     """What is computed forwards is explained alone."""
     source = (EXAMPLES / "numpy_backward.py").read_text()
     (tmp_path / "somebody.py").write_text(source.replace("(x + 0.044715 * x**3)))", "(x + 0.44715 * x**3)))"))
-    inspection = inspect_implementation(str(tmp_path / "somebody.py"), cases=8)
+    inspection = edited(tmp_path / "somebody.py", 12)
     claims = {claim.name: claim for claim in inspection.catalogue.claims_of("gelu")}
     verdict = inspection.judge("gelu", claims["agrees_with_the_reference"])
     assert verdict.status == Status.FAILED and verdict.finding
