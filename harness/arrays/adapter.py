@@ -1,8 +1,8 @@
 """Components on another library's arrays, and components with a hand-written backward function.
 
 The executor, the claims and the reports see torch tensors only, see :mod:`harness.arrays.session`. Gradients are the
-library's own (``jax.vjp``) or those of a hand-written backward function, which is checked wherever there is one, for code
-in torch too.
+library's own (``jax.vjp``) or those of a hand-written backward function, which is checked wherever there is one, for
+code in torch too.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def with_arrays(
 
 
 def declared_frameworks(declared: Any, contracts: Iterable[str], where: str) -> dict[str, str]:
-    """``PLUMBLINE["framework"]``: one name for every component, or a dictionary by component. Raises UsageError otherwise."""
+    """``PLUMBLINE["framework"]``: one name for all components, or a dictionary. Raises UsageError otherwise."""
     names = list(contracts)
     by_name = dict(declared) if isinstance(declared, Mapping) else dict.fromkeys(names, declared)
     legal = f"legal are {', '.join(FRAMEWORKS)}"

@@ -1,7 +1,7 @@
 """How arrays of each library are made of torch tensors, read back, and differentiated.
 
-MLX and CuPy go the same way as NumPy and JAX, where they are installed; they need hardware that our own tests do not have,
-so their few lines are untested.
+MLX and CuPy go the same way as NumPy and JAX, where they are installed; they need hardware that our own tests do not
+have, so their few lines are untested.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class ArraySession(Session):
 
     @property
     def backward(self) -> ManualBackward | None:
-        """What gives the gradients: a hand-written function beside the component, or a method ``backward`` of an object."""
+        """What gives the gradients: a hand-written function, or a method ``backward`` of an object."""
         built = self.inner.built
         if self.adapter.framework != "torch" and callable(getattr(built, "backward", None)):
             return ManualBackward(built.backward, self.contract)
@@ -130,7 +130,8 @@ class ArraySession(Session):
             except Exception as error:  # code that asks for a number's value cannot be compiled as a whole
                 self.derivative = plain
                 self.notes += (
-                    f"its gradients are traced again in every call: compiled by the library, it raises {type(error).__name__}",
+                    "its gradients are traced again in every call: compiled by the library, it raises "
+                    f"{type(error).__name__}",
                 )
         return self.derivative
 
@@ -161,8 +162,8 @@ class ArraySession(Session):
     ) -> tuple[str, dict[str, Any], Any, dict[Path, str], dict[Path, str]]:
         """What a backward function needs of the last call.
 
-        Its method, all arguments, what it returned, and the labels of the arguments that have a gradient by their paths,
-        in this call and in earlier ones.
+        Its method, all arguments, what it returned, and the labels of the arguments that have a gradient by their
+        paths, in this call and in earlier ones.
         """
         last = len(self.run) - 1
         wanted: dict[Path, str] = {place[1:]: label for place, label in labels.items() if place[0] == last}
@@ -208,7 +209,7 @@ class ArraySession(Session):
         return forward, values
 
     def _learned(self) -> dict[str, Any]:
-        """What an object learns and was not given by the case: ``parameters()``, where another method loads just that."""
+        """What an object learns and the case did not give: ``parameters()``, where a method loads just that."""
         loader = self._loader()
         if not loader or any(call.method == loader for call, _, _ in self.run):
             return {}

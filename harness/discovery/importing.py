@@ -1,4 +1,4 @@
-"""Imports what ``--impl`` names, within a time limit; where that fails, the message shows the implementation's own lines."""
+"""Imports what ``--impl`` names, within a time limit. A failure shows the implementation's own lines."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from harness.execution.time_limit import TimedOut, TimeLimit
 NOT_THEIRS = (str(Path(__file__).resolve().parents[1]) + os.sep, importlib.__file__, "<frozen importlib")
 """Files whose frames say nothing about the implementation."""
 SHARE = 3.0
-"""The limit of a case is this many times the limit of an import: 20 processor seconds by default. transformers with torch
-takes 8 s; a training loop at the top of a module never ends."""
+"""The limit of a case is this many times the limit of an import: 20 processor seconds by default. Libraries are large,
+but a training loop at the top of a module never ends."""
 LEAST_SECONDS = 5.0
-"""An import may take this long, however short the limit of a case: libraries are large."""
+"""An import may take this long, however short the limit of a case."""
 
 
 def import_seconds(time_limit: float) -> float:
@@ -35,8 +35,8 @@ def import_seconds(time_limit: float) -> float:
 def load(place: Place, time_limit: float = DEFAULT_SECONDS) -> tuple[ModuleType, Any]:
     """The module and the object in it.
 
-    ``time_limit``: processor seconds for one case, see :func:`import_seconds`. Raises ImportFailed where the code fails or
-    does not end, UsageError where there is no such object.
+    ``time_limit``: processor seconds for one case, see :func:`import_seconds`. Raises ImportFailed where the code
+    fails or does not end, UsageError where there is no such object.
     """
     module = _imported(place, time_limit)
     found: Any = module

@@ -154,8 +154,8 @@ def _no_submodule(parts: list[str], i: int, folders: list[str]) -> str:
 def _inside(name: str, folders: Iterable[str]) -> ModuleSpec | None:
     """The module of this dotted name in the folders of its package, of which nothing is imported.
 
-    A folder without ``__init__.py`` counts as a package, as it does for Python. (``PathFinder`` finds such a folder inside
-    another only once the outer one is imported.)
+    A folder without ``__init__.py`` counts as a package, as it does for Python. (``PathFinder`` finds such a folder
+    inside another only once the outer one is imported.)
     """
     portions: list[str] = []
     for folder in folders:

@@ -6,34 +6,27 @@ never mapped away; one run of a model only shows which of its modules is called 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-
-from harness.core.case import Case
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import UsageError, did_you_mean, plain
 from harness.discovery.map_file import FILE, MapEntry, names_of
+from harness.discovery.model_run import run_once
 from harness.discovery.notes import Note
 from harness.execution.time_limit import TimedOut
 from harness.modules.call_in_place import CallInPlace
-from harness.modules.first_calls import BATCH, TIME, first_calls
 from harness.modules.found_class import CallFound, Factory, FoundModule, InsideOnly, PartFactory, assignment_of
 from harness.modules.parameter_map import Plan
-from harness.modules.probing import PROBE_SECONDS, trial_call
+from harness.modules.probing import PROBE_SECONDS
 from harness.modules.size_names import CannotBuild
-from harness.modules.submodules import Model, Part, declared_parts, parts_of
+from harness.modules.submodules import Part, declared_parts, parts_of
 from harness.modules.telling_cases import telling_cases
 
 MOST_CASES = 4
 """Cases at whose sizes a class is tried: one that takes none of them is another thing."""
-SHORT_SECONDS = 1.0
-"""Processor seconds for the run that shows the parts of a model whose forward is known not to end: what is called before
-that is seen at once."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +222,7 @@ class _ClassSearch:
         adapter.probe()
         if adapter.plan is None or not adapter.plan.fine:
             return
-        model = self._run_once(adapter, contract)
+        model = run_once(adapter, self.seconds)
         if model is None or not model.calls:
             return
         parts = parts_of(contract, adapter.plan, model, self.contracts)
@@ -239,20 +232,6 @@ class _ClassSearch:
             if part.component not in self.taken and part.component not in self.adapters:
                 self.adapters[part.component] = self._part(part, factory, contract)
                 self.used.add(part.kind)
-
-    def _run_once(self, adapter: FoundModule, contract: Contract) -> Model | None:
-        """One run of the model; None where it cannot be built. What was called before an error or a time-out is seen."""
-        for case in telling_cases(contract):
-            try:
-                made = adapter.trial(case.arguments)
-            except (Exception, TimedOut):
-                continue
-            inputs = _inputs(contract, case)
-            seconds = self.seconds if adapter.timed_out is None else min(self.seconds, SHORT_SECONDS)
-            with first_calls(made.inner) as seen, contextlib.suppress(Exception, TimedOut):
-                trial_call("calling", adapter.source, seconds, made, *inputs.values())
-            return Model(made.inner, seen, inputs)
-        return None
 
     def _part(self, part: Part, whole: Factory, contract: Contract) -> FoundModule:
         ids = next(a for s in contract.calls.values() for a in s.arguments).kind.startswith("int")
@@ -273,21 +252,6 @@ class _ClassSearch:
         known = part.plan if as_found else None
         part_contract = self.contracts[part.component]
         return FoundModule(declaration, part_contract, source, found, known, place, self.seconds)
-
-
-def _inputs(contract: Contract, case: Case) -> dict[str, torch.Tensor]:
-    """Inputs of a run, with a batch and a time that differ, and ids that are no positions."""
-    found: dict[str, torch.Tensor] = {}
-    for a in next(iter(contract.calls.values())).arguments:
-        value = case.arguments.get(a.name)
-        if a.role != "input" or not torch.is_tensor(value):
-            continue
-        if a.kind.startswith("int"):
-            found[a.name] = torch.tensor([[1, 0, 0, 1, 1], [0, 1, 1, 0, 0]])[:BATCH, :TIME]
-        else:
-            generator = torch.Generator().manual_seed(1)
-            found[a.name] = torch.randn(BATCH, TIME, value.shape[-1], generator=generator).to(value.dtype)
-    return found
 
 
 def _why_not_built(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""A torch.nn.Module of the implementation becomes a component: built for each case's sizes, given that case's weights."""
+"""A torch.nn.Module becomes a component: built for each case's sizes, given that case's weights."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ class ModuleAdapter(Adapter):
         return plan(self.contract, module, arguments, self.declaration.names, self.declaration.layout)
 
     def probe(self) -> None:
-        """Build one module for a small case, match its parameters, and see how it is called. Done once; raises nothing."""
+        """Build a small module, match its parameters, see how it is called. Done once; raises nothing."""
         if self._probed:
             return
         self._probed = True

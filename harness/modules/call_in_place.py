@@ -30,9 +30,9 @@ class _Stop(Exception):
 class CallInPlace:
     """Calls a part by its model, with the case's input wherever the model passes its own stream [batch, time, width].
 
-    ``path``: where the part is in the model. ``swapped``: it is given time before batch. ``ids``: whether the model takes
-    ids rather than a stream. What the model gives beside its stream (a mask, say) stays as the model made it for that
-    many positions.
+    ``path``: where the part is in the model. ``swapped``: it is given time before batch. ``ids``: whether the model
+    takes ids rather than a stream. What the model gives beside its stream (a mask, say) stays as the model made it
+    for that many positions.
     """
 
     def __init__(self, path: str, swapped: bool, ids: bool) -> None:

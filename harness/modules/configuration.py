@@ -1,4 +1,4 @@
-"""The record of sizes that a constructor takes (``config``, ``args``): an instance of its own class where there is one."""
+"""The record of sizes that a constructor takes (``config``, ``args``): of its own class where there is one."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def _record(kind: type, sizes: Sizes) -> Any:
         elif p.default is p.empty:
             if plain(p.name) not in LAST_RESORTS:
                 raise CannotBuild(
-                    f"{kind.__name__} needs {p.name!r}, whose meaning its name does not tell. Give it a default, or say "
-                    "how the model is built: def build(config): ..."
+                    f"{kind.__name__} needs {p.name!r}, whose meaning its name does not tell. Give it a default, or "
+                    "say how the model is built: def build(config): ..."
                 )
             given[p.name] = LAST_RESORTS[plain(p.name)]
     return call.invoke(kind, **given)

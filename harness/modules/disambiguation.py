@@ -1,7 +1,7 @@
 """Parameters that only their order tells apart: which is which, by what the module computes.
 
-All these maps fit by shape. One is chosen only where it alone gives the reference's result in several cases, so a module
-that is wrong keeps the order in which its parameters were made, and stays wrong.
+All these maps fit by shape. One is chosen only where it alone gives the reference's result in several cases, so a
+module that is wrong keeps the order in which its parameters were made, and stays wrong.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def disambiguate(
 ) -> Plan:
     """The plan with what only the order told apart decided by what the module computes, where one order alone agrees.
 
-    ``found``: the plan by order, with ``ordered`` groups, of ``module``, which was built for ``arguments``. ``build`` makes the
-    module for the arguments of another case. Returns ``found`` itself where no order, or more than one, gives the
-    reference's result in every case that the module takes. Raises TimedOut where a trial call does not end.
+    ``found``: the plan by order, with ``ordered`` groups, of ``module``, which was built for ``arguments``. ``build``
+    makes the module for the arguments of another case. Returns ``found`` itself where no order, or more than one,
+    gives the reference's result in every case that the module takes. Raises TimedOut where a trial call does not end.
     """
     orders = _agreeing_orders(found, adapter, build)
     if len(orders) != 1:

@@ -69,7 +69,7 @@ class Factory:
 
 
 def without_dropout(module: nn.Module) -> None:
-    """Turn off dropout whose rate is no argument of the constructor: contracts are about what is computed without it."""
+    """Turn off dropout whose rate is no argument: contracts are about what is computed without it."""
     for inner in module.modules():
         if isinstance(inner, nn.modules.dropout._DropoutNd):
             inner.p = 0.0

@@ -1,4 +1,4 @@
-"""Which layout each matched parameter has. A square matrix does not show it: its layer, a declaration or others tell."""
+"""The layout of each matched parameter. A square matrix does not show it; its layer, a declaration or others do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Decided = tuple[FoundParameter, Arrangement]
 
 
 def choose_layouts(state: PartialMatch) -> list[Match]:
-    """Every pair with its layout, in the contract's order. Notes a problem where a declared parameter has another shape."""
+    """Every pair with its layout, in the contract's order. A declared parameter of another shape is a problem."""
     decided = _decided_by_shape(state)
     found, assumed = [], []
     for slot, entry, basis in state.pairs:

@@ -37,8 +37,8 @@ class ModuleSession(Session):
     def call(self, call: Call) -> Any:
         """The output of the module for this call's weights and inputs, and how many numbers it trains.
 
-        Raises NotSupported where the module takes no setting or size that the call has, CannotMatch where its parameters
-        do not fit, and whatever the module raises.
+        Raises NotSupported where the module takes no setting or size that the call has, CannotMatch where its
+        parameters do not fit, and whatever the module raises.
         """
         made = self.adapter.built(call.arguments)
         signature = self.adapter.contract.calls[CALL]
@@ -59,7 +59,7 @@ class ModuleSession(Session):
         return MeasuredOutput(value, {"parameters": _trained_numbers(made.inner)})
 
     def ready(self, call: Call) -> Ready:
-        """The call for timing, on a module of its own that holds the weights of the first call; later ones bring inputs."""
+        """The call for timing, on a module that holds the weights of the first call; later ones bring inputs."""
         if self.own is None:
             made = self.adapter.built(call.arguments)
             if not isinstance(made, Holder):

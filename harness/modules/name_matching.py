@@ -18,7 +18,7 @@ BIAS_NAMES = (BIAS, "b", "shift", "beta")
 
 
 def match_declared(state: PartialMatch, names: Mapping[str, str | Sequence[str]]) -> None:
-    """What ``names=`` of a declaration, or plumbline.map.toml, says. A name that is not there is a problem of the plan."""
+    """What ``names=`` or plumbline.map.toml declares. A name that is not there is a problem of the plan."""
     for name, given in names.items():
         wanted = [given] if isinstance(given, str) else list(given)
         slots = [s for s in state.expected if s.name == name]

@@ -26,7 +26,7 @@ ORDINALS = ("first", "second", "third")
 
 @dataclass(frozen=True)
 class Calling:
-    """``options``: names under which the input is passed once more (targets). ``flat``: [batch * time, last] is returned."""
+    """``options``: names under which the input is passed again (targets). ``flat``: returns [batch * time, last]."""
 
     options: tuple[str, ...] = ()
     flat: bool = False
@@ -62,8 +62,9 @@ def calling(
 ) -> Calling:
     """How to call the module so that its output has the ``expected`` shape; as it is where nothing else helps.
 
-    Only models of ids [batch, time] with an output [batch, time, last] are tried in other ways. ``source``, ``seconds``:
-    what a call that does not end is reported as, and the processor seconds for one call. Raises TimedOut.
+    Only models of ids [batch, time] with an output [batch, time, last] are tried in other ways. ``source``,
+    ``seconds``: what a call that does not end is reported as, and the processor seconds for one call. Raises
+    TimedOut.
     """
 
     def shape(options: dict[str, Any]) -> torch.Size | None:

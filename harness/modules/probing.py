@@ -39,9 +39,9 @@ def trial_call(
 ) -> R:
     """Call code of the implementation once, within ``seconds`` of processor time; nothing global is changed by it.
 
-    ``what`` is done with ``source``, see :func:`harness.execution.guarded.guarded`. Where torch.compile was at work when
-    the limit was hit, the call is made once more with the limit of a case: compiling takes longer than any trial call.
-    Raises TimedOut, which no ``except Exception`` catches; and whatever the function raises.
+    ``what`` is done with ``source``, see :func:`harness.execution.guarded.guarded`. Where torch.compile was at work
+    when the limit was hit, the call is made once more with the limit of a case: compiling takes longer than any trial
+    call. Raises TimedOut, which no ``except Exception`` catches; and whatever the function raises.
     """
     compiled = _compiled_frames()
     try:

@@ -48,7 +48,7 @@ def match_by_order(state: PartialMatch) -> None:
 
 
 def _whole_or_parts(state: PartialMatch) -> list[ExpectedParameter]:
-    """Required tensors that are not found: of one that may be kept in parts, its parts where nothing has its whole shape."""
+    """Required tensors that are not found; of one kept in parts, its parts where nothing has its whole shape."""
     found = []
     for slot in (s for s in state.open() if not s.optional):
         has_parts = any(s.path == slot.path and s.part is not None for s in state.expected)

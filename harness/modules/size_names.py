@@ -38,7 +38,7 @@ class Sizes:
                     known.append(size)
 
     def size(self, name: str, beside: Iterable[str] = ()) -> str | None:
-        """The size that a name stands for. A name of two sizes is the first, unless another name ``beside`` it is that."""
+        """The size that a name stands for; of two, the first, unless another name ``beside`` it is that."""
         found = [size for size in self.usual.get(plain(name), ()) if size in self.values]
         if len(found) > 1:
             for other in beside:
@@ -95,7 +95,7 @@ LAST_RESORTS: Mapping[str, Any] = {
     **dict.fromkeys(("ropebase", "ropetheta", "theta", "base", "rotarybase"), 10000.0),
     **dict.fromkeys(("batchfirst", "normfirst", "prenorm"), True),
 }
-"""The value of an argument without a default: one that makes no difference here, or that of GPT-2 (of RoPE for a base)."""
+"""The value of an argument without a default: one that makes no difference here, or that of GPT-2 (RoPE's base)."""
 
 SCALED = ("scale", "scaled", "usescale", "scaleattn", "doscale")
 """Switches that divide the scores by the root of the head size, which some classes have off by default."""

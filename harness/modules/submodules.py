@@ -1,7 +1,7 @@
 """The parts of a model that are modules of their own: which of them is which part, and how it is called.
 
-The matched parameters show which module owns them, one run of the model shows what each module is given. So a part needs
-no adapter: it is built by building the model, and where it takes more than its input, the model calls it, see
+The matched parameters show which module owns them, one run of the model shows what each module is given. So a part
+needs no adapter: it is built by building the model, and where it takes more than its input, the model calls it, see
 :mod:`harness.modules.call_in_place`.
 """
 
@@ -26,8 +26,8 @@ from harness.modules.parameter_map import Match, Plan
 class Part:
     """One part of a model: where it is, its parameters matched, and how it is called.
 
-    ``kind``: its class; ``owner``: the class of the implementation that makes it. ``in_place``: the model has to call it;
-    ``swapped``: it is given time before batch. ``rank``: how many axes its input has.
+    ``kind``: its class; ``owner``: the class of the implementation that makes it. ``in_place``: the model has to call
+    it; ``swapped``: it is given time before batch. ``rank``: how many axes its input has.
     """
 
     component: str

@@ -1,4 +1,4 @@
-"""Code that is written, and calls something that is not: which unfinished part an error or a missing result comes from."""
+"""Code that is written, and calls something that is not: from which unfinished part an error comes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _codes(thing: Any) -> Iterator[tuple[CodeType, dict[str, Any]]]:
 def _named_in(
     code: CodeType, scope: dict[str, Any], owners: dict[str, Any], until: int | None = None
 ) -> Iterator[tuple[str, Any]]:
-    """What a function's code names: globals, locals, and attributes of ``self``; only up to a line where one is given."""
+    """What a function's code names: globals, locals, attributes of ``self``; up to a line where one is given."""
     line: int | None = code.co_firstlineno
     found: dict[str, Any] = {}
     for instruction in dis.get_instructions(code):

@@ -125,8 +125,9 @@ def _is_placeholder(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Raise):
         return True  # a skeleton may refuse an unknown mode
     if isinstance(statement, ast.Expr):
-        printed = statement.value.args if _is_call_of(statement.value, {"print"}) else None  # type: ignore[attr-defined]
-        return isinstance(statement.value, ast.Constant) or (printed is not None and all(map(_only_looks, printed)))
+        value = statement.value
+        printed = value.args if isinstance(value, ast.Call) and _is_call_of(value, {"print"}) else None
+        return isinstance(value, ast.Constant) or (printed is not None and all(map(_only_looks, printed)))
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         if not all(_is_name(target) for target in targets):  # something is kept, or written to

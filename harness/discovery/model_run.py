@@ -1,0 +1,52 @@
+"""One run of a found model, which shows what each module inside it is called with."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+from harness.core.case import Case
+from harness.core.contract import Contract
+from harness.execution.time_limit import TimedOut
+from harness.modules.first_calls import BATCH, TIME, first_calls
+from harness.modules.found_class import FoundModule
+from harness.modules.probing import trial_call
+from harness.modules.submodules import Model
+from harness.modules.telling_cases import telling_cases
+
+SHORT_SECONDS = 1.0
+"""Processor seconds for a model whose forward is known not to end: what it calls before that is seen at once."""
+
+
+def run_once(adapter: FoundModule, seconds: float) -> Model | None:
+    """The model of the first case at whose sizes it can be built, after one run; None where there is no such case.
+
+    What was called before an error, or within ``seconds`` of processor time, is seen.
+    """
+    for case in telling_cases(adapter.contract):
+        try:
+            made = adapter.trial(case.arguments)
+        except (Exception, TimedOut):
+            continue
+        inputs = _inputs(adapter.contract, case)
+        limit = seconds if adapter.timed_out is None else min(seconds, SHORT_SECONDS)
+        with first_calls(made.inner) as seen, contextlib.suppress(Exception, TimedOut):
+            trial_call("calling", adapter.source, limit, made, *inputs.values())
+        return Model(made.inner, seen, inputs)
+    return None
+
+
+def _inputs(contract: Contract, case: Case) -> dict[str, torch.Tensor]:
+    """Inputs of a run, with a batch and a time that differ, and ids that are no positions."""
+    found: dict[str, torch.Tensor] = {}
+    for a in next(iter(contract.calls.values())).arguments:
+        value = case.arguments.get(a.name)
+        if a.role != "input" or not torch.is_tensor(value):
+            continue
+        if a.kind.startswith("int"):
+            found[a.name] = torch.tensor([[1, 0, 0, 1, 1], [0, 1, 1, 0, 0]])[:BATCH, :TIME]
+        else:
+            generator = torch.Generator().manual_seed(1)
+            found[a.name] = torch.randn(BATCH, TIME, value.shape[-1], generator=generator).to(value.dtype)
+    return found
