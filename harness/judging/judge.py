@@ -15,19 +15,18 @@ from typing import Any
 
 import torch
 
-from harness.core.case import Case, is_float
+from harness.core.case import Case
 from harness.core.claim import About, Claim, Crashed, NotApplicable, NotSupported, ToDo, Violation
 from harness.core.contract import Contract
 from harness.core.formatting import describe, weight
-from harness.core.implementation import Answer, Implementation, Phase, Request
+from harness.core.implementation import Answer, Implementation, Offer, Phase, Request
 from harness.core.measurement import Measure, Measurement
 from harness.core.record import Status, Verdict
-from harness.core.tree import leaves
 from harness.judging.cases import GeneratedCases
 from harness.judging.evidence import COTANGENT_SEED, EVIDENCE_CASES, Evidence
 from harness.judging.shrinking import smallest_violation
-from harness.judging.trial import PATIENT_PERTURBATIONS, BenchTrial, RanOutOfTime, is_offered, outcome_of
-from harness.numerics.precision import working_precision
+from harness.judging.trial import PATIENT_PERTURBATIONS, BenchTrial, RanOutOfTime, outcome_of
+from harness.judging.working_precision import WorkingPrecision
 from harness.numerics.tolerance import PERTURBATIONS, tolerances
 
 
@@ -49,8 +48,8 @@ class Bench:
 
     ``implementation`` and ``reference`` should cache their answers (harness.execution.caching). ``cases``: how many to
     generate per component (None: the contract's number, scaled by ``effort``). ``edited``: the reference with edits in
-    force. ``variants``: legal forms that were declared, by component. ``like``: a bench with the same seed and reference,
-    whose work is shared.
+    force. ``variants``: legal forms that were declared, by component. ``like``: a bench with the same seed and
+    reference, whose work is shared.
     """
 
     def __init__(
@@ -82,9 +81,7 @@ class Bench:
             like=like.generated if like else None,
         )
         self._agreements: dict[Any, tuple[Answer, Answer]] = like._agreements if like else {}
-        self._precision: dict[str, torch.dtype] = {}
-        self._misses: set[str] = set()
-        """Components that are wrong in float64 somewhere."""
+        self._precision = WorkingPrecision(self)
         self.notes: dict[str, list[str]] = {}
         self.not_measured: list[str] = []
         """Measurements that failed: what was to be measured, what happened, after how many seconds."""
@@ -97,63 +94,10 @@ class Bench:
         """The cases a claim is judged over: its own where it brings some, the component's otherwise."""
         return self.generated.of(contract, claim)
 
-    # precision -------------------------------------------------------------------------------------------------------
-
     def precision(self, contract: Contract) -> torch.dtype:
-        """What the implementation computes this component in: float64, or float32 where float64 is refused or not reached.
-
-        Code that computes in float32 inside on purpose misses the rule of meaning and meets the rule of rounding, and
-        its error is noise: that is a note, not a failure.
-        """
-        if contract.name not in self._precision:
-            self._precision[contract.name] = torch.float64  # while probing
-            dtype = self._probed(contract)
-            parts = [name for name in contract.parts if name in self.contracts]
-            wrong = dtype == torch.float64 and contract.name in self._misses
-            if wrong and any(self._is_in_float32(part) for part in parts):
-                # Its parts are right in float32 alone: what is wrong in it can be seen in float32 only.
-                dtype = torch.float32
-                self.note(contract, "judged in float32, as its parts are")
-            self._precision[contract.name] = dtype
-        return self._precision[contract.name]
-
-    def _is_in_float32(self, part: str) -> bool:
-        """Whether a part is there and computes in float32; not where that ends in no answer, which its own checks report."""
-        if self.implementation.offers(part) is None:
-            return False
-        try:
-            return self.precision(self.contracts[part]) == torch.float32
-        except (RanOutOfTime, ToDo):
-            return False
-
-    def _probed(self, contract: Contract) -> torch.dtype:
-        if not any(is_float(leaf) for case in self.cases_of(contract)[:3] for _, leaf in case.tensors()):
-            return self._of_the_result(contract)
-        trials = [self.trial(contract, case, i) for i, case in enumerate(self.cases_of(contract))]
-        trials = [trial for trial in trials if is_offered(trial)]
-        tables = contract.tables_in_float32 or any(form.tables_in_float32 for form in self.generated.declared(contract))
-        found = working_precision(trials, contract, self._moved_by_roundings, tables)
-        if found.misses:
-            self._misses.add(contract.name)
-        if found.note:
-            self.note(contract, found.note)
-        return found.dtype
-
-    def _of_the_result(self, contract: Contract) -> torch.dtype:
-        """Where no argument has a floating-point dtype: the one in which the contract's results come, which no case can widen."""
-        answers = [self.reference.run(Request(contract.name, case)) for case in self.cases_of(contract)[:1]]
-        floats = [leaf.dtype for answer in answers for _, leaf in leaves(list(answer.outputs)) if is_float(leaf)]
-        return torch.float32 if floats and all(dtype == torch.float32 for dtype in floats) else torch.float64
-
-    def _moved_by_roundings(self, contract: Contract, case: Case) -> list[Answer]:
-        """What the reference answers with each constant of the contract, or of its parts, moved by one float32 unit."""
-        edits = self._roundings(contract.name) if self.edited is not None else []
-        return [self.edited((edit,)).run(Request(contract.name, case)) for edit in edits]  # type: ignore[misc]
-
-    def _roundings(self, component: str) -> list[Any]:
-        contract = self.contracts[component]
-        below = [edit for part in contract.parts if part in self.contracts for edit in self._roundings(part)]
-        return [*contract.roundings, *below]
+        """What the implementation computes this component in: float64, or float32 where float64 is refused or not
+        reached."""
+        return self._precision.of(contract)
 
     def note(self, contract: Contract, text: str) -> None:
         """Something a person should know that is no failure."""
@@ -197,41 +141,47 @@ class Bench:
         ``enough``: stop after so many failing cases, where only whether it fails is asked (0: judge every case).
         """
         started = time.perf_counter()
+        verdict, evidence = self._judged(contract, claim, only, enough)
+        verdict = replace(verdict, seconds=time.perf_counter() - started)
+        return (self.smaller(contract, claim, verdict) if shrink else verdict), evidence
+
+    def _judged(
+        self, contract: Contract, claim: Claim, only: tuple[Case, ...], enough: int
+    ) -> tuple[Verdict, list[Evidence]]:
+        """The verdict as it is before a smaller case is looked for, and what the implementation answered where it
+        fails."""
         offer = self.implementation.offers(contract.name)
         about = tuple(sorted(claim.about))
         base = Verdict(
             contract.name, claim.name, claim.sentence, Status.PASSED, about=about, false_alarm=claim.false_alarm
         )
         if offer is None:
-            return replace(
-                base, status=Status.TO_DO, message=f"{self.implementation.name} has no {contract.name} yet"
-            ), []
+            missing = f"{self.implementation.name} has no {contract.name} yet"
+            return replace(base, status=Status.TO_DO, message=missing), []
         base = replace(base, where=offer.where, line=offer.line)
         if offer.to_do:
             return replace(base, status=Status.TO_DO, message=offer.to_do), []
         try:
             tally = self._tally(contract, claim, only or self.cases_of(contract, claim), enough)
         except ToDo as todo:
-            return replace(base, status=Status.TO_DO, message=str(todo), seconds=time.perf_counter() - started), []
+            return replace(base, status=Status.TO_DO, message=str(todo)), []
         except RanOutOfTime as stopped:
-            crash = stopped.crash
-            verdict = replace(
-                base, status=Status.TIMED_OUT, message=crash.message, frames=crash.frames, failed_cases=1, first=1
-            )
-            return replace(verdict, seconds=time.perf_counter() - started), []
-        notes = tuple(self.notes.get(contract.name, ()))
+            timed_out = replace(base, status=Status.TIMED_OUT, failed_cases=1, first=1)
+            return replace(timed_out, message=stopped.crash.message, frames=stopped.crash.frames), []
+        return self._counted(base, claim, offer, tally), tally.evidence
+
+    def _counted(self, base: Verdict, claim: Claim, offer: Offer, tally: _Tally) -> Verdict:
+        """The verdict that the cases tried give."""
+        notes = tuple(self.notes.get(base.component, ()))
         base = replace(base, cases=tally.cases, error=tally.worst, notes=notes)
         if tally.broken:
             if offer.by_hand and _is_about_gradients(claim, tally):
                 base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
-            verdict = self._broken(base, tally)
-        elif tally.cases == 0:
-            reason = tally.not_offered or "no case that was drawn says anything about it"
-            verdict = replace(base, status=Status.NOT_APPLICABLE, message=reason, error=None)
-        else:
-            verdict = base
-        verdict = replace(verdict, seconds=time.perf_counter() - started)
-        return (self.smaller(contract, claim, verdict) if shrink else verdict), tally.evidence
+            return self._broken(base, tally)
+        if tally.cases == 0:
+            reason = tally.not_offered or "no generated case says anything about it"
+            return replace(base, status=Status.NOT_APPLICABLE, message=reason, error=None)
+        return base
 
     def _tally(self, contract: Contract, claim: Claim, cases: Sequence[Case], enough: int = 0) -> _Tally:
         tally = _Tally()
@@ -280,7 +230,8 @@ class Bench:
         return None if found is None else replace(found, component=contract.name, name=measure.name)
 
     def smaller(self, contract: Contract, claim: Claim, verdict: Verdict) -> Verdict:
-        """The same verdict with a smaller case, where Hypothesis finds one in time. (Only what is reported needs that.)"""
+        """The same verdict with a smaller case, where Hypothesis finds one in time. (Only what is reported needs
+        that.)"""
         started = time.perf_counter()
         kinds = {Status.FAILED: Violation, Status.CRASHED: Crashed}
         case = self.smallest.get(verdict.case_id)
