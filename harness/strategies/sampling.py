@@ -27,8 +27,8 @@ _COMMON: dict[str, Any] = {
 
 
 HAND = 10
-"""Cases drawn at once. From the eleventh valid example on, Hypothesis copies parts of one example over others, five such
-mutants for every fresh one: of a deck of 50 drawn in one go, 43 had a batch of 1 and half of them one family."""
+"""Cases drawn at once. From the eleventh valid example on, Hypothesis copies parts of one example over others, five
+such mutants for every fresh one: of a deck of 50 drawn in one go, 43 had a batch of 1 and half of them one family."""
 
 
 def draw(strategy: Any, seed: int, count: int) -> Iterable[Case]:

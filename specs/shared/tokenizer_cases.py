@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from harness.core.case import Call, Case
 from harness.core.claim import Trial
 from harness.core.values import Resource
+from harness.strategies.corpora import PROSE
 from harness.strategies.scripts import byte_vocabularies, numbered_names
-from harness.strategies.text import PROSE, charts, is_settled, joints, medleys, texts, words
+from harness.strategies.text import charts, is_settled, joints, medleys, texts, words
 from reference_model.tokenizer import GPT2_PATTERN, tokenizer
 
 END = "<|endoftext|>"

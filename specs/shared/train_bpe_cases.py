@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation
-from harness.strategies.text import PROSE, is_settled, joints, texts, words
+from harness.strategies.corpora import PROSE
+from harness.strategies.text import is_settled, joints, texts, words
 from reference_model.tokenizer import GPT2_PATTERN
 from reference_model.train_bpe import train_bpe
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
 from harness.core.claim import Trial, Violation
-from harness.strategies.text import PROSE, is_settled, shown, texts, words
+from harness.strategies.corpora import PROSE
+from harness.strategies.text import is_settled, shown, texts, words
 from reference_model.unigram import MARK, unigram
 
 UNK = "<unk>"

@@ -6,12 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.strategies.corpora import JOINTS, PROSE, SEAMS, SNIPPETS
 from harness.strategies.scripts import ORDERS, byte_order, byte_vocabularies, cuts, grown, merged, numbered_names
 from harness.strategies.text import (
-    JOINTS,
-    PROSE,
-    SEAMS,
-    SNIPPETS,
     charts,
     is_settled,
     joints,
