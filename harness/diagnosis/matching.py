@@ -15,10 +15,11 @@ from harness.numerics.compare import compare
 from harness.numerics.tolerance import tolerances
 
 SLACK = 16.0
-"""An edited reference may miss the implementation's numbers by this many tolerances: its own rounding differs a little."""
+"""An edited reference may miss the implementation's numbers by this many tolerances: its own rounding differs a
+little."""
 SHARE = 1e-4
-"""... or by more, up to this share of the implementation's whole error, where it is itself that much more sensitive to rounding
-than the reference is; that is measured."""
+"""... or by more, up to this share of the implementation's whole error, where it is itself that much more sensitive
+to rounding than the reference is; that is measured."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def is_silent(answer: Answer, o: Observation) -> bool:
 
 
 def misfit(predicted: Answer, o: Observation, executor: EditedReference) -> float | None:
-    """How far the implementation's answer is from the predicted one in units of the tolerance; None where it is another one."""
+    """How far the implementation's answer is from the predicted one in units of the tolerance; None where it is
+    another one."""
     if (predicted.crash is None) != (o.answer.crash is None):
         return None
     if o.effects and set(predicted.effects) != set(o.answer.effects):
@@ -111,7 +113,8 @@ def _where_defined(predicted: Answer, answer: Answer) -> tuple[Answer, Answer]:
 
 
 def _within_its_own_rounding(o: Observation, executor: EditedReference) -> bool:
-    """Whether the implementation's answer is the edited reference's up to what rounding does to the edited reference itself."""
+    """Whether the implementation's answer is the edited reference's up to what rounding does to the edited reference
+    itself."""
     floats = [leaf.dtype for _, leaf in o.request.case.tensors() if is_float(leaf)]
     floats += [leaf.dtype for _, leaf in leaves(list(o.reference.outputs)) if is_float(leaf)]  # where no dtype goes in
     exact, own = tolerances(lambda case: executor.run(o, case), o.request.case, floats[0] if floats else torch.float64)

@@ -1,13 +1,14 @@
 """ "Your output is what this known mistake would give."
 
-The reference is run once per known mistake on the very requests that the implementation was seen to answer wrongly. A mistake is
-named only when its edited reference gives the implementation's answer to every one of them; if none does, pairs are tried.
+The reference is run once per known mistake on the very requests that the implementation was seen to answer wrongly. A
+mistake is named only when its edited reference gives the implementation's answer to every one of them; if none does,
+pairs are tried.
 
-Pairs are many (40,000 for a whole model), so each mistake is first seen alone on a few requests: it is *silent* there (the
-answer is the reference's), it *explains* the implementation's answer, or it does something *else*. Of two mistakes that act
-together the one explains what the other is silent on; where both are silent the implementation is right, and where neither is,
-neither explains it alone. Few pairs agree with that, and they are tried first; the others come after them, for inside one
-function a mistake may well show only together with another.
+Pairs are many (40,000 for a whole model), so each mistake is first seen alone on a few requests: it is *silent* there
+(the answer is the reference's), it *explains* the implementation's answer, or it does something *else*. Of two
+mistakes that act together the one explains what the other is silent on; where both are silent the implementation is
+right, and where neither is, neither explains it alone. Few pairs agree with that, and they are tried first; the
+others come after them, for inside one function a mistake may well show only together with another.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from harness.diagnosis.matching import EditedReference, Observation, error_messa
 SECONDS = 12.0
 """Computing time for one diagnosis; singles come first."""
 SAMPLE = 8
-"""Requests on which each mistake is seen alone before pairs are tried: one of every kind (a kind is where the same parts
-are silent), and cheap ones and dearer ones."""
+"""Requests on which each mistake is seen alone before pairs are tried: one of every kind (a kind is where the same
+parts are silent), and cheap ones and dearer ones."""
 SCOUTS, SCOUTED = 3, 30
 """Mistakes of each part that tell the kinds of requests apart, and how many requests are looked at."""
 CALM = 4
@@ -37,7 +38,8 @@ SILENT, EXPLAINS, ELSE = "silent", "explains", "else"
 
 @dataclass(frozen=True)
 class _Alone:
-    """What one mistake alone does on each request of the sample, and the first wrong answer that it leaves unexplained."""
+    """What one mistake alone does on each request of the sample, and the first wrong answer that it leaves
+    unexplained."""
 
     mistake: KnownMistake
     marks: tuple[str, ...]
@@ -58,7 +60,8 @@ class Diagnostician:
     always: tuple[Edit, ...] = ()
     _reach: dict[str, tuple[KnownMistake, ...]] = field(default_factory=dict)
     _explained: dict[tuple[str, ...], dict[int, tuple[float, Observation]]] = field(default_factory=dict)
-    """By mistakes and observation (kept beside its id): how far off those that they explain are. A deck is asked for again."""
+    """By mistakes and observation (kept beside its id): how far off those that they explain are. A deck is asked for
+    again."""
 
     def candidates(self, component: str) -> tuple[KnownMistake, ...]:
         """The known mistakes and legal variants of a component and, below it, of everything it is made of."""
@@ -116,8 +119,8 @@ class Diagnostician:
         right: Sequence[Observation],
         deadline: float,
     ) -> Iterator[tuple[tuple[KnownMistake, ...], Sequence[Observation]]]:
-        """What was found in the parts and one more, then every two, those first that agree best with what each does alone;
-        each with the observations in the order in which they are likely to refute it."""
+        """What was found in the parts and one more, then every two, those first that agree best with what each does
+        alone; each with the observations in the order in which they are likely to refute it."""
         order = [*wrong, *right]
         for known in first:
             for mistake in singles:
@@ -176,7 +179,8 @@ class Diagnostician:
     def _marks(
         self, mistake: KnownMistake, sample: Sequence[Observation], calm: Sequence[Observation]
     ) -> tuple[str, ...] | None:
-        """What a mistake alone does on each request of the sample; None where it shows on a calm one or cannot be made."""
+        """What a mistake alone does on each request of the sample; None where it shows on a calm one or cannot be
+        made."""
         if not fits((*self.always, *mistake.edits)):
             return None
         executor = self._edited(mistake.edits)
@@ -193,8 +197,8 @@ class Diagnostician:
         return tuple(marks)
 
     def _misfit(self, mistakes: tuple[KnownMistake, ...], observations: Sequence[Observation]) -> float | None:
-        """How far from the implementation's answers these mistakes together are at the worst, in units of the tolerance; None
-        where they do not explain one of them, or cannot be made together."""
+        """How far from the implementation's answers these mistakes together are at the worst, in units of the
+        tolerance; None where they do not explain one of them, or cannot be made together."""
         edits = edits_of(mistakes)
         if not fits((*self.always, *edits)):
             return None
@@ -219,7 +223,8 @@ class Diagnostician:
 
 
 def _ranked(alone: Sequence[_Alone], places: Sequence[int]) -> Iterator[tuple[tuple[KnownMistake, KnownMistake], int]]:
-    """Every two mistakes, those first that agree best with what each does alone, and the wrong answer that tells most."""
+    """Every two mistakes, those first that agree best with what each does alone, and the wrong answer that tells
+    most."""
     ranked: list[tuple[tuple[int, bool, int, int], tuple[KnownMistake, KnownMistake], int]] = []
     for one, other in itertools.combinations(alone, 2):
         marks = list(zip(one.marks, other.marks, strict=True))
@@ -234,7 +239,8 @@ def _ranked(alone: Sequence[_Alone], places: Sequence[int]) -> Iterator[tuple[tu
 
 
 def _can_act_together(one: str, other: str) -> bool:
-    """Whether two mistakes that leave each other alone can explain a wrong answer, by what each of them does there alone."""
+    """Whether two mistakes that leave each other alone can explain a wrong answer, by what each of them does there
+    alone."""
     return {one, other} == {SILENT, EXPLAINS} or one == other == ELSE
 
 

@@ -27,9 +27,9 @@ FEW, FEWEST = 4, 2
 class GeneratedCases:
     """The cases of every component, without those that the implementation does not take.
 
-    ``count``: how many to generate per component (None: the contract's number, scaled by ``effort``). ``variants``: legal
-    forms that were declared, by component. ``note(contract, text)`` receives what was left out. ``like``: generated cases
-    with the same seed, which are shared.
+    ``count``: how many to generate per component (None: the contract's number, scaled by ``effort``). ``variants``:
+    legal forms that were declared, by component. ``note(contract, text)`` receives what was left out. ``like``:
+    generated cases with the same seed, which are shared.
     """
 
     def __init__(
@@ -51,7 +51,8 @@ class GeneratedCases:
         self._of: dict[tuple[str, str], tuple[Case, ...]] = {}
         self._shared: set[str] = set()
         self.bare_refused: set[str] = set()
-        """Components whose optional parameters must all be there: GPT-2 has them, and a bias-less form is not required."""
+        """Components whose optional parameters must all be there: GPT-2 has them, and a bias-less form is not
+        required."""
 
     def of(self, contract: Contract, claim: Claim | None = None) -> tuple[Case, ...]:
         """The cases a claim is judged over: its own where it brings some, the component's otherwise."""

@@ -48,7 +48,8 @@ class Catalogue:
         raise KeyError(f"no known mistake {full_name!r}; {hint}")
 
     def names(self) -> Names:
-        """Today's names of all claims and known mistakes, by their earlier names. A current name is never an earlier one."""
+        """Today's names of all claims and known mistakes, by their earlier names. A current name is never an earlier
+        one."""
         claims = {}
         for component in self.contracts:
             own = self.claims_of(component)
@@ -65,7 +66,8 @@ class Catalogue:
 
 
 def catalogue(specs: ModuleType, mistakes: ModuleType) -> Catalogue:
-    """Read the folders. Raises RegistryError naming a file without its object, or a sheet whose name is not its file's."""
+    """Read the folders. Raises RegistryError naming a file without its object, or a sheet whose name is not its
+    file's."""
     contracts = scan(specs, "CONTRACT", Contract)
     for name, contract in contracts.items():
         if contract.name != name:

@@ -13,7 +13,8 @@ EVIDENCE_CASES = 6
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the implementation answered to one request, kept for the diagnosis. ``effects``: whether side effects matter."""
+    """What the implementation answered to one request, kept for the diagnosis. ``effects``: whether side effects
+    matter."""
 
     request: Request
     answer: Answer

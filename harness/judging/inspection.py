@@ -1,4 +1,5 @@
-"""One implementation beside the reference, with the whole catalogue: what the plug-in and the command line both stand on."""
+"""One implementation beside the reference, with the whole catalogue: what the plug-in and the command line both stand
+on."""
 
 from __future__ import annotations
 
@@ -37,8 +38,8 @@ from harness.project.variants import Declared
 class Inspection:
     """Judges an implementation claim by claim and explains what it finds.
 
-    ``variants``: declared legal forms by component. ``like``: an inspection of another implementation with the same seed and
-    variants, whose drawn cases, reference answers and tolerances are shared.
+    ``variants``: declared legal forms by component. ``like``: an inspection of another implementation with the same
+    seed and variants, whose drawn cases, reference answers and tolerances are shared.
     """
 
     catalogue: Catalogue

@@ -13,7 +13,8 @@ from harness.core.serialize import from_json, to_json
 
 
 def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Mapping[str, str]) -> None:
-    """Keep a violating case for ``plumbline replay``. A folder that cannot be written to loses the file, not the run."""
+    """Keep a violating case for ``plumbline replay``. A folder that cannot be written to loses the file, not the
+    run."""
     body = {
         "version": 1,
         "component": verdict.component,

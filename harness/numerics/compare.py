@@ -22,9 +22,11 @@ INFINITE = float("inf")
 class Comparison:
     """How far one value is from another.
 
-    ``ratio``: the largest error in units of the tolerance, at least 0; inf for a difference in kind, shape or exact value.
-    ``where``: the worst element with both numbers, empty where the ratio is at most 1. ``error_map``: where it exceeds 1,
-    the errors over the last two axes of a tensor around the worst element, rows by columns, at most 24 of each.
+    ``ratio``: the largest error in units of the tolerance, at least 0; inf for a difference in kind, shape or exact
+    value.
+    ``where``: the worst element with both numbers, empty where the ratio is at most 1. ``error_map``: where it
+    exceeds 1, the errors over the last two axes of a tensor around the worst element, rows by columns, at most 24 of
+    each.
     """
 
     ratio: float
@@ -164,7 +166,8 @@ def _compare_tensors(actual: Any, expected: torch.Tensor, tolerance: Any, name: 
 
 
 def _error_map(gap: torch.Tensor, index: list[int], bound: float) -> tuple[tuple[float, ...], ...]:
-    """Errors to two digits over the last two axes through the worst element; the first rows and columns of large ones."""
+    """Errors to two digits over the last two axes through the worst element; the first rows and columns of large
+    ones."""
     plane = gap[tuple(index[:-2])] if gap.dim() >= 2 else gap.reshape(1, -1)
     ratios = (plane[:MAP_SIZE, :MAP_SIZE] / (bound or 1e-300)).clamp(max=LARGEST)
     return tuple(tuple(float(f"{ratio:.2g}") for ratio in row) for row in ratios.tolist())

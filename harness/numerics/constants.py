@@ -1,8 +1,8 @@
 """Constants that were rounded to float32: right code whose float64 results are off by a few 1e-8, smoothly.
 
-``torch.sqrt(torch.tensor(2 / torch.pi))`` is a float32 number whatever it is multiplied with. To first order the result is
-then off by the derivative with respect to that constant times a few float32 units, in every element, with one unknown per
-constant and case. A mistake is off in another direction, or by more.
+``torch.sqrt(torch.tensor(2 / torch.pi))`` is a float32 number whatever it is multiplied with. To first order the
+result is then off by the derivative with respect to that constant times a few float32 units, in every element, with
+one unknown per constant and case. A mistake is off in another direction, or by more.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def explained_by_constants(
         return False
     weights = 1.0 / bound.clamp_min(torch.finfo(torch.float64).tiny)
     columns = torch.stack(moved, 1)
-    # Columns that are parallel on this case (one element, one head) share the error between them: the smallest solution.
+    # Columns that are parallel on this case (one element, one head) share the error between them: the smallest
+    # solution.
     multiples = torch.linalg.pinv(columns * weights[:, None], rtol=1e-9) @ (wanted * weights)
     left = (wanted - columns @ multiples).abs()
     return bool((multiples.abs() <= UNITS).all()) and bool((left <= bound).all())

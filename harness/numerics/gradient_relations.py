@@ -1,4 +1,5 @@
-"""Which arguments' gradients are wrong, over all cases tried, and how: the words for a failure that nothing else explains."""
+"""Which arguments' gradients are wrong, over all cases tried, and how: the words for a failure that nothing else
+explains."""
 
 from __future__ import annotations
 
@@ -110,7 +111,8 @@ PART_WORDS = {
 def _of_a_part(
     name: str, run: ComparedCall, reference: Callable[[Request], Answer]
 ) -> Iterable[tuple[str, torch.Tensor]]:
-    """What the gradient would be if one entry of an axis of the output counted alone (a batch that is not summed over)."""
+    """What the gradient would be if one entry of an axis of the output counted alone (a batch that is not summed
+    over)."""
     out = run.exact.value
     if not is_float(out) or run.request.output_part is not None:
         return

@@ -5,8 +5,8 @@ beside a fourth-order central difference for h = 1e-3 ... 1e-6; the smallest dis
 correct code was at most 3e-10 over 1,800 seeds, badly scaled inputs included; a single h fails there.
 
 Where the slope nearly vanishes, no difference reaches that. Then the step counts whose estimate the next step confirms
-best, and what the two differ by is excused. (Excusing at every step what rounding could do there would make the smallest
-step blind, and with it the whole ladder: a slope with 0.0447 for 0.044715 went unseen.)
+best, and what the two differ by is excused. (Excusing at every step what rounding could do there would make the
+smallest step blind, and with it the whole ladder: a slope with 0.0447 for 0.044715 went unseen.)
 """
 
 from __future__ import annotations

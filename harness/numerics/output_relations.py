@@ -1,7 +1,8 @@
 """How a wrong gradient is related to the right one: half of it, transposed, not summed, not added up, ...
 
-For mistakes that no known mistake explains. A relation is told only if it gives the implementation's gradient in every case that
-was tried, right and wrong ones, with the same constants; so a coincidence in one small case is never told.
+For mistakes that no known mistake explains. A relation is told only if it gives the implementation's gradient in
+every case that was tried, right and wrong ones, with the same constants; so a coincidence in one small case is never
+told.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from harness.core.case import is_float
 LEAST = 12
 """Numbers that a relation must give, over all cases: one free constant fits one number, and these are a dozen."""
 CLEAR = 1e3
-"""A factor is read from a gradient that is this many tolerances large: of one that must vanish, only rounding is left."""
+"""A factor is read from a gradient that is this many tolerances large: of one that must vanish, only rounding is
+left."""
 SLACK = 4.0
 """Of the tolerance, for a gradient that is computed from another one."""
 POWERS = {
@@ -78,7 +80,8 @@ def _as_a_whole(sightings: Sequence[Sighting]) -> str:
 
 
 def _says_enough(pairs: Sequence[tuple[torch.Tensor, Sighting]], sightings: Sequence[Sighting]) -> bool:
-    """Whether a relation speaks of all cases, or, where it cannot (an argument left out), of two wrong ones and most."""
+    """Whether a relation speaks of all cases, or, where it cannot (an argument left out), of two wrong ones and
+    most."""
     if len(pairs) == len(sightings):
         return True
     wrong = sum(not s.fine for _, s in pairs)

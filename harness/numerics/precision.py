@@ -20,15 +20,16 @@ from harness.numerics.tolerance import is_rounding_noise
 PROBED = 5
 """Cases that show whether float64 is taken at all."""
 SMOOTH_SHARE = 0.25
-"""Of the cases where code is off by a float32 rounding, the share that need not look like noise: one third in float32 is
-off by the same amount whatever stands near it. A mistake looks smooth in every case."""
+"""Of the cases where code is off by a float32 rounding, the share that need not look like noise: one third in float32
+is off by the same amount whatever stands near it. A mistake looks smooth in every case."""
 
 Moved = Callable[[Contract, Case], Sequence[Answer]]
 
 
 @dataclass(frozen=True)
 class Precision:
-    """The dtype to judge in, what a person should know of it, and whether the meaning is missed in float64 somewhere."""
+    """The dtype to judge in, what a person should know of it, and whether the meaning is missed in float64
+    somewhere."""
 
     dtype: torch.dtype
     note: str = ""
@@ -38,9 +39,9 @@ class Precision:
 def working_precision(trials: Sequence[Trial], contract: Contract, moved: Moved, tables: bool) -> Precision:
     """What the implementation computes a component in, told from its whole deck.
 
-    Code that computes in float32 inside on purpose misses the rule of meaning and meets the rule of rounding, and its error
-    is noise: that is a note, not a failure. ``moved(contract, case)``: what the reference answers with each of its constants
-    rounded to float32. ``tables``: whether it may keep tables in float32.
+    Code that computes in float32 inside on purpose misses the rule of meaning and meets the rule of rounding, and its
+    error is noise: that is a note, not a failure. ``moved(contract, case)``: what the reference answers with each of
+    its constants rounded to float32. ``tables``: whether it may keep tables in float32.
     """
     answers = [trial.attempt() for trial in trials[:PROBED]]
     if answers and all(a.crash and a.crash.kind == CrashKind.RAISED for a in answers):

@@ -1,8 +1,8 @@
 """How large an error rounding explains, case by case.
 
 The reference itself says how sensitive a case is: it is run again with every argument and every intermediate result
-moved by one unit of rounding, and in the lower precision. A tolerance is a small multiple of what that changes, so a zero
-tensor never passes, and a legal ``rsqrt`` never fails. Constants and their measurements: see each function.
+moved by one unit of rounding, and in the lower precision. A tolerance is a small multiple of what that changes, so a
+zero tensor never passes, and a legal ``rsqrt`` never fails. Constants and their measurements: see each function.
 """
 
 from __future__ import annotations
@@ -85,12 +85,13 @@ def tolerances(
     """The expected answer in float64, and a tolerance for each of its outputs and gradients.
 
     ``run`` runs the reference; ``uncached`` does so without looking the answer up (``run`` where none is given).
-    ``dtype`` is what the implementation computes in: float64 is judged by the rule of meaning, float32 and 16 bit by the
-    reference's own rounding on this very case. Arguments are first rounded to ``dtype``, so both sides start from the
-    same numbers. ``perturbations``: how often the reference is moved by a rounding.
+    ``dtype`` is what the implementation computes in: float64 is judged by the rule of meaning, float32 and 16 bit by
+    the reference's own rounding on this very case. Arguments are first rounded to ``dtype``, so both sides start from
+    the same numbers. ``perturbations``: how often the reference is moved by a rounding.
 
     The second answer has the structure of the first: an absolute bound in place of every floating-point tensor, in the
-    unit of its values, and None for what is compared exactly. A bound is inf where the reference overflows in ``dtype``.
+    unit of its values, and None for what is compared exactly. A bound is inf where the reference overflows in
+    ``dtype``.
     Raises nothing: where the reference refuses the case, both answers hold its crash.
     """
     given = case.cast(dtype)
@@ -124,8 +125,8 @@ def tolerances(
 class _Rule:
     """How a bound follows from runs of the reference.
 
-    ``moved``: its float64 answers with everything moved by one unit of ``dtype``. ``rounded``: its answers in ``dtype``,
-    each with the share of its error that counts.
+    ``moved``: its float64 answers with everything moved by one unit of ``dtype``. ``rounded``: its answers in
+    ``dtype``, each with the share of its error that counts.
     """
 
     dtype: torch.dtype
@@ -174,12 +175,13 @@ def _moved(run: Callable[[Case], Answer], case: Case, epsilon: float | None, see
 
 
 def is_rounding_noise(errors: Callable[[Case], Any], case: Case, seed: int = 11) -> bool:
-    """Whether an error is rounding rather than meaning: it does not survive a move of the inputs by a few float32 units.
+    """Whether an error is rounding rather than meaning: it does not survive a move of the inputs by a few float32
+    units.
 
     A mistake's error is a smooth function of the inputs and hardly changes (relative 1e-4 at most); rounding inside a
-    float32 computation is a new one each time (relative change about 1). Used to tell code that upcasts or downcasts to float32
-    inside on purpose from code that computes something else. The moves are of 20 to 60 units at random: after a whole
-    number of units, small integers would round as they did before.
+    float32 computation is a new one each time (relative change about 1). Used to tell code that upcasts or downcasts
+    to float32 inside on purpose from code that computes something else. The moves are of 20 to 60 units at random:
+    after a whole number of units, small integers would round as they did before.
     """
     here = errors(case)
     if not torch.is_tensor(here) or not bool(torch.isfinite(here).all()):

@@ -35,7 +35,8 @@ EPSILON_SETTING = re.compile(r"(\w+_)?eps(ilon)?")
 def with_eps(contract: Contract, eps: float) -> Contract:
     """The same contract where the default of every optional epsilon is this one.
 
-    Every case that has the old default has the new one instead; those with another epsilon stay, for code that takes it.
+    Every case that has the old default has the new one instead; those with another epsilon stay, for code that takes
+    it.
     """
     usual = {
         a.name: a.default

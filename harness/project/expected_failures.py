@@ -19,7 +19,8 @@ from harness.reports import json_file
 
 @dataclass(frozen=True)
 class Gate:
-    """``expected``: reasons by ``component`` or ``component::claim``. ``before``: what failed in the baseline, by check."""
+    """``expected``: reasons by ``component`` or ``component::claim``. ``before``: what failed in the baseline, by
+    check."""
 
     expected: Mapping[str, str] = field(default_factory=dict)
     before: Mapping[tuple[str, str], Verdict] = field(default_factory=dict)
@@ -41,8 +42,8 @@ class Gate:
     def told(self, record: RunRecord) -> list[str]:
         """What was excused, what is stale, and what was mended since the baseline; one line each.
 
-        Entries with the same reason are one defect: which of its claims break may hang on the seed, and none of them is stale
-        while one still breaks.
+        Entries with the same reason are one defect: which of its claims break may hang on the seed, and none of them
+        is stale while one still breaks.
         """
         lines = [f"{v.component}::{v.claim} is {v.status}; {v.excused}" for v in record.verdicts if v.excused]
         still = {v.excused for v in record.verdicts}

@@ -15,8 +15,8 @@ SHOWN = 4
 class Names:
     """Today's names by the earlier ones. ``claims``: by component. ``mistakes``: full names, ``component.name``.
 
-    A name that is nobody's earlier name is returned as it is. What was looked up under an earlier name is remembered for
-    :meth:`note`.
+    A name that is nobody's earlier name is returned as it is. What was looked up under an earlier name is remembered
+    for :meth:`note`.
     """
 
     claims: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

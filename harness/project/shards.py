@@ -10,7 +10,8 @@ from harness.core.record import RunRecord
 
 @dataclass(frozen=True)
 class Shard:
-    """Every ``of``-th component from the ``number``-th on: cases are drawn once per component, so one is never divided."""
+    """Every ``of``-th component from the ``number``-th on: cases are drawn once per component, so one is never
+    divided."""
 
     number: int = 1
     of: int = 1
