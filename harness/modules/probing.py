@@ -23,7 +23,7 @@ R = TypeVar("R")
 SHARE = 20.0
 """The limit of a case is this many times the limit of a trial call."""
 LEAST_SECONDS = 2.0
-"""A first call may import a library: einops and torch.compile's front end take about a second."""
+"""A first call may import a library: importing torch._dynamo took 1.4 processor seconds (measured, torch 2.13)."""
 
 
 def probe_seconds(time_limit: float) -> float:
