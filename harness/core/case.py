@@ -128,10 +128,17 @@ class Case:
                 digest.update(f"|{dotted(path)}:".encode())
                 if torch.is_tensor(leaf):
                     digest.update(f"{leaf.dtype}{tuple(leaf.shape)}{leaf.stride()}".encode())
-                    digest.update(leaf.detach().contiguous().reshape(-1).view(torch.uint8).cpu().numpy().tobytes())
+                    digest.update(_bytes_of(leaf))
                 else:
                     digest.update(repr(leaf).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+
+def _bytes_of(tensor: torch.Tensor) -> bytes:
+    """The numbers of a tensor in order, whatever its strides (an axis of size 1 may have any)."""
+    flat = torch.empty(tensor.numel(), dtype=tensor.dtype)
+    flat.copy_(tensor.detach().reshape(-1))
+    return flat.view(torch.uint8).numpy().tobytes()
 
 
 def _in_order(leaf: Any) -> Any:

@@ -78,3 +78,13 @@ def test_an_unknown_kind_of_value_is_refused_by_name() -> None:
     """Saving something that is no argument says which."""
     with pytest.raises(TypeError, match="object"):
         to_json(Case.of({"x": object()}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.bool])
+def test_strides_of_an_axis_of_size_one_do_not_matter(dtype) -> None:
+    """torch calls such a tensor contiguous whatever its strides say, and refuses to view its bytes."""
+    wide = torch.arange(6).reshape(3, 2).to(dtype)
+    narrow = wide[:, ::2]
+    assert narrow.shape == (3, 1) and narrow.stride() == (2, 2)
+    assert Case.of({"x": narrow}).key == Case.of({"x": narrow}).key
+    assert Case.of({"x": narrow}).key != Case.of({"x": wide[:, 1::2]}).key
