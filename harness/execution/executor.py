@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -19,6 +20,9 @@ from harness.execution.source_location import source_location
 from harness.execution.time_limit import TimedOut, TimeLimit
 from harness.execution.timed_script import Prepared, by_adapter
 from harness.stubs import dependencies
+
+MOST_TIME_OUTS = 2
+"""Cases of a component that may time out: it is not called again after that, so that its other checks need not wait."""
 
 
 class Executor:
@@ -49,6 +53,7 @@ class Executor:
         self._places: dict[str, tuple[str, int]] = {}
         self._to_do: dict[str, str] = dict.fromkeys(self.adapters, "") if trusted else {}
         self._never_returned: dict[str, Crash] = {}
+        self._time_outs: Counter[str] = Counter()
 
     def offers(self, component: str) -> Offer | None:
         """How a component is called, None where there is none.
@@ -86,7 +91,8 @@ class Executor:
     def run(self, request: Request) -> Answer:
         """Run a case. Never raises for what their code does; see :class:`harness.core.implementation.Crash`.
 
-        A component that did not return from a call outside a case (building, probing) is not called again.
+        A component that did not return from a call outside a case (building, probing), or from ``MOST_TIME_OUTS`` cases,
+        is not called again.
         """
         component = request.component
         adapter = self.adapters.get(component)
@@ -99,6 +105,10 @@ class Executor:
         script = Script(self.contracts[component], request, self.middleware, self.time_limit)
         with self.around(), self.watched(request) as effects, limit_for_calls(self.time_limit):
             answer = script.run(adapter)
+        if answer.crash is not None and answer.crash.kind == CrashKind.TIMED_OUT:
+            self._time_outs[component] += 1
+            if self._time_outs[component] == MOST_TIME_OUTS:
+                self._never_returned[component] = answer.crash
         return replace(answer, effects=(*answer.effects, *effects))
 
     def prepared(self, request: Request, *, whole: bool = False, fresh: bool = False) -> Prepared:

@@ -175,6 +175,20 @@ def test_an_endless_loop_is_stopped():
     assert run(endless, time_limit=0.2).crash.kind == CrashKind.TIMED_OUT
 
 
+def test_a_component_that_timed_out_twice_is_not_called_again():
+    """Its other checks are answered at once: 27 of them need not wait 60 seconds each."""
+    calls = []
+
+    def endless(x, scale):
+        calls.append(1)
+        while True:
+            time.sleep(0.01)
+
+    executor = Executor("theirs", {"double": FunctionAdapter(endless)}, CONTRACTS, time_limit=0.05)
+    kinds = {executor.run(Request("double", CASE)).crash.kind for _ in range(5)}
+    assert kinds == {CrashKind.TIMED_OUT} and len(calls) == 2
+
+
 def test_a_component_that_is_not_there_is_to_do():
     """Nothing was promised."""
     assert Executor("theirs", {}, CONTRACTS).run(Request("double", CASE)).crash.kind == CrashKind.TO_DO
