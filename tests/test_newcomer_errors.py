@@ -111,7 +111,7 @@ WRONG_USE = (
     Error(
         "an effort that is none",
         4,
-        ("--impl-effort takes how much", "did you mean quick?"),
+        ("--impl-effort does not take 'quik'", "did you mean quick?"),
         command=("--impl=mine", "--impl-effort=quik"),
     ),
     Error(
@@ -241,7 +241,7 @@ JUDGED = (
         "a loop without an end",
         1,
         (
-            "did not come to an end: one case took more than 1 s of processor time. Is there a loop that never ends?",
+            "gelu: one case took more than 1 s of processor time. Is there a loop that never ends?",
             "--impl-timeout=SECONDS",
         ),
         "def gelu(x):\n    while True:\n        pass\n",

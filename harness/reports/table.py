@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,6 +110,13 @@ def gradients(verdicts: Sequence[Verdict]) -> str:
     return "passed" if any(v.status == Status.PASSED for v in judged) else "not applicable"
 
 
+def _first_sentence(text: str) -> str:
+    """The first sentence of a message, cut after ``LONGEST`` characters."""
+    found = re.match(r".+?[.?!](?=\s|$)", text, re.DOTALL)
+    sentence = found[0] if found else text
+    return sentence if len(sentence) <= LONGEST else sentence[: LONGEST - 3] + "..."
+
+
 def _verdict(record: RunRecord, name: str, judged: Sequence[Verdict]) -> str:
     failing, excused = [v for v in judged if v.failing], sum(bool(v.excused) for v in judged)
     if not failing:
@@ -123,8 +131,8 @@ def _verdict(record: RunRecord, name: str, judged: Sequence[Verdict]) -> str:
     if returned := next((v.returned for v in failing if v.returned), ""):
         return f"FAILED: it returned {returned}"
     if all(v.status == Status.TIMED_OUT for v in failing):
-        return f"TIMED OUT: {failing[0].message}"[:LONGEST]
+        return f"TIMED OUT: {_first_sentence(failing[0].message)}"
     if all(v.status in (Status.CRASHED, Status.TIMED_OUT) for v in failing):
-        return f"CRASHED: {failing[0].message}"[:LONGEST]
+        return f"CRASHED: {_first_sentence(failing[0].message)}"
     more = f" and {len(failing) - 3} more" if len(failing) > 3 else ""
     return "FAILED: " + ", ".join(v.claim for v in failing[:3]) + more
