@@ -43,9 +43,7 @@ CLAIM = Claim(
     "arguments_not_modified",
     "it does not modify its inputs, its weights or the incoming gradient",
     arguments_not_modified,
-    needs=lambda contract: any(
-        "[" in a.kind or "weights" in a.kind for s in contract.calls.values() for a in s.arguments
-    ),
+    needs=lambda contract: any(a.is_modifiable for s in contract.calls.values() for a in s.arguments),
     sabotage=writes_in_place,
     aliases=("leaves_arguments_alone",),
     about=frozenset({About.STATE}),

@@ -74,7 +74,7 @@ CLAIM = Claim(
     needs=lambda contract: (
         contract.agrees
         and (contract.is_function or bool(contract.rows))
-        and any("[" in a.kind for a in contract.arguments("input"))
+        and any(a.has_elements for a in contract.arguments("input"))
     ),
     sabotage=reads_memory_in_order,
     max_cases=25,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -73,7 +72,7 @@ def _function(contract: Contract) -> str:
 
 def _backward(contract: Contract) -> str:
     arguments = contract.calls[CALL].arguments
-    learned = [a.name for a in arguments if a.role != "setting" and (a.fields or a.kind.startswith("float"))]
+    learned = [a.name for a in arguments if a.role != "setting" and (a.fields or a.is_float_tensor)]
     names = ["grad_out", *(a.name for a in arguments)]
     result = learned[0] if len(learned) == 1 else f"({', '.join(learned)})"
     also = "; of weights a dictionary of the same names" if any(a.fields for a in arguments) else ""
@@ -123,7 +122,7 @@ def _shapes(arguments: Iterable[Argument], before: str = "") -> Iterator[tuple[s
     listed = list(arguments)
     longest = max((len(before + a.name) for a in listed), default=0)
     for a in listed:
-        if a.fields and a.kind.startswith("list"):
+        if a.fields and a.is_list:
             yield f"{before}{a.name}".ljust(longest), f"{a.kind}: a list with a dictionary per layer"
             yield from ((f"    {name}", kind) for name, kind in _shapes(a.fields))
         elif a.fields:
@@ -204,7 +203,7 @@ def _sizes(contract: Contract) -> list[str]:
     """The names of what a factory's ``config`` holds for this component: sizes of its parameters, then its settings."""
     found: dict[str, None] = {}
     for a in _flat(contract.arguments("parameter")):
-        for axis in re.findall(r"[A-Za-z_]+", a.kind.partition("[")[2]):
+        for axis in a.axis_names:
             found.setdefault(axis)
     for a in _flat(contract.arguments("setting")):
         found.setdefault(a.name.removeprefix("n_"))

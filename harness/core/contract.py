@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,47 @@ class Argument:
     fields: tuple[Argument, ...] = ()
     default: Any = None
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """``float[3*width, width]`` has the axes ``3*width`` and ``width``; ``list[layers]`` has ``layers``."""
+        inner = self.kind.partition("[")[2].rpartition("]")[0]
+        return tuple(axis.strip() for axis in inner.split(",") if axis.strip())
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """The names in the axes, each once: ``float[3*width, width]`` names ``width``."""
+        return tuple(dict.fromkeys(re.findall(r"[A-Za-z_]\w*", self.kind.partition("[")[2])))
+
+    @property
+    def is_float_tensor(self) -> bool:
+        """Whether it is one tensor of floating-point numbers."""
+        return self.kind.startswith("float[")
+
+    @property
+    def holds_integers(self) -> bool:
+        """Whether it is an integer or a tensor of signed integers."""
+        return self.kind.startswith(("int[", "int8[", "integer"))
+
+    @property
+    def holds_arrays(self) -> bool:
+        """Whether it is a tensor of numbers that a program computes with, or a record or list with such tensors."""
+        return "float[" in self.kind or "int[" in self.kind or bool(self.fields)
+
+    @property
+    def has_elements(self) -> bool:
+        """Whether it is a tensor, a list or a dictionary of elements that are not named one by one."""
+        return "[" in self.kind
+
+    @property
+    def is_modifiable(self) -> bool:
+        """Whether a call could modify it in place: a tensor, a list, a dictionary."""
+        return self.has_elements or self.kind == "weights"
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list whose elements are of one form."""
+        return self.kind.startswith("list[")
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -49,6 +91,31 @@ class Signature:
     def __str__(self) -> str:
         inner = ", ".join(f"{a.name}: {a.kind}" + (" or None" if a.optional else "") for a in self.arguments)
         return f"({inner}) -> {self.result}"
+
+    @property
+    def returns_nothing(self) -> bool:
+        """Whether the result may be None: nothing, or nothing of interest."""
+        return self.result.startswith("nothing")
+
+    @property
+    def returns_only_nothing(self) -> bool:
+        """Whether nothing else than None is expected."""
+        return self.result == "nothing"
+
+    @property
+    def returns_tensor(self) -> bool:
+        """Whether the result is one tensor."""
+        return self.result.startswith(("float[", "int[", "int8["))
+
+    @property
+    def returns_number(self) -> bool:
+        """Whether the result is one plain number."""
+        return self.result == "number"
+
+    @property
+    def returns_several(self) -> bool:
+        """Whether the result is a tuple or a dictionary of results."""
+        return self.result.startswith(("(", "{", "["))
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from harness.core.case import CALL, Call
 from harness.core.claim import Violation
 from harness.core.contract import Contract
 
-TENSORS = ("float[", "int[", "int8[")
-
 
 @dataclass(frozen=True)
 class WrongKind:
@@ -34,13 +32,13 @@ def wrong_kind(contract: Contract, calls: Sequence[Call], outputs: Sequence[Any]
     """
     for call, output in zip(calls, outputs, strict=False):
         signature = contract.calls.get(call.method)
-        if signature is None or call.method == "build" or signature.result.startswith("nothing"):
+        if signature is None or call.method == "build" or signature.returns_nothing:
             continue
         if output is None:
             what = contract.name if call.method == CALL else f"{call.method}()"
             why = f"{what} must return {signature.result}: is a `return` missing?"
             return WrongKind("None", f"it returned None where {why}")
-        if signature.result.startswith(TENSORS) and not torch.is_tensor(output):
+        if signature.returns_tensor and not torch.is_tensor(output):
             returned = described(output)
             why = f"one tensor is due, {signature.result}{_hint(output)}"
             return WrongKind(returned, f"it returned {returned} where {why}")

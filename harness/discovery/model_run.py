@@ -44,7 +44,7 @@ def _inputs(contract: Contract, case: Case) -> dict[str, torch.Tensor]:
         value = case.arguments.get(a.name)
         if a.role != "input" or not torch.is_tensor(value):
             continue
-        if a.kind.startswith("int"):
+        if a.holds_integers:
             found[a.name] = torch.tensor([[1, 0, 0, 1, 1], [0, 1, 1, 0, 0]])[:BATCH, :TIME]
         else:
             generator = torch.Generator().manual_seed(1)

@@ -234,7 +234,7 @@ class _ClassSearch:
                 self.used.add(part.kind)
 
     def _part(self, part: Part, whole: Factory, contract: Contract) -> FoundModule:
-        ids = next(a for s in contract.calls.values() for a in s.arguments).kind.startswith("int")
+        ids = next(a for s in contract.calls.values() for a in s.arguments).holds_integers
         how = CallFound(part.rank, CallInPlace(part.path, part.swapped, ids) if part.in_place else None)
         entry = self.declared.get(part.component, MapEntry())
         as_found = not entry.names or dict(entry.names) == names_of(part.plan)

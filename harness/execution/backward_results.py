@@ -29,7 +29,7 @@ class BackwardResult:
         self.known = {a.name: a for argument in known for a in _with_fields(argument)}
         self.wanted, self.others = list(wanted), list(others)
         present = list(dict.fromkeys(str(path[0]) for path in self.wanted))
-        self.floats = [a.name for a in arguments if a.role != "setting" and (a.fields or a.kind.startswith("float"))]
+        self.floats = [a.name for a in arguments if a.role != "setting" and (a.fields or a.is_float_tensor)]
         self.orders = (present, self.floats, [a.name for a in arguments])
 
     def read(self, result: Any) -> dict[Path, Any]:

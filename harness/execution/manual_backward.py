@@ -26,8 +26,9 @@ class ManualBackward:
 
     def split(self, returned: Any, method: str) -> tuple[Any, tuple[Any, ...]]:
         """(what the contract asks for, what was kept for the way back) of what the forward function returned."""
-        expected = self.contract.calls[method].result
-        if type(returned) is tuple and len(returned) > 1 and not expected.startswith(("(", "{", "[", "nothing")):
+        signature = self.contract.calls[method]
+        returns_one = not signature.returns_several and not signature.returns_nothing
+        if type(returned) is tuple and len(returned) > 1 and returns_one:
             return returned[0], returned[1:]
         return returned, ()
 

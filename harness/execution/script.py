@@ -78,7 +78,7 @@ class Script:
     def _call(self, session: Session, call: Call) -> Any:
         signature = self.contract.calls.get(call.method)
         given = self.arguments.of_call(self.at, call, signature)
-        is_number = signature is not None and signature.result == "number"
+        is_number = signature is not None and signature.returns_number
 
         def through(arguments: Mapping[str, Any]) -> Any:
             output = self._without_facts(chokepoint.invoke(session.call, call.with_arguments(arguments)))
@@ -103,7 +103,7 @@ class Script:
             return map_leaves(output, lambda _, leaf: leaf if _is_plain(leaf) else f"<{type(leaf).__name__}>")
         signature = self.contract.calls.get(call.method)
         if signature is not None and signature.objects:
-            return None if output is None and not signature.result.startswith("nothing") else "(objects)"
+            return None if output is None and not signature.returns_nothing else "(objects)"
         if signature is not None and signature.live:
             return map_leaves(output, lambda _, leaf: leaf.detach().clone() if torch.is_tensor(leaf) else leaf)
         return output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,20 +50,21 @@ def _slots(
 ) -> Iterator[ExpectedParameter]:
     for a in arguments:
         value = values.get(a.name) if isinstance(values, Mapping) else None
-        if a.kind.startswith("list["):
+        if a.is_list:
             first = value[0] if isinstance(value, (list, tuple)) and value else None
             yield from _slots(a.fields, first, dimensions, (*path, a.name, LAYER), True)
         elif a.fields:
             yield from _slots(a.fields, value, dimensions, (*path, a.name), layered)
         else:
-            shape = tuple(value.shape) if torch.is_tensor(value) else shape_of(a.kind, dimensions)
+            shape = tuple(value.shape) if torch.is_tensor(value) else shape_of(a, dimensions)
             if shape is None:
                 continue
-            named = tuple(dict.fromkeys(re.findall(r"[A-Za-z_]\w*", a.kind.partition("[")[2])))
-            yield ExpectedParameter((*path, a.name), a.aliases, shape, a.optional, named, layered)
+            yield ExpectedParameter((*path, a.name), a.aliases, shape, a.optional, a.axis_names, layered)
             for i, aliases in enumerate(a.slices.values()):
                 one = (shape[0] // len(a.slices), *shape[1:])
-                yield ExpectedParameter((*path, a.name), aliases, one, a.optional, named, layered, i, tuple(a.slices))
+                yield ExpectedParameter(
+                    (*path, a.name), aliases, one, a.optional, a.axis_names, layered, i, tuple(a.slices)
+                )
 
 
 def sizes(contract: Contract, arguments: Mapping[str, Any]) -> dict[str, int]:
@@ -79,7 +79,7 @@ def sizes(contract: Contract, arguments: Mapping[str, Any]) -> dict[str, int]:
             if a.role == "parameter":
                 _read_sizes(a, value, found)
             elif a.role == "input" and torch.is_tensor(value) and value.dim() and value.is_floating_point():
-                last = _axes(a.kind)[-1:]
+                last = a.axes[-1:]
                 if last and last[0].isidentifier():
                     found.setdefault(last[0], value.shape[-1])
     return found
@@ -87,7 +87,7 @@ def sizes(contract: Contract, arguments: Mapping[str, Any]) -> dict[str, int]:
 
 def positions(contract: Contract, arguments: Mapping[str, Any]) -> int:
     """How many positions one call brings, where its inputs have an axis of that name; 0 otherwise."""
-    given = ((arguments.get(a.name), _axes(a.kind)) for a in contract.arguments("input"))
+    given = ((arguments.get(a.name), a.axes) for a in contract.arguments("input"))
     lengths = (
         v.shape[axes.index("time")]
         for v, axes in given
@@ -99,27 +99,22 @@ def positions(contract: Contract, arguments: Mapping[str, Any]) -> int:
 def _read_sizes(a: Argument, value: Any, found: dict[str, int]) -> None:
     if a.fields:
         if isinstance(value, (list, tuple)):
-            inner = _axes(a.kind)
+            inner = a.axes
             if inner and inner[0].isidentifier():
                 found[inner[0]] = len(value)
             value = value[0] if value else None
         for one in a.fields:
             _read_sizes(one, value.get(one.name) if isinstance(value, Mapping) else None, found)
     elif torch.is_tensor(value):
-        axes = _axes(a.kind)
+        axes = a.axes
         if len(axes) == value.dim():
             found.update({axis: size for axis, size in zip(axes, value.shape, strict=True) if axis.isidentifier()})
 
 
-def _axes(kind: str) -> list[str]:
-    inner = kind.partition("[")[2].rpartition("]")[0]
-    return [axis.strip() for axis in inner.split(",") if axis.strip()]
-
-
-def shape_of(kind: str, dimensions: Mapping[str, int]) -> tuple[int, ...] | None:
+def shape_of(argument: Argument, dimensions: Mapping[str, int]) -> tuple[int, ...] | None:
     """``float[3*width, width]`` with ``width = 4`` is (12, 4); None where a size is not known."""
     found = []
-    for axis in _axes(kind):
+    for axis in argument.axes:
         size = 1
         for factor in axis.split("*"):
             number = int(factor) if factor.strip().isdigit() else dimensions.get(factor.strip())

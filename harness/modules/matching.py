@@ -75,7 +75,7 @@ def _layers(contract: Contract, arguments: Mapping[str, Any]) -> int | None:
     def look(parameters: Iterable[Argument], values: Any) -> int | None:
         for a in parameters:
             value = values.get(a.name) if isinstance(values, Mapping) else None
-            if a.kind.startswith("list["):
+            if a.is_list:
                 return len(value) if isinstance(value, (list, tuple)) else 0
             if a.fields and (found := look(a.fields, value)) is not None:
                 return found

@@ -178,7 +178,7 @@ def _is_given(wanted: Argument, path: str, model: Model) -> bool:
     first = call.first if call is not None else None
     if first is None:
         return False
-    if not wanted.kind.startswith("int"):
+    if not wanted.holds_integers:
         return first.is_floating_point()
     if first.is_floating_point():
         return False

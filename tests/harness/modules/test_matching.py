@@ -48,7 +48,7 @@ def arguments(*parameters: Argument, **dimensions: int) -> dict:
 def fields(parameters, start, dimensions):
     found = {}
     for a in parameters:
-        shape = shape_of(a.kind, dimensions)
+        shape = shape_of(a, dimensions)
         found[a.name] = (torch.arange(torch.Size(shape).numel(), dtype=torch.float64) + 1000 * start).reshape(shape)
     return found
 
@@ -91,7 +91,8 @@ def test_a_left_out_parameter_has_the_shape_of_its_kind():
 
 def test_products_of_sizes_are_understood():
     """``3*width`` is three times the width."""
-    assert shape_of("float[3*width, width]", {"width": 4}) == (12, 4) and shape_of("float[heads]", {}) is None
+    weight, bias = Argument("weight", "float[3*width, width]"), Argument("bias", "float[heads]")
+    assert shape_of(weight, {"width": 4}) == (12, 4) and shape_of(bias, {}) is None
 
 
 @pytest.mark.parametrize(
