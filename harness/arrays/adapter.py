@@ -13,9 +13,9 @@ from typing import Any
 from harness.arrays.detection import FRAMEWORKS, framework_of
 from harness.arrays.libraries import KINDS
 from harness.arrays.session import ArraySession
-from harness.core.contract import Argument, Contract
+from harness.core.contract import Contract
 from harness.core.errors import UsageError, did_you_mean
-from harness.core.implementation import Request
+from harness.core.implementation import OfferKind, Request
 from harness.execution.manual_backward import ManualBackward
 from harness.execution.session import Adapter
 
@@ -37,7 +37,7 @@ def with_arrays(
     for name, adapter in adapters.items():
         contract = contracts[name]
         framework = "torch"
-        if any(_holds_arrays(a) for signature in contract.calls.values() for a in signature.arguments):
+        if any(a.holds_arrays for signature in contract.calls.values() for a in signature.arguments):
             built = adapter.has_factory  # a factory may import its module from elsewhere
             framework = declared.get(name) or framework_of(adapter.source, () if built else sources, imports=not built)
         backward = _backward_of(adapter, contract, member)
@@ -83,10 +83,6 @@ def _backward_of(adapter: Adapter, contract: Contract, member: Callable[[str], A
     return None
 
 
-def _holds_arrays(argument: Argument) -> bool:
-    return "float[" in argument.kind or "int[" in argument.kind or bool(argument.fields)
-
-
 class ArrayAdapter(Adapter):
     """Another adapter whose code takes a library's arrays, or brings a hand-written backward function."""
 
@@ -106,7 +102,7 @@ class ArrayAdapter(Adapter):
         return self.inner.place
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> OfferKind:
         """As the inner adapter's."""
         return self.inner.kind
 

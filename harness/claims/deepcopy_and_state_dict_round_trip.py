@@ -2,13 +2,14 @@
 
 from harness.claims import _sabotage
 from harness.core.claim import About, Claim, NotSupported, Trial
+from harness.core.implementation import OfferKind
 
 
 def deepcopy_and_state_dict_round_trip(trial: Trial) -> None:
     kind = trial.offer.kind
-    if kind == "function":
+    if kind is OfferKind.FUNCTION:
         raise NotSupported("a function has no state to copy")
-    for context in ("deepcopied", "reloaded") if kind == "module" else ("deepcopied",):
+    for context in ("deepcopied", "reloaded") if kind is OfferKind.MODULE else ("deepcopied",):
         answer = trial.run(context=context, fresh=True)
         trial.close(answer.outputs, trial.run().outputs, trial.spread(), f"when {context}, out")
 

@@ -2,10 +2,11 @@
 
 from harness.claims import _sabotage
 from harness.core.claim import About, Claim, NotSupported, Trial
+from harness.core.implementation import OfferKind
 
 
 def train_and_eval_agree(trial: Trial) -> None:
-    if trial.offer.kind != "module":
+    if trial.offer.kind is not OfferKind.MODULE:
         raise NotSupported("a function has no training or evaluation mode")
     trial.close(trial.run(mode="train").outputs, trial.run().outputs, trial.spread(), "in training mode, out")
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from harness.commands import _layout as layout
 from harness.commands._command import Command
 from harness.core.contract import Contract
-from harness.core.implementation import Offer
+from harness.core.implementation import Offer, OfferKind
 from harness.discovery import map_file
 from harness.discovery.locate import locate
 from harness.discovery.search import map_folder
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name:<{longest}}  {_found(offer)}")
         for line in _remarks(offer, inspection.variants.get(name, "")):
             print(f"    {line}")
-        if offer.kind == "module" and not offer.to_do:
+        if offer.kind is OfferKind.MODULE and not offer.to_do:
             for line in parameter_table(mapping_table(executor.adapters[name], contracts[name])):
                 print(f"    {line}")
     print("\n".join(_absent([name for name in contracts if name not in offers], contracts)))

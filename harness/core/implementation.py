@@ -137,6 +137,20 @@ class Answer:
         return self.outputs[-1]
 
 
+class OfferKind(str, Enum):
+    """What an implementation is plugged in as."""
+
+    FUNCTION = "function"
+    CLASS = "class"
+    MODULE = "module"
+    """A torch.nn.Module, which has a training mode and a state_dict."""
+    INSIDE = "inside"
+    """No module of its own: it is judged with the model it is written into."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
 @dataclass(frozen=True)
 class Offer:
     """What an implementation says of a component: where it is defined, and what to know about how it is plugged in.
@@ -147,7 +161,7 @@ class Offer:
     component: str
     where: str = ""
     line: int = 0
-    kind: str = "function"
+    kind: OfferKind = OfferKind.FUNCTION
     absent: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     by_hand: tuple[str, str, int] | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from harness.core.case import CALL, Call
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract, Signature
-from harness.core.implementation import Request
+from harness.core.implementation import OfferKind, Request
 from harness.core.values import Settings, TrackedSettings
 from harness.execution.arguments import bound, untaken
 from harness.execution.bound_call import Ready
@@ -56,8 +56,8 @@ class ClassAdapter(Adapter):
         self.source, self.extra = build, dict(extra or {})
 
     @property
-    def kind(self) -> str:
-        return "class"
+    def kind(self) -> OfferKind:
+        return OfferKind.CLASS
 
     def session(self, contract: Contract, request: Request) -> Session:
         return _ObjectSession(self.source, contract, request, self.extra)
@@ -70,8 +70,8 @@ class UnwrittenAdapter(Adapter):
         self.source, self.why = source, why
 
     @property
-    def kind(self) -> str:
-        return "module"
+    def kind(self) -> OfferKind:
+        return OfferKind.MODULE
 
     @property
     def to_do(self) -> str:
@@ -120,7 +120,7 @@ class _ObjectSession(Session):
             if not callable(self.built) or call.method not in ("forward", CALL):
                 raise NotImplementedError(f"{type(self.built).__name__} has no method {call.method}() yet")
             method = self.built
-        may_be_empty = optional and signature.result == "nothing"  # train() of a layer
+        may_be_empty = optional and signature.returns_only_nothing  # train() of a layer
         if not may_be_empty and (why := unfinished(method)):
             raise NotImplementedError(f"{call.method}() is to do: {why}")
         return method

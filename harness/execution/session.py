@@ -15,7 +15,7 @@ import torch
 
 from harness.core.case import Call
 from harness.core.contract import Contract
-from harness.core.implementation import Request
+from harness.core.implementation import OfferKind, Request
 from harness.core.tree import Path
 from harness.execution.bound_call import Ready
 from harness.execution.manual_backward import ManualBackward
@@ -74,9 +74,9 @@ class Adapter(ABC):
     has_factory: bool = False
 
     @property
-    def kind(self) -> str:
-        """Whether it is a "function", a "class" or a "module"."""
-        return "function"
+    def kind(self) -> OfferKind:
+        """Whether it is a function, a class or a module."""
+        return OfferKind.FUNCTION
 
     @property
     def absent(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import CannotMatch
-from harness.core.implementation import Request
+from harness.core.implementation import OfferKind, Request
 from harness.core.tree import leaves
 from harness.core.values import Settings, TrackedSettings
 from harness.execution import call
@@ -64,10 +64,10 @@ class ModuleAdapter(Adapter):
         self._is_module = True
 
     @property
-    def kind(self) -> str:
-        """ "module", or "function" where the factory builds functions."""
+    def kind(self) -> OfferKind:
+        """A module, or a function where the factory builds functions."""
         self.probe()
-        return "module" if self._is_module else "function"
+        return OfferKind.MODULE if self._is_module else OfferKind.FUNCTION
 
     @property
     def absent(self) -> tuple[str, ...]:

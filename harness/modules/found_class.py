@@ -18,7 +18,7 @@ from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import CannotMatch
-from harness.core.implementation import Request
+from harness.core.implementation import OfferKind, Request
 from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
 from harness.execution.session import Adapter, Session
@@ -223,7 +223,7 @@ class CallFound:
 class InsideOnly(Adapter):
     """A component that is no module of its own: it is judged with the model it is written into."""
 
-    kind = "inside"
+    kind = OfferKind.INSIDE
 
     def __init__(self, component: str, whole: FoundModule) -> None:
         self.component, self.source, self.whole = component, whole.source, whole

@@ -17,7 +17,7 @@ from torch import nn
 
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
-from harness.core.implementation import Request
+from harness.core.implementation import OfferKind, Request
 from harness.core.tree import Path, map_leaves
 from harness.core.values import Settings, TrackedSettings
 from harness.execution import call
@@ -166,7 +166,7 @@ class ModelBuilder:
 class WholeAdapter(Adapter):
     """A component that is run on the modules of another."""
 
-    kind = "class"
+    kind = OfferKind.CLASS
 
     def __init__(self, whole: ModuleAdapter, contract: Contract) -> None:
         assert contract.whole is not None

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.core.errors import UsageError
-from harness.core.implementation import CrashKind, Request
+from harness.core.implementation import CrashKind, OfferKind, Request
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.judging.catalogue import load_catalogue
@@ -165,7 +165,7 @@ def test_parts_alone_are_built_by_their_own_constructors(tmp_path):
 
 def test_a_function_of_a_components_name_goes_before_a_class(tmp_path):
     text = (STYLES / "nano.py").read_text(encoding="utf-8") + "\n\ndef gelu(x):\n    return x\n"
-    assert found(tmp_path, text).adapters["gelu"].kind == "function"
+    assert found(tmp_path, text).adapters["gelu"].kind is OfferKind.FUNCTION
 
 
 # names that tell nothing ---------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.errors import UsageError
+from harness.core.implementation import OfferKind
 from harness.discovery.search import discover
 
 
@@ -66,7 +67,7 @@ def refusal(find, *args) -> str:
 def test_a_function_of_a_components_name_is_enough(find):
     """Nothing else to write."""
     found = find("def double(x): return 2 * x\n")
-    assert set(found.adapters) == {"double"} and found.adapters["double"].kind == "function"
+    assert set(found.adapters) == {"double"} and found.adapters["double"].kind is OfferKind.FUNCTION
 
 
 def test_an_imported_function_counts(find):
@@ -77,7 +78,7 @@ def test_an_imported_function_counts(find):
 def test_a_class_of_a_scripted_components_name_is_found(find):
     """Its methods are the calls of the script."""
     found = find("class counter:\n    def __init__(self, start): ...\n")
-    assert found.adapters["counter"].kind == "class"
+    assert found.adapters["counter"].kind is OfferKind.CLASS
 
 
 def test_a_function_that_builds_a_scripted_component_is_found(find):
@@ -100,16 +101,20 @@ def test_two_factories_of_one_name_are_both_found(find):
 def test_a_decorated_function_with_the_contracts_arguments_is_taken_as_it_is(find):
     """@implements above the component itself, under another name."""
     found = find(USE + "@implements('linear_map')\ndef mine(x, weight): return x * weight\n")
-    assert found.adapters["linear_map"].kind == "function"
+    assert found.adapters["linear_map"].kind is OfferKind.FUNCTION
 
 
 def test_a_decorated_function_may_lack_what_is_optional(here):
     """A bias, a generator: it is the component all the same; what lacks more builds something."""
     bias = Argument("bias", "float[width]", "parameter", optional=True)
     contracts = {"shift": contract("shift", X, WEIGHT, bias)}
-    for source, kind in (("mine(x, weight)", "function"), ("mine(x, weight, bias)", "function"), ("mine(x)", "module")):
+    for source, kind in (
+        ("mine(x, weight)", OfferKind.FUNCTION),
+        ("mine(x, weight, bias)", OfferKind.FUNCTION),
+        ("mine(x)", OfferKind.MODULE),
+    ):
         (here / "student.py").write_text(USE + f"@implements('shift')\ndef {source}: ...\n")
-        assert discover("./student.py", contracts).adapters["shift"].kind == kind
+        assert discover("./student.py", contracts).adapters["shift"].kind is kind
 
 
 def test_declarations_in_a_submodule_count(here):

@@ -12,7 +12,7 @@ from torch import nn
 
 from harness.core.case import Case
 from harness.core.declaration import Declaration
-from harness.core.implementation import CrashKind, Request
+from harness.core.implementation import CrashKind, OfferKind, Request
 from harness.core.record import Status
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
@@ -361,7 +361,7 @@ def test_a_factory_may_return_a_plain_function():
     from reference_model import layer_norm
 
     implementation = executor("layer_norm", lambda config: layer_norm)
-    assert implementation.offers("layer_norm").kind == "function"
+    assert implementation.offers("layer_norm").kind is OfferKind.FUNCTION
     assert torch.equal(
         run("layer_norm", implementation).value, REFERENCE.run(Request("layer_norm", TELLING["layer_norm"])).value
     )
@@ -432,7 +432,7 @@ def test_a_factory_that_raises_is_told_with_their_frames():
         return 1 / 0
 
     implementation = executor("layer_norm", factory)
-    assert implementation.offers("layer_norm").kind == "module"
+    assert implementation.offers("layer_norm").kind is OfferKind.MODULE
     crash = run("layer_norm", implementation).crash
     assert crash.error == "ZeroDivisionError" and "in factory" in crash.frames[-1]
 
