@@ -1,8 +1,9 @@
 """Right implementations written in every way we know keep every claim: a false alarm is worse than a miss.
 
 Every file in tests/variants/ brings ``VARIANTS``: a name, and the components of that variant with how each is called.
-The usual run takes some variants of each file; ``PLUMBLINE_FULL=1`` takes them all. ``PLUMBLINE_SEEDS=20`` judges them
-with twenty seeds instead of one, ``PLUMBLINE_CASES=0`` over all cases of a component. Either judges every variant.
+The usual run takes two of each file that offer the same components; ``PLUMBLINE_FULL=1`` takes them all.
+``PLUMBLINE_SEEDS=20`` judges them with twenty seeds instead of one, ``PLUMBLINE_CASES=0`` over all cases of a component.
+Either judges every variant.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def collected() -> dict[str, Parts]:
 
 
 VARIANTS = collected()
-USUAL = sample(VARIANTS, str, lambda name: name.partition(":")[0], 6)
+USUAL = sample(VARIANTS, str, lambda name: f"{name.partition(':')[0]}: {', '.join(VARIANTS[name])}", 2)
 CHOSEN = USUAL if SEEDS == 1 and CASES == 8 else list(VARIANTS)
 
 
