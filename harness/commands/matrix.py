@@ -22,8 +22,6 @@ from harness.judging.reference import reference_executor
 
 MOST_CASES = 200
 """A mistake that needs this many generated cases to be caught may be missed by a normal run."""
-BATCH = 8
-"""Mistakes of one component that a process takes at a time."""
 DETAILS = """\
 The mutation score of the checks: each known mistake is applied to the reference
 and must be caught by a claim of its component and named by the diagnosis. The
@@ -92,19 +90,31 @@ def _needs_a_look(row: Row) -> bool:
 
 
 def _rows(known: Catalogue, components: list[str], options: argparse.Namespace) -> Iterator[Row]:
-    """A row for every known mistake, in order."""
-    work = []
-    for component in components:
-        names = [mistake.full_name for mistake in known.mistakes.get(component, ())]
-        work += [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
+    """A row for every known mistake, in order.
+
+    A process takes all mistakes of a component, which share what the reference answers; first the components with the
+    most work, so that all processes end at about the same time.
+    """
+    work = {c: [mistake.full_name for mistake in known.mistakes.get(c, ())] for c in components}
     how = (options.seed, options.cases, not options.first)
     if options.jobs == 1:
-        for names in work:
-            yield from _try_all(names, *how)
+        for names in work.values():
+            for name in names:
+                yield from _try_all([name], *how)
         return
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
-        for done in [pool.submit(_try_all, names, *how) for names in work]:
-            yield from done.result()
+        dearest_first = sorted(work, key=lambda component: -_work(known, component))
+        done = {component: pool.submit(_try_all, work[component], *how) for component in dearest_first}
+        for component in work:
+            yield from done[component].result()
+
+
+def _work(known: Catalogue, component: str) -> int:
+    """How much there is to do, roughly: its mistakes, each judged and compared with those of its parts too."""
+    reach = {component}
+    while more := {part for name in reach for part in known.contracts[name].parts} - reach:
+        reach |= more
+    return len(known.mistakes.get(component, ())) * len(reach)
 
 
 def _try_all(names: list[str], seed: int, cases: int | None, every_claim: bool) -> list[Row]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -45,15 +46,50 @@ def error_message(answer: Answer) -> str:
     return answer.crash.message if answer.crash else ""
 
 
-class EditedReference:
-    """The reference with edits in force, watched for side effects where an observation is about them."""
+KEPT = 2_000
+"""Answers of single mistakes that are kept, the latest ones. Most mistakes are refuted by one of a few requests."""
 
-    def __init__(self, watched: Implementation, quick: Implementation | None) -> None:
-        self.watched, self.quick = watched, quick or watched
+
+class KeptAnswers:
+    """What the reference with one known mistake answered, by mistake and request: many implementations are compared
+    with the same answers."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[object, Answer] = OrderedDict()
+
+    def of(self, mistake: str, watched: bool, request: Request, run: Callable[[Request], Answer]) -> Answer:
+        """The answer to an equal request where there is one. Callers must not write to its tensors."""
+        if request.fresh:
+            return run(request)
+        key = (mistake, watched, request.key)
+        if key in self._answers:
+            self._answers.move_to_end(key)
+            return self._answers[key]
+        answer = self._answers[key] = run(request)
+        if len(self._answers) > KEPT:
+            self._answers.popitem(last=False)
+        return answer
+
+
+class EditedReference:
+    """The reference with edits in force, watched for side effects where an observation is about them.
+
+    ``mistake``: the one that the edits are, whose answers are ``kept``; empty where they are several.
+    """
+
+    def __init__(
+        self, watched: Implementation, quick: Implementation | None, mistake: str = "", kept: KeptAnswers | None = None
+    ) -> None:
+        self.watched, self.quick, self.mistake, self.kept = watched, quick or watched, mistake, kept
 
     def run(self, o: Observation, case: Case | None = None) -> Answer:
         """The answer to the observation's request, or to the same request for another case."""
-        return (self.watched if o.effects else self.quick).run(o.request.of(case) if case else o.request)
+        run = (self.watched if o.effects else self.quick).run
+        if case is not None:
+            return run(o.request.of(case))
+        if self.kept is None or not self.mistake:
+            return run(o.request)
+        return self.kept.of(self.mistake, o.effects, o.request, run)
 
 
 def is_wrong(o: Observation) -> bool:

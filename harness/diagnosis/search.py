@@ -22,7 +22,7 @@ from harness.core.contract import Contract
 from harness.core.implementation import Implementation, Request
 from harness.core.mistake import Edit, KnownMistake, fits
 from harness.diagnosis.finding import Finding, edits_of, variants_as_mistakes
-from harness.diagnosis.matching import EditedReference, Observation, error_message, is_silent, misfit
+from harness.diagnosis.matching import EditedReference, KeptAnswers, Observation, error_message, is_silent, misfit
 
 SECONDS = 12.0
 """Computing time for one diagnosis; singles come first."""
@@ -58,6 +58,8 @@ class Diagnostician:
     quick: Callable[[tuple[Edit, ...]], Implementation] | None = None
     seconds: float = SECONDS
     always: tuple[Edit, ...] = ()
+    kept: KeptAnswers = field(default_factory=KeptAnswers)
+    """What each mistake alone answered: shared by those who look for the same mistakes with the same edits in force."""
     _reach: dict[str, tuple[KnownMistake, ...]] = field(default_factory=dict)
     _explained: dict[tuple[str, ...], dict[int, tuple[float, Observation]]] = field(default_factory=dict)
     """By mistakes and observation (kept beside its id): how far off those that they explain are. A deck is asked for
@@ -156,7 +158,7 @@ class Diagnostician:
         scouts: dict[str, list[EditedReference]] = {}
         for mistake in singles:
             if len(scouts.setdefault(mistake.component, [])) < SCOUTS and fits((*self.always, *mistake.edits)):
-                scouts[mistake.component].append(self._edited(mistake.edits))
+                scouts[mistake.component].append(self._edited((mistake,)))
         kinds: dict[tuple[bool, ...], int] = {}
         plain = [n for n, o in enumerate(wrong) if o.request.gradients is None] or list(range(len(wrong)))
         for n in plain[:SCOUTED]:
@@ -168,12 +170,13 @@ class Diagnostician:
         chosen += [n for n in spread if n < len(wrong) and n not in chosen][: SAMPLE - len(chosen)]
         return sorted(chosen)
 
-    def _edited(self, edits: tuple[Edit, ...]) -> EditedReference:
-        return EditedReference(self.executor(edits), self.quick(edits) if self.quick else None)
+    def _edited(self, mistakes: tuple[KnownMistake, ...]) -> EditedReference:
+        edits, single = edits_of(mistakes), mistakes[0].full_name if len(mistakes) == 1 else ""
+        return EditedReference(self.executor(edits), self.quick(edits) if self.quick else None, single, self.kept)
 
     def _first_unexplained(self, mistake: KnownMistake, wrong: Sequence[Observation]) -> int:
         """Which wrong answer a mistake leaves unexplained that explains the whole sample."""
-        executor = self._edited(mistake.edits)
+        executor = self._edited((mistake,))
         return next((n for n, o in enumerate(wrong) if misfit(executor.run(o), o, executor) is None), 0)
 
     def _marks(
@@ -183,7 +186,7 @@ class Diagnostician:
         made."""
         if not fits((*self.always, *mistake.edits)):
             return None
-        executor = self._edited(mistake.edits)
+        executor = self._edited((mistake,))
         for o in calm:
             if not is_silent(executor.run(o), o):
                 return None
@@ -202,7 +205,7 @@ class Diagnostician:
         edits = edits_of(mistakes)
         if not fits((*self.always, *edits)):
             return None
-        executor, worst = self._edited(edits), 0.0
+        executor, worst = self._edited(mistakes), 0.0
         known = self._explained.setdefault(tuple(mistake.full_name for mistake in mistakes), {})
         is_form = all(mistake.variant for mistake in mistakes)
         for o in observations:

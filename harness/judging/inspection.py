@@ -66,9 +66,7 @@ class Inspection:
             )
         else:
             if self._drawn_by != self.like._drawn_by:
-                raise ValueError(
-                    "inspections that share the reference's work need the same seed, cases, effort and variants"
-                )
+                raise ValueError("inspections that share work need the same seed, cases, effort and variants")
             reference = self.like.bench.reference
         undeclared = {
             name: replace(contract, variants=()) if name in self.variants else contract
@@ -90,12 +88,13 @@ class Inspection:
             variants=self.variants,
         )
         mistakes, always = self.catalogue.mistakes, self.edits
-        self.diagnostician = Diagnostician(
-            undeclared, mistakes, executor, partial(executor, trusted=True), always=always
-        )
+        quick = partial(executor, trusted=True)
+        self.diagnostician = Diagnostician(undeclared, mistakes, executor, quick, always=always)
         self.by_result = Diagnostician(
             undeclared, mistakes, lambda edits: _LastResultOnly(executor(edits)), always=always
         )
+        if self.like:
+            self.diagnostician.kept, self.by_result.kept = self.like.diagnostician.kept, self.like.by_result.kept
         self._told: set[tuple[str, Any]] = set()
         self._unexplained: set[tuple[str, str] | None] = set()
         """Crashes that nothing known explains: not looked for again in every claim that they spoil."""
