@@ -2,8 +2,8 @@
 
 Every file in tests/variants/ brings ``VARIANTS``: a name, and the components of that variant with how each is called.
 The usual run takes two of each file that offer the same components; ``PLUMBLINE_FULL=1`` takes them all.
-``PLUMBLINE_SEEDS=20`` judges them with twenty seeds instead of one, ``PLUMBLINE_CASES=0`` over all cases of a component.
-Either judges every variant.
+``PLUMBLINE_SEEDS=20`` judges them with twenty seeds instead of one, ``PLUMBLINE_CASES=0`` over all cases of a
+component. Either judges every variant.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Counted:
 
 
 def test_an_equal_request_is_answered_once() -> None:
-    """Another mistake, another request, one whose side effects are watched and a fresh one have answers of their own."""
+    """Not to another mistake, to another request, with side effects watched, or fresh."""
     kept, run = KeptAnswers(), Counted()
     equal = Request("gelu", Case.of({"x": torch.ones(3)}))
     assert kept.of("one", False, REQUEST, run) is kept.of("one", False, equal, run) and run.runs == 1
