@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support_runs import Runs
 
 from harness.cli import main
 from harness.commands._skeleton import STYLES
@@ -15,7 +13,6 @@ from harness.core.record import Status
 from harness.judging.catalogue import load_catalogue
 from harness.judging.loading import inspect_implementation
 
-ROOT = Path(__file__).resolve().parents[3]
 STUB = "    raise NotImplementedError"
 LAYER_NORM = "    return torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, eps)"
 
@@ -33,12 +30,6 @@ def filled(text: str, head: str, body: str) -> str:
     return before + found + after.replace(STUB, body, 1)
 
 
-def pytest_run(*arguments: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    command = [sys.executable, "-m", "pytest", "-p", "plumbline", "--impl-cases=5", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-
-
 @pytest.mark.parametrize("style", STYLES)
 def test_every_style_is_all_to_do(style: str, folder: Path, capsys: pytest.CaptureFixture) -> None:
     """It imports, every component is found, none is begun, and each says that it is to do."""
@@ -50,19 +41,20 @@ def test_every_style_is_all_to_do(style: str, folder: Path, capsys: pytest.Captu
         assert inspection.judge(name, inspection.catalogue.claims_of(name)[0]).status == Status.TO_DO, name
 
 
-def test_one_component_filled_in_is_judged_alone(folder: Path) -> None:
+def test_one_component_filled_in_is_judged_alone(folder: Path, runs: Runs) -> None:
     """layer_norm passes, the rest is to do and no failure; with --impl-require=all it is one."""
     assert main(["init"]) == 0
     file = folder / "mymodel.py"
     file.write_text(filled(file.read_text(), "def layer_norm(", LAYER_NORM))
-    done = pytest_run("--impl=mymodel")
-    assert done.returncode == 0, done.stdout
-    table = done.stdout.partition("= components =")[2].partition("\nnext:")[0].strip().splitlines()
+    done = runs.start(folder, ["--impl=mymodel", "--impl-cases=5"])
+    assert done.code == 0, done.output
+    table = done.output.partition("= components =")[2].partition("\nnext:")[0].strip().splitlines()
     judged = [line for line in table[1:] if line.endswith("passed")]
     assert len(judged) == 1 and judged[0].startswith("layer_norm")
     assert sum(line.endswith("to do") for line in table) == len(load_catalogue().contracts) - 1
-    required = pytest_run("--impl=mymodel", "--impl-require=all", "-k", "layer_norm or gelu")
-    assert required.returncode == 1 and "gelu is required" in required.stdout
+    chosen = ["--impl-require=all", "-k", "layer_norm or gelu"]
+    required = runs.start(folder, ["--impl=mymodel", "--impl-cases=5", *chosen])
+    assert required.code == 1 and "gelu is required" in required.output
 
 
 def test_modules_and_backward_functions_are_found_where_they_are_written(folder: Path) -> None:
