@@ -12,6 +12,7 @@ from harness.core.claim import Crashed, NotSupported, Trial, Violation, claim
 from harness.core.contract import Contract, Variant
 from harness.core.measurement import Measure, Measurement
 from harness.core.mistake import Edit
+from harness.numerics.bounds import joined_bound
 from harness.strategies.tensors import make
 from reference_model.kv_cache import kv_cache
 from specs.shared.attention import learned
@@ -135,7 +136,8 @@ def accurate_in_half_precision(trial: Trial) -> None:
             kinds = [str(value.dtype).removeprefix("torch.") for value in (first.value, out)]
             raise Violation(f"in {name}, prefill returns {kinds[0]} but steps return {kinds[1]}")
         exact, tolerance = trial.agreement(dtype=dtype)
-        slack = max(float(chunk) for chunk in tolerance.outputs if chunk is not None)
+        chunks = [pair for pair in zip(tolerance.outputs, exact.outputs, strict=True) if pair[0] is not None]
+        slack = joined_bound([bound for bound, _ in chunks], [chunk for _, chunk in chunks], 1)
         trial.close(out, joined(trial.case, exact.outputs), slack, f"out in {name}")
     if len(refused) == 2:
         raise NotSupported("it does not run in " + " or ".join(refused))

@@ -13,6 +13,7 @@ from harness.core.contract import Contract
 from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.core.result_form import wrong_kind
 from harness.judging.evidence import COTANGENT_SEED, Evidence
+from harness.numerics.bounds import accepts_everything
 from harness.numerics.compare import compare
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class BenchTrial:
         self.seed = bench.seed * 1_000_003 + index
         self.patient = False
         self.error: float | None = None
+        self.judged_nothing = False
+        """Whether the reference overflowed at every number of a comparison."""
         self.log: list[Evidence] = []
 
     @property
@@ -101,7 +104,10 @@ class BenchTrial:
         else:
             found = compare(actual, expected, tolerance, what)
         if found.fine:
-            self.note_error(found.ratio)
+            if accepts_everything(tolerance):
+                self.judged_nothing = True
+            else:
+                self.note_error(found.ratio)
             return
         raise Violation(
             f"wrong {'output' if what == 'out' else what.removeprefix('the ')}",
@@ -143,6 +149,8 @@ def outcome_of(claim: Claim, trial: BenchTrial) -> Any:
     """The claim's number, or the exception it ended with (those that end the whole claim are raised)."""
     try:
         claim.test(trial)
+        if trial.judged_nothing and trial.error is None:
+            return NotApplicable()
         return trial.error
     except Violation as violation:
         answers = [(item.request.case.calls, item.answer) for item in trial.log if item.answer.crash is None]
@@ -150,7 +158,7 @@ def outcome_of(claim: Claim, trial: BenchTrial) -> Any:
         if odd is not None:  # whatever the claim says of it
             return odd.violation()
         if 1.0 < violation.error <= NEARLY and not trial.patient:
-            trial.patient, trial.log, trial.error = True, [], None
+            trial.patient, trial.log, trial.error, trial.judged_nothing = True, [], None, False
             return outcome_of(claim, trial)
         trial.log = [replace(item, effects=bool(violation.effects)) for item in trial.log]
         return violation

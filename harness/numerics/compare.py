@@ -10,12 +10,10 @@ import numpy
 import torch
 
 from harness.core.tree import leaves
+from harness.numerics.bounds import INFINITE, PartialBound
 
 MAP_SIZE, LARGEST = 24, 1e30
 """Rows and columns of errors that are kept to be shown, and the largest error that is kept as a number."""
-
-
-INFINITE = float("inf")
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def compare(actual: Any, expected: Any, tolerance: Any, name: str = "out") -> Co
 
     Floating-point tensors and numbers are compared within ``tolerance``: a tree like ``expected`` of absolute bounds
     (in the unit of the values), or one bound for all leaves; everything else is compared exactly. None is a bound of 0.
-    A bound of inf accepts every number: nothing is known of a value that overflows in the reference too. Elements that
+    A bound of inf accepts every number, a PartialBound does so at the elements where the reference overflows. Elements that
     are equal, infinities included, or nan on both sides, have no error. Raises nothing for values of the wrong kind or
     shape: they are infinitely far, and ``where`` says why. ``name`` is what messages call the value.
     """
@@ -153,9 +151,11 @@ def _compare_tensors(actual: Any, expected: torch.Tensor, tolerance: Any, name: 
     same = (a == b) | (a.isnan() & b.isnan())
     gap = torch.where(same, torch.zeros_like(a), (a - b).abs())
     gap = torch.where(torch.isfinite(gap), gap, torch.full_like(gap, INFINITE))
+    bound = float(tolerance) if tolerance is not None else 0.0
+    if isinstance(tolerance, PartialBound) and tolerance.unknown.shape == gap.shape:
+        gap, bound = gap.masked_fill(tolerance.unknown, 0.0), tolerance.limit
     flat = int(gap.argmax())
     worst = float(gap.reshape(-1)[flat])
-    bound = float(tolerance) if tolerance is not None else 0.0
     ratio = _ratio(worst, bound)
     if ratio <= 1:  # nobody reads where; this is called a hundred thousand times in a run
         return Comparison(ratio)

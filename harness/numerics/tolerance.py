@@ -16,6 +16,7 @@ import torch
 from harness.core.case import Case, is_float
 from harness.core.implementation import Answer
 from harness.core.tree import Path, leaves, map_leaves
+from harness.numerics.bounds import INFINITE, PartialBound
 from harness.numerics.perturbation import Jitter
 
 EPSILON = {
@@ -67,12 +68,21 @@ def magnitude(value: Any) -> float:
 
 
 def difference(one: Any, other: Any) -> float:
-    """Largest absolute difference of two tensors in float64, positions where both are equal (infinities too) aside."""
+    """Largest absolute difference of two tensors in float64, positions where both are equal (infinities too) aside.
+
+    0 where either is no tensor, where the shapes differ and where there are no elements; nan where an element is nan in
+    one alone.
+    """
+    gaps = _gaps(one, other)
+    return 0.0 if gaps is None else float(gaps.max())
+
+
+def _gaps(one: Any, other: Any) -> torch.Tensor | None:
+    """The absolute differences in float64, 0 where both are equal or nan; None where there are none to take."""
     if not (torch.is_tensor(one) and torch.is_tensor(other)) or one.shape != other.shape or not one.numel():
-        return 0.0
+        return None
     a, b = one.double(), other.double()
-    gap = torch.where((a == b) | (a.isnan() & b.isnan()), torch.zeros_like(a), (a - b).abs())
-    return float(gap.max())
+    return torch.where((a == b) | (a.isnan() & b.isnan()), torch.zeros_like(a), (a - b).abs())
 
 
 def tolerances(
@@ -90,9 +100,9 @@ def tolerances(
     the same numbers. ``perturbations``: how often the reference is moved by a rounding.
 
     The second answer has the structure of the first: an absolute bound in place of every floating-point tensor, in the
-    unit of its values, and None for what is compared exactly. A bound is inf where the reference overflows in
-    ``dtype``.
-    Raises nothing: where the reference refuses the case, both answers hold its crash.
+    unit of its values, and None for what is compared exactly. Where the reference overflows in ``dtype`` at some
+    elements, the bound is a PartialBound that says nothing of these; where it does at all, it is inf. Raises nothing:
+    where the reference refuses the case, both answers hold its crash.
     """
     given = case.cast(dtype)
     exact_case = given.cast(torch.float64)
@@ -101,24 +111,36 @@ def tolerances(
         return exact, exact
     if not any(is_float(leaf) for _, leaf in leaves([*exact.outputs, exact.gradients])):  # ids and texts do not round
         return exact, Answer((None,) * len(exact.outputs))
-    seeds = range(1, perturbations + 1)
-    low = dtype in (torch.bfloat16, torch.float16)
-    moved = [] if low else [_moved(uncached or run, exact_case, EPSILON[dtype], seed) for seed in seeds]
-    rounded = [] if dtype == torch.float64 else [(1.0, run(given))]
-    if low:  # what one small case happens to lose says little; moved by whole units, twice what rounding does at most
-        rounded += [(0.5, _moved(uncached or run, given, None, seed)) for seed in seeds]
-    rule = _Rule(dtype, moved, [(share, answer) for share, answer in rounded if answer.crash is None])
+    rule = _rule(run, given, uncached or run, dtype, perturbations)
     biggest_input = magnitude([dict(call.arguments) for call in case.calls])
     biggest_gradient = magnitude(exact.gradients)
 
     def of_output(path: Path, leaf: Any) -> float | None:
-        return rule.bound(leaf, lambda answer: _at(answer.outputs, path), max(biggest_input, magnitude(leaf)))
+        return rule.bound(leaf, lambda answer: _at(answer.outputs, path), biggest_input)
 
     def of_gradient(name: str, value: Any) -> float | None:
         return rule.bound(value, lambda answer: answer.gradients.get(name), biggest_gradient, gradient=True)
 
     outputs = map_leaves(list(exact.outputs), of_output)
     return exact, Answer(tuple(outputs), {name: of_gradient(name, value) for name, value in exact.gradients.items()})
+
+
+def _rule(
+    run: Callable[[Case], Answer],
+    given: Case,
+    uncached: Callable[[Case], Answer],
+    dtype: torch.dtype,
+    perturbations: int,
+) -> _Rule:
+    """The runs of the reference that bounds in ``dtype`` follow from; ``given`` is the case in that dtype."""
+    seeds = range(1, perturbations + 1)
+    low = dtype in (torch.bfloat16, torch.float16)
+    exact_case = given.cast(torch.float64)
+    moved = [] if low else [_moved(uncached, exact_case, EPSILON[dtype], seed) for seed in seeds]
+    rounded = [] if dtype == torch.float64 else [(1.0, run(given))]
+    if low:  # what one small case happens to lose says little; moved by whole units, twice what rounding does at most
+        rounded += [(0.5, _moved(uncached, given, None, seed)) for seed in seeds]
+    return _Rule(dtype, moved, [(share, answer) for share, answer in rounded if answer.crash is None])
 
 
 @dataclass(frozen=True)
@@ -138,30 +160,60 @@ class _Rule:
     ) -> float | None:
         """The bound of one tensor (None: it is none, or not of floating point). ``part`` finds it in an answer.
 
-        ``scale``: the largest number whose rounding may be left over where the reference is exactly zero.
+        ``scale``: the largest number beside the tensor's own whose rounding may be left over where the reference is
+        exactly zero.
         """
         if not is_float(reference):
             return None
+        moved = _shared_gaps(reference, [(1.0, part(other)) for other in self.moved])
+        rounded = _shared_gaps(reference, [(share, part(own)) for share, own in self.rounded])
+        known = torch.ones(reference.shape, dtype=torch.bool)
+        for gaps in (*moved, *rounded):
+            known &= torch.isfinite(gaps)
+        bound = self._of_elements(known, reference, moved, rounded, scale, gradient)
+        if self.dtype != torch.float64:  # a number that the bound allows may be one that the dtype has no place for
+            beyond = torch.isfinite(reference) & (reference.double().abs() + bound > torch.finfo(self.dtype).max)
+            if bool(beyond.any()):
+                known &= ~beyond
+                bound = self._of_elements(known, reference, moved, rounded, scale, gradient)
+        if bool(known.all()):
+            return bound
+        return PartialBound(bound, ~known) if bool(known.any()) else INFINITE
+
+    def _of_elements(
+        self,
+        known: torch.Tensor,
+        reference: torch.Tensor,
+        moved: Sequence[torch.Tensor],
+        rounded: Sequence[torch.Tensor],
+        scale: float,
+        gradient: bool,
+    ) -> float:
+        """The bound that the known elements give: a bool mask of a tensor, and errors of runs of the reference there."""
+        reference = reference[known]
+        moved_by, lost = (
+            max((float(g[known].max()) for g in gaps if bool(known.any())), default=0.0) for gaps in (moved, rounded)
+        )
         size, epsilon = magnitude(reference), EPSILON[self.dtype]
-        moved_by = max((difference(reference, part(other)) for other in self.moved), default=0.0)
+        scale = max(scale, size)
         floor = ZERO_FLOOR * EPSILON[torch.float64] * scale
         if gradient:  # cotangents are of size 1: a slope of a thousandth of a rounding is none, however it came about
             floor = max(floor, 1e-3 * epsilon)
         if self.dtype == torch.float64:
-            rms = float(reference.double().pow(2).mean().sqrt()) if reference.numel() else 0.0
-            least = GRADIENT_FLOOR * rms if gradient and rms == rms else MEANING_FLOOR * size
+            finite = reference[torch.isfinite(reference)].double()
+            rms = float(finite.pow(2).mean().sqrt()) if finite.numel() else 0.0
+            least = GRADIENT_FLOOR * rms if gradient else MEANING_FLOOR * size
             return max(least, MEANING_FACTOR * (moved_by + 2 * epsilon * size), floor)
-        error = max((share * _lost(reference, part(own)) for share, own in self.rounded), default=0.0)
         if self.dtype in (torch.bfloat16, torch.float16):
-            return max(HALF_FACTOR * error, 2 * epsilon * size, epsilon * 1e-3 * scale)
-        rounding = ROUNDING_FACTOR * (max(error, moved_by) + 2 * epsilon * size)
+            return max(HALF_FACTOR * lost, 2 * epsilon * size, epsilon * 1e-3 * scale)
+        rounding = ROUNDING_FACTOR * (max(lost, moved_by) + 2 * epsilon * size)
         return max(rounding, floor, ZERO_FLOOR * epsilon * 1e-3 * scale)
 
 
-def _lost(reference: Any, rounded: Any) -> float:
-    """The error of a run in lower precision; inf where it overflows, to infinity or to nan."""
-    gap = difference(reference, rounded)
-    return gap if gap == gap else float("inf")
+def _shared_gaps(reference: torch.Tensor, runs: Sequence[tuple[float, Any]]) -> list[torch.Tensor]:
+    """Each run's errors, times the share of them that counts."""
+    gaps = ((share, _gaps(reference, answer)) for share, answer in runs)
+    return [share * each for share, each in gaps if each is not None]
 
 
 def _moved(run: Callable[[Case], Answer], case: Case, epsilon: float | None, seed: int) -> Answer:
