@@ -1,7 +1,7 @@
 """Code of the implementation runs in one place: under :func:`harness.execution.call.invoke`, and nowhere else.
 
-The implementation of this test looks at the stack whenever a line of it runs, and writes down whether the executor is on
-it: while it is imported, searched, built, probed, judged, timed and replayed.
+The implementation of this test looks at the stack whenever a line of it runs, and writes down whether the executor is
+on it: while it is imported, searched, built, probed, judged, timed and replayed.
 """
 
 from __future__ import annotations

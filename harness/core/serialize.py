@@ -34,44 +34,44 @@ def from_json(values: dict[str, Any]) -> Case:
     return Case(calls, values["dimensions"], values["family"])
 
 
+def _packed_tensor(value: torch.Tensor) -> dict[str, Any]:
+    flat = value.detach().cpu().contiguous().reshape(-1)
+    numbers = flat.double().tolist() if flat.is_floating_point() else flat.tolist()
+    packed = {"tensor": str(value.dtype).removeprefix("torch."), "shape": list(value.shape), "values": numbers}
+    return packed if value.is_contiguous() else {**packed, "stride": list(value.stride())}
+
+
+def _packed_text(value: str) -> Any:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # lone surrogates are no valid UTF-8
+        return {"code points": [ord(character) for character in value]}
+    return value
+
+
 def _packed(value: Any) -> Any:
-    if torch.is_tensor(value):
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        numbers = flat.double().tolist() if flat.is_floating_point() else flat.tolist()
-        dense = value.is_contiguous()
-        return {
-            "tensor": str(value.dtype).removeprefix("torch."),
-            "shape": list(value.shape),
-            "values": numbers,
-            **({} if dense else {"stride": list(value.stride())}),
-        }
-    if isinstance(value, bytes):
-        return {"bytes": base64.b64encode(value).decode()}
-    if isinstance(value, str):
-        try:
-            value.encode()
-            return value
-        except UnicodeEncodeError:  # lone surrogates are no valid UTF-8
-            return {"code points": [ord(character) for character in value]}
-    if isinstance(value, Settings):
-        return {"settings": value.as_dict()}
-    if isinstance(value, Resource):
-        return {"resource": [value.where, _packed(value.arguments)]}
-    if isinstance(value, Earlier):
-        return {"earlier": [value.method, value.entry, value.back]}
-    if isinstance(value, Given):
-        return {"given": [value.method, value.argument]}
-    if isinstance(value, dict):
-        return {"entries": [[_packed(k), _packed(v)] for k, v in value.items()]}
-    if isinstance(value, tuple):
-        return {"tuple": [_packed(v) for v in value]}
-    if isinstance(value, (set, frozenset)):
-        return {"set": [_packed(v) for v in sorted(value)]}
-    if isinstance(value, list):
-        return [_packed(v) for v in value]
     if value is None or isinstance(value, (bool, int, float)):
         return value
+    for kind, packed in PACKERS:
+        if isinstance(value, kind):
+            return packed(value)
     raise TypeError(f"cannot save {value!r} of type {type(value).__name__} in a case")
+
+
+PACKERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (torch.Tensor, _packed_tensor),
+    (bytes, lambda value: {"bytes": base64.b64encode(value).decode()}),
+    (str, _packed_text),
+    (Settings, lambda value: {"settings": value.as_dict()}),
+    (Resource, lambda value: {"resource": [value.where, _packed(value.arguments)]}),
+    (Earlier, lambda value: {"earlier": [value.method, value.entry, value.back]}),
+    (Given, lambda value: {"given": [value.method, value.argument]}),
+    (dict, lambda value: {"entries": [[_packed(k), _packed(v)] for k, v in value.items()]}),
+    (tuple, lambda value: {"tuple": [_packed(v) for v in value]}),
+    ((set, frozenset), lambda value: {"set": [_packed(v) for v in sorted(value)]}),
+    (list, lambda value: [_packed(v) for v in value]),
+)
+"""How each kind of value is written as JSON. The first one that fits counts."""
 
 
 def _unpacked(value: Any) -> Any:

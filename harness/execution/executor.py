@@ -91,8 +91,8 @@ class Executor:
     def run(self, request: Request) -> Answer:
         """Run a case. Never raises for what their code does; see :class:`harness.core.implementation.Crash`.
 
-        A component that did not return from a call outside a case (building, probing), or from ``MOST_TIME_OUTS`` cases,
-        is not called again.
+        A component that did not return from a call outside a case (building, probing), or from ``MOST_TIME_OUTS``
+        cases, is not called again.
         """
         component = request.component
         adapter = self.adapters.get(component)

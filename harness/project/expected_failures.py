@@ -88,7 +88,8 @@ def _check(where: str, key: str, reason: Any, claims: Mapping[str, list[Claim]])
     names = [c.name for c in claims[component]]
     if separator and claim not in names:
         raise UsageError(
-            f"{where}: {component} has no check {claim!r}; {did_you_mean(claim, names) or 'see plumbline list ' + component}"
+            f"{where}: {component} has no check {claim!r}; "
+            f"{did_you_mean(claim, names) or 'see plumbline list ' + component}"
         )
     if not isinstance(reason, str) or not reason.strip():
         raise UsageError(f"{where}: {key} needs a reason, in words, not {reason!r}")

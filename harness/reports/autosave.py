@@ -39,7 +39,7 @@ class Autosave:
         return True
 
     def note(self, text: str, topic: str = "") -> None:
-        """Add a note to the record. Of several notes on one ``topic`` (by default the text itself) the last one stays."""
+        """Add a note to the record. Of several notes on one ``topic`` (by default the text itself), keep the last."""
         topic = topic or text
         self._forget(topic)
         self._notes[topic] = text

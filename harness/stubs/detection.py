@@ -77,11 +77,7 @@ def unfinished_body(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     if any(not _is_nothing(node.value, nothing) or (node.value and not _only_looks(node.value)) for node in returns):
         return ""
     if returns and returns[-1].value is not None:
-        shown = ast.unparse(returns[-1].value)
-        named = sorted({n.id for n in ast.walk(returns[-1].value) if isinstance(n, ast.Name)} & nothing)
-        if named == [shown]:
-            return f"it returns {shown}, which is None"
-        return f"it returns {shown.strip('()')}" + (f", and {' and '.join(named)} is None" if named else "")
+        return _returned(returns[-1].value, nothing)
     if any(isinstance(node, (ast.Raise, ast.Assert)) for s in body for node in ast.walk(s)):
         return ""  # it checks something, and that may be all it is for
     if all(isinstance(s, (ast.Pass, ast.Return)) for s in body):
@@ -89,6 +85,15 @@ def unfinished_body(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     if all(isinstance(s, ast.Expr) and _is_constant(s.value, ...) for s in body):
         return "only `...`"
     return "nothing is computed"
+
+
+def _returned(value: ast.expr, nothing: set[str]) -> str:
+    """What a stub returns, in words. ``nothing``: names that stand for None in its body."""
+    shown = ast.unparse(value)
+    named = sorted({n.id for n in ast.walk(value) if isinstance(n, ast.Name)} & nothing)
+    if named == [shown]:
+        return f"it returns {shown}, which is None"
+    return f"it returns {shown.strip('()')}" + (f", and {' and '.join(named)} is None" if named else "")
 
 
 def is_docstring(statement: ast.stmt) -> bool:

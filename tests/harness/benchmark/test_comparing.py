@@ -61,8 +61,8 @@ def test_memory_and_exponents_are_told_where_they_changed() -> None:
     assert compare([old], [old]) == []
     told = lines(compare([old], [benchmark(timings=(replace(timing, peak_bytes=8192.0),), exponents=(worse,))]))
     assert (
-        "mlp, forward, mine: time grows like T^2.00 (1.90 to 2.10): quadratic where the law is 1; before it time grows like"
-        in told[0]
+        "mlp, forward, mine: time grows like T^2.00 (1.90 to 2.10): quadratic where the law is 1; "
+        "before it time grows like" in told[0]
     )
     assert told[1] == "mlp, forward, mine (time 256): holds 2.00 times as much memory as before"
 

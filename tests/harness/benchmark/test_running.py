@@ -68,13 +68,15 @@ WRONG = {
     "an argument changed": (
         "gelu",
         "forward",
-        "import torch\ndef gelu(x):\n    y = torch.nn.functional.gelu(x, approximate='tanh')\n    x.zero_()\n    return y",
+        "import torch\ndef gelu(x):\n    y = torch.nn.functional.gelu(x, approximate='tanh')\n"
+        "    x.zero_()\n    return y",
         "it changed its argument x in place",
     ),
     "a gradient": (
         "gelu",
         "forward_backward",
-        "import torch\ndef gelu(x):\n    y = torch.nn.functional.gelu(x, approximate='tanh')\n    return y.detach() + x - x.detach()",
+        "import torch\ndef gelu(x):\n    y = torch.nn.functional.gelu(x, approximate='tanh')\n"
+        "    return y.detach() + x - x.detach()",
         "the gradient of x",
     ),
     "a gradient that never comes": (

@@ -125,7 +125,8 @@ def test_the_slope_at_the_end_needs_no_model() -> None:
         (
             Interval(2.6, 2.4, 2.8),
             2.0,
-            "grows like T^2.60 (2.40 to 2.80): a little faster than the law, T^2; caches that no longer hold the data can do that",
+            "grows like T^2.60 (2.40 to 2.80): a little faster than the law, T^2; "
+            "caches that no longer hold the data can do that",
         ),
         (Interval(0.6, 0.48, 0.73), 1.0, "grows like T^0.60 (0.48 to 0.73): less than the law, T^1, over this range"),
         (Interval(1.6, 1.4, 2.1), 2.0, "grows like T^1.60 (1.40 to 2.10), as it should"),

@@ -18,7 +18,10 @@ from harness.core.record import VERSION
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.reports import json_file
 
-RIGHT = "import torch\n\ndef gelu(x):\n    return torch.nn.functional.gelu(x, approximate='tanh')\n\ndef mlp(*a):\n    raise NotImplementedError\n"
+RIGHT = (
+    "import torch\n\ndef gelu(x):\n    return torch.nn.functional.gelu(x, approximate='tanh')\n\n"
+    "def mlp(*a):\n    raise NotImplementedError\n"
+)
 WRONG = RIGHT.replace("approximate='tanh'", "approximate='none'")
 
 

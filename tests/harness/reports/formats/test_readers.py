@@ -113,8 +113,10 @@ def test_the_browser_would_notice(tmp_path: Path) -> None:
     """A page that is too wide, that cannot be read, and that wants something from elsewhere."""
     page = tmp_path / "bad.html"
     page.write_text(
-        "<!doctype html><html><head><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        "</head><body style='background:#fff'><p style='color:#aaa;width:900px'>pale and wide</p><img src='picture.png'></body></html>"
+        '<!doctype html><html><head><meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        "</head><body style='background:#fff'><p style='color:#aaa;width:900px'>pale and wide</p>"
+        "<img src='picture.png'></body></html>"
     )
     seen = look(page, WIDTHS[0], "light", tmp_path)
     assert seen["scroll"] > seen["width"] and seen["wide"] and seen["least"] < 4.5 and "pale" in seen["low"][0]
