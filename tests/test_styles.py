@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support_lanes import sample
+from support_lanes import FULL, sample
 
 from harness.core.record import Status
 from harness.judging.inspection import Inspection
@@ -20,6 +20,8 @@ from harness.judging.loading import inspect_implementation
 
 STYLES = Path(__file__).with_name("styles")
 CASES = 12
+RIGHT_CASES = CASES if FULL else 6
+"""Cases of a right file, of which every claim of every part is judged."""
 
 HALF = {"statistics_in_float32", "accurate_in_half_precision"}
 """Statistics of half-precision inputs, summed in half precision."""
@@ -195,22 +197,22 @@ GPT2_OF_TRANSFORMERS: list[tuple[str, str, set[str]]] = [
 
 
 @cache
-def reference() -> Inspection:
+def reference(cases: int) -> Inspection:
     """Shared by all: decks, exact answers and tolerances."""
-    return inspect_implementation(str(STYLES / "nano.py"), cases=CASES)
+    return inspect_implementation(str(STYLES / "nano.py"), cases=cases)
 
 
-def inspection(path: Path) -> Inspection:
-    judged = inspect_implementation(str(path), cases=CASES)
+def inspection(impl: str, cases: int = CASES) -> Inspection:
+    judged = inspect_implementation(impl, cases=cases)
     return Inspection(
         judged.catalogue,
         judged.implementation,
         judged.seed,
-        CASES,
+        cases,
         judged.variants,
         judged.where,
         judged.notes,
-        like=reference(),
+        like=reference(cases),
     )
 
 
@@ -224,7 +226,7 @@ def broken(judged: Inspection, component: str) -> set[str]:
 @pytest.mark.parametrize("style", RIGHT)
 def test_a_published_style_is_found_and_judged_with_nothing_written(style: str) -> None:
     """Every part is there, and what fails is what the style is known for."""
-    judged = inspection(STYLES / f"{style}.py")
+    judged = inspection(str(STYLES / f"{style}.py"), RIGHT_CASES)
     found = {name: broken(judged, name) for name in FUNCTIONS.get(style, PARTS)}
     assert {name: claims for name, claims in found.items() if claims} == RIGHT[style]
 
@@ -245,7 +247,7 @@ def test_a_mistake_is_named_and_not_mapped_away(
     assert text.count(right) >= 1, f"{style}.py has no {right!r}"
     path = tmp_path / f"{style}.py"
     path.write_text(text.replace(right, wrong, 1), encoding="utf-8")
-    judged = inspection(path)
+    judged = inspection(str(path))
     found = next((f for name in FUNCTIONS.get(style, PARTS) if (f := judged.finding_of(name)) is not None), None)
     assert found is not None, "nothing was named"
     assert set(found.names) == names
@@ -262,7 +264,7 @@ def test_a_mistake_in_a_real_library_is_named(right: str, wrong: str, names: set
     assert right in text
     path = tmp_path / "edited_gpt2.py"
     path.write_text(text.replace(right, wrong, 1), encoding="utf-8")
-    judged = inspection(path)
+    judged = inspection(str(path))
     found = next((f for name in PARTS if (f := judged.finding_of(name)) is not None), None)
     assert found is not None, "nothing was named"
     assert set(found.names) == names
@@ -270,8 +272,5 @@ def test_a_mistake_in_a_real_library_is_named(right: str, wrong: str, names: set
 
 def test_a_real_library_is_judged_with_nothing_written() -> None:
     """Its model class, named on the command line; every part is there, and every claim holds."""
-    judged = inspect_implementation("transformers:GPT2LMHeadModel", cases=CASES)
-    judged = Inspection(
-        judged.catalogue, judged.implementation, judged.seed, CASES, where=judged.where, like=reference()
-    )
+    judged = inspection("transformers:GPT2LMHeadModel", RIGHT_CASES)
     assert {name: claims for name in PARTS if (claims := broken(judged, name))} == {}
