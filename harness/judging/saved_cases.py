@@ -28,14 +28,15 @@ def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Map
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{verdict.case_id}.json").write_text(json.dumps(body), encoding="utf-8")
-    except (OSError, TypeError):
-        return
+    except (OSError, TypeError) as error:
+        return f"failing cases could not be saved in {folder} for plumbline replay: {error}"
+    return ""
 
 
 def load_case(path: Path) -> tuple[dict[str, Any], Any]:
-    """A kept case with what is known of it. Raises UsageError naming the file where it is not one."""
+    """A saved case with what is known of it. Raises UsageError naming the file where it is not one."""
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         return body, from_json(body["case"])
     except (OSError, KeyError, ValueError) as error:
-        raise UsageError(f"{path} is not a kept case: {error}") from None
+        raise UsageError(f"{path} is not a saved case: {error}") from None

@@ -168,7 +168,9 @@ class RunState:
         case = self.inspection.bench.smallest.get(verdict.case_id)
         if case is not None:
             options = {"impl": self.options.impl, "impl_variant": str(self.inspection.declared)}
-            save_case(self.folder / ".plumbline" / "failures", verdict, case, self.options.seed, options)
+            folder = self.folder / ".plumbline" / "failures"
+            if problem := save_case(folder, verdict, case, self.options.seed, options):
+                self.autosave.note(problem, "failing cases not saved")
         return verdict
 
     def summaries(self, verdict: Verdict) -> list[MistakeSummary]:
