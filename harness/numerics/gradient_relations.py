@@ -14,8 +14,8 @@ from harness.core.contract import Argument, Contract
 from harness.core.implementation import Answer, Request
 from harness.numerics.output_relations import Sighting, relation
 
-TOLD = 4
-"""Wrong gradients that are told one by one."""
+SHOWN = 4
+"""Wrong gradients that are named one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +47,14 @@ def in_words(contract: Contract, runs: Sequence[ComparedCall], reference: Callab
             wrong[name] = relation(sightings, _parts(contract, name))
     if not wrong:
         return ""
-    told = [f"the gradient of {n} {words or 'is wrong'}" for n, words in list(wrong.items())[:TOLD]]
-    if len(wrong) > TOLD:
-        told.append(f"{len(wrong) - TOLD} more are wrong")
+    lines = [f"the gradient of {n} {words or 'is wrong'}" for n, words in list(wrong.items())[:SHOWN]]
+    if len(wrong) > SHOWN:
+        lines.append(f"{len(wrong) - SHOWN} more are wrong")
     if right:
-        told.append(
-            f"{'that' if len(right) == 1 else 'those'} of {', '.join(right[:TOLD])}{' ...' if len(right) > TOLD else ''} "
-            f"{'is' if len(right) == 1 else 'are'} right"
-        )
-    return "; ".join(told)
+        which, verb = ("that", "is") if len(right) == 1 else ("those", "are")
+        more = " ..." if len(right) > SHOWN else ""
+        lines.append(f"{which} of {', '.join(right[:SHOWN])}{more} {verb} right")
+    return "; ".join(lines)
 
 
 def _sighting(name: str, run: ComparedCall, reference: Callable[[Request], Answer]) -> Sighting | None:

@@ -39,8 +39,8 @@ class Gate:
             return replace(verdict, excused=f"not new: it failed in {self.baseline} too")
         return verdict
 
-    def told(self, record: RunRecord) -> list[str]:
-        """What was excused, what is stale, and what was mended since the baseline; one line each.
+    def lines(self, record: RunRecord) -> list[str]:
+        """What was excused, what is stale, and what was fixed since the baseline; one line each.
 
         Entries with the same reason are one defect: which of its claims break may hang on the seed, and none of them
         is stale while one still breaks.
@@ -52,12 +52,12 @@ class Gate:
             seen = [v for v in record.of(component) if claim in ("", v.claim)]
             if any(v.status == Status.PASSED for v in seen) and f"expected: {reason}" not in still:
                 lines.append(f"stale: {key} holds now; it is no longer to be {EXPECTED} ({reason})")
-        mended = [
+        fixed = [
             f"{c}::{n}"
             for (c, n) in self.before
             if any(v.claim == n and v.status == Status.PASSED for v in record.of(c))
         ]
-        return [*lines, *([f"mended since {self.baseline}: {', '.join(mended)}"] if mended else [])]
+        return [*lines, *([f"fixed since {self.baseline}: {', '.join(fixed)}"] if fixed else [])]
 
 
 def gate(
@@ -87,10 +87,8 @@ def _check(where: str, key: str, reason: Any, claims: Mapping[str, list[Claim]])
         )
     names = [c.name for c in claims[component]]
     if separator and claim not in names:
-        raise UsageError(
-            f"{where}: {component} has no check {claim!r}; "
-            f"{did_you_mean(claim, names) or 'see plumbline list ' + component}"
-        )
+        advice = did_you_mean(claim, names) or f"see plumbline list {component}"
+        raise UsageError(f"{where}: {component} has no check {claim!r}; {advice}")
     if not isinstance(reason, str) or not reason.strip():
         raise UsageError(f"{where}: {key} needs a reason, in words, not {reason!r}")
 

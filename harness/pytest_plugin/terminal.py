@@ -98,7 +98,7 @@ def summary(run: RunState, reporter: TerminalReporter) -> None:
     reporter.write_line("")
     for note in text.notes(run.record):
         reporter.write_line(f"note: {note}")
-    for line in run.gate.told(run.record):
+    for line in run.gate.lines(run.record):
         reporter.write_line(line, yellow=True)
     for line in text.measurements(run.record, width):
         reporter.write_line(line)

@@ -1,4 +1,4 @@
-"""A gate before merging: only what is new fails, what is expected has a reason, and what is stale is told."""
+"""A gate before merging: only what is new fails, what is expected has a reason, and what is stale is named."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def test_an_expected_failure_is_excused_by_its_check_or_its_component() -> None:
 
 
 def test_only_what_is_new_fails_beside_a_baseline(tmp_path) -> None:
-    """The same check with another mistake is new; what was mended is listed."""
+    """The same check with another mistake is new; what was fixed is listed."""
     before = record(WRONG, verdict("other", "grows", Status.CRASHED, failed_cases=1, message="no"))
     json_file.write(before, tmp_path / "before.json")
     found = gate({}, str(tmp_path / "before.json"), CLAIMS)
@@ -40,8 +40,8 @@ def test_only_what_is_new_fails_beside_a_baseline(tmp_path) -> None:
     assert found.judged(replace(WRONG, finding=())).failing
     assert found.judged(replace(WRONG, claim="grows")).failing
     now = record(found.judged(WRONG), verdict("other", "grows"))
-    told = found.told(now)
-    assert told[0].startswith("part::agrees is failed; not new") and told[1].endswith("before.json: other::grows")
+    lines = found.lines(now)
+    assert lines[0].startswith("part::agrees is failed; not new") and lines[1].endswith("before.json: other::grows")
     json_file.write(now, tmp_path / "now.json")  # excused stays excused when this run becomes the baseline
     assert not gate({}, str(tmp_path / "now.json"), CLAIMS).judged(WRONG).failing
 
@@ -59,12 +59,12 @@ def test_earlier_names_are_understood(tmp_path) -> None:
         gate({"pyproject.toml": {"part::is_far": "why"}}, "", CLAIMS, earlier)
 
 
-def test_stale_entries_are_told() -> None:
+def test_stale_entries_are_named() -> None:
     """An expected failure that holds; not one that was not judged in this run, or still fails."""
     found = Gate({"part::agrees": "old", "other": "older"})
-    assert [line[:28] for line in found.told(record(verdict("part", "agrees")))] == ["stale: part::agrees holds no"]
-    assert found.told(record(verdict("part", "grows"), verdict("other", "agrees", Status.TO_DO))) == []
-    still = found.told(record(found.judged(WRONG), verdict("part", "grows")))
+    assert [line[:28] for line in found.lines(record(verdict("part", "agrees")))] == ["stale: part::agrees holds no"]
+    assert found.lines(record(verdict("part", "grows"), verdict("other", "agrees", Status.TO_DO))) == []
+    still = found.lines(record(found.judged(WRONG), verdict("part", "grows")))
     assert still == ["part::agrees is failed; expected: old"]
 
 
@@ -72,8 +72,8 @@ def test_entries_with_one_reason_are_one_defect() -> None:
     """Which of its claims break may hang on the seed: none is stale while another breaks for that reason."""
     found = Gate({"part::agrees": "it drifts", "part::grows": "it drifts", "other::grows": "older"})
     seen = record(found.judged(WRONG), verdict("part", "grows"), verdict("other", "grows"))
-    assert [line[:24] for line in found.told(seen)] == ["part::agrees is failed; ", "stale: other::grows hold"]
-    assert len(found.told(record(verdict("part", "agrees"), verdict("part", "grows")))) == 2
+    assert [line[:24] for line in found.lines(seen)] == ["part::agrees is failed; ", "stale: other::grows hold"]
+    assert len(found.lines(record(verdict("part", "agrees"), verdict("part", "grows")))) == 2
 
 
 def test_the_table_says_that_something_is_excused() -> None:
@@ -83,7 +83,7 @@ def test_the_table_says_that_something_is_excused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "message"),
     [
         ({"prat::agrees": "x"}, "did you mean part?"),
         ({"part::agreed": "x"}, "did you mean agrees?"),
@@ -91,14 +91,14 @@ def test_the_table_says_that_something_is_excused() -> None:
         ("all", "must be a table of reasons"),
     ],
 )
-def test_a_wrong_entry_is_told(table, told) -> None:
+def test_a_wrong_entry_is_named(table, message) -> None:
     """With the file it stands in."""
     with pytest.raises(UsageError, match=r"pyproject\.toml") as error:
         gate({"pyproject.toml": table}, "", CLAIMS)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
-def test_a_baseline_that_is_none_is_told(tmp_path) -> None:
+def test_a_baseline_that_is_none_is_refused(tmp_path) -> None:
     """Absent, or another kind of file."""
     (tmp_path / "other.json").write_text("[1]")
     for name in ("absent.json", "other.json"):
