@@ -12,9 +12,11 @@ from harness.core.record import Verdict
 from harness.core.serialize import from_json, to_json
 
 
-def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Mapping[str, str]) -> None:
-    """Keep a violating case for ``plumbline replay``. A folder that cannot be written to loses the file, not the
-    run."""
+def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Mapping[str, str]) -> str:
+    """Save a failing case for ``plumbline replay``; what went wrong, in words, where that cannot be done ("" if it can).
+
+    A folder that cannot be written to loses the file, not the run.
+    """
     body = {
         "version": 1,
         "component": verdict.component,
