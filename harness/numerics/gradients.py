@@ -56,39 +56,44 @@ def directional_discrepancy(
     names = only or tuple(arguments)
     worst = Discrepancy(0.0, 0.0, 0.0)
     for _ in range(directions):
-        direction = {}
-        for name in names:
-            value = arguments[name]
-            size = float(value.pow(2).mean().sqrt()) if value.numel() else 0.0
-            direction[name] = torch.randn(value.shape, generator=generator, dtype=torch.float64) * (size or 1.0)
-        slope = sum(
-            float((gradients[name].double() * direction[name]).sum())
-            for name in names
-            if gradients.get(name) is not None
-        )
-        terms = sum(
-            float((gradients[name].double() * direction[name]).abs().sum())
-            for name in names
-            if gradients.get(name) is not None
-        )
-        found: list[tuple[float, float]] = []  # step, estimate
+        direction = {name: _scaled_direction(arguments[name], generator) for name in names}
+        pairs = [(gradients[name].double(), direction[name]) for name in names if gradients.get(name) is not None]
+        slope = sum(float((gradient * way).sum()) for gradient, way in pairs)
+        terms = sum(float((gradient * way).abs().sum()) for gradient, way in pairs)
 
         def at(step: float, way: Arguments = direction) -> float:
             return function({n: v + step * way[n] if n in way else v for n, v in arguments.items()})
 
-        def gap_of(estimate: float, excused: float = 0.0, slope: float = slope, terms: float = terms) -> float:
-            scale = max(abs(slope), abs(estimate), 1e-3 * terms, 1e-300)
-            return max(0.0, abs(estimate - slope) - excused) / scale
-
-        for h in LADDER:
-            found.append((h, (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)))
-            if gap_of(found[-1][1]) <= 0.01 * THRESHOLD:
-                break
-        best, best_estimate = min((gap_of(estimate), estimate) for _, estimate in found)
-        if best > THRESHOLD:  # is that more than the differences themselves can tell?
-            pairs = itertools.pairwise(found)
-            doubt, trusted = min((abs(here - next_) + 2 * noise / h, here) for (h, here), (_, next_) in pairs)
-            best, best_estimate = min((best, best_estimate), (gap_of(trusted, DOUBT_FACTOR * doubt), trusted))
-        if best / THRESHOLD > worst.ratio:
-            worst = Discrepancy(best / THRESHOLD, slope, best_estimate)
+        found = _along_one_direction(at, slope, terms, noise)
+        if found.ratio > worst.ratio:
+            worst = found
     return worst
+
+
+def _scaled_direction(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A Gaussian direction of the size of the argument's own root mean square (1 where that is 0), in float64."""
+    size = float(value.pow(2).mean().sqrt()) if value.numel() else 0.0
+    return torch.randn(value.shape, generator=generator, dtype=torch.float64) * (size or 1.0)
+
+
+def _along_one_direction(at: Callable[[float], float], slope: float, terms: float, noise: float) -> Discrepancy:
+    """The discrepancy between a slope and differences of ``at(step)``.
+
+    ``terms``: the sum of the absolute values of the slope's terms. ``noise``: see directional_discrepancy.
+    """
+    found: list[tuple[float, float]] = []  # step, estimate
+
+    def gap_of(estimate: float, excused: float = 0.0) -> float:
+        scale = max(abs(slope), abs(estimate), 1e-3 * terms, 1e-300)
+        return max(0.0, abs(estimate - slope) - excused) / scale
+
+    for h in LADDER:
+        found.append((h, (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)))
+        if gap_of(found[-1][1]) <= 0.01 * THRESHOLD:
+            break
+    best, best_estimate = min((gap_of(estimate), estimate) for _, estimate in found)
+    if best > THRESHOLD:  # is that more than the differences themselves can tell?
+        pairs = itertools.pairwise(found)
+        doubt, trusted = min((abs(here - next_) + 2 * noise / h, here) for (h, here), (_, next_) in pairs)
+        best, best_estimate = min((best, best_estimate), (gap_of(trusted, DOUBT_FACTOR * doubt), trusted))
+    return Discrepancy(best / THRESHOLD, slope, best_estimate)

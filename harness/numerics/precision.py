@@ -37,18 +37,16 @@ class Precision:
 
 
 def working_precision(trials: Sequence[Trial], contract: Contract, moved: Moved, tables: bool) -> Precision:
-    """What the implementation computes a component in, told from its whole deck.
+    """What the implementation computes a component in, found from all its cases.
 
     Code that computes in float32 inside on purpose misses the rule of meaning and meets the rule of rounding, and its
     error is noise: that is a note, not a failure. ``moved(contract, case)``: what the reference answers with each of
     its constants rounded to float32. ``tables``: whether it may keep tables in float32.
     """
     answers = [trial.attempt() for trial in trials[:PROBED]]
-    if answers and all(a.crash and a.crash.kind == CrashKind.RAISED for a in answers):
-        again = [trial.attempt(dtype=torch.float32) for trial in trials[:PROBED]]
-        if not any(a.crash for a in again):
-            crash = answers[0].crash
-            return Precision(torch.float32, f"float64 is refused ({crash.error if crash else ''}); judged in float32")
+    refused = _refusing_float64(trials, answers)
+    if refused is not None:
+        return refused
     if not contract.agrees:
         results = [leaf.dtype for a in answers if a.crash is None for _, leaf in leaves(a.value) if is_float(leaf)]
         if results and all(dtype == torch.float32 for dtype in results):
@@ -56,9 +54,7 @@ def working_precision(trials: Sequence[Trial], contract: Contract, moved: Moved,
         return Precision(torch.float64)
     noise, smooth = 0, list[Trial]()
     for trial in trials:
-        answer = trial.attempt()
-        exact, tolerance = trial.agreement()
-        if answer.crash or exact.crash or compare(answer.outputs, exact.outputs, tolerance.outputs).fine:
+        if _is_right_in_float64(trial):
             continue
         if not _is_right_in_float32(trial):
             return Precision(torch.float64, misses=True)
@@ -69,15 +65,32 @@ def working_precision(trials: Sequence[Trial], contract: Contract, moved: Moved,
     shown = noise + len(smooth)
     if not shown:
         return Precision(torch.float64)
-    told = f"({shown} of {len(trials)} cases show it); judged in float32"
+    cases = f"({shown} of {len(trials)} cases show it); judged in float32"
     # One smooth case among several noisy ones may be chance; a mistake is smooth in all.
     if noise and len(smooth) <= max(SMOOTH_SHARE * shown, 1 if noise > 1 else 0):
-        return Precision(torch.float32, f"computes in float32 inside {told}", misses=True)
+        return Precision(torch.float32, f"computes in float32 inside {cases}", misses=True)
     if smooth and tables:
-        return Precision(torch.float32, f"keeps a table in float32 {told}", misses=True)
+        return Precision(torch.float32, f"keeps a table in float32 {cases}", misses=True)
     if smooth and _keeps_constants_in_float32(contract, smooth, moved):
-        return Precision(torch.float32, f"keeps a constant in float32 {told}", misses=True)
+        return Precision(torch.float32, f"keeps a constant in float32 {cases}", misses=True)
     return Precision(torch.float64, misses=True)
+
+
+def _refusing_float64(trials: Sequence[Trial], answers: Sequence[Answer]) -> Precision | None:
+    """float32, where float64 raises in every one of the first cases and float32 in none; None otherwise."""
+    if not answers or not all(a.crash and a.crash.kind == CrashKind.RAISED for a in answers):
+        return None
+    if any(trial.attempt(dtype=torch.float32).crash for trial in trials[:PROBED]):
+        return None
+    crash = answers[0].crash
+    return Precision(torch.float32, f"float64 is refused ({crash.error if crash else ''}); judged in float32")
+
+
+def _is_right_in_float64(trial: Trial) -> bool:
+    """Whether the case meets the rule of meaning, or ends in a crash on either side, which says nothing about it."""
+    answer = trial.attempt()
+    exact, tolerance = trial.agreement()
+    return bool(answer.crash or exact.crash or compare(answer.outputs, exact.outputs, tolerance.outputs).fine)
 
 
 def _keeps_constants_in_float32(contract: Contract, trials: Sequence[Trial], moved: Moved) -> bool:
