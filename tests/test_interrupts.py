@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support_runs import Runs
 
+from harness.core.note import NoteCode
 from harness.core.record import RunRecord
 from harness.reports import json_file
 
@@ -96,7 +97,9 @@ def assert_stopped(folder: Path, code: int, output: str, how: signal.Signals) ->
     """The run says that it was stopped: to pytest's caller, in its record, in its reports and on the terminal."""
     record = json_file.read(folder / "run.json")
     assert code == pytest.ExitCode.INTERRUPTED and "INTERNALERROR" not in output and "Traceback" not in output, output
-    assert not record.finished and f"stopped by {how.name}" in record.notes
+    assert not record.finished and f"stopped by {how.name}" in [
+        n.text for n in record.notes if n.code is NoteCode.INTERRUPTED
+    ]
     assert len(set(checks_of(record))) == len(record.verdicts) and not any(v.failing for v in record.verdicts)
     assert "The run was interrupted." in (folder / "plumbline.html").read_text(encoding="utf-8")
     assert "record: run.json" in output

@@ -16,6 +16,7 @@ from harness.arrays.session import ArraySession
 from harness.core.contract import Contract
 from harness.core.errors import UsageError, did_you_mean
 from harness.core.implementation import OfferKind, Request
+from harness.core.note import Note, NoteCode
 from harness.execution.manual_backward import ManualBackward
 from harness.execution.session import Adapter
 
@@ -25,13 +26,13 @@ def with_arrays(
     contracts: Mapping[str, Contract],
     member: Callable[[str], Any],
     declared: Mapping[str, str],
-) -> tuple[dict[str, Adapter], list[str]]:
+) -> tuple[dict[str, Adapter], list[Note]]:
     """(the adapters, what a person should know of them).
 
     Those whose code takes another library's arrays, or has a ``COMPONENT_backward`` beside it, are wrapped. ``member``
     finds a name beside the components, ``declared`` holds the libraries that a module declares, by component.
     """
-    notes: list[str] = []
+    notes: list[Note] = []
     wrapped: dict[str, Adapter] = {}
     sources = [adapter.source for adapter in adapters.values()]
     for name, adapter in adapters.items():
@@ -43,12 +44,11 @@ def with_arrays(
         backward = _backward_of(adapter, contract, member)
         if backward is not None and framework == "torch":
             if backward.fits():
-                notes.append(f"{name}: {backward.name} is checked as its gradient, instead of autograd's")
+                text = f"{name}: {backward.name} is checked as its gradient, instead of autograd's"
             else:
-                notes.append(
-                    f"{name}: {backward.name} takes more than {name}'s arguments, so autograd's gradient is checked"
-                )
+                text = f"{name}: {backward.name} takes more than {name}'s arguments, so autograd's gradient is checked"
                 backward = None
+            notes.append(Note(name, NoteCode.GRADIENT, text))
         plain = framework == "torch" and backward is None
         wrapped[name] = adapter if plain else ArrayAdapter(adapter, framework, backward)
     return wrapped, notes

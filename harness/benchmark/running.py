@@ -37,6 +37,10 @@ class Measured:
 
     benchmark: Benchmark
     rounds: Mapping[str, Rounds] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Why a contender was not timed, by its name."""
+    not_timed: str = ""
+    """Why nobody was timed."""
 
 
 @dataclass
@@ -46,7 +50,7 @@ class _Point:
     sizes: Mapping[str, int]
     case: Case
     sides: dict[str, Prepared]
-    left_out: list[str]
+    left_out: Mapping[str, str]
 
 
 def run(
@@ -82,12 +86,13 @@ def measure(
             tell("preparing")
             point = bench.point(workload.sizes)
         except NotSupported as reason:
-            return Measured(replace(base, notes=(f"not timed: {reason}",)))
+            why = f"not timed: {reason}"
+            return Measured(replace(base, notes=(why,)), not_timed=why)
         rounds = bench.timed(point.sides, seconds, tell)
         tell("looking at the results")
         wrong = bench.wrong(point, rounds)
         timings = [bench.timing(point, name, rounds[name], rates) for name in point.sides if rounds[name].seconds]
-        notes = [*point.left_out, *bench.notes(point, rounds), *([workload.remark] if workload.remark else [])]
+        notes = [*point.left_out.values(), *bench.notes(point, rounds), *([workload.remark] if workload.remark else [])]
         beyond = [t for t in timings if (t.share_of_roofline or 0.0) > BELIEVABLE]
         notes += [
             f"{t.contender} is faster than this machine was measured to be: no ratio is made of it" for t in beyond
@@ -106,7 +111,7 @@ def measure(
         wrong=wrong,
         notes=tuple(dict.fromkeys(notes)),
     )
-    return Measured(benchmark, rounds)
+    return Measured(benchmark, rounds, point.left_out)
 
 
 class _Bench:
@@ -144,14 +149,14 @@ class _Bench:
             YOURS: self.implementation.prepared(request, **options),
             REFERENCE: self.reference.prepared(request, **options),
         }
-        left_out = []
+        left_out = dict[str, str]()
         for peer, make in workload.peers.items():
             if only and peer not in only:
                 continue
             try:
                 sides[peer] = Prepared(self.contract, request, by_function(make), **options)
             except Exception as error:
-                left_out.append(f"{peer} is left out: {error}")
+                left_out[peer] = f"{peer} is left out: {error}"
         return _Point(sizes, case, {n: side for n, side in sides.items() if not only or n in only}, left_out)
 
     def timed(self, sides: Mapping[str, Prepared], seconds: float, tell: Callable[[str], None]) -> dict[str, Rounds]:

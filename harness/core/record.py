@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.core.claim import About
 from harness.core.measurement import Measurement
+from harness.core.note import Note
 from harness.core.workload import Benchmark
 
 
@@ -76,7 +77,7 @@ class Verdict:
     finding: tuple[str, ...] = ()
     or_else: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     where: str = ""
     line: int = 0
     false_alarm: float = 0.0
@@ -92,17 +93,20 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, which other processes and JSON take."""
-        return {**asdict(self), "status": self.status.value, "about": [about.value for about in self.about]}
+        about, notes = [about.value for about in self.about], [note.as_dict() for note in self.notes]
+        return {**asdict(self), "status": self.status.value, "about": about, "notes": notes}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Verdict:
         """The verdict of :meth:`as_dict`, also where its values went through JSON.
 
-        Raises TypeError where a field is unknown or absent, ValueError where the status, or what it is about, is none.
+        Raises TypeError where a field is unknown or absent, or a note is none; ValueError where the status, what the
+        claim is about, or the code of a note is none.
         """
         frozen = {name: _frozen(value) for name, value in values.items()}
         about = tuple(map(About, frozen.get("about", ())))
-        return cls(**{**frozen, "status": Status(frozen.get("status")), "about": about})
+        notes = tuple(map(Note.from_dict, frozen.get("notes", ())))
+        return cls(**{**frozen, "status": Status(frozen.get("status")), "about": about, "notes": notes})
 
 
 def _frozen(value: Any) -> Any:
@@ -143,7 +147,7 @@ class RunRecord:
     summaries: dict[str, MistakeSummary]
     missing: tuple[str, ...] = ()
     variants: dict[str, str] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     signatures: dict[str, str] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
     benchmarks: list[Benchmark] = field(default_factory=list)

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.core.contract import Contract
 from harness.core.errors import did_you_mean, near, plain
-from harness.discovery.notes import Note
+from harness.discovery.notes import FoundNote
 from harness.discovery.target import Target, is_module_class
 
 Contracts = Mapping[str, Contract]
@@ -26,7 +26,9 @@ def no_component(target: Target, what: str, name: str) -> str:
     )
 
 
-def near_misses(target: Target, contracts: Contracts, found: Collection[str], notes: Sequence[Note]) -> list[Note]:
+def near_misses(
+    target: Target, contracts: Contracts, found: Collection[str], notes: Sequence[FoundNote]
+) -> list[FoundNote]:
     """Things of the implementation whose name is nearly that of a component which was not found.
 
     ``notes``: those that there are already; a class that one is about is not mentioned again.
@@ -39,13 +41,13 @@ def near_misses(target: Target, contracts: Contracts, found: Collection[str], no
             continue
         match = _nearest(plain(name), missing)
         if match:
-            added.append(Note(f"{name} is not checked; if it is meant as {match}, it must have that name"))
+            added.append(FoundNote(f"{name} is not checked; if it is meant as {match}, it must have that name"))
     mentioned = {note.kind for note in notes}
     for _, kind in target.module_classes() if missing else ():
         if kind not in mentioned:
             for component in _resembled(kind, missing.values(), contracts):
                 how = decorated(contracts[component], kind)
-                added.append(Note(f"the module class {kind.__name__} is not checked. {how}", kind=kind))
+                added.append(FoundNote(f"the module class {kind.__name__} is not checked. {how}", kind=kind))
     return added
 
 
@@ -64,7 +66,7 @@ def _resembled(kind: type, components: Iterable[str], contracts: Contracts) -> l
     return (near(name, functions, 0.8) or [c for c in functions if name.endswith(plain(c))])[:1]
 
 
-def nothing_found(target: Target, contracts: Contracts, notes: Iterable[Note]) -> str:
+def nothing_found(target: Target, contracts: Contracts, notes: Iterable[FoundNote]) -> str:
     """Nothing in it is a component: what there is, and what to write."""
     path = ".".join(target.place.attributes)
     what = f"{type(target.thing).__name__} {path}" if path else target.place.name
@@ -136,7 +138,7 @@ def _example(thing: Any) -> list[str]:
     ]
 
 
-def not_this_kind(name: str, thing: Any, contract: Contract) -> Note:
+def not_this_kind(name: str, thing: Any, contract: Contract) -> FoundNote:
     """Something has a component's name, but is no function, or no class, as the contract asks for."""
     if not contract.is_function:
         how = f"{contract.name}{parameters(contract, 'build')}"
@@ -151,7 +153,7 @@ def not_this_kind(name: str, thing: Any, contract: Contract) -> Note:
         text = f"{one}. {decorated(contract, type(thing))}"
     else:
         text = f"{name} is {_with_article(thing)}, not a function"
-    return Note(text, component=name)
+    return FoundNote(text, component=name)
 
 
 def decorated(contract: Contract, thing: Any) -> str:

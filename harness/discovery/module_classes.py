@@ -13,9 +13,10 @@ from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import UsageError, did_you_mean, plain
+from harness.core.note import NoteCode
 from harness.discovery.map_file import FILE, MapEntry, names_of
 from harness.discovery.model_run import run_once
-from harness.discovery.notes import Note
+from harness.discovery.notes import FoundNote
 from harness.execution.time_limit import TimedOut
 from harness.modules.call_in_place import CallInPlace
 from harness.modules.found_class import CallFound, Factory, FoundModule, InsideOnly, PartFactory, assignment_of
@@ -34,7 +35,7 @@ class FoundClasses:
     """What was found among module classes: adapters by component, and what a person should know."""
 
     adapters: Mapping[str, FoundModule | InsideOnly]
-    notes: tuple[Note, ...] = ()
+    notes: tuple[FoundNote, ...] = ()
 
 
 def find_in_classes(
@@ -74,7 +75,7 @@ class _ClassSearch:
         self.classes, self.contracts, self.declared, self.seconds = list(classes), contracts, declared, seconds
         skipped = [name for name, entry in declared.items() if entry.skip]
         self.taken = {*taken, *skipped}
-        self.notes = [Note(f"{name} is skipped, as {FILE} says", component=name) for name in skipped]
+        self.notes = [FoundNote(f"{name} is skipped, as {FILE} says", NoteCode.SKIPPED, name) for name in skipped]
         self.adapters: dict[str, FoundModule | InsideOnly] = {}
         self.used: set[type] = set()
         self.tried: set[str] = set()
@@ -115,14 +116,14 @@ class _ClassSearch:
         self.tried.add(contract.name)
         declared = self._declared_class(contract)
         candidates = self._candidates(contract, nameless) if declared is None else [declared]
-        refused: list[Note] = []
+        refused: list[FoundNote] = []
         for kind in candidates:
             try:
                 adapter = self._tried(kind, contract)
             except _Refused as reason:
                 if declared is not None or resemblance(kind, contract):
                     text = f"the class {kind.__name__} looks like {contract.name}, but {reason}"
-                    refused.append(Note(text, kind=kind))
+                    refused.append(FoundNote(text, kind=kind))
                 continue
             self.adapters[contract.name] = adapter
             self.used.add(kind)

@@ -15,6 +15,7 @@ from harness.arrays.adapter import declared_frameworks, with_arrays
 from harness.core.contract import Argument, Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import ImportFailed, UsageError, did_you_mean, plain
+from harness.core.note import Note, NoteCode
 from harness.core.parameters import parameter_names
 from harness.discovery import map_file
 from harness.discovery.implements import declared_in
@@ -22,7 +23,7 @@ from harness.discovery.importing import load
 from harness.discovery.locate import Place, locate
 from harness.discovery.messages import near_misses, no_component, not_this_kind, nothing_found
 from harness.discovery.module_classes import find_in_classes
-from harness.discovery.notes import Note
+from harness.discovery.notes import FoundNote
 from harness.discovery.switches import declared_eps, declared_variants, switches_of
 from harness.discovery.target import Target
 from harness.execution.dialects import dialect_of
@@ -44,7 +45,7 @@ class Found:
     where: str
     adapters: Mapping[str, Adapter]
     variants: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     eps: float | None = None
     expected: Mapping[str, str] = field(default_factory=dict)
     """Failures that its module expects, with the reasons it gives."""
@@ -76,7 +77,7 @@ class _Search:
 
     def __init__(self, target: Target, contracts: Mapping[str, Contract], seconds: float) -> None:
         self.target, self.contracts, self.seconds = target, contracts, seconds
-        self.notes: list[Note] = []
+        self.notes: list[FoundNote] = []
 
     def found(self) -> Found:
         """Everything that was found. Raises UsageError where that is nothing."""
@@ -99,7 +100,7 @@ class _Search:
             str(place.path) if place.path else getattr(target.module, "__file__", None) or "",
             adapters,
             variants,
-            (*(note.text for note in self.notes), *array_notes),
+            (*(note.as_note() for note in self.notes), *array_notes),
             declared_eps(target),
             switches_of(target).get("expected", {}),
         )
@@ -187,7 +188,11 @@ class _Search:
         if search.adapters:
             names = ", ".join(name for name in self.contracts if name in search.adapters)
             how = f"`plumbline doctor {place.text}` shows how, and where to correct it"
-            self.notes.append(Note(f"found in the module classes, without a declaration: {names}; {how}"))
+            self.notes.append(
+                FoundNote(
+                    f"found in the module classes, without a declaration: {names}; {how}", NoteCode.FOUND_IN_CLASSES
+                )
+            )
         return ordered | self._unwritten(classes, ordered)
 
     def _unwritten(self, classes: Iterable[type], adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.core.note import Note
 from harness.core.record import Status
 
 PATIENCE = 2
@@ -36,7 +37,12 @@ class Journal:
     def pytest_collection_finish(self, session: Any) -> None:
         record = session.config.pluginmanager.get_plugin("plumbline-run").run.record
         planned = [item.nodeid for item in session.items]
-        self.write(planned=planned, notes=record.notes, variants=record.variants, missing=record.missing)
+        self.write(
+            planned=planned,
+            notes=[note.as_dict() for note in record.notes],
+            variants=record.variants,
+            missing=record.missing,
+        )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.write(start=nodeid)
@@ -69,7 +75,7 @@ class Kept:
     planned: list[str] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     summaries: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     variants: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     begun: bool = False
@@ -96,7 +102,8 @@ def read(path: Path) -> Kept:
 def _take(kept: Kept, entry: dict[str, Any]) -> None:
     if "planned" in entry:
         kept.planned = list(entry["planned"])
-        kept.notes, kept.variants = list(map(str, entry.get("notes") or [])), dict(entry.get("variants") or {})
+        kept.notes = list(map(Note.from_dict, entry.get("notes") or []))
+        kept.variants = dict(entry.get("variants") or {})
         kept.begun = True
     elif "start" in entry:
         kept.last, kept.open = str(entry["start"]), True

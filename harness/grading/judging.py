@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.core.note import Note
 from harness.core.record import MistakeSummary, Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
@@ -58,7 +59,7 @@ class Judged:
     verdicts: tuple[Verdict, ...] = ()
     summaries: Mapping[str, MistakeSummary] = field(default_factory=dict)
     unreached: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     variants: Mapping[str, str] = field(default_factory=dict)
     suspicious: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -72,9 +73,12 @@ class Judged:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Judged:
-        lists = {key: tuple(values[key]) for key in ("deaths", "notes", "suspicious")}
+        lists = {key: tuple(values[key]) for key in ("deaths", "suspicious")}
+        notes = tuple(map(Note.from_dict, values["notes"]))
         verdicts = tuple(Verdict.from_dict(v) for v in values["verdicts"])
-        return cls(**{**values, **lists, "verdicts": verdicts, "summaries": summaries_of(values["summaries"])})
+        return cls(
+            **{**values, **lists, "notes": notes, "verdicts": verdicts, "summaries": summaries_of(values["summaries"])}
+        )
 
 
 def judge(task: Task, fork_server: ForkServer) -> Judged:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.core.note import Note
 from harness.core.record import MistakeSummary, Status, Verdict
 from harness.grading.checks import Checks
 from harness.grading.journal import PATIENCE, Kept
@@ -24,7 +25,7 @@ class Log:
     without: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     deaths: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     variants: dict[str, str] = field(default_factory=dict)
     suspicious: list[str] = field(default_factory=list)
 
@@ -111,7 +112,7 @@ def _verdict(values: Mapping[str, Any]) -> Verdict | None:
         verdict.case_id,
         verdict.where,
     )
-    lists = (verdict.finding, verdict.or_else, verdict.frames, verdict.notes)
+    lists = (verdict.finding, verdict.or_else, verdict.frames)
     counts = (verdict.cases, verdict.failed_cases, verdict.first, verdict.line)
     numbers = (*counts, verdict.false_alarm, verdict.seconds, verdict.error or 0, verdict.excess or 0)
     fine = (

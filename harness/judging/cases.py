@@ -13,6 +13,7 @@ from harness.core.claim import Claim
 from harness.core.contract import Argument, Contract, Variant
 from harness.core.implementation import Crash, CrashKind, Implementation, Request
 from harness.core.measurement import Measure
+from harness.core.note import NoteCode
 from harness.core.tree import leaves
 from harness.strategies.sampling import draw
 
@@ -28,7 +29,7 @@ class GeneratedCases:
     """The cases of every component, without those that the implementation does not take.
 
     ``count``: how many to generate per component (None: the contract's number, scaled by ``effort``). ``variants``:
-    legal forms that were declared, by component. ``note(contract, text)`` receives what was left out. ``like``:
+    legal forms that were declared, by component. ``note(contract, code, text)`` receives what was left out. ``like``:
     generated cases with the same seed, which are shared.
     """
 
@@ -42,7 +43,7 @@ class GeneratedCases:
         count: int | None,
         effort: str,
         variants: Mapping[str, str],
-        note: Callable[[Contract, str], None],
+        note: Callable[[Contract, NoteCode, str], None],
         like: GeneratedCases | None = None,
     ) -> None:
         self.contracts, self.implementation, self.reference = contracts, implementation, reference
@@ -161,9 +162,8 @@ class GeneratedCases:
             refused = [crash for case, crash in taken if crash and is_bare(contract, case)]
             if refused and len(refused) < len(taken):
                 self.bare_refused.add(contract.name)
-                self.note(
-                    contract, f"it does not take None for an optional parameter ({refused[0].error}); judged without"
-                )
+                why = f"it does not take None for an optional parameter ({refused[0].error}); judged without"
+                self.note(contract, NoteCode.OPTIONAL_PARAMETERS, why)
         if contract.name in self.bare_refused:
             taken = [(case, crash) for case, crash in taken if not (crash and is_bare(contract, case))]
         return tuple(case for case, _ in taken) or cases

@@ -16,6 +16,7 @@ from harness.core.claim import About, Claim, ToDo
 from harness.core.implementation import Answer, CrashKind, Implementation, Offer, Request
 from harness.core.measurement import Measurement
 from harness.core.mistake import Edit, KnownMistake
+from harness.core.note import Note
 from harness.core.record import Status, Verdict
 from harness.core.tree import leaves
 from harness.core.workload import Workload
@@ -48,7 +49,7 @@ class Inspection:
     cases: int | None = None
     variants: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
-    notes: Sequence[str] = ()
+    notes: Sequence[Note] = ()
     like: Inspection | None = None
     eps: float | None = None
     effort: str = "default"

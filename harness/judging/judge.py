@@ -21,6 +21,7 @@ from harness.core.contract import Contract
 from harness.core.formatting import describe, weight
 from harness.core.implementation import Answer, Implementation, Offer, Phase, Request
 from harness.core.measurement import Measure, Measurement
+from harness.core.note import Note, NoteCode
 from harness.core.record import Status, Verdict
 from harness.judging.cases import GeneratedCases
 from harness.judging.evidence import COTANGENT_SEED, EVIDENCE_CASES, Evidence
@@ -82,7 +83,7 @@ class Bench:
         )
         self._agreements: dict[Any, tuple[Answer, Answer]] = like._agreements if like else {}
         self._precision = WorkingPrecision(self)
-        self.notes: dict[str, list[str]] = {}
+        self.notes: dict[str, list[Note]] = {}
         self.not_measured: list[str] = []
         """Measurements that failed: what was to be measured, what happened, after how many seconds."""
         self.smallest: dict[str, Case] = {}
@@ -99,11 +100,12 @@ class Bench:
         reached."""
         return self._precision.of(contract)
 
-    def note(self, contract: Contract, text: str) -> None:
+    def note(self, contract: Contract, code: NoteCode, text: str) -> None:
         """Something a person should know that is no failure."""
         known = self.notes.setdefault(contract.name, [])
-        if text not in known:
-            known.append(text)
+        note = Note(contract.name, code, text)
+        if note not in known:
+            known.append(note)
 
     # trials ----------------------------------------------------------------------------------------------------------
 

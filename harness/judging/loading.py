@@ -9,6 +9,7 @@ import torch
 
 from harness.core.errors import UsageError
 from harness.core.mistake import named_mistakes
+from harness.core.note import Note
 from harness.diagnosis.finding import edits_of
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
@@ -72,7 +73,7 @@ def inspect_implementation(
 
 def _with_mistakes(
     known: Catalogue, declared: Declared, impl: str, names: Sequence[str], time_limit: float
-) -> tuple[Executor, tuple[str, ...]]:
+) -> tuple[Executor, tuple[Note, ...]]:
     """The reference with these known mistakes in it, and a note of names that have changed.
 
     Raises UsageError where a name is no mistake's.
@@ -86,7 +87,7 @@ def _with_mistakes(
         today.mistake(name)
     edits = tuple(e for c, v in declared.variants.items() for e in variant_of(known.contracts, c, v).edits)
     executor = reference_executor(known.contracts, (*edits, *edits_of(mistakes)), name=impl, time_limit=time_limit)
-    return executor, tuple(filter(None, (today.note(),)))
+    return executor, today.notes()
 
 
 def _with(known: Catalogue, declared: Declared) -> tuple[Catalogue, Declared]:

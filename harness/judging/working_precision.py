@@ -11,6 +11,7 @@ from harness.core.claim import ToDo
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Request
 from harness.core.mistake import Edit
+from harness.core.note import NoteCode
 from harness.core.tree import leaves
 from harness.judging.trial import RanOutOfTime, is_offered
 from harness.numerics.precision import working_precision
@@ -42,7 +43,7 @@ class WorkingPrecision:
             if wrong and any(self._is_in_float32(part) for part in parts):
                 # Its parts are right in float32 alone: what is wrong in it can be seen in float32 only.
                 dtype = torch.float32
-                self.bench.note(contract, "judged in float32, as its parts are")
+                self.bench.note(contract, NoteCode.PRECISION, "judged in float32, as its parts are")
             self._found[contract.name] = dtype
         return self._found[contract.name]
 
@@ -70,7 +71,7 @@ class WorkingPrecision:
         if found.misses:
             self._misses.add(contract.name)
         if found.note:
-            self.bench.note(contract, found.note)
+            self.bench.note(contract, NoteCode.PRECISION, found.note)
         return found.dtype
 
     def _dtype_of_the_result(self, contract: Contract) -> torch.dtype:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from harness.core.note import Note, NoteCode
 from harness.core.record import Verdict
 
 SHOWN = 4
@@ -42,6 +43,11 @@ class Names:
         claim = self.claim(verdict.component, verdict.claim)
         finding, or_else = (tuple(map(self.mistake, names)) for names in (verdict.finding, verdict.or_else))
         return replace(verdict, claim=claim, finding=finding, or_else=or_else)
+
+    def notes(self) -> tuple[Note, ...]:
+        """The note of :meth:`note`, where there is one."""
+        text = self.note()
+        return (Note("", NoteCode.RENAMED, text),) if text else ()
 
     def note(self) -> str:
         """One sentence with the names that have changed; empty where none was looked up under an earlier name."""

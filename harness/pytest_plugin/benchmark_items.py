@@ -89,8 +89,8 @@ class Timing:
             result = measured.benchmark
             rounds = measured.rounds.get(contender)
             if rounds is None or not rounds.seconds:
-                about = [note for note in result.notes if note.startswith((contender, "not timed"))]
-                why = "; ".join(about) or (rounds.error if rounds is not None else "")
+                stopped = rounds.error if rounds is not None else ""
+                why = measured.not_timed or measured.left_out.get(contender) or stopped
                 raise pytest.skip.Exception(why, _use_item_location=True)
             benchmark.extra_info.update(extra_info(result, contender, self.run.record.impl, workload))
             timer.seconds.extend(edge for seconds in rounds.seconds for edge in (0.0, seconds))

@@ -14,6 +14,7 @@ from harness.core.claim import Claim
 from harness.core.errors import UsageError
 from harness.core.formatting import signature_line
 from harness.core.mistake import KnownMistake
+from harness.core.note import NoteCode
 from harness.core.record import EXPECTED, MistakeSummary, RunRecord, Status, Verdict
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
@@ -65,7 +66,7 @@ class RunState:
         self.selection = Selection(chosen, self.options.shard, list(self.catalogue.contracts))
         self.record.missing = tuple(n for n in self.catalogue.contracts if n not in self.inspection.begun)
         self.record.variants = dict(self.inspection.variants)
-        self.record.notes = (*self.record.notes, *self.inspection.notes, *filter(None, (names.note(),)))
+        self.record.notes = (*self.record.notes, *self.inspection.notes, *names.notes())
 
     # before the checks -----------------------------------------------------------------------------------------------
 
@@ -120,7 +121,7 @@ class RunState:
         try:
             yield
         except UsageError as wrong:
-            self.autosave.note(f"nothing was judged: {wrong}", "nothing judged")
+            self.autosave.note(NoteCode.NOTHING_JUDGED, f"nothing was judged: {wrong}")
             if before is None:
                 self.autosave.keep()
             else:
@@ -244,7 +245,7 @@ class RunState:
         """Write whether the run is finished, and see to it that pytest's exit status says the same."""
         self.record.finished = self.is_finished
         if self.interruption.reason:
-            self.autosave.note(self.interruption.reason, "interruption")
+            self.autosave.note(NoteCode.INTERRUPTED, self.interruption.reason)
         self.autosave.keep()
         self._write_reports()
         passed = session.exitstatus == pytest.ExitCode.OK
@@ -262,7 +263,7 @@ class RunState:
                 self.record.measurements += self.inspection.measurements(name)
                 self.autosave.keep()
         for note in self.inspection.not_measured:
-            self.autosave.note(note)
+            self.autosave.note(NoteCode.NOT_MEASURED, note, note)
         if self.line is not None:
             self.line.clear()
 
@@ -272,11 +273,13 @@ class RunState:
             try:
                 write_report(name, self.record, self.folder / file)
             except OSError as error:
-                self.autosave.note(f"the {name} report {file} could not be written: {error}", f"report {name} {file}")
+                why = f"the {name} report {file} could not be written: {error}"
+                self.autosave.note(NoteCode.REPORT_NOT_WRITTEN, why, f"{name} {file}")
         try:
             append_summary(self.record)
         except OSError as error:
-            self.autosave.note(f"the job's summary could not be written: {error}", "job summary")
+            why = f"the job's summary could not be written: {error}"
+            self.autosave.note(NoteCode.REPORT_NOT_WRITTEN, why, "job summary")
 
 
 def empty_record(options: RunOptions, known: Catalogue, started: float) -> RunRecord:

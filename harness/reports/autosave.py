@@ -7,11 +7,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from harness.core.note import Note, NoteCode
 from harness.core.record import RunRecord
 from harness.reports.json_file import Writer
-
-NOT_WRITTEN, ELSEWHERE = "record not written", "record elsewhere"
-"""Topics of notes."""
 
 
 class Autosave:
@@ -24,8 +22,8 @@ class Autosave:
     def __init__(self, record: RunRecord, path: Path) -> None:
         self.record, self.path, self.wanted = record, path, path
         self._writer = Writer()
-        self._notes: dict[str, str] = {}
-        """The notes made here, by their topic."""
+        self._notes: dict[tuple[NoteCode, str], Note] = {}
+        """The notes made here, by their code and topic."""
         self._tidy(path)
 
     def keep(self) -> bool:
@@ -35,15 +33,15 @@ class Autosave:
             self._writer.write(self.record, self.path)
         except OSError as error:
             return self._elsewhere(error)
-        self._forget(NOT_WRITTEN)
+        self._forget(NoteCode.RECORD_NOT_WRITTEN)
         return True
 
-    def note(self, text: str, topic: str = "") -> None:
-        """Add a note to the record. Of several notes on one ``topic`` (by default the text itself), keep the last."""
-        topic = topic or text
-        self._forget(topic)
-        self._notes[topic] = text
-        self.record.notes = (*(note for note in self.record.notes if note != text), text)
+    def note(self, code: NoteCode, text: str, topic: str = "") -> None:
+        """Add a note to the record. Of several notes with one code on one ``topic``, keep the last."""
+        self._forget(code, topic)
+        note = Note("", code, text)
+        self._notes[code, topic] = note
+        self.record.notes = (*(other for other in self.record.notes if other != note), note)
 
     @property
     def shown(self) -> str:
@@ -53,16 +51,20 @@ class Autosave:
 
     def _elsewhere(self, error: OSError) -> bool:
         if self.path != self.wanted or self.path.exists():  # it could be written before, and may be again
-            self.note(f"the record could not be written: {self.path} ({error}); {self._left()}", NOT_WRITTEN)
+            self.note(
+                NoteCode.RECORD_NOT_WRITTEN, f"the record could not be written: {self.path} ({error}); {self._left()}"
+            )
             return False
         folder = Path(tempfile.gettempdir()) / f"plumbline-{os.getpid()}"
         self.path = folder / self.wanted.name
-        self.note(f"the record goes to {self.path}: {self.wanted} cannot be written ({error})", ELSEWHERE)
+        self.note(
+            NoteCode.RECORD_ELSEWHERE, f"the record goes to {self.path}: {self.wanted} cannot be written ({error})"
+        )
         try:
             self._writer.write(self.record, self.path)
         except OSError as second:
             text = f"the record could not be written: neither {self.wanted} ({error}) nor {self.path} ({second})"
-            self.note(text, NOT_WRITTEN)
+            self.note(NoteCode.RECORD_NOT_WRITTEN, text)
             self.path = self.wanted
             return False
         return True
@@ -70,9 +72,9 @@ class Autosave:
     def _left(self) -> str:
         return "what it held before is still there" if self.path.exists() else "there is none"
 
-    def _forget(self, topic: str) -> None:
-        """Remove the note on this topic, if there is one."""
-        old = self._notes.pop(topic, None)
+    def _forget(self, code: NoteCode, topic: str = "") -> None:
+        """Remove the note with this code on this topic, if there is one."""
+        old = self._notes.pop((code, topic), None)
         if old is not None:
             self.record.notes = tuple(note for note in self.record.notes if note != old)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.core.claim import About
+from harness.core.note import NoteCode
 from harness.core.record import VERSION, Status
 
 RENAMED_IN_2: Mapping[str, Mapping[str, str]] = {
@@ -36,7 +37,21 @@ def as_today(values: Mapping[str, Any]) -> dict[str, Any]:
     if version not in READABLE:
         known = " or ".join(map(str, READABLE))
         raise ValueError(f"not a run record of version {known} (its version: {version!r})")
-    return dict(values) if version == VERSION else _from_1(values)
+    return _with_codes(dict(values) if version == VERSION else _from_1(values))
+
+
+def _with_codes(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with a code for each note: version 1, and the first records of version 2, hold texts alone."""
+    verdicts = [
+        {**one, "notes": _coded(one.get("notes", ()), one["component"])} if isinstance(one, Mapping) else one
+        for one in record["verdicts"]
+    ]
+    return {**record, "notes": _coded(record.get("notes", ()), ""), "verdicts": verdicts}
+
+
+def _coded(notes: Sequence[Any], component: str) -> list[Any]:
+    other = {"component": component, "code": NoteCode.OTHER.value}
+    return [{**other, "text": note} if isinstance(note, str) else note for note in notes]
 
 
 def _from_1(values: Mapping[str, Any]) -> dict[str, Any]:

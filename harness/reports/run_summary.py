@@ -52,7 +52,7 @@ def _margins(record: RunRecord, ran: Sequence[Verdict]) -> str:
 def notes(record: RunRecord) -> list[str]:
     """What a person should know that is no failure, once per component."""
     seen = dict.fromkeys((v.component, note) for v in record.verdicts for note in v.notes)
-    return [f"{component}: {note}" for component, note in seen] + list(record.notes)
+    return [f"{component}: {note.text}" for component, note in seen] + [note.text for note in record.notes]
 
 
 def measurements(record: RunRecord, width: int = WIDTH) -> list[str]:

@@ -1,6 +1,7 @@
 """Records of runs as the reports get them: a busy one, a fine one, one that was cut off."""
 
 from harness.core.measurement import Measurement
+from harness.core.note import Note, NoteCode
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 
 NASTY = 'a|b <script>alert("x")</script> %0A `q` \x07 \N{PILE OF POO} ]]> */ \n::error::no'
@@ -47,7 +48,7 @@ BUSY = record(
     verdict("whole", "agrees", Status.NOT_APPLICABLE, message="=HYPERLINK(1)"),
     verdict("absent", "agrees", Status.TO_DO),
     measurements=[Measurement("holds 96 bytes", "counted", 96.0, "bytes", {"a|b": 96.0}, "part", "memory")],
-    notes=(NASTY,),
+    notes=(Note("", NoteCode.OTHER, NASTY),),
 )
 FINE = record(verdict("part", "agrees", error=0.5), verdict("other", "agrees"))
 EMPTY = record(finished=False)
@@ -90,7 +91,7 @@ HOSTILE = record(
         worst=ALL_AT_ONCE,
         smallest=ALL_AT_ONCE,
         message=ALL_AT_ONCE,
-        notes=(ALL_AT_ONCE,),
+        notes=(Note("part", NoteCode.PRECISION, ALL_AT_ONCE),),
         error_map=((0.5, float("inf")), (float("nan"), 1e300)),
     ),
     verdict(
@@ -109,7 +110,7 @@ HOSTILE = record(
     verdict("whole", "grows", Status.FAILED, failed_cases=1, message=ALL_AT_ONCE, excused=ALL_AT_ONCE),
     verdict("absent", "agrees", Status.TO_DO, message=ALL_AT_ONCE),
     impl=ALL_AT_ONCE,
-    notes=WORST,
+    notes=tuple(Note("", NoteCode.OTHER, text) for text in WORST),
     variants={"part": WORST[0]},
     meanings={"part": ALL_AT_ONCE},
     signatures={"part": ALL_AT_ONCE},

@@ -13,6 +13,7 @@ from harness.arrays.adapter import ArrayAdapter
 from harness.core.case import Call, Case
 from harness.core.errors import UsageError
 from harness.core.implementation import Answer, CrashKind, Request
+from harness.core.note import Note, NoteCode
 from harness.discovery.search import discover
 from harness.execution.executor import Executor
 from harness.judging.catalogue import load_catalogue
@@ -60,7 +61,9 @@ def test_a_backward_function_is_judged_in_numpy_and_in_torch(tmp_path: Path) -> 
         assert offer is not None and offer.by_hand is not None and offer.by_hand[0] == "gelu_backward"
         assert any("gelu_backward" in note for note in offer.notes)
     found = discover(str(tmp_path / "somebody.py"), CONTRACTS)
-    assert found.notes == ("gelu: gelu_backward is checked as its gradient, instead of autograd's",)
+    assert found.notes == (
+        Note("gelu", NoteCode.GRADIENT, "gelu: gelu_backward is checked as its gradient, instead of autograd's"),
+    )
 
 
 def test_torch_without_a_backward_function_is_left_alone(tmp_path: Path) -> None:
@@ -68,7 +71,7 @@ def test_torch_without_a_backward_function_is_left_alone(tmp_path: Path) -> None
     executor = offered(tmp_path, "import torch\ndef gelu(x): return torch.tanh(x)\ndef gelu_backward(ctx, g): ...")
     assert not isinstance(executor.adapters["gelu"], ArrayAdapter)
     (note,) = discover(str(tmp_path / "somebody.py"), CONTRACTS).notes
-    assert note.endswith("so autograd's gradient is checked")
+    assert note.code is NoteCode.GRADIENT and note.text.endswith("so autograd's gradient is checked")
 
 
 def test_writes_show(tmp_path: Path) -> None:

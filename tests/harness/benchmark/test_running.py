@@ -18,7 +18,7 @@ from support_workloads import implementation, named, reference, workloads
 
 from harness.benchmark import timing
 from harness.benchmark.machine import Rates
-from harness.benchmark.running import REFERENCE, YOURS, measure
+from harness.benchmark.running import REFERENCE, YOURS, Measured, measure
 from harness.core.contract import Contract
 from harness.core.workload import Benchmark, Law, Workload
 from harness.judging.catalogue import load_catalogue
@@ -34,10 +34,14 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measured(impl: str, component: str, workload: Workload, **options: Any) -> Benchmark:
+    return outcome(impl, component, workload, **options).benchmark
+
+
+def outcome(impl: str, component: str, workload: Workload, **options: Any) -> Measured:
     given = {"seconds": 0.02, "axes": False, **options}
     contract: Contract = load_catalogue().contracts[component]
     executor: Any = implementation(impl).implementation
-    return measure(contract, workload, executor, reference(), **given).benchmark
+    return measure(contract, workload, executor, reference(), **given)
 
 
 def in_file(folder: Path, text: str) -> str:
@@ -208,9 +212,9 @@ def test_a_share_of_the_roofline_beyond_what_can_be_makes_no_ratio() -> None:
 
 
 def test_what_is_to_do_is_a_note(tmp_path: Path) -> None:
-    result = measured(
-        in_file(tmp_path, "def gelu(x):\n    raise NotImplementedError"), "gelu", named("gelu", "forward")
-    )
+    found = outcome(in_file(tmp_path, "def gelu(x):\n    raise NotImplementedError"), "gelu", named("gelu", "forward"))
+    result = found.benchmark
+    assert (found.not_timed,) == result.notes and not found.left_out
     assert result.timings == () and len(result.notes) == 1 and result.notes[0].startswith("not timed: to do")
 
 
@@ -219,8 +223,10 @@ def test_a_peer_whose_library_is_missing_is_left_out() -> None:
         import no_such_library_of_kernels  # noqa: F401
 
     workload = replace(named("gelu", "forward"), peers={"quick kernels": make, "none": lambda case: None})
-    result = measured("reference_model", "gelu", workload)
+    found = outcome("reference_model", "gelu", workload)
+    result = found.benchmark
     assert {t.contender for t in result.timings} == {YOURS, REFERENCE}
+    assert set(found.left_out) == {"quick kernels", "none"} and not found.not_timed
     assert "quick kernels is left out: No module named 'no_such_library_of_kernels'" in result.notes
     assert "none is left out: its library is not installed here, or cannot do it" in result.notes
 

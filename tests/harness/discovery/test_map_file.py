@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import UsageError
+from harness.core.note import NoteCode
 from harness.discovery import map_file
 from harness.discovery.search import discover
 from harness.judging.catalogue import load_catalogue
@@ -92,7 +93,9 @@ def test_names_that_tell_nothing_are_said_once(tmp_path: Path) -> None:
 def test_what_is_skipped_is_to_do(model: Path) -> None:
     (model.parent / map_file.FILE).write_text('["model.py".gelu]\nskip = true\n', encoding="utf-8")
     found = discover(str(model), KNOWN)
-    assert "gelu" not in found.adapters and any("skipped" in note for note in found.notes)
+    assert "gelu" not in found.adapters and [note.code for note in found.notes if note.component == "gelu"] == [
+        NoteCode.SKIPPED
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from harness.core.case import Case
 from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.errors import UsageError
 from harness.core.implementation import OfferKind
+from harness.core.note import NoteCode
 from harness.discovery.search import discover
 
 
@@ -306,7 +307,7 @@ OTHER = "def counter(start): ...\n"
 def test_what_is_nearly_a_component_is_noted(find, source, said):
     """Not refused, for the file offers something else, and not passed over in silence."""
     notes = find(source + OTHER).notes
-    assert len(notes) == 1 and said in notes[0]
+    assert len(notes) == 1 and notes[0].code is NoteCode.NOT_CHECKED and said in notes[0].text
 
 
 def test_helpers_and_imports_are_not_noted(find):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.core.note import Note, NoteCode
 from harness.core.record import Status, Verdict
 from harness.grading import journal
 from harness.grading.checks import Checks
@@ -27,6 +28,9 @@ def verdict(component: str, claim: str, **changes: Any) -> dict[str, Any]:
     return Verdict(component, claim, CHECKS.claims[component][claim], Status.PASSED, cases=3).as_dict() | changes
 
 
+NOTE = Note("part", NoteCode.NOT_CHECKED, "n")
+
+
 def written(path: Path, *entries: Any, end: str = "") -> journal.Kept:
     path.write_text("".join(json.dumps(entry) + "\n" for entry in entries) + end)
     return journal.read(path)
@@ -36,13 +40,13 @@ def test_a_process_that_died_in_a_check(tmp_path: Path) -> None:
     """What was judged counts; the check in flight did it; its component is not tried again, the others are."""
     kept = written(
         tmp_path / "j",
-        {"planned": PLANNED, "notes": ["n"], "variants": {}},
+        {"planned": PLANNED, "notes": [NOTE.as_dict()], "variants": {}},
         {"start": "part::agrees"},
         {"verdict": verdict("part", "agrees"), "summaries": {}},
         {"start": "part::grows"},
         end='{"verdict": {"comp',
     )
-    assert kept.begun and kept.open and kept.last == "part::grows" and kept.end is None
+    assert kept.notes == [NOTE] and kept.begun and kept.open and kept.last == "part::grows" and kept.end is None
     log = Log(CHECKS, ("part", "whole"))
     log.take(kept)
     log.blame(kept, "it was killed by signal 11")
@@ -104,6 +108,10 @@ def test_nothing_and_nonsense(tmp_path: Path) -> None:
         {"line": "7"},
         {"error_map": [["x"]]},
         {"frames": [[]]},
+        {"notes": ["a text alone"]},
+        {"notes": 3},
+        {"notes": [{"component": "part", "code": "no such code", "text": "n"}]},
+        {"notes": [{"component": "part", "code": "precision", "text": 3}]},
     ],
 )
 def test_verdicts_that_the_machine_does_not_write(changes: dict[str, Any], tmp_path: Path) -> None:
@@ -112,7 +120,7 @@ def test_verdicts_that_the_machine_does_not_write(changes: dict[str, Any], tmp_p
     log.take(
         written(tmp_path / "j", {"planned": PLANNED}, {"verdict": verdict("part", "agrees") | changes, "summaries": {}})
     )
-    assert log.verdicts == {} and log.suspicious == ["it wrote verdicts that the machine does not write"]
+    assert log.verdicts == {} and log.suspicious == ["it wrote verdicts that Plumbline did not make"]
 
 
 def test_other_checks_than_there_are_and_two_verdicts_of_one(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from support_runs import Runs
 
 from harness.core.errors import UsageError
+from harness.core.note import NoteCode
 from harness.judging.catalogue import load_catalogue
 from harness.judging.loading import inspect_implementation
 
@@ -45,8 +46,9 @@ def test_both_prefixes_name_known_mistakes_and_earlier_names_work(prefix: str) -
     """One note says what the mistake is called now; a current name needs none."""
     assert inspect_implementation(f"{prefix}gelu.pi_outside_the_root").notes == ()
     (note,) = inspect_implementation(f"{prefix}gelu.root_of_two_by_pi + gelu.sigmoid_of_u").notes
-    assert "gelu.root_of_two_by_pi is now gelu.pi_outside_the_root" in note
-    assert "gelu.sigmoid_of_u is now gelu.sigmoid_without_factor_2" in note
+    assert note.code is NoteCode.RENAMED
+    assert "gelu.root_of_two_by_pi is now gelu.pi_outside_the_root" in note.text
+    assert "gelu.sigmoid_of_u is now gelu.sigmoid_without_factor_2" in note.text
     with pytest.raises(UsageError, match=r"no known mistake .gelu\.nothing_like_it"):
         inspect_implementation(f"{prefix}gelu.nothing_like_it")
 

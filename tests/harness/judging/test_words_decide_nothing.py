@@ -10,6 +10,7 @@ from harness.core.claim import Claim, NotSupported, Violation
 from harness.core.contract import Contract
 from harness.core.implementation import Effect
 from harness.core.mistake import KnownMistake
+from harness.core.note import NoteCode
 from harness.core.record import MistakeSummary, RunRecord, Status
 from harness.core.result_form import WrongKind
 from harness.execution import case_arguments, environment, gradients
@@ -18,6 +19,7 @@ from harness.execution.functions import FunctionAdapter
 from harness.judging import trial
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
+from harness.judging.judge import Bench
 from harness.reports.formats._format import counted, status_of
 from harness.reports.groups import groups
 from harness.reports.table import gradients as gradients_column
@@ -55,11 +57,17 @@ def token_embedding(ids, weight):
     return weight.detach()[ids]
 
 
+def swiglu(x, gate_weight, up_weight, down_weight):
+    """It computes in float32, which is a note."""
+    value, gate, up, down = (t.float() for t in (x, gate_weight, up_weight, down_weight))
+    return ((torch.nn.functional.silu(value @ gate.T) * (value @ up.T)) @ down.T).to(x.dtype)
+
+
 def linear(x, weight, bias):
     raise NotImplementedError
 
 
-FUNCTIONS = {f.__name__: f for f in (layer_norm, gelu, softmax, rms_norm, token_embedding, linear)}
+FUNCTIONS = {f.__name__: f for f in (layer_norm, gelu, softmax, rms_norm, token_embedding, swiglu, linear)}
 
 
 def gibberish(words: str) -> str:
@@ -137,6 +145,8 @@ def records():
             return odd and WrongKind(odd.returned, gibberish(odd.message))
 
         patch.setattr(trial, "wrong_kind", in_gibberish)
+        note = Bench.note
+        patch.setattr(Bench, "note", lambda bench, contract, code, text: note(bench, contract, code, gibberish(text)))
         return plain, judged(translated(KNOWN))
 
 
@@ -145,6 +155,7 @@ def test_the_plain_record_has_something_of_everything(records) -> None:
     plain, _ = records
     assert {v.status for v in plain.verdicts} == {Status.PASSED, Status.FAILED, Status.TO_DO, Status.NOT_APPLICABLE}
     assert "layer_norm.unbiased_variance" in plain.summaries and any(v.returned for v in plain.verdicts)
+    assert {note.code for v in plain.verdicts for note in v.notes} == {NoteCode.PRECISION}
     assert {word for _, word in columns(plain)} >= {"FAILED", "passed"}
 
 
@@ -154,6 +165,8 @@ def test_statuses_stay(records) -> None:
         assert other.claim == gibberish(one.claim)
         same = ("component", "status", "about", "failed_cases", "cases", "returned", "explains", "where", "line")
         assert [getattr(other, name) for name in same] == [getattr(one, name) for name in same], one.claim
+        assert [(n.component, n.code) for n in other.notes] == [(n.component, n.code) for n in one.notes], one.claim
+        assert [n.text for n in other.notes] == [gibberish(n.text) for n in one.notes]
 
 
 def test_findings_stay(records) -> None:

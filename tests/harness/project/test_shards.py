@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 
 from harness.core.errors import UsageError
+from harness.core.note import Note, NoteCode
 from harness.core.record import RunRecord, Status, Verdict
 from harness.project.shards import joined, shard_of
+
+SAME, OWN = (Note("", NoteCode.OTHER, text) for text in ("same", "own"))
 
 
 def part(components: tuple[str, ...], **values) -> RunRecord:
@@ -29,9 +32,9 @@ def test_what_is_no_part_is_refused_by_name(text: str) -> None:
 
 
 def test_the_parts_joined_are_the_whole() -> None:
-    whole = joined([part(("a", "c"), notes=("same",)), part(("b",), notes=("same", "own"), finished=False)], ["1", "2"])
+    whole = joined([part(("a", "c"), notes=(SAME,)), part(("b",), notes=(SAME, OWN), finished=False)], ["1", "2"])
     assert {v.component for v in whole.verdicts} == {"a", "b", "c"} and sum(whole.planned.values()) == 3
-    assert whole.notes == ("same", "own") and whole.seconds == 4.0 and not whole.finished
+    assert whole.notes == (SAME, OWN) and whole.seconds == 4.0 and not whole.finished
 
 
 def test_parts_of_different_runs_are_not_joined() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.note import Note, NoteCode
 from harness.core.record import RunRecord, Status, Verdict
 from harness.reports import json_file
 from harness.reports.autosave import Autosave
@@ -46,8 +47,8 @@ def test_a_folder_that_cannot_be_made_sends_the_record_elsewhere(
     assert (
         autosave.keep()
         and len(kept.notes) == 1
-        and "cannot be written" in kept.notes[0]
-        and str(autosave.path) in kept.notes[0]
+        and "cannot be written" in kept.notes[0].text
+        and str(autosave.path) in kept.notes[0].text
     )
 
 
@@ -69,7 +70,7 @@ def test_a_writing_that_fails_leaves_the_last_whole_record_and_no_rubbish(
     assert not autosave.keep()
     assert len(json_file.read(tmp_path / "run.json").verdicts) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
-    assert "No space left" in kept.notes[0] and "is still there" in kept.notes[0]
+    assert "No space left" in kept.notes[0].text and "is still there" in kept.notes[0].text
     monkeypatch.setattr(Path, "write_bytes", real)
     assert autosave.keep() and not kept.notes and len(json_file.read(tmp_path / "run.json").verdicts) == 2
 
@@ -98,14 +99,22 @@ def test_what_is_written_is_the_file_behind_a_link_and_never_a_device(tmp_path: 
 def test_the_last_note_on_a_topic_stays(tmp_path) -> None:
     """By its topic, however it is worded; notes that were there before, and those on other topics, are left alone."""
     kept = record(0)
-    kept.notes = ("from the discovery",)
+    found, once = Note("", NoteCode.FOUND_IN_CLASSES, "from the discovery"), Note("", NoteCode.NOT_MEASURED, "once")
+    kept.notes = (found, once)
     autosave = Autosave(kept, tmp_path / "run.json")
-    for text, topic in (
-        ("stopped: once", "a"),
-        ("stopped: twice", "b"),
-        ("in other words", "a"),
-        ("alone", ""),
-        ("alone", ""),
+    for code, text, topic in (
+        (NoteCode.REPORT_NOT_WRITTEN, "stopped: once", "a"),
+        (NoteCode.REPORT_NOT_WRITTEN, "stopped: twice", "b"),
+        (NoteCode.REPORT_NOT_WRITTEN, "in other words", "a"),
+        (NoteCode.INTERRUPTED, "another code", "a"),
+        (NoteCode.NOT_MEASURED, "once", "once"),
+        (NoteCode.NOT_MEASURED, "once", "once"),
     ):
-        autosave.note(text, topic)
-    assert kept.notes == ("from the discovery", "stopped: twice", "in other words", "alone")
+        autosave.note(code, text, topic)
+    assert [note.text for note in kept.notes] == [
+        "from the discovery",
+        "stopped: twice",
+        "in other words",
+        "another code",
+        "once",
+    ]

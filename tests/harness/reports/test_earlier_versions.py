@@ -6,9 +6,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from harness.core.note import Note, NoteCode
 from harness.core.record import Status
 from harness.reports import json_file, text
 from harness.reports.plain import to_plain
+from harness.reports.run_summary import notes
 
 VERSION_1 = Path(__file__).parent / "records" / "version_1.json"
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "run.schema.json").read_text(encoding="utf-8"))
@@ -52,3 +54,22 @@ def test_other_versions_are_refused(version, tmp_path) -> None:
     with pytest.raises(ValueError, match=r"run\.json is not a run record of version 1 or 2") as refused:
         json_file.read(tmp_path / "run.json")
     assert repr(version) in str(refused.value)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_notes_that_are_texts_alone_are_read(version, tmp_path) -> None:
+    """Version 1, and the first records of version 2, had no codes."""
+    file = tmp_path / "run.json"
+    body = json.loads(VERSION_1.read_text(encoding="utf-8"))
+    if version == 2:
+        body = to_plain(json_file.read(VERSION_1))
+    body["notes"], body["verdicts"][0]["notes"] = ["of the run"], ["of a check"]
+    file.write_text(json.dumps(body))
+    run = json_file.read(file)
+    component = run.verdicts[0].component
+    assert run.notes == (Note("", NoteCode.OTHER, "of the run"),)
+    assert run.verdicts[0].notes == (Note(component, NoteCode.OTHER, "of a check"),)
+    assert notes(run) == [f"{component}: of a check", "of the run"]
+    jsonschema.validate(to_plain(run), SCHEMA)
+    json_file.write(run, file)
+    assert json_file.read(file).notes == run.notes

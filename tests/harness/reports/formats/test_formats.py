@@ -12,6 +12,7 @@ from support_formats import Page
 from support_records import BUSY, EMPTY, FINE, record, verdict
 
 from harness.cli import main
+from harness.core.note import Note, NoteCode
 from harness.core.record import RunRecord, Status
 from harness.reports import json_file
 from harness.reports.github_job import MOST_BYTES, append_summary
@@ -170,6 +171,6 @@ def test_the_summary_of_a_job_is_appended_and_cut(tmp_path, monkeypatch) -> None
     append_summary(BUSY)
     assert file.read_text() == "before\n"
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    append_summary(replace(BUSY, notes=tuple(f"{n} " * 400 for n in range(1000))))
+    append_summary(replace(BUSY, notes=tuple(Note("", NoteCode.OTHER, f"{n} " * 400) for n in range(1000))))
     assert file.read_text().startswith("before\n# Plumbline") and file.stat().st_size < MOST_BYTES + 200
     assert "longer than GitHub takes" in file.read_text()

@@ -12,6 +12,7 @@ from support_faces import SUBJECTS, real_record
 from support_formats import CHECKS
 from support_records import BUSY, EMPTY, FINE, HOSTILE, WORST, record, verdict
 
+from harness.core.note import Note, NoteCode
 from harness.core.record import RunRecord, Status
 from harness.reports.writing import formats, write_report
 
@@ -48,7 +49,12 @@ def test_made_up_records(name: str, run: RunRecord) -> None:
 @pytest.mark.parametrize("words", WORST, ids=range(len(WORST)))
 def test_nobodys_words_break_a_face(words: str) -> None:
     """Each alone, wherever somebody's words may stand; what is shown is short enough to be read."""
-    run = replace(HOSTILE, impl=words, notes=(words,), verdicts=[replace(v, message=words) for v in HOSTILE.verdicts])
+    run = replace(
+        HOSTILE,
+        impl=words,
+        notes=(Note("", NoteCode.OTHER, words),),
+        verdicts=[replace(v, message=words) for v in HOSTILE.verdicts],
+    )
     for name, check in CHECKS.items():
         text = formats()[name].render(run)
         check(text, run)
