@@ -249,6 +249,7 @@ class Contract:
 
     @property
     def is_function(self) -> bool:
+        """Whether its calls stand alone: nothing is built first."""
         return "build" not in self.calls
 
     @property

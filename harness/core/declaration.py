@@ -23,6 +23,7 @@ class Declaration:
 
     @property
     def module(self) -> str:
+        """The name of the module that the factory was written in."""
         return str(getattr(self.factory, "__module__", ""))
 
     @property

@@ -37,6 +37,7 @@ class Request:
 
     @property
     def key(self) -> tuple[Any, ...]:
+        """What an answer is cached under; ``fresh`` is no part of it."""
         return (self.component, self.case.key, self.gradients, self.mode, self.context, self.output_part, self.weigh)
 
     def of(self, case: Case) -> Request:

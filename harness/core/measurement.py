@@ -28,6 +28,7 @@ class Measurement:
     """Tables of numbers by label, to be shown as error_map maps side by side."""
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain values, which other processes and JSON take."""
         return asdict(self)
 
 

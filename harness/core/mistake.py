@@ -81,10 +81,12 @@ class KnownMistake:
 
     @property
     def edits(self) -> tuple[Edit, ...]:
+        """All its edits, its own first."""
         return (Edit(self.of, self.right, self.wrong, self.instead), *self.also)
 
     @property
     def full_name(self) -> str:
+        """``component.name``, as reports and ``--impl=mistake:`` name it."""
         return f"{self.component}.{self.name}"
 
     def within(self, component: str) -> KnownMistake:

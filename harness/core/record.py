@@ -89,6 +89,7 @@ class Verdict:
 
     @property
     def failing(self) -> bool:
+        """Whether it fails the run: a failing status that nothing excuses."""
         return self.status.is_failing and not self.excused
 
     def as_dict(self) -> dict[str, Any]:

@@ -71,9 +71,11 @@ class DialectClass(ClassAdapter):
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """In which dialect it is called, for the report."""
         return (_how_it_is_called(self.dialect, self.dialect.takes or parameter_names(self.source)),)
 
     def session(self, contract: Contract, request: Request) -> Session:
+        """A session for one request."""
         return ClassAdapter(self.made).session(contract, request)
 
 
@@ -85,13 +87,16 @@ class DialectAdapter(Adapter):
 
     @property
     def absent(self) -> tuple[str, ...]:
+        """Arguments of the contract that the dialect has no place for."""
         return self.dialect.absent
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """In which dialect it is called, for the report."""
         return (_how_it_is_called(self.dialect, self.dialect.takes),)
 
     def session(self, contract: Contract, request: Request) -> Session:
+        """A session for one request."""
         return _DialectSession(self)
 
 

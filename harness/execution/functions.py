@@ -24,6 +24,7 @@ class FunctionAdapter(Adapter):
         self.source = function
 
     def session(self, contract: Contract, request: Request) -> Session:
+        """A session for one request."""
         function = copy.deepcopy(self.source) if request.context == "deepcopied" else self.source
         return _FunctionSession(function, contract)
 
@@ -57,9 +58,11 @@ class ClassAdapter(Adapter):
 
     @property
     def kind(self) -> OfferKind:
+        """What reports call it."""
         return OfferKind.CLASS
 
     def session(self, contract: Contract, request: Request) -> Session:
+        """A session for one request."""
         return _ObjectSession(self.source, contract, request, self.extra)
 
 
@@ -71,13 +74,16 @@ class UnwrittenAdapter(Adapter):
 
     @property
     def kind(self) -> OfferKind:
+        """What reports call it."""
         return OfferKind.MODULE
 
     @property
     def to_do(self) -> str:
+        """Why it is to do."""
         return self.why
 
     def session(self, contract: Contract, request: Request) -> Session:
+        """A session for one request."""
         raise NotImplementedError(self.why)
 
 

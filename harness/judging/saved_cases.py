@@ -13,7 +13,8 @@ from harness.core.serialize import from_json, to_json
 
 
 def save_case(folder: Path, verdict: Verdict, case: Any, seed: int, options: Mapping[str, str]) -> str:
-    """Save a failing case for ``plumbline replay``; what went wrong, in words, where that cannot be done ("" if it can).
+    """Save a failing case for ``plumbline replay``; what went wrong, in words, where that cannot be done ("" if it
+    can).
 
     A folder that cannot be written to loses the file, not the run.
     """

@@ -32,10 +32,12 @@ class ExpectedParameter:
 
     @property
     def name(self) -> str:
+        """The last step of its path."""
         return self.path[-1]
 
     @property
     def label(self) -> str:
+        """The path joined by dots, with the part where it is one of several, for messages."""
         whole = ".".join(self.path)
         return whole if self.part is None else f"{whole} ({self.parts[self.part]})"
 

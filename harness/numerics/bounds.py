@@ -15,9 +15,9 @@ INFINITE = float("inf")
 class PartialBound(float):
     """An absolute bound for some elements of a tensor; the others may be anything, infinity and nan included.
 
-    ``limit``: the bound, in the unit of the values. ``unknown``: a bool tensor of the values' shape, true at the elements
-    where the reference overflows in the dtype that is judged. As a plain number it is inf, so that code which knows one
-    bound for a whole tensor accepts every number. A multiple of it is a PartialBound too.
+    ``limit``: the bound, in the unit of the values. ``unknown``: a bool tensor of the values' shape, true at the
+    elements where the reference overflows in the dtype that is judged. As a plain number it is inf, so that code
+    which knows one bound for a whole tensor accepts every number. A multiple of it is a PartialBound too.
     """
 
     limit: float

@@ -42,9 +42,9 @@ def compare(actual: Any, expected: Any, tolerance: Any, name: str = "out") -> Co
 
     Floating-point tensors and numbers are compared within ``tolerance``: a tree like ``expected`` of absolute bounds
     (in the unit of the values), or one bound for all leaves; everything else is compared exactly. None is a bound of 0.
-    A bound of inf accepts every number, a PartialBound does so at the elements where the reference overflows. Elements that
-    are equal, infinities included, or nan on both sides, have no error. Raises nothing for values of the wrong kind or
-    shape: they are infinitely far, and ``where`` says why. ``name`` is what messages call the value.
+    A bound of inf accepts every number, a PartialBound does so at the elements where the reference overflows.
+    Elements that are equal, infinities included, or nan on both sides, have no error. Raises nothing for values of
+    the wrong kind or shape: they are infinitely far, and ``where`` says why. ``name`` is what messages call the value.
     """
     if isinstance(expected, (list, tuple)):
         return _compare_sequences(actual, expected, tolerance, name)

@@ -50,6 +50,7 @@ class Sighting:
 
     @property
     def fine(self) -> bool:
+        """Whether the implementation's gradient is the reference's here, within the tolerance."""
         return _alike(self.actual, self.expected, self)
 
 

@@ -189,7 +189,8 @@ class _Rule:
         scale: float,
         gradient: bool,
     ) -> float:
-        """The bound that the known elements give: a bool mask of a tensor, and errors of runs of the reference there."""
+        """The bound that the known elements give: a bool mask of a tensor, and errors of runs of the reference
+        there."""
         reference = reference[known]
         moved_by, lost = (
             max((float(g[known].max()) for g in gaps if bool(known.any())), default=0.0) for gaps in (moved, rounded)
