@@ -11,14 +11,12 @@ from typing import Any
 
 import torch
 
-from harness.core.case import is_float
 from harness.core.claim import About, Claim, ToDo
-from harness.core.implementation import Answer, CrashKind, Implementation, Offer, Request
+from harness.core.implementation import Answer, CrashKind, Implementation, Request
 from harness.core.measurement import Measurement
 from harness.core.mistake import Edit, KnownMistake
 from harness.core.note import Note
 from harness.core.record import Status, Verdict
-from harness.core.tree import leaves
 from harness.core.workload import Workload
 from harness.diagnosis.finding import Finding, variants_as_mistakes
 from harness.diagnosis.matching import Observation, is_wrong
@@ -28,10 +26,10 @@ from harness.execution.executor import Executor
 from harness.judging.catalogue import Catalogue, variant_of
 from harness.judging.evidence import COTANGENT_SEED, Evidence
 from harness.judging.judge import Bench
+from harness.judging.last_result import LastResultOnly, last_result_alone
 from harness.judging.reference import reference_executor
 from harness.judging.trial import RanOutOfTime
 from harness.numerics.gradient_relations import ComparedCall, in_words
-from harness.numerics.tolerance import magnitude
 from harness.project.variants import Declared
 
 
@@ -40,7 +38,7 @@ class Inspection:
     """Judges an implementation claim by claim and explains what it finds.
 
     ``variants``: declared legal forms by component. ``like``: an inspection of another implementation with the same
-    seed and variants, whose drawn cases, reference answers and tolerances are shared.
+    seed and variants, whose generated cases, reference answers and tolerances are shared.
     """
 
     catalogue: Catalogue
@@ -61,14 +59,6 @@ class Inspection:
     def __post_init__(self) -> None:
         contracts = self.catalogue.contracts
         self.edits = tuple(edit for c, v in self.variants.items() for edit in variant_of(contracts, c, v).edits)
-        if self.like is None:
-            reference: Implementation = CachingImplementation(
-                reference_executor(contracts, self.edits, time_limit=0.0, trusted=True)
-            )
-        else:
-            if self._drawn_by != self.like._drawn_by:
-                raise ValueError("inspections that share work need the same seed, cases, effort and variants")
-            reference = self.like.bench.reference
         undeclared = {
             name: replace(contract, variants=()) if name in self.variants else contract
             for name, contract in contracts.items()
@@ -80,7 +70,7 @@ class Inspection:
         self.bench = Bench(
             contracts,
             CachingImplementation(self.implementation),
-            reference,
+            self._reference(),
             seed=self.seed,
             cases=self.cases,
             effort=self.effort,
@@ -92,17 +82,28 @@ class Inspection:
         quick = partial(executor, trusted=True)
         self.diagnostician = Diagnostician(undeclared, mistakes, executor, quick, always=always)
         self.by_result = Diagnostician(
-            undeclared, mistakes, lambda edits: _LastResultOnly(executor(edits)), always=always
+            undeclared, mistakes, lambda edits: LastResultOnly(executor(edits)), always=always
         )
         if self.like:
             self.diagnostician.kept, self.by_result.kept = self.like.diagnostician.kept, self.like.by_result.kept
-        self._told: set[tuple[str, Any]] = set()
+        self._reported: set[tuple[str, Any]] = set()
         self._unexplained: set[tuple[str, str] | None] = set()
         """Crashes that nothing known explains: not looked for again in every claim that they spoil."""
-        self._deck_evidence: dict[tuple[str, bool], list[Observation]] = {}
+        self._evidence: dict[tuple[str, bool], list[Observation]] = {}
+
+    def _reference(self) -> Implementation:
+        """The reference in the declared form, shared with ``like``. Raises ValueError where that has other cases."""
+        if self.like is None:
+            contracts = self.catalogue.contracts
+            return CachingImplementation(reference_executor(contracts, self.edits, time_limit=0.0, trusted=True))
+        if self._generated_from != self.like._generated_from:
+            raise ValueError(
+                "inspections that share the reference's work need the same seed, cases, effort and variants"
+            )
+        return self.like.bench.reference
 
     @property
-    def _drawn_by(self) -> tuple[Any, ...]:
+    def _generated_from(self) -> tuple[Any, ...]:
         return self.seed, self.cases, self.effort, dict(self.variants)
 
     @property
@@ -112,7 +113,7 @@ class Inspection:
 
     @property
     def begun(self) -> tuple[str, ...]:
-        """The components that are there, as far as can be told without calling anything; the rest is to do."""
+        """The components that are there, as far as can be seen without calling anything; the rest is to do."""
         unfinished = self.implementation.to_do if isinstance(self.implementation, Executor) else lambda name: ""
         return tuple(name for name in self.implementation.components if not unfinished(name))
 
@@ -130,10 +131,10 @@ class Inspection:
             self._unexplained.add(crash)
         if finding is not None:
             verdict = replace(verdict, finding=finding.names, or_else=tuple(b.full_name for b in finding.or_else))
-        told = (component, verdict.finding or verdict.message)
-        if told in self._told:  # it will be counted beneath the first one that says the same
+        report = (component, verdict.finding or verdict.message)
+        if report in self._reported:  # it will be counted beneath the first one that says the same
             return verdict
-        self._told.add(told)
+        self._reported.add(report)
         verdict = self.bench.smaller(contract, claim, verdict)
         compares = About.GRADIENT in claim.about and not claim.about.isdisjoint({About.NUMBERS, About.CONSISTENCY})
         if compares and verdict.status == Status.FAILED and not verdict.finding:
@@ -170,26 +171,28 @@ class Inspection:
         return replace(verdict, finding=finding.names) if finding else verdict
 
     def explain(self, component: str, evidence: Sequence[Evidence] = ()) -> Finding | None:
-        """What explains the component's deck and this evidence. Parts are explained first.
+        """What explains the component's cases and this evidence. Parts are explained first.
 
         A hand-written backward function may be right where its component is wrong: what is computed forwards is then
         explained alone.
         """
-        deck, evidence = self._deck(component), [item for item in evidence if _is_offered(item.answer)]
+        cases, evidence = self._observations(component), [item for item in evidence if _is_offered(item.answer)]
         apart = self._is_by_hand(component)
         backwards = apart and any(item.request.gradients is not None for item in evidence)
         if apart and not backwards:
-            deck = [o for o in deck if o.request.gradients is None]
-        if evidence and not backwards and any(is_wrong(o) for o in deck) and self.finding_of(component) is None:
-            return None  # what explains a deck and more would explain the deck
-        observations = [*deck, *(self._observed(item) for item in evidence)]
+            cases = [o for o in cases if o.request.gradients is None]
+        if evidence and not backwards and any(is_wrong(o) for o in cases) and self.finding_of(component) is None:
+            return None  # what explains them and the evidence would explain them alone
+        observations = [*cases, *(self._observed(item) for item in evidence)]
         first = self._first(component)
-        if not self.catalogue.contracts[component].agrees:  # what is handed on inside is nobody's business but theirs
-            results = [_result_alone(o) for o in observations]
+        if not self.catalogue.contracts[
+            component
+        ].agrees:  # what is handed on inside is the implementation's own business
+            results = [last_result_alone(o) for o in observations]
             if any(is_wrong(o) for o in results):
                 return self.by_result.explain(component, results, first)
         found = self.diagnostician.explain(component, observations, first)
-        return found or self._in_float32(component, deck, first)
+        return found or self._in_float32(component, cases, first)
 
     def known(self) -> dict[str, KnownMistake]:
         """Every known mistake and undeclared legal variant by its full name."""
@@ -200,7 +203,7 @@ class Inspection:
         }
 
     def finding_of(self, component: str) -> Finding | None:
-        """What explains the component's deck alone (None too where it is right)."""
+        """What explains the component's cases alone (None too where it is right)."""
         if component not in self.findings:
             self.findings[component] = None
             offer = self.bench.implementation.offers(component)
@@ -210,12 +213,14 @@ class Inspection:
         return self.findings[component]
 
     def _gradients_in_words(self, component: str) -> str:
-        """Which gradients of the deck are wrong, and how; nothing where what is computed forwards is wrong already."""
-        deck = self._deck(component)
-        if any(is_wrong(o) for o in deck if o.request.gradients is None) and not self._is_by_hand(component):
+        """Which gradients of its cases are wrong, and how; nothing where what is computed forwards is wrong already."""
+        cases = self._observations(component)
+        if any(is_wrong(o) for o in cases if o.request.gradients is None) and not self._is_by_hand(component):
             return ""
         runs = [
-            ComparedCall(o.request, o.answer, o.reference, o.tolerance) for o in deck if o.request.gradients is not None
+            ComparedCall(o.request, o.answer, o.reference, o.tolerance)
+            for o in cases
+            if o.request.gradients is not None
         ]
         return in_words(self.catalogue.contracts[component], runs, self.bench.reference.run)
 
@@ -229,10 +234,10 @@ class Inspection:
         own = self.findings.get(component)
         return [mistakes for mistakes in (own.mistakes if own else (), union) if mistakes]
 
-    def _deck(self, component: str, single: bool = False) -> list[Observation]:
-        """What it answers over its deck, in its working precision or in float32."""
+    def _observations(self, component: str, single: bool = False) -> list[Observation]:
+        """What it answers over its cases, in its working precision or in float32."""
         key = (component, single)
-        if key not in self._deck_evidence:
+        if key not in self._evidence:
             contract, seen = self.catalogue.contracts[component], []
             dtype = torch.float32 if single else self.bench.precision(contract)
             for index, case in enumerate(self.bench.cases_of(contract)):
@@ -242,21 +247,23 @@ class Inspection:
                     answer = self.bench.implementation.run(request)
                     if _is_offered(answer):
                         seen.append(self._observed(Evidence(request, answer)))
-            self._deck_evidence[key] = seen if contract.agrees else []
-        return self._deck_evidence[key]
+            self._evidence[key] = seen if contract.agrees else []
+        return self._evidence[key]
 
-    def _in_float32(self, component: str, deck: Sequence[Observation], first: Any) -> Finding | None:
+    def _in_float32(self, component: str, cases: Sequence[Observation], first: Any) -> Finding | None:
         """What explains it in float32, where nothing does in float64: wrong code that also computes in float32 inside.
 
         Where it raises, what explains it must raise too; and some of it must be numbers.
         """
         contract = self.catalogue.contracts[component]
-        if self.bench.precision(contract) != torch.float64 or not any(is_wrong(o) for o in deck):
+        if self.bench.precision(contract) != torch.float64 or not any(is_wrong(o) for o in cases):
             return None
-        crashed = not any(is_wrong(o) and o.answer.crash is None for o in deck)
-        exact = any(o.request.case.tensors() for o in deck)
+        crashed = not any(is_wrong(o) and o.answer.crash is None for o in cases)
+        exact = any(o.request.case.tensors() for o in cases)
         return (
-            None if crashed or not exact else self.diagnostician.explain(component, self._deck(component, True), first)
+            None
+            if crashed or not exact
+            else self.diagnostician.explain(component, self._observations(component, True), first)
         )
 
     def _observed(self, item: Evidence) -> Observation:
@@ -273,29 +280,3 @@ class Inspection:
 def _is_offered(answer: Answer) -> bool:
     """Whether it says anything of what their code computes."""
     return answer.crash is None or answer.crash.kind != CrashKind.NOT_SUPPORTED
-
-
-class _LastResultOnly:
-    """An implementation of whose script only the last result is seen."""
-
-    def __init__(self, implementation: Implementation) -> None:
-        self.implementation, self.name, self.components = implementation, implementation.name, implementation.components
-
-    def offers(self, component: str) -> Offer | None:
-        return self.implementation.offers(component)
-
-    def run(self, request: Request) -> Answer:
-        return _last(self.implementation.run(request))
-
-
-def _result_alone(o: Observation) -> Observation:
-    """The last results of a script, to be compared as closely as float32 allows, or as their own dtype, if coarser."""
-    answer, reference = _last(o.answer), _last(o.reference)
-    floats = [leaf.dtype for _, leaf in leaves(list(answer.outputs)) if is_float(leaf)]
-    coarsest = max(torch.finfo(dtype).eps for dtype in (torch.float32, *floats))
-    bound = 8 * coarsest * magnitude(list(reference.outputs))
-    return replace(o, answer=answer, reference=reference, tolerance=Answer((bound,)))
-
-
-def _last(answer: Answer) -> Answer:
-    return replace(answer, outputs=answer.outputs[-1:])

@@ -11,7 +11,7 @@ from harness.core.errors import UsageError
 from harness.core.mistake import named_mistakes
 from harness.core.note import Note
 from harness.diagnosis.finding import edits_of
-from harness.discovery.search import discover
+from harness.discovery.search import Found, discover
 from harness.execution.executor import Executor
 from harness.judging.catalogue import Catalogue, load_catalogue, variant_of
 from harness.judging.inspection import Inspection
@@ -34,41 +34,48 @@ def inspect_implementation(
 ) -> Inspection:
     """An inspection of what ``--impl`` names. Raises UsageError with a complete text where it cannot be had.
 
-    What is declared in ``variants`` (the command line) goes before what their own file declares, and that before what
-    the project's table does.
+    What is declared in ``variants`` (the command line) goes before what the implementation's own file declares, and
+    that before what the project's table does.
     """
     torch.set_num_threads(1)  # the tensors are small: a second thread only waits, and two processes wait for each other
     known = load_catalogue()
     in_file = in_project(project, known.contracts)
     given = in_one_line(variants) if isinstance(variants, str) else Declared(dict(variants))
+    expected: Mapping[str, str] = {}
     if names := named_mistakes(impl):
         known, declared = _with(known, given.over(in_file))
         executor, notes = _with_mistakes(known, declared, impl, names, time_limit)
         where = "the reference with this mistake"
-        return Inspection(
-            known, executor, seed, cases, declared.variants, where, notes, eps=declared.eps, effort=effort
-        )
-    eps = given.eps if given.eps is not None else in_file.eps
-    found = discover(impl, _with(known, Declared({}, eps))[0].contracts, time_limit)
-    known, declared = _with(known, given.over(Declared(found.variants, found.eps)).over(in_file))
-    if declared.eps != eps:  # their own file said it
-        for name, adapter in found.adapters.items():
-            if hasattr(adapter, "contract"):
-                adapter.contract = known.contracts[name]
-    executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
-    notes = tuple(found.notes)
+    else:
+        known, declared, found = _discovered(impl, known, given, in_file, time_limit)
+        executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
+        where, notes, expected = found.where, tuple(found.notes), found.expected
     return Inspection(
         known,
         executor,
         seed,
         cases,
         declared.variants,
-        found.where,
+        where,
         notes,
         eps=declared.eps,
         effort=effort,
-        expected=found.expected,
+        expected=expected,
     )
+
+
+def _discovered(
+    impl: str, known: Catalogue, given: Declared, in_file: Declared, time_limit: float
+) -> tuple[Catalogue, Declared, Found]:
+    """What was found, with the catalogue and the declarations as the implementation's own file makes them."""
+    eps = given.eps if given.eps is not None else in_file.eps
+    found = discover(impl, _with(known, Declared({}, eps))[0].contracts, time_limit)
+    known, declared = _with(known, given.over(Declared(found.variants, found.eps)).over(in_file))
+    if declared.eps != eps:  # its own file declares another one
+        for name, adapter in found.adapters.items():
+            if hasattr(adapter, "contract"):
+                adapter.contract = known.contracts[name]
+    return known, declared, found
 
 
 def _with_mistakes(
