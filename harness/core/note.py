@@ -30,6 +30,8 @@ class NoteCode(str, Enum):
     RECORD_NOT_WRITTEN = "record not written"
     RECORD_ELSEWHERE = "record elsewhere"
     REPORT_NOT_WRITTEN = "report not written"
+    CASE_NOT_SAVED = "case not saved"
+    """A failing case could not be written for ``plumbline replay``."""
     OTHER = "other"
     """A note of a record that had no codes yet."""
 

@@ -139,13 +139,16 @@ def _where_defined(predicted: Answer, answer: Answer) -> tuple[Answer, Answer]:
     A root or a quotient at zero has no slope, and two ways to write the same mistake differ in what they return there
     (``x.std()`` gives 0, the root of a mean nan): that says nothing against it. Elements are set to 0 in both.
     """
-    ours, theirs = dict(predicted.gradients), dict(answer.gradients)
+    predicted_gradients, gradients = dict(predicted.gradients), dict(answer.gradients)
     for name, value in predicted.gradients.items():
-        other = theirs.get(name)
+        other = gradients.get(name)
         if is_float(value) and is_float(other) and value.shape == other.shape and not bool(torch.isfinite(value).all()):
             undefined = ~torch.isfinite(value)
-            ours[name], theirs[name] = value.masked_fill(undefined, 0.0), other.masked_fill(undefined, 0.0)
-    return replace(predicted, gradients=ours), replace(answer, gradients=theirs)
+            predicted_gradients[name], gradients[name] = (
+                value.masked_fill(undefined, 0.0),
+                other.masked_fill(undefined, 0.0),
+            )
+    return replace(predicted, gradients=predicted_gradients), replace(answer, gradients=gradients)
 
 
 def _within_its_own_rounding(o: Observation, executor: EditedReference) -> bool:
@@ -162,8 +165,8 @@ def _distance(one: Answer, other: Answer, o: Observation) -> float:
     if len(one.outputs) != len(other.outputs):
         return float("inf")
     worst = 0.0
-    for mine, theirs, bound in zip(one.outputs, other.outputs, _bounds(o, other), strict=True):
-        worst = max(worst, compare(mine, theirs, _widened(bound, theirs, mine)).ratio)
+    for value, wanted, bound in zip(one.outputs, other.outputs, _bounds(o, other), strict=True):
+        worst = max(worst, compare(value, wanted, _widened(bound, wanted, value)).ratio)
     for name, value in other.gradients.items():
         mine = one.gradients.get(name)
         if (mine is None) != (value is None):

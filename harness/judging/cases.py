@@ -89,7 +89,7 @@ class GeneratedCases:
         return contract.cases, False
 
     def size(self, contract: Contract) -> int:
-        """How many cases. Components whose cases are expensive state fewer; theirs grow in proportion only."""
+        """How many cases. Components whose cases are expensive state fewer; their number grows in proportion only."""
         usual = contract.case_count
         if not self.count:
             return max(round(usual * EFFORTS[self.effort]), min(usual, FEW))

@@ -40,7 +40,8 @@ def tensor_output(trial: Trial, case: Case | None = None) -> torch.Tensor:
 
 
 def bound(trial: Trial, *cases: Case | None) -> float:
-    """The tolerance for comparing runs of these cases with each other, in the unit of the output: the sum of theirs."""
+    """The tolerance for comparing runs of these cases with each other, in the unit of the output: the sum of their
+    tolerances."""
     return sum(float(trial.spread_of_value(case)) for case in cases)
 
 

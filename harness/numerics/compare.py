@@ -121,8 +121,8 @@ def _first_difference(actual: Sequence[Any], expected: Sequence[Any]) -> int:
 
 def _where_texts_part(actual: str, expected: str) -> str:
     at = _first_difference(actual, expected)
-    mine, theirs = (f"U+{ord(text[at]):04X}" if at < len(text) else "the end" for text in (actual, expected))
-    return f"they part at character {at}: {mine}, expected {theirs}"
+    here, there = (f"U+{ord(text[at]):04X}" if at < len(text) else "the end" for text in (actual, expected))
+    return f"they part at character {at}: {here}, expected {there}"
 
 
 def _compare_ids(actual: list[Any], expected: list[int], name: str) -> Comparison:
@@ -133,9 +133,9 @@ def _compare_ids(actual: list[Any], expected: list[int], name: str) -> Compariso
     if actual == expected:
         return Comparison(0.0)
     at = _first_difference(actual, expected)
-    mine, theirs = (values[at] if at < len(values) else "the end" for values in (actual, expected))
+    here, there = (values[at] if at < len(values) else "the end" for values in (actual, expected))
     lists = f"{name} = {_short(actual, 60)}, expected {_short(expected, 60)}"
-    return Comparison(INFINITE, f"{lists}; they part at position {at}: {mine}, expected {theirs}")
+    return Comparison(INFINITE, f"{lists}; they part at position {at}: {here}, expected {there}")
 
 
 def _compare_tensors(actual: Any, expected: torch.Tensor, tolerance: Any, name: str) -> Comparison:

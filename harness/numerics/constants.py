@@ -22,8 +22,8 @@ def explained_by_constants(
 ) -> bool:
     """Whether an error is a small multiple of each direction: |multiple| <= 4, what is left within the tolerance.
 
-    ``error``: theirs minus ours, any shape. ``directions``: of the same shape, what moving one constant by one float32
-    unit does. ``tolerance``: per element, or one for all.
+    ``error``: the implementation's minus the reference's, any shape. ``directions``: of the same shape, what moving
+    one constant by one float32 unit does. ``tolerance``: per element, or one for all.
     """
     wanted = error.double().reshape(-1)
     bound = torch.as_tensor(tolerance, dtype=torch.float64).expand(error.shape).reshape(-1)

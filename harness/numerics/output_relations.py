@@ -1,8 +1,8 @@
 """How a wrong gradient is related to the right one: half of it, transposed, not summed, not added up, ...
 
-For mistakes that no known mistake explains. A relation is told only if it gives the implementation's gradient in
+For mistakes that no known mistake explains. A relation is stated only if it gives the implementation's gradient in
 every case that was tried, right and wrong ones, with the same constants; so a coincidence in one small case is never
-told.
+stated.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def relation(sightings: Sequence[Sighting], parts: Sequence[str] = ()) -> str:
     """
     if not any(not s.fine for s in sightings):
         return ""
-    told = _as_a_whole(sightings)
-    if told or not parts:
-        return told
+    stated = _as_a_whole(sightings)
+    if stated or not parts:
+        return stated
     return _in_its_parts(sightings, parts)
 
 
@@ -211,9 +211,9 @@ def _in_its_parts(sightings: Sequence[Sighting], parts: Sequence[str]) -> str:
     wrong = [n for n, pieces in enumerate(cut) if not all(s.fine for s in pieces)]
     if len(wrong) == len(parts):
         return ""
-    told = list(dict.fromkeys(filter(None, (_as_a_whole(cut[n]) for n in wrong))))
+    stated = list(dict.fromkeys(filter(None, (_as_a_whole(cut[n]) for n in wrong))))
     listed = " and ".join(parts[n] for n in wrong)
-    return f"is right but for its part {listed}" + (f", which {told[0]}" if len(told) == 1 else "")
+    return f"is right but for its part {listed}" + (f", which {stated[0]}" if len(stated) == 1 else "")
 
 
 def _part(s: Sighting, n: int, count: int) -> Sighting:

@@ -96,12 +96,12 @@ def _is_right_in_float64(trial: Trial) -> bool:
 def _keeps_constants_in_float32(contract: Contract, trials: Sequence[Trial], moved: Moved) -> bool:
     """Whether every smooth miss is what constants of the contract, or of its parts, rounded to float32 would give."""
     for trial in trials:
-        theirs, (exact, tolerance) = trial.attempt(), trial.agreement()
-        value, ours = theirs.value, exact.value
-        if not is_float(value) or not is_float(ours) or value.shape != ours.shape:
+        found, (exact, tolerance) = trial.attempt(), trial.agreement()
+        value, exact_value = found.value, exact.value
+        if not is_float(value) or not is_float(exact_value) or value.shape != exact_value.shape:
             return False
-        directions = [answer.value - ours for answer in moved(contract, trial.case) if answer.crash is None]
-        if not directions or not explained_by_constants(value - ours, directions, tolerance.value):
+        directions = [answer.value - exact_value for answer in moved(contract, trial.case) if answer.crash is None]
+        if not directions or not explained_by_constants(value - exact_value, directions, tolerance.value):
             return False
     return True
 
@@ -119,10 +119,15 @@ def _is_float32_inside(trial: Trial) -> bool:
         return True
 
     def error(case: Case) -> Any:
-        theirs, ours = trial.attempt(case), trial.expect(case)
-        if theirs.crash or ours.crash or not is_float(theirs.value) or theirs.value.shape != ours.value.shape:
+        found, exact_value = trial.attempt(case), trial.expect(case)
+        if (
+            found.crash
+            or exact_value.crash
+            or not is_float(found.value)
+            or found.value.shape != exact_value.value.shape
+        ):
             return None
-        return theirs.value.double() - ours.value.double()
+        return found.value.double() - exact_value.value.double()
 
     return is_rounding_noise(error, trial.case)
 

@@ -10,7 +10,7 @@ from harness.core.record import RunRecord
 
 @dataclass(frozen=True)
 class Shard:
-    """Every ``of``-th component from the ``number``-th on: cases are drawn once per component, so one is never
+    """Every ``of``-th component from the ``number``-th on: cases are generated once per component, so one is never
     divided."""
 
     number: int = 1
@@ -40,10 +40,10 @@ def joined(records: list[RunRecord], names: list[str]) -> RunRecord:
     judged: dict[tuple[str, str], str] = {}
     for record, name in zip(records, names, strict=True):
         for what in ("impl", "effort", "order", "variants", "seed"):
-            if (theirs := getattr(record, what)) != (ours := getattr(first, what)):
+            if (this := getattr(record, what)) != (that := getattr(first, what)):
                 advice = "; give all shards the same --impl-seed" if what == "seed" else ""
                 raise UsageError(
-                    f"{names[0]} and {name} are not parts of one run: {what} {ours!r} and {theirs!r}{advice}"
+                    f"{names[0]} and {name} are not parts of one run: {what} {that!r} and {this!r}{advice}"
                 )
         for verdict in record.verdicts:
             key = (verdict.component, verdict.claim)

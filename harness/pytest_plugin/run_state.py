@@ -169,9 +169,9 @@ class RunState:
         case = self.inspection.bench.smallest.get(verdict.case_id)
         if case is not None:
             options = {"impl": self.options.impl, "impl_variant": str(self.inspection.declared)}
-            folder = self.folder / ".plumbline" / "failures"
-            if problem := save_case(folder, verdict, case, self.options.seed, options):
-                self.autosave.note(problem, "failing cases not saved")
+            failures = self.folder / ".plumbline" / "failures"
+            if problem := save_case(failures, verdict, case, self.options.seed, options):
+                self.autosave.note(NoteCode.CASE_NOT_SAVED, problem)
         return verdict
 
     def summaries(self, verdict: Verdict) -> list[MistakeSummary]:
