@@ -3,8 +3,9 @@
 import torch
 
 from harness.claims import _sabotage
-from harness.core.case import is_float
+from harness.core.case import Case, is_float
 from harness.core.claim import About, Claim, NotSupported, Trial, Violation
+from harness.core.implementation import Answer
 from harness.core.tree import dotted
 from harness.numerics.gradients import directional_discrepancy
 
@@ -13,14 +14,7 @@ def gradients_agree_with_finite_differences(trial: Trial) -> None:
     if trial.dtype != torch.float64:
         raise NotSupported("it computes in float32, where finite differences are too coarse")
     answer = trial.run(gradients=True)
-    arguments: dict[str, torch.Tensor] = {}
-    trial.case.mapped(
-        lambda path, leaf: (
-            arguments.__setitem__(dotted(path[1:]), leaf)
-            if is_float(leaf) and answer.gradients.get(dotted(path[1:])) is not None
-            else None
-        )
-    )
+    arguments = _with_gradient(trial.case, answer)
     if not arguments or not torch.is_tensor(answer.value):
         trial.not_applicable()
     cotangent = trial.cotangent(answer.value)
@@ -51,6 +45,11 @@ def gradients_agree_with_finite_differences(trial: Trial) -> None:
         error=found.ratio,
         explains=False,
     )
+
+
+def _with_gradient(case: Case, answer: Answer) -> dict[str, torch.Tensor]:
+    """The floating-point arguments that the answer has a gradient of, by dotted name."""
+    return {name: leaf for name, leaf in case.tensors() if is_float(leaf) and answer.gradients.get(name) is not None}
 
 
 CLAIM = Claim(
