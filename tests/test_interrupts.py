@@ -64,7 +64,7 @@ POINTS: dict[str, tuple[list[None], str]] = {
     "end of a check": (THIRD, "def pytest_runtest_logfinish(): strike()"),
     "teardown": (THIRD, "def pytest_runtest_teardown(): strike()"),
     "start of the end": (ONCE, "@pytest.hookimpl(tryfirst=True)\ndef pytest_sessionfinish(): strike()"),
-    "measuring": (ONCE, LATE + "before(Inspection, 'facts')"),
+    "measuring": (ONCE, LATE + "before(Inspection, 'measurements')"),
     "writing a report": (ONCE, LATE + "before(run_state, 'write_report')"),
     "summary": (ONCE, "@pytest.hookimpl(tryfirst=True)\ndef pytest_terminal_summary(): strike()"),
     "end of the summary": (ONCE, "@pytest.hookimpl(trylast=True)\ndef pytest_terminal_summary(): strike()"),
