@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -82,36 +82,34 @@ def measure(
     tell = _told_of(progress, f"{contract.name}::{workload.name}")
     with restored(), torch.set_grad_enabled(workload.backward):
         bench = _Bench(contract, workload, implementation, reference, seed, device)
+        tell("preparing")
         try:
-            tell("preparing")
             point = bench.point(workload.sizes)
         except NotSupported as reason:
-            why = f"not timed: {reason}"
-            return Measured(replace(base, notes=(why,)), not_timed=why)
+            return Measured(replace(base, notes=(why := f"not timed: {reason}",)), not_timed=why)
         rounds = bench.timed(point.sides, seconds, tell)
         tell("looking at the results")
         wrong = bench.wrong(point, rounds)
         timings = [bench.timing(point, name, rounds[name], rates) for name in point.sides if rounds[name].seconds]
-        notes = [*point.left_out.values(), *bench.notes(point, rounds), *([workload.remark] if workload.remark else [])]
-        beyond = [t for t in timings if (t.share_of_roofline or 0.0) > BELIEVABLE]
-        notes += [
-            f"{t.contender} is faster than this machine was measured to be: no ratio is made of it" for t in beyond
-        ]
-        trusted = {t.contender: rounds[t.contender] for t in timings if t.contender not in wrong and t not in beyond}
+        trusted, doubts = _credible(timings, rounds, wrong)
+        notes = [*point.left_out.values(), *bench.notes(point, rounds), *filter(None, [workload.remark]), *doubts]
         exponents: list[Exponent] = []
         for axis in workload.axes if axes and YOURS in trusted else ():
             more, grown, said = bench.along(axis, trusted, seconds, tell)
             timings, exponents, notes = [*timings, *more], [*exponents, *grown], [*notes, *said]
-    benchmark = replace(
-        base,
-        timings=tuple(timings),
-        ratios=tuple(ratios(trusted, workload.sizes)),
-        exponents=tuple(exponents),
-        throughput=throughput(workload, timings, trusted),
-        wrong=wrong,
-        notes=tuple(dict.fromkeys(notes)),
-    )
-    return Measured(benchmark, rounds, point.left_out)
+    base = replace(base, timings=tuple(timings), exponents=tuple(exponents), wrong=wrong)
+    base = replace(base, ratios=tuple(ratios(trusted, workload.sizes)), notes=tuple(dict.fromkeys(notes)))
+    return Measured(replace(base, throughput=throughput(workload, timings, trusted)), rounds, point.left_out)
+
+
+def _credible(
+    timings: Sequence[Timing], rounds: Mapping[str, Rounds], wrong: Collection[str]
+) -> tuple[dict[str, Rounds], list[str]]:
+    """The rounds of contenders that may have a ratio, and a note for each that was faster than the machine can be."""
+    beyond = [t.contender for t in timings if (t.share_of_roofline or 0.0) > BELIEVABLE]
+    names = [t.contender for t in timings if t.contender not in wrong and t.contender not in beyond]
+    notes = [f"{name} is faster than this machine was measured to be: no ratio is made of it" for name in beyond]
+    return {name: rounds[name] for name in names}, notes
 
 
 class _Bench:

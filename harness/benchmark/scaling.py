@@ -45,9 +45,7 @@ def exponent(sizes: Sequence[int], costs: Sequence[Rounds] | Sequence[float]) ->
     """
     n = numpy.asarray(sizes, dtype=float)
     if len(n) != len(costs) or len(set(sizes)) < LEAST_SIZES or n.min() <= 0:
-        raise ValueError(
-            f"an exponent needs at least {LEAST_SIZES} different positive sizes with a cost each; sizes: {list(sizes)}"
-        )
+        raise ValueError(f"{LEAST_SIZES} different positive sizes with a cost each are needed; sizes: {list(sizes)}")
     logs, errors, exact, enough = _levels(costs)
     steps, y = numpy.log(n), logs
     weight = 1 / numpy.maximum(errors, 1e-12) if not exact else numpy.ones_like(y)
@@ -62,12 +60,11 @@ def exponent(sizes: Sequence[int], costs: Sequence[Rounds] | Sequence[float]) ->
         k, gradient, residual = _fitted(steps, y, weight)
         free = len(y) - 3
         at_the_edge = not GRID[0] < k < GRID[-1]
+    scatter = math.sqrt(float((residual**2).sum() if exact else ((weight * residual) ** 2).sum()) / free)
     if exact:
-        scatter = math.sqrt(float(residual @ residual) / free)
         half = STUDENT.get(free, 2.2) * scatter * float(numpy.linalg.norm(gradient))
     else:
-        misfit = math.sqrt(float(((weight * residual) ** 2).sum()) / free)
-        half = normal_quantile(0.975) * max(1.0, misfit) * float(numpy.linalg.norm(gradient * errors))
+        half = normal_quantile(0.975) * max(1.0, scatter) * float(numpy.linalg.norm(gradient * errors))
     return Interval(k, k - half, k + half, noisy=not enough or at_the_edge or not 2 * half <= NOISY)
 
 

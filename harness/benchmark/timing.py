@@ -108,10 +108,7 @@ def interleaved(
         if done and spent + longest > limit:
             break
         _tell(progress, f"round {done + 1}, {spent:.1f} of {seconds:.1f} s")
-        if done % 2:
-            order.reverse()
-        else:
-            shuffle.shuffle(order)
+        order.reverse() if done % 2 else shuffle.shuffle(order)
         for runner in order:
             taken = runner.play(runner.repeats)
             if taken < math.inf:

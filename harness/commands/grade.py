@@ -59,14 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if options.example_rubric:
         print(example(checks), end="")
         return 0
-    if not options.submissions:
-        raise UsageError("no folder of submissions: plumbline grade submissions/ --rubric rubric.toml")
-    if not options.rubric:
-        raise UsageError("--rubric is missing; `plumbline grade --example-rubric > rubric.toml` writes an example")
-    if options.jobs < 1:
-        raise UsageError(f"--jobs must be at least 1, not {options.jobs}")
-    if not processes.supported():
-        raise UsageError("plumbline grade needs Linux: it watches processes through /proc; run it in a container")
+    _check(options)
     rubric = read(Path(options.rubric), checks)
     extra, user = _slurm_options(options), _user(options.user)
     out = Path(options.out).resolve()
@@ -94,6 +87,18 @@ def run(options: argparse.Namespace) -> int:
     result = f"{len(grades)} graded, {mean:.2f} of {rubric.points:g} points on average"
     _say(f"{result}: {options.out}/grades.csv, {options.out}/class.html")
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises UsageError for what is missing, or cannot be."""
+    if not options.submissions:
+        raise UsageError("no folder of submissions: plumbline grade submissions/ --rubric rubric.toml")
+    if not options.rubric:
+        raise UsageError("--rubric is missing; `plumbline grade --example-rubric > rubric.toml` writes an example")
+    if options.jobs < 1:
+        raise UsageError(f"--jobs must be at least 1, not {options.jobs}")
+    if not processes.supported():
+        raise UsageError("plumbline grade needs Linux: it watches processes through /proc; run it in a container")
 
 
 def checks_of(known: Catalogue) -> Checks:

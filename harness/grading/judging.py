@@ -96,74 +96,75 @@ def judge(task: Task, fork_server: ForkServer) -> Judged:
 
 
 def _judged(task: Task, fork_server: ForkServer, blank: Judged, folder: Path) -> Judged:
-    limits, started = task.rubric.limits, time.monotonic()
+    """Judge one submission in as many processes as its deaths allow."""
+    started = time.monotonic()
     impl = _laid_out(task, folder)
     log = Log(task.checks, task.rubric.names)
-    outcome = Outcome()
+    outcome, why = _attempts(task, fork_server, folder, impl, log)
+    blank = replace(
+        blank,
+        seconds=time.monotonic() - started,
+        memory_mb=outcome.memory_mb,
+        output=outcome.output,
+        apart=outcome.apart,
+    )
+    if why:
+        return _clean(replace(blank, state=NOT_JUDGED, why=why, deaths=_deaths(outcome, why)), folder)
+    unreached = log.unreached()
+    judged = replace(
+        blank,
+        state=PARTLY if unreached else JUDGED,
+        why="; ".join(log.whys()),
+        deaths=tuple(log.deaths),
+        verdicts=tuple(log.verdicts.values()),
+        summaries=log.summaries,
+        unreached=unreached,
+        notes=tuple(log.notes),
+        variants=log.variants,
+        suspicious=tuple(log.suspicious),
+    )
+    return _clean(judged, folder)
+
+
+def _attempts(task: Task, fork_server: ForkServer, folder: Path, impl: str, log: Log) -> tuple[Outcome, str]:
+    """Fill the log process by process. How the last one ended, and why nothing was judged, where nothing was."""
+    limits, started, outcome = task.rubric.limits, time.monotonic(), Outcome()
     for attempt in range(limits.restarts + 1):
         left = limits.seconds - (time.monotonic() - started)
         if left <= 0:
             log.rest(f"its {limits.seconds:g} s were over")
-            break
+            return outcome, ""
         path = folder / "journal" / f"{attempt}.jsonl"
-        job = Job(
-            str(folder / "work"),
-            str(path),
-            _arguments(task, impl),
-            replace(limits, seconds=left),
-            tuple(log.verdicts),
-            tuple(log.without),
-            *task.user,
-            namespaces=task.namespaces,
-        )
-        outcome = _whole(fork_server.run(job), limits.seconds)
+        outcome = _whole(fork_server.run(_job(task, folder, path, impl, log, left)), limits.seconds)
         kept = journal.read(path)
         if not kept.begun:
             why = _not_begun(outcome)
             if attempt == 0:
-                return _clean(
-                    replace(
-                        blank,
-                        state=NOT_JUDGED,
-                        why=why,
-                        deaths=_deaths(outcome, why),
-                        output=outcome.output,
-                        seconds=time.monotonic() - started,
-                        memory_mb=outcome.memory_mb,
-                        apart=outcome.apart,
-                    ),
-                    folder,
-                )
+                return outcome, why
             log.died(f"its import, in a new process: {why}")
             log.rest(why)
-            break
+            return outcome, ""
         log.take(kept)
         if kept.end in FINISHED and not outcome.ended_for:
-            break
+            return outcome, ""
         log.blame(kept, _died(outcome), timed_out=outcome.limit in TIMES)
         if not log.missing():
-            break
-    else:
-        log.rest(f"its process had died {limits.restarts + 1} times")
-    unreached = log.unreached()
-    return _clean(
-        replace(
-            blank,
-            state=PARTLY if unreached else JUDGED,
-            why="; ".join(log.whys()),
-            deaths=tuple(log.deaths),
-            verdicts=tuple(log.verdicts.values()),
-            summaries=log.summaries,
-            unreached=unreached,
-            notes=tuple(log.notes),
-            variants=log.variants,
-            suspicious=tuple(log.suspicious),
-            seconds=time.monotonic() - started,
-            memory_mb=outcome.memory_mb,
-            output=outcome.output,
-            apart=outcome.apart,
-        ),
-        folder,
+            return outcome, ""
+    log.rest(f"its process had died {limits.restarts + 1} times")
+    return outcome, ""
+
+
+def _job(task: Task, folder: Path, path: Path, impl: str, log: Log, seconds: float) -> Job:
+    """One more process, for what is not judged yet."""
+    return Job(
+        str(folder / "work"),
+        str(path),
+        _arguments(task, impl),
+        replace(task.rubric.limits, seconds=seconds),
+        tuple(log.verdicts),
+        tuple(log.without),
+        *task.user,
+        namespaces=task.namespaces,
     )
 
 

@@ -217,7 +217,9 @@ def _in_its_parts(sightings: Sequence[Sighting], parts: Sequence[str]) -> str:
 
 
 def _part(s: Sighting, n: int, count: int) -> Sighting:
-    pick: Callable[[Any], Any] = lambda t: t.chunk(count)[n] if is_float(t) and t.shape == s.expected.shape else t  # noqa: E731
+    def pick(value: Any) -> Any:
+        return value.chunk(count)[n] if is_float(value) and value.shape == s.expected.shape else value
+
     others = {words: pick(t) for words, t in s.others.items() if t.shape == s.expected.shape}
     return replace(
         s,

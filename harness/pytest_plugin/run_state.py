@@ -68,8 +68,6 @@ class RunState:
         self.record.variants = dict(self.inspection.variants)
         self.record.notes = (*self.record.notes, *self.inspection.notes, *names.notes())
 
-    # before the checks -----------------------------------------------------------------------------------------------
-
     @property
     def catalogue(self) -> Catalogue:
         """The catalogue with the declared epsilon."""
@@ -157,8 +155,6 @@ class RunState:
                 if not self.timed:
                     self.record.planned[component] = self.record.planned.get(component, 0) + 1
 
-    # checks ----------------------------------------------------------------------------------------------------------
-
     def judge(self, component: str, claim: Claim) -> Verdict:
         """The verdict on one claim, as the record will hold it; a failing case is saved for ``plumbline replay``."""
         verdict = as_kept(self.inspection.judge(component, claim))
@@ -217,8 +213,6 @@ class RunState:
             line.show(f"{doing}; {time_left(done, planned, time.time() - self.started)}")
 
         return show
-
-    # after the checks ------------------------------------------------------------------------------------------------
 
     @property
     def is_finished(self) -> bool:
