@@ -164,7 +164,7 @@ CONTRACT = Contract(
     meaning="ALiBi: a bias on attention scores that falls linearly with distance, with one slope per head.",
     calls={
         "call": Signature(
-            (Argument("n_heads", "integer", role="setting"), Argument("time", "integer", role="setting")),
+            (Argument("n_heads", "int", role="setting"), Argument("time", "int", role="setting")),
             "float[heads, time, time]",
         )
     },

@@ -209,7 +209,7 @@ CONTRACT = Contract(
     meaning="Causal multi-head self-attention with an output projection.",
     calls={
         "call": Signature(
-            (Argument("x", "float[batch, time, width]"), *ATTENTION, Argument("n_heads", "integer", role="setting")),
+            (Argument("x", "float[batch, time, width]"), *ATTENTION, Argument("n_heads", "int", role="setting")),
             "float[batch, time, width]",
         )
     },

@@ -176,8 +176,8 @@ CONTRACT = Contract(
             (
                 Argument("x", "float[batch, time, width]"),
                 Argument("weights", "weights", role="parameter", fields=BLOCK),
-                Argument("n_heads", "integer", role="setting"),
-                Argument("eps", "number", role="setting", optional=True, default=1e-5),
+                Argument("n_heads", "int", role="setting"),
+                Argument("eps", "float", role="setting", optional=True, default=1e-5),
             ),
             "float[batch, time, width]",
         )

@@ -188,7 +188,7 @@ def shape_mismatch_is_refused(trial: Trial) -> None:
 
 
 PATH = Argument("path", "a path in a temporary folder", "setting")
-STEP = Argument("step", "integer", "setting", optional=True, default=0)
+STEP = Argument("step", "int", "setting", optional=True, default=0)
 STATES = (
     Argument("model", "a torch module"),
     Argument("optimizer", "a torch optimizer"),

@@ -227,7 +227,7 @@ CONTRACT = Contract(
     meaning="Gradient clipping by total norm: gradients above the limit are scaled down to it by one common factor.",
     calls={
         "call": Signature(
-            (Argument("grads", "list[float[...] or None]"), Argument("max_norm", "number", role="setting")),
+            (Argument("grads", "list[float[...] or None]"), Argument("max_norm", "float", role="setting")),
             "(list[float[...] or None], norm float[])",
         )
     },

@@ -195,13 +195,13 @@ CONTRACT = Contract(
     calls={
         "build": Signature(
             (
-                Argument("bits", "integer", "setting", optional=True, default=8),
-                Argument("momentum", "number", "setting", optional=True, default=0.1),
-                Argument("symmetric", "flag", "setting", optional=True, default=False),
+                Argument("bits", "int", "setting", optional=True, default=8),
+                Argument("momentum", "float", "setting", optional=True, default=0.1),
+                Argument("symmetric", "bool", "setting", optional=True, default=False),
             ),
             "the layer",
         ),
-        "load": Signature((Argument("low", "number", "setting"), Argument("high", "number", "setting")), "nothing"),
+        "load": Signature((Argument("low", "float", "setting"), Argument("high", "float", "setting")), "nothing"),
         "forward": Signature((Argument("x", "float[...]"),), "float[...]"),
         "range": Signature((), "(low, high)"),
         "train": Signature((), "nothing"),

@@ -32,9 +32,7 @@ from specs.shared.generation_samples import (
     samples_follow_the_distribution,
 )
 
-CONFIG = tuple(
-    Argument(name, "integer", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")
-)
+CONFIG = tuple(Argument(name, "int", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers"))
 
 
 # claims --------------------------------------------------------------------------------------------------------------
@@ -231,11 +229,11 @@ CONTRACT = Contract(
         "generate": Signature(
             (
                 Argument("ids", "int[batch, time]"),
-                Argument("max_new_tokens", "integer", role="setting"),
-                Argument("temperature", "number", role="setting", optional=True, default=1.0),
-                Argument("top_k", "integer", role="setting", optional=True),
-                Argument("top_p", "number", role="setting", optional=True),
-                Argument("end_token", "integer", role="setting", optional=True),
+                Argument("max_new_tokens", "int", role="setting"),
+                Argument("temperature", "float", role="setting", optional=True, default=1.0),
+                Argument("top_k", "int", role="setting", optional=True),
+                Argument("top_p", "float", role="setting", optional=True),
+                Argument("end_token", "int", role="setting", optional=True),
             ),
             "int[batch, time + new]",
         ),

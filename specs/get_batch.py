@@ -220,8 +220,8 @@ CONTRACT = Contract(
         "call": Signature(
             (
                 Argument("tokens", "int[length]"),
-                Argument("batch", "integer", role="setting"),
-                Argument("time", "integer", role="setting"),
+                Argument("batch", "int", role="setting"),
+                Argument("time", "int", role="setting"),
                 Argument("generator", "torch.Generator", role="setting", optional=True, default=None),
             ),
             "(x int[batch, time], y int[batch, time])",

@@ -193,8 +193,8 @@ def parameter_count_by_formula(trial: Trial) -> None:
 
 
 CONFIG = (
-    *(Argument(name, "integer", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")),
-    Argument("norm_eps", "number", role="setting", optional=True, default=1e-5),
+    *(Argument(name, "int", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")),
+    Argument("norm_eps", "float", role="setting", optional=True, default=1e-5),
 )
 """The fields of a configuration."""
 

@@ -185,8 +185,8 @@ CONTRACT = Contract(
                 _weight("key_weight", "float[kv_heads*head_size, width]", KEY, "W_K"),
                 _weight("value_weight", "float[kv_heads*head_size, width]", VALUE, "W_V"),
                 _weight("out_weight", "float[width, width]", OUT, "W_O"),
-                Argument("n_heads", "integer", role="setting"),
-                Argument("n_kv_heads", "integer", role="setting"),
+                Argument("n_heads", "int", role="setting"),
+                Argument("n_kv_heads", "int", role="setting"),
             ),
             "float[batch, time, width]",
         )

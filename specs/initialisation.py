@@ -31,8 +31,8 @@ from specs.shared.initial_weights import (
 from specs.shared.untrained_models import FUNCTIONS, of_a_module
 
 CONFIG = (
-    *(Argument(name, "integer", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")),
-    Argument("norm_eps", "number", role="setting", optional=True, default=1e-5),
+    *(Argument(name, "int", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")),
+    Argument("norm_eps", "float", role="setting", optional=True, default=1e-5),
 )
 CASES = 4
 MATRICES = ("qkv_weight", "out_weight", "up_weight", "down_weight")
@@ -218,7 +218,7 @@ CONTRACT = Contract(
     meaning="Initial weights: small and random, and smaller in projections into the residual stream.",
     calls={
         "build": Signature(
-            (Argument("config", "config", role="setting", fields=CONFIG), Argument("seed", "integer", role="setting")),
+            (Argument("config", "config", role="setting", fields=CONFIG), Argument("seed", "int", role="setting")),
             "an untrained model",
         ),
         "weights": Signature((), "the weights, as gpt2 takes them"),

@@ -237,7 +237,7 @@ CONTRACT = Contract(
             (
                 Argument("weight", "float[out_features, in_features]", "setting"),
                 Argument("bias", "float[out_features]", "setting", optional=True),
-                Argument("threshold", "number", "setting", optional=True, default=6.0),
+                Argument("threshold", "float", "setting", optional=True, default=6.0),
             ),
             "the layer",
         ),

@@ -126,7 +126,7 @@ CONTRACT = Contract(
     "extend, length and reset are optional.",
     calls={
         **CALLS,
-        "build": Signature((*BUILD.arguments, Argument("bits", "integer", role="setting")), BUILD.result),
+        "build": Signature((*BUILD.arguments, Argument("bits", "int", role="setting")), BUILD.result),
         "contents": Signature((), "(keys: float[batch, heads, positions, size], values: the same)"),
     },
     optional_methods=OPTIONAL_METHODS,

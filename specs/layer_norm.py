@@ -135,7 +135,7 @@ CONTRACT = Contract(
                     optional=True,
                     aliases=("bias", "shift", "beta", "b", "b_2"),
                 ),
-                Argument("eps", "number", role="setting", optional=True, default=1e-5),
+                Argument("eps", "float", role="setting", optional=True, default=1e-5),
             ),
             "float[..., width]",
         )

@@ -213,7 +213,7 @@ CONTRACT = Contract(
             (
                 Argument("logits", "float[batch, time, vocab_size]"),
                 Argument("targets", "int[batch, time]"),
-                Argument("ignore_index", "integer", role="setting", optional=True, default=USUAL),
+                Argument("ignore_index", "int", role="setting", optional=True, default=USUAL),
             ),
             "float[]",
         )

@@ -205,13 +205,13 @@ CONTRACT = Contract(
     calls={
         "call": Signature(
             (
-                Argument("step", "integer"),
-                Argument("warmup", "integer", role="setting"),
-                Argument("total", "integer", role="setting"),
-                Argument("peak", "number", role="setting"),
-                Argument("floor", "number", role="setting", optional=True, default=0.0),
+                Argument("step", "int"),
+                Argument("warmup", "int", role="setting"),
+                Argument("total", "int", role="setting"),
+                Argument("peak", "float", role="setting"),
+                Argument("floor", "float", role="setting", optional=True, default=0.0),
             ),
-            "number",
+            "float",
         )
     },
     reference=lr_schedule,

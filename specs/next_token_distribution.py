@@ -244,9 +244,9 @@ CONTRACT = Contract(
         "call": Signature(
             (
                 Argument("logits", "float[batch, vocab_size]"),
-                Argument("temperature", "number", role="setting", optional=True, default=1.0),
-                Argument("top_k", "integer", role="setting", optional=True),
-                Argument("top_p", "number", role="setting", optional=True),
+                Argument("temperature", "float", role="setting", optional=True, default=1.0),
+                Argument("top_k", "int", role="setting", optional=True),
+                Argument("top_p", "float", role="setting", optional=True),
             ),
             "float[batch, vocab_size]",
         )

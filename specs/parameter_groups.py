@@ -178,7 +178,7 @@ CONTRACT = Contract(
     meaning="Optimizer parameter groups: which parameters get weight decay and which do not.",
     calls={
         CALL: Signature(
-            (Argument("model", "a torch module"), Argument("weight_decay", "number", "setting")),
+            (Argument("model", "a torch module"), Argument("weight_decay", "float", "setting")),
             "list of {params, weight_decay}, or an optimiser made of them",
             objects=True,
         )

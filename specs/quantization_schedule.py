@@ -203,8 +203,8 @@ CONTRACT = Contract(
     calls={
         "call": Signature(
             (
-                Argument("step", "integer"),
-                Argument("total_steps", "integer", role="setting"),
+                Argument("step", "int"),
+                Argument("total_steps", "int", role="setting"),
                 Argument(
                     "boundaries",
                     "list of shares of training",
@@ -214,7 +214,7 @@ CONTRACT = Contract(
                 ),
                 Argument("bits", "list of widths, one more", role="setting", optional=True, default=USUAL["bits"]),
             ),
-            "number",
+            "float",
         )
     },
     reference=quantization_schedule,

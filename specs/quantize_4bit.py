@@ -228,9 +228,9 @@ CONTRACT = Contract(
         "quantize": Signature(
             (
                 Argument("x", "float[...]"),
-                Argument("block", "integer", "setting", optional=True, default=64),
-                Argument("kind", "text", "setting", optional=True, default="nf4"),
-                Argument("double", "flag", "setting", optional=True, default=False),
+                Argument("block", "int", "setting", optional=True, default=64),
+                Argument("kind", "str", "setting", optional=True, default="nf4"),
+                Argument("double", "bool", "setting", optional=True, default=False),
             ),
             "(packed: uint8[ceil(numel / 2)], scale)",
         ),
@@ -239,8 +239,8 @@ CONTRACT = Contract(
                 Argument("packed", "uint8[...]"),
                 Argument("scale", "what quantize() returned"),
                 Argument("shape", "the shape of x", "setting"),
-                Argument("block", "integer", "setting", optional=True, default=64),
-                Argument("kind", "text", "setting", optional=True, default="nf4"),
+                Argument("block", "int", "setting", optional=True, default=64),
+                Argument("kind", "str", "setting", optional=True, default="nf4"),
             ),
             "float[...]",
         ),

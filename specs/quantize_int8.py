@@ -246,9 +246,9 @@ CONTRACT = Contract(
         "quantize": Signature(
             (
                 Argument("x", "float[...]"),
-                Argument("axis", "integer", "setting", optional=True),
-                Argument("block", "integer", "setting", optional=True),
-                Argument("symmetric", "flag", "setting", optional=True, default=True),
+                Argument("axis", "int", "setting", optional=True),
+                Argument("block", "int", "setting", optional=True),
+                Argument("symmetric", "bool", "setting", optional=True, default=True),
             ),
             "(q: int8[...], scale, zero)",
         ),
@@ -257,7 +257,7 @@ CONTRACT = Contract(
                 Argument("q", "int8[...]"),
                 Argument("scale", "float[...]"),
                 Argument("zero", "int[...]"),
-                Argument("block", "integer", "setting", optional=True),
+                Argument("block", "int", "setting", optional=True),
             ),
             "float[...]",
         ),

@@ -183,7 +183,7 @@ CONTRACT = Contract(
             (
                 Argument("weights", "weights", role="setting", fields=GPT2),
                 Argument("config", "config", role="setting"),
-                Argument("bits", "integer", role="setting", optional=True, default=8),
+                Argument("bits", "int", role="setting", optional=True, default=8),
                 Argument("kinds", "list of kinds", role="setting", optional=True, default=USUAL),
             ),
             "the quantized model",

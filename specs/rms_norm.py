@@ -115,7 +115,7 @@ CONTRACT = Contract(
             (
                 Argument("x", "float[..., width]"),
                 Argument("weight", "float[width]", role="parameter", aliases=GAINS),
-                Argument("eps", "number", role="setting", optional=True, default=1e-5),
+                Argument("eps", "float", role="setting", optional=True, default=1e-5),
             ),
             "float[..., width]",
         )

@@ -234,8 +234,8 @@ CONTRACT = Contract(
             (
                 Argument("x", "float[batch, heads, time, size]"),
                 Argument("positions", "int[..., time]"),
-                Argument("base", "number", role="setting", optional=True, default=10000.0),
-                Argument("rotated", "integer", role="setting", optional=True),
+                Argument("base", "float", role="setting", optional=True, default=10000.0),
+                Argument("rotated", "int", role="setting", optional=True),
             ),
             "float[batch, heads, time, size]",
         )

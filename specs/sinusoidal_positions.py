@@ -211,8 +211,8 @@ CONTRACT = Contract(
         "call": Signature(
             (
                 Argument("positions", "int[..., time]"),
-                Argument("width", "integer", role="setting"),
-                Argument("base", "number", role="setting", optional=True, default=10000.0),
+                Argument("width", "int", role="setting"),
+                Argument("base", "float", role="setting", optional=True, default=10000.0),
             ),
             "float[..., time, width]",
         )

@@ -175,8 +175,8 @@ CONTRACT = Contract(
             (
                 Argument("x", "float[batch, time, width]"),
                 *ATTENTION,
-                Argument("n_heads", "integer", role="setting"),
-                Argument("window", "integer", role="setting"),
+                Argument("n_heads", "int", role="setting"),
+                Argument("window", "int", role="setting"),
             ),
             "float[batch, time, width]",
         )

@@ -184,7 +184,7 @@ CONTRACT = Contract(
     meaning="Softmax along one axis: exponentials of the scores divided by their sum.",
     calls={
         "call": Signature(
-            (Argument("x", "float[...]"), Argument("dim", "integer", role="setting", optional=True, default=-1)),
+            (Argument("x", "float[...]"), Argument("dim", "int", role="setting", optional=True, default=-1)),
             "float[...]",
         )
     },

@@ -251,19 +251,19 @@ CONTRACT = Contract(
         "build": Signature(
             (
                 Argument("ranks", "dict[bytes, int]", role="setting"),
-                Argument("pattern", "text", role="setting", optional=True, default=GPT2_PATTERN),
-                Argument("special_tokens", "dict[text, int]", role="setting", optional=True, default={}),
+                Argument("pattern", "str", role="setting", optional=True, default=GPT2_PATTERN),
+                Argument("special_tokens", "dict[str, int]", role="setting", optional=True, default={}),
             ),
             "tokenizer",
         ),
         "encode": Signature(
             (
-                Argument("text", "text"),
-                Argument("allowed_special", "list[text]", role="setting", optional=True, default=[]),
+                Argument("text", "str"),
+                Argument("allowed_special", "list[str]", role="setting", optional=True, default=[]),
             ),
             "list[int]",
         ),
-        "decode": Signature((Argument("ids", "list[int]"),), "text"),
+        "decode": Signature((Argument("ids", "list[int]"),), "str"),
         "decode_bytes": Signature((Argument("ids", "list[int]"),), "bytes"),
     },
     reference=tokenizer,

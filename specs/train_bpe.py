@@ -178,10 +178,10 @@ CONTRACT = Contract(
     calls={
         "call": Signature(
             (
-                Argument("text", "text"),
-                Argument("vocab_size", "integer", role="setting"),
-                Argument("special_tokens", "list[text]", role="setting", optional=True, default=[]),
-                Argument("pattern", "text", role="setting", optional=True, default=GPT2_PATTERN),
+                Argument("text", "str"),
+                Argument("vocab_size", "int", role="setting"),
+                Argument("special_tokens", "list[str]", role="setting", optional=True, default=[]),
+                Argument("pattern", "str", role="setting", optional=True, default=GPT2_PATTERN),
             ),
             "(vocab dict[int, bytes], merges list[(bytes, bytes)])",
         )

@@ -237,16 +237,16 @@ CONTRACT = Contract(
                     "setting",
                     fields=(
                         *(
-                            Argument(name, "integer", "setting")
+                            Argument(name, "int", "setting")
                             for name in ("vocab_size", "context", "width", "heads", "layers", "batch_size", "steps")
                         ),
-                        Argument("lr", "number", "setting"),
-                        Argument("dropout", "number", "setting", optional=True, default=0.0),
-                        Argument("eval_interval", "integer", "setting", optional=True, default=0),
+                        Argument("lr", "float", "setting"),
+                        Argument("dropout", "float", "setting", optional=True, default=0.0),
+                        Argument("eval_interval", "int", "setting", optional=True, default=0),
                     ),
                 ),
                 Argument("data", "int[tokens]"),
-                Argument("seed", "integer", "setting"),
+                Argument("seed", "int", "setting"),
             ),
             "the history: losses, or {loss, evaluation, start, end}",
             objects=True,

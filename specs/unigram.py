@@ -161,14 +161,14 @@ CONTRACT = Contract(
     calls={
         "build": Signature(
             (
-                Argument("pieces", "dict[text, number]", role="setting"),
-                Argument("unk", "text", role="setting", optional=True, default=UNK),
-                Argument("byte_fallback", "flag", role="setting", optional=True, default=False),
+                Argument("pieces", "dict[str, float]", role="setting"),
+                Argument("unk", "str", role="setting", optional=True, default=UNK),
+                Argument("byte_fallback", "bool", role="setting", optional=True, default=False),
             ),
             "tokenizer",
         ),
-        "encode": Signature((Argument("text", "text"),), "list[text]"),
-        "decode": Signature((Argument("pieces", "list[text]"),), "text"),
+        "encode": Signature((Argument("text", "str"),), "list[str]"),
+        "decode": Signature((Argument("pieces", "list[str]"),), "str"),
     },
     reference=unigram,
     cases=cases,

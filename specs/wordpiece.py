@@ -101,14 +101,14 @@ CONTRACT = Contract(
     calls={
         "build": Signature(
             (
-                Argument("vocab", "dict[text, int]", role="setting"),
-                Argument("unk", "text", role="setting", optional=True, default=UNK),
-                Argument("max_chars", "integer", role="setting", optional=True, default=100),
+                Argument("vocab", "dict[str, int]", role="setting"),
+                Argument("unk", "str", role="setting", optional=True, default=UNK),
+                Argument("max_chars", "int", role="setting", optional=True, default=100),
             ),
             "tokenizer",
         ),
-        "encode": Signature((Argument("text", "text"),), "list[text]"),
-        "decode": Signature((Argument("pieces", "list[text]"),), "text"),
+        "encode": Signature((Argument("text", "str"),), "list[str]"),
+        "decode": Signature((Argument("pieces", "list[str]"),), "str"),
     },
     reference=wordpiece,
     cases=cases,

@@ -16,7 +16,7 @@ from harness.core.workload import Workload
 class Argument:
     """One argument of a call.
 
-    ``kind`` reads like ``float[batch, time, width]``, ``int[batch, time]``, ``integer``, ``number`` or ``text``.
+    ``kind`` reads like ``float[batch, time, width]``, ``int[batch, time]``, ``int``, ``float``, ``bool`` or ``str``.
     ``role``: "input" (data), "parameter" (learned) or "setting" (a plain number or flag).
     ``aliases``: how published modules name this parameter, as dotted suffixes, for plugging in modules.
     ``slices``: names of the equal parts this parameter is stacked from along its first axis, where modules keep them
@@ -52,7 +52,7 @@ class Argument:
     @property
     def holds_integers(self) -> bool:
         """Whether it is an integer or a tensor of signed integers."""
-        return self.kind.startswith(("int[", "int8[", "integer"))
+        return self.kind == "int" or self.kind.startswith(("int[", "int8["))
 
     @property
     def holds_arrays(self) -> bool:
@@ -110,7 +110,7 @@ class Signature:
     @property
     def returns_number(self) -> bool:
         """Whether the result is one plain number."""
-        return self.result == "number"
+        return self.result == "float"
 
     @property
     def returns_several(self) -> bool:

@@ -20,13 +20,13 @@ from specs.shared.attention import attention_weights, head_sizes
 CHUNK = Signature((Argument("x", "float[batch, time, width]"),), "float[batch, time, width]")
 CALLS = {
     "build": Signature(
-        (*ATTENTION, Argument("n_heads", "integer", role="setting"), Argument("context", "integer", role="setting")),
+        (*ATTENTION, Argument("n_heads", "int", role="setting"), Argument("context", "int", role="setting")),
         "the cache, empty",
     ),
     "prefill": CHUNK,
     "step": Signature((Argument("x", "float[batch, 1, width]"),), "float[batch, 1, width]"),
     "extend": CHUNK,
-    "length": Signature((), "number"),
+    "length": Signature((), "float"),
     "reset": Signature((), "nothing"),
 }
 OPTIONAL_METHODS = frozenset({"extend", "length", "reset"})

@@ -24,9 +24,9 @@ CALLS = {
         (
             Argument("weight", "float[out_features, in_features]", "parameter", aliases=leaves(BASE, "weight")),
             Argument("bias", "float[out_features]", "parameter", True, aliases=leaves(BASE, "bias")),
-            Argument("rank", "integer", "setting"),
-            Argument("alpha", "number", "setting"),
-            Argument("dropout", "number", "setting", optional=True, default=0.0),
+            Argument("rank", "int", "setting"),
+            Argument("alpha", "float", "setting"),
+            Argument("dropout", "float", "setting", optional=True, default=0.0),
         ),
         "the layer",
     ),

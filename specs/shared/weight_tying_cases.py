@@ -17,8 +17,8 @@ from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
 
 CONFIG = (
-    *(Argument(name, "integer", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")),
-    Argument("norm_eps", "number", role="setting", optional=True, default=1e-5),
+    *(Argument(name, "int", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")),
+    Argument("norm_eps", "float", role="setting", optional=True, default=1e-5),
 )
 SHARED = Call("shared", {})
 

@@ -6,7 +6,7 @@ from harness.core.formatting import signature_line
 
 def test_functions_and_classes() -> None:
     """A function by its arguments; a class by its methods, optional ones left out."""
-    one = Signature((Argument("x", "float[...]"), Argument("eps", "number")), "float[...]")
+    one = Signature((Argument("x", "float[...]"), Argument("eps", "float")), "float[...]")
     function = Contract("gelu", "", {"call": one}, print, print)
     assert signature_line(function) == "def gelu(x, eps)"
     calls = {"build": Signature((Argument("ranks", "dict"),), "it"), "encode": one, "extra": one}

@@ -28,7 +28,7 @@ WEIGHT = Argument("weight", "float[width]", "parameter", aliases=("weight", "gai
 CONTRACTS = {
     "double": contract("double", X, variants=("triple",)),
     "linear_map": contract("linear_map", X, WEIGHT),
-    "counter": contract("counter", build=(Argument("start", "integer", "setting"),), step=(Argument("by", "integer"),)),
+    "counter": contract("counter", build=(Argument("start", "int", "setting"),), step=(Argument("by", "int"),)),
 }
 USE = "import torch\nfrom torch import nn\nfrom plumbline import implements\n"
 

@@ -16,7 +16,7 @@ SIGNATURE = Signature(
     (
         Argument("x", "float[n]"),
         Argument("weight", "float[n]", "parameter"),
-        Argument("eps", "number", "setting", optional=True, default=1e-5),
+        Argument("eps", "float", "setting", optional=True, default=1e-5),
     ),
     "float[n]",
 )
@@ -75,7 +75,7 @@ def test_settings_know_what_was_read():
     """Attribute by attribute, or all at once."""
     watched = TrackedSettings(Settings(width=3, norm_eps=1e-3))
     assert watched.width == 3 and watched.read == {"width"}
-    optional = (Argument("norm_eps", "number", "setting", optional=True, default=1e-5),)
+    optional = (Argument("norm_eps", "float", "setting", optional=True, default=1e-5),)
     assert untaken(optional, watched.known(), watched.read) == ["norm_eps"]
     watched.as_dict()
     assert untaken(optional, watched.known(), watched.read) == []
@@ -88,7 +88,7 @@ def test_watched_settings_can_be_copied():
 
 def test_a_missing_argument_in_the_middle_shifts_no_other():
     """Who has eps but no scale is not given the scale as eps."""
-    scale, eps = (Argument(name, "number", "setting", optional=True, default=0.0) for name in ("scale", "eps"))
+    scale, eps = (Argument(name, "float", "setting", optional=True, default=0.0) for name in ("scale", "eps"))
     signature = Signature((Argument("x", "float[width]"), scale, eps), "float[width]")
     with pytest.raises(NotSupported, match="scale"):
         bound(lambda x, eps=0.0: (x, eps), signature, {"x": 1, "scale": 0.5, "eps": 0.0})()

@@ -23,8 +23,8 @@ COUNTER = Contract(
     "counter",
     "",
     {
-        "build": Signature((Argument("start", "integer", "setting"),), "a counter"),
-        "step": Signature((Argument("by", "integer"),), "integer"),
+        "build": Signature((Argument("start", "int", "setting"),), "a counter"),
+        "step": Signature((Argument("by", "int"),), "int"),
     },
     lambda start: None,
     lambda: st.nothing(),

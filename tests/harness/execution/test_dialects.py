@@ -32,7 +32,7 @@ def contract(*dialects: Dialect) -> Contract:
         (
             Argument("x", "float[batch, width]"),
             Argument("weight", "float[width]", role="parameter"),
-            Argument("power", "integer", role="setting", optional=True, default=1),
+            Argument("power", "int", role="setting", optional=True, default=1),
         ),
         "float[batch, width]",
     )

@@ -25,9 +25,9 @@ COUNTER = Contract(
     "counter",
     "",
     {
-        "build": Signature((Argument("start", "integer", "setting"),), "a counter"),
-        "step": Signature((Argument("by", "integer"),), "integer"),
-        "back": Signature((), "integer"),
+        "build": Signature((Argument("start", "int", "setting"),), "a counter"),
+        "step": Signature((Argument("by", "int"),), "int"),
+        "back": Signature((), "int"),
     },
     lambda start: None,
     lambda: st.nothing(),
@@ -296,7 +296,7 @@ def test_a_deep_copy_takes_the_place_of_the_object():
 )
 def test_a_number_is_a_number_whatever_library_made_it(two):
     """Declared as one, it is handed on as a tensor [] of float64; what is none is handed on as it came."""
-    number = Contract("two", "", {"call": Signature((), "number")}, lambda: 2.0, lambda: st.nothing())
+    number = Contract("two", "", {"call": Signature((), "float")}, lambda: 2.0, lambda: st.nothing())
 
     def answer(value):
         executor = Executor("theirs", {"two": FunctionAdapter(lambda: value)}, {"two": number})

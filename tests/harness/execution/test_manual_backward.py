@@ -13,7 +13,7 @@ from harness.execution.manual_backward import ManualBackward
 
 X, WEIGHT = Argument("x", "float[n]"), Argument("weight", "float[n]", "parameter", aliases=("gamma", "g"))
 BIAS = Argument("bias", "float[n]", "parameter", optional=True, aliases=("beta",))
-EPS = Argument("eps", "number", "setting", optional=True, default=1e-5)
+EPS = Argument("eps", "float", "setting", optional=True, default=1e-5)
 CONTRACT = Contract("norm", "", {"call": Signature((X, WEIGHT, BIAS, EPS), "float[n]")}, lambda: None, lambda: None)
 GIVEN = {"x": "X", "weight": "W", "bias": "B", "eps": 0.1}
 LABELS = {("x",): "x", ("weight",): "weight", ("bias",): "bias"}

@@ -22,7 +22,7 @@ PAIR = Contract(
         "build": Signature((Argument("weight", "float[n]", "parameter"),), "the object"),
         "load": Signature((Argument("a", "float[n, m]", "parameter", aliases=("down.weight",)),), "nothing"),
         "apart": Signature(
-            (Argument("x", "float[n]"), Argument("way", "flag", "setting", optional=True, default=True)), "(half, rest)"
+            (Argument("x", "float[n]"), Argument("way", "bool", "setting", optional=True, default=True)), "(half, rest)"
         ),
         "together": Signature((Argument("half", "float[n]"), Argument("rest", "float[n]")), "float[n]"),
         "parameters": Signature((), "{a}"),

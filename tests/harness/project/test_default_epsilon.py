@@ -8,14 +8,14 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.core.values import Settings
 from harness.project.epsilon import with_eps
 
-EPS = Argument("eps", "number", role="setting", optional=True, default=1e-5)
+EPS = Argument("eps", "float", role="setting", optional=True, default=1e-5)
 CONFIG = Argument(
     "config",
     "config",
     role="setting",
     fields=(
-        Argument("width", "integer", role="setting"),
-        Argument("norm_eps", "number", "setting", True, default=1e-5),
+        Argument("width", "int", role="setting"),
+        Argument("norm_eps", "float", "setting", True, default=1e-5),
     ),
 )
 

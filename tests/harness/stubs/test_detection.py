@@ -190,7 +190,7 @@ def test_without_source_the_bytecode_tells() -> None:
 
 def class_contract(*methods: str, takes: bool = True) -> Contract:
     build = Signature((Argument("ranks", "dict"),) if takes else (), "it")
-    calls = {"build": build, **{m: Signature((Argument("x", "text"),), "text") for m in methods}}
+    calls = {"build": build, **{m: Signature((Argument("x", "str"),), "str") for m in methods}}
     return Contract("thing", "A thing.", calls, print, print)
 
 
@@ -266,7 +266,7 @@ def test_a_method_that_may_be_empty_is_written() -> None:
             pass
 
     calls = {"build": Signature((), "it"), "train": Signature((), "nothing")}
-    calls["forward"] = Signature((Argument("x", "text"),), "text")
+    calls["forward"] = Signature((Argument("x", "str"),), "str")
     contract = Contract("thing", "A thing.", calls, print, print, optional_methods=frozenset({"train"}))
     session = ClassAdapter(Layer).session(contract, Request("thing", Case(())))
     session.call(Call("build", {}))
