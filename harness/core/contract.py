@@ -80,7 +80,7 @@ class Signature:
     """The arguments of one call, in order, and what it returns.
 
     ``live``: it may return its own tensors, which later calls change; what counts is what they hold when it returns.
-    ``objects``: it returns objects at which lines of ours look; the answer holds nothing of them.
+    ``objects``: it returns objects that harness steps inspect; the answer holds nothing of them.
     """
 
     arguments: tuple[Argument, ...]
@@ -254,7 +254,7 @@ class Contract:
 
     @property
     def returns_objects(self) -> bool:
-        """Whether lines of ours must look at what it returns: of that alone nothing can be said."""
+        """Whether harness steps must inspect what it returns; it cannot be compared as it is."""
         return any(signature.objects for signature in self.calls.values())
 
     def arguments(self, role: str) -> list[Argument]:

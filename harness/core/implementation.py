@@ -167,7 +167,7 @@ class Offer:
     notes: tuple[str, ...] = ()
     by_hand: tuple[str, str, int] | None = None
     to_do: str = ""
-    """Why it is not written yet, as far as can be told without calling it."""
+    """Why it is not written yet, as far as is known without calling it."""
 
 
 class Implementation(Protocol):

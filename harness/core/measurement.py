@@ -36,7 +36,7 @@ class Measurement:
 class Measure:
     """What a component is measured for, beyond right and wrong.
 
-    ``take(trial)`` is called with the first case of the component's deck (or of ``cases``, a strategy of its own) and
+    ``take(trial)`` is called with the first case of the component (or of ``cases``, a strategy of its own) and
     returns the fact, or None where there is none to tell; it may run any case, and ``trial.run(weigh=True)`` tells
     what an object holds in memory (``facts["bytes"]``). It must not judge: what raises there is no failure.
     """

@@ -71,7 +71,7 @@ class Verdict:
     cases: int = 0
     failed_cases: int = 0
     first: int = 0
-    """Which of the drawn cases was the first that fails, from 1."""
+    """Which of the generated cases was the first that fails, from 1."""
     smallest: str = ""
     case_id: str = ""
     finding: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ HEAD = """\
 
 title = "Assignment 1"
 effort = "default"            # quick (few cases), default, or thorough (five times as many)
-hints = "finding"             # how much students are told: {hints}
+hints = "finding"             # what students see: {hints}
 visibility = "visible"        # in Gradescope: {visibilities}
 entry = "mymodel.py"          # the file to check if a submission is a folder; default: its only module
 forbidden = {forbidden}    # modules that a submission must not import, such as torch.nn.functional

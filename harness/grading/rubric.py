@@ -1,4 +1,4 @@
-"""A rubric: points, weights, limits, and how much a student is told. Read from TOML."""
+"""A rubric: points, weights, limits, and what a student sees. Read from TOML."""
 
 from __future__ import annotations
 

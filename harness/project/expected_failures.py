@@ -51,7 +51,7 @@ class Gate:
             component, _, claim = key.partition("::")
             seen = [v for v in record.of(component) if claim in ("", v.claim)]
             if any(v.status == Status.PASSED for v in seen) and f"expected: {reason}" not in still:
-                lines.append(f"stale: {key} holds now; it is no longer to be {EXPECTED} ({reason})")
+                lines.append(f"stale: {key} passes now; remove it from {EXPECTED} ({reason})")
         fixed = [
             f"{c}::{n}"
             for (c, n) in self.before

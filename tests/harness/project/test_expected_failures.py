@@ -62,7 +62,7 @@ def test_earlier_names_are_understood(tmp_path) -> None:
 def test_stale_entries_are_named() -> None:
     """An expected failure that holds; not one that was not judged in this run, or still fails."""
     found = Gate({"part::agrees": "old", "other": "older"})
-    assert [line[:28] for line in found.lines(record(verdict("part", "agrees")))] == ["stale: part::agrees holds no"]
+    assert [line[:28] for line in found.lines(record(verdict("part", "agrees")))] == ["stale: part::agrees passes n"]
     assert found.lines(record(verdict("part", "grows"), verdict("other", "agrees", Status.TO_DO))) == []
     still = found.lines(record(found.judged(WRONG), verdict("part", "grows")))
     assert still == ["part::agrees is failed; expected: old"]
@@ -72,7 +72,7 @@ def test_entries_with_one_reason_are_one_defect() -> None:
     """Which of its claims break may hang on the seed: none is stale while another breaks for that reason."""
     found = Gate({"part::agrees": "it drifts", "part::grows": "it drifts", "other::grows": "older"})
     seen = record(found.judged(WRONG), verdict("part", "grows"), verdict("other", "grows"))
-    assert [line[:24] for line in found.lines(seen)] == ["part::agrees is failed; ", "stale: other::grows hold"]
+    assert [line[:24] for line in found.lines(seen)] == ["part::agrees is failed; ", "stale: other::grows pass"]
     assert len(found.lines(record(verdict("part", "agrees"), verdict("part", "grows")))) == 2
 
 
