@@ -11,6 +11,12 @@ from harness.judging.catalogue import load_catalogue
 KNOWN = load_catalogue()
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts wrap at the terminal's width: here every line stays whole, wherever the tests run."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What the command prints; it must succeed."""
     assert main(["list", *arguments]) == 0
