@@ -29,7 +29,7 @@ SECONDS, QUICK_SECONDS = 2.0, 0.3
 DETAILS = """\
 examples:
   plumbline bench mymodel.py                          every workload
-  plumbline bench mymodel.py attention --quick        a first look at one component
+  plumbline bench mymodel.py mlp --quick              a first look at one component
   plumbline bench mymodel.py --compare old.json       against an earlier run
 Each contender is timed in turns with the others, so that a busy machine slows
 all of them alike. The exit code is 1 if a result of yours was wrong."""
