@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 from harness.core.errors import UsageError
 
 IGNORED = ("__pycache__", ".git", ".venv", "venv", "__MACOSX", ".ipynb_checkpoints", ".DS_Store")
+PARSING = threading.Lock()
+"""Submissions are judged in threads, and CPython 3.11's parser raises SystemError if two threads are inside at once."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ def forbidden(one: Submission, names: Iterable[str]) -> str:
         if file.suffix != ".py":
             continue
         try:
-            tree = ast.parse((folder / file).read_bytes())  # in whatever encoding it declares
+            with PARSING:
+                tree = ast.parse((folder / file).read_bytes())  # in whatever encoding it declares
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue  # the import will tell
         for node in ast.walk(tree):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -119,3 +123,22 @@ def test_a_part_of_torch_may_be_forbidden(tmp_path: Path) -> None:
         )
         == ""
     )
+
+
+def test_one_thread_parses_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython 3.11 raises SystemError where two threads are inside its parser at once."""
+    inside, most, parse = [], [], ast.parse
+
+    def slow(source: bytes) -> ast.Module:
+        inside.append(threading.get_ident())
+        most.append(len(inside))
+        time.sleep(0.02)
+        inside.remove(threading.get_ident())
+        return parse(source)
+
+    monkeypatch.setattr(ast, "parse", slow)
+    (tmp_path / "mine.py").write_text("import torch\n")
+    one = submission(tmp_path / "mine.py")
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: forbidden(one, ("specs",)), range(8))) == {""}
+    assert most == [1] * 8
