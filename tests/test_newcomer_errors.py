@@ -337,7 +337,7 @@ def test_a_file_named_like_ours_in_the_current_directory(name: str, tmp_path: Pa
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     told = done.stdout + done.stderr

@@ -117,4 +117,4 @@ def _run(arguments: list[str], folder: Path, mode: str) -> subprocess.CompletedP
         f"--user-data-dir={folder / 'profile'}",
         f"--blink-settings=preferredColorScheme={MODES[mode]}",
     ]
-    return subprocess.run([browser(), *fixed, *arguments], capture_output=True, text=True, check=True, timeout=120)
+    return subprocess.run([browser(), *fixed, *arguments], capture_output=True, text=True, check=True, timeout=900)

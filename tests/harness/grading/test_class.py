@@ -161,11 +161,11 @@ def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
     run = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heard)
     assert run.stdout is not None
     lines = [run.stdout.readline(), run.stdout.readline()]
-    until = time.monotonic() + 60
+    until = time.monotonic() + 900
     while not list(tmp_path.glob("plumbline-*/journal/*.jsonl")) and time.monotonic() < until:
         time.sleep(0.05)
     run.send_signal(signal.SIGINT)
-    rest, _ = run.communicate(timeout=60)
+    rest, _ = run.communicate(timeout=900)
     assert run.returncode == 130 and "results so far are in out" in rest and "hank" in lines[0] and "jane" in lines[1]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "class.html",
@@ -175,7 +175,7 @@ def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
         "jane",
     ]
     assert (tmp_path / "out" / "grades.csv").read_text().count("\n") == 3
-    until = time.monotonic() + 30
+    until = time.monotonic() + 900
     while (running := left_behind(tmp_path / "plumbline-")) and time.monotonic() < until:
         time.sleep(0.05)
     assert running == [] and list(tmp_path.glob("plumbline-*")) == []
