@@ -415,3 +415,16 @@ def test_a_gate_lets_pass_what_is_expected_or_not_new(folder: Path) -> None:
     assert (folder / "before.baseline.json").is_file() and run(
         folder, "--impl=wrong", QUICK, "gelu", *same
     ).returncode == 0
+
+
+def test_a_usage_error_leaves_the_last_record_alone(folder: Path) -> None:
+    """Whenever it is noticed: in the arguments, or in what the project expects to fail."""
+    record = folder / ".plumbline" / "run.json"
+    assert run(folder, "--impl=reference_model", QUICK, "gelu::deterministic").returncode == 0
+    before = record.read_bytes()
+    (folder / "pyproject.toml").write_text('[tool.plumbline.expected]\n"gelu::nosuch" = "x"\n')
+    done = run(folder, "--impl=reference_model", QUICK, "gelu")
+    assert done.returncode == 4 and "nosuch" in done.output and record.read_bytes() == before
+    (folder / "pyproject.toml").unlink()
+    done = run(folder, "--impl=reference_model", QUICK, "gelu::nosuch")
+    assert done.returncode == 4 and "nosuch" in done.output and record.read_bytes() == before

@@ -60,9 +60,9 @@ class RunState:
         self.autosave = Autosave(self.record, self.folder / self.options.destinations.record)
         with self._record_on_disk():
             self.inspection = self._inspect(project)
-        names = self.catalogue.names()
-        self.gate = self._gate(project, names)
-        chosen = take_arguments(config, self.catalogue.contracts, self.check_names, names)
+            names = self.catalogue.names()
+            self.gate = self._gate(project, names)
+            chosen = take_arguments(config, self.catalogue.contracts, self.check_names, names)
         self.selection = Selection(chosen, self.options.shard, list(self.catalogue.contracts))
         self.record.missing = tuple(n for n in self.catalogue.contracts if n not in self.inspection.begun)
         self.record.variants = dict(self.inspection.variants)
