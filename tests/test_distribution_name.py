@@ -171,7 +171,7 @@ def test_a_module_in_front_of_ours_is_wrong_use(tmp_path: Path, file: str) -> No
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("")
     program = (
-        f"import runpy, sys; sys.path.append({str(ROOT)!r}); sys.argv = ['plumbline', 'list'];"
+        f"import runpy, sys; sys.path.insert(1, {str(ROOT)!r}); sys.argv = ['plumbline', 'list'];"
         f"runpy.run_path({SCRIPT!r}, run_name='__main__')"
     )
     alone = start(tmp_path, "-c", program)

@@ -239,11 +239,11 @@ def test_who_raises_on_the_way_is_told_with_what(tmp_path: Path) -> None:
 
         def gelu(x):
             CALLS.append(1)
-            if len(CALLS) > 5:
+            if len(CALLS) > 3:  # two calls to warm up and one round are made however busy the machine is
                 raise MemoryError("the last of it is gone")
             return torch.nn.functional.gelu(x, approximate="tanh")
     """
-    result = measured(in_file(tmp_path, text), "gelu", named("gelu", "forward"), seconds=0.5)
+    result = measured(in_file(tmp_path, text), "gelu", named("gelu", "forward"), seconds=3.0)
     assert "yours stopped: MemoryError: the last of it is gone" in result.notes
     assert {"F.gelu", REFERENCE} <= {t.contender for t in result.timings}
 
