@@ -160,7 +160,7 @@ class Dialect:
 
 @dataclass(frozen=True)
 class WholeModel:
-    """How a component is run on the modules of another one, so that whoever has those need write nothing for it.
+    """How a component is run on the modules of another one, so that a person who has those writes nothing for it.
 
     ``component``: whose modules. ``made``: from what builds one (``build(config, seed=..., dtype=...)``, which gives
     a harness.modules.whole_model.BuiltModel) to a class or function with this contract's calls. ``method``: a method

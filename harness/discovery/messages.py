@@ -1,4 +1,4 @@
-"""What a person is told of names that are nearly a component's, and of an implementation in which nothing was found."""
+"""Messages about names that are nearly a component's, and about an implementation in which nothing was found."""
 
 from __future__ import annotations
 

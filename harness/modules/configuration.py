@@ -43,7 +43,7 @@ def is_configuration(p: inspect.Parameter, hint: Any, preset: type | None) -> bo
 
 
 def configuration(p: inspect.Parameter, hint: Any, sizes: Sizes, owner: Owner) -> Any:
-    """The record for one argument, with these sizes in it; a :class:`Namespace` where no record of theirs is found.
+    """The record for one argument, with these sizes in it; a :class:`Namespace` where no configuration class is found.
 
     In this order: the class's ``config_class``, the annotation, ``get_default_config()``, the default value, a class or
     a value of the module that holds sizes. Raises CannotBuild where such a class needs what no name tells.

@@ -28,7 +28,7 @@ def match_by_shape(state: PartialMatch) -> None:
 def match_by_order(state: PartialMatch) -> None:
     """As many parameters of one shape as there are tensors of it are matched in the order in which they were made.
 
-    torch's own layers keep [out, in], so that a wide matrix is told from a tall one.
+    torch's own layers keep [out, in], which distinguishes a wide matrix from a tall one.
     """
     groups: dict[tuple[bool, tuple[int, ...]], list[ExpectedParameter]] = {}
     for slot in _whole_or_parts(state):

@@ -90,7 +90,7 @@ def declared_parts(parts: Sequence[Part], declared: Mapping[str, Declared], mode
 
 
 class _PartSearch:
-    """Goes down from a model to its parts, and from them to theirs."""
+    """Walk from a model to its parts, and on to the parts of those."""
 
     def __init__(self, model: Model, contracts: Mapping[str, Contract]) -> None:
         self.model, self.contracts = model, contracts

@@ -17,7 +17,8 @@ def reason(source: Any, contract: Contract | None = None) -> str:
     """Why what is plugged in for a component is to do as a whole, or an empty text.
 
     A function: its body. A module class: its ``forward`` or ``__init__``. Another class: every method that the contract
-    calls, or an ``__init__`` that keeps nothing of what it is given. One method among others is told when it is called.
+    calls, or an ``__init__`` that keeps nothing of what it is given. A single unfinished method is reported when it
+    is called.
     """
     if not inspect.isclass(source):
         return unfinished(source)
