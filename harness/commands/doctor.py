@@ -21,7 +21,7 @@ from harness.modules.adapter import mapping_table
 from harness.modules.parameter_map import Row
 
 DETAILS = f"""\
-Parameters of module classes are matched by name, shape and behaviour. The match
+Parameters of module classes are matched by name and shape. The match
 is printed and written to {map_file.FILE} beside your code. Correct the file
 where it is wrong and commit it; later runs read it."""
 HEAD = ("parameter", "in your module", "shape", "layout", "match", "why")

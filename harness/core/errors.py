@@ -13,7 +13,7 @@ FORMS = """\
     mymodel                 a module or package that can be imported, the current directory included
     ./student.py            a file
     pkg.module:thing        an object of a module or file: a namespace, or a factory decorated with @implements
-    mistake:COMPONENT.NAME  a known mistake, to see how it is caught (`plumbline list --bugs`)
+    mistake:COMPONENT.NAME  a known mistake, to see how it is caught (`plumbline list --mistakes`)
 Nothing written yet? `plumbline init` writes a file to begin with."""
 
 

@@ -44,7 +44,9 @@ class Catalogue:
                 return mistake
         names = [mistake.full_name for mistake in self.all_mistakes()]
         near = difflib.get_close_matches(full_name, names, 3, 0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}: see `plumbline list --bugs`"
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}: see `plumbline list --mistakes`"
+        )
         raise KeyError(f"no known mistake {full_name!r}; {hint}")
 
     def names(self) -> Names:
