@@ -38,7 +38,11 @@ def documents() -> list[Path]:
     skipped = {".git", ".tox", "build", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache", ".plumbline"}
     found = {ROOT / ".ci" / "run"}
     for pattern in TEXTS:
-        found |= {path for path in ROOT.rglob(pattern) if not skipped & set(path.relative_to(ROOT).parts)}
+        found |= {
+            path
+            for path in ROOT.rglob(pattern)
+            if not any(part in skipped or part.endswith(".egg-info") for part in path.relative_to(ROOT).parts)
+        }
     return sorted(found - {Path(__file__).resolve()})
 
 
