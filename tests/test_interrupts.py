@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from support_lanes import sample
 from support_runs import Runs
 
 from harness.core.note import NoteCode
@@ -72,6 +73,13 @@ POINTS: dict[str, tuple[list[None], str]] = {
     "unconfigure": (ONCE, "@pytest.hookimpl(tryfirst=True)\ndef pytest_unconfigure(): strike()"),
 }
 """Where a signal strikes, as code of a conftest.py."""
+MOST_POINTS = 4
+"""Of the points that are reached once, and of those in each check, a usual run tries so many."""
+
+
+def usual_points() -> list[str]:
+    """The points of a usual run; all of them in the full lane: each is a whole run in a process of its own."""
+    return sample(POINTS, key=str, group=lambda point: str(POINTS[point][0] is ONCE), most=MOST_POINTS)
 
 
 def run(runs: Runs, folder: Path, *arguments: str, limit: int = 0) -> tuple[int, str]:
@@ -109,7 +117,7 @@ def assert_stopped(folder: Path, code: int, output: str, how: signal.Signals) ->
 
 @pytest.mark.parametrize(
     ("point", "how"),
-    [(p, signal.SIGTERM) for p in POINTS] + [(p, signal.SIGINT) for p in ("judging", "making a report")],
+    [(p, signal.SIGTERM) for p in usual_points()] + [(p, signal.SIGINT) for p in ("judging", "making a report")],
 )
 def test_a_signal_at_any_stage_stops_the_run_in_good_order(
     runs: Runs, tmp_path: Path, point: str, how: signal.Signals
