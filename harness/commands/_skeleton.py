@@ -73,7 +73,7 @@ def _function(contract: Contract) -> str:
 def _backward(contract: Contract) -> str:
     arguments = contract.calls[CALL].arguments
     learned = [a.name for a in arguments if a.role != "setting" and (a.fields or a.is_float_tensor)]
-    names = ["grad_out", *(a.name for a in arguments)]
+    names = ["grad_out", *(a.name for a in arguments if not a.by_name)]
     result = learned[0] if len(learned) == 1 else f"({', '.join(learned)})"
     also = "; of weights a dictionary of the same names" if any(a.fields for a in arguments) else ""
     lines = [f"def {contract.name}_backward({', '.join(names)}):"]
@@ -110,7 +110,7 @@ def _parameters(signature: Signature) -> list[str]:
     """The names; from the end on, as far as they are plain, with what leaving them out means."""
     found: list[str] = []
     plain = True
-    for a in reversed(signature.arguments):
+    for a in reversed([a for a in signature.arguments if not a.by_name]):
         plain = plain and a.optional and (a.default is None or isinstance(a.default, (bool, int, float, list)))
         default = () if isinstance(a.default, list) else a.default
         found.append(f"{a.name}={default!r}" if plain else a.name)
@@ -119,7 +119,7 @@ def _parameters(signature: Signature) -> list[str]:
 
 def _shapes(arguments: Iterable[Argument], before: str = "") -> Iterator[tuple[str, str]]:
     """(name, kind) of every argument, those of a dictionary or a record one by one."""
-    listed = list(arguments)
+    listed = [a for a in arguments if not a.by_name]
     longest = max((len(before + a.name) for a in listed), default=0)
     for a in listed:
         if a.fields and a.is_list:
@@ -172,7 +172,7 @@ def _remarks(contract: Contract) -> list[str]:
 def _module(contract: Contract) -> str:
     name = "".join(word.capitalize() for word in contract.name.split("_"))
     sizes = _sizes(contract)
-    inputs = [a for a in contract.calls[CALL].arguments if a.role == "input"]
+    inputs = [a for a in contract.calls[CALL].arguments if a.role == "input" and not a.by_name]
     learned = [f"{label}  {kind}" for label, kind in _shapes(contract.arguments("parameter"))]
     init = [f"    def __init__({', '.join(['self', *sizes])}):", "        super().__init__()"]
     if learned:
@@ -205,7 +205,7 @@ def _sizes(contract: Contract) -> list[str]:
     for a in _flat(contract.arguments("parameter")):
         for axis in a.axis_names:
             found.setdefault(axis)
-    for a in _flat(contract.arguments("setting")):
+    for a in _flat(a for a in contract.arguments("setting") if not a.by_name):
         found.setdefault(a.name.removeprefix("n_"))
     return list(found)
 

@@ -22,6 +22,9 @@ class Argument:
     ``slices``: names of the equal parts this parameter is stacked from along its first axis, where modules keep them
     apart, each with its own aliases. ``fields``: what a dictionary of weights, or a record of settings, holds; kind
     ``list[layers]`` says that the fields repeat per layer. ``default``: what leaving an optional argument out means.
+    ``by_name``: an optional argument that is given only to code that names it, as it is called here or by an alias,
+    never by position; code that does not name it is not asked for it. ``other_forms``: names under which published
+    code takes such an argument in another form (a mask that is True where this one is False), and what makes that form.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Argument:
     slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: tuple[Argument, ...] = ()
     default: Any = None
+    by_name: bool = False
+    other_forms: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -33,19 +33,42 @@ def bound(
     """Their function with its arguments: by keyword where its parameter names are the contract's, by position
     otherwise.
 
-    Optional arguments at their default may be missing there; ``extra`` is passed where the function takes it by name.
+    Optional arguments at their default may be missing there; those that are given by name only are passed to the
+    parameter of that name or of an alias; ``extra`` is passed where the function takes it by name.
 
     Raises TypeError with both signatures where the function cannot be called as the contract says; NotSupported where
     the case needs an optional argument that it does not take.
     """
-    names = [a.name for a in signature.arguments if a.name in arguments]
+    names = [a.name for a in signature.arguments if a.name in arguments and not a.by_name]
     parameters = parameters_of(function)
+    named = given_by_name(function, signature.arguments, arguments)
     if parameters is None:
         return partial(function, *(arguments[name] for name in names))
     takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
     known = {p.name for p in parameters if p.kind in BY_NAME}
-    more = {name: value for name, value in (extra or {}).items() if name in known or takes_any}
+    more = {name: value for name, value in (extra or {}).items() if name in known or takes_any} | named
     return _Binding(function, signature, arguments, names, parameters, more).bound()
+
+
+def given_by_name(
+    function: Callable[..., Any], arguments: Iterable[Argument], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Those of a call's arguments that are given by name only, under the names that the function has for them.
+
+    ``given``: their values. An argument at its default is left out. Raises NotSupported where the function has no name
+    for one that is not.
+    """
+    known = {p.name for p in parameters_of(function) or () if p.kind in BY_NAME}
+    found = {}
+    for a in arguments:
+        value = given.get(a.name, a.default) if a.by_name else a.default
+        if value is a.default or _same(value, a.default):
+            continue
+        name = next((name for name in (a.name, *a.aliases, *a.other_forms) if name in known), None)
+        if name is None:
+            raise NotSupported(f"it takes no {a.name}")
+        found[name] = a.other_forms[name](value) if name in a.other_forms else value
+    return found
 
 
 def accepts(function: object, signature: Signature) -> bool:
@@ -98,12 +121,21 @@ class _Binding:
         return self._by_names() >= set(names)
 
     def _positional(self) -> list[Parameter]:
-        return [p for p in self.parameters if p.kind in BY_POSITION]
+        reserved = self._reserved()
+        return [p for p in self.parameters if p.kind in BY_POSITION and p.name not in reserved]
+
+    def _reserved(self) -> set[str]:
+        """Names of arguments that are given by name only: nothing else is given to a parameter of such a name."""
+        names = {name for a in self.signature.arguments if a.by_name for name in (a.name, *a.aliases, *a.other_forms)}
+        return names & {p.name for p in self.parameters}
 
     def _by_name(self, names: Iterable[str]) -> partial[Any]:
         return partial(self.function, **{name: self.arguments[name] for name in names}, **self.more)
 
     def _by_position(self, names: Iterable[str]) -> partial[Any]:
+        if self._reserved():
+            places = zip(self._positional(), names, strict=False)
+            return partial(self.function, **{p.name: self.arguments[name] for p, name in places}, **self.more)
         return partial(self.function, *(self.arguments[name] for name in names), **self.more)
 
     def _fits_by_position(self) -> bool:

@@ -120,7 +120,9 @@ class _DialectSession(Session):
             result = _stacked(
                 [self._once(tracked.replaced({n: call.arguments[n][i] for n in batch})) for i in range(many)]
             )
-        left = untaken([a for a in signature.arguments if a.role == "setting"], call.arguments, tracked.read)
+        left = untaken(
+            [a for a in signature.arguments if a.role == "setting" or a.by_name], call.arguments, tracked.read
+        )
         for a in signature.arguments:
             record = call.arguments.get(a.name)
             if isinstance(record, Settings):

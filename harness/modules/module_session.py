@@ -14,7 +14,7 @@ from harness.core.claim import NotSupported
 from harness.core.errors import OtherSize
 from harness.core.implementation import MeasuredOutput, Request
 from harness.execution import call as execution
-from harness.execution.arguments import bound
+from harness.execution.arguments import bound, given_by_name
 from harness.execution.bound_call import Ready
 from harness.execution.session import Session
 from harness.modules.holder import Holder, timed_call
@@ -46,7 +46,7 @@ class ModuleSession(Session):
             function = self._deep_copy(made) if self.request.context == "deepcopied" else made
             return execution.invoke(bound(function, signature, call.arguments))
         values = self._values(made, call.arguments)
-        inputs, options = self._inputs(call)
+        inputs, options = self._inputs(call, made)
         if self.request.context in ("deepcopied", "reloaded") and self.request.gradients is None:
             other = self._copied(values, call.arguments)
             self._set_mode(other)
@@ -67,7 +67,7 @@ class ModuleSession(Session):
             self.own = self._loaded(self._values(made, call.arguments), call.arguments)
         holder, handed = self.own
         self._set_mode(holder)
-        inputs, options = self._inputs(call)
+        inputs, options = self._inputs(call, holder)
         timed = timed_call(holder.inner, holder.how, inputs, options)
 
         def value(raw: Any) -> Any:
@@ -87,12 +87,14 @@ class ModuleSession(Session):
                 raise NotSupported(f"its factory takes no {', '.join(unread)}: {reason}") from None
             raise
 
-    def _inputs(self, call: Call) -> tuple[list[Any], dict[str, Any]]:
-        signature = self.adapter.contract.calls[CALL]
-        inputs = [call.arguments.get(a.name) for a in signature.arguments if a.role == "input"]
+    def _inputs(self, call: Call, made: Holder) -> tuple[list[Any], dict[str, Any]]:
+        """By position; with what is given by name under the names that its forward has for it."""
+        arguments = [a for a in self.adapter.contract.calls[CALL].arguments if a.role == "input"]
+        inputs = [call.arguments.get(a.name) for a in arguments if not a.by_name]
         while inputs and inputs[-1] is None:
             inputs.pop()
-        return inputs, dict.fromkeys(self.adapter.calling.options, inputs[0]) if inputs else {}
+        options = dict.fromkeys(self.adapter.calling.options, inputs[0]) if inputs else {}
+        return inputs, options | given_by_name(made.how or made.inner.forward, arguments, call.arguments)
 
     def _set_mode(self, module: nn.Module) -> None:
         execution.invoke(module.train, self.request.mode == "train")

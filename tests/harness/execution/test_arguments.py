@@ -92,3 +92,50 @@ def test_a_missing_argument_in_the_middle_shifts_no_other():
     signature = Signature((Argument("x", "float[width]"), scale, eps), "float[width]")
     with pytest.raises(NotSupported, match="scale"):
         bound(lambda x, eps=0.0: (x, eps), signature, {"x": 1, "scale": 0.5, "eps": 0.0})()
+
+
+WITH_MORE = Signature(
+    (
+        *SIGNATURE.arguments,
+        Argument(
+            "floor",
+            "float",
+            "setting",
+            optional=True,
+            aliases=("least",),
+            by_name=True,
+            other_forms={"depth": lambda floor: -floor},
+        ),
+    ),
+    "float[n]",
+)
+
+
+def test_an_argument_by_name_goes_to_the_parameter_that_is_called_so():
+    """By its own name or an alias, wherever it stands, in the form that the name says; left out at its default."""
+    assert bound(lambda x, weight, eps, floor=0: floor, WITH_MORE, {**GIVEN, "floor": 3.0})() == 3.0
+    assert bound(lambda a, least=0, b=0, c=0: (a, b, c, least), WITH_MORE, {**GIVEN, "floor": 3.0})() == (
+        1,
+        2,
+        1e-3,
+        3.0,
+    )
+    assert bound(lambda x, weight, eps, depth=0: depth, WITH_MORE, {**GIVEN, "floor": 3.0})() == -3.0
+    assert bound(lambda a, b, c, least=7: least, WITH_MORE, {**GIVEN, "floor": None})() == 7
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x, weight, eps, other=None: other, lambda *given: given, lambda **given: given, torch.add],
+    ids=["another name", "any arguments", "any keywords", "a builtin"],
+)
+def test_an_argument_by_name_is_not_asked_of_code_that_does_not_name_it(function):
+    """Neither by position nor as one of any keywords."""
+    with pytest.raises(NotSupported, match="takes no floor"):
+        bound(function, WITH_MORE, {**GIVEN, "floor": 3.0})
+    assert bound(function, WITH_MORE, GIVEN) is not None
+
+
+def test_other_arguments_never_go_to_the_parameter_of_an_argument_by_name():
+    """By position they are given to the parameters around it."""
+    assert bound(lambda a, floor=5, b=0, c=0: (a, floor, b, c), WITH_MORE, GIVEN)() == (1, 5, 2, 1e-3)
