@@ -51,6 +51,19 @@ def near_misses(
     return added
 
 
+def merely_imported(target: Target, contracts: Contracts, found: Collection[str]) -> list[FoundNote]:
+    """Names of components that were not found, under which the module only holds something of another distribution."""
+    spelled = {name: {name, *(dialect.function for dialect in contracts[name].dialects)} for name in contracts}
+    names = dict.fromkeys(n for component in contracts if component not in found for n in sorted(spelled[component]))
+    imported = [n for n in names if target.member(n) is not None and target.is_merely_imported(n)]
+    if not imported:
+        return []
+    plural = len(imported) > 1
+    are, they = ("are", "they are") if plural else ("is", "it is")
+    text = f"{', '.join(imported)} {are} imported from another package, so {they} not checked as your code"
+    return [FoundNote(f"{text}. To have it checked, assign it: {imported[0]} = ...")]
+
+
 def _nearest(name: str, missing: Mapping[str, str]) -> str | None:
     """The component whose name is this one but for a slip; also where letters are swapped (gleu)."""
     if name in missing:

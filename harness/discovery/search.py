@@ -21,7 +21,7 @@ from harness.discovery import map_file
 from harness.discovery.implements import declared_in
 from harness.discovery.importing import load
 from harness.discovery.locate import Place, locate
-from harness.discovery.messages import near_misses, no_component, not_this_kind, nothing_found
+from harness.discovery.messages import merely_imported, near_misses, no_component, not_this_kind, nothing_found
 from harness.discovery.module_classes import find_in_classes
 from harness.discovery.notes import FoundNote
 from harness.discovery.switches import declared_eps, declared_variants, switches_of
@@ -54,8 +54,9 @@ class Found:
 def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = DEFAULT_SECONDS) -> Found:
     """Every component of these contracts that a module, a file or an object offers.
 
-    A component is a function (or a class, where its contract has a ``build``) of its name, defined there or merely
-    imported, or a factory decorated with ``@implements``; or it is found in the module classes. ``time_limit``:
+    A component is a function (or a class, where its contract has a ``build``) of its name, defined there or imported
+    from a module of theirs, or a factory decorated with ``@implements``; or it is found in the module classes. What is
+    imported from another distribution is no component, unless they assign it to the component's name. ``time_limit``:
     processor seconds for one case, from which those for an import and for a trial call follow; 0 for none.
 
     Raises UsageError with a complete text where there is nothing to check; ImportFailed, one of these, where the module
@@ -89,6 +90,7 @@ class _Search:
             adapters = self._in_classes(classes, adapters)
         adapters |= with_whole_model(adapters, self.contracts)
         if not target.is_one_thing():
+            self.notes += merely_imported(target, self.contracts, adapters)
             self.notes += near_misses(target, self.contracts, adapters, self.notes)
         if not adapters:
             raise UsageError(nothing_found(target, self.contracts, self.notes))

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from harness.core.errors import plain
+from harness.discovery.bindings import is_merely_imported
 from harness.discovery.locate import Place
 from harness.execution import call
 
@@ -45,10 +46,14 @@ class Target:
         return inspect.isroutine(self.thing) or isinstance(self.thing, torch.nn.Module)
 
     def called(self, name: str) -> Any:
-        """What has this name: a member, or the one thing that was named; None where nothing has."""
+        """What has this name: a member, or the one thing that was named; None where nothing of theirs has."""
         if self.is_one_thing():
             return self.thing if name in (getattr(self.thing, "__name__", ""), *self.place.attributes[-1:]) else None
-        return self.member(name)
+        return None if self.is_merely_imported(name) else self.member(name)
+
+    def is_merely_imported(self, name: str) -> bool:
+        """Whether their module only imports this name, from another distribution."""
+        return self.thing is self.module and is_merely_imported(self.module, name)
 
     def member(self, name: str) -> Any:
         """The attribute or entry of this name; None where there is none."""

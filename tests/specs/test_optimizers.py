@@ -61,7 +61,7 @@ def held(verdicts: dict[str, str]) -> bool:
         (COURSE.replace("NAME", "Mine") + "\nadamw = Mine\n", ""),
         (COURSE.replace("NAME", "Mine") + "\nfrom plumbline import implements\nimplements('adamw')(Mine)\n", ""),
         (COURSE.replace("NAME", "Mine") + "\ndef get_adamw_cls():\n    return Mine\n", ""),
-        ("from torch.optim import AdamW\n", ""),
+        ("import torch\nAdamW = torch.optim.AdamW\n", ""),
     ],
     ids=["class", "named class", "alias", "decorated", "cs336", "torch"],
 )

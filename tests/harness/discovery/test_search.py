@@ -71,9 +71,50 @@ def test_a_function_of_a_components_name_is_enough(find):
     assert set(found.adapters) == {"double"} and found.adapters["double"].kind is OfferKind.FUNCTION
 
 
-def test_an_imported_function_counts(find):
-    """An adapter may be a line of imports."""
-    assert "double" in find("from operator import neg as double\n").adapters
+def test_a_function_imported_from_their_own_file_counts(find, here):
+    """An adapter may be a line of imports, also in several steps."""
+    (here / "mine_alone.py").write_text("def double(x): return x\n")
+    (here / "mine_passed_on.py").write_text("from mine_alone import double\n")
+    assert "double" in find("from mine_passed_on import double\n").adapters
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from operator import neg as double\n",
+        "import torch.utils.checkpoint as double\n",
+        "try:\n    from torch.nn.functional import softmax as double\nexcept ImportError:\n    pass\n",
+        "double = 3\nfrom operator import neg as double\n",
+        "from mine_passing_on import *\n",
+    ],
+)
+def test_what_is_imported_from_another_distribution_is_not_theirs(find, here, source):
+    """Nobody wrote it here. It is noted, since it may be meant."""
+    (here / "mine_passing_on.py").write_text("from operator import neg as double\n")
+    found = find(source + "def counter(start): ...\n")
+    assert set(found.adapters) == {"counter"}
+    assert [note.text.partition(",")[0] for note in found.notes] == ["double is imported from another package"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import operator\ndouble = operator.neg\n",
+        "from operator import neg\ndouble = neg\n",
+        "from operator import neg as double\ndef double(x): ...\n",
+        "import operator\nglobals()['double'] = operator.neg\n",
+        "from mine_assigning import double\n",
+    ],
+)
+def test_what_they_assign_is_a_statement_of_theirs(find, here, source):
+    """One line says that a library's function is meant."""
+    (here / "mine_assigning.py").write_text("import operator\ndouble = operator.neg\n")
+    assert "double" in find(source).adapters
+
+
+def test_an_imported_function_that_is_named_counts(find):
+    """``file.py:double`` says what is meant."""
+    assert "double" in find("from operator import neg as double\n", "double").adapters
 
 
 def test_a_class_of_a_scripted_components_name_is_found(find):
