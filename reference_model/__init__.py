@@ -11,7 +11,16 @@ from reference_model.attention import attention
 from reference_model.block import block
 from reference_model.checkpoint import checkpoint
 from reference_model.clip_grad_norm import clip_grad_norm
-from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
+from reference_model.config import (
+    GPT2_LARGE,
+    GPT2_MEDIUM,
+    GPT2_SMALL,
+    GPT2_XL,
+    Config,
+    LlamaConfig,
+    llama_parameter_count,
+    parameter_count,
+)
 from reference_model.fake_quantize import fake_quantize
 from reference_model.gelu import gelu
 from reference_model.generation import generation
@@ -26,6 +35,7 @@ from reference_model.layer_norm import layer_norm
 from reference_model.learned_positions import learned_positions
 from reference_model.linear import linear
 from reference_model.linear_attention import linear_attention
+from reference_model.llama import initialise_llama, llama, llama_block
 from reference_model.lm_loss import lm_loss
 from reference_model.lora import lora, rslora
 from reference_model.low_rank_attention import low_rank_attention
@@ -57,6 +67,7 @@ __all__ = [
     "GPT2_SMALL",
     "GPT2_XL",
     "Config",
+    "LlamaConfig",
     "adamw",
     "adamw_8bit",
     "alibi",
@@ -73,6 +84,7 @@ __all__ = [
     "grouped_query_attention",
     "initialisation",
     "initialise",
+    "initialise_llama",
     "int8_linear",
     "kv_cache",
     "kv_cache_quantized",
@@ -80,6 +92,9 @@ __all__ = [
     "learned_positions",
     "linear",
     "linear_attention",
+    "llama",
+    "llama_block",
+    "llama_parameter_count",
     "lm_loss",
     "lora",
     "low_rank_attention",

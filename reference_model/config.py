@@ -1,4 +1,4 @@
-"""The sizes of a GPT-2, and how many parameters they cost.
+"""The sizes of a GPT-2 and of a Llama, and how many parameters they cost.
 
 Radford et al. 2019, Table 2 (the four sizes); openai/gpt-2 src/model.py `default_hparams`.
 """
@@ -60,3 +60,46 @@ def parameter_count(config: Config) -> int:
     one_block = norms + qkv + out + up + down  # 12 D^2 + 13 D
     final_norm = 2 * width
     return token_table + position_table + config.layers * one_block + final_norm
+
+
+@dataclass(frozen=True)
+class LlamaConfig:
+    """The sizes of one Llama: those of 7B unless told otherwise.
+
+    vocab_size V, context C (the positions it was trained on), width D, heads H, kv_heads G, head_size K, hidden F,
+    layers L, the epsilon of the norms, the base of the rotation, and how many positions a layer sees (None: all).
+    Raises ValueError when a size is below 1, or kv_heads do not divide heads.
+    Source: Touvron et al. 2023, Table 2; meta-llama/llama llama/model.py `ModelArgs`.
+    """
+
+    vocab_size: int = 32000
+    context: int = 2048
+    width: int = 4096
+    heads: int = 32
+    kv_heads: int = 32
+    head_size: int = 128
+    hidden: int = 11008
+    layers: int = 32
+    norm_eps: float = 1e-5
+    rope_base: float = 10000.0
+    window: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "context", "width", "heads", "kv_heads", "head_size", "hidden", "layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.heads % self.kv_heads != 0:
+            raise ValueError(f"heads {self.heads} are not divisible by kv_heads {self.kv_heads}")
+
+
+def llama_parameter_count(config: LlamaConfig, tied: bool = False) -> int:
+    """How many parameters a Llama of these sizes has: 2 V D + L (2 H K D + 2 G K D + 3 D F + 2 D) + D; tied, V D fewer.
+
+    6,738,415,616 for 7B, as meta-llama/llama has them.
+    """
+    width, size = config.width, config.head_size
+    attention = 2 * config.heads * size * width + 2 * config.kv_heads * size * width
+    feed_forward = 3 * width * config.hidden
+    one_block = attention + feed_forward + 2 * width
+    table = config.vocab_size * width
+    return (1 if tied else 2) * table + config.layers * one_block + width

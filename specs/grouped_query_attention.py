@@ -18,7 +18,7 @@ from reference_model.grouped_query_attention import grouped_query_attention
 from specs.naming.parameters import KEY, OUT, QUERY, VALUE, WEIGHTS, named
 from specs.naming.sizes import SIZES
 from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
-from specs.shared.rotary import ROTARY, ROTARY_HALVES, rotary_variants
+from specs.shared.rotary import ROTARY, ROTARY_HALVES, rotary_layouts
 
 TILED = "tiled"
 HEADS = ((4, 2), (6, 3), (2, 1), (4, 1), (6, 2), (2, 2), (3, 1), (1, 1), (3, 3))
@@ -222,7 +222,7 @@ CONTRACT = Contract(
         ),
     },
     variants=(
-        *rotary_variants(grouped_query_attention, "values = v.repeat_interleave(shared_by, dim=1)", "keys"),
+        *rotary_layouts(grouped_query_attention),
         Variant(
             TILED,
             "Head h uses group h % G, as in x-transformers: the heads of a group are not next to each other. Only the "
@@ -230,8 +230,8 @@ CONTRACT = Contract(
             (
                 Edit(
                     grouped_query_attention,
-                    "keys = k.repeat_interleave(shared_by, dim=1)",
-                    "keys = k.repeat(1, shared_by, 1, 1)",
+                    "keys = turned_k.repeat_interleave(shared_by, dim=1)",
+                    "keys = turned_k.repeat(1, shared_by, 1, 1)",
                 ),
                 Edit(
                     grouped_query_attention,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from harness.core.contract import Variant
@@ -47,4 +48,12 @@ def rotary_variants(reference: Callable[..., Any], line: str, keys: str) -> tupl
             edits(HALVES),
             tables_in_float32=True,
         ),
+    )
+
+
+def rotary_layouts(reference: Callable[..., Any]) -> tuple[Variant, Variant]:
+    """The same two of a reference that rotates by itself, in the layout of its argument."""
+    return tuple(  # type: ignore[return-value]
+        replace(variant, edits=(Edit(reference, "layout = positions", f'layout = "{variant.name}"'),))
+        for variant in rotary_variants(reference, "", "")
     )
