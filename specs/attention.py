@@ -12,7 +12,7 @@ from harness.core.measurement import Measure
 from harness.core.mistake import Edit
 from harness.numerics.causality import check_future_is_ignored
 from reference_model.attention import attention
-from specs.naming.cs336 import CS336_HEADS
+from specs.naming.cs336 import CS336_HEADS, CS336_ROTARY_HEADS
 from specs.naming.parameters import ATTENTION
 from specs.naming.pico_gpt import PICO_HEADS
 from specs.naming.sizes import SIZES
@@ -217,7 +217,7 @@ CONTRACT = Contract(
     cases=cases,
     invalid=indivisible,
     rows=("x",),
-    dialects=(CS336_HEADS, PICO_HEADS),
+    dialects=(CS336_HEADS, CS336_ROTARY_HEADS, PICO_HEADS),
     causal=Causal({"x": 1}, gradient=True),
     order=50,
     roundings=(

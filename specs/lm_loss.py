@@ -9,6 +9,7 @@ from harness.core.claim import About, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.mistake import Edit
 from reference_model.lm_loss import lm_loss
+from specs.naming.cs336 import CS336_CROSS_ENTROPY
 from specs.shared.attention import elsewhere, output, tolerance, unmoved
 from specs.shared.lm_loss_cases import USUAL, cases, large_logits, unknown_ids
 
@@ -228,6 +229,7 @@ CONTRACT = Contract(
             "return (1.0 + 2.0**-24) * kept.sum() / count.clamp(min=1)",
         ),
     ),
+    dialects=(CS336_CROSS_ENTROPY,),
     order=75,
     case_count=26,
     sources=("Radford et al. 2018, section 3.1, equation 1", "torch.nn.functional.cross_entropy"),

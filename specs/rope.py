@@ -10,6 +10,7 @@ from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.rope import rope
+from specs.naming.cs336 import CS336_ROPE
 from specs.shared.attention import elsewhere, output, tolerance
 
 BASES = (10000.0, 10000.0, 50.0, 500000.0)
@@ -244,6 +245,7 @@ CONTRACT = Contract(
     cases=cases,
     invalid=invalid,
     tables_in_float32=True,
+    dialects=(CS336_ROPE,),
     order=42,
     case_count=18,
     variants=(

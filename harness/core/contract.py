@@ -148,7 +148,9 @@ class Dialect:
     first axis is a batch, for functions that take one sequence at a time. ``result``: from what it returns to what
     the contract says. ``written``: for functions that write into arguments, from its own arguments as they are
     afterwards, and what it returned. ``made``: for a component with a state, from their function, or class, to a
-    class with the contract's methods.
+    class with the contract's methods. ``accepts``: the legal forms that its project accepts, "" for the plain one; the
+    first is what its rules say. ``entry``: the project calls components through such functions alone, so that what has
+    a component's name beside them is a helper.
     """
 
     project: str
@@ -161,6 +163,8 @@ class Dialect:
     written: Callable[[Mapping[str, Any], Any], Any] | None = None
     made: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
     lacks: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ()
+    entry: bool = False
 
 
 @dataclass(frozen=True)

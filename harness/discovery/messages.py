@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.core.contract import Contract
+from harness.core.contract import Contract, Dialect
 from harness.core.errors import did_you_mean, near, plain
 from harness.discovery.notes import FoundNote
 from harness.discovery.target import Target, is_module_class
@@ -62,6 +62,18 @@ def merely_imported(target: Target, contracts: Contracts, found: Collection[str]
     are, they = ("are", "they are") if plural else ("is", "it is")
     text = f"{', '.join(imported)} {are} imported from another package, so {they} not checked as your code"
     return [FoundNote(f"{text}. To have it checked, assign it: {imported[0]} = ...")]
+
+
+def helpers_beside(target: Target, dialect: Dialect, missing: Iterable[str]) -> list[FoundNote]:
+    """Functions and classes of a component's name beside the entry points of a project: they are helpers of these."""
+    helpers = [name for name in missing if inspect.isroutine(own := target.called(name)) or inspect.isclass(own)]
+    if not helpers:
+        return []
+    listed, plural = ", ".join(helpers), len(helpers) > 1
+    text = (
+        f"{listed} {'are helpers' if plural else 'is a helper'} of {dialect.function} and its like: not checked alone"
+    )
+    return [FoundNote(f"{text}. To check {'one' if plural else 'it'}: {target.text}:{helpers[0]}")]
 
 
 def _nearest(name: str, missing: Mapping[str, str]) -> str | None:

@@ -21,12 +21,19 @@ from harness.discovery import map_file
 from harness.discovery.implements import declared_in
 from harness.discovery.importing import load
 from harness.discovery.locate import Place, locate
-from harness.discovery.messages import merely_imported, near_misses, no_component, not_this_kind, nothing_found
+from harness.discovery.messages import (
+    helpers_beside,
+    merely_imported,
+    near_misses,
+    no_component,
+    not_this_kind,
+    nothing_found,
+)
 from harness.discovery.module_classes import find_in_classes
 from harness.discovery.notes import FoundNote
 from harness.discovery.switches import declared_eps, declared_variants, switches_of
 from harness.discovery.target import Target
-from harness.execution.dialects import dialect_of
+from harness.execution.dialects import SpeaksDialect, dialect_of
 from harness.execution.functions import ClassAdapter, FunctionAdapter, UnwrittenAdapter
 from harness.execution.guarded import DEFAULT_SECONDS
 from harness.execution.session import Adapter
@@ -49,6 +56,8 @@ class Found:
     eps: float | None = None
     expected: Mapping[str, str] = field(default_factory=dict)
     """Failures that its module expects, with the reasons it gives."""
+    accepted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The legal forms that the project accepts whose functions a component is called through; "" for the plain one."""
 
 
 def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = DEFAULT_SECONDS) -> Found:
@@ -105,20 +114,28 @@ class _Search:
             (*(note.as_note() for note in self.notes), *array_notes),
             declared_eps(target),
             switches_of(target).get("expected", {}),
+            {n: a.dialect.accepts for n, a in adapters.items() if isinstance(a, SpeaksDialect) and a.dialect.accepts},
         )
 
     def _by_factory_or_name(self, factories: Mapping[str, Declaration]) -> dict[str, Adapter]:
         """What is declared, or has a component's name, or is spelled as a published project does."""
         adapters: dict[str, Adapter] = {}
         for name, contract in self.contracts.items():
-            adapter: Adapter | None
-            if name in factories:
-                adapter = self._by_factory(factories[name], contract)
-            else:
-                adapter = dialect_of(contract, self.target.called) or self._by_name(name, contract)
+            adapter = (
+                self._by_factory(factories[name], contract)
+                if name in factories
+                else dialect_of(contract, self.target.called)
+            )
             if adapter is not None:
                 adapters[name] = adapter
-        return adapters
+        entries = [a.dialect for a in adapters.values() if isinstance(a, SpeaksDialect) and a.dialect.entry]
+        if entries and not self.target.is_one_thing():
+            self.notes += helpers_beside(self.target, entries[0], [n for n in self.contracts if n not in adapters])
+            return adapters
+        for name, contract in self.contracts.items():
+            if name not in adapters and (adapter := self._by_name(name, contract)) is not None:
+                adapters[name] = adapter
+        return {name: adapters[name] for name in self.contracts if name in adapters}
 
     # factories -------------------------------------------------------------------------------------------------------
 

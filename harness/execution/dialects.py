@@ -61,7 +61,13 @@ def dialect_of(contract: Contract, member: Callable[[str], Any]) -> DialectAdapt
     return None
 
 
-class DialectClass(ClassAdapter):
+class SpeaksDialect(Adapter):
+    """An adapter of something that is spelled as a published project does. ``dialect``: how."""
+
+    dialect: Dialect
+
+
+class DialectClass(ClassAdapter, SpeaksDialect):
     """A function or class that builds a component with a state, as its own project does."""
 
     def __init__(self, function: Callable[..., Any], dialect: Dialect) -> None:
@@ -79,7 +85,7 @@ class DialectClass(ClassAdapter):
         return ClassAdapter(self.made).session(contract, request)
 
 
-class DialectAdapter(Adapter):
+class DialectAdapter(SpeaksDialect):
     """A function that is called as its own project does."""
 
     def __init__(self, function: Callable[..., Any], dialect: Dialect, contract: Contract) -> None:

@@ -212,6 +212,10 @@ class Inspection:
                     self.findings[component] = self.explain(component)
         return self.findings[component]
 
+    def agrees(self, component: str) -> bool:
+        """Whether it gives the reference's numbers on its cases, in its working precision."""
+        return not any(is_wrong(observation) for observation in self._observations(component))
+
     def _gradients_in_words(self, component: str) -> str:
         """Which gradients of its cases are wrong, and how; nothing where what is computed forwards is wrong already."""
         cases = self._observations(component)

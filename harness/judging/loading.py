@@ -13,6 +13,7 @@ from harness.core.note import Note
 from harness.diagnosis.finding import edits_of
 from harness.discovery.search import Found, discover
 from harness.execution.executor import Executor
+from harness.judging.accepted_forms import with_accepted_forms
 from harness.judging.catalogue import Catalogue, load_catalogue, variant_of
 from harness.judging.inspection import Inspection
 from harness.judging.reference import reference_executor
@@ -38,18 +39,18 @@ def inspect_implementation(
     that before what the project's table does.
     """
     torch.set_num_threads(1)  # the tensors are small: a second thread only waits, and two processes wait for each other
-    known = load_catalogue()
+    known, expected = load_catalogue(), dict[str, str]()
     in_file = in_project(project, known.contracts)
     given = in_one_line(variants) if isinstance(variants, str) else Declared(dict(variants))
-    expected: Mapping[str, str] = {}
     if names := named_mistakes(impl):
         known, declared = _with(known, given.over(in_file))
         executor, notes = _with_mistakes(known, declared, impl, names, time_limit)
         where = "the reference with this mistake"
     else:
         known, declared, found = _discovered(impl, known, given, in_file, time_limit)
+        where, notes, expected = found.where, found.notes, dict(found.expected)
         executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
-        where, notes, expected = found.where, tuple(found.notes), found.expected
+        declared = with_accepted_forms(declared, found.accepted, known, executor, seed)
     return Inspection(
         known,
         executor,

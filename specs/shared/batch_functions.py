@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 
+from harness.core.claim import NotSupported
 from harness.core.contract import Dialect
 from specs.naming.cs336 import CS336
 
@@ -17,13 +18,16 @@ def _batches(function: str, tokens: str, time: str, *more: str) -> Dialect:
 
     def arguments(a: Mapping[str, Any]) -> dict[str, Any]:
         data = a["tokens"]
+        if as_numpy and str(data.dtype).rpartition(".")[2] != "int64":
+            raise NotSupported("its data are int64 ids")
         given = {tokens: numpy.asarray(data) if as_numpy else data, "batch_size": a["batch"], time: a["time"]}
         if "device" in more:
             given["device"] = "cpu"
         return {**given, "generator": a["generator"]} if "generator" in more else given
 
     project = CS336 if as_numpy else "nanoGPT"
-    return Dialect(project, function, (tokens, "batch_size", time, *more), arguments)
+    entry = as_numpy and function.startswith("run_")
+    return Dialect(project, function, (tokens, "batch_size", time, *more), arguments, entry=entry)
 
 
 BATCHES = tuple(

@@ -37,6 +37,14 @@ def _remove_file(given: Mapping[str, Any], value: Any) -> Any:
 
 
 TRAINERS = tuple(
-    Dialect(CS336, function, ("input_path", "vocab_size", "special_tokens"), _text_in_a_file, written=_remove_file)
+    Dialect(
+        CS336,
+        function,
+        ("input_path", "vocab_size", "special_tokens"),
+        _text_in_a_file,
+        written=_remove_file,
+        accepts=("greatest",),
+        entry=function.startswith("run_"),
+    )
     for function in ("run_train_bpe", "train_bpe")
 )

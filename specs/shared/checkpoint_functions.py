@@ -60,6 +60,13 @@ def by_argument_name(function: Callable[..., Any], given: Mapping[str, Any]) -> 
 
 
 DIALECTS = tuple(
-    Dialect("training code", save, (), lambda a: a, made=functools.partial(separate_functions, load))
+    Dialect(
+        "training code",
+        save,
+        (),
+        lambda a: a,
+        made=functools.partial(separate_functions, load),
+        entry=save.startswith("run_"),
+    )
     for save, load in PAIRS
 )

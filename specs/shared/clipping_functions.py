@@ -52,6 +52,7 @@ def _clip(project: str, function: str, parameters: str, limit: str, returns: boo
         lambda a: {parameters: Parameters(a["grads"]), limit: a["max_norm"]},
         absent=() if returns else ("norm",),
         written=clipped_in_place if returns else clipped_without_norm,
+        entry=function.startswith("run_"),
     )
 
 

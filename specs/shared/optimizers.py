@@ -18,6 +18,7 @@ from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Dialect, Signature
 from harness.core.parameters import parameter_names
 from harness.core.values import Earlier
+from specs.naming.cs336 import adapter
 
 Gradients = Sequence[torch.Tensor | None]
 """One gradient for every parameter; None where a parameter has none."""
@@ -208,7 +209,11 @@ def _by_argument_name(names: Sequence[str], settings: Mapping[str, Any]) -> dict
     return given
 
 
-def dialects(*names: str, getters: Sequence[str] = ()) -> tuple[Dialect, ...]:
-    """Classes with these names, and functions without arguments (``getters``) that return a class."""
+def dialects(*names: str, getters: Sequence[str] = (), accepts: Sequence[str] = ()) -> tuple[Dialect, ...]:
+    """Classes with these names, and CS336's functions without arguments (``getters``) that return a class.
+
+    ``accepts``: the legal forms that CS336 accepts.
+    """
     dialect_of = [Dialect("torch", name, (), lambda a: a, made=torch_form, lacks=("groups",)) for name in names]
-    return (*dialect_of, *(Dialect("Stanford's CS336", name, (), lambda a: a, made=of_its_class) for name in getters))
+    own = (adapter(name, (), lambda a: a, made=of_its_class, accepts=tuple(accepts)) for name in getters)
+    return (*own, *dialect_of)

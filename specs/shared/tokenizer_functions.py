@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.core.claim import NotSupported
-from harness.core.contract import Dialect
 from harness.strategies.scripts import merged
 from reference_model.tokenizer import GPT2_PATTERN
-from specs.naming.cs336 import CS336
+from specs.naming.cs336 import adapter
 
 _MERGES: dict[int, list[tuple[bytes, bytes]]] = {}
 
@@ -76,8 +75,7 @@ def cs336_tokenizer(get_tokenizer: Callable[..., Any]) -> type:
     return Tokenizer
 
 
-CS336_TOKENIZER = Dialect(
-    CS336,
+CS336_TOKENIZER = adapter(
     "get_tokenizer",
     ("vocab", "merges", "special_tokens"),
     lambda a: a,
