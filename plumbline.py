@@ -31,6 +31,8 @@ class Option(NamedTuple):
     name: str
     help: str
     default: str = ""
+    is_list: bool = False
+    """Whether it takes several values, separated by commas or by repeating it."""
 
 
 OPTIONS = (
@@ -42,12 +44,14 @@ OPTIONS = (
     Option(
         "impl-require",
         "components that must be implemented, separated by commas, or 'all': a check that is to do fails",
+        is_list=True,
     ),
     Option("impl-baseline", "record of an earlier run: only new failures fail; fixed ones are listed"),
     Option(
         "impl-variant",
-        "legal variants that you implement, as component=variant, separated by commas (gelu=erf); "
-        "eps=1e-6 if your norms have a fixed epsilon",
+        "legal forms that you implement, as component=variant or axis=value, separated by commas "
+        "(gelu=erf,softcap=50); eps=1e-6 if your norms have a fixed epsilon; the option may be repeated",
+        is_list=True,
     ),
     Option("impl-seed", "seed of the generated cases (default: a new one in each run, which the header shows)"),
     Option("impl-effort", "how many cases: quick (a twelfth), default, or thorough (five times as many)", "default"),
@@ -66,6 +70,7 @@ OPTIONS = (
         "file of the JSON record (default: .plumbline/run.json) and the report formats to write: "
         "run.json,html,csv:checks.csv (`plumbline report --help` lists the formats)",
         ".plumbline/run.json",
+        is_list=True,
     ),
 )
 
@@ -87,7 +92,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         key, shown = option.name.replace("-", "_"), option.name.rpartition("-")[2].upper()
         # --impl without a value gets a message of ours, which shows what it takes, instead of argparse's.
         empty = {"nargs": "?", "const": " "} if option.name == "impl" else {}
-        group.addoption(f"--{option.name}", dest=key, default=None, metavar=shown, help=option.help, **empty)
+        how = {"action": "append", "default": None, "metavar": shown, "help": option.help, **empty}
+        group.addoption(f"--{option.name}", dest=key, **how)
         parser.addini(key, f"{option.help} (same as --{option.name})", default=None)
     # For processes that this run starts.
     group.addoption("--impl-select", dest="impl_select", action="append", default=None, help=argparse.SUPPRESS)
@@ -101,7 +107,10 @@ def pytest_configure(config: pytest.Config) -> None:
         table, file = _project(Path(config.invocation_params.dir))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    options = {option.name.replace("-", "_"): _chosen(config, option, table) for option in OPTIONS}
+    try:
+        options = {option.name.replace("-", "_"): _chosen(config, option, table) for option in OPTIONS}
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
     if not options["impl"]:
         if wrong := _misspelt(table, file):
             raise pytest.UsageError(wrong)
@@ -154,7 +163,7 @@ def _misspelt(table: dict[str, Any], file: str) -> str:
     """What is wrong with a table that names no implementation although it seems to; an empty text otherwise."""
     import difflib
 
-    keys = [name.removeprefix("impl-") for name, _, _ in OPTIONS if name != "impl-variant"]
+    keys = [option.name.removeprefix("impl-") for option in OPTIONS if option.name != "impl-variant"]
     for key in table:
         near = difflib.get_close_matches(key, keys, 1, 0.6)
         if near and key not in keys:
@@ -165,13 +174,28 @@ def _misspelt(table: dict[str, Any], file: str) -> str:
 def _chosen(config: pytest.Config, option: Option, table: dict[str, Any]) -> str:
     """Command line before ini file before pyproject.toml before default."""
     key = option.name.replace("-", "_")
-    given = config.getoption(key)
-    if given is None:
-        given = config.getini(key)
+    values = config.getoption(key)
+    given = _joined(config, option, values) if values else config.getini(key)
     if not given and option.name != "impl-variant":
         given = table.get(option.name.removeprefix("impl-"))
         given = ",".join(map(str, given)) if isinstance(given, list) else given
     return str(given) if given not in (None, "") else option.default
+
+
+def _joined(config: pytest.Config, option: Option, values: list[str]) -> str:
+    """The values of an option that was given once or several times: all of a list, else the last one.
+
+    Raises ValueError where the command line gives one that is no list several values. (What ``addopts`` says may be
+    overridden.)
+    """
+    if option.is_list:
+        return ",".join(values)
+    here = sum(str(given).partition("=")[0] == f"--{option.name}" for given in config.invocation_params.args)
+    different = list(dict.fromkeys(values[-here:])) if here else []
+    if len(different) > 1:
+        listed = " and ".join(f"--{option.name}={value}" for value in different)
+        raise ValueError(f"{listed} contradict each other; give --{option.name} once")
+    return values[-1]
 
 
 def hidden_packages() -> str:

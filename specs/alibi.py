@@ -54,7 +54,7 @@ def penalties(trial: Trial, case: Case | None = None) -> torch.Tensor:
 def expected_penalties(trial: Trial, case: Case | None = None) -> torch.Tensor:
     """The penalties in float64: from the exact slopes, or from those of the reference of a declared variant."""
     heads, time = ((case or trial.case).arguments[name] for name in ("n_heads", "time"))
-    slopes = -trial.expect(case_of(heads, 2)).value.double()[:, 1, 0] if trial.variant else exact_slopes(heads)
+    slopes = -trial.expect(case_of(heads, 2)).value.double()[:, 1, 0] if trial.is_varied else exact_slopes(heads)
     positions = torch.arange(time, dtype=torch.float64)
     return slopes.reshape(-1, 1, 1) * (positions.unsqueeze(1) - positions).clamp(min=0)
 

@@ -50,7 +50,7 @@ def stable_at_large_logits(trial: Trial) -> None:
 def permutation_invariant_past(trial: Trial) -> None:
     """Keys and values of earlier positions form a set: reversing them changes nothing for the last position."""
     x = trial.case.arguments["x"]
-    if x.shape[1] < 3 or trial.variant in WITH_POSITIONS:
+    if x.shape[1] < 3 or trial.has_form(*WITH_POSITIONS):
         trial.not_applicable()
     reversed_past = trial.case.changed(x=torch.cat([x[:, :-1].flip(1), x[:, -1:]], 1))
     bound = tolerance(trial, None, reversed_past)
@@ -85,7 +85,7 @@ def permutation_equivariant_in_heads(trial: Trial) -> None:
     if heads < 2:
         trial.not_applicable()
     features = torch.arange(width).reshape(heads, -1)
-    last = features[-1:] if trial.variant in WITH_POSITIONS else features[-1:].flip(1)
+    last = features[-1:] if trial.has_form(*WITH_POSITIONS) else features[-1:].flip(1)
     order = torch.cat([last, features[:-1]]).reshape(-1)
     unmoved(trial, _features_in_order(trial, order), "with the heads permuted in all weights, out")
 
@@ -124,7 +124,7 @@ def scaled_by_sqrt_head_size(trial: Trial) -> None:
     sqrt(H) times larger: logits are divided by sqrt(D / H) in the first and by sqrt(D) in the second."""
     a = trial.case.arguments
     heads, width = a["n_heads"], a["x"].shape[-1]
-    if heads < 2 or trial.variant in WITH_POSITIONS:  # a wider head is rotated by other angles
+    if heads < 2 or trial.has_form(*WITH_POSITIONS):  # a wider head is rotated by other angles
         trial.not_applicable()
     size = width // heads
     only_first = a["out_weight"].clone()

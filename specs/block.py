@@ -136,12 +136,12 @@ def sublayers_compose_as_declared(trial: Trial) -> None:
     """
     x = trial.case.arguments["x"]
     first, second = (changed_weights(trial.case, half, silence) for half in (SILENCED[2:], SILENCED[:2]))
-    if trial.variant is None:
+    if not trial.is_varied:
         then = second.changed(x=output(trial, first).to(x.dtype))
         bound = tolerance(trial, None, first, then)
         trial.close(output(trial), output(trial, then), bound, "out, compared with its two sublayers in sequence,")
         return
-    if trial.variant.startswith("parallel"):
+    if trial.has_form("parallel", "parallel_with_one_norm"):
         both = output(trial, first) + output(trial, second) - x.to(trial.dtype)
         bound = tolerance(trial, None, first, second)
         trial.close(output(trial), both, bound, "out, compared with its two sublayers in parallel,")

@@ -186,7 +186,7 @@ def parameter_count_by_formula(trial: Trial) -> None:
     if counted != expected:
         head = config.vocab_size * width
         untied = counted - expected in (head, head + config.vocab_size)  # some heads have a bias
-        if untied and trial.variant == "untied":
+        if untied and trial.has_form("untied"):
             return
         message = f"it has {counted:,.0f} trainable parameters; a GPT-2 of these sizes has {expected:,}"
         raise Violation(message + (UNTIED_HEAD if untied else ""))

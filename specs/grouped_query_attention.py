@@ -75,7 +75,7 @@ def _sizes(trial: Trial) -> tuple[int, int, int]:
 def _group_of(trial: Trial) -> list[int]:
     """The group that each head uses."""
     heads, groups, _ = _sizes(trial)
-    return [head % groups if trial.variant == TILED else head // (heads // groups) for head in range(heads)]
+    return [head % groups if trial.has_form(TILED) else head // (heads // groups) for head in range(heads)]
 
 
 def _ungrouped(trial: Trial) -> Case:
@@ -97,7 +97,7 @@ def _ungrouped(trial: Trial) -> Case:
 )
 def multi_head_when_groups_equal_heads(trial: Trial) -> None:
     """Compared with the reference of plain attention."""
-    if trial.variant in (ROTARY, ROTARY_HALVES):
+    if trial.has_form(ROTARY, ROTARY_HALVES):
         trial.not_applicable()
     full = _ungrouped(trial)
     a = full.arguments

@@ -130,7 +130,7 @@ def entries_are_independent(trial: Trial) -> None:
             if different < 0.75 * entries:
                 found = f"{name} has only {different:,} distinct values in {entries:,} entries"
                 return math.inf, f"{found}: each must be drawn independently"
-            if trial.variant != "torch_default":
+            if not trial.has_form("torch_default"):
                 results += [sums_of(values, axis, name) for axis in (-1, -2)]
         return max(results, key=lambda result: result[0])
 
@@ -140,7 +140,7 @@ def entries_are_independent(trial: Trial) -> None:
 @claim("biases start at 0 and gains at 1", broken_by="norm_scales_random")
 def biases_are_zero_and_gains_one(trial: Trial) -> None:
     """Exactly. Where the default of torch.nn is declared, only the norms: torch.nn.Linear has random biases."""
-    if trial.variant is None:
+    if not trial.is_varied:
         declared_default(trial)
     for path, leaf in leaves(dict(initial_weights(trial))):
         name = str(path[-1])
@@ -148,7 +148,7 @@ def biases_are_zero_and_gains_one(trial: Trial) -> None:
         is_gain = is_norm and name.endswith("weight")
         if not is_gain and not name.endswith("bias"):
             continue
-        if trial.variant == "torch_default" and not is_norm:
+        if trial.has_form("torch_default") and not is_norm:
             continue
         wrong = leaf != (1.0 if is_gain else 0.0)
         if bool(wrong.any()):

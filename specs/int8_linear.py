@@ -119,7 +119,7 @@ def zero_threshold_leaves_x_unrounded(trial: Trial) -> None:
     x, weight, bias, _ = arguments_of(trial.case)
     codes, step = coded(weight)
     build, forward = trial.case.calls
-    lowest = 1e-30 if trial.variant == "zero_means_none" else 0.0
+    lowest = 1e-30 if trial.has_form("zero_means_none") else 0.0
     arguments = {**build.arguments, "weight": codes * step, "threshold": lowest}
     case = replace(trial.case, calls=(Call("build", arguments), forward))
     given = case.cast(trial.dtype)

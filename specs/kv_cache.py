@@ -153,7 +153,7 @@ def accurate_in_half_precision(trial: Trial) -> None:
 def overflow_is_refused_or_slides(trial: Trial) -> None:
     """Where the sliding window is declared, it may still refuse a chunk of several positions that does not fit."""
     answer = trial.attempt()
-    if trial.variant != SLIDING:
+    if not trial.has_form(SLIDING):
         if answer.crash is None:
             raise Violation(f"it accepts {trial.case.family} without an error; it must raise one, or slide")
         if answer.crash.call <= trial.case.dimensions["fitting"]:

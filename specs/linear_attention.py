@@ -55,7 +55,7 @@ def equals(form: str) -> Claim:
     function, broken = {"parallel": (parallel, "no_mask"), "recurrent": (recurrent, "denominator_of_the_whole")}[form]
 
     def test(trial: Trial) -> None:
-        if trial.variant:
+        if trial.is_varied:
             trial.not_applicable()
         a = trial.case.arguments
         expected = function(a["q"], a["k"], a["v"]).to(trial.dtype)
@@ -88,11 +88,11 @@ def permutation_invariant_past(trial: Trial) -> None:
     max_cases=14,
 )
 def weights_sum_to_one(trial: Trial) -> None:
-    if trial.variant == "unnormalised":
+    if trial.has_form("unnormalised"):
         trial.not_applicable()
     same = trial.case.changed(v=torch.ones_like(trial.case.arguments["v"]))
     out = output(trial, same)
-    bound = tolerance(trial, same) + (2e-6 if trial.variant == "epsilon" else 0.0) * _least_denominator(same)
+    bound = tolerance(trial, same) + (2e-6 if trial.has_form("epsilon") else 0.0) * _least_denominator(same)
     trial.close(out, torch.ones_like(out), bound, "with values of 1 everywhere, out")
 
 

@@ -110,11 +110,11 @@ def embeddings_decay_as_declared(trial: Trial) -> None:
     """A tied embedding is the weight of the head too, and may decay as either."""
     groups = Groups(trial)
     is_tied = "lm_head.weight" not in groups.parameters
-    names = [n for n in EMBEDDINGS if n in groups.trained and not (is_tied and trial.variant and n == EMBEDDINGS[0])]
+    names = [n for n in EMBEDDINGS if n in groups.trained and not (is_tied and trial.is_varied and n == EMBEDDINGS[0])]
     groups.must_have(
         names,
-        0.0 if trial.variant else groups.asked,
-        "embeddings " + ("must not decay" if trial.variant else "must decay"),
+        0.0 if trial.is_varied else groups.asked,
+        "embeddings " + ("must not decay" if trial.is_varied else "must decay"),
     )
 
 

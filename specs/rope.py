@@ -144,7 +144,7 @@ def inverse_rotation_restores_x(trial: Trial) -> None:
     a = trial.case.arguments
     size = a["x"].shape[-1] if a["rotated"] is None else a["rotated"]
     signs = torch.ones(a["x"].shape[-1], dtype=torch.float64)
-    signs[slice(size // 2, size) if trial.variant == "halves" else slice(1, size, 2)] = -1
+    signs[slice(size // 2, size) if trial.has_form("halves") else slice(1, size, 2)] = -1
     mirrored = trial.case.changed(x=output(trial).double() * signs)
     back = output(trial, mirrored).double() * signs
     bound = 2 * tolerance(trial, None, mirrored)

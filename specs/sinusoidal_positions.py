@@ -59,7 +59,7 @@ def odd_widths(draw: st.DrawFn) -> Case:
 
 def waves(trial: Trial, out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The sines and the cosines of an output of even width, [..., pairs] each, by the layout that was declared."""
-    if trial.variant is None:
+    if not trial.is_varied:
         return out[..., 0::2].double(), out[..., 1::2].double()
     sines, cosines = out.double().chunk(2, -1)
     return sines, cosines
@@ -73,7 +73,7 @@ def closed_form(trial: Trial) -> None:
     bound, last = tolerance(trial, None), a["width"] // 2 - 1
     for row, position in enumerate(a["positions"].tolist()):
         for pair in range(last + 1):
-            share = pair / max(last, 1) if trial.variant == "tensor2tensor" else 2 * pair / a["width"]
+            share = pair / max(last, 1) if trial.has_form("tensor2tensor") else 2 * pair / a["width"]
             angle = position / math.pow(a["base"], share)
             where = f"position {position}, pair {pair}"
             trial.close(float(sines[row, pair]), math.sin(angle), bound, f"the sine of {where}")

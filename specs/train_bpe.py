@@ -129,7 +129,7 @@ def vocabulary_size_as_requested(trial: Trial) -> None:
         for tokens in pieces:
             join(tokens, pair)
     counts = counted(pieces, trial)
-    least = 2 if trial.variant == "pairs_seen_twice" else 1
+    least = 2 if trial.has_form("pairs_seen_twice") else 1
     left = next((pair for pair in counts if counts[pair] >= least), None)
     if left is not None:
         what = f"the vocabulary has {len(vocab)} tokens; {asked} were requested"

@@ -8,15 +8,13 @@ import os
 import pytest
 from support_lanes import sample
 
-from harness.commands.matrix import try_mistake
+from harness.commands.matrix import forms_under, right, try_mistake
 from harness.core.mistake import EditDoesNotFit, applied, fits
 from harness.judging.catalogue import load_catalogue
-from harness.judging.inspection import Inspection
-from harness.judging.reference import reference_executor
+from harness.project.forms import edits_of_forms
 
 KNOWN = load_catalogue()
 SEED = int(os.environ.get("PLUMBLINE_TEST_SEED", "1"))
-RIGHT = Inspection(KNOWN, reference_executor(KNOWN.contracts), seed=SEED)
 MISTAKES = KNOWN.all_mistakes()
 
 
@@ -27,7 +25,7 @@ MISTAKES = KNOWN.all_mistakes()
 )
 def test_it_is_caught_and_named(mistake) -> None:
     """A claim of its component is violated, and exactly this mistake explains it (or the record says why not)."""
-    row = try_mistake(KNOWN, mistake, seed=SEED, every_claim=False, like=RIGHT)
+    row = try_mistake(KNOWN, mistake, seed=SEED, every_claim=False, like=right(SEED, None, mistake))
     assert row["caught_by"], "no claim catches it"
     if not mistake.unnamed_because:
         assert row["named"], f"named {row['finding']}"
@@ -49,7 +47,9 @@ def test_every_mistake_is_a_sentence_to_a_person() -> None:
     names = [mistake.full_name for mistake in MISTAKES]
     assert len(names) == len(set(names))
     assert all(mistake.sentence.rstrip().endswith((".", "?", "!")) for mistake in MISTAKES)
-    assert all(fits(mistake.edits) for mistake in MISTAKES)
+    for mistake in MISTAKES:
+        forms = edits_of_forms(forms_under(KNOWN, mistake.under), KNOWN.contracts)
+        assert fits((*forms, *mistake.edits)), mistake.full_name
     wanted = {
         name if "." in name else f"{mistake.component}.{name}" for mistake in MISTAKES for name in mistake.looks_like
     }

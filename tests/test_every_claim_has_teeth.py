@@ -15,6 +15,7 @@ import pytest
 from support_lanes import sample
 from support_modules import module_executor
 
+from harness.commands import matrix
 from harness.core.claim import Claim
 from harness.core.record import Status
 from harness.judging.catalogue import load_catalogue
@@ -53,8 +54,10 @@ def right_modules() -> Inspection:
 def broken_by(claim: Claim, component: str, modules: bool) -> Inspection:
     """The reference, or our modules, with what must break the claim."""
     if claim.broken_by:
-        edits = KNOWN.mistake(f"{component}.{claim.broken_by}").edits
-        return Inspection(KNOWN, reference_executor(KNOWN.contracts, edits), seed=3, like=right(None))
+        mistake = KNOWN.mistake(f"{component}.{claim.broken_by}")
+        like = right(None) if not mistake.under else matrix.right(3, None, mistake)
+        executor = reference_executor(KNOWN.contracts, (*like.edits, *mistake.edits))
+        return Inspection(KNOWN, executor, seed=3, variants=like.variants, like=like)
     if modules:
         executor = module_executor(KNOWN.contracts, middleware=fresh(claim))
         return Inspection(KNOWN, executor, seed=3, cases=MODULE_CASES, like=right(MODULE_CASES))

@@ -49,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     formats = f"also write these report formats, as --impl-report takes them; the record is {BENCHMARKS_RECORD}"
     add("--report", default="", metavar="FORMAT[,FORMAT]", help=formats)
     add("--compare", metavar="OLD.json", help="the record of an earlier run: say what became slower or faster")
-    add("--variant", default="", metavar="COMPONENT=NAME", help="legal variants, as --impl-variant takes them")
+    add("--variant", action="append", default=[], metavar="KEY=VALUE", help="legal forms, as --impl-variant takes them")
     add("--device", default="cpu", help="cpu (default) or cuda")
     add("--seed", type=int, default=0, help="seed of the input data (default: 0)")
     add("--list", action="store_true", help="list workloads, their sizes and contenders; time nothing")
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if options.seconds is not None and not options.seconds > 0:
         raise UsageError(f"--seconds must be more than 0, not {options.seconds:g}")
     old, places = _earlier(options.compare), _places(options.report)
-    inspection = inspect_implementation(impl, seed=options.seed, variants=options.variant, project=options.project)
+    inspection = _inspected(impl, options)
     everything = list(_chosen(inspection.catalogue, options.what))
     chosen = [(component, workload) for component, workload in everything if component in inspection.begun]
     record = _record(inspection, impl)
@@ -94,6 +94,11 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: {file}")
     print(f"record: {places.record}")
     return int(any(YOURS in benchmark.wrong for benchmark in record.benchmarks))
+
+
+def _inspected(impl: str, options: argparse.Namespace) -> Inspection:
+    variants, project = ",".join(options.variant), options.project
+    return inspect_implementation(impl, seed=options.seed, variants=variants, project=project)
 
 
 def _measure(

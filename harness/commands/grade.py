@@ -108,7 +108,7 @@ def checks_of(known: Catalogue) -> Checks:
     contracts = known.contracts
     return Checks(
         claims={name: {claim.name: claim.sentence for claim in known.claims_of(name)} for name in contracts},
-        variants={name: tuple(v.name for v in contract.variants) for name, contract in contracts.items()},
+        variants={name: contract.legal.names for name, contract in contracts.items()},
         parts={name: contract.parts for name, contract in contracts.items()},
         meanings={name: contract.meaning for name, contract in contracts.items()},
         signatures={name: signature_line(contract) for name, contract in contracts.items()},

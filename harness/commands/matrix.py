@@ -6,7 +6,7 @@ import argparse
 import json
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,8 @@ from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.evidence import EVIDENCE_CASES
 from harness.judging.inspection import Inspection
 from harness.judging.reference import reference_executor
+from harness.project.forms import edits_of_forms, that_fit
+from harness.project.variants import in_one_line
 
 MOST_CASES = 200
 """A mistake that needs this many generated cases to be caught may be missed by a normal run."""
@@ -122,15 +124,30 @@ def _try_all(names: list[str], seed: int, cases: int | None, every_claim: bool) 
 
     torch.set_num_threads(1)
     known = load_catalogue()
-    like = _reference(seed, cases)
-    return [try_mistake(known, known.mistake(name), seed, cases, every_claim=every_claim, like=like) for name in names]
+    mistakes = [known.mistake(name) for name in names]
+    return [try_mistake(known, m, seed, cases, every_claim=every_claim, like=right(seed, cases, m)) for m in mistakes]
+
+
+def right(seed: int, cases: int | None, mistake: KnownMistake) -> Inspection:
+    """The reference judged against itself, in the forms that a mistake exists in.
+
+    Made once per process: all mistakes of the same forms share its cases, answers and tolerances.
+    """
+    return _right(seed, cases, mistake.under)
 
 
 @cache
-def _reference(seed: int, cases: int | None) -> Inspection:
-    """The reference judged against itself, once per process: all mistakes share its cases, answers and tolerances."""
+def _right(seed: int, cases: int | None, under: tuple[str, ...]) -> Inspection:
     known = load_catalogue()
-    return Inspection(known, reference_executor(known.contracts), seed, cases)
+    variants = forms_under(known, under)
+    edits = edits_of_forms(variants, known.contracts)
+    return Inspection(known, reference_executor(known.contracts, edits), seed, cases, variants)
+
+
+def forms_under(known: Catalogue, under: Sequence[str]) -> dict[str, str]:
+    """The forms of every component that a known mistake wants declared."""
+    declared = in_one_line(",".join(under), known.contracts, "KnownMistake.under")
+    return that_fit(declared.variants, known.contracts, "KnownMistake.under")
 
 
 def _line(number: int, row: Row) -> str:
@@ -160,7 +177,10 @@ def try_mistake(
     explained and those claims have been judged. ``like``: an inspection to share the reference's work with.
     """
     started = time.perf_counter()
-    inspection = Inspection(known, reference_executor(known.contracts, mistake.edits), seed, cases, like=like)
+    variants = forms_under(known, mistake.under)
+    edits = (*edits_of_forms(variants, known.contracts), *mistake.edits)
+    executor = reference_executor(known.contracts, edits)
+    inspection = Inspection(known, executor, seed, cases, variants, like=like)
     caught_by, toothless, names, drawn = _judge(inspection, mistake, every_claim)
     alike = {mistake.full_name, *mistake.looks_like, *(f"{mistake.component}.{name}" for name in mistake.looks_like)}
     return {

@@ -103,8 +103,14 @@ class Trial(Protocol):
     seed: int
 
     @property
-    def variant(self) -> str | None:
-        """The legal variant that was declared for this component."""
+    def is_varied(self) -> bool:
+        """Whether a legal form other than the contract's own was declared for this component."""
+
+    def has_form(self, *names: str) -> bool:
+        """Whether one of these legal forms was declared for this component, or any form on an axis of this name."""
+
+    def number(self, axis: str) -> float | None:
+        """The number that was declared on this axis for this component; None where none was."""
 
     @property
     def companions(self) -> tuple[Case, ...]:

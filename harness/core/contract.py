@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.core.claim import Claim
+from harness.core.forms import LegalForms
+from harness.core.forms import NumberForm as NumberForm
+from harness.core.forms import Variant as Variant
 from harness.core.measurement import Measure
 from harness.core.workload import Workload
 
@@ -124,21 +127,6 @@ class Signature:
 
 
 @dataclass(frozen=True)
-class Variant:
-    """A legal other form of a component, accepted when declared as ``component=name``.
-
-    ``edits`` turn the reference into it; undeclared, it is recognised and named with how to declare it. Without edits
-    it is a form whose numbers are the same, which only the sheet's own claims tell apart. Cases that the edited
-    reference refuses are left out where it is declared. ``tables_in_float32``: as of a Contract, where it is declared.
-    """
-
-    name: str
-    sentence: str
-    edits: tuple[Any, ...]
-    tables_in_float32: bool = False
-
-
-@dataclass(frozen=True)
 class Dialect:
     """How a published project spells a component: a function of another name, with other arguments.
 
@@ -232,6 +220,9 @@ class Contract:
     optional_methods: frozenset[str] = frozenset()
     """Calls that an implementation may leave out."""
     variants: tuple[Variant, ...] = ()
+    """Legal other forms with a name, in the order in which their edits are made."""
+    numbers: tuple[NumberForm, ...] = ()
+    """Legal other forms that are a number; their edits are made after those of ``variants``."""
     sources: tuple[str, ...] = ()
     """Papers and code that the sheet follows."""
     claims: tuple[Claim, ...] = ()
@@ -269,3 +260,13 @@ class Contract:
     def arguments(self, role: str) -> list[Argument]:
         """Every argument with this role, over all calls."""
         return [a for signature in self.calls.values() for a in signature.arguments if a.role == role]
+
+    @property
+    def legal(self) -> LegalForms:
+        """Its legal other forms, by name and by axis."""
+        return LegalForms(self.name, self.variants, self.numbers)
+
+    def without_axes(self, axes: Collection[str]) -> Contract:
+        """The same contract without the forms on these axes (the empty axis: those that have none)."""
+        variants = tuple(v for v in self.variants if v.axis not in axes)
+        return replace(self, variants=variants, numbers=tuple(n for n in self.numbers if n.axis not in axes))

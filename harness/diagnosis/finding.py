@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.core.contract import Contract
+from harness.core.forms import Variant
 from harness.core.mistake import Edit, KnownMistake
 
 
@@ -28,20 +29,21 @@ def edits_of(mistakes: Iterable[KnownMistake]) -> tuple[Edit, ...]:
 
 def variants_as_mistakes(contract: Contract) -> list[KnownMistake]:
     """The legal variants of a component as mistakes, named ``component.variant=name``, to be recognised undeclared."""
-    found = []
-    for variant in contract.variants:
-        if not variant.edits:
-            continue
-        head, *rest = variant.edits
-        mistake = KnownMistake(
-            f"variant={variant.name}",
-            variant.sentence,
-            head.of,
-            head.right,
-            head.wrong,
-            head.instead,
-            tuple(rest),
-            variant=variant.name,
-        )
-        found.append(mistake.within(contract.name))
-    return found
+    numbers = [form.at(number) for form in contract.numbers for number in form.candidates]
+    return [form_as_mistake(contract.name, form) for form in (*contract.variants, *numbers) if form.edits]
+
+
+def form_as_mistake(component: str, form: Variant) -> KnownMistake:
+    """A legal form that has edits, as a mistake: ``component.variant=name``."""
+    head, *rest = form.edits
+    return KnownMistake(
+        f"variant={form.name}",
+        form.sentence,
+        head.of,
+        head.right,
+        head.wrong,
+        head.instead,
+        tuple(rest),
+        component=component,
+        variant=form.name,
+    )

@@ -8,9 +8,10 @@ from typing import Any
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import UsageError
-from harness.discovery.messages import no_component
 from harness.discovery.target import Target
 from harness.project.epsilon import EPS, epsilon
+from harness.project.forms import forms_from
+from harness.project.variants import Declared, merged
 
 SWITCHES = ("variants", "framework", "expected", *EPS)
 """The keys that PLUMBLINE may have."""
@@ -35,14 +36,15 @@ def declared_eps(target: Target) -> float | None:
 def declared_variants(
     target: Target, factories: Mapping[str, Declaration], contracts: Mapping[str, Contract]
 ) -> dict[str, str]:
-    """Component -> legal variant, from PLUMBLINE and from @implements. Raises UsageError where one is unknown."""
-    pairs = dict(switches_of(target).get("variants", {}))
-    pairs.update({name: d.variant for name, d in factories.items() if d.variant is not None})
-    for name, variant in pairs.items():
-        if name not in contracts:
-            raise UsageError(no_component(target, f"a variant is declared for {name!r}", str(name)))
-        legal = [v.name for v in contracts[name].variants]
-        if variant not in legal:
-            listed = ", ".join(legal) or "none"
-            raise UsageError(f"{target.text}: {name} has no variant {variant!r}; its legal variants: {listed}")
-    return pairs
+    """Component -> its legal forms, from PLUMBLINE and from @implements, which goes first.
+
+    Raises UsageError where one is unknown.
+    """
+    where = f"{target.text}: PLUMBLINE['variants']"
+    table = switches_of(target).get("variants", {})
+    if not isinstance(table, Mapping):
+        raise UsageError(f'{where} must be a dictionary like {{"positions": "rotary"}}, not {table!r}')
+    in_module = Declared(forms_from(((str(key), value) for key, value in table.items()), contracts, where))
+    decorated = [(name, d.variant) for name, d in factories.items() if d.variant is not None]
+    by_factory = Declared(forms_from(decorated, contracts, f"{target.text}: @implements"))
+    return dict(merged(contracts, by_factory, in_module).variants)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError, did_you_mean
+from harness.core.forms import ANY_NUMBER, as_number, names_in
 from harness.grading.checks import Checks
 
 if sys.version_info >= (3, 11):
@@ -233,10 +234,12 @@ def _claim(where: str, name: str, claims: Iterable[str]) -> str:
 
 
 def _variant(where: str, name: Any, legal: Iterable[str]) -> str:
-    if name not in legal:
-        raise UsageError(
-            f"{where}: there is no legal variant {name!r}; {_near(str(name), legal) if legal else 'it has none'}"
-        )
+    for form in names_in(str(name)) or [str(name)]:
+        axis, equals, number = form.partition("=")
+        if form not in legal and not (equals and f"{axis}{ANY_NUMBER}" in legal and as_number(number) is not None):
+            raise UsageError(
+                f"{where}: there is no legal variant {form!r}; {_near(form, legal) if legal else 'it has none'}"
+            )
     return str(name)
 
 

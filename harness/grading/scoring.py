@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.core.forms import joined, names_in
 from harness.core.record import RunRecord, Status, Verdict
 from harness.grading.checks import ROOT, Checks
 from harness.grading.judging import NOT_JUDGED, REFUSED, Judged
@@ -107,9 +108,9 @@ def _score(
     part: Part, counted: Sequence[ClaimGrade], claims: Sequence[ClaimGrade], judged: Judged
 ) -> tuple[float, str]:
     """Points, and what decided where it was not the share of claims that hold."""
-    declared = judged.variants.get(part.name, "")
-    if declared and declared != part.variant and part.variants is not None and declared not in part.variants:
-        return 0.0, f"it declares the variant {declared}, which the rubric does not allow"
+    declared = [form for form in names_in(judged.variants.get(part.name, "")) if form not in names_in(part.variant)]
+    if part.variants is not None and (beyond := [form for form in declared if form not in part.variants]):
+        return 0.0, f"it declares the variant {joined(beyond)}, which the rubric does not allow"
     status = {claim.name: claim.status for claim in claims}
     if broken := [name for name in part.required if status[name] != Status.PASSED]:
         return 0.0, f"required and {status[broken[0]]}: {broken[0]}"

@@ -15,7 +15,7 @@ from harness.core.implementation import Implementation
 from harness.judging.catalogue import Catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.trial import RanOutOfTime
-from harness.project.variants import Declared
+from harness.project.variants import Declared, merged
 
 CASES = 3
 """Cases that tell the forms of one project apart."""
@@ -37,7 +37,7 @@ def with_accepted_forms(
             form = next((f for f in forms if _agrees(known, implementation, component, f, seed)), form)
         if form:
             chosen[component] = form
-    return declared.over(Declared(chosen))
+    return merged(known.contracts, declared, Declared(chosen))
 
 
 def _agrees(known: Catalogue, implementation: Implementation, component: str, form: str, seed: int) -> bool:

@@ -102,7 +102,7 @@ class GeneratedCases:
 
     def declared(self, contract: Contract) -> list[Variant]:
         """The legal forms that were declared of a component and of what it is made of."""
-        own = [v for v in contract.variants if self.variants.get(contract.name) == v.name]
+        own = list(contract.legal.in_text(self.variants.get(contract.name, "")))
         parts = [self.contracts[part] for part in contract.parts if part in self.contracts]
         return own + [variant for part in parts for variant in self.declared(part)]
 

@@ -11,12 +11,15 @@ from types import ModuleType
 
 import harness.claims
 from harness.core.claim import Claim
-from harness.core.contract import Contract, Variant
+from harness.core.contract import Contract
 from harness.core.errors import RegistryError
 from harness.core.mistake import KnownMistake
 from harness.core.registry import scan
-from harness.diagnosis.finding import variants_as_mistakes
+from harness.diagnosis.finding import form_as_mistake
 from harness.project.names import Names
+
+FORM = ".variant="
+"""Between a component and one of its legal forms, where that is named like a mistake."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,23 @@ class Catalogue:
         Raises KeyError with the nearest names where there is none.
         """
         current = self.names().mistake(full_name)
-        variants = (v for contract in self.contracts.values() for v in variants_as_mistakes(contract))
-        for mistake in (*self.all_mistakes(), *variants):
+        for mistake in self.all_mistakes():
             if mistake.full_name == current:
                 return mistake
+        if form := self._form(current):
+            return form
         names = [mistake.full_name for mistake in self.all_mistakes()]
         near = difflib.get_close_matches(full_name, names, 3, 0.4)
         hint = (
             f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}: see `plumbline list --mistakes`"
         )
         raise KeyError(f"no known mistake {full_name!r}; {hint}")
+
+    def _form(self, full_name: str) -> KnownMistake | None:
+        """The legal form ``component.variant=name`` as a mistake, whatever its number is; None where there is none."""
+        component, separator, name = full_name.partition(FORM)
+        form = self.contracts[component].legal.named(name) if separator and component in self.contracts else None
+        return form_as_mistake(component, form) if form is not None and form.edits else None
 
     def names(self) -> Names:
         """Today's names of all claims and known mistakes, by their earlier names. A current name is never an earlier
@@ -99,16 +109,3 @@ def _in_reading_order(contracts: Mapping[str, Contract]) -> dict[str, Contract]:
 def load_catalogue() -> Catalogue:
     """The catalogue of this project: the one place where the machine finds the sheets, by name, at run time."""
     return catalogue(importlib.import_module("specs"), importlib.import_module("specs.bugs"))
-
-
-def variant_of(contracts: Mapping[str, Contract], component: str, name: str) -> Variant:
-    """The declared variant; KeyError that lists the legal ones otherwise."""
-    if component not in contracts:
-        raise KeyError(
-            f"a variant is declared for {component!r}, which is no component; there are: {', '.join(contracts)}"
-        )
-    for variant in contracts[component].variants:
-        if variant.name == name:
-            return variant
-    legal = ", ".join(v.name for v in contracts[component].variants) or "none"
-    raise KeyError(f"{component} has no variant {name!r}; legal variants: {legal}")

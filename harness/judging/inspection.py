@@ -23,13 +23,14 @@ from harness.diagnosis.matching import Observation, is_wrong
 from harness.diagnosis.search import Diagnostician
 from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
-from harness.judging.catalogue import Catalogue, variant_of
+from harness.judging.catalogue import Catalogue
 from harness.judging.evidence import COTANGENT_SEED, Evidence
 from harness.judging.judge import Bench
 from harness.judging.last_result import LastResultOnly, last_result_alone
 from harness.judging.reference import reference_executor
 from harness.judging.trial import RanOutOfTime
 from harness.numerics.gradient_relations import ComparedCall, in_words
+from harness.project.forms import edits_of_forms
 from harness.project.variants import Declared
 
 
@@ -58,9 +59,9 @@ class Inspection:
 
     def __post_init__(self) -> None:
         contracts = self.catalogue.contracts
-        self.edits = tuple(edit for c, v in self.variants.items() for edit in variant_of(contracts, c, v).edits)
+        self.edits = edits_of_forms(self.variants, contracts)
         undeclared = {
-            name: replace(contract, variants=()) if name in self.variants else contract
+            name: contract.without_axes({f.axis for f in contract.legal.in_text(self.variants.get(name, ""))})
             for name, contract in contracts.items()
         }
 

@@ -8,17 +8,18 @@ from dataclasses import replace
 import torch
 
 from harness.core.errors import UsageError
-from harness.core.mistake import named_mistakes
+from harness.core.mistake import KnownMistake, named_mistakes
 from harness.core.note import Note
 from harness.diagnosis.finding import edits_of
 from harness.discovery.search import Found, discover
 from harness.execution.executor import Executor
 from harness.judging.accepted_forms import with_accepted_forms
-from harness.judging.catalogue import Catalogue, load_catalogue, variant_of
+from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.reference import reference_executor
 from harness.project.epsilon import with_eps
-from harness.project.variants import Declared, Project, in_one_line, in_project
+from harness.project.forms import edits_of_forms, that_fit
+from harness.project.variants import Declared, Project, in_one_line, in_project, merged
 
 NO_PROJECT = Project()
 
@@ -41,28 +42,20 @@ def inspect_implementation(
     torch.set_num_threads(1)  # the tensors are small: a second thread only waits, and two processes wait for each other
     known, expected = load_catalogue(), dict[str, str]()
     in_file = in_project(project, known.contracts)
-    given = in_one_line(variants) if isinstance(variants, str) else Declared(dict(variants))
+    given = _given(variants, known)
     if names := named_mistakes(impl):
-        known, declared = _with(known, given.over(in_file))
-        executor, notes = _with_mistakes(known, declared, impl, names, time_limit)
+        mistakes, notes = _mistakes(known, names)
+        known, declared = _with(known, merged(known.contracts, given, _under(mistakes, known), in_file))
+        edits = (*edits_of_forms(declared.variants, known.contracts), *edits_of(mistakes))
+        executor = reference_executor(known.contracts, edits, name=impl, time_limit=time_limit)
         where = "the reference with this mistake"
     else:
         known, declared, found = _discovered(impl, known, given, in_file, time_limit)
         where, notes, expected = found.where, found.notes, dict(found.expected)
         executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
         declared = with_accepted_forms(declared, found.accepted, known, executor, seed)
-    return Inspection(
-        known,
-        executor,
-        seed,
-        cases,
-        declared.variants,
-        where,
-        notes,
-        eps=declared.eps,
-        effort=effort,
-        expected=expected,
-    )
+    forms, eps = declared.variants, declared.eps
+    return Inspection(known, executor, seed, cases, forms, where, notes, None, eps, effort, expected)
 
 
 def _discovered(
@@ -71,7 +64,7 @@ def _discovered(
     """What was found, with the catalogue and the declarations as the implementation's own file makes them."""
     eps = given.eps if given.eps is not None else in_file.eps
     found = discover(impl, _with(known, Declared({}, eps))[0].contracts, time_limit)
-    known, declared = _with(known, given.over(Declared(found.variants, found.eps)).over(in_file))
+    known, declared = _with(known, merged(known.contracts, given, Declared(found.variants, found.eps), in_file))
     if declared.eps != eps:  # its own file declares another one
         for name, adapter in found.adapters.items():
             if hasattr(adapter, "contract"):
@@ -79,10 +72,24 @@ def _discovered(
     return known, declared, found
 
 
-def _with_mistakes(
-    known: Catalogue, declared: Declared, impl: str, names: Sequence[str], time_limit: float
-) -> tuple[Executor, tuple[Note, ...]]:
-    """The reference with these known mistakes in it, and a note of names that have changed.
+def _given(variants: str | Mapping[str, str], known: Catalogue) -> Declared:
+    """What the command line declares. Raises UsageError where a name is unknown."""
+    if isinstance(variants, str):
+        return in_one_line(variants, known.contracts)
+    try:
+        edits_of_forms(variants, known.contracts)
+    except KeyError as error:
+        raise UsageError(str(error.args[0])) from None
+    return Declared(dict(variants))
+
+
+def _under(mistakes: Sequence[KnownMistake], known: Catalogue) -> Declared:
+    """The forms that known mistakes exist in."""
+    return in_one_line(",".join(form for mistake in mistakes for form in mistake.under), known.contracts)
+
+
+def _mistakes(known: Catalogue, names: Sequence[str]) -> tuple[list[KnownMistake], tuple[Note, ...]]:
+    """The known mistakes of these names, and a note of names that have changed.
 
     Raises UsageError where a name is no mistake's.
     """
@@ -93,23 +100,17 @@ def _with_mistakes(
     today = known.names()
     for name in names:
         today.mistake(name)
-    edits = tuple(e for c, v in declared.variants.items() for e in variant_of(known.contracts, c, v).edits)
-    executor = reference_executor(known.contracts, (*edits, *edits_of(mistakes)), name=impl, time_limit=time_limit)
-    return executor, today.notes()
+    return mistakes, today.notes()
 
 
 def _with(known: Catalogue, declared: Declared) -> tuple[Catalogue, Declared]:
-    """The catalogue as it is for what is declared. Raises UsageError where a variant is none."""
-    _declared(known, declared.variants)
+    """The catalogue as it is for what is declared, and of that the forms that have a place.
+
+    Raises UsageError where a form has none.
+    """
+    fitting = that_fit(declared.variants, known.contracts, "what is declared")
+    declared = replace(declared, variants=fitting)
     if declared.eps is None:
         return known, declared
     contracts = {name: with_eps(contract, declared.eps) for name, contract in known.contracts.items()}
     return replace(known, contracts=contracts), declared
-
-
-def _declared(known: Catalogue, variants: Mapping[str, str]) -> None:
-    for component, name in variants.items():
-        try:
-            variant_of(known.contracts, component, name)
-        except KeyError as error:
-            raise UsageError(str(error.args[0])) from None

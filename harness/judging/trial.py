@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from harness.core.case import Case
 from harness.core.claim import Claim, Crashed, NotApplicable, NotSupported, ToDo, Violation
-from harness.core.contract import Contract
+from harness.core.contract import Contract, Variant
 from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.core.result_form import wrong_kind
 from harness.judging.evidence import COTANGENT_SEED, Evidence
@@ -38,9 +39,20 @@ class BenchTrial:
         """Whether the reference overflowed at every number of a comparison."""
         self.log: list[Evidence] = []
 
+    @cached_property
+    def forms(self) -> tuple[Variant, ...]:
+        return self.contract.legal.in_text(self.bench.variants.get(self.contract.name, ""))
+
     @property
-    def variant(self) -> str | None:
-        return self.bench.variants.get(self.contract.name)
+    def is_varied(self) -> bool:
+        return any(not form.is_default for form in self.forms)
+
+    def has_form(self, *names: str) -> bool:
+        return any(form.name in names or form.axis in names for form in self.forms if not form.is_default)
+
+    def number(self, axis: str) -> float | None:
+        values = (form.name.partition("=")[2] for form in self.forms if form.axis == axis)
+        return next(map(float, filter(None, values)), None)
 
     @property
     def companions(self) -> tuple[Case, ...]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.core.contract import Contract
-from harness.core.errors import UsageError, did_you_mean
+from harness.core.errors import UsageError
+from harness.core.forms import Variant
 from harness.core.mistake import KnownMistake
 from harness.core.record import EXPECTED
 from harness.project.epsilon import EPS, epsilon
+from harness.project.forms import forms_from
 
 OPTIONS = ("impl", "require", "baseline", "seed", "effort", "cases", "timeout", "report")
 """Keys of ``[tool.plumbline]`` that are options of a run; the front executor reads them."""
@@ -27,14 +29,13 @@ class Project:
 
 @dataclass(frozen=True)
 class Declared:
-    """Legal variants by component, and the epsilon of norms that have a fixed one (None: the contract's)."""
+    """Legal forms by component, and the epsilon of norms that have a fixed one (None: the contract's).
+
+    The forms of a component are one text: ``erf``, ``rotary_halves+softcap=50``.
+    """
 
     variants: Mapping[str, str] = field(default_factory=dict)
     eps: float | None = None
-
-    def over(self, other: Declared) -> Declared:
-        """This, and of the other what this does not say."""
-        return Declared({**other.variants, **self.variants}, self.eps if self.eps is not None else other.eps)
 
     def __str__(self) -> str:
         """As ``--impl-variant`` takes it."""
@@ -42,47 +43,47 @@ class Declared:
         return ",".join([*pairs, *([f"eps={self.eps!r}"] if self.eps is not None else [])])
 
 
+def merged(contracts: Mapping[str, Contract], *declared: Declared) -> Declared:
+    """What several say, the first going before the others: an axis of a component, and the epsilon, that the earlier
+    ones leave open are taken from the later ones."""
+    by_component: dict[str, dict[str, Variant]] = {}
+    for one in declared:
+        for component, text in one.variants.items():
+            taken = by_component.setdefault(component, {})
+            for form in contracts[component].legal.in_text(text):
+                taken.setdefault(form.axis, form)
+    variants = {name: contracts[name].legal.text_of(forms.values()) for name, forms in by_component.items()}
+    return Declared(variants, next((one.eps for one in declared if one.eps is not None), None))
+
+
 def in_project(project: Project, contracts: Mapping[str, Contract]) -> Declared:
     """What the project's table declares. Raises UsageError naming the file and the nearest keys or values."""
-    variants, eps = {}, None
+    where, eps, pairs = f"{project.file}, [tool.plumbline]", None, []
     for key, value in project.table.items():
         if key in OPTIONS or key == EXPECTED:
             continue
-        where = f"{project.file}, [tool.plumbline]"
         if key in EPS:
             eps = epsilon(value, where)
-            continue
-        having = [name for name, contract in contracts.items() if contract.variants]
-        if key not in contracts:
-            known = [*OPTIONS, EXPECTED, *having, EPS[0]]
-            raise UsageError(
-                f"{where}: there is no key {key!r}; {did_you_mean(key, known) or f'there are: {_list(known)}'}"
-            )
-        if key not in having:
-            raise UsageError(f"{where}: {key} has no legal variants; these have some: {_list(having)}")
-        if not isinstance(value, str) or value not in [v.name for v in contracts[key].variants]:
-            legal = [v.name for v in contracts[key].variants]
-            hint = did_you_mean(str(value), legal)
-            raise UsageError(
-                f"{where}: {key} has no variant {value!r}; {hint + ' ' if hint else ''}"
-                f'legal variants: {_list(legal)} (write {key} = "{legal[0]}")'
-            )
-        variants[key] = value
-    return Declared(variants, eps)
-
-
-def in_one_line(text: str, where: str = "--impl-variant") -> Declared:
-    """``gelu=erf, eps=1e-6``. Raises UsageError naming the piece that is no such pair; names are not looked up."""
-    variants, eps = {}, None
-    for piece in filter(None, (p.strip() for p in text.split(","))):
-        component, equals, name = (p.strip() for p in piece.partition("="))
-        if not (component and equals and name):
-            raise UsageError(f"{where} takes component=variant, separated by commas, not {piece!r} (example: gelu=erf)")
-        if component in EPS:
-            eps = epsilon(name, where)
         else:
-            variants[component] = name
-    return Declared(variants, eps)
+            pairs.append((key, value))
+    return Declared(forms_from(pairs, contracts, where, (*OPTIONS, EXPECTED, EPS[0])), eps)
+
+
+def in_one_line(text: str, contracts: Mapping[str, Contract], where: str = "--impl-variant") -> Declared:
+    """``gelu=erf, softcap=50, eps=1e-6``. Raises UsageError naming the piece that is no such pair, or the nearest
+    keys or values."""
+    eps, pairs = None, []
+    for piece in filter(None, (p.strip() for p in text.split(","))):
+        key, equals, value = (p.strip() for p in piece.partition("="))
+        if not (key and equals and value):
+            raise UsageError(
+                f"{where} takes component=variant or axis=value, separated by commas, not {piece!r} (example: gelu=erf)"
+            )
+        if key in EPS:
+            eps = epsilon(value, where)
+        else:
+            pairs.append((key, value))
+    return Declared(forms_from(pairs, contracts, where, EPS[:1]), eps)
 
 
 def how_to_declare(mistake: KnownMistake, eps: float | None = None) -> str:
@@ -106,7 +107,3 @@ def _fixed_eps(mistake: KnownMistake) -> str:
     if mistake.also or mistake.instead is not None or found is None or float(found.group()) == 1e-5:
         return ""
     return found.group() if re.sub(r"\beps\b", found.group(), mistake.right) == mistake.wrong else ""
-
-
-def _list(names: Any) -> str:
-    return ", ".join(names) or "none"

@@ -39,14 +39,16 @@ def formats() -> Mapping[str, Format]:
 def destinations(text: str) -> Destinations:
     """Pieces separated by commas: a path that ends in .json is the record's, ``format`` or ``format:path`` a face.
 
-    Raises UnknownFormat naming the piece.
+    Raises UnknownFormat naming the piece, or two files for the record.
     """
-    record, faces = USUAL_RECORD, []
+    record, faces = "", []
     for piece in filter(None, (p.strip() for p in text.split(","))):
         name, _, path = piece.partition(":")
         if name in formats():
             faces.append((name, path or formats()[name].file))
         elif piece.endswith(".json"):
+            if record not in ("", piece):
+                raise UnknownFormat(f"{record} and {piece} are both to be the record's file; name one")
             record = piece
         else:
             known = ", ".join(formats())
@@ -54,7 +56,7 @@ def destinations(text: str) -> Destinations:
                 f"{piece!r} is neither the record's file (it ends in .json) nor a format; formats: {known} "
                 f"(FORMAT or FORMAT:FILE, separated by commas)"
             )
-    return Destinations(record, tuple(faces))
+    return Destinations(record or USUAL_RECORD, tuple(faces))
 
 
 def write_report(name: str, record: RunRecord, path: Path) -> None:

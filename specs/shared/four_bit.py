@@ -45,7 +45,7 @@ def codebook(trial: Trial, kind: str) -> torch.Tensor:
     """The numbers of the codes; the smallest of fp4 as declared."""
     if kind == "nf4":
         return NF4
-    positive = torch.tensor(E2M1 if trial.variant == "e2m1" else FP4, dtype=torch.float64)
+    positive = torch.tensor(E2M1 if trial.has_form("e2m1") else FP4, dtype=torch.float64)
     return torch.cat([positive, -positive])
 
 
@@ -166,7 +166,7 @@ def check_order_of_nibbles(trial: Trial) -> None:
     """Number 2 i alone changes the high half of byte i, number 2 i + 1 the low half; codes may have any order."""
     x = torch.ones(given(trial.case)["x"].numel() + 2, dtype=torch.float64)
     before = packed_of(trial, FOUR_BIT.changed(trial.case, x=x)).long()
-    low_first = trial.variant == "low_half_first"
+    low_first = trial.has_form("low_half_first")
     for place in sorted({0, 1, x.numel() // 2, x.numel() // 2 + 1, x.numel() - 2}):
         negated = x.clone()
         negated[place] = -1.0

@@ -104,7 +104,7 @@ TORCH_DEFAULT = (
 
 def declared_default(trial: Trial) -> None:
     """Not applicable where the default of torch.nn is declared; a Violation where it is used undeclared."""
-    if trial.variant == "torch_default":
+    if trial.has_form("torch_default"):
         trial.not_applicable()
     values = in_all_layers(initial_weights(trial), "up_weight")
     limit = 1 / math.sqrt(values.shape[-1])

@@ -71,7 +71,7 @@ class Widths:
         self.trial, given = trial, {**USUAL, **trial.case.arguments}
         self.total: int = given["total_steps"]
         self.bits = tuple(given["bits"])
-        self.first = 1 if trial.variant == "steps_from_one" else 0
+        self.first = 1 if trial.has_form("steps_from_one") else 0
         ends = [Fraction(str(share)) * self.total for share in given["boundaries"]]
         self.places = [(math.floor(end) + self.first, math.ceil(end) + self.first) for end in ends]
         self.steps = range(self.first, self.total + self.first)

@@ -81,7 +81,7 @@ def batches_of(trial: Trial) -> list[torch.Tensor]:
 def weight_of(trial: Trial) -> float:
     """The weight of a new batch in the moving average: the momentum, or one minus it where that is declared."""
     momentum: float = trial.case.calls[0].arguments["momentum"]
-    return 1 - momentum if trial.variant == "momentum_is_kept" else momentum
+    return 1 - momentum if trial.has_form("momentum_is_kept") else momentum
 
 
 @claim(

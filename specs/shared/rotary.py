@@ -10,6 +10,8 @@ from harness.core.contract import Variant
 from harness.core.mistake import Edit
 
 ROTARY, ROTARY_HALVES = "rotary", "rotary_halves"
+POSITIONS = "positions"
+"""The axis: how queries and keys know their position."""
 
 ANGLES = """
 if head_size % 2:
@@ -40,6 +42,7 @@ def rotary_variants(reference: Callable[..., Any], line: str, keys: str) -> tupl
             "and Llama's own code; GPT-2 adds position embeddings instead.",
             edits(NEIGHBOURS),
             tables_in_float32=True,
+            axis=POSITIONS,
         ),
         Variant(
             ROTARY_HALVES,
@@ -47,6 +50,7 @@ def rotary_variants(reference: Callable[..., Any], line: str, keys: str) -> tupl
             "Llama of transformers; GPT-2 adds position embeddings instead.",
             edits(HALVES),
             tables_in_float32=True,
+            axis=POSITIONS,
         ),
     )
 

@@ -146,7 +146,7 @@ def counted(pieces: list[list[bytes]], trial: Trial) -> Counter[Pair]:
     for tokens in pieces:
         last = None
         for at, pair in enumerate(pairwise(tokens)):
-            overlaps = trial.variant == "overlaps_counted_once" and last == (at - 1, pair)
+            overlaps = trial.has_form("overlaps_counted_once") and last == (at - 1, pair)
             counts[pair] += not overlaps
             last = None if overlaps else (at, pair)
     return counts

@@ -23,9 +23,9 @@ FOREIGN = ("\u0416", "\u03a9", "\u8a9e", "\U0001f642", "\xdf")
 
 def marked(text: str, trial: Trial | None = None) -> str:
     """The text as it is split: spaces as marks, and one before it."""
-    if trial is not None and trial.variant == "extra_spaces_removed":
+    if trial is not None and trial.has_form("extra_spaces_removed"):
         text = " ".join(filter(None, text.split(" ")))
-    before = "" if trial is not None and trial.variant == "no_mark_before" else MARK
+    before = "" if trial is not None and trial.has_form("no_mark_before") else MARK
     return before + text.replace(" ", MARK) if text else ""
 
 

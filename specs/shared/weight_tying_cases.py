@@ -45,7 +45,7 @@ def batch_of(trial: Trial) -> dict[str, Any]:
 
 
 def skip_if_untied(trial: Trial) -> None:
-    if trial.variant == "untied":
+    if trial.has_form("untied"):
         trial.not_applicable()
 
 
@@ -94,7 +94,7 @@ SIZES = {
 
 def share_saved(trial: Trial) -> Measurement | None:
     """At published sizes, by the formula of GPT-2's parameter count."""
-    if trial.variant == "untied" or after(trial, SHARED)["memories"] > 1:
+    if trial.has_form("untied") or after(trial, SHARED)["memories"] > 1:
         return None
     shares = {name: 100 * c.vocab_size * c.width / parameter_count(c) for name, c in SIZES.items()}
     small, largest = shares["GPT-2 small"], shares["GPT-3 175B"]

@@ -142,8 +142,8 @@ def encoded(trial: Trial, text: str | None = None) -> list[str]:
 
 
 def words_of(trial: Trial, text: str) -> list[str]:
-    text = text.lower() if trial.variant == "lower_case" else text
-    if trial.variant == "punctuation_apart":
+    text = text.lower() if trial.has_form("lower_case") else text
+    if trial.has_form("punctuation_apart"):
         text = "".join(c if c.isalnum() else f" {c} " for c in text)
     return text.split()
 

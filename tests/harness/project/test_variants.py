@@ -30,7 +30,7 @@ def test_a_table_is_read() -> None:
     """Variants, the epsilon under either name; options of a run are none of its business."""
     found = in_project(project(gelu="erf", block="post_norm", epsilon=1e-6, impl="mine", cases=5), CONTRACTS)
     assert found == Declared({"gelu": "erf", "block": "post_norm"}, 1e-6)
-    assert str(found) == "gelu=erf,block=post_norm,eps=1e-06" and in_one_line(str(found)) == found
+    assert str(found) == "gelu=erf,block=post_norm,eps=1e-06" and in_one_line(str(found), CONTRACTS) == found
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_table_is_read() -> None:
         ({"imp": "mine"}, "did you mean impl"),
         ({"gelu": "erff"}, 'did you mean erf? legal variants: erf (write gelu = "erf")'),
         ({"gelu": True}, "no variant True"),
-        ({"layer_norm": "rms"}, "layer_norm has no legal variants; these have some: gelu"),
+        ({"layer_norm": "rms"}, "layer_norm has no legal variants"),
         ({"eps": "small"}, "eps is a small positive number like 1e-6, not 'small'"),
         ({"eps": True}, "eps is a small positive number"),
     ],
