@@ -1,7 +1,7 @@
 """From logits to the probabilities of the next id: temperature, top-k, top-p.
 
-Correct implementations differ in two points: ids that tie with the k-th most likely are all kept (transformers,
-nanoGPT) or cut off at k (litgpt), and a temperature of exactly 0 is greedy or an error. Both forms pass.
+Ids that tie with the k-th most likely are all kept (transformers, nanoGPT) or cut off at k (litgpt), and a temperature
+of exactly 0 is greedy or an error. Both forms pass.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from harness.core.contract import Argument, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from reference_model.next_token_distribution import next_token_distribution
 from specs.shared.attention import output, tolerance, unmoved
-from specs.shared.next_token_checks import asked, require_all_on_the_largest, require_one_id_at_tiny_top_p
+from specs.shared.next_token_checks import (
+    asked,
+    require_all_on_the_largest,
+    require_k_ids_at_ties,
+    require_one_id_at_tiny_top_p,
+)
+from specs.shared.next_token_options import CLAIMS, MIN_P_FIRST, OPTIONS
 from specs.shared.sampling import both_filters, cases, kept_by_k, kept_by_p, roomy_p, tied
 
 
@@ -172,18 +178,7 @@ def top_k_and_top_p_combined(trial: Trial) -> None:
 )
 def top_k_ties_keep_at_least_k(trial: Trial) -> None:
     """Ids more likely than the k-th are kept, less likely ones are not, and enough of those that tie with it are."""
-    logits, top_k = trial.case.arguments["logits"], trial.case.arguments["top_k"]
-    value = output(trial)
-    if not bool(torch.isfinite(value).all()):
-        raise Violation("where several ids tie with the k-th, no id is kept: the probabilities are NaN")
-    least = logits.topk(top_k, -1).values[..., -1:]
-    kept = value > 0
-    if bool((kept & (logits < least)).any()):
-        raise Violation(f"an id less likely than the one ranked {top_k} is kept")
-    if bool((~kept & (logits > least)).any()):
-        raise Violation(f"an id more likely than the one ranked {top_k} is dropped")
-    if bool((kept.sum(-1) < top_k).any()):
-        raise Violation(f"fewer than {top_k} ids are kept: those that tie at rank {top_k} are dropped")
+    require_k_ids_at_ties(trial)
 
 
 @claim(
@@ -247,6 +242,7 @@ CONTRACT = Contract(
                 Argument("temperature", "float", role="setting", optional=True, default=1.0),
                 Argument("top_k", "int", role="setting", optional=True),
                 Argument("top_p", "float", role="setting", optional=True),
+                *OPTIONS,
             ),
             "float[batch, vocab_size]",
         )
@@ -273,10 +269,13 @@ CONTRACT = Contract(
                 Edit(next_token_distribution, RESULT, "return torch.softmax(scores / temperature, dim=-1)"),
             ),
         ),
+        MIN_P_FIRST,
     ),
     sources=(
         "Fan et al. 2018, section 5.4",
         "Holtzman et al. 2020, sections 3.1 and 3.2",
+        "Nguyen et al. 2024 (min-p), section 3",
+        "Keskar et al. 2019 (repetition penalty), section 4.1",
         "huggingface/transformers generation/logits_process.py",
     ),
     claims=(
@@ -295,5 +294,6 @@ CONTRACT = Contract(
         permutation_equivariant_in_vocabulary,
         shift_invariant,
         stable_at_large_logits,
+        *CLAIMS,
     ),
 )

@@ -1,7 +1,13 @@
 """Known mistakes in turning logits into the next-token distribution."""
 
 from harness.core.mistake import Edit, KnownMistake
-from reference_model.next_token_distribution import next_token_distribution, only_the_most_likely, only_the_nucleus
+from reference_model.next_token_distribution import (
+    next_token_distribution,
+    only_near_the_best,
+    only_the_most_likely,
+    only_the_nucleus,
+    penalised,
+)
 
 DIVIDED = "scores = logits / temperature"
 HIGHEST = "scores = only_the_most_likely(scores, top_k)"
@@ -18,6 +24,17 @@ REACHED = "reached = probabilities.cumsum(dim=-1)"
 BEFORE = "before = reached - probabilities"
 TOO_LATE = "too_late = before >= top_p"
 FIRST = "too_late[..., 0] = False"
+PENALISED = "logits = penalised(logits, previous, repetition_penalty, presence_penalty, frequency_penalty)"
+PLACE = "first, last = None, min_p"
+UNLIKELY = "unlikely = probabilities < min_p * largest"
+BEST_STAYS = "left_out = unlikely & (probabilities < largest)"
+LARGEST = "largest = probabilities.amax(dim=-1, keepdim=True)"
+COUNTS = "counts = torch.zeros_like(logits).scatter_add(-1, previous, ones)"
+PRESENT = "present = counts > 0"
+RESCALED = "rescaled = torch.where(logits > 0, logits / repetition, logits * repetition)"
+SCORES = "scores = torch.where(present, rescaled, logits)"
+PRESENCE = "scores = scores - presence * present"
+FREQUENCY = "return scores - frequency * counts"
 UNSORTED = "left_out = torch.zeros_like(too_late).scatter(-1, order, too_late)"
 
 MISTAKES = (
@@ -101,4 +118,58 @@ scores = only_the_nucleus(scores, None if top_p is None else 1 - (1 - top_p) / m
     KnownMistake("log_probabilities_returned", "The function returns log-probabilities (log_softmax). It must return probabilities.",
         next_token_distribution, RESULT, "return torch.log_softmax(scores, dim=-1)", aliases=("logarithms_returned",)),
     KnownMistake("logits_returned", "The function returns the filtered logits. The softmax is missing.", next_token_distribution, RESULT, "return scores"),
+    # min-p
+    KnownMistake("min_p_ignored", "min_p is not used.", next_token_distribution, PLACE, "first, last = None, None"),
+    KnownMistake("min_p_compares_absolutely", "Ids whose own probability is below min_p are dropped. min-p compares with min_p times the largest probability.",
+        only_near_the_best, UNLIKELY, "unlikely = probabilities < min_p", also=(Edit(only_near_the_best, BEST_STAYS, "left_out = unlikely"),)),
+    KnownMistake("min_p_on_logits", "min-p compares logits with min_p times the largest logit. Compare probabilities.",
+        only_near_the_best, UNLIKELY, "unlikely = scores < min_p * scores.amax(dim=-1, keepdim=True)", also=(Edit(only_near_the_best, BEST_STAYS, "left_out = unlikely"),)),
+    KnownMistake("min_p_drops_the_largest", "min-p drops every id with a probability <= min_p times the largest. With min_p = 1 no id is left. Drop only those < it.",
+        only_near_the_best, UNLIKELY, "unlikely = probabilities <= min_p * largest", also=(Edit(only_near_the_best, BEST_STAYS, "left_out = unlikely"),)),
+    KnownMistake("min_p_keeps_the_unlikely", "min-p keeps the ids below the threshold and drops those above it.",
+        only_near_the_best, UNLIKELY, "unlikely = probabilities > min_p * largest", also=(Edit(only_near_the_best, BEST_STAYS, "left_out = unlikely"),)),
+    KnownMistake("min_p_uses_one_minus_p", "min-p drops the ids below 1 - min_p times the largest probability. The factor is min_p.",
+        only_near_the_best, UNLIKELY, "unlikely = probabilities < (1 - min_p) * largest", also=(Edit(only_near_the_best, BEST_STAYS, "left_out = unlikely"),)),
+    KnownMistake("min_p_largest_of_the_batch", "min-p compares with the largest probability of the whole batch. Each row has its own (dim=-1, keepdim=True).",
+        only_near_the_best, LARGEST, "largest = probabilities.amax()"),
+    KnownMistake("min_p_filtered_to_zero", "Logits that min-p drops are set to 0, which still gives them probability. Set them to -inf.",
+        only_near_the_best, FILLED, "return scores.masked_fill(left_out, 0.0)"),
+    # penalties of previous ids
+    KnownMistake("repetition_penalty_ignored", "repetition_penalty is not used.", penalised, SCORES, "scores = logits"),
+    KnownMistake("repetition_penalty_per_occurrence", "The repetition penalty is applied once for every occurrence of an id. Apply it once per id.",
+        penalised, RESCALED, "rescaled = torch.where(logits > 0, logits / repetition**counts, logits * repetition**counts)"),
+    KnownMistake("repetition_penalty_divides_negative_logits", "A negative logit is divided by the repetition penalty, which raises it. Multiply negative logits.",
+        penalised, RESCALED, "rescaled = logits / repetition", seen_in=("huggingface/transformers#2303",)),
+    KnownMistake("repetition_penalty_inverted", "Positive logits are multiplied by the repetition penalty and negative ones divided: previous ids become more likely.",
+        penalised, RESCALED, "rescaled = torch.where(logits > 0, logits * repetition, logits / repetition)"),
+    KnownMistake("repetition_penalty_subtracted", "The repetition penalty is subtracted. Divide positive logits by it, and multiply negative ones.",
+        penalised, RESCALED, "rescaled = logits - repetition"),
+    KnownMistake("repetition_penalty_on_new_ids", "The repetition penalty changes the ids that are not among the previous ones.",
+        penalised, SCORES, "scores = torch.where(present, logits, rescaled)"),
+    KnownMistake("penalised_for_other_rows", "The previous ids of every row are penalised in every row. Each row has its own.",
+        penalised, COUNTS, "counts = torch.zeros_like(logits).scatter_add(-1, previous, ones).sum(0, keepdim=True).expand(logits.shape)"),
+    KnownMistake("penalised_for_the_first_row", "Every row is penalised for the previous ids of the first row.",
+        penalised, COUNTS, "counts = torch.zeros_like(logits).scatter_add(-1, previous, ones)[:1].expand(logits.shape)"),
+    KnownMistake("only_the_last_id_penalised", "Only the last of the previous ids is penalised. Penalise all of them.",
+        penalised, COUNTS, "counts = torch.zeros_like(logits).scatter_add(-1, previous[..., -1:], ones[..., -1:])"),
+    KnownMistake("last_id_not_penalised", "The last of the previous ids is left out.",
+        penalised, COUNTS, "counts = torch.zeros_like(logits).scatter_add(-1, previous[..., :-1], ones[..., :-1])"),
+    KnownMistake("penalised_after_the_filters", "The penalties are applied after top-k and top-p, so that penalised ids keep their place among the k. Penalise the logits first.",
+        next_token_distribution, PENALISED, "pass",
+        also=(Edit(next_token_distribution, RESULT,
+            "return torch.softmax(penalised(scores, previous, repetition_penalty, presence_penalty, frequency_penalty) if previous is not None else scores, dim=-1)"),)),
+    KnownMistake("repetition_penalty_on_probabilities", "The probabilities are divided by the repetition penalty. It must act on the logits, before the softmax.",
+        penalised, RESCALED, "rescaled = logits - torch.log(torch.as_tensor(repetition, dtype=logits.dtype))"),
+    KnownMistake("penalty_written_into_the_logits", "The penalised logits are written into the caller's tensor. Later code that uses them sees the change.",
+        penalised, SCORES, "scores = logits.data.copy_(torch.where(present, rescaled, logits))"),
+    KnownMistake("presence_penalty_ignored", "presence_penalty is not used.", penalised, PRESENCE, "pass"),
+    KnownMistake("presence_penalty_per_occurrence", "The presence penalty is subtracted for every occurrence of an id. Subtract it once per id; the frequency penalty counts.",
+        penalised, PRESENCE, "scores = scores - presence * counts"),
+    KnownMistake("frequency_penalty_ignored", "frequency_penalty is not used.", penalised, FREQUENCY, "return scores"),
+    KnownMistake("frequency_penalty_once_per_id", "The frequency penalty is subtracted once per id. Multiply it by the number of occurrences.",
+        penalised, FREQUENCY, "return scores - frequency * present"),
+    KnownMistake("penalties_added", "The presence and the frequency penalty are added: previous ids become more likely. Subtract them.",
+        penalised, PRESENCE, "scores = scores + presence * present", also=(Edit(penalised, FREQUENCY, "return scores + frequency * counts"),)),
+    KnownMistake("frequency_penalty_of_the_mean", "The frequency penalty is multiplied by the share of the row that an id takes. Multiply it by the number of occurrences.",
+        penalised, FREQUENCY, "return scores - frequency * counts / previous.shape[-1]"),
 )

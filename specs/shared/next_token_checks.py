@@ -44,3 +44,19 @@ def require_one_id_at_tiny_top_p(trial: Trial) -> None:
                 raise Violation(f"with top_p = {top_p:g} in {where} the most likely id is not the one kept")
     if not tried:
         raise NotSupported(f"it raises {refused}")
+
+
+def require_k_ids_at_ties(trial: Trial) -> None:
+    """Ids more likely than the k-th are kept, less likely ones are not, and enough of those that tie with it are."""
+    logits, top_k = trial.case.arguments["logits"], trial.case.arguments["top_k"]
+    value = output(trial)
+    if not bool(torch.isfinite(value).all()):
+        raise Violation("where several ids tie with the k-th, no id is kept: the probabilities are NaN")
+    least = logits.topk(top_k, -1).values[..., -1:]
+    kept = value > 0
+    if bool((kept & (logits < least)).any()):
+        raise Violation(f"an id less likely than the one ranked {top_k} is kept")
+    if bool((~kept & (logits > least)).any()):
+        raise Violation(f"an id more likely than the one ranked {top_k} is dropped")
+    if bool((kept.sum(-1) < top_k).any()):
+        raise Violation(f"fewer than {top_k} ids are kept: those that tie at rank {top_k} are dropped")

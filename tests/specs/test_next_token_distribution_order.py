@@ -35,7 +35,17 @@ def temperature_last(logits, temperature=1.0, top_k=None, top_p=None):
     return torch.zeros_like(logits).scatter(-1, order, (ordered / temperature).softmax(-1))
 
 
-FORMS = {"top_p_first": top_p_first, "temperature_last": temperature_last}
+def min_p_first(logits, temperature=1.0, top_k=None, top_p=None, min_p=0.0):
+    """min-p on all ids; top-k and top-p of what is left."""
+    logits = logits / temperature
+    probabilities = logits.softmax(-1)
+    logits = logits.masked_fill(probabilities < min_p * probabilities.amax(-1, keepdim=True), float("-inf"))
+    return temperature_last(logits, 1.0, top_k, top_p)
+
+
+FORMS = {"top_p_first": top_p_first, "temperature_last": temperature_last, "min_p_first": min_p_first}
+CLAIMS = {"min_p_first": "min_p_is_relative_to_the_largest"}
+"""Where the order shows: with both other filters unless said here."""
 
 
 def inspection(name: str, declared: bool) -> Inspection:
@@ -46,7 +56,9 @@ def inspection(name: str, declared: bool) -> Inspection:
 @pytest.mark.parametrize("name", FORMS)
 def test_named_where_it_was_not_declared(name: str) -> None:
     """The finding is the variant, which says how to declare it."""
-    finding = inspection(name, declared=False).finding_of(CONTRACT.name)
+    judged = inspection(name, declared=False)
+    claim = next(c for c in CONTRACT.claims if c.name == CLAIMS.get(name, "top_k_and_top_p_combined"))
+    finding = judged.explain(CONTRACT.name, judged.bench.judge(CONTRACT, claim, shrink=False)[1])
     assert finding is not None and finding.names == (f"{CONTRACT.name}.variant={name}",)
 
 

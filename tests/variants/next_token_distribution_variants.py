@@ -86,7 +86,54 @@ def row_by_row(logits, temperature=1.0, top_k=None, top_p=None):
     return torch.tensor(numpy.stack(rows), dtype=logits.dtype)
 
 
+def with_min_p_and_a_penalty(
+    logits, input_ids=None, temperature=1.0, top_k=None, top_p=None, minp=0.0, rep_penalty=1.0, generator=None
+):
+    """Ids as a second argument; gather and scatter for the penalty; min-p by the logarithm."""
+    if input_ids is not None and rep_penalty != 1.0:
+        score = torch.gather(logits, 1, input_ids)
+        score = torch.where(score < 0, score * rep_penalty, score / rep_penalty)
+        logits = logits.scatter(1, input_ids, score)
+    logits = shifted_mask_scores(logits / max(temperature, 1e-8), top_k, top_p)
+    if minp > 0:
+        log_p = logits.log_softmax(-1)
+        floor = log_p.max(-1, keepdim=True).values + torch.log(torch.tensor(minp, dtype=logits.dtype))
+        logits = logits.masked_fill(log_p < floor - 1e-9, -float("inf"))
+    return logits.softmax(-1)
+
+
+def shifted_mask_scores(scores, top_k, top_p):
+    """Top-k, then top-p."""
+    if top_k is not None:
+        kth = torch.topk(scores, min(top_k, scores.size(-1)))[0][..., -1, None]
+        scores = scores.masked_fill(scores < kth, -float("inf"))
+    if top_p is not None:
+        ordered, indices = torch.sort(scores, descending=True)
+        remove = torch.cumsum(ordered.softmax(-1), -1) > top_p
+        remove[..., 1:] = remove[..., :-1].clone()
+        remove[..., 0] = False
+        scores = scores.masked_fill(remove.scatter(1, indices, remove), -float("inf"))
+    return scores
+
+
+def with_counted_penalties(
+    logits, temperature=1.0, top_k=None, top_p=None, *, prev_tokens=None, frequency_penalty=0.0, presence_penalty=0.0
+):
+    """As an API describes them: counts by bincount, row by row; no repetition penalty."""
+    if prev_tokens is not None:
+        rows = []
+        for row, seen in zip(logits, prev_tokens, strict=True):
+            counts = torch.bincount(seen, minlength=row.numel())
+            rows.append(row - frequency_penalty * counts - presence_penalty * (counts > 0).float())
+        logits = torch.stack(rows)
+    if temperature == 0:
+        return functional.one_hot(logits.argmax(-1), logits.size(-1)).to(logits.dtype)
+    return shifted_mask_scores(logits / temperature, top_k, top_p).softmax(-1)
+
+
 VARIANTS = {
+    "min-p and a repetition penalty": {"next_token_distribution": with_min_p_and_a_penalty},
+    "counted penalties": {"next_token_distribution": with_counted_penalties},
     "in place on a copy": {"next_token_distribution": in_place_on_a_copy},
     "exactly k": {"next_token_distribution": exactly_k},
     "shifted mask": {"next_token_distribution": shifted_mask},
