@@ -203,10 +203,8 @@ CONTRACT = Contract(
         "localselfattention",
         "slidingwindowselfattention",
     ),
-    size_names={
-        **SIZES,
-        "window": ("window", "window_size", "sliding_window", "attention_window", "local_window", "win_size"),
-    },
+    size_names={"window": ("window_size", *SIZES["window"])}
+    | {size: SIZES[size] for size in SIZES if size != "window"},
     sources=("Beltagy et al. 2020, section 3.1", "Jiang et al. 2023 (Mistral), section 2"),
     claims=(
         ignores_positions_outside_the_window,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -230,6 +230,8 @@ class Contract:
     case_count: int = 50
     classes: tuple[str, ...] = ()
     """Names of published module classes of it."""
+    told_by: tuple[str, ...] = ()
+    """Sizes that the constructor of such a class must take: what tells it from another component of the same names."""
     size_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """How published constructors and configurations name its sizes."""
     inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -251,6 +253,15 @@ class Contract:
     def is_function(self) -> bool:
         """Whether its calls stand alone: nothing is built first."""
         return "build" not in self.calls
+
+    @property
+    def has_biases(self) -> bool:
+        """Whether some learned tensor of it is a bias."""
+
+        def among(arguments: Iterable[Argument]) -> bool:
+            return any(a.name.endswith("bias") or among(a.fields) for a in arguments)
+
+        return among(self.arguments("parameter"))
 
     @property
     def returns_objects(self) -> bool:

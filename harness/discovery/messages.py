@@ -13,6 +13,7 @@ from harness.core.contract import Contract, Dialect
 from harness.core.errors import did_you_mean, near, plain
 from harness.discovery.notes import FoundNote
 from harness.discovery.target import Target, is_module_class
+from harness.execution.session import Adapter
 
 Contracts = Mapping[str, Contract]
 
@@ -27,7 +28,7 @@ def no_component(target: Target, what: str, name: str) -> str:
 
 
 def near_misses(
-    target: Target, contracts: Contracts, found: Collection[str], notes: Sequence[FoundNote]
+    target: Target, contracts: Contracts, found: Mapping[str, Adapter], notes: Sequence[FoundNote]
 ) -> list[FoundNote]:
     """Things of the implementation whose name is nearly that of a component which was not found.
 
@@ -42,7 +43,7 @@ def near_misses(
         match = _nearest(plain(name), missing)
         if match:
             added.append(FoundNote(f"{name} is not checked; if it is meant as {match}, it must have that name"))
-    mentioned = {note.kind for note in notes}
+    mentioned = {note.kind for note in notes} | {a.source for a in found.values() if inspect.isclass(a.source)}
     for _, kind in target.module_classes() if missing else ():
         if kind not in mentioned:
             for component in _resembled(kind, missing.values(), contracts):

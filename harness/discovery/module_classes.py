@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.core.case import Case
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
@@ -21,13 +22,13 @@ from harness.execution.time_limit import TimedOut
 from harness.modules.call_in_place import CallInPlace
 from harness.modules.found_class import CallFound, Factory, FoundModule, InsideOnly, PartFactory, assignment_of
 from harness.modules.parameter_map import Plan
-from harness.modules.probing import PROBE_SECONDS
+from harness.modules.probing import PROBE_SECONDS, trial_call
 from harness.modules.size_names import CannotBuild
 from harness.modules.submodules import Part, declared_parts, parts_of
 from harness.modules.telling_cases import telling_cases
 
 MOST_CASES = 4
-"""Cases at whose sizes a class is tried: one that takes none of them is another thing."""
+"""Cases at whose sizes a class is tried, more where only a size is wrong: one that takes none is another thing."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class _ClassSearch:
 
     def find_single_classes(self) -> None:
         """Classes that are one component, each by its name."""
-        for contract in self.contracts.values():
+        for contract in sorted(self.contracts.values(), key=lambda c: not c.told_by):
             known = contract.name in self.adapters or contract.name in self.taken or contract.name in self.tried
             if contract.is_function and contract.classes and not known:
                 self._find_class(contract)
@@ -192,12 +193,15 @@ class _ClassSearch:
         if kind in self.timed_out:
             raise self.timed_out[kind]
         contract = adapter.contract
-        reason = ""
-        for case in telling_cases(contract)[:MOST_CASES]:
+        reason, other_sizes = "", False  # a hidden size of four times the width, one head alone: few cases have these
+        for tried, case in enumerate(telling_cases(contract)):
+            if tried >= MOST_CASES and not other_sizes:
+                break
             try:
                 made = adapter.trial(case.arguments)
             except NotSupported as error:  # sizes that it does not take say nothing of the others
-                reason = reason or str(error)
+                misfit = self._misfit_at_other_sizes(adapter, case)
+                reason, other_sizes = reason or misfit or str(error), not misfit
                 continue
             except NotImplementedError:
                 return  # reported as to do when it is run
@@ -208,13 +212,25 @@ class _ClassSearch:
                 if any(True for _ in made.inner.parameters()):
                     raise _Refused("it has parameters")
                 return
+            if not set(contract.told_by) <= adapter.read(case.arguments):
+                raise _Refused(f"its constructor takes no {' and no '.join(contract.told_by)}")
             plan = adapter.match(made.inner, case.arguments)
             if plan.fine and plan.matches:
                 adapter.probe()
                 adapter.plan = adapter.plan or plan
                 return
             reason = f"its parameters do not fit: {_misfit(plan)}"
+            other_sizes = bool(plan.problems)
         raise _Refused(reason)
+
+    def _misfit_at_other_sizes(self, adapter: FoundModule, case: Case) -> str:
+        """What of the parameters does not fit in a class that does not take all sizes; empty where they fit."""
+        try:
+            made = trial_call("building", adapter.source, self.seconds, adapter.fresh, case.arguments)
+            plan = adapter.match(made.inner, case.arguments)
+        except Exception:
+            return ""
+        return "" if plan.fine and plan.matches else f"its parameters do not fit: {_misfit(plan)}"
 
     # parts -----------------------------------------------------------------------------------------------------------
 

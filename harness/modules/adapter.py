@@ -21,10 +21,10 @@ from harness.core.implementation import OfferKind, Request
 from harness.core.tree import leaves
 from harness.core.values import Settings, TrackedSettings
 from harness.execution import call
-from harness.execution.arguments import untaken
 from harness.execution.environment import restored
 from harness.execution.session import Adapter
 from harness.execution.time_limit import TimedOut
+from harness.modules.build_sizes import CONTEXT, unread_settings
 from harness.modules.call_in_place import WHOLE
 from harness.modules.expected_parameters import positions, sizes
 from harness.modules.holder import Holder
@@ -35,9 +35,6 @@ from harness.modules.parameter_map import Plan, Row
 from harness.modules.probing import PROBE_SECONDS, interrupted_at, trial_call
 from harness.modules.telling_cases import telling_cases
 
-CONTEXT = 256
-"""Positions that a part may be asked to take where its contract does not say (``config.context``), or those of the case
-where these are more."""
 KEPT = 64
 """Built modules that are kept, one per sizes, settings and dtype."""
 
@@ -50,6 +47,8 @@ class ModuleAdapter(Adapter):
     """
 
     has_factory = True
+    sizes_by_name = False
+    """Whether it is built by a constructor that was given sizes by what its arguments are called."""
 
     def __init__(self, declaration: Declaration, contract: Contract, seconds: float = PROBE_SECONDS) -> None:
         self.declaration, self.contract, self.seconds = declaration, contract, seconds
@@ -148,11 +147,7 @@ class ModuleAdapter(Adapter):
                 self._built.popitem(last=False)
         made, read = self._built[key]
         if isinstance(made, Holder):
-            settings = self.contract.arguments("setting")
-            unread = untaken(settings, arguments, read)
-            for a in settings:
-                if isinstance(arguments.get(a.name), Settings):
-                    unread += untaken(a.fields, arguments[a.name].as_dict(), read)
+            unread = unread_settings(self.contract, arguments, read)
             if unread:
                 raise NotSupported(f"its factory takes no {', '.join(unread)}")
         return made

@@ -99,7 +99,8 @@ def _record(kind: type, sizes: Sizes) -> Any:
     given = {}
     for p in parameters:
         if sizes.known(p.name, names):
-            given[p.name] = sizes.value(p.name, names)
+            if sizes.means(p.name, p.default, names):
+                given[p.name] = sizes.value(p.name, names)
         elif p.default is p.empty:
             if plain(p.name) not in LAST_RESORTS:
                 raise CannotBuild(
@@ -134,11 +135,13 @@ def _filled(record: Any, sizes: Sizes) -> Any:
     """The record with these sizes in it; what else it holds stays."""
     if isinstance(record, MutableMapping):
         names = [n for n in record if isinstance(n, str)]
-        record.update({n: sizes.value(n, names) for n in names if sizes.known(n, names)})
+        filled = [n for n in names if sizes.known(n, names) and sizes.means(n, record[n], names)]
+        record.update({n: sizes.value(n, names) for n in filled})
         return record
     held = {n for n in (*vars(type(record)), *getattr(record, "__dict__", {})) if not n.startswith("_")}
     names = sorted(held)
     for name in names:
-        if sizes.known(name, names) and not callable(getattr(record, name, None)):
+        value = getattr(record, name, None)
+        if sizes.known(name, names) and not callable(value) and sizes.means(name, value, names):
             object.__setattr__(record, name, sizes.value(name, names))
     return record

@@ -16,10 +16,7 @@ from typing import Any, get_type_hints
 from harness.core.errors import plain
 from harness.execution import call
 from harness.modules.configuration import Owner, configuration, is_configuration, named_parameters
-from harness.modules.size_names import LAST_RESORTS, SCALED, CannotBuild, Sizes
-
-NOT_WHOLE = ("eps", "ratio")
-"""Sizes that need not be whole numbers."""
+from harness.modules.size_names import LAST_RESORTS, NOT_WHOLE, SCALED, CannotBuild, Sizes
 
 
 def construct(kind: type, sizes: Sizes, namespace: Mapping[str, Any]) -> Any:
@@ -64,6 +61,8 @@ def _arguments(owner: Owner, parameters: list[inspect.Parameter], sizes: Sizes) 
 
 def _fits(sizes: Sizes, p: inspect.Parameter, hint: Any, names: list[str]) -> bool:
     """Whether the size is of the type that the argument asks for (``h: float`` is no number of heads)."""
+    if not sizes.means(p.name, p.default, names):
+        return False
     size = sizes.size(p.name, names)
     if size is None or hint is p.empty or isinstance(hint, str) or not inspect.isclass(hint):
         return True

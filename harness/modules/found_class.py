@@ -23,7 +23,8 @@ from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
 from harness.execution.session import Adapter, Session
 from harness.execution.time_limit import TimedOut
-from harness.modules.adapter import CONTEXT, ModuleAdapter
+from harness.modules.adapter import ModuleAdapter
+from harness.modules.build_sizes import sizes_for
 from harness.modules.call_in_place import WHOLE
 from harness.modules.construction import construct, global_sizes, globals_set
 from harness.modules.disambiguation import disambiguate
@@ -39,8 +40,6 @@ LEAST = 0.6
 """Of the tensors that a component must have, the share that a class must have to be taken for it."""
 MOST_SURPLUS = 3
 """Parameters that a class may have beside, which are left as they were built."""
-SMALL = {"width": 4, "heads": 1, "layers": 1, "vocab_size": 7, "context": CONTEXT, "eps": 1e-5}
-"""Sizes of a model that is built for one part of it, where the part does not say."""
 
 
 class Factory:
@@ -56,7 +55,12 @@ class Factory:
         known = config.known() if isinstance(config, TrackedSettings) else config.as_dict()
         note_read = config.read.update if isinstance(config, TrackedSettings) else (lambda _: None)
         values, comes_from = sizes_for(known)
-        sizes = Sizes(values, self.contract.size_names, lambda size: note_read(comes_from.get(size, (size,))))
+        sizes = Sizes(
+            values,
+            self.contract.size_names,
+            lambda size: note_read(comes_from.get(size, (size,))),
+            biases=self.contract.has_biases,
+        )
         namespace = vars(sys.modules[self.kind.__module__])
         names = global_sizes(self.kind, sizes)
         given = {name: sizes.value(name, names) for name in names}
@@ -75,23 +79,6 @@ def without_dropout(module: nn.Module) -> None:
             inner.p = 0.0
         elif type(inner).__module__.startswith("torch.nn.") and isinstance(getattr(inner, "dropout", None), float):
             inner.dropout = 0.0  # type: ignore[assignment]  # torch's own layer that passes its rate on
-
-
-def sizes_for(known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
-    """All sizes that a constructor may ask for, and which settings of the case each comes from."""
-    values = {**SMALL, **{name: known[name] for name in SMALL if known.get(name) is not None}}
-    values["heads"] = known.get("heads", known.get("n_heads", values["heads"]))
-    values["eps"] = known.get("eps", known.get("norm_eps", values["eps"]))
-    values["hidden"] = known.get("hidden", 4 * values["width"])
-    values["head_size"] = max(values["width"] // values["heads"], 1)
-    comes_from = {"heads": ("heads", "n_heads"), "eps": ("eps", "norm_eps"), "head_size": ("width", "heads", "n_heads")}
-    if values["hidden"] % values["width"] == 0:
-        values["ratio"] = values["hidden"] // values["width"]
-        comes_from["ratio"] = ("hidden", "width")
-    else:
-        values["ratio"] = 4
-        comes_from["ratio"] = ()
-    return values, comes_from
 
 
 class PartFactory:
@@ -118,6 +105,8 @@ class FoundModule(ModuleAdapter):
     ``found``: in words, where. ``known``: its plan, where it was matched already; ``place``: file and line. A class may
     lack a few tensors of the contract, or have a few more: then it is judged as it is, and a note says so.
     """
+
+    sizes_by_name = True
 
     def __init__(
         self,

@@ -82,9 +82,11 @@ class ModuleSession(Session):
             return values_for(matched, made.inner, arguments)
         except OtherSize as error:
             unread = [name for name in error.sizes if name not in self.adapter.read(arguments)]
+            reason = str(error).partition(";")[0]
             if unread:  # a hidden size of four times the width, say, whatever the case has
-                reason = str(error).partition(";")[0]
                 raise NotSupported(f"its factory takes no {', '.join(unread)}: {reason}") from None
+            if self.adapter.sizes_by_name:  # a size that it rounds, say: what its names mean was a guess
+                raise NotSupported(f"it was built at other sizes than the case has: {reason}") from None
             raise
 
     def _inputs(self, call: Call, made: Holder) -> tuple[list[Any], dict[str, Any]]:

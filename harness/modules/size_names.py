@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from harness.core.errors import plain
+
+NOT_WHOLE = ("eps", "ratio", "rope_base", "hidden_factor")
+"""Sizes that need not be whole numbers."""
+LENGTHS = ("width", "head_size")
+"""Sizes of an axis, whose names (``dim``) may also stand for the axis itself."""
 
 
 class CannotBuild(Exception):
@@ -20,7 +26,8 @@ class Sizes:
     """The sizes of one build, found by the names people give them.
 
     ``values``: size -> number (width, heads, layers, context, vocab_size, hidden, head_size, ratio, eps).
-    ``usual``: size -> its usual names. ``on_read`` is called with each size that is used.
+    ``usual``: size -> its usual names. ``on_read`` is called with each size that is used. ``biases``: whether the
+    component has biases.
     """
 
     def __init__(
@@ -28,8 +35,9 @@ class Sizes:
         values: Mapping[str, Any],
         usual: Mapping[str, Iterable[str]],
         on_read: Callable[[str], None] = lambda _: None,
+        biases: bool = True,
     ) -> None:
-        self.values, self.on_read = dict(values), on_read
+        self.values, self.on_read, self.biases = dict(values), on_read, biases
         self.usual: dict[str, list[str]] = {}
         for size, names in usual.items():
             for name in names:
@@ -56,7 +64,28 @@ class Sizes:
         if size is not None:
             self.on_read(size)
             return self.values[size]
-        return switch(name)
+        return switch(name, self.biases)
+
+    def means(self, name: str, default: Any, beside: Iterable[str] = ()) -> bool:
+        """Whether an argument with this default is to be given the size of its name; ``dim=-1`` is an axis, no width.
+
+        ``default``: ``inspect.Parameter.empty`` where it has none. ``beside``: the other names. A switch is always
+        given, and a window of None is kept where the case has none.
+        """
+        size = self.size(name, beside)
+        if size is None or default is inspect.Parameter.empty:
+            return True
+        if default is None:
+            return size != "window" or self.values[size] < self.values["context"]
+        if isinstance(default, (bool, str)) or not isinstance(default, (int, float)):
+            return False
+        if isinstance(default, float) and size not in NOT_WHOLE:
+            return default.is_integer()
+        return size not in LENGTHS or default > 2 or not self._elsewhere(name, size, beside, default)
+
+    def _elsewhere(self, name: str, size: str, beside: Iterable[str], default: float) -> bool:
+        """Whether a small default is that of an axis: it is below zero, or another name has the size already."""
+        return default < 0 or any(other != name and self.size(other) == size for other in beside)
 
     def known(self, name: str, beside: Iterable[str] = ()) -> bool:
         """Whether a name stands for a size or a switch."""
@@ -67,13 +96,16 @@ class Sizes:
         return True
 
 
-def switch(name: str) -> Any:
-    """The value of a switch of this name: dropout off, biases on, causal, tied, no preset. Raises UnknownName."""
+def switch(name: str, biases: bool = True) -> Any:
+    """The value of a switch of this name: dropout off, biases as they are there, causal, tied, no preset.
+
+    Raises UnknownName.
+    """
     word = plain(name)
     if "drop" in word:
         return 0.0
     if word.endswith("bias") or word in ("usebias", "addbias", "biases"):
-        return True
+        return biases
     if word in ("causal", "iscausal", "masked", "autoregressive", "usemask", "usecausalmask", "iscausalmask"):
         return True
     if word.startswith(("tie", "weighttying")) or word == "tied":
@@ -92,10 +124,9 @@ LAST_RESORTS: Mapping[str, Any] = {
     **dict.fromkeys(("initrange", "initializerrange", "initstd", "std", "initscale"), 0.02),
     **dict.fromkeys(("act", "actfn", "activation", "activationfunction", "hiddenact", "activationfn"), "gelu_new"),
     **dict.fromkeys(("normalizationtype", "normtype"), "LN"),
-    **dict.fromkeys(("ropebase", "ropetheta", "theta", "base", "rotarybase"), 10000.0),
     **dict.fromkeys(("batchfirst", "normfirst", "prenorm"), True),
 }
-"""The value of an argument without a default: one that makes no difference here, or that of GPT-2 (RoPE's base)."""
+"""The value of an argument without a default: one that makes no difference here, or that of GPT-2."""
 
 SCALED = ("scale", "scaled", "usescale", "scaleattn", "doscale")
 """Switches that divide the scores by the root of the head size, which some classes have off by default."""
