@@ -12,6 +12,7 @@ from reference_model.lm_loss import lm_loss
 from specs.naming.cs336 import CS336_CROSS_ENTROPY
 from specs.shared.attention import elsewhere, output, tolerance, unmoved
 from specs.shared.lm_loss_cases import USUAL, cases, large_logits, unknown_ids
+from specs.shared.lm_loss_options import CLAIMS, OPTIONS, OVER_THE_OTHERS
 
 
 def _counted(case: Case) -> torch.Tensor:
@@ -215,6 +216,7 @@ CONTRACT = Contract(
                 Argument("logits", "float[batch, time, vocab_size]"),
                 Argument("targets", "int[batch, time]"),
                 Argument("ignore_index", "int", role="setting", optional=True, default=USUAL),
+                *OPTIONS,
             ),
             "float[]",
         )
@@ -232,7 +234,13 @@ CONTRACT = Contract(
     dialects=(CS336_CROSS_ENTROPY,),
     order=75,
     case_count=26,
-    sources=("Radford et al. 2018, section 3.1, equation 1", "torch.nn.functional.cross_entropy"),
+    variants=(OVER_THE_OTHERS,),
+    sources=(
+        "Radford et al. 2018, section 3.1, equation 1",
+        "torch.nn.functional.cross_entropy",
+        "Szegedy et al. 2016, section 7 (label smoothing)",
+        "Chowdhery et al. 2022, section 5 (z-loss)",
+    ),
     claims=(
         logsumexp_minus_target_logit,
         targets_are_not_shifted_again,
@@ -244,5 +252,6 @@ CONTRACT = Contract(
         counts_are_not_cached,
         gradient_is_softmax_minus_one_hot,
         stable_at_large_logits,
+        *CLAIMS,
     ),
 )

@@ -11,6 +11,12 @@ EXPONENTIAL = "exponential = torch.exp(shifted)"
 LOG_TOTAL = "log_total = torch.log(exponential.sum(-1))"
 CHOSEN = "chosen = shifted.gather(-1, ids.unsqueeze(-1)).squeeze(-1)"
 SURPRISE = "surprise = log_total - chosen"
+IF_SMOOTHED = "if label_smoothing:"
+EVENLY = "evenly = log_total - shifted.mean(-1)"
+SMOOTHED = "surprise = (1.0 - label_smoothing) * surprise + label_smoothing * evenly"
+IF_Z = "if z_loss:"
+NORMALISER = "normaliser = log_total + highest.squeeze(-1)"
+Z_LOSS = "surprise = surprise + z_loss * normaliser**2"
 KEPT = "kept = surprise.masked_fill(~counted, 0.0)"
 COUNT = "count = counted.sum()"
 RESULT = "return kept.sum() / count.clamp(min=1)"
@@ -168,6 +174,40 @@ MISTAKES = (
         lm_loss, CHOSEN, "chosen = 0.9 * shifted.gather(-1, ids.unsqueeze(-1)).squeeze(-1) + 0.1 * shifted.mean(-1)"),
     KnownMistake("z_loss", "The square of the log-sum-exp is added (z-loss). Report it separately.",
         lm_loss, SURPRISE, "surprise = log_total - chosen + 1e-4 * (log_total + highest.squeeze(-1)) ** 2"),
+    # label smoothing and z-loss, where they are arguments
+    KnownMistake("smoothing_ignored", "label_smoothing is not used.", lm_loss, IF_SMOOTHED, "if False:"),
+    KnownMistake("smoothing_fixed", "label_smoothing is fixed at 0.1. It is an argument, 0 by default.",
+        lm_loss, IF_SMOOTHED, "label_smoothing = 0.1\nif label_smoothing:", looks_like=("label_smoothing",)),
+    KnownMistake("smoothing_counts_what_is_ignored", "The smoothed part is a mean over all positions, the ignored ones included. Only counted positions belong in it.",
+        lm_loss, SMOOTHED, "surprise = (1.0 - label_smoothing) * surprise",
+        also=(Edit(lm_loss, RESULT, "return kept.sum() / count.clamp(min=1) + (label_smoothing * evenly.mean() if label_smoothing else 0.0)"),)),
+    KnownMistake("smoothing_divided_by_all_positions", "The smoothed part is summed over the counted positions and divided by the number of all. Divide both parts by the number of counted ones.",
+        lm_loss, SMOOTHED, "surprise = (1.0 - label_smoothing) * surprise + label_smoothing * evenly * counted.sum().clamp(min=1) / targets.numel()"),
+    KnownMistake("smoothing_summed_over_the_vocabulary", "The smoothed part is the sum of -log p over all ids. It is their mean: divide by V.",
+        lm_loss, EVENLY, "evenly = logits.shape[-1] * (log_total - shifted.mean(-1))"),
+    KnownMistake("smoothing_added", "The smoothed part is added, and the target keeps all of its weight. The target's part is multiplied by 1 - s.",
+        lm_loss, SMOOTHED, "surprise = surprise + label_smoothing * evenly"),
+    KnownMistake("smoothing_exchanged", "The target has the weight s and all ids together 1 - s. It is the other way round.",
+        lm_loss, SMOOTHED, "surprise = label_smoothing * surprise + (1.0 - label_smoothing) * evenly"),
+    KnownMistake("smoothing_of_probabilities", "The smoothed part is -log of the mean probability, which is log V whatever the logits are. It is the mean of -log p.",
+        lm_loss, EVENLY, "evenly = torch.full_like(log_total, float(logits.shape[-1])).log()"),
+    KnownMistake("smoothing_of_logits", "The smoothed part takes the mean of the logits without the log-sum-exp. Take the mean of -log p.",
+        lm_loss, EVENLY, "evenly = -logits.mean(-1)"),
+    KnownMistake("smoothing_detached", "The smoothed part is detached: it changes the loss but no gradient.",
+        lm_loss, EVENLY, "evenly = (log_total - shifted.mean(-1)).detach()"),
+    KnownMistake("z_loss_ignored", "z_loss is not used.", lm_loss, IF_Z, "if False:"),
+    KnownMistake("z_loss_counts_what_is_ignored", "The z-loss is a mean over all positions, the ignored ones included. Only counted positions belong in it.",
+        lm_loss, Z_LOSS, "pass", also=(Edit(lm_loss, RESULT, "return kept.sum() / count.clamp(min=1) + (z_loss * (normaliser**2).mean() if z_loss else 0.0)"),)),
+    KnownMistake("z_loss_not_squared", "The z-loss adds the log-sum-exp itself. It is squared.", lm_loss, Z_LOSS, "surprise = surprise + z_loss * normaliser"),
+    KnownMistake("z_loss_without_the_maximum", "The log-sum-exp in the z-loss is that of the logits less their maximum. Add the maximum back.",
+        lm_loss, NORMALISER, "normaliser = log_total"),
+    KnownMistake("z_loss_of_the_mean", "The z-loss is the square of the mean log-sum-exp. It is the mean of the squares.",
+        lm_loss, Z_LOSS, "pass", also=(Edit(lm_loss, RESULT,
+            "return kept.sum() / count.clamp(min=1) + (z_loss * (normaliser.masked_fill(~counted, 0.0).sum() / count.clamp(min=1)) ** 2 if z_loss else 0.0)"),)),
+    KnownMistake("z_loss_summed", "The z-loss is summed over the positions. Take its mean over the counted ones, like that of the loss.",
+        lm_loss, Z_LOSS, "surprise = surprise + z_loss * normaliser**2 * counted.sum()"),
+    KnownMistake("z_loss_detached", "The log-sum-exp in the z-loss is detached: it changes the loss but no gradient.",
+        lm_loss, NORMALISER, "normaliser = (log_total + highest.squeeze(-1)).detach()"),
     KnownMistake("loss_clamped", "The loss of each position is clamped at 10.", lm_loss, SURPRISE, "surprise = (log_total - chosen).clamp(max=10.0)", aliases=("clamped",)),
     # precision, gradients and side effects
     KnownMistake("in_bfloat16", "The logits are rounded to bfloat16 first, which keeps about two significant digits.",

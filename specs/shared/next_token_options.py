@@ -19,7 +19,7 @@ from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import seeds
 from reference_model.next_token_distribution import next_token_distribution
 from specs.shared.attention import output, tolerance
-from specs.shared.sampling import FREE, distinct_logits, roomy_p
+from specs.shared.sampling import FREE, distinct_logits, kept_by_p, roomy_p
 
 OPTIONS = (
     Argument("min_p", "float", role="setting", optional=True, aliases=("minp", "min_prob"), by_name=True),
@@ -81,6 +81,19 @@ def _near_the_best(scores: torch.Tensor, min_p: float) -> torch.Tensor:
     return scores.masked_fill(probabilities < min_p * probabilities.amax(-1, keepdim=True), float("-inf"))
 
 
+def _telling_p(scaled: torch.Tensor, logits: torch.Tensor, min_p: float, pick: int) -> float:
+    """A top_p near no sum of probabilities in any order of the filters, and preferably one where the order matters."""
+    sums = torch.cat([scaled, logits, _near_the_best(scaled, min_p), _near_the_best(logits, min_p)])
+    found = [roomy_p(sums, 1.0, None, pick + 13 * attempt) for attempt in range(8)]
+
+    def order_matters(top_p: float) -> bool:
+        near = _near_the_best(scaled, min_p)
+        after = kept_by_p(scaled, top_p) & near.isfinite()
+        return not torch.equal(kept_by_p(near, top_p) & near.isfinite(), after)
+
+    return next(filter(order_matters, found), found[0])
+
+
 @st.composite
 def with_min_p(draw: st.DrawFn) -> Case:
     """min-p alone or with one of the other filters, and a temperature."""
@@ -92,13 +105,7 @@ def with_min_p(draw: st.DrawFn) -> Case:
     if other == "top_k":
         arguments["top_k"] = draw(st.integers(2, 4))
     if other == "top_p":
-        scores = [logits / temperature, logits]
-        arguments["top_p"] = roomy_p(
-            torch.cat([*scores, *(_near_the_best(s, arguments["min_p"]) for s in scores)]),
-            1.0,
-            None,
-            draw(st.integers(0, 99)),
-        )
+        arguments["top_p"] = _telling_p(logits / temperature, logits, arguments["min_p"], draw(st.integers(0, 99)))
     family = f"min-p {arguments['min_p']:.3g} at temperature {temperature:g}" + (f", {other}" if other else "")
     return Case.of(arguments, family=family, **sizes)
 

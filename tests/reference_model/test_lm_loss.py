@@ -32,6 +32,22 @@ def test_equals_torch(ignore_index, size):
     assert (ours.grad - theirs.grad).abs().max() <= 1e-14
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.25, 1.0])
+@pytest.mark.parametrize("z_loss", [0.0, 0.01])
+def test_label_smoothing_equals_torch(smoothing, z_loss):
+    """Values and gradients, with ignored targets; the z-loss by its definition beside it."""
+    logits, targets = draw()
+    targets[0, 2:] = -100
+    ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    loss = lm_loss(ours, targets, label_smoothing=smoothing, z_loss=z_loss)
+    expected = torch.nn.functional.cross_entropy(theirs.flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
+    expected = expected + z_loss * theirs.logsumexp(-1)[targets != -100].square().mean()
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
 def test_equals_the_loss_of_transformers():
     """Given labels, GPT-2 of transformers shifts inside; ours wants the next ids, as a batch of text is cut."""
     transformers = pytest.importorskip("transformers")
