@@ -175,14 +175,14 @@ def build(config):
 JUDGED = (
     Error(
         "too few arguments",
-        1,
-        ("layer_norm(x) cannot be called as the contract says: it must take (x, weight, bias, eps)",),
+        0,
+        ("not checked: it takes no weight.", "plumbline doctor mine"),
         "def layer_norm(x):\n    return x\n",
     ),
     Error(
         "too many arguments",
-        1,
-        ("gelu(x, alpha) cannot be called", "it must take (x); give alpha a default"),
+        0,
+        ("not checked: it needs alpha.", "plumbline doctor mine"),
         "def gelu(x, alpha):\n    return x\n",
     ),
     Error(

@@ -18,6 +18,7 @@ from harness.core.errors import UsageError, did_you_mean
 from harness.core.implementation import OfferKind, Request
 from harness.core.note import Note, NoteCode
 from harness.execution.manual_backward import ManualBackward
+from harness.execution.misfits import PlugIn
 from harness.execution.session import Adapter
 
 
@@ -127,6 +128,10 @@ class ArrayAdapter(Adapter):
                 "it returns float64 for float32 (a NumPy scalar, as np.sqrt(2.0) is one, widens what it meets)"
             )
         return tuple(notes)
+
+    def plug_in(self, contract: Contract) -> PlugIn:
+        """As the inner adapter's."""
+        return self.inner.plug_in(contract)
 
     def session(self, contract: Contract, request: Request) -> ArraySession:
         """A session that converts tensors and arrays around one of the inner adapter."""

@@ -60,7 +60,7 @@ def _replay_one(path: Path, impl: str | None, project: Project) -> int:
         return 0
     if not verdict.status.is_failing:
         print(f"{verdict.status.upper():<7} {title}  {verdict.message}")
-        return int(verdict.status == Status.TO_DO)
+        return int(verdict.status.is_open)
     print(f"{'ERROR' if verdict.status == Status.CRASHED else 'FAILED':<7} {title}")
     print(f"        {verdict.message}" + (f"  ({verdict.worst})" if verdict.worst else ""))
     print(f"        {verdict.smallest}")

@@ -17,9 +17,10 @@ from harness.commands._command import Command
 from harness.commands._watching import Source, Unfinished, files_of, read, stamps, touched
 from harness.core.errors import UsageError
 from harness.core.mistake import named_mistakes
-from harness.core.record import RunRecord, Status
+from harness.core.record import RunRecord
 from harness.discovery.locate import locate
 from harness.reports import json_file, text
+from harness.reports.formats._format import State, status_of
 from harness.reports.next_step import next_step
 
 PAUSE = 0.3
@@ -127,15 +128,21 @@ class Watch:
         if groups:
             print(f"\n{text.failure(record, groups[0], layout.width())}")
         print("\n".join(["", *next_step(record, layout.width())]))
-        failed = {name for name in record.order if any(v.failing for v in record.of(name))}
-        passed = {name for name in record.order if any(v.status == Status.PASSED for v in record.of(name))} - failed
-        more = f" ({len(groups) - 1} more to fix)" if len(groups) > 1 else ""
-        to_do = len(record.order) - len(passed) - len(failed)
-        self.say(f"{len(passed)} passed, {len(failed)} failed{more}, {to_do} to do, in {seconds:.0f} s")
+        self.say(f"{_counts(record, max(len(groups) - 1, 0))}, in {seconds:.0f} s")
 
     def say(self, what: str) -> None:
         """Print a line with the time of day."""
         print(f"{time.strftime('%H:%M:%S')}  {what}", flush=True)
+
+
+def _counts(record: RunRecord, more: int) -> str:
+    """``8 passed, 1 failed (2 more to fix), 1 not checked, 30 to do``. ``more``: findings beside the one shown."""
+    statuses = [status_of(record, name) for name in record.order]
+    passed, failed = statuses.count(State.PASSED), statuses.count(State.FAILED)
+    unsure = [f"{n} {state}" for state in (State.BARELY_CHECKED, State.NOT_CHECKED) if (n := statuses.count(state))]
+    to_do = len(statuses) - passed - failed - sum(s in (State.BARELY_CHECKED, State.NOT_CHECKED) for s in statuses)
+    failures = f"{failed} failed" + (f" ({more} more to fix)" if more else "")
+    return ", ".join([f"{passed} passed", failures, *unsure, f"{to_do} to do"])
 
 
 def _merged(before: RunRecord, after: RunRecord, chosen: Iterable[str]) -> RunRecord:

@@ -75,6 +75,13 @@ class NotSupported(Exception):
     """The implementation has no place for what the case asks for; the text says what. The check is not applicable."""
 
 
+class Misfit(NotSupported):
+    """The implementation was called with something that it does not take, or built at a size that it did not get.
+
+    The text says what it needs. Nothing is said about the code.
+    """
+
+
 class Crashed(Exception):
     """Their code raised where it must not; carries the Crash."""
 

@@ -30,7 +30,7 @@ class RegistryError(UsageError):
 
 
 class CannotMatch(Exception):
-    """The module's parameters are not those of the component. The text is a table of what was found and what not."""
+    """A misfit: the module's parameters are not those of the component. The text tells what was found and what not."""
 
 
 class OtherSize(CannotMatch):

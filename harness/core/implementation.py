@@ -54,6 +54,13 @@ class CrashKind(str, Enum):
     """Not written yet (NotImplementedError)."""
     NOT_SUPPORTED = "not supported"
     """The implementation has no place for what was asked; see :class:`harness.core.claim.NotSupported`."""
+    MISFIT = "misfit"
+    """It was called with something that it does not take; see :class:`harness.core.claim.Misfit`."""
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it says nothing about the code: what was asked for is none of its business."""
+        return self in (CrashKind.NOT_SUPPORTED, CrashKind.MISFIT)
 
     def __str__(self) -> str:
         return self.value
@@ -168,6 +175,10 @@ class Offer:
     by_hand: tuple[str, str, int] | None = None
     to_do: str = ""
     """Why it is not written yet, as far as is known without calling it."""
+    misfit: str = ""
+    """What it needs that the contract does not give, as far as is known without calling it."""
+    plug_in: tuple[str, ...] = ()
+    """The shortest lines of Python that would plug a misfit in."""
 
 
 class Implementation(Protocol):

@@ -23,6 +23,12 @@ class Status(str, Enum):
     """Not written yet."""
     NOT_APPLICABLE = "not applicable"
     """The check says nothing about this implementation; the message says why."""
+    NOT_CHECKED = "not checked"
+    """The code was called with something that it does not take, or built at a size that it did not get: a misfit."""
+    BARELY_CHECKED = "barely checked"
+    """It passed, but no case could have told: too few were given, or none has what the check is about."""
+    ADVICE = "advice"
+    """It did not pass, and nobody is held to it: the code is stricter, or more precise, if it follows the message."""
 
     def __str__(self) -> str:
         return self.value
@@ -34,8 +40,33 @@ class Status(str, Enum):
 
     @property
     def is_judged(self) -> bool:
-        """Whether the check said anything about the code: it passed, or found something wrong."""
-        return self is Status.PASSED or self.is_failing
+        """Whether the check was run and counts: it passed, if only barely, or found something wrong."""
+        return self in (Status.PASSED, Status.BARELY_CHECKED) or self.is_failing
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something must still be written before the check says anything: to do, or not plugged in."""
+        return self in (Status.TO_DO, Status.NOT_CHECKED)
+
+
+class Cause(str, Enum):
+    """What kind of red a verdict is. It equals and is written as its text."""
+
+    NONE = ""
+    """Nothing is wrong."""
+    WRONG_NUMBERS = "wrong numbers"
+    """Its numbers are not the reference's."""
+    OWN_CRASH = "own crash"
+    """It raised, or did not end, on input that it takes by its own signature."""
+    BROKEN_CLAIM = "broken claim"
+    """Something else that it promises does not hold."""
+    MISFIT = "misfit"
+    """It was called with something that it does not take, or built at a size that it did not get. Fails no run."""
+    MISSING = "missing"
+    """It is required, and not there."""
+
+    def __str__(self) -> str:
+        return self.value
 
 
 VERSION = 2
@@ -86,6 +117,8 @@ class Verdict:
     """Errors in units of the tolerance over two axes, of the largest failing case."""
     excused: str = ""
     """Why it does not fail the run although it did not pass."""
+    cause: Cause = Cause.NONE
+    """What kind of red it is."""
 
     @property
     def failing(self) -> bool:
@@ -95,19 +128,21 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, which other processes and JSON take."""
         about, notes = [about.value for about in self.about], [note.as_dict() for note in self.notes]
-        return {**asdict(self), "status": self.status.value, "about": about, "notes": notes}
+        plain = {"status": self.status.value, "cause": self.cause.value, "about": about, "notes": notes}
+        return {**asdict(self), **plain}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Verdict:
         """The verdict of :meth:`as_dict`, also where its values went through JSON.
 
-        Raises TypeError where a field is unknown or absent, or a note is none; ValueError where the status, what the
-        claim is about, or the code of a note is none.
+        Raises TypeError where a field is unknown or absent, or a note is none; ValueError where the status, the
+        cause, what the claim is about, or the code of a note is none.
         """
         frozen = {name: _frozen(value) for name, value in values.items()}
         about = tuple(map(About, frozen.get("about", ())))
         notes = tuple(map(Note.from_dict, frozen.get("notes", ())))
-        return cls(**{**frozen, "status": Status(frozen.get("status")), "about": about, "notes": notes})
+        status, cause = Status(frozen.get("status")), Cause(frozen.get("cause", ""))
+        return cls(**{**frozen, "status": status, "cause": cause, "about": about, "notes": notes})
 
 
 def _frozen(value: Any) -> Any:

@@ -15,7 +15,7 @@ from functools import partial
 from inspect import Parameter
 from typing import Any
 
-from harness.core.claim import NotSupported
+from harness.core.claim import Misfit, NotSupported
 from harness.core.contract import Argument, Signature
 from harness.core.parameters import parameters_of
 
@@ -36,7 +36,7 @@ def bound(
     Optional arguments at their default may be missing there; those that are given by name only are passed to the
     parameter of that name or of an alias; ``extra`` is passed where the function takes it by name.
 
-    Raises TypeError with both signatures where the function cannot be called as the contract says; NotSupported where
+    Raises Misfit with both signatures where the function cannot be called as the contract says; NotSupported where
     the case needs an optional argument that it does not take.
     """
     names = [a.name for a in signature.arguments if a.name in arguments and not a.by_name]
@@ -169,10 +169,10 @@ class _Binding:
             return NotSupported(f"it takes no {', '.join(settings)}")
         return self._cannot_be_called(", by these names or in this order")
 
-    def _cannot_be_called(self, how: str) -> TypeError:
+    def _cannot_be_called(self, how: str) -> Misfit:
         expected = ", ".join(a.name for a in self.signature.arguments)
         written = f"{getattr(self.function, '__name__', self.function)}{inspect.signature(self.function)}"
-        return TypeError(f"{written} cannot be called as the contract says: it must take ({expected}){how}")
+        return Misfit(f"{written} cannot be called as the contract says: it must take ({expected}){how}")
 
 
 def _same(value: Any, default: Any) -> bool:

@@ -6,16 +6,18 @@ import sys
 import traceback
 from pathlib import Path
 
-from harness.core.claim import NotSupported
+from harness.core.claim import Misfit, NotSupported
 from harness.core.errors import CannotMatch
 from harness.core.formatting import error_text
 from harness.core.implementation import Crash, CrashKind, Phase
 from harness.execution.error_hints import hint
+from harness.execution.misfits import is_refused_by_the_call
 from harness.execution.session import Adapter
 from harness.execution.time_limit import TimedOut
 from harness.stubs import dependencies
 
 KINDS = (
+    (Misfit, CrashKind.MISFIT),
     (NotSupported, CrashKind.NOT_SUPPORTED),
     (NotImplementedError, CrashKind.TO_DO),
     (TimedOut, CrashKind.TIMED_OUT),
@@ -34,6 +36,8 @@ def crash_of(error: BaseException, adapter: Adapter, phase: Phase = Phase.FORWAR
     kind = next((kind for type_, kind in KINDS if isinstance(error, type_)), CrashKind.RAISED)
     if kind is CrashKind.RAISED and (part := unwritten_part(error, adapter)):
         kind, error = CrashKind.TO_DO, NotImplementedError(part)
+    elif kind is CrashKind.RAISED and (isinstance(error, CannotMatch) or is_refused_by_the_call(error)):
+        kind = CrashKind.MISFIT
     message = error_text(error) or type(error).__name__
     if kind is CrashKind.RAISED and (advice := hint(message)):
         message = f"{message} ({advice})"

@@ -20,10 +20,12 @@ from harness.core.implementation import Request
 from harness.core.parameters import parameter_names
 from harness.core.tree import map_leaves
 from harness.core.values import Settings, TrackedSettings
+from harness.execution import call as chokepoint
 from harness.execution.arguments import accepts, untaken
 from harness.execution.bound_call import Ready
 from harness.execution.environment import restored
 from harness.execution.functions import ClassAdapter
+from harness.execution.misfits import PlugIn
 from harness.execution.session import Adapter, Session
 
 
@@ -84,6 +86,10 @@ class DialectClass(ClassAdapter, SpeaksDialect):
         """A session for one request."""
         return ClassAdapter(self.made).session(contract, request)
 
+    def plug_in(self, contract: Contract) -> PlugIn:
+        """Nothing: the sheet's own class takes what the contract gives."""
+        return PlugIn()
+
 
 class DialectAdapter(SpeaksDialect):
     """A function that is called as its own project does."""
@@ -141,7 +147,7 @@ class _DialectSession(Session):
         given = self.dialect.arguments(arguments)
         # Such functions build a module each time, which draws weights that are then replaced.
         with nullcontext() if self.adapter.contract.draws else restored():
-            value = self.adapter.source(**given)
+            value = chokepoint.invoke(self.adapter.source, **given)
         return self._result(given, value)
 
     def _result(self, given: Mapping[str, Any], returned: Any) -> Any:

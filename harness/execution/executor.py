@@ -14,6 +14,7 @@ from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.execution import environment
 from harness.execution.crashes import crash_of, unwritten_part
 from harness.execution.guarded import limit_for_calls
+from harness.execution.misfits import PlugIn
 from harness.execution.script import Middleware, Script
 from harness.execution.session import Adapter
 from harness.execution.source_location import source_location
@@ -52,6 +53,7 @@ class Executor:
         self.components = tuple(self.adapters)
         self._places: dict[str, tuple[str, int]] = {}
         self._to_do: dict[str, str] = dict.fromkeys(self.adapters, "") if trusted else {}
+        self._plug_in: dict[str, PlugIn] = dict.fromkeys(self.adapters, PlugIn()) if trusted else {}
         self._never_returned: dict[str, Crash] = {}
         self._time_outs: Counter[str] = Counter()
 
@@ -68,6 +70,8 @@ class Executor:
         where, line = self._places[component]
         if why := self.to_do(component):
             return Offer(component, where, line, to_do=why)
+        if (misfit := self.plug_in(component)).needs:
+            return Offer(component, where, line, misfit=misfit.needs, plug_in=misfit.lines)
         if component in self._never_returned:
             return Offer(component, where, line)
         try:
@@ -88,6 +92,12 @@ class Executor:
             self._to_do[component] = why
         return self._to_do[component]
 
+    def plug_in(self, component: str) -> PlugIn:
+        """What a component needs that the contract does not give, known without calling it."""
+        if component not in self._plug_in:
+            self._plug_in[component] = self.adapters[component].plug_in(self.contracts[component])
+        return self._plug_in[component]
+
     def run(self, request: Request) -> Answer:
         """Run a case. Never raises for what their code does; see :class:`harness.core.implementation.Crash`.
 
@@ -100,6 +110,8 @@ class Executor:
             return Answer(crash=Crash(CrashKind.TO_DO, "", f"{self.name} has no {component}"))
         if why := self.to_do(component):
             return Answer(crash=Crash(CrashKind.TO_DO, "", why))
+        if needs := self.plug_in(component).needs:
+            return Answer(crash=Crash(CrashKind.MISFIT, "", needs))
         if component in self._never_returned:
             return Answer(crash=self._never_returned[component])
         script = Script(self.contracts[component], request, self.middleware, self.time_limit)

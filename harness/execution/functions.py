@@ -11,8 +11,10 @@ from harness.core.claim import NotSupported
 from harness.core.contract import Contract, Signature
 from harness.core.implementation import OfferKind, Request
 from harness.core.values import Settings, TrackedSettings
+from harness.execution import call as chokepoint
 from harness.execution.arguments import bound, untaken
 from harness.execution.bound_call import Ready
+from harness.execution.misfits import PlugIn, plug_in
 from harness.execution.session import Adapter, Session
 from harness.stubs.detection import unfinished
 
@@ -28,6 +30,10 @@ class FunctionAdapter(Adapter):
         function = copy.deepcopy(self.source) if request.context == "deepcopied" else self.source
         return _FunctionSession(function, contract)
 
+    def plug_in(self, contract: Contract) -> PlugIn:
+        """What it needs to be called as the contract says."""
+        return plug_in(self.source, contract.calls[CALL], contract.name)
+
 
 class _FunctionSession(Session):
     def __init__(self, function: Callable[..., Any], contract: Contract) -> None:
@@ -36,7 +42,7 @@ class _FunctionSession(Session):
     def call(self, call: Call) -> Any:
         signature = self.contract.calls[CALL]
         records = {n: TrackedSettings(value) for n, value in call.arguments.items() if isinstance(value, Settings)}
-        result = bound(self.function, signature, {**call.arguments, **records})()
+        result = chokepoint.invoke(bound(self.function, signature, {**call.arguments, **records}))
         for name, record in records.items():
             unread = untaken(next(a for a in signature.arguments if a.name == name).fields, record.known(), record.read)
             if unread:
@@ -64,6 +70,10 @@ class ClassAdapter(Adapter):
     def session(self, contract: Contract, request: Request) -> Session:
         """A session for one request."""
         return _ObjectSession(self.source, contract, request, self.extra)
+
+    def plug_in(self, contract: Contract) -> PlugIn:
+        """What it needs to be built as the contract says."""
+        return plug_in(self.source, contract.calls["build"], contract.name, self.extra)
 
 
 class UnwrittenAdapter(Adapter):
@@ -98,11 +108,11 @@ class _ObjectSession(Session):
         if call.method == "build":
             self.objects[call.of] = self.built = self._build(signature, call.arguments)
             return None
-        result = bound(self._method(call, signature), signature, call.arguments)()
+        result = chokepoint.invoke(bound(self._method(call, signature), signature, call.arguments))
         return self._by_contract_names(result) if call.method == "parameters" else result
 
     def _build(self, signature: Signature, arguments: Mapping[str, Any]) -> Any:
-        built = bound(self.build, signature, arguments, self.extra)()
+        built = chokepoint.invoke(bound(self.build, signature, arguments, self.extra))
         if built is None:
             name = getattr(self.build, "__name__", "what builds it")
             raise TypeError(f"{name}() returned None, not what it builds: is a `return` missing?")

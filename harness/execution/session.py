@@ -19,6 +19,7 @@ from harness.core.implementation import OfferKind, Request
 from harness.core.tree import Path
 from harness.execution.bound_call import Ready
 from harness.execution.manual_backward import ManualBackward
+from harness.execution.misfits import PlugIn
 from harness.execution.source_location import source_location
 
 
@@ -97,6 +98,10 @@ class Adapter(ABC):
     def to_do(self) -> str:
         """Why it is not written yet, where that is known without calling it; else an empty text."""
         return ""
+
+    def plug_in(self, contract: Contract) -> PlugIn:
+        """What it needs that the contract does not give, known without calling it, and the lines that would give it."""
+        return PlugIn()
 
     @property
     def unwrapped(self) -> Adapter:

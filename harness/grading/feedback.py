@@ -16,6 +16,8 @@ WORDS = {
     Status.CRASHED: "crashed",
     Status.TIMED_OUT: "ran out of time",
     Status.TO_DO: "to do",
+    Status.NOT_CHECKED: "not checked",
+    Status.BARELY_CHECKED: "barely checked",
     UNREACHED: "not judged",
 }
 MOST = 8000
@@ -88,7 +90,7 @@ def explained(grade: Grade, part: PartGrade) -> str:
         if own
         else []
     )
-    if part.state in (Status.TO_DO, UNREACHED, Status.NOT_APPLICABLE):
+    if part.state in (Status.TO_DO, UNREACHED, Status.NOT_APPLICABLE, Status.NOT_CHECKED):
         return "\n".join(lines) if part.why else part.state
     unreached = [claim for claim in own if claim.status == UNREACHED]
     if unreached:

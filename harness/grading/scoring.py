@@ -14,6 +14,8 @@ from harness.grading.judging import NOT_JUDGED, REFUSED, Judged
 from harness.grading.rubric import Part, Rubric
 
 UNREACHED = "not judged"
+SAYS_NOTHING = (Status.NOT_APPLICABLE, Status.ADVICE)
+"""Statuses of checks that nobody gets, or loses, a point for."""
 DIGITS = 2
 """Points are rounded to so many."""
 
@@ -45,7 +47,7 @@ class PartGrade:
     @property
     def counted(self) -> list[ClaimGrade]:
         """What says something about the code."""
-        return [c for c in self.claims if c.status != Status.NOT_APPLICABLE and c.weight > 0]
+        return [c for c in self.claims if c.status not in SAYS_NOTHING and c.weight > 0]
 
     @property
     def held(self) -> int:
@@ -101,7 +103,7 @@ def _claim(part: Part, name: str, sentence: str, verdict: Verdict | None, judged
         return ClaimGrade(name, sentence, UNREACHED, weight, why)
     if verdict.where.startswith(str(ROOT / "reference_model")):
         return ClaimGrade(name, sentence, UNREACHED, weight, "it is the reference itself")
-    return ClaimGrade(name, sentence, verdict.status, weight, verdict.message if verdict.status == Status.TO_DO else "")
+    return ClaimGrade(name, sentence, verdict.status, weight, verdict.message if verdict.status.is_open else "")
 
 
 def _score(
@@ -125,9 +127,9 @@ def _state(counted: Sequence[ClaimGrade], claims: Sequence[ClaimGrade]) -> str:
     statuses = {claim.status for claim in counted} or {claim.status for claim in claims}
     if statuses == {UNREACHED}:
         return UNREACHED
-    if statuses - {Status.PASSED, Status.TO_DO, Status.NOT_APPLICABLE, UNREACHED}:
+    if statuses & {Status.FAILED, Status.CRASHED, Status.TIMED_OUT}:
         return Status.FAILED
-    for status in (Status.TO_DO, UNREACHED, Status.PASSED):
+    for status in (Status.TO_DO, Status.NOT_CHECKED, UNREACHED, Status.BARELY_CHECKED, Status.PASSED):
         if status in statuses:
             return status if status != UNREACHED else "judged in part"
     return Status.NOT_APPLICABLE

@@ -112,7 +112,7 @@ def _claims(grades: Sequence[Grade], rubric: Rubric) -> list[dict[str, Any]]:
         by_name: dict[str, list[Any]] = {}
         for one in grades:
             for claim in one.parts[i].counted:
-                if claim.status not in (UNREACHED, Status.TO_DO):
+                if claim.status not in (UNREACHED, Status.TO_DO, Status.NOT_CHECKED):
                     by_name.setdefault(claim.name, []).append(claim)
         for name, claims in by_name.items():
             held = sum(claim.status == Status.PASSED for claim in claims)

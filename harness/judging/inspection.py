@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from harness.core.claim import About, Claim, ToDo
-from harness.core.implementation import Answer, CrashKind, Implementation, Request
+from harness.core.implementation import Answer, Implementation, Request
 from harness.core.measurement import Measurement
 from harness.core.mistake import Edit, KnownMistake
 from harness.core.note import Note
@@ -208,7 +208,7 @@ class Inspection:
         if component not in self.findings:
             self.findings[component] = None
             offer = self.bench.implementation.offers(component)
-            if offer is not None and not offer.to_do:
+            if offer is not None and not (offer.to_do or offer.misfit):
                 with suppress(RanOutOfTime, ToDo):  # its own checks report that
                     self.findings[component] = self.explain(component)
         return self.findings[component]
@@ -284,4 +284,4 @@ class Inspection:
 
 def _is_offered(answer: Answer) -> bool:
     """Whether it says anything of what their code computes."""
-    return answer.crash is None or answer.crash.kind != CrashKind.NOT_SUPPORTED
+    return answer.crash is None or not answer.crash.kind.says_nothing

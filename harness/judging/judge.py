@@ -16,15 +16,16 @@ from typing import Any
 import torch
 
 from harness.core.case import Case
-from harness.core.claim import About, Claim, Crashed, NotApplicable, NotSupported, ToDo, Violation
+from harness.core.claim import Claim, Crashed, Misfit, NotApplicable, NotSupported, ToDo, Violation
 from harness.core.contract import Contract
 from harness.core.formatting import describe, weight
-from harness.core.implementation import Answer, Implementation, Offer, Phase, Request
+from harness.core.implementation import Answer, Implementation, Offer, Request
 from harness.core.measurement import Measure, Measurement
 from harness.core.note import Note, NoteCode
-from harness.core.record import Status, Verdict
+from harness.core.record import Cause, Status, Verdict
 from harness.judging.cases import GeneratedCases
 from harness.judging.evidence import COTANGENT_SEED, EVIDENCE_CASES, Evidence
+from harness.judging.outcomes import cause_of, is_about_gradients, not_checked
 from harness.judging.shrinking import smallest_violation
 from harness.judging.trial import PATIENT_PERTURBATIONS, BenchTrial, RanOutOfTime, outcome_of
 from harness.judging.working_precision import WorkingPrecision
@@ -39,6 +40,7 @@ class _Tally:
     skipped: int = 0
     worst: float | None = None
     not_offered: str = ""
+    misfit: str = ""
     broken: list[tuple[Case, Exception]] = field(default_factory=list)
     first: int = 0
     evidence: list[Evidence] = field(default_factory=list)
@@ -163,12 +165,14 @@ class Bench:
         base = replace(base, where=offer.where, line=offer.line)
         if offer.to_do:
             return replace(base, status=Status.TO_DO, message=offer.to_do), []
+        if offer.misfit:
+            return not_checked(base, offer.misfit), []
         try:
             tally = self._tally(contract, claim, only or self.cases_of(contract, claim), enough)
         except ToDo as todo:
             return replace(base, status=Status.TO_DO, message=str(todo)), []
         except RanOutOfTime as stopped:
-            timed_out = replace(base, status=Status.TIMED_OUT, failed_cases=1, first=1)
+            timed_out = replace(base, status=Status.TIMED_OUT, cause=Cause.OWN_CRASH, failed_cases=1, first=1)
             return replace(timed_out, message=stopped.crash.message, frames=stopped.crash.frames), []
         return self._counted(base, claim, offer, tally), tally.evidence
 
@@ -177,9 +181,11 @@ class Bench:
         notes = tuple(self.notes.get(base.component, ()))
         base = replace(base, cases=tally.cases, error=tally.worst, notes=notes)
         if tally.broken:
-            if offer.by_hand and _is_about_gradients(claim, tally):
+            if offer.by_hand and is_about_gradients(claim, tally.broken, tally.evidence):
                 base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
             return self._broken(base, tally)
+        if tally.cases == 0 and tally.misfit:
+            return not_checked(base, tally.misfit)
         if tally.cases == 0:
             reason = tally.not_offered or "no generated case says anything about it"
             return replace(base, status=Status.NOT_APPLICABLE, message=reason, error=None)
@@ -195,6 +201,7 @@ class Bench:
                 tally.skipped += 1
             elif isinstance(outcome, NotSupported):
                 tally.not_offered = str(outcome)
+                tally.misfit = tally.misfit or (str(outcome) if isinstance(outcome, Misfit) else "")
                 if not tally.cases and index >= 4:
                     break
             elif isinstance(outcome, Exception):
@@ -217,7 +224,7 @@ class Bench:
         Where the implementation runs out of time, raises or answers wrongly on the way, ``not_measured`` says so.
         """
         offer = self.implementation.offers(contract.name)
-        if offer is None or offer.to_do:
+        if offer is None or offer.to_do or offer.misfit:
             return None
         started = time.perf_counter()
         case = self.generated.of_measure(contract, measure)
@@ -270,6 +277,7 @@ class Bench:
         return replace(
             verdict,
             status=status,
+            cause=cause_of(verdict.about, status, returned),
             message=message,
             returned=returned,
             explains=explains,
@@ -278,13 +286,3 @@ class Bench:
             case_id=case.key[:8],
             smallest=describe(case, contract=self.contracts[verdict.component]),
         )
-
-
-def _is_about_gradients(claim: Claim, tally: _Tally) -> bool:
-    """Whether the backward pass is broken: the claim or what came of it says so, or nothing else was asked for."""
-    for _, problem in tally.broken:
-        crash = problem.crash if isinstance(problem, Crashed) else None
-        phase = crash.phase if crash else problem.phase if isinstance(problem, Violation) else Phase.FORWARD
-        if not (phase is Phase.BACKWARD or (crash is None and About.GRADIENT in claim.about)):
-            return bool(tally.evidence) and all(item.request.gradients is not None for item in tally.evidence)
-    return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from harness.core.case import Case
-from harness.core.claim import Claim, Crashed, NotApplicable, NotSupported, ToDo, Violation
+from harness.core.claim import Claim, Crashed, Misfit, NotApplicable, NotSupported, ToDo, Violation
 from harness.core.contract import Contract, Variant
 from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.core.result_form import wrong_kind
@@ -73,6 +73,8 @@ class BenchTrial:
                 raise ToDo(answer.crash.message)
             if answer.crash.kind == CrashKind.NOT_SUPPORTED:
                 raise NotSupported(answer.crash.message)
+            if answer.crash.kind == CrashKind.MISFIT:
+                raise Misfit(answer.crash.message)
             if answer.crash.kind == CrashKind.TIMED_OUT:
                 raise RanOutOfTime(answer.crash)
         return answer

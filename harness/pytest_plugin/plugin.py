@@ -16,6 +16,15 @@ from harness.pytest_plugin.benchmark_items import Timing, timing_asked
 from harness.pytest_plugin.items import Component
 from harness.pytest_plugin.run_state import SETTLED, RunState
 
+SHOWN = {
+    Status.TO_DO: ("-", "yellow"),
+    Status.NOT_APPLICABLE: ("o", "light"),
+    Status.NOT_CHECKED: ("?", "yellow"),
+    Status.BARELY_CHECKED: ("~", "yellow"),
+    Status.ADVICE: ("i", "light"),
+}
+"""The letter and the markup of each status that pytest counts as skipped."""
+
 
 class Plugin:
     """One run of ``pytest --impl=...``.
@@ -128,10 +137,9 @@ class Plugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         status = getattr(report, "plumbline", {}).get("status")
-        if status == Status.TO_DO and report.skipped:
-            return "to do", "-", ("TO DO", {"yellow": True})
-        if status == Status.NOT_APPLICABLE and report.skipped:
-            return "not applicable", "o", ("NOT APPLICABLE", {"light": True})
+        if status in SHOWN and report.skipped:
+            letter, markup = SHOWN[status]
+            return str(status), letter, (str(status).upper(), {markup: True})
         return None
 
     # reporting -------------------------------------------------------------------------------------------------------

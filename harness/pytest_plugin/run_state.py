@@ -15,7 +15,7 @@ from harness.core.errors import UsageError
 from harness.core.formatting import signature_line
 from harness.core.mistake import KnownMistake
 from harness.core.note import NoteCode
-from harness.core.record import EXPECTED, MistakeSummary, RunRecord, Status, Verdict
+from harness.core.record import EXPECTED, Cause, MistakeSummary, RunRecord, Status, Verdict
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
@@ -34,6 +34,10 @@ from harness.reports.writing import write_report
 
 SETTLED = "plumbline"
 """Key of a worker's input. It holds what the controller has settled: workers start with the same arguments."""
+
+
+MISSING = (Status.TO_DO, Status.NOT_CHECKED, Status.BARELY_CHECKED)
+"""Statuses of checks that say nothing, or next to nothing, about a component that is required."""
 
 
 class RunState:
@@ -158,9 +162,9 @@ class RunState:
     def judge(self, component: str, claim: Claim) -> Verdict:
         """The verdict on one claim, as the record will hold it; a failing case is saved for ``plumbline replay``."""
         verdict = as_kept(self.inspection.judge(component, claim))
-        if verdict.status == Status.TO_DO and component in self.options.required:
-            message = f"{component} is required (--impl-require) and is to do: {verdict.message}"
-            verdict = replace(verdict, status=Status.FAILED, message=message)
+        if verdict.status in MISSING and component in self.options.required:
+            message = f"{component} is required (--impl-require) and is {verdict.status}: {verdict.message}"
+            verdict = replace(verdict, status=Status.FAILED, cause=Cause.MISSING, message=message)
         verdict = self.gate.judged(verdict)
         case = self.inspection.bench.smallest.get(verdict.case_id)
         if case is not None:

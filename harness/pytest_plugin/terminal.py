@@ -20,6 +20,8 @@ from harness.reports.writing import formats
 
 WIDEST = 120
 """Columns; longer lines are hard to read."""
+UNSURE = (Status.TO_DO, Status.NOT_CHECKED, Status.BARELY_CHECKED)
+"""Statuses of components that are shown in yellow."""
 CATEGORY = "also explained"
 """pytest's category for failing checks that a finding shown elsewhere explains."""
 
@@ -94,7 +96,7 @@ def summary(run: RunState, reporter: TerminalReporter) -> None:
     reporter.section("components", sep="=")
     width = width_of(reporter)
     for row in text.table(run.record, width):
-        reporter.write_line(row.text, red=row.status == Status.FAILED, yellow=row.status == Status.TO_DO)
+        reporter.write_line(row.text, red=row.status == Status.FAILED, yellow=row.status in UNSURE)
     reporter.write_line("")
     for note in text.notes(run.record):
         reporter.write_line(f"note: {note}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.core.record import RunRecord, Status, Verdict
+from harness.core.record import Cause, RunRecord, Status, Verdict
 from harness.reports.wording import WIDTH, number, share_of_tolerance, wrapped
 
 
@@ -24,12 +24,17 @@ def _counts(record: RunRecord, ran: Sequence[Verdict]) -> str:
         "passed": sum(v.status == Status.PASSED for v in ran),
         "failed": sum(v.failing for v in ran),
         "excused": sum(bool(v.excused) and v.status.is_failing for v in ran),
+        "barely checked": statuses.count(Status.BARELY_CHECKED),
+        "advice": statuses.count(Status.ADVICE),
         "to do": to_do,
+        "not checked": sum(v.status == Status.NOT_CHECKED and v.component in implemented for v in record.verdicts),
         "not applicable": statuses.count(Status.NOT_APPLICABLE),
         "not reached": max(sum(record.planned.values()) - len(record.verdicts), 0),
     }
     what = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"{len(implemented)} of {len(asked)} components implemented: {len(ran)} checks run" + (
+    misfits = {v.component for v in record.verdicts if v.cause is Cause.MISFIT} - implemented
+    beside = f", {len(misfits)} not checked" if misfits else ""
+    return f"{len(implemented)} of {len(asked)} components implemented{beside}: {len(ran)} checks run" + (
         f" ({what})" if what else ""
     )
 
@@ -52,7 +57,12 @@ def _margins(record: RunRecord, ran: Sequence[Verdict]) -> str:
 def notes(record: RunRecord) -> list[str]:
     """What a person should know that is no failure, once per component."""
     seen = dict.fromkeys((v.component, note) for v in record.verdicts for note in v.notes)
-    return [f"{component}: {note.text}" for component, note in seen] + [note.text for note in record.notes]
+    lines = [f"{component}: {note.text}" for component, note in seen] + [note.text for note in record.notes]
+    misfits = dict.fromkeys(v.component for v in record.verdicts if v.cause is Cause.MISFIT)
+    if misfits:
+        how = f"`plumbline doctor {record.impl}` shows the lines that would plug "
+        lines.append(f"not checked: {', '.join(misfits)}; {how}{'it' if len(misfits) == 1 else 'them'} in")
+    return lines
 
 
 def measurements(record: RunRecord, width: int = WIDTH) -> list[str]:

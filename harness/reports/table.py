@@ -67,6 +67,8 @@ def _row(record: RunRecord, name: str) -> _Row | None:
     verdicts = record.of(name)
     judged = [v for v in verdicts if v.status.is_judged]
     if not judged:
+        if any(v.status == Status.NOT_CHECKED for v in verdicts):
+            return (name, "-", "-", "-", _not_checked(verdicts)), Status.NOT_CHECKED
         if verdicts and all(v.status == Status.NOT_APPLICABLE for v in verdicts):
             return (name, "-", "-", "-", _not_applicable(verdicts)), Status.NOT_APPLICABLE
         begun = verdicts or (name in record.missing and record.planned.get(name))
@@ -75,7 +77,8 @@ def _row(record: RunRecord, name: str) -> _Row | None:
     errors = [v.error for v in passed if v.error is not None]
     largest = f"{percent(max(errors))} of tolerance" if errors else "none" if passed else "-"
     counts = f"{len(passed)} of {len(judged)}"
-    status = Status.FAILED if any(v.failing for v in judged) else Status.PASSED
+    failed, barely = any(v.failing for v in judged), any(v.status == Status.BARELY_CHECKED for v in judged)
+    status = Status.FAILED if failed else Status.BARELY_CHECKED if barely else Status.PASSED
     return (name, counts, largest, gradients(verdicts), _verdict(record, name, judged)), status
 
 
@@ -84,6 +87,11 @@ def _is_absent(record: RunRecord, name: str) -> bool:
     verdicts = record.of(name)
     missing = bool(verdicts) and all(v.status == Status.TO_DO and not v.where for v in verdicts)
     return missing or (not verdicts and name in record.missing and bool(record.planned.get(name)))
+
+
+def _not_checked(verdicts: Sequence[Verdict]) -> str:
+    reasons = [v.message for v in verdicts if v.status == Status.NOT_CHECKED]
+    return f"not checked: {_first_sentence(max(reasons, key=reasons.count))}"
 
 
 def _not_applicable(verdicts: Sequence[Verdict]) -> str:
@@ -107,7 +115,9 @@ def gradients(verdicts: Sequence[Verdict]) -> str:
     judged = [v for v in verdicts if About.GRADIENT in v.about and v.status.is_judged]
     if any(v.failing for v in judged):
         return "FAILED"
-    return "passed" if any(v.status == Status.PASSED for v in judged) else "not applicable"
+    if any(v.status == Status.PASSED for v in judged):
+        return "passed"
+    return "barely checked" if judged else "-"
 
 
 def _first_sentence(text: str) -> str:
@@ -120,7 +130,9 @@ def _first_sentence(text: str) -> str:
 def _verdict(record: RunRecord, name: str, judged: Sequence[Verdict]) -> str:
     failing, excused = [v for v in judged if v.failing], sum(bool(v.excused) for v in judged)
     if not failing:
-        return f"passed ({excused} excused)" if excused else "passed"
+        barely = [v.message for v in judged if v.status == Status.BARELY_CHECKED]
+        passed = f"barely checked: {_first_sentence(max(barely, key=barely.count))}" if barely else "passed"
+        return f"{passed} ({excused} excused)" if excused else passed
     names = list(dict.fromkeys(n for v in failing for n in v.finding))
     own = [n for n in names if record.summaries.get(n) is None or record.summaries[n].component == name]
     unexplained = [v for v in failing if not v.finding]

@@ -21,13 +21,32 @@ class State(str, Enum):
     EXCUSED = "excused"
     TO_DO = "to do"
     NOT_APPLICABLE = "not applicable"
+    NOT_CHECKED = "not checked"
+    BARELY_CHECKED = "barely checked"
+    ADVICE = "advice"
 
     def __str__(self) -> str:
         return self.value
 
 
-STATES = {Status.PASSED: State.PASSED, Status.TO_DO: State.TO_DO, Status.NOT_APPLICABLE: State.NOT_APPLICABLE}
+STATES = {
+    Status.PASSED: State.PASSED,
+    Status.TO_DO: State.TO_DO,
+    Status.NOT_APPLICABLE: State.NOT_APPLICABLE,
+    Status.NOT_CHECKED: State.NOT_CHECKED,
+    Status.BARELY_CHECKED: State.BARELY_CHECKED,
+    Status.ADVICE: State.ADVICE,
+}
 """The states of checks that found nothing wrong."""
+WEIGHTS = (
+    Status.BARELY_CHECKED,
+    Status.PASSED,
+    Status.NOT_CHECKED,
+    Status.TO_DO,
+    Status.NOT_APPLICABLE,
+    Status.ADVICE,
+)
+"""What weighs most among the statuses of a component of which nothing failed, first."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +115,7 @@ def status_of(record: RunRecord, component: str) -> State | None:
         return State.FAILED
     if any(v.excused for v in verdicts) and not any(v.status == Status.PASSED for v in verdicts):
         return State.EXCUSED
-    for status in (Status.PASSED, Status.TO_DO, Status.NOT_APPLICABLE):
+    for status in WEIGHTS:
         if any(v.status == status for v in verdicts):
             return STATES[status]
     return State.TO_DO if component in record.missing and record.planned.get(component) else None
@@ -117,11 +136,15 @@ def verdict_line(record: RunRecord) -> str:
     if failed:
         checks = f"{wrong} check{'s' if wrong > 1 else ''} failed"
         return f"{failed} of {failed + passed} components failed ({checks}).{unfinished}"
+    rest = {"barely checked": count[State.BARELY_CHECKED], "not checked": count[State.NOT_CHECKED], "to do": to_do}
+    more = "".join(f", {number} {state}" for state, number in rest.items() if number)
     if passed:
-        more = f", {to_do} to do" if to_do else ""
         who = f"All {passed} implemented components" if passed > 1 else "The only implemented component"
         return f"{who} passed{more}.{unfinished}"
-    return f"No check ran: {to_do} components are to do.{unfinished}"
+    if count[State.BARELY_CHECKED]:
+        return f"No component passed{more}.{unfinished}"
+    beside = f", and {count[State.NOT_CHECKED]} not checked" if count[State.NOT_CHECKED] else ""
+    return f"No check ran: {to_do} components are to do{beside}.{unfinished}"
 
 
 def state_of(verdict: Verdict) -> State:
@@ -132,5 +155,5 @@ def state_of(verdict: Verdict) -> State:
 
 
 def judged(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Those that say something about the code: it passed, or it failed."""
-    return [v for v in verdicts if v.status == Status.PASSED or v.failing]
+    """Those that say something about the code: it passed, if only barely, or it failed."""
+    return [v for v in verdicts if v.status in (Status.PASSED, Status.BARELY_CHECKED) or v.failing]

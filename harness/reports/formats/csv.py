@@ -23,6 +23,7 @@ COLUMNS = (
     "case_id",
     "seconds",
     "excused",
+    "cause",
 )
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?|-?inf|nan")
 
@@ -48,6 +49,7 @@ def render(record: RunRecord) -> str:
                 v.case_id,
                 f"{v.seconds:.3f}",
                 v.excused,
+                v.cause,
             ]
             writer.writerow([plain(value) if isinstance(value, str) else value for value in row])
     return text.getvalue()

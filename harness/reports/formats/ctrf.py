@@ -13,6 +13,9 @@ STATES = {
     State.EXCUSED: "other",
     State.TO_DO: "pending",
     State.NOT_APPLICABLE: "skipped",
+    State.NOT_CHECKED: "skipped",
+    State.BARELY_CHECKED: "pending",
+    State.ADVICE: "other",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from harness.core.record import RunRecord
+from harness.core.record import RunRecord, Status
 from harness.reports.formats._format import Format, State, failure_reports, judged, status_of, verdict_line
 from harness.reports.run_summary import coverage
 
@@ -21,7 +21,7 @@ def render(record: RunRecord) -> str:
         if not state:
             continue
         seen = judged(record.of(name))
-        passed = sum(not v.failing for v in seen)
+        passed = sum(v.status == Status.PASSED for v in seen)
         outputs = texts.get(name, []) or (["explained by findings in its parts"] if state == State.FAILED else [])
         # Gradescope shows a test without points as information.
         points = (

@@ -42,6 +42,9 @@ SIGNS = {
     State.EXCUSED: "~",
     State.TO_DO: "–",
     State.NOT_APPLICABLE: "·",
+    State.NOT_CHECKED: "?",
+    State.BARELY_CHECKED: "≈",
+    State.ADVICE: "i",
 }
 GRADIENTS = (About.FORM, About.NUMBERS, About.CONSISTENCY)
 """The three claims about gradients, by what else they are about."""
@@ -127,20 +130,20 @@ def _row(record: RunRecord, name: str) -> dict[str, Any]:
         "state": status_of(record, name),
         "verdicts": verdicts,
         "by_claim": {v.claim: v for v in verdicts},
-        "held": sum(not v.failing for v in seen),
+        "held": sum(v.status == Status.PASSED for v in seen),
         "judged": len(seen),
         "own": len(own),
-        "own_held": sum(not v.failing for v in own),
+        "own_held": sum(v.status == Status.PASSED for v in own),
         "there": bool(seen) or any(v.excused for v in verdicts),
         "worst": max(errors, default=None),
         "signature": record.signatures.get(name, ""),
         "finding": list(dict.fromkeys(n for v in seen for n in v.finding)),
-        "reason": next((v.message for v in verdicts if v.status in (Status.TO_DO, Status.NOT_APPLICABLE)), ""),
+        "reason": next((v.message for v in verdicts if not v.status.is_judged), ""),
     }
 
 
 def _absent(record: RunRecord, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Components of which nothing was judged: to do, or not applicable."""
+    """Components of which nothing was judged: to do, not checked, or not applicable."""
     known = {row["name"]: row for row in rows}
     names = [n for n in record.order if not known.get(n, {}).get("there") and status_of(record, n)]
     return [known.get(n) or {**_row(record, n), "state": State.TO_DO} for n in names]

@@ -41,7 +41,13 @@ def _counts(verdicts: list[Verdict]) -> dict[str, str]:
 
 def _case(suite: ElementTree.Element, v: Verdict) -> None:
     case = ElementTree.SubElement(suite, "testcase", classname=v.component, name=v.claim, time=f"{v.seconds:.3f}")
-    told = {"status": v.status, "cases": str(v.cases), "finding": ", ".join(v.finding), "replay": v.case_id}
+    told = {
+        "status": v.status,
+        "cause": v.cause,
+        "cases": str(v.cases),
+        "finding": ", ".join(v.finding),
+        "replay": v.case_id,
+    }
     if v.error is not None:
         told["error_over_tolerance"] = f"{v.error:.6g}"
     properties = ElementTree.SubElement(case, "properties")

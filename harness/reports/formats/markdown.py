@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.core.record import RunRecord
+from harness.core.record import RunRecord, Status
 from harness.reports.formats._benchmarks import markdown
 from harness.reports.formats._format import Format, State, failure_reports, judged, status_of, verdict_line
 from harness.reports.next_step import next_step
@@ -12,7 +12,12 @@ from harness.reports.run_summary import coverage, notes
 from harness.reports.table import TITLES, gradients
 from harness.reports.wording import percent
 
-SIGNS = {State.FAILED: "**failed**", State.PASSED: "passed", State.EXCUSED: "excused"}
+SIGNS = {
+    State.FAILED: "**failed**",
+    State.PASSED: "passed",
+    State.EXCUSED: "excused",
+    State.BARELY_CHECKED: "barely checked",
+}
 
 
 def render(record: RunRecord) -> str:
@@ -58,7 +63,7 @@ def _table(record: RunRecord) -> list[str]:
         verdicts, state = record.of(name), status_of(record, name)
         if state in SIGNS:
             seen = judged(verdicts)
-            passed = [v for v in seen if not v.failing]
+            passed = [v for v in seen if v.status == Status.PASSED]
             errors = [v.error for v in passed if v.error is not None]
             finding = ", ".join(f"`{n}`" for n in dict.fromkeys(n for v in seen for n in v.finding))
             largest = f"{percent(max(errors))} of tolerance" if errors else ""

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from harness.core.claim import NotSupported
+from harness.core.claim import Misfit, NotSupported
 from harness.core.contract import Argument, Signature
 from harness.core.values import Settings, TrackedSettings
 from harness.execution.arguments import bound, untaken
@@ -67,7 +67,7 @@ def test_an_optional_argument_of_another_value_is_not_offered():
 
 def test_too_few_parameters_are_refused_with_both_signatures():
     """FoundParameter and the contract's."""
-    with pytest.raises(TypeError, match=r"\(x\) cannot be called as the contract says.*\(x, weight, eps\)"):
+    with pytest.raises(Misfit, match=r"\(x\) cannot be called as the contract says.*\(x, weight, eps\)"):
         bound(lambda x: x, SIGNATURE, {**GIVEN, "eps": 1e-5})()
 
 

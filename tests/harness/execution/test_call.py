@@ -100,7 +100,7 @@ class EndlessWhenProbed(FunctionAdapter):
         return "module"
 
 
-def forever() -> None:
+def forever(x: object = None, scale: float = 0.0) -> None:
     while True:
         pass
 

@@ -17,7 +17,13 @@ def status(executor: Executor) -> Status:
 
 
 def test_a_function_that_always_raises_is_not_judged() -> None:
-    """A wrong signature raises for valid calls too: no green without a judgement."""
-    wrong = Executor("wrong", {"attention": FunctionAdapter(lambda x: x)}, KNOWN.contracts)
+    """It raises for valid calls too: no green without a judgement. With another signature it is not called at all."""
+
+    def raises(*arguments):
+        raise ValueError("no")
+
+    wrong = Executor("wrong", {"attention": FunctionAdapter(raises)}, KNOWN.contracts)
     assert status(wrong) == Status.NOT_APPLICABLE
+    misfit = Executor("misfit", {"attention": FunctionAdapter(lambda x: x)}, KNOWN.contracts)
+    assert status(misfit) == Status.NOT_CHECKED
     assert status(reference_executor(KNOWN.contracts)) == Status.PASSED

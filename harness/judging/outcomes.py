@@ -1,0 +1,35 @@
+"""What came of a claim, beyond passed and failed: which kind of red it is, and what was not checked at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.core.case import Case
+from harness.core.claim import About, Claim, Crashed, Violation
+from harness.core.implementation import Phase
+from harness.core.record import Cause, Status, Verdict
+from harness.judging.evidence import Evidence
+
+
+def not_checked(base: Verdict, needs: str) -> Verdict:
+    """A misfit, which is no verdict on the code. ``needs``: what it needs, in words."""
+    return replace(base, status=Status.NOT_CHECKED, cause=Cause.MISFIT, message=needs, error=None)
+
+
+def cause_of(about: Sequence[About], status: Status, returned: str) -> Cause:
+    """What kind of red a broken claim is. ``returned``: what came back, where that is no numbers at all."""
+    if status is Status.CRASHED:
+        return Cause.OWN_CRASH
+    compares = bool({About.NUMBERS, About.ROUNDING} & set(about)) and not returned
+    return Cause.WRONG_NUMBERS if compares else Cause.BROKEN_CLAIM
+
+
+def is_about_gradients(claim: Claim, broken: Sequence[tuple[Case, Exception]], evidence: Sequence[Evidence]) -> bool:
+    """Whether the backward pass is broken: the claim or what came of it says so, or nothing else was asked for."""
+    for _, problem in broken:
+        crash = problem.crash if isinstance(problem, Crashed) else None
+        phase = crash.phase if crash else problem.phase if isinstance(problem, Violation) else Phase.FORWARD
+        if not (phase is Phase.BACKWARD or (crash is None and About.GRADIENT in claim.about)):
+            return bool(evidence) and all(item.request.gradients is not None for item in evidence)
+    return True
