@@ -48,7 +48,7 @@ WRONG_USE = (
     Error(
         "a folder", 4, ("is a directory without __init__.py", "name one file"), {"src/mine.py": GOOD}, ("--impl=./src",)
     ),
-    Error("a notebook", 4, ("jupyter nbconvert --to script mine.ipynb",), {"mine.ipynb": "{}"}, ("--impl=mine.ipynb",)),
+    Error("an empty notebook", 4, ("is no notebook that can be read",), {"mine.ipynb": "{}"}, ("--impl=mine.ipynb",)),
     Error("another kind of file", 4, ("mine.txt is not a Python file",), {"mine.txt": "x"}, ("--impl=./mine.txt",)),
     Error("in another folder", 4, ("--impl=../mine.py",), {"mine.py": GOOD, "deep/note.txt": ""}, here="deep"),
     Error("the file is in a folder", 4, ("--impl=src/mine.py",), {"src/mine.py": GOOD}),
@@ -63,12 +63,12 @@ WRONG_USE = (
         f"{TORCH}x = tprch.ones(1)\n",
     ),
     Error("a missing dependency", 4, ("python -m pip install einops_nope",), f"import einops_nope\n{GOOD}"),
-    Error("sys.exit at the end", 4, ('if __name__ == "__main__":',), f"{GOOD}import sys\nsys.exit(0)\n"),
+    Error("sys.exit and nothing else", 4, ('if __name__ == "__main__":',), "import sys\nsys.exit(0)\n"),
     Error(
-        "training while imported",
+        "a loop without an end and nothing else",
         4,
-        ('Put training and tests under `if __name__ == "__main__":`', "line 4", "--impl-timeout"),
-        f"{GOOD}while True: pass\n",
+        ('Put training and tests under `if __name__ == "__main__":`', "line 1", "--impl-timeout"),
+        "while True: pass\n",
         ("--impl=mine", "--impl-timeout=1"),
     ),
     Error("an empty file", 4, ("offers no component", "def gelu(x): ...", "`plumbline init`"), ""),
@@ -173,6 +173,14 @@ def build(config):
 """
 
 JUDGED = (
+    Error("sys.exit at the end", 0, ("mine.py is a script", "(line 5)"), f"{GOOD}import sys\nsys.exit(0)\n"),
+    Error(
+        "training while imported",
+        0,
+        ("mine.py is a script whose line 4 takes too long",),
+        f"{GOOD}while True: pass\n",
+        ("--impl=mine", "--impl-timeout=1"),
+    ),
     Error(
         "too few arguments",
         0,

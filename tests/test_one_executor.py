@@ -50,9 +50,9 @@ def softmax(x: np.ndarray) -> np.ndarray:
         e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
-def run_linear(d_in, d_out, weights, in_features):
+def linear(x, w, b):
     ran("dialect")
-    return in_features @ weights.T
+    return x @ w + b
 
 class Watched(nn.Module):
     def __init__(self):

@@ -12,6 +12,7 @@ from harness.commands import _layout as layout
 from harness.commands._command import Command
 from harness.core.contract import Contract
 from harness.core.implementation import Offer, OfferKind
+from harness.core.notebook import shown_line
 from harness.discovery import map_file
 from harness.discovery.locate import locate
 from harness.discovery.search import map_folder
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _found(offer: Offer) -> str:
     """What a component was found as, and where."""
-    at = f"{_shown(offer.where)}:{offer.line}" if offer.where else "an unknown place"
+    at = shown_line(_shown(offer.where), offer.line) if offer.where else "an unknown place"
     return f"to do at {at}: {offer.to_do}" if offer.to_do else f"{offer.kind} at {at}"
 
 

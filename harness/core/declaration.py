@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.core.notebook import shown_line
+
 LAYOUTS = ("out_in", "in_out")
 
 
@@ -31,7 +33,7 @@ class Declaration:
         """Its name and line, for messages."""
         code = getattr(self.factory, "__code__", None)
         name = getattr(self.factory, "__qualname__", repr(self.factory))
-        return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else f"{name} (in {self.module})"
+        return f"{name} ({shown_line(code.co_filename, code.co_firstlineno)})" if code else f"{name} (in {self.module})"
 
     @property
     def place(self) -> tuple[Any, ...]:

@@ -16,6 +16,8 @@ class NoteCode(str, Enum):
     """A component that the map of names says to skip."""
     FOUND_IN_CLASSES = "found in classes"
     """Components that were found in module classes, without a declaration."""
+    LIFTED = "lifted"
+    """A script or notebook whose definitions were executed, and not its other statements."""
     GRADIENT = "gradient"
     """Which gradient is checked where somebody wrote a backward function."""
     PRECISION = "precision"

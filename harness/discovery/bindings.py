@@ -17,6 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
+from harness.core.skipped import LIFTED
+
 Imported = tuple[str, str]
 """A module as it is written after ``from`` or ``import`` (dots included), and the name in it; "" for the module."""
 STAR = "*"
@@ -43,8 +45,8 @@ def is_foreign(origin: str, home: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     if file is None:
         places = [str(folder) for folder in getattr(module, "__path__", ())]
-        return not places or any(_is_installed(Path(place)) for place in places)
-    return _is_installed(Path(file))
+        return not places or any(is_installed(Path(place)) for place in places)
+    return is_installed(Path(file))
 
 
 @lru_cache(maxsize=1)
@@ -56,7 +58,7 @@ def _library_folders() -> tuple[Path, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _is_installed(file: Path) -> bool:
+def is_installed(file: Path) -> bool:
     """Whether a file lies where Python keeps its own library and what is installed."""
     file = file.resolve()
     return {"site-packages", "dist-packages"} & set(file.parts) != set() or any(
@@ -110,6 +112,9 @@ def _last_import(module: ModuleType, name: str) -> Imported | None:
 
 def executed(module: ModuleType) -> list[ast.stmt]:
     """The statements of a module that were executed when it was imported; none where there is no source."""
+    script = vars(module).get(LIFTED)
+    if script is not None:
+        return list(script.executed)
     file = getattr(module, "__file__", None) or ""
     try:
         return _parsed("".join(linecache.getlines(file)))

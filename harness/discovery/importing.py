@@ -7,13 +7,17 @@ import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Callable, Collection
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from harness.core.errors import ImportFailed, UsageError, did_you_mean
+from harness.core.notebook import cell_of
 from harness.discovery.implements import forget
 from harness.discovery.locate import Place, cut, searched_first
+from harness.discovery.scripts import is_lifted, run_lifted, script_of, statement_of_failure
 from harness.execution import call
 from harness.execution.guarded import DEFAULT_SECONDS
 from harness.execution.time_limit import TimedOut, TimeLimit
@@ -32,13 +36,14 @@ def import_seconds(time_limit: float) -> float:
     return max(time_limit / SHARE, LEAST_SECONDS) if time_limit > 0 else 0.0
 
 
-def load(place: Place, time_limit: float = DEFAULT_SECONDS) -> tuple[ModuleType, Any]:
+def load(place: Place, time_limit: float = DEFAULT_SECONDS, wanted: Collection[str] = ()) -> tuple[ModuleType, Any]:
     """The module and the object in it.
 
-    ``time_limit``: processor seconds for one case, see :func:`import_seconds`. Raises ImportFailed where the code
-    fails or does not end, UsageError where there is no such object.
+    ``time_limit``: processor seconds for one case, see :func:`import_seconds`. ``wanted``: names that are looked for,
+    which a script or notebook binds where it is lifted. Raises ImportFailed where the code fails or does not end,
+    UsageError where there is no such object.
     """
-    module = _imported(place, time_limit)
+    module = _imported(place, time_limit, {*wanted, *place.attributes[:1]})
     found: Any = module
     for i, name in enumerate(place.attributes):
         try:
@@ -57,11 +62,11 @@ def _no_attribute(place: Place, found: Any, index: int) -> str:
     return f"--impl={place.text}: {whole} has no {name!r}; {hint}"
 
 
-def _imported(place: Place, time_limit: float) -> ModuleType:
+def _imported(place: Place, time_limit: float, wanted: Collection[str]) -> ModuleType:
     seconds = import_seconds(time_limit)
     try:
         with TimeLimit(seconds, f"importing {place.name}"):
-            return _run_file(place) if place.is_file else call.invoke(importlib.import_module, place.module)
+            return _run(place, wanted)
     except UsageError as wrong:  # @implements refuses what it was given
         frames = [f for f in traceback.extract_tb(wrong.__traceback__) if not f.filename.startswith(NOT_THEIRS)]
         at = f'\n  File "{frames[-1].filename}", line {frames[-1].lineno}\n    {frames[-1].line}' if frames else ""
@@ -69,23 +74,65 @@ def _imported(place: Place, time_limit: float) -> ModuleType:
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # SystemExit, and what test frameworks raise to stop a module
+        module = _lifted_after(place, error, seconds, wanted)
+        if module is not None:
+            return module
         raise ImportFailed(_failure(place, error, seconds)) from None
 
 
-def _run_file(place: Place) -> ModuleType:
+def _run(place: Place, wanted: Collection[str]) -> ModuleType:
+    """Import it; of a script or notebook only what its definitions need."""
+    if place.is_file:
+        assert place.path is not None
+        searched_first(str(place.path.parent))
+        forget(place.module)
+        sys.modules.pop(place.module, None)
+    script = script_of(place)
+    if script is not None and is_lifted(script):
+        return _made(place, lambda module: run_lifted(script, module, wanted))
+    if not place.is_file:
+        return call.invoke(importlib.import_module, place.module)
+    return _made(place, lambda module: call.invoke(_loader(module).exec_module, module))
+
+
+def _made(place: Place, execute: Callable[[ModuleType], None]) -> ModuleType:
+    """A new module under the name of the place, executed."""
+    package = place.module.rpartition(".")[0]
+    if package:
+        call.invoke(importlib.import_module, package)
     assert place.path is not None
-    searched_first(str(place.path.parent))
-    spec = importlib.util.spec_from_file_location(place.module, place.path)
-    assert spec is not None and spec.loader is not None
+    loader = SourceFileLoader(place.module, str(place.path))
+    spec = importlib.util.spec_from_file_location(place.module, place.path, loader=loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    forget(place.module)
     sys.modules[place.module] = module  # dataclasses and pickle look there
     try:
-        call.invoke(spec.loader.exec_module, module)
+        execute(module)
     except BaseException:
         del sys.modules[place.module]
         raise
     return module
+
+
+def _loader(module: ModuleType) -> Any:
+    return module.__spec__.loader if module.__spec__ is not None else None
+
+
+def _lifted_after(place: Place, error: BaseException, seconds: float, wanted: Collection[str]) -> ModuleType | None:
+    """The module without the statements of a script, where one of them failed for lack of its data or its time."""
+    script = script_of(place)
+    at = statement_of_failure(script, error) if script is not None else None
+    if script is None or at is None:
+        return None
+    forget(place.module)
+    what = "takes too long" if isinstance(error, TimedOut) else f"raises {type(error).__name__}"
+    try:
+        with TimeLimit(seconds, f"importing {place.name}"):
+            return _made(place, lambda module: run_lifted(script, module, wanted, f" whose line {at.lineno} {what}"))
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:
+        return None
 
 
 def _failure(place: Place, error: BaseException, seconds: float) -> str:
@@ -117,9 +164,18 @@ def traceback_without_harness(error: BaseException) -> str:
         if one is None or id(one) in seen:
             return
         seen.add(id(one))
-        one.stack = traceback.StackSummary.from_list([f for f in one.stack if not f.filename.startswith(NOT_THEIRS)])
+        theirs = [f for f in one.stack if not f.filename.startswith(NOT_THEIRS)]
+        one.stack = traceback.StackSummary.from_list([_in_its_cell(f) for f in theirs])
         shorten(one.__cause__)
         shorten(one.__context__)
 
     shorten(whole)
     return "".join(whole.format())
+
+
+def _in_its_cell(frame: traceback.FrameSummary) -> traceback.FrameSummary:
+    """The frame; of a notebook with the cell and the line in it."""
+    cell = cell_of(frame.filename, frame.lineno or 0)
+    if cell is None:
+        return frame
+    return traceback.FrameSummary(f"{frame.filename}, cell {cell[0]}", cell[1], frame.name, line=frame.line)

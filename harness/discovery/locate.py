@@ -79,11 +79,8 @@ def _file(head: str, attributes: tuple[str, ...], text: str) -> Place:
         )
     if not path.exists():
         raise UsageError(f"--impl={text}: there is no file {path}{_nearest_files(path)}\n{FORMS}")
-    if path.suffix == ".ipynb":
-        script = f"jupyter nbconvert --to script {path}"
-        raise UsageError(f"--impl={text}: {path.name} is a notebook. Turn it into a Python file first: {script}")
-    if path.suffix != ".py":
-        raise UsageError(f"--impl={text}: {path.name} is not a Python file (.py).\n{FORMS}")
+    if path.suffix not in (".py", ".ipynb"):
+        raise UsageError(f"--impl={text}: {path.name} is not a Python file (.py) or notebook (.ipynb).\n{FORMS}")
     path = path.resolve()
     digest = hashlib.sha1(str(path).encode(), usedforsecurity=False).hexdigest()[:8]
     return Place(f"{OWN_NAME}{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}", path, attributes, text)

@@ -31,6 +31,7 @@ from harness.discovery.messages import (
 )
 from harness.discovery.module_classes import find_in_classes
 from harness.discovery.notes import FoundNote
+from harness.discovery.scripts import lifted_note
 from harness.discovery.switches import declared_eps, declared_variants, switches_of
 from harness.discovery.target import Target
 from harness.execution.dialects import SpeaksDialect, dialect_of
@@ -72,7 +73,8 @@ def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = D
     fails while it is imported.
     """
     place = locate(text)
-    module, thing = load(place, time_limit)
+    spelled = [dialect.function for contract in contracts.values() for dialect in contract.dialects]
+    module, thing = load(place, time_limit, {*contracts, *spelled})
     target = Target(place, module, thing, contracts)
     return _Search(target, contracts, probe_seconds(time_limit)).found()
 
@@ -92,6 +94,8 @@ class _Search:
     def found(self) -> Found:
         """Everything that was found. Raises UsageError where that is nothing."""
         target = self.target
+        if text := lifted_note(target.module):
+            self.notes.append(FoundNote(text, NoteCode.LIFTED))
         factories = self._declared_factories()
         adapters = self._by_factory_or_name(factories)
         variants = declared_variants(target, factories, self.contracts)

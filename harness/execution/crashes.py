@@ -10,6 +10,8 @@ from harness.core.claim import Misfit, NotSupported
 from harness.core.errors import CannotMatch
 from harness.core.formatting import error_text
 from harness.core.implementation import Crash, CrashKind, Phase
+from harness.core.notebook import shown_line
+from harness.core.skipped import why_unbound
 from harness.execution.error_hints import hint
 from harness.execution.misfits import is_refused_by_the_call
 from harness.execution.session import Adapter
@@ -34,6 +36,8 @@ def crash_of(error: BaseException, adapter: Adapter, phase: Phase = Phase.FORWAR
     if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
         raise error
     kind = next((kind for type_, kind in KINDS if isinstance(error, type_)), CrashKind.RAISED)
+    if kind is CrashKind.RAISED and (why := why_unbound(error)):
+        kind, error = CrashKind.NOT_SUPPORTED, NotSupported(why)
     if kind is CrashKind.RAISED and (part := unwritten_part(error, adapter)):
         kind, error = CrashKind.TO_DO, NotImplementedError(part)
     elif kind is CrashKind.RAISED and (isinstance(error, CannotMatch) or is_refused_by_the_call(error)):
@@ -58,5 +62,6 @@ def their_frames(error: BaseException) -> tuple[str, ...]:
     found = []
     for frame in traceback.extract_tb(error.__traceback__):
         if not frame.filename.startswith(libraries):
-            found.append(f"{frame.filename}:{frame.lineno}, in {frame.name}\n    {frame.line or ''}".rstrip())
+            at = shown_line(frame.filename, frame.lineno or 0)
+            found.append(f"{at}, in {frame.name}\n    {frame.line or ''}".rstrip())
     return tuple(found)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
+
+from harness.core.notebook import shown_line
 
 
 def source_location(source: object) -> tuple[str, int]:
@@ -23,4 +24,4 @@ def described(source: object) -> str:
     named = source if hasattr(source, "__name__") else type(source)
     name = str(getattr(named, "__qualname__", None) or getattr(named, "__name__", named))
     file, line = source_location(named)
-    return f"{name} ({Path(file).name}:{line})" if file else name
+    return f"{name} ({shown_line(file, line, short=True)})" if file else name

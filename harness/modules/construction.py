@@ -14,6 +14,7 @@ from types import CodeType
 from typing import Any, get_type_hints
 
 from harness.core.errors import plain
+from harness.core.skipped import skipped_in
 from harness.execution import call
 from harness.modules.configuration import Owner, configuration, is_configuration, named_parameters
 from harness.modules.size_names import LAST_RESORTS, NOT_WHOLE, SCALED, CannotBuild, Sizes
@@ -84,7 +85,7 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def global_sizes(kind: type, sizes: Sizes) -> tuple[str, ...]:
-    """Numbers at the top of the module that its classes read as sizes (``n_embd = 384``)."""
+    """Numbers at the top of the module that its classes read as sizes (``n_embd = 384``), also in skipped lines."""
     module = sys.modules.get(kind.__module__)
     held = vars(module) if module is not None else {}
     read: set[str] = set()
@@ -93,7 +94,7 @@ def global_sizes(kind: type, sizes: Sizes) -> tuple[str, ...]:
             for method in vars(value).values():
                 code = getattr(method, "__code__", None)
                 read.update(_names(code) if code is not None else ())
-    numbers = [n for n in read if type(held.get(n)) in (int, float)]
+    numbers = [n for n in read if type(held.get(n)) in (int, float) or n in skipped_in(held)]
     return tuple(sorted(n for n in numbers if sizes.known(n, numbers) and n.lower() not in ("device", "x")))
 
 
@@ -108,9 +109,11 @@ def _names(code: CodeType) -> Iterator[str]:
 def globals_set(module: str, values: Mapping[str, Any]) -> Iterator[None]:
     """While this lasts, these names of the module have these values."""
     held = vars(sys.modules[module]) if values else {}
-    before = {name: held[name] for name in values}
+    before = {name: held[name] for name in values if name in held}
     held.update(values)
     try:
         yield
     finally:
+        for name in values.keys() - before.keys():  # of a lifted script
+            held.pop(name, None)
         held.update(before)

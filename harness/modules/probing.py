@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from harness.core.notebook import shown_line
 from harness.execution import call
 from harness.execution.guarded import DEFAULT_SECONDS, guarded
 from harness.execution.time_limit import TimedOut
@@ -57,7 +57,7 @@ def trial_call(
 def interrupted_at(error: TimedOut) -> str:
     """``model.py:12``: the innermost line of the implementation that was running; empty where there was none."""
     lines = [
-        f"{Path(frame.filename).name}:{frame.lineno}"
+        shown_line(frame.filename, frame.lineno or 0, short=True)
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(NOT_THEIRS)
     ]

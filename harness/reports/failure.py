@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from harness.core.claim import About
+from harness.core.notebook import shown_line
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 from harness.reports.groups import Group, check_command
 from harness.reports.wording import WIDTH, times_the_tolerance, wrapped
@@ -65,7 +66,7 @@ def evidence(record: RunRecord, group: Group) -> list[tuple[str, str]]:
         ("also failed", ", ".join(dict.fromkeys(claims))),
         ("also explains", ", ".join(group.also)),
         ("fix first", "" if group.names else _failing_parts(record, verdict)),
-        ("your code", f"{verdict.where}:{verdict.line}" if verdict.where else ""),
+        ("your code", shown_line(verdict.where, verdict.line) if verdict.where else ""),
         ("reported in", ", ".join(summary.seen_in) if summary else ""),
     ]
     return [(label, value) for label, value in rows if value]

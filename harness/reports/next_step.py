@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
+from harness.core.notebook import shown_line
 from harness.core.record import RunRecord, Status
 from harness.reports.groups import Group, groups
 from harness.reports.table import stub_reason
@@ -59,7 +58,7 @@ def _fix(record: RunRecord) -> str:
 def _place(group: Group) -> str:
     """`` (student.py:24, eps_outside_the_root)``."""
     head = group.head
-    at = f"{PurePath(head.where).name}:{head.line}" if head.where else ""
+    at = shown_line(head.where, head.line, short=True) if head.where else ""
     name = (group.names[0].partition(".")[2] or group.names[0]) if group.names else ""
     known = ", ".join(filter(None, (at, name)))
     return f" ({known})" if known else ""

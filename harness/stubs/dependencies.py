@@ -14,6 +14,7 @@ from torch import nn
 
 from harness.core.contract import Contract
 from harness.core.formatting import error_text
+from harness.core.notebook import shown_line
 from harness.stubs.classes import has_no_forward, module_unfinished, reason
 from harness.stubs.detection import code_of, unfinished
 
@@ -133,5 +134,5 @@ def _to_do(thing: Any, init: bool = False) -> str:
 
 def _told(name: str, thing: Any, why: str) -> str:
     code = code_of(thing)
-    at = f", {Path(code.co_filename).name}:{code.co_firstlineno}" if code is not None else ""
+    at = f", {shown_line(code.co_filename, code.co_firstlineno, short=True)}" if code is not None else ""
     return f"its {name} is to do ({why}{at}); write that first"

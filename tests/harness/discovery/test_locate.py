@@ -147,10 +147,10 @@ def test_a_file_in_an_unknown_folder_is_refused(here):
     assert "nor a directory nowhere" in refusal("nowhere/student.py")
 
 
-def test_a_notebook_is_refused_with_how_to_convert_it(here):
-    """A notebook is no module."""
+def test_a_file_that_is_no_notebook_is_refused(here):
+    """It has the suffix alone."""
     (here / "lesson.ipynb").write_text("{}")
-    assert "nbconvert" in refusal("./lesson.ipynb")
+    assert "no notebook that can be read: it has no cells" in refusal("./lesson.ipynb")
 
 
 def test_a_file_that_is_not_python_is_refused(here):
