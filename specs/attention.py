@@ -13,6 +13,7 @@ from harness.core.mistake import Edit
 from harness.numerics.causality import check_future_is_ignored
 from reference_model.attention import attention
 from specs.naming.cs336 import CS336_HEADS, CS336_ROTARY_HEADS
+from specs.naming.forward import FORWARD
 from specs.naming.parameters import ATTENTION
 from specs.naming.pico_gpt import PICO_HEADS
 from specs.naming.sizes import SIZES
@@ -234,6 +235,7 @@ CONTRACT = Contract(
         "causalattention",
         "maskedmultiheadattention",
     ),
+    forward_names=FORWARD,
     size_names=SIZES,
     headline=True,
     variants=rotary_variants(attention, "k = k.transpose(1, 2)", "k"),

@@ -14,6 +14,7 @@ from harness.core.contract import Argument, Causal, Contract, Signature, Variant
 from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.block import block
+from specs.naming.forward import FORWARD
 from specs.naming.parameters import BLOCK
 from specs.naming.pico_gpt import PICO_BLOCK
 from specs.naming.sizes import SIZES
@@ -201,6 +202,7 @@ CONTRACT = Contract(
         "transformerdecoderblock",
         "residualblock",
     ),
+    forward_names=FORWARD,
     size_names=SIZES,
     inside={
         "layer_norm": {"weight": "norm_1_weight", "bias": "norm_1_bias"},

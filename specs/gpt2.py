@@ -16,6 +16,7 @@ from harness.core.values import Settings
 from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import Config, parameter_count
 from reference_model.gpt2 import gpt2
+from specs.naming.forward import FORWARD
 from specs.naming.parameters import GPT2
 from specs.naming.pico_gpt import PICO_MODEL
 from specs.naming.sizes import SIZES
@@ -240,6 +241,7 @@ CONTRACT = Contract(
         "model",
         "hookedtransformer",
     ),
+    forward_names=FORWARD,
     size_names=SIZES,
     variants=(
         Variant(

@@ -15,6 +15,7 @@ from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.attention import attention
 from reference_model.grouped_query_attention import grouped_query_attention
+from specs.naming.forward import FORWARD
 from specs.naming.parameters import KEY, OUT, QUERY, VALUE, WEIGHTS, named
 from specs.naming.sizes import SIZES
 from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
@@ -218,6 +219,7 @@ CONTRACT = Contract(
         "mha",
     ),
     told_by=("kv_heads",),
+    forward_names=FORWARD,
     size_names={**SIZES, "kv_heads": (*SIZES["kv_heads"], "n_groups", "num_groups", "groups")},
     variants=(
         *rotary_layouts(grouped_query_attention),

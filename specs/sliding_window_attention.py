@@ -14,6 +14,7 @@ from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.attention import attention
 from reference_model.sliding_window_attention import sliding_window_attention
+from specs.naming.forward import FORWARD
 from specs.naming.parameters import ATTENTION
 from specs.naming.sizes import SIZES
 from specs.shared.attention import (
@@ -203,6 +204,7 @@ CONTRACT = Contract(
         "localselfattention",
         "slidingwindowselfattention",
     ),
+    forward_names=FORWARD,
     size_names={"window": ("window_size", *SIZES["window"])}
     | {size: SIZES[size] for size in SIZES if size != "window"},
     sources=("Beltagy et al. 2020, section 3.1", "Jiang et al. 2023 (Mistral), section 2"),

@@ -234,6 +234,8 @@ class Contract:
     """Sizes that the constructor of such a class must take: what tells it from another component of the same names."""
     size_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """How published constructors and configurations name its sizes."""
+    forward_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What published modules of it take beside the input (masks, tables of a rotation), by what each is."""
     inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """For each part, its parameters under this contract's names: ``{"norm": {"weight": "norm_1_weight"}}``."""
     roundings: tuple[Any, ...] = ()

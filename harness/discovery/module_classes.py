@@ -247,12 +247,13 @@ class _ClassSearch:
         assert isinstance(factory, Factory)
         for part in declared_parts(parts, self.declared, model):
             if part.component not in self.taken and part.component not in self.adapters:
-                self.adapters[part.component] = self._part(part, factory, contract)
+                self.adapters[part.component] = self._part(part, factory, adapter)
                 self.used.add(part.kind)
 
-    def _part(self, part: Part, whole: Factory, contract: Contract) -> FoundModule:
-        ids = next(a for s in contract.calls.values() for a in s.arguments).holds_integers
-        how = CallFound(part.rank, CallInPlace(part.path, part.swapped, ids) if part.in_place else None)
+    def _part(self, part: Part, whole: Factory, model: FoundModule) -> FoundModule:
+        ids = next(a for s in model.contract.calls.values() for a in s.arguments).holds_integers
+        in_place = CallInPlace(part.path, part.swapped, ids, model.declaration.call) if part.in_place else None
+        how = CallFound(part.rank, in_place)
         entry = self.declared.get(part.component, MapEntry())
         as_found = not entry.names or dict(entry.names) == names_of(part.plan)
         names = {} if as_found else entry.names

@@ -32,11 +32,11 @@ class CallInPlace:
 
     ``path``: where the part is in the model. ``swapped``: it is given time before batch. ``ids``: whether the model
     takes ids rather than a stream. What the model gives beside its stream (a mask, say) stays as the model made it
-    for that many positions.
+    for that many positions. ``how``: how the model itself is called, as it is where nobody says how.
     """
 
-    def __init__(self, path: str, swapped: bool, ids: bool) -> None:
-        self.path, self.swapped, self.ids = path, swapped, ids
+    def __init__(self, path: str, swapped: bool, ids: bool, how: Callable[..., Any] | None = None) -> None:
+        self.path, self.swapped, self.ids, self.how = path, swapped, ids, how
 
     def __call__(self, part: nn.Module, x: torch.Tensor) -> Any:
         """The part's output for ``x`` [batch, time, width], batch first.
@@ -61,7 +61,8 @@ class CallInPlace:
         after = part.register_forward_hook(_stop)
         try:
             ids = torch.zeros(x.shape[:2], dtype=torch.long, device=x.device)
-            execution.invoke(model, ids if self.ids else torch.zeros_like(x))
+            given_to_model = ids if self.ids else torch.zeros_like(x)
+            execution.invoke(*((model,) if self.how is None else (self.how, model)), given_to_model)
         except _Stop as stopped:
             return (_batch_first(stopped.output) if self.swapped else stopped.output), given[-1]
         finally:

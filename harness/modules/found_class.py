@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from harness.core.case import Case
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
@@ -23,15 +24,17 @@ from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
 from harness.execution.session import Adapter, Session
 from harness.execution.time_limit import TimedOut
-from harness.modules.adapter import ModuleAdapter
+from harness.modules.adapter import ModuleAdapter, building
 from harness.modules.build_sizes import sizes_for
 from harness.modules.call_in_place import WHOLE
 from harness.modules.construction import construct, global_sizes, globals_set
 from harness.modules.disambiguation import disambiguate
-from harness.modules.holder import How, timed_call
+from harness.modules.forward_arguments import with_more
+from harness.modules.forward_roles import SIZES
+from harness.modules.holder import Holder, How, timed_call
 from harness.modules.matching import plan
 from harness.modules.parameter_map import Plan
-from harness.modules.probing import PROBE_SECONDS
+from harness.modules.probing import PROBE_SECONDS, trial_call
 from harness.modules.size_names import Sizes
 
 GLOBALS = "_plumbline_globals"
@@ -68,6 +71,7 @@ class Factory:
             made: nn.Module = construct(self.kind, sizes, namespace)
         if given:
             made.__dict__[GLOBALS] = (self.kind.__module__, given)
+        made.__dict__[SIZES] = sizes
         without_dropout(made)
         return made
 
@@ -151,6 +155,19 @@ class FoundModule(ModuleAdapter):
             except TimedOut as error:  # the order stays a guess
                 self.note_timed_out(error)
         return judged_as_it_is(found)
+
+    def _learn_calling(self, made: Holder, case: Case) -> None:
+        """What its forward takes beside the input, and then how it is called."""
+        how = self.declaration.call
+        if isinstance(how, CallFound) and how.inner is None and self.plan is not None:
+            how.inner = with_more(self.contract, self.plan, made.inner, case, self._run)
+            if how.inner is not None and (words := how.inner.words):
+                self.remark(words)
+        super()._learn_calling(made, case)
+
+    def _run(self, holder: Holder, *arguments: Any) -> Any:
+        with building(), torch.no_grad():
+            return trial_call("calling", self.source, self.seconds, torch.func.functional_call, holder, *arguments)
 
 
 def judged_as_it_is(found: Plan) -> Plan:

@@ -37,7 +37,7 @@ class Sizes:
         on_read: Callable[[str], None] = lambda _: None,
         biases: bool = True,
     ) -> None:
-        self.values, self.on_read, self.biases = dict(values), on_read, biases
+        self.values, self.names, self.on_read, self.biases = dict(values), dict(usual), on_read, biases
         self.usual: dict[str, list[str]] = {}
         for size, names in usual.items():
             for name in names:
