@@ -119,6 +119,10 @@ class Verdict:
     """Why it does not fail the run although it did not pass."""
     cause: Cause = Cause.NONE
     """What kind of red it is."""
+    half_precision: bool = False
+    """Whether it fails with 16-bit numbers alone."""
+    advice: str = ""
+    """Of a verdict that is advice: why nobody is held to it, and what to do."""
 
     @property
     def failing(self) -> bool:

@@ -32,7 +32,7 @@ from harness.discovery.messages import (
 from harness.discovery.module_classes import find_in_classes
 from harness.discovery.notes import FoundNote
 from harness.discovery.scripts import lifted_note
-from harness.discovery.switches import declared_eps, declared_variants, switches_of
+from harness.discovery.switches import declared_eps, declared_half_precision, declared_variants, switches_of
 from harness.discovery.target import Target
 from harness.execution.dialects import SpeaksDialect, dialect_of
 from harness.execution.functions import ClassAdapter, FunctionAdapter, UnwrittenAdapter
@@ -55,6 +55,8 @@ class Found:
     variants: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     eps: float | None = None
+    half_precision: bool = False
+    """Whether its module declares that it is meant for 16-bit numbers."""
     expected: Mapping[str, str] = field(default_factory=dict)
     """Failures that its module expects, with the reasons it gives."""
     accepted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -117,6 +119,7 @@ class _Search:
             variants,
             (*(note.as_note() for note in self.notes), *array_notes),
             declared_eps(target),
+            declared_half_precision(target),
             switches_of(target).get("expected", {}),
             {n: a.dialect.accepts for n, a in adapters.items() if isinstance(a, SpeaksDialect) and a.dialect.accepts},
         )

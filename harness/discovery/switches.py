@@ -11,9 +11,10 @@ from harness.core.errors import UsageError
 from harness.discovery.target import Target
 from harness.project.epsilon import EPS, epsilon
 from harness.project.forms import forms_from
+from harness.project.precision import HALF_PRECISION, half_precision
 from harness.project.variants import Declared, merged
 
-SWITCHES = ("variants", "framework", "expected", *EPS)
+SWITCHES = ("variants", "framework", "expected", HALF_PRECISION, *EPS)
 """The keys that PLUMBLINE may have."""
 
 
@@ -31,6 +32,11 @@ def declared_eps(target: Target) -> float | None:
     switches = switches_of(target)
     fixed = [switches[name] for name in EPS if name in switches]
     return epsilon(fixed[0], f"{target.text}: PLUMBLINE") if fixed else None
+
+
+def declared_half_precision(target: Target) -> bool:
+    """Whether it declares that it is meant for 16-bit numbers. Raises UsageError where that is no bool."""
+    return half_precision(switches_of(target).get(HALF_PRECISION, False), f"{target.text}: PLUMBLINE")
 
 
 def declared_variants(

@@ -23,10 +23,12 @@ from harness.diagnosis.matching import Observation, is_wrong
 from harness.diagnosis.search import Diagnostician
 from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
+from harness.execution.half_precision import mentions_half_precision
 from harness.judging.catalogue import Catalogue
 from harness.judging.evidence import COTANGENT_SEED, Evidence
 from harness.judging.judge import Bench
 from harness.judging.last_result import LastResultOnly, last_result_alone
+from harness.judging.outcomes import as_advice
 from harness.judging.reference import reference_executor
 from harness.judging.trial import RanOutOfTime
 from harness.numerics.gradient_relations import ComparedCall, in_words
@@ -54,6 +56,8 @@ class Inspection:
     effort: str = "default"
     expected: Mapping[str, str] = field(default_factory=dict)
     """Failures that the implementation's own module expects, with reasons."""
+    half_precision: bool = True
+    """Whether it is held to its 16-bit numbers; if not, only what mentions 16-bit dtypes in its code is."""
     bench: Bench = field(init=False)
     findings: dict[str, Finding | None] = field(default_factory=dict)
 
@@ -122,6 +126,7 @@ class Inspection:
         """One claim, with its finding where a known mistake explains the violation."""
         contract = self.catalogue.contracts[component]
         verdict, evidence = self.bench.judge(contract, claim, shrink=False)
+        verdict = self.held(claim, verdict)
         if not verdict.failing:
             return verdict
         crash = (component, verdict.message) if verdict.status == Status.CRASHED else None
@@ -142,6 +147,11 @@ class Inspection:
             words = self._gradients_in_words(component)
             verdict = replace(verdict, message=words, explains=True) if words else verdict
         return verdict
+
+    def held(self, claim: Claim, verdict: Verdict) -> Verdict:
+        """The verdict; advice where the implementation is not held to the claim."""
+        meant = self.half_precision or mentions_half_precision(verdict.where)
+        return as_advice(verdict, claim, meant)
 
     def measurements(self, component: str) -> list[Measurement]:
         """What is measured of a component beyond right and wrong. What failed on the way is in ``not_measured``."""

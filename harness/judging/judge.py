@@ -41,6 +41,8 @@ class _Tally:
     worst: float | None = None
     not_offered: str = ""
     misfit: str = ""
+    half_precision: bool = True
+    """Whether 16-bit numbers were judged in every case that is broken."""
     broken: list[tuple[Case, Exception]] = field(default_factory=list)
     first: int = 0
     evidence: list[Evidence] = field(default_factory=list)
@@ -183,7 +185,7 @@ class Bench:
         if tally.broken:
             if offer.by_hand and is_about_gradients(claim, tally.broken, tally.evidence):
                 base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
-            return self._broken(base, tally)
+            return replace(self._broken(base, tally), half_precision=tally.half_precision)
         if tally.cases == 0 and tally.misfit:
             return not_checked(base, tally.misfit)
         if tally.cases == 0:
@@ -207,6 +209,7 @@ class Bench:
             elif isinstance(outcome, Exception):
                 tally.cases += 1
                 tally.broken.append((case, outcome))
+                tally.half_precision &= trial.is_in_half_precision
                 tally.first = tally.first or index + 1
                 if len(tally.broken) <= EVIDENCE_CASES:
                     tally.evidence += trial.log

@@ -19,6 +19,7 @@ from harness.judging.inspection import Inspection
 from harness.judging.reference import reference_executor
 from harness.project.epsilon import with_eps
 from harness.project.forms import edits_of_forms, that_fit
+from harness.project.precision import HALF_PRECISION, half_precision
 from harness.project.variants import Declared, Project, in_one_line, in_project, merged
 
 NO_PROJECT = Project()
@@ -41,6 +42,7 @@ def inspect_implementation(
     """
     torch.set_num_threads(1)  # the tensors are small: a second thread only waits, and two processes wait for each other
     known, expected = load_catalogue(), dict[str, str]()
+    wide = half_precision(project.table.get(HALF_PRECISION, False), f"{project.file}, [tool.plumbline]")
     in_file = in_project(project, known.contracts)
     given = _given(variants, known)
     if names := named_mistakes(impl):
@@ -48,14 +50,15 @@ def inspect_implementation(
         known, declared = _with(known, merged(known.contracts, given, _under(mistakes, known), in_file))
         edits = (*edits_of_forms(declared.variants, known.contracts), *edits_of(mistakes))
         executor = reference_executor(known.contracts, edits, name=impl, time_limit=time_limit)
-        where = "the reference with this mistake"
+        where, wide = "the reference with this mistake", True
     else:
         known, declared, found = _discovered(impl, known, given, in_file, time_limit)
         where, notes, expected = found.where, found.notes, dict(found.expected)
+        wide = wide or found.half_precision
         executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
         declared = with_accepted_forms(declared, found.accepted, known, executor, seed)
     forms, eps = declared.variants, declared.eps
-    return Inspection(known, executor, seed, cases, forms, where, notes, None, eps, effort, expected)
+    return Inspection(known, executor, seed, cases, forms, where, notes, None, eps, effort, expected, wide)
 
 
 def _discovered(

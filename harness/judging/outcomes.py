@@ -25,6 +25,26 @@ def cause_of(about: Sequence[About], status: Status, returned: str) -> Cause:
     return Cause.WRONG_NUMBERS if compares else Cause.BROKEN_CLAIM
 
 
+STRICT = "Raise an error there, so that a caller's slip is seen; no legal call depends on it."
+WIDE = (
+    "Its code names no 16-bit dtype, so it is not held to this. Compute in float32 inside before you use it in "
+    "bfloat16 or float16; if it is meant for them, declare half_precision = true under [tool.plumbline]."
+)
+"""Why nobody is held to a claim, and what to do."""
+
+
+def as_advice(verdict: Verdict, claim: Claim, for_half_precision: bool) -> Verdict:
+    """The verdict; advice where what is broken is strictness about calls that the contract forbids, or is 16-bit
+    precision. ``for_half_precision``: whether the code is meant for 16-bit numbers."""
+    if not verdict.failing:
+        return verdict
+    if "invalid" in claim.tags and verdict.status is Status.FAILED:
+        return replace(verdict, status=Status.ADVICE, cause=Cause.NONE, advice=STRICT)
+    if verdict.half_precision and not for_half_precision:
+        return replace(verdict, status=Status.ADVICE, cause=Cause.NONE, advice=WIDE)
+    return verdict
+
+
 def is_about_gradients(claim: Claim, broken: Sequence[tuple[Case, Exception]], evidence: Sequence[Evidence]) -> bool:
     """Whether the backward pass is broken: the claim or what came of it says so, or nothing else was asked for."""
     for _, problem in broken:

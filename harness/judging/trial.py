@@ -55,6 +55,12 @@ class BenchTrial:
         return next(map(float, filter(None, values)), None)
 
     @property
+    def is_in_half_precision(self) -> bool:
+        """Whether the latest run had 16-bit numbers in it."""
+        latest = self.log[-1].request.case.tensors() if self.log else ()
+        return any(leaf.is_floating_point() and leaf.dtype.itemsize == 2 for _, leaf in latest)
+
+    @property
     def companions(self) -> tuple[Case, ...]:
         cases = self.bench.cases_of(self.contract)
         return tuple(cases[(self.index + step) % len(cases)] for step in (1, len(cases) // 2))

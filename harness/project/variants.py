@@ -14,6 +14,7 @@ from harness.core.mistake import KnownMistake
 from harness.core.record import EXPECTED
 from harness.project.epsilon import EPS, epsilon
 from harness.project.forms import forms_from
+from harness.project.precision import HALF_PRECISION
 
 OPTIONS = ("impl", "require", "baseline", "seed", "effort", "cases", "timeout", "report")
 """Keys of ``[tool.plumbline]`` that are options of a run; the front executor reads them."""
@@ -60,13 +61,13 @@ def in_project(project: Project, contracts: Mapping[str, Contract]) -> Declared:
     """What the project's table declares. Raises UsageError naming the file and the nearest keys or values."""
     where, eps, pairs = f"{project.file}, [tool.plumbline]", None, []
     for key, value in project.table.items():
-        if key in OPTIONS or key == EXPECTED:
+        if key in (*OPTIONS, EXPECTED, HALF_PRECISION):
             continue
         if key in EPS:
             eps = epsilon(value, where)
         else:
             pairs.append((key, value))
-    return Declared(forms_from(pairs, contracts, where, (*OPTIONS, EXPECTED, EPS[0])), eps)
+    return Declared(forms_from(pairs, contracts, where, (*OPTIONS, EXPECTED, HALF_PRECISION, EPS[0])), eps)
 
 
 def in_one_line(text: str, contracts: Mapping[str, Contract], where: str = "--impl-variant") -> Declared:

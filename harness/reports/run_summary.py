@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.core.record import Cause, RunRecord, Status, Verdict
-from harness.reports.wording import WIDTH, number, share_of_tolerance, wrapped
+from harness.reports.wording import WIDTH, listed, number, share_of_tolerance, wrapped
 
 
 def coverage(record: RunRecord) -> list[str]:
@@ -57,11 +57,25 @@ def _margins(record: RunRecord, ran: Sequence[Verdict]) -> str:
 def notes(record: RunRecord) -> list[str]:
     """What a person should know that is no failure, once per component."""
     seen = dict.fromkeys((v.component, note) for v in record.verdicts for note in v.notes)
-    lines = [f"{component}: {note.text}" for component, note in seen] + [note.text for note in record.notes]
+    lines = advice(record)
+    lines += [f"{component}: {note.text}" for component, note in seen] + [note.text for note in record.notes]
     misfits = dict.fromkeys(v.component for v in record.verdicts if v.cause is Cause.MISFIT)
     if misfits:
         how = f"`plumbline doctor {record.impl}` shows the lines that would plug "
         lines.append(f"not checked: {', '.join(misfits)}; {how}{'it' if len(misfits) == 1 else 'them'} in")
+    return lines
+
+
+def advice(record: RunRecord) -> list[str]:
+    """What nobody is held to and would do well to follow: per component and reason, the checks and what to do."""
+    why: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in record.verdicts:
+        if verdict.status == Status.ADVICE:
+            why.setdefault((verdict.component, verdict.advice), []).append(verdict)
+    lines = []
+    for (component, what), found in why.items():
+        checks = f"{found[0].claim}: {found[0].message}" if len(found) == 1 else listed(v.claim for v in found)
+        lines.append(f"advice on {component} ({checks.rstrip('.')}). {what}")
     return lines
 
 

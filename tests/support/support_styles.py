@@ -61,6 +61,7 @@ def inspect_style(impl: str, declared: str = "", seed: int = 0, cases: int = 3) 
         like=like,
         eps=judged.eps,
         expected=judged.expected,
+        half_precision=judged.half_precision,
     )
 
 
@@ -70,7 +71,8 @@ def outcome(judged: Inspection, component: str) -> Outcome:
     if isinstance(executor, Executor) and executor.to_do(component):
         return Outcome(TO_DO, why=executor.to_do(component))
     contract = judged.catalogue.contracts[component]
-    verdicts = [judged.bench.judge(contract, claim, shrink=False)[0] for claim in judged.catalogue.claims_of(component)]
+    claims = judged.catalogue.claims_of(component)
+    verdicts = [judged.held(claim, judged.bench.judge(contract, claim, shrink=False)[0]) for claim in claims]
     failing = tuple(v.claim for v in verdicts if v.failing)
     passed = sum(v.status == Status.PASSED for v in verdicts)
     said = {v.status.value: v.message for v in reversed(verdicts)}
