@@ -17,9 +17,10 @@ import torch
 from torch import nn
 
 from harness.core.case import Case
-from harness.core.claim import NotSupported
+from harness.core.claim import Misfit
 from harness.core.contract import Contract
 from harness.execution.bound_call import Ready
+from harness.execution.misfits import PlugIn
 from harness.modules.forward_roles import (
     TABLES,
     Extent,
@@ -61,9 +62,9 @@ class WithMore:
         self.forms, self.needs, self.start = forms, needs, start
 
     def __call__(self, module: nn.Module, *inputs: Any, **options: Any) -> Any:
-        """What it returns. Raises NotSupported where it needs what nobody here can give."""
+        """What it returns. Raises Misfit where it needs what nobody here can give."""
         if self.needs:
-            raise NotSupported(f"its forward needs {' and '.join(self.needs)}")
+            raise Misfit(f"its forward needs {' and '.join(self.needs)}")
         return module(*inputs, **self._given(module, inputs[0], options), **options)
 
     def _given(self, module: nn.Module, x: torch.Tensor, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,6 +76,21 @@ class WithMore:
     def ready(self, module: nn.Module, inputs: list[Any], options: dict[str, Any]) -> Ready:
         """For timing: what is given beside the input is made once."""
         return Ready(partial(module, *inputs, **self._given(module, inputs[0], options), **options))
+
+    def plug_in(self, name: str, component: str) -> PlugIn:
+        """What it needs, and the lines with which a person gives it. ``name``: of the class."""
+        if not self.needs:
+            return PlugIn()
+        given = ", ".join(f"{need}=..." for need in self.needs)
+        return PlugIn(
+            f"its forward needs {' and '.join(self.needs)}",
+            (
+                "from plumbline import implements",
+                f'@implements("{component}", call=lambda module, x: module(x, {given}))',
+                "def build(config):",
+                f"    return {name}(...)",
+            ),
+        )
 
     @property
     def words(self) -> str:

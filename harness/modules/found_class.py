@@ -22,6 +22,7 @@ from harness.core.errors import CannotMatch
 from harness.core.implementation import OfferKind, Request
 from harness.core.values import Settings, TrackedSettings
 from harness.execution.bound_call import Ready
+from harness.execution.misfits import PlugIn
 from harness.execution.session import Adapter, Session
 from harness.execution.time_limit import TimedOut
 from harness.modules.adapter import ModuleAdapter, building
@@ -29,7 +30,7 @@ from harness.modules.build_sizes import sizes_for
 from harness.modules.call_in_place import WHOLE
 from harness.modules.construction import construct, global_sizes, globals_set
 from harness.modules.disambiguation import disambiguate
-from harness.modules.forward_arguments import with_more
+from harness.modules.forward_arguments import WithMore, with_more
 from harness.modules.forward_roles import SIZES
 from harness.modules.holder import Holder, How, timed_call
 from harness.modules.matching import plan
@@ -164,6 +165,12 @@ class FoundModule(ModuleAdapter):
             if how.inner is not None and (words := how.inner.words):
                 self.remark(words)
         super()._learn_calling(made, case)
+
+    def plug_in(self, contract: Contract) -> PlugIn:
+        """What its forward needs that nobody here can give."""
+        self.probe()
+        how = getattr(self.declaration.call, "inner", None)
+        return how.plug_in(self.source.__name__, contract.name) if isinstance(how, WithMore) else PlugIn()
 
     def _run(self, holder: Holder, *arguments: Any) -> Any:
         with building(), torch.no_grad():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +18,7 @@ from harness.execution.arguments import bound, given_by_name
 from harness.execution.bound_call import Ready
 from harness.execution.session import Session
 from harness.modules.holder import Holder, timed_call
+from harness.modules.parameter_map import Basis
 from harness.modules.parameter_values import values_for
 
 if TYPE_CHECKING:
@@ -117,12 +118,31 @@ class ModuleSession(Session):
             copied: Holder = self._deep_copy(first)
             return copied
         second: Holder = self.adapter.fresh(arguments)
+        copies = self._copies(values, first)
+        for parameter in _named(first, copies):
+            parameter.copy_(parameter.roll(1, 0))
         state = execution.invoke(first.inner.state_dict)
         execution.invoke(second.inner.load_state_dict, state)
+        for parameter in _named(second, copies):
+            parameter.copy_(parameter.roll(-1, 0))
         return second
+
+    def _copies(self, values: Mapping[str, torch.Tensor], made: Holder) -> list[str]:
+        """Parameters that are given the numbers of another one: a head of its own, say, where the contract has none.
+
+        They are saved with other numbers, and turned back after loading: loading must not take one for the other.
+        """
+        plan = self.adapter.plan_for(made.inner, {})
+        copied = [name for m in plan.matches if m.basis is Basis.COPY for name in m.found.names]
+        return [name for name in copied if name in values]
 
     def _deep_copy(self, thing: Callable[..., Any]) -> Any:
         return execution.invoke(copy.deepcopy, thing)
+
+
+def _named(holder: Holder, names: Iterable[str]) -> list[torch.Tensor]:
+    live = dict(holder.inner.named_parameters(remove_duplicate=False))
+    return [live[name].data for name in names if name in live]
 
 
 def _trained_numbers(module: nn.Module) -> float:

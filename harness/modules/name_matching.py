@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from torch import nn
+
 from harness.core.errors import near
 from harness.modules.expected_parameters import LAYER, ExpectedParameter
 from harness.modules.found_parameters import FoundParameter, stacks
@@ -13,6 +15,8 @@ from harness.modules.parameter_map import Basis
 from harness.modules.partial_match import PartialMatch
 
 BIAS, WEIGHT = "bias", "weight"
+TYPE_RANK = (0, 0, 0)
+"""That of a match by type alone: any name that fits ranks higher."""
 BIAS_NAMES = (BIAS, "b", "shift", "beta")
 """Last names of a bias in a module."""
 
@@ -49,7 +53,10 @@ def _declared_parameter(state: PartialMatch, name: str, suffix: str) -> FoundPar
 
 
 def match_by_name(state: PartialMatch, entries: Sequence[FoundParameter]) -> None:
-    """Each parameter goes to the slot with the longest fitting name, among those whose shape it can have."""
+    """Each parameter goes to the slot with the longest fitting name, among those whose shape it can have.
+
+    An embedding of another name is known by its type: it goes to the one table that has its shape.
+    """
     open_slots = state.open()
     chosen: dict[tuple[tuple[str, ...], int | None], list[tuple[FoundParameter, str]]] = {}
     for entry in entries:
@@ -58,6 +65,8 @@ def match_by_name(state: PartialMatch, entries: Sequence[FoundParameter]) -> Non
             for slot in open_slots
             if slot.layered == entry.layered and ways(slot, entry.shape) and (fit := longest_alias(entry, slot.aliases))
         ]
+        if not fits and (table := _only_table(entry, open_slots)) is not None:
+            fits = [(AliasFit(TYPE_RANK, entry.pattern), table)]
         if fits:
             best, slot = max(fits, key=lambda pair: pair[0].rank)
             chosen.setdefault((slot.path, slot.part), []).append((entry, best.alias))
@@ -72,6 +81,14 @@ def match_by_name(state: PartialMatch, entries: Sequence[FoundParameter]) -> Non
                     "both are given the same numbers"
                 )
             state.add(slot, entry, Basis.COPY if i > 0 else Basis.NAME)
+
+
+def _only_table(entry: FoundParameter, slots: Sequence[ExpectedParameter]) -> ExpectedParameter | None:
+    """The one required matrix with the shape of an embedding; None where there are more, or where it is none."""
+    if not isinstance(entry.owner, nn.Embedding):
+        return None
+    fitting = [s for s in slots if not s.optional and s.part is None and not s.layered and s.shape == entry.shape]
+    return fitting[0] if len(fitting) == 1 and len(entry.shape) == 2 and not entry.layered else None
 
 
 def match_biases(state: PartialMatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from support_plugging import compared, plugged
+from support_plugging import KNOWN, compared, plugged
+
+from harness.execution.executor import Executor
 
 PROJECTIONS = """
     class Attention(nn.Module):
@@ -181,8 +183,11 @@ def test_a_mask_of_their_own_that_hides_too_little_is_not_helped(tmp_path):
 
 
 def test_what_nobody_can_give_is_said_and_not_judged(tmp_path):
-    outcome = compared(plugged(tmp_path, masked("x, flavour", "scores * flavour")), "attention")
+    implementation = plugged(tmp_path, masked("x, flavour", "scores * flavour"))
+    outcome = compared(implementation, "attention")
     assert outcome == (0, 0, 12, ("its forward needs flavour",))
+    offer = Executor("theirs", implementation.adapters, KNOWN).offers("attention")
+    assert offer is not None and "module(x, flavour=...)" in "".join(offer.plug_in)
 
 
 def test_a_whole_model_hides_the_future_by_itself(tmp_path):
