@@ -46,7 +46,11 @@ WRONG_USE = (
     ),
     Error("a module that is nowhere", 4, ("there is mine", "`plumbline init` writes a file"), command=("--impl=zzz",)),
     Error(
-        "a folder", 4, ("is a directory without __init__.py", "name one file"), {"src/mine.py": GOOD}, ("--impl=./src",)
+        "a folder without code",
+        4,
+        ("src is a directory in which no file defines anything. It holds mine.py",),
+        {"src/mine.py": "x = 3\n"},
+        ("--impl=./src",),
     ),
     Error("an empty notebook", 4, ("is no notebook that can be read",), {"mine.ipynb": "{}"}, ("--impl=mine.ipynb",)),
     Error("another kind of file", 4, ("mine.txt is not a Python file",), {"mine.txt": "x"}, ("--impl=./mine.txt",)),
@@ -173,6 +177,7 @@ def build(config):
 """
 
 JUDGED = (
+    Error("a folder", 0, ("1 of 1 components implemented",), {"src/mine.py": GOOD}, ("--impl=./src",)),
     Error("sys.exit at the end", 0, ("mine.py is a script", "(line 5)"), f"{GOOD}import sys\nsys.exit(0)\n"),
     Error(
         "training while imported",

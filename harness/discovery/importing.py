@@ -15,6 +15,8 @@ from typing import Any
 
 from harness.core.errors import ImportFailed, UsageError, did_you_mean
 from harness.core.notebook import cell_of
+from harness.discovery.bindings import is_installed
+from harness.discovery.folders import load_folder
 from harness.discovery.implements import forget
 from harness.discovery.locate import Place, cut, searched_first
 from harness.discovery.scripts import is_lifted, run_lifted, script_of, statement_of_failure
@@ -31,6 +33,10 @@ LEAST_SECONDS = 5.0
 """An import may take this long, however short the limit of a case."""
 
 
+FOLDERS_ABOVE = 6
+"""So many folders above a file are searched for a module that it imports."""
+
+
 def import_seconds(time_limit: float) -> float:
     """Processor seconds for an import, where one case may take ``time_limit``; 0 means no limit for both."""
     return max(time_limit / SHARE, LEAST_SECONDS) if time_limit > 0 else 0.0
@@ -43,7 +49,11 @@ def load(place: Place, time_limit: float = DEFAULT_SECONDS, wanted: Collection[s
     which a script or notebook binds where it is lifted. Raises ImportFailed where the code fails or does not end,
     UsageError where there is no such object.
     """
-    module = _imported(place, time_limit, {*wanted, *place.attributes[:1]})
+    names = {*wanted, *place.attributes[:1]}
+    if place.path is not None and place.path.is_dir():
+        module = _folder(place, time_limit, names)
+    else:
+        module = _imported(place, time_limit, names)
     found: Any = module
     for i, name in enumerate(place.attributes):
         try:
@@ -62,11 +72,20 @@ def _no_attribute(place: Place, found: Any, index: int) -> str:
     return f"--impl={place.text}: {whole} has no {name!r}; {hint}"
 
 
+def _folder(place: Place, time_limit: float, wanted: Collection[str]) -> ModuleType:
+    try:
+        return load_folder(place, lambda file: _imported(file, time_limit, wanted))
+    except ImportFailed:
+        raise
+    except UsageError as error:
+        raise UsageError(f"--impl={place.text}: {error}") from None
+
+
 def _imported(place: Place, time_limit: float, wanted: Collection[str]) -> ModuleType:
     seconds = import_seconds(time_limit)
     try:
         with TimeLimit(seconds, f"importing {place.name}"):
-            return _run(place, wanted)
+            return _run_with_folders_above(place, wanted)
     except UsageError as wrong:  # @implements refuses what it was given
         frames = [f for f in traceback.extract_tb(wrong.__traceback__) if not f.filename.startswith(NOT_THEIRS)]
         at = f'\n  File "{frames[-1].filename}", line {frames[-1].lineno}\n    {frames[-1].line}' if frames else ""
@@ -80,6 +99,51 @@ def _imported(place: Place, time_limit: float, wanted: Collection[str]) -> Modul
         raise ImportFailed(_failure(place, error, seconds)) from None
 
 
+def _run_with_folders_above(place: Place, wanted: Collection[str]) -> ModuleType:
+    """The module. What it lacks may lie in a folder above its own, from which it is meant to be run."""
+    while True:
+        try:
+            return _run(place, wanted)
+        except ModuleNotFoundError as error:
+            folder = _folder_above_with(place, (error.name or "").partition(".")[0])
+            if folder is None or folder in sys.path:
+                raise
+            searched_first(folder)
+
+
+def _folder_above_with(place: Place, name: str) -> str | None:
+    """The nearest folder above a file, or ``src`` in it, that holds a module or package of this name."""
+    if place.path is None or not name or is_installed(place.path):
+        return None
+    for above in list(place.path.parents)[:FOLDERS_ABOVE]:
+        for folder in (above, above / "src"):
+            if (folder / f"{name}.py").is_file() or (folder / name).is_dir():
+                return str(folder)
+    return None
+
+
+def _make_packages(place: Place) -> None:
+    """The outermost package of a file with relative imports, under its own name; those inside are found in it."""
+    name, dot, inner = place.module.partition(".")
+    if not dot:
+        return
+    for loaded in [n for n in sys.modules if n == name or n.startswith(f"{name}.")]:
+        forget(loaded)
+        del sys.modules[loaded]
+    assert place.path is not None
+    folder = place.path.parents[inner.count(".")]
+    init = folder / "__init__.py"
+    if not init.is_file():
+        package = ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+        return
+    spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[str(folder)])
+    assert spec is not None and spec.loader is not None
+    package = sys.modules[name] = importlib.util.module_from_spec(spec)
+    call.invoke(spec.loader.exec_module, package)
+
+
 def _run(place: Place, wanted: Collection[str]) -> ModuleType:
     """Import it; of a script or notebook only what its definitions need."""
     if place.is_file:
@@ -87,6 +151,7 @@ def _run(place: Place, wanted: Collection[str]) -> ModuleType:
         searched_first(str(place.path.parent))
         forget(place.module)
         sys.modules.pop(place.module, None)
+        _make_packages(place)
     script = script_of(place)
     if script is not None and is_lifted(script):
         return _made(place, lambda module: run_lifted(script, module, wanted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -18,6 +19,8 @@ from harness.core.errors import FORMS, UsageError, did_you_mean, near
 
 OWN_NAME = "_plumbline_"
 """Files are imported under names that begin like this, so that they hide nothing and are not hidden."""
+MOST_FILES = 50
+"""Files of a folder whose imports are looked at."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Place:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is imported by its path, under a name of its own."""
+        """Whether it is a file, or a folder without ``__init__.py``, imported by its path under a name of its own."""
         return self.path is not None and self.module.startswith(OWN_NAME)
 
     @property
@@ -72,18 +75,48 @@ def _file(head: str, attributes: tuple[str, ...], text: str) -> Place:
             package = path.resolve()
             searched_first(str(package.parent))
             return Place(package.name, package / "__init__.py", attributes, text)
-        files = ", ".join(sorted(p.name for p in path.glob("*.py"))) or "no .py file"
-        raise UsageError(
-            f"--impl={text}: {head} is a directory without __init__.py, so it is no package. "
-            f"It holds {cut(files)}: name one file."
-        )
+        return Place(own_name(path.resolve()), path.resolve(), attributes, text)
     if not path.exists():
         raise UsageError(f"--impl={text}: there is no file {path}{_nearest_files(path)}\n{FORMS}")
     if path.suffix not in (".py", ".ipynb"):
         raise UsageError(f"--impl={text}: {path.name} is not a Python file (.py) or notebook (.ipynb).\n{FORMS}")
     path = path.resolve()
+    return Place(".".join([*_packages_above(path), own_name(path)]), path, attributes, text)
+
+
+def own_name(path: Path) -> str:
+    """The name under which a file or folder is imported."""
     digest = hashlib.sha1(str(path).encode(), usedforsecurity=False).hexdigest()[:8]
-    return Place(f"{OWN_NAME}{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}", path, attributes, text)
+    return f"{OWN_NAME}{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}"
+
+
+def _packages_above(path: Path) -> list[str]:
+    """The packages that a file with relative imports lies in, the outermost under a name of its own; none for another.
+
+    As many folders as the imports of its folder climb, and the regular packages that these lie in.
+    """
+    if not _climbs(path):
+        return []
+    levels = max(map(_climbs, list(path.parent.glob("*.py"))[:MOST_FILES]))
+    folders = list(path.parents)
+    while (
+        levels < len(folders) - 1
+        and (folders[levels - 1] / "__init__.py").is_file()
+        and (folders[levels] / "__init__.py").is_file()
+    ):
+        levels += 1
+    levels = min(levels, len(folders) - 1)
+    inner = [folder.name for folder in reversed(folders[: levels - 1])]
+    return [own_name(folders[levels - 1]), *inner]
+
+
+def _climbs(path: Path) -> int:
+    """The number of dots of the relative imports in a file; 0 where it has none or cannot be read."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return 0
+    return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
 
 
 def _nearest_files(path: Path) -> str:

@@ -18,6 +18,7 @@ from harness.core.errors import ImportFailed, UsageError, did_you_mean, plain
 from harness.core.note import Note, NoteCode
 from harness.core.parameters import parameter_names
 from harness.discovery import map_file
+from harness.discovery.folders import modules_of, notes_of
 from harness.discovery.implements import declared_in
 from harness.discovery.importing import load
 from harness.discovery.locate import Place, locate
@@ -31,7 +32,6 @@ from harness.discovery.messages import (
 )
 from harness.discovery.module_classes import find_in_classes
 from harness.discovery.notes import FoundNote
-from harness.discovery.scripts import lifted_note
 from harness.discovery.switches import declared_eps, declared_half_precision, declared_variants, switches_of
 from harness.discovery.target import Target
 from harness.execution.dialects import SpeaksDialect, dialect_of
@@ -83,7 +83,9 @@ def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = D
 
 def map_folder(place: Place) -> Path:
     """The folder of an implementation's ``plumbline.map.toml``: that of its file, or the current one for a module."""
-    return place.path.parent if place.path is not None and place.is_file else Path.cwd()
+    if place.path is None or not place.is_file:
+        return Path.cwd()
+    return place.path if place.path.is_dir() else place.path.parent
 
 
 class _Search:
@@ -96,8 +98,7 @@ class _Search:
     def found(self) -> Found:
         """Everything that was found. Raises UsageError where that is nothing."""
         target = self.target
-        if text := lifted_note(target.module):
-            self.notes.append(FoundNote(text, NoteCode.LIFTED))
+        self.notes += notes_of(target.module)
         factories = self._declared_factories()
         adapters = self._by_factory_or_name(factories)
         variants = declared_variants(target, factories, self.contracts)
@@ -148,7 +149,8 @@ class _Search:
 
     def _declared_factories(self) -> dict[str, Declaration]:
         target = self.target
-        every = declared_in(target.module.__name__, vars(target.module))
+        found = [d for module in modules_of(target.module) for d in declared_in(module.__name__, vars(module))]
+        every = list({id(d): d for d in found}.values())
         if target.place.attributes:
             inside = [value for _, value in target.members()]
             every = [d for d in every if d.factory is target.thing or any(d.factory is value for value in inside)]

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from harness.core.errors import plain
-from harness.discovery.bindings import is_merely_imported
+from harness.discovery.bindings import is_foreign, is_merely_imported
+from harness.discovery.folders import modules_of
 from harness.discovery.locate import Place
 from harness.execution import call
 
@@ -68,14 +69,18 @@ class Target:
         return list(getattr(self.thing, "__dict__", {}).items())
 
     def own_classes(self) -> list[type]:
-        """Its own module classes: of its file, of the files of its package, or the one that was named."""
+        """Its own module classes, or the one that was named. Those of its file come before those of other files."""
         if isinstance(self.thing, torch.nn.Module):
             return [type(self.thing)]
         if self.is_one_thing():
             return [self.thing] if is_module_class(self.thing) else []
-        home = self.module.__name__
-        kinds = [value for _, value in self.members() if is_module_class(value)]
-        return list(dict.fromkeys(k for k in kinds if k.__module__ == home or k.__module__.startswith(f"{home}.")))
+        kinds = dict.fromkeys(value for _, value in self.members() if is_module_class(value))
+        return sorted((k for k in kinds if not is_foreign(k.__module__, self.module)), key=lambda k: not self.holds(k))
+
+    def holds(self, thing: Any) -> bool:
+        """Whether a function or class is written in its file, in a file of its folder, or in its package."""
+        home = getattr(thing, "__module__", None) or ""
+        return any(home == m.__name__ or home.startswith(f"{m.__name__}.") for m in modules_of(self.module))
 
     def module_classes(self) -> list[tuple[str, type]]:
         """The module classes in it that are not torch's and have no component's name, wherever they are written."""

@@ -159,11 +159,37 @@ def test_a_file_that_is_not_python_is_refused(here):
     assert "not a Python file" in refusal("./notes.txt")
 
 
-def test_a_directory_without_init_is_refused_with_its_files(here):
-    """One of them is probably meant."""
+def test_a_directory_without_definitions_is_refused_with_its_files(here):
+    """Nothing in it can be checked."""
     (here / "code").mkdir()
-    (here / "code" / "gpt.py").write_text("")
-    assert "gpt.py" in refusal("./code")
+    (here / "code" / "gpt.py").write_text("x = 3\n")
+    assert "no file defines anything. It holds gpt.py" in refusal("./code")
+
+
+@pytest.mark.parametrize("init", ["", "course/__init__.py", "course/__init__.py course/week1/__init__.py"])
+def test_a_file_with_relative_imports_is_imported_in_its_package(here, init):
+    """Named by its path, in folders with or without ``__init__.py``."""
+    (here / "course" / "week1" / "lib").mkdir(parents=True)
+    for file in init.split():
+        (here / file).write_text("")
+    (here / "course" / "week1" / "answer.py").write_text(
+        "from .lib.deep import one\nfrom . import helper\nfrom ..util import three\nsum = one + helper.two + three\n"
+    )
+    (here / "course" / "week1" / "lib" / "deep.py").write_text("one = 1\n")
+    (here / "course" / "week1" / "helper.py").write_text("two = 2\n")
+    (here / "course" / "util.py").write_text("three = 3\n")
+    assert load(locate("./course/week1/answer.py"))[0].sum == 6
+    (here / "course" / "week1" / "lib" / "deep.py").write_text("one = 11\n")
+    assert load(locate("./course/week1/answer.py"))[0].sum == 16
+
+
+def test_what_a_file_imports_is_looked_for_in_the_folders_above_it(here):
+    """``python -m src.model.gpt`` and ``python src/train.py`` are run from different folders."""
+    (here / "repo_here" / "src" / "model_here").mkdir(parents=True)
+    (here / "repo_here" / "src" / "other_here.py").write_text("one = 1\n")
+    file = here / "repo_here" / "src" / "model_here" / "gpt.py"
+    file.write_text("from src.other_here import one\nfrom other_here import one as two\nthree = one + two\n")
+    assert load(locate(str(file)))[0].three == 2
 
 
 def test_an_unknown_object_is_refused_with_the_nearest(here):
