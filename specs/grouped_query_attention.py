@@ -197,6 +197,7 @@ CONTRACT = Contract(
     invalid=indivisible,
     rows=("x",),
     causal=Causal({"x": 1}),
+    includes="attention",
     order=52,
     case_count=26,
     roundings=(

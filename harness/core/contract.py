@@ -213,6 +213,8 @@ class Contract:
     """Whether it draws random numbers, so that two calls need not agree."""
     causal: Causal | None = None
     """Where time stands, if outputs depend on the past only."""
+    includes: str = ""
+    """Another component that it is at some of its settings: it is judged in that one's place where that is missing."""
     order: int = 100
     """Place in the reading order."""
     headline: bool = False

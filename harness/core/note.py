@@ -16,6 +16,8 @@ class NoteCode(str, Enum):
     """A component that the map of names says to skip."""
     FOUND_IN_CLASSES = "found in classes"
     """Components that were found in module classes, without a declaration."""
+    STANDS_IN = "stands in"
+    """A component that is judged in the place of one that is missing, which it includes."""
     LIFTED = "lifted"
     """A script or notebook whose definitions were executed, and not its other statements."""
     GRADIENT = "gradient"

@@ -17,6 +17,7 @@ from harness.judging.accepted_forms import with_accepted_forms
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.reference import reference_executor
+from harness.judging.stand_ins import notes_of, with_forms_of_missing
 from harness.project.epsilon import with_eps
 from harness.project.forms import edits_of_forms, that_fit
 from harness.project.precision import HALF_PRECISION, half_precision
@@ -57,6 +58,8 @@ def inspect_implementation(
         wide = wide or found.half_precision
         executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
         declared = with_accepted_forms(declared, found.accepted, known, executor, seed)
+        declared = with_forms_of_missing(declared, known.contracts, found.adapters)
+        notes = (*notes, *notes_of(known.contracts, found.adapters))
     forms, eps = declared.variants, declared.eps
     return Inspection(known, executor, seed, cases, forms, where, notes, None, eps, effort, expected, wide)
 

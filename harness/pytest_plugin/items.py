@@ -36,7 +36,8 @@ class Component(pytest.Collector):
     def __init__(self, *, run: RunState, timing: Timing | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run, self.timing = run, timing
-        self.add_marker(self.name)
+        for name in (self.name, *run.selection.included_by(self.name)):
+            self.add_marker(name)
 
     def collect(self) -> Iterator[pytest.Item]:
         if self.timing is not None:

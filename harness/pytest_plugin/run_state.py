@@ -12,17 +12,18 @@ import pytest
 
 from harness.core.claim import Claim
 from harness.core.errors import UsageError
-from harness.core.formatting import signature_line
 from harness.core.mistake import KnownMistake
 from harness.core.note import NoteCode
-from harness.core.record import EXPECTED, Cause, MistakeSummary, RunRecord, Status, Verdict
+from harness.core.record import EXPECTED, Cause, MistakeSummary, Status, Verdict
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
 from harness.judging.saved_cases import save_case
+from harness.judging.stand_ins import stand_ins
 from harness.project.expected_failures import Gate, baseline_record, gate
 from harness.project.names import Names
 from harness.project.variants import Project, how_to_declare
+from harness.pytest_plugin.empty_record import empty_record
 from harness.pytest_plugin.interruption import Interruption
 from harness.pytest_plugin.options import RunOptions, parse_options
 from harness.pytest_plugin.selection import Selection, take_arguments
@@ -67,7 +68,12 @@ class RunState:
             names = self.catalogue.names()
             self.gate = self._gate(project, names)
             chosen = take_arguments(config, self.catalogue.contracts, self.check_names, names)
-        self.selection = Selection(chosen, self.options.shard, list(self.catalogue.contracts))
+        self.selection = Selection(
+            chosen,
+            self.options.shard,
+            list(self.catalogue.contracts),
+            stand_ins(self.catalogue.contracts, self.inspection.begun),
+        )
         self.record.missing = tuple(n for n in self.catalogue.contracts if n not in self.inspection.begun)
         self.record.variants = dict(self.inspection.variants)
         self.record.notes = (*self.record.notes, *self.inspection.notes, *names.notes())
@@ -278,22 +284,3 @@ class RunState:
         except OSError as error:
             why = f"the job's summary could not be written: {error}"
             self.autosave.note(NoteCode.REPORT_NOT_WRITTEN, why, "job summary")
-
-
-def empty_record(options: RunOptions, known: Catalogue, started: float) -> RunRecord:
-    """The record of a run in which nothing was done yet."""
-    contracts = known.contracts
-    return RunRecord(
-        impl=options.impl,
-        seed=options.seed,
-        planned={},
-        order=tuple(contracts),
-        parts={name: c.parts for name, c in contracts.items()},
-        meanings={name: c.meaning for name, c in contracts.items()},
-        verdicts=[],
-        summaries={},
-        missing=tuple(contracts),
-        signatures={name: signature_line(c) for name, c in contracts.items()},
-        effort=options.effort,
-        started=started,
-    )

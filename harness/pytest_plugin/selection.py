@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -15,17 +15,26 @@ from harness.project.shards import Shard
 
 @dataclass(frozen=True)
 class Selection:
-    """``chosen``: components and ``component::check``; empty for everything. ``order``: all components in order."""
+    """``chosen``: components and ``component::check``; empty for everything. ``order``: all components in order.
+
+    ``stand_ins``: components that are missing, with the one that is judged in the place of each.
+    """
 
     chosen: Sequence[str]
     shard: Shard
     order: Sequence[str]
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
 
     def has(self, component: str, check: str) -> bool:
         """Whether this run judges that check."""
         if not self.shard.has(self.order.index(component)):
             return False
-        return not self.chosen or component in self.chosen or f"{component}::{check}" in self.chosen
+        names = (component, *self.included_by(component))
+        return not self.chosen or any(n in self.chosen or f"{n}::{check}" in self.chosen for n in names)
+
+    def included_by(self, component: str) -> list[str]:
+        """The missing components in whose place this one is judged."""
+        return [missing for missing, name in self.stand_ins.items() if name == component]
 
     def has_single_checks(self, component: str) -> bool:
         """Whether single checks of a component were asked for, rather than the whole component."""
