@@ -42,6 +42,7 @@ from reference_model.low_rank_attention import low_rank_attention
 from reference_model.lr_schedule import lr_schedule
 from reference_model.mlp import mlp
 from reference_model.next_token_distribution import next_token_distribution
+from reference_model.packed_attention import packed_attention
 from reference_model.parameter_groups import parameter_groups
 from reference_model.quantization import quantize_int8
 from reference_model.quantization_schedule import quantization_schedule
@@ -50,6 +51,7 @@ from reference_model.quantize_model import quantize_model
 from reference_model.rms_norm import rms_norm
 from reference_model.rope import rope
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
+from reference_model.sft_labels import sft_labels
 from reference_model.sinusoidal_positions import sinusoidal_positions
 from reference_model.sliding_window_attention import sliding_window_attention
 from reference_model.softmax import softmax
@@ -101,6 +103,7 @@ __all__ = [
     "lr_schedule",
     "mlp",
     "next_token_distribution",
+    "packed_attention",
     "parameter_count",
     "parameter_groups",
     "quantization_schedule",
@@ -111,6 +114,7 @@ __all__ = [
     "rope",
     "rslora",
     "scaled_dot_product_attention",
+    "sft_labels",
     "sinusoidal_positions",
     "sliding_window_attention",
     "softmax",

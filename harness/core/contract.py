@@ -135,10 +135,10 @@ class Dialect:
     NumPy or JAX arrays. ``absent``: optional parameters that it has no place for. ``one_by_one``: arguments whose
     first axis is a batch, for functions that take one sequence at a time. ``result``: from what it returns to what
     the contract says. ``written``: for functions that write into arguments, from its own arguments as they are
-    afterwards, and what it returned. ``made``: for a component with a state, from their function, or class, to a
-    class with the contract's methods. ``accepts``: the legal forms that its project accepts, "" for the plain one; the
-    first is what its rules say. ``entry``: the project calls components through such functions alone, so that what has
-    a component's name beside them is a helper.
+    afterwards, and what it returned. ``made``: from their function, or class, to a class with the contract's methods,
+    or to a function with its arguments where names alone do not say how it is called. ``accepts``: the legal forms
+    that its project accepts, "" for the plain one; the first is what its rules say. ``entry``: the project calls
+    components through such functions alone, so that what has a component's name beside them is a helper.
     """
 
     project: str

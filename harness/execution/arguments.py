@@ -39,9 +39,10 @@ def bound(
     Raises Misfit with both signatures where the function cannot be called as the contract says; NotSupported where
     the case needs an optional argument that it does not take.
     """
-    names = [a.name for a in signature.arguments if a.name in arguments and not a.by_name]
     parameters = parameters_of(function)
-    named = given_by_name(function, signature.arguments, arguments)
+    renamed = _renamed(function, signature.arguments, arguments)
+    named = given_by_name(function, signature.arguments, arguments) | dict(renamed.values())
+    names = [a.name for a in signature.arguments if a.name in arguments and not a.by_name and a.name not in renamed]
     if parameters is None:
         return partial(function, *(arguments[name] for name in names))
     takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
@@ -68,6 +69,22 @@ def given_by_name(
         if name is None:
             raise NotSupported(f"it takes no {a.name}")
         found[name] = a.other_forms[name](value) if name in a.other_forms else value
+    return found
+
+
+def _renamed(
+    function: Callable[..., Any], arguments: Iterable[Argument], given: Mapping[str, Any]
+) -> dict[str, tuple[str, Any]]:
+    """Ordinary arguments that the function has under another published name: by their own, that name and the value."""
+    known = {p.name for p in parameters_of(function) or () if p.kind in BY_NAME}
+    found = {}
+    for a in arguments:
+        if a.by_name or a.role == "parameter" or a.name in known or a.name not in given:
+            continue
+        name = next((name for name in (*a.aliases, *a.other_forms) if name in known), None)
+        if name is not None:
+            value = given[a.name]
+            found[a.name] = name, a.other_forms[name](value) if name in a.other_forms else value
     return found
 
 
@@ -125,9 +142,9 @@ class _Binding:
         return [p for p in self.parameters if p.kind in BY_POSITION and p.name not in reserved]
 
     def _reserved(self) -> set[str]:
-        """Names of arguments that are given by name only: nothing else is given to a parameter of such a name."""
+        """Names of arguments that are given by name: nothing else is given to a parameter of such a name."""
         names = {name for a in self.signature.arguments if a.by_name for name in (a.name, *a.aliases, *a.other_forms)}
-        return names & {p.name for p in self.parameters}
+        return (names | set(self.more)) & {p.name for p in self.parameters}
 
     def _by_name(self, names: Iterable[str]) -> partial[Any]:
         return partial(self.function, **{name: self.arguments[name] for name in names}, **self.more)

@@ -24,7 +24,7 @@ from harness.execution import call as chokepoint
 from harness.execution.arguments import accepts, untaken
 from harness.execution.bound_call import Ready
 from harness.execution.environment import restored
-from harness.execution.functions import ClassAdapter
+from harness.execution.functions import ClassAdapter, FunctionAdapter
 from harness.execution.misfits import PlugIn
 from harness.execution.session import Adapter, Session
 
@@ -44,7 +44,7 @@ def _is_method(found: Callable[..., Any]) -> bool:
     return bool(owner) and not owner.endswith("<locals>") and parameter_names(found)[:1] == ["self"]
 
 
-def dialect_of(contract: Contract, member: Callable[[str], Any]) -> DialectAdapter | DialectClass | None:
+def dialect_of(contract: Contract, member: Callable[[str], Any]) -> SpeaksDialect | None:
     """The adapter of a function that is this component in a known dialect. ``member`` finds a name in their module."""
     own = member(contract.name)
     if inspect.isclass(own) and _has_the_contracts_form(own, contract):
@@ -59,7 +59,9 @@ def dialect_of(contract: Contract, member: Callable[[str], Any]) -> DialectAdapt
         of_contract = {a.name for a in next(iter(contract.calls.values())).arguments}
         strange = set(dialect.lacks) or of_contract - set(dialect.takes)
         if set(dialect.takes) <= names and not names & strange:
-            return DialectAdapter(found, dialect, contract) if dialect.made is None else DialectClass(found, dialect)
+            if dialect.made is None:
+                return DialectAdapter(found, dialect, contract)
+            return DialectFunction(found, dialect) if contract.is_function else DialectClass(found, dialect)
     return None
 
 
@@ -88,6 +90,28 @@ class DialectClass(ClassAdapter, SpeaksDialect):
 
     def plug_in(self, contract: Contract) -> PlugIn:
         """Nothing: the sheet's own class takes what the contract gives."""
+        return PlugIn()
+
+
+class DialectFunction(FunctionAdapter, SpeaksDialect):
+    """A function that another one, made of it, calls: what it takes and returns depends on more than names."""
+
+    def __init__(self, function: Callable[..., Any], dialect: Dialect) -> None:
+        assert dialect.made is not None
+        super().__init__(function)
+        self.made, self.dialect = dialect.made(function), dialect
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """In which dialect it is called, for the report."""
+        return (_how_it_is_called(self.dialect, parameter_names(self.source)),)
+
+    def session(self, contract: Contract, request: Request) -> Session:
+        """A session for one request."""
+        return FunctionAdapter(self.made).session(contract, request)
+
+    def plug_in(self, contract: Contract) -> PlugIn:
+        """Nothing: the function that is made of it takes what the contract gives."""
         return PlugIn()
 
 

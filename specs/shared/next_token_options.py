@@ -30,16 +30,8 @@ OPTIONS = (
         optional=True,
         by_name=True,
         aliases=(
-            *("previous_ids", "previous_tokens", "prev_ids", "prev_tokens", "past_ids", "past_tokens"),
-            *(
-                "generated",
-                "generated_ids",
-                "generated_tokens",
-                "input_ids",
-                "history",
-                "token_history",
-                "tokens_so_far",
-            ),
+            *("previous_ids", "previous_tokens", "prev_ids", "prev_tokens", "past_ids", "past_tokens", "input_ids"),
+            *("generated", "generated_ids", "generated_tokens", "history", "token_history", "tokens_so_far"),
         ),
     ),
     Argument(
@@ -61,6 +53,8 @@ MIN_P_FIRST = Variant(
     "You take min-p before top-k and top-p (as vLLM does); transformers takes it after them, and so top-p sees other "
     "shares.",
     (Edit(next_token_distribution, "first, last = None, min_p", "first, last = min_p, None"),),
+    axis="min_p_order",
+    aliases=("first",),
 )
 
 

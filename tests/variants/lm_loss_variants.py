@@ -124,7 +124,25 @@ def loss_with_its_own_backward(logits, targets, ignore_index=-100):
     return _Loss.apply(logits, targets, ignore_index)
 
 
+def loss_of_torch_with_smoothing(logits, targets, ignore_index=-100, label_smoothing=0.0):
+    return functional.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, label_smoothing=label_smoothing
+    )
+
+
+def loss_with_z_loss(logits, targets, ignore_index=-100, smoothing=0.0, z_loss_weight=0.0):
+    """Everything on what counts alone; the smoothed target written out."""
+    counted = targets != ignore_index
+    logits, targets = logits[counted], targets[counted]
+    log_z = torch.logsumexp(logits, -1)
+    goal = torch.full_like(logits, smoothing / logits.shape[-1])
+    goal.scatter_add_(-1, targets[:, None], torch.full_like(logits[:, :1], 1 - smoothing))
+    return (log_z - (goal * logits).sum(-1)).mean() + z_loss_weight * (log_z**2).mean()
+
+
 _ALL = (
+    loss_of_torch_with_smoothing,
+    loss_with_z_loss,
     loss_of_torch,
     loss_of_torch_reshaped,
     loss_of_torch_with_the_classes_second,
