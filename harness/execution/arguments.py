@@ -21,6 +21,8 @@ from harness.core.parameters import parameters_of
 
 BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+UNKNOWN = object()
+"""Stands for a value where only names matter."""
 OPEN_ENDED = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
@@ -68,7 +70,7 @@ def given_by_name(
         name = next((name for name in (a.name, *a.aliases, *a.other_forms) if name in known), None)
         if name is None:
             raise NotSupported(f"it takes no {a.name}")
-        found[name] = a.other_forms[name](value) if name in a.other_forms else value
+        found[name] = _in_its_form(a, name, value)
     return found
 
 
@@ -83,9 +85,13 @@ def _renamed(
             continue
         name = next((name for name in (*a.aliases, *a.other_forms) if name in known), None)
         if name is not None:
-            value = given[a.name]
-            found[a.name] = name, a.other_forms[name](value) if name in a.other_forms else value
+            found[a.name] = name, _in_its_form(a, name, given[a.name])
     return found
+
+
+def _in_its_form(a: Argument, name: str, value: Any) -> Any:
+    """The value in the form that code with this name for the argument takes."""
+    return value if value is UNKNOWN or name not in a.other_forms else a.other_forms[name](value)
 
 
 def accepts(function: object, signature: Signature) -> bool:

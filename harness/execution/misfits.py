@@ -19,7 +19,7 @@ from harness.core.claim import Misfit, NotSupported
 from harness.core.contract import Signature
 from harness.core.parameters import parameters_of
 from harness.execution import call
-from harness.execution.arguments import OPEN_ENDED, bound
+from harness.execution.arguments import OPEN_ENDED, UNKNOWN, bound
 
 BOUNDARY = str(Path(call.__file__))
 """The innermost frame of an error that the call itself raised, and not the function that was called."""
@@ -51,7 +51,7 @@ def plug_in(
     function: Callable[..., Any], signature: Signature, component: str, extra: Mapping[str, Any] | None = None
 ) -> PlugIn:
     """What a function needs to be called as the contract says, and how it gets that; both empty where it can be."""
-    every = {a.name: a.default if a.optional else object() for a in signature.arguments}
+    every = {a.name: a.default if a.optional else UNKNOWN for a in signature.arguments}
     needed = {name: every[name] for name in (a.name for a in signature.arguments if not a.optional)}
     whys = []
     for given in (every, needed):
