@@ -148,5 +148,5 @@ def expected_of(path: Path, folder: Path | None = None) -> dict[str, Expected]:
 
 
 def _whole(row: dict[str, Any], where: Path) -> dict[str, Any]:
-    file = {"file": str(where / row["file"])} if "file" in row else {}
-    return {**row, **file}
+    named = {"file": str(where / row["file"])} if "file" in row else {"file": row["impl"]} if "impl" in row else {}
+    return {**{key: value for key, value in row.items() if key != "impl"}, **named}
