@@ -1,4 +1,4 @@
-"""Packages that nobody here wrote, as they are installed: what is right in them passes, and nothing raises a false alarm.
+"""Packages that nobody here wrote, as they are installed: what is right in them passes, and nothing is a false alarm.
 
 What is not installed is skipped.
 """
