@@ -19,6 +19,7 @@ from specs.naming.pico_gpt import PICO_HEADS
 from specs.naming.sizes import SIZES
 from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, silence, tolerance, unmoved
 from specs.shared.attention_cases import cases, indivisible, large_logits, mapped_cases, weight_maps
+from specs.shared.quorums import ATTENDS
 from specs.shared.rotary import ROTARY, ROTARY_HALVES, rotary_variants
 from specs.workloads import models as workloads
 
@@ -242,6 +243,7 @@ CONTRACT = Contract(
     sources=("Vaswani et al. 2017, sections 3.2.1 to 3.2.3", "openai/gpt-2 src/model.py attn"),
     workloads=workloads.ATTENTION,
     measures=(Measure("weights", "attention weights next to the reference's", weight_maps, mapped_cases),),
+    quorum=ATTENDS,
     claims=(
         permutation_invariant_past,
         stable_at_large_logits,

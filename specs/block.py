@@ -29,6 +29,7 @@ from specs.shared.attention import (
     silent_parts,
     tolerance,
 )
+from specs.shared.quorums import ATTENDS
 from specs.workloads import models as workloads
 
 
@@ -237,6 +238,7 @@ CONTRACT = Contract(
     ),
     sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py block"),
     workloads=workloads.BLOCK,
+    quorum=ATTENDS,
     claims=(
         identity_with_zeroed_sublayers,
         shift_equivariant,

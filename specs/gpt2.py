@@ -31,6 +31,7 @@ from specs.shared.attention import (
     unmoved,
     with_time,
 )
+from specs.shared.quorums import ATTENDS
 from specs.workloads import models as workloads
 
 
@@ -259,6 +260,7 @@ CONTRACT = Contract(
     case_count=25,
     sources=("Radford et al. 2018, section 3.1", "Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py model"),
     workloads=workloads.MODEL,
+    quorum=ATTENDS,
     claims=(
         works_at_full_context,
         unused_positions_are_ignored,

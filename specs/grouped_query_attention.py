@@ -19,6 +19,7 @@ from specs.naming.forward import FORWARD
 from specs.naming.parameters import KEY, OUT, QUERY, VALUE, WEIGHTS, named
 from specs.naming.sizes import SIZES
 from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
+from specs.shared.quorums import ATTENDS, SEVERAL_GROUPS
 from specs.shared.rotary import ROTARY, ROTARY_HALVES, rotary_layouts
 
 TILED = "tiled"
@@ -247,6 +248,7 @@ CONTRACT = Contract(
         "Shazeer 2019, section 3",
         "meta-llama/llama llama/model.py Attention",
     ),
+    quorum=(*ATTENDS, SEVERAL_GROUPS),
     claims=(
         multi_head_when_groups_equal_heads,
         equals_repeated_kv_weights,

@@ -31,6 +31,7 @@ from specs.shared.caches import (
     sequence,
     unusable,
 )
+from specs.shared.quorums import SEVERAL_HEADS
 from specs.workloads import models as workloads
 
 SLIDING = "sliding"
@@ -237,6 +238,7 @@ CONTRACT = Contract(
         ),
     ),
     workloads=workloads.STEPS,
+    quorum=(SEVERAL_HEADS,),
     claims=(
         consistent_across_splits,
         chunks_are_causal,

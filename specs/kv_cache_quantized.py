@@ -35,6 +35,7 @@ from specs.shared.quantized_caches import (
     ratio_of,
     zero_cases,
 )
+from specs.shared.quorums import SEVERAL_HEADS
 
 
 @claim(
@@ -139,6 +140,7 @@ CONTRACT = Contract(
     case_count=16,
     sources=("Liu et al. 2024 (KIVI), section 3", "Sheng et al. 2023 (FlexGen), section 5"),
     measures=(Measure("memory", "memory saved compared with 16 bits, per bit width", memory, memory_cases),),
+    quorum=(SEVERAL_HEADS,),
     claims=(
         error_within_half_a_step,
         output_error_within_the_bound,

@@ -11,6 +11,7 @@ from harness.strategies.tensors import parameters, tensors
 from reference_model.layer_norm import layer_norm
 from specs.naming.pico_gpt import PICO_NORM
 from specs.naming.sizes import SIZES
+from specs.shared.quorums import THREE_FEATURES
 from specs.workloads import parts as workloads
 
 
@@ -151,6 +152,7 @@ CONTRACT = Contract(
     headline=True,
     sources=("Ba et al. 2016, equations 3 and 4", "openai/gpt-2 src/model.py norm"),
     workloads=workloads.LAYER_NORM,
+    quorum=(THREE_FEATURES,),
     claims=(
         shift_invariant,
         scale_invariant,

@@ -15,6 +15,7 @@ from specs.naming.cs336 import CS336_LINEAR
 from specs.naming.parameters import BIASES, WEIGHTS
 from specs.naming.pico_gpt import PICO_LINEAR
 from specs.shared.attention import elsewhere, learned, output, tolerance
+from specs.shared.quorums import OBLONG
 from specs.workloads import parts as workloads
 
 
@@ -165,6 +166,7 @@ CONTRACT = Contract(
     case_count=26,
     sources=("torch.nn.Linear", "openai/gpt-2 src/model.py conv1d, with the weight the other way round"),
     workloads=workloads.LINEAR,
+    quorum=(OBLONG,),
     claims=(
         weight_layout_is_out_in,
         zero_input_gives_the_bias,

@@ -17,6 +17,7 @@ from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import make, seeds
 from reference_model.linear_attention import features, linear_attention
 from specs.shared.attention import output, tolerance
+from specs.shared.quorums import ATTENDS
 
 DENOMINATOR = "denominator = (queries * totals).sum(-1, keepdim=True)"
 RESULT = "return numerator / denominator"
@@ -191,6 +192,7 @@ CONTRACT = Contract(
     ),
     measures=(Measure("cost", "how run time grows with sequence length", cost),),
     sources=("Katharopoulos et al. 2020, sections 3.2 to 3.4",),
+    quorum=ATTENDS,
     claims=(
         equals("parallel"),
         equals("recurrent"),

@@ -15,6 +15,7 @@ from specs.naming.parameters import MLP
 from specs.naming.pico_gpt import PICO_MLP
 from specs.naming.sizes import SIZES
 from specs.shared.attention import mlp_weights, output, silence, tolerance
+from specs.shared.quorums import OBLONG
 from specs.workloads import parts as workloads
 
 
@@ -165,6 +166,7 @@ CONTRACT = Contract(
     headline=True,
     sources=("Vaswani et al. 2017, section 3.3, equation 2", "openai/gpt-2 src/model.py mlp"),
     workloads=workloads.MLP,
+    quorum=(OBLONG,),
     claims=(
         position_wise,
         weight_layout_is_out_in,

@@ -14,6 +14,7 @@ from specs.naming.cs336 import CS336_RMS_NORM
 from specs.naming.parameters import GAINS
 from specs.naming.sizes import SIZES
 from specs.shared.attention import output, tolerance
+from specs.shared.quorums import THREE_FEATURES
 from specs.workloads import parts as workloads
 
 
@@ -138,6 +139,7 @@ CONTRACT = Contract(
     ),
     sources=("Zhang & Sennrich 2019, section 3, equation 4", "meta-llama/llama llama/model.py RMSNorm"),
     workloads=workloads.RMS_NORM,
+    quorum=(THREE_FEATURES,),
     claims=(
         scale_invariant,
         odd_function,

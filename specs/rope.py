@@ -12,6 +12,7 @@ from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.rope import rope
 from specs.naming.cs336 import CS336_ROPE
 from specs.shared.attention import elsewhere, output, tolerance
+from specs.shared.quorums import TWO_PAIRS
 
 BASES = (10000.0, 10000.0, 50.0, 500000.0)
 NEAR = 60
@@ -268,6 +269,7 @@ CONTRACT = Contract(
         ),
     ),
     sources=("Su et al. 2021, sections 3.2.2 and 3.4.2, equation 34",),
+    quorum=(TWO_PAIRS,),
     claims=(
         norm_preserved,
         position_0_is_the_identity,

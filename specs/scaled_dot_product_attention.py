@@ -16,6 +16,7 @@ from reference_model.scaled_dot_product_attention import scaled_dot_product_atte
 from specs.naming.cs336 import CS336_ATTEND
 from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, tolerance, unmoved
 from specs.shared.attention_weights import cases, large_logits, shown, weights_shown
+from specs.shared.quorums import SEVERAL_HEADS
 from specs.workloads import models as workloads
 
 
@@ -247,6 +248,7 @@ CONTRACT = Contract(
     sources=("Vaswani et al. 2017, section 3.2.1, equation 1", "torch.nn.functional.scaled_dot_product_attention"),
     workloads=workloads.QUERIES,
     measures=(Measure("weights", "attention weights next to the reference's", weights_shown, shown),),
+    quorum=(SEVERAL_HEADS,),
     claims=(
         weights_sum_to_one,
         permutation_invariant_in_keys,

@@ -26,6 +26,7 @@ from specs.shared.attention import (
     tolerance,
     with_time,
 )
+from specs.shared.quorums import ATTENDS
 
 
 @st.composite
@@ -208,6 +209,7 @@ CONTRACT = Contract(
     size_names={"window": ("window_size", *SIZES["window"])}
     | {size: SIZES[size] for size in SIZES if size != "window"},
     sources=("Beltagy et al. 2020, section 3.1", "Jiang et al. 2023 (Mistral), section 2"),
+    quorum=ATTENDS,
     claims=(
         ignores_positions_outside_the_window,
         sees_every_position_in_the_window,

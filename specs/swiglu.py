@@ -18,6 +18,7 @@ from specs.naming.cs336 import CS336_SWIGLU
 from specs.naming.parameters import WEIGHTS, named
 from specs.naming.sizes import SIZES
 from specs.shared.attention import elsewhere, learned, output, silence, tolerance
+from specs.shared.quorums import OBLONG
 
 NAMES = ("gate_weight", "up_weight", "down_weight")
 GATE = ("w1", "gate_proj", "w_gate", "gate", "fc_1", "W1", "gate_linear", "linear_gate", "wi_0", "w_1", "Wg")
@@ -208,6 +209,7 @@ CONTRACT = Contract(
     order=42,
     case_count=26,
     sources=("Shazeer 2020, section 2, equation 6", "meta-llama/llama llama/model.py FeedForward"),
+    quorum=(OBLONG,),
     claims=(
         position_wise,
         weight_layout_is_out_in,

@@ -2,6 +2,7 @@
 
 from harness.claims import _sabotage
 from harness.core.claim import About, Claim
+from harness.core.quorum import at_least
 from harness.numerics.causality import check_future_is_ignored
 
 CLAIM = Claim(
@@ -12,4 +13,5 @@ CLAIM = Claim(
     sabotage=_sabotage.mixes_positions,
     max_cases=30,
     about=frozenset({About.CONSISTENCY}),
+    quorum=(at_least("three positions or more", time=3),),
 )

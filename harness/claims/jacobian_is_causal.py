@@ -4,6 +4,7 @@ import torch
 
 from harness.claims import _sabotage
 from harness.core.claim import About, Claim, Trial, Violation
+from harness.core.quorum import at_least
 from harness.numerics.causality import causal_form, length
 
 
@@ -34,4 +35,5 @@ CLAIM = Claim(
     sabotage=_sabotage.mixes_positions,
     max_cases=25,
     about=frozenset({About.CONSISTENCY}),
+    quorum=(at_least("three positions or more", time=3),),
 )

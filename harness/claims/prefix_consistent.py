@@ -5,6 +5,7 @@ from dataclasses import replace
 from harness.claims import _sabotage
 from harness.core.case import Case
 from harness.core.claim import About, Claim, Trial
+from harness.core.quorum import at_least
 from harness.numerics.causality import bound, causal_form, length, tensor_output
 
 
@@ -33,4 +34,5 @@ CLAIM = Claim(
     max_cases=30,
     aliases=("a_prefix_stands_alone",),
     about=frozenset({About.CONSISTENCY}),
+    quorum=(at_least("three positions or more", time=3),),
 )

@@ -11,6 +11,7 @@ import torch
 
 from harness.core.case import Case
 from harness.core.implementation import Answer, Effect, Phase
+from harness.core.quorum import Quorum
 
 
 class About(str, Enum):
@@ -183,6 +184,8 @@ class Claim:
     power: float | None = None
     tags: frozenset[str] = field(default_factory=frozenset)
     about: frozenset[About] = field(default_factory=frozenset)
+    quorum: tuple[Quorum, ...] = ()
+    """What some of the cases that it says something about must have, so that a pass means something."""
     aliases: tuple[str, ...] = ()
     """Earlier names, which records, expectations and the command line still understand."""
 

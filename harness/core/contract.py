@@ -12,6 +12,7 @@ from harness.core.forms import LegalForms
 from harness.core.forms import NumberForm as NumberForm
 from harness.core.forms import Variant as Variant
 from harness.core.measurement import Measure
+from harness.core.quorum import Quorum
 from harness.core.workload import Workload
 
 
@@ -230,6 +231,8 @@ class Contract:
     claims: tuple[Claim, ...] = ()
     """Its own claims, beside the generic ones."""
     case_count: int = 50
+    quorum: tuple[Quorum, ...] = ()
+    """What some case must have, so that agreement with the reference means something."""
     classes: tuple[str, ...] = ()
     """Names of published module classes of it."""
     told_by: tuple[str, ...] = ()

@@ -5,7 +5,9 @@ They are generated once per component from the run's seed. A claim with a strate
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.core.case import Case
@@ -23,6 +25,24 @@ EFFORTS = {"quick": 0.08, "default": 1.0, "thorough": 5.0}
 """How many cases are judged, relative to what contracts and claims state: a first look, a run, a night."""
 FEW, FEWEST = 4, 2
 """However quick: at least this many cases of a component, and of a claim that asks for few."""
+
+
+@dataclass
+class CasesGiven:
+    """The generated cases of a component, and those of them that the implementation does not take, with the reasons."""
+
+    generated: tuple[Case, ...]
+    refused: list[tuple[Case, str]] = field(default_factory=list)
+
+    @property
+    def given(self) -> tuple[Case, ...]:
+        """Those that it takes."""
+        refused = {case.key for case, _ in self.refused}
+        return tuple(case for case in self.generated if case.key not in refused)
+
+    def reasons(self) -> dict[str, int]:
+        """Each reason with its number of cases, the most frequent first."""
+        return dict(Counter(reason for _, reason in self.refused).most_common())
 
 
 class GeneratedCases:
@@ -51,6 +71,8 @@ class GeneratedCases:
         self._generated: dict[tuple[str, str, int], tuple[Case, ...]] = like._generated if like else {}
         self._of: dict[tuple[str, str], tuple[Case, ...]] = {}
         self._shared: set[str] = set()
+        self.given: dict[str, CasesGiven] = {}
+        """By component, what became of the cases that all claims share."""
         self.bare_refused: set[str] = set()
         """Components whose optional parameters must all be there: GPT-2 has them, and a bias-less form is not
         required."""
@@ -122,11 +144,12 @@ class GeneratedCases:
         if claim and claim.max_cases:
             most = min(most, self._most(claim))
         raises = claim is not None and "invalid" in claim.tags
-        cases = self._offered(contract, self._generate(contract, strategy, key, most), raises)
+        generated = self._generate(contract, strategy, key, most)
+        cases = self._offered(contract, generated, raises, tell=claim is None)
         if not raises and most < contract.case_count and self._are_all_refused_bare(contract, cases):
             # So few that none has all its optional parameters: whether bare ones are refused must be seen in more.
             more = self._generate(contract, strategy, key, contract.case_count)
-            cases = self._offered(contract, more)[:most]
+            cases = self._offered(contract, more, tell=claim is None)[:most]
         return cases
 
     def _generate(
@@ -146,18 +169,26 @@ class GeneratedCases:
         requests = (Request(contract.name, case) for case in cases)
         return all(is_bare(contract, r.case) and self.implementation.run(r).crash is not None for r in requests)
 
-    def _offered(self, contract: Contract, cases: tuple[Case, ...], raises: bool = False) -> tuple[Case, ...]:
+    def _offered(
+        self, contract: Contract, cases: tuple[Case, ...], raises: bool = False, tell: bool = False
+    ) -> tuple[Case, ...]:
         """Without the cases that the implementation does not take (an option it lacks); all where it takes none.
 
-        ``raises``: these are cases that must be refused, so that a crash tells nothing about what it takes.
+        ``raises``: these are cases that must be refused, so that a crash tells nothing about what it takes. ``tell``:
+        keep what became of them.
         """
         taken: list[tuple[Case, Crash | None]] = []
+        became = CasesGiven(cases)
+        if tell:
+            self.given[contract.name] = became
         for case in cases:
             crash = self.implementation.run(Request(contract.name, case)).crash
             if crash is not None and crash.kind in (CrashKind.TIMED_OUT, CrashKind.TO_DO):
                 return cases
             if crash is None or not crash.kind.says_nothing:
                 taken.append((case, crash))
+            else:
+                became.refused.append((case, crash.message))
         if not raises and not any(crash for case, crash in taken if not is_bare(contract, case)):
             refused = [crash for case, crash in taken if crash and is_bare(contract, case)]
             if refused and len(refused) < len(taken):
@@ -165,7 +196,9 @@ class GeneratedCases:
                 why = f"it does not take None for an optional parameter ({refused[0].error}); judged without"
                 self.note(contract, NoteCode.OPTIONAL_PARAMETERS, why)
         if contract.name in self.bare_refused:
-            taken = [(case, crash) for case, crash in taken if not (crash and is_bare(contract, case))]
+            bare = [(case, crash) for case, crash in taken if crash and is_bare(contract, case)]
+            became.refused += [(case, "an optional parameter is None") for case, _ in bare]
+            taken = [pair for pair in taken if pair not in bare]
         return tuple(case for case, _ in taken) or cases
 
     def _most(self, claim: Claim) -> int:

@@ -25,7 +25,7 @@ from harness.core.note import Note, NoteCode
 from harness.core.record import Cause, Status, Verdict
 from harness.judging.cases import GeneratedCases
 from harness.judging.evidence import COTANGENT_SEED, EVIDENCE_CASES, Evidence
-from harness.judging.outcomes import cause_of, is_about_gradients, not_checked
+from harness.judging.outcomes import cause_of, is_about_gradients, not_checked, takes_none, why_barely
 from harness.judging.shrinking import smallest_violation
 from harness.judging.trial import PATIENT_PERTURBATIONS, BenchTrial, RanOutOfTime, outcome_of
 from harness.judging.working_precision import WorkingPrecision
@@ -46,6 +46,8 @@ class _Tally:
     broken: list[tuple[Case, Exception]] = field(default_factory=list)
     first: int = 0
     evidence: list[Evidence] = field(default_factory=list)
+    judged: list[Case] = field(default_factory=list)
+    """The cases that the claim says something about."""
 
 
 class Bench:
@@ -186,12 +188,14 @@ class Bench:
             if offer.by_hand and is_about_gradients(claim, tally.broken, tally.evidence):
                 base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
             return replace(self._broken(base, tally), half_precision=tally.half_precision)
-        if tally.cases == 0 and tally.misfit:
-            return not_checked(base, tally.misfit)
+        given = self.generated.given.get(base.component)
+        if tally.cases == 0 and (tally.misfit or (tally.not_offered and takes_none(offer, given))):
+            return not_checked(base, tally.misfit or tally.not_offered)
         if tally.cases == 0:
             reason = tally.not_offered or "no generated case says anything about it"
             return replace(base, status=Status.NOT_APPLICABLE, message=reason, error=None)
-        return base
+        lacking = why_barely(self.contracts[base.component], claim, tally.judged, given)
+        return replace(base, status=Status.BARELY_CHECKED, message=lacking) if lacking else base
 
     def _tally(self, contract: Contract, claim: Claim, cases: Sequence[Case], enough: int = 0) -> _Tally:
         tally = _Tally()
@@ -217,6 +221,7 @@ class Bench:
                     break
             else:
                 tally.cases += 1
+                tally.judged.append(case)
                 if outcome is not None:
                     tally.worst = max(tally.worst or 0.0, outcome)
         return tally

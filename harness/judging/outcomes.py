@@ -7,14 +7,40 @@ from dataclasses import replace
 
 from harness.core.case import Case
 from harness.core.claim import About, Claim, Crashed, Violation
-from harness.core.implementation import Phase
+from harness.core.contract import Contract
+from harness.core.grounds import is_thin
+from harness.core.implementation import Offer, OfferKind, Phase
 from harness.core.record import Cause, Status, Verdict
+from harness.judging.cases import CasesGiven
 from harness.judging.evidence import Evidence
 
 
 def not_checked(base: Verdict, needs: str) -> Verdict:
     """A misfit, which is no verdict on the code. ``needs``: what it needs, in words."""
     return replace(base, status=Status.NOT_CHECKED, cause=Cause.MISFIT, message=needs, error=None)
+
+
+def takes_none(offer: Offer, given: CasesGiven | None) -> bool:
+    """Whether the implementation takes none of the cases of a component that is there."""
+    return offer.kind is not OfferKind.INSIDE and given is not None and bool(given.generated) and not given.given
+
+
+def why_barely(contract: Contract, claim: Claim, judged: Sequence[Case], given: CasesGiven | None) -> str:
+    """Why a pass says next to nothing: most cases were refused, or all that could tell. Empty where it says enough.
+
+    Where nothing was refused, the cases are those that the contract asks for, however few.
+    """
+    if given is None or not given.refused:
+        return ""
+    most = next(iter(given.reasons()))
+    shared = claim.cases is None and "invalid" not in claim.tags
+    if shared and is_thin(len(given.given), len(given.generated)):
+        return f"only {len(given.given)} of {len(given.generated)} cases could be given: {most}"
+    compared = shared and About.NUMBERS in claim.about
+    for quorum in (*claim.quorum, *(contract.quorum if compared else ())):
+        if not any(map(quorum.tells, judged)):
+            return f"no case that could be given has {quorum.case}: {most}"
+    return ""
 
 
 def cause_of(about: Sequence[About], status: Status, returned: str) -> Cause:

@@ -70,7 +70,8 @@ def advice(record: RunRecord) -> list[str]:
     """What nobody is held to and would do well to follow: per component and reason, the checks and what to do."""
     why: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in record.verdicts:
-        if verdict.status == Status.ADVICE:
+        wrong = any(v.failing for v in record.of(verdict.component))
+        if verdict.status == Status.ADVICE and not (verdict.half_precision and wrong):
             why.setdefault((verdict.component, verdict.advice), []).append(verdict)
     lines = []
     for (component, what), found in why.items():
