@@ -6,18 +6,19 @@ never mapped away; one run of a model only shows which of its modules is called 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.core.case import Case
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
-from harness.core.errors import UsageError, did_you_mean, plain
+from harness.core.errors import UsageError, did_you_mean
 from harness.core.note import NoteCode
 from harness.discovery.map_file import FILE, MapEntry, names_of
 from harness.discovery.model_run import run_once
 from harness.discovery.notes import FoundNote
+from harness.discovery.resemblance import resemblance
 from harness.execution.time_limit import TimedOut
 from harness.modules.call_in_place import CallInPlace
 from harness.modules.found_class import CallFound, Factory, FoundModule, InsideOnly, PartFactory, assignment_of
@@ -55,7 +56,7 @@ def find_in_classes(
     search.find_models()
     search.find_single_classes()
     search.find_inside_only()
-    return FoundClasses(search.adapters, tuple(search.notes))
+    return FoundClasses(search.adapters, tuple(note for note in search.notes if not search.is_found(note.kind)))
 
 
 class _Refused(Exception):
@@ -109,6 +110,14 @@ class _ClassSearch:
                 names += [n for n in self.contracts[name].inside if n not in names] if name in self.contracts else []
                 if name in self.contracts and name not in self.adapters and name not in self.taken:
                     self.adapters[name] = InsideOnly(name, whole)
+
+    def is_found(self, kind: type | None) -> bool:
+        """Whether a class is a component, or named like one that there is, though it was refused as another."""
+        if kind is None or kind in self.used:
+            return kind is not None
+        best = max((resemblance(kind, c) for c in self.contracts.values()), default=0)
+        there = {*self.adapters, *self.taken} & self.contracts.keys()
+        return any(best and resemblance(kind, self.contracts[name]) == best for name in there)
 
     # one class -------------------------------------------------------------------------------------------------------
 
@@ -288,12 +297,4 @@ def _misfit(plan: Plan) -> str:
     return "; ".join(filter(None, parts))
 
 
-def resemblance(kind: type, contract: Contract) -> int:
-    """How much a class is named like a component: the length of the longest of its usual names that it ends in."""
-    whole = plain(kind.__name__)
-    stem = whole.rstrip("0123456789")
-    names: Collection[str] = (plain(contract.name), *contract.classes)
-    return max((len(n) for n in names if stem.endswith(n) or whole.endswith(n)), default=0)
-
-
-__all__ = ["FoundClasses", "find_in_classes", "resemblance"]
+__all__ = ["FoundClasses", "find_in_classes"]

@@ -32,6 +32,7 @@ from harness.discovery.messages import (
 )
 from harness.discovery.module_classes import find_in_classes
 from harness.discovery.notes import FoundNote
+from harness.discovery.other_classes import find_others, without_bases
 from harness.discovery.switches import declared_eps, declared_half_precision, declared_variants, switches_of
 from harness.discovery.target import Target
 from harness.execution.dialects import SpeaksDialect, dialect_of
@@ -102,7 +103,7 @@ class _Search:
         factories = self._declared_factories()
         adapters = self._by_factory_or_name(factories)
         variants = declared_variants(target, factories, self.contracts)
-        if classes := target.own_classes():
+        if classes := without_bases(target.own_classes()):
             adapters = self._in_classes(classes, adapters)
         adapters |= with_whole_model(adapters, self.contracts)
         if not target.is_one_thing():
@@ -210,9 +211,11 @@ class _Search:
         declared = map_file.read(map_folder(place), place.name, self.contracts)
         search = find_in_classes(classes, self.contracts, adapters, declared, self.seconds)
         everything = {**search.adapters, **adapters}
+        others = find_others(classes, everything, self.contracts, self.target.text, self.seconds)
+        everything = {**others.adapters, **everything}
         ordered: dict[str, Adapter] = {name: everything[name] for name in self.contracts if name in everything}
         self.notes = [note for note in self.notes if note.component not in search.adapters]
-        self.notes += search.notes
+        self.notes += [*search.notes, *others.notes]
         if search.adapters:
             names = ", ".join(name for name in self.contracts if name in search.adapters)
             how = f"`plumbline doctor {place.text}` shows how, and where to correct it"

@@ -93,16 +93,17 @@ def global_sizes(kind: type, sizes: Sizes) -> tuple[str, ...]:
         if inspect.isclass(value) and value.__module__ == kind.__module__:
             for method in vars(value).values():
                 code = getattr(method, "__code__", None)
-                read.update(_names(code) if code is not None else ())
+                read.update(names_in(code) if code is not None else ())
     numbers = [n for n in read if type(held.get(n)) in (int, float) or n in skipped_in(held)]
     return tuple(sorted(n for n in numbers if sizes.known(n, numbers) and n.lower() not in ("device", "x")))
 
 
-def _names(code: CodeType) -> Iterator[str]:
+def names_in(code: CodeType) -> Iterator[str]:
+    """The globals and attributes that a function and those inside it name."""
     yield from code.co_names
     for inner in code.co_consts:
         if inspect.iscode(inner):
-            yield from _names(inner)
+            yield from names_in(inner)
 
 
 @contextmanager
