@@ -57,12 +57,13 @@ class TiedModule:
         return torch.nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
     def gradients(self, ids: torch.Tensor, targets: torch.Tensor) -> dict[str, Any]:
+        """Of the shared tensor, and of its two uses; those have no rows where the head has no name of its own."""
         self.built.module.zero_grad()
         self.loss(self.built(ids), targets).backward()
         grad = self.live()[0].grad
         whole = torch.zeros(self.shape) if grad is None else self.seen(grad)
         if len(self.names) < 2:
-            return {"whole": whole, "embedding": None, "head": None}
+            return {"whole": whole, "embedding": whole[:0], "head": whole[:0]}
         apart = {
             name: tensor.detach().clone().requires_grad_() for name, tensor in zip(self.names, self.live(), strict=True)
         }
