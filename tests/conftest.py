@@ -18,6 +18,7 @@ SLOW = (
     "test_bug_catalogue.py",
     "test_styles.py",
     "test_style_table.py",
+    "test_style_truth.py",
     "test_published_models.py",
     "test_packages.py",
     "test_plugin.py",

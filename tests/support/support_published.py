@@ -18,15 +18,16 @@ from typing import Any
 import torch
 from torch import nn
 
-FOLDER = Path(__file__).parents[1] / "styles" / "published"
+STYLES = Path(__file__).parents[1] / "styles"
+FOLDER = STYLES / "published"
 VOCABULARY = 23
 
 
-def module_of(name: str) -> Any:
-    """The miniature's file, imported under a name of its own."""
-    key = f"_published_{name}"
+def module_of(name: str, folder: Path = FOLDER) -> Any:
+    """A file of this folder, imported under a name of its own."""
+    key = f"_{folder.name}_{name}"
     if key not in sys.modules:
-        spec = importlib.util.spec_from_file_location(key, FOLDER / f"{name}.py")
+        spec = importlib.util.spec_from_file_location(key, folder / f"{name}.py")
         assert spec is not None and spec.loader is not None
         sys.modules[key] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[key])
@@ -37,7 +38,8 @@ def module_of(name: str) -> Any:
 class Published:
     """One miniature. ``hf``: configuration and model class of transformers, and what its configuration is given.
 
-    ``renames``: from the names of our parameters to its own, one pattern after the other.
+    ``config``: "" where the model takes its sizes itself, "{}" where it takes them as a dictionary. ``renames``: from
+    the names of our parameters to its own, one pattern after the other.
     """
 
     model: str
@@ -48,13 +50,25 @@ class Published:
     transposed: str = "nothing"
     neighbours: str = "nothing"
     """Parameters whose rows are pairs of neighbours here and halves of a head there."""
+    fused: str = ""
+    """The name of a matrix that holds queries, keys and values where transformers has three."""
     swaps_mlp: bool = False
+    folder: Path = FOLDER
+
+    @property
+    def head_size(self) -> int:
+        """All have four heads, and a width of 16."""
+        return int(self.sizes.get("head_dim", 4))
 
     def ours(self, name: str, seed: int = 0) -> nn.Module:
         """A small one with random weights, also where they start at ones or zeros."""
         torch.manual_seed(seed)
-        module = module_of(name)
-        model: nn.Module = getattr(module, self.model)(getattr(module, self.config)(**self.sizes))
+        module = module_of(name, self.folder)
+        made = getattr(module, self.model)
+        if not self.config:
+            model: nn.Module = made(**self.sizes)
+        else:
+            model = made(self.sizes if self.config == "{}" else getattr(module, self.config)(**self.sizes))
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.copy_(torch.randn_like(parameter) * (0.3 if parameter.dim() > 1 else 0.5) + 0.1)
@@ -72,18 +86,30 @@ class Published:
                 layer.mlp = _WithScores(own.mlp)
         theirs = dict(model.named_parameters())
         with torch.no_grad():
-            for name, parameter in ours.named_parameters():
+            for name, parameter in self.separate(ours):
                 for pattern, text in self.renames:
                     name = re.sub(pattern, text, name)
                 value = parameter.T if re.search(self.transposed, name) else parameter
                 if re.search(self.neighbours, name):
-                    value = value.unflatten(0, (4, -1, 2)).transpose(1, 2).reshape(value.shape)
+                    value = value.unflatten(0, (-1, self.head_size // 2, 2)).transpose(1, 2).reshape(value.shape)
                 assert theirs[name].shape == value.shape, name
                 theirs.pop(name).copy_(value)
             for parameter in theirs.values():  # a bias that ours lacks
                 assert parameter.dim() == 1, "a weight was left out"
                 parameter.zero_()
         return model
+
+    def separate(self, ours: nn.Module) -> list[tuple[str, torch.Tensor]]:
+        """Its parameters; queries, keys and values apart where one matrix [(4 + 2 G) K, D] holds them."""
+        apart: list[tuple[str, torch.Tensor]] = []
+        for name, parameter in ours.named_parameters():
+            if self.fused and re.search(self.fused, name):
+                queries = 4 * self.head_size
+                rows = parameter.split((queries, *[(parameter.shape[0] - queries) // 2] * 2))
+                apart += [(re.sub(self.fused, f"{part}_proj", name), rows[i]) for i, part in enumerate("qkv")]
+            else:
+                apart.append((name, parameter))
+        return apart
 
 
 class _WithScores(nn.Module):
