@@ -19,12 +19,34 @@ from specs.naming.pico_gpt import PICO_HEADS
 from specs.naming.sizes import SIZES
 from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, silence, tolerance, unmoved
 from specs.shared.attention_cases import cases, indivisible, large_logits, mapped_cases, weight_maps
+from specs.shared.attention_forms import (
+    ATTENTION_SCALE,
+    NO_POSITIONS,
+    POSITIONS,
+    QK_NORM,
+    SINKS,
+    WINDOW,
+    attention_scale,
+    qk_norm,
+    qk_norm_eps,
+    rope_base,
+    sink_of_zero,
+    softcap,
+    window,
+)
 from specs.shared.quorums import ATTENDS
-from specs.shared.rotary import ROTARY, ROTARY_HALVES, rotary_variants
+from specs.shared.rotary import rotary_variants
 from specs.workloads import models as workloads
 
-WITH_POSITIONS = (ROTARY, ROTARY_HALVES)
-"""Variants in which queries and keys depend on the position."""
+SPLIT_K, TURNED_K = "k = k.reshape(batch, time, n_heads, head_size)", "k = k.transpose(1, 2)"
+SCORES = "scores = products * scale"
+FUTURE, SOFTMAX = "future = everywhere.triu(diagonal=1)", "weights = softmax(masked, dim=-1)"
+SCALE = "scale = 1.0 / math.sqrt(head_size)"
+CAPPED = "scores = cap * torch.tanh(scores / cap)"
+ONE_MORE = """
+nothing = torch.zeros_like(masked[..., :1])
+weights = softmax(torch.cat((masked, nothing), dim=-1), dim=-1)[..., :-1]
+"""
 
 
 @claim(
@@ -52,7 +74,7 @@ def stable_at_large_logits(trial: Trial) -> None:
 def permutation_invariant_past(trial: Trial) -> None:
     """Keys and values of earlier positions form a set: reversing them changes nothing for the last position."""
     x = trial.case.arguments["x"]
-    if x.shape[1] < 3 or trial.has_form(*WITH_POSITIONS):
+    if x.shape[1] < 3 or trial.has_form(POSITIONS, WINDOW):
         trial.not_applicable()
     reversed_past = trial.case.changed(x=torch.cat([x[:, :-1].flip(1), x[:, -1:]], 1))
     bound = tolerance(trial, None, reversed_past)
@@ -87,7 +109,7 @@ def permutation_equivariant_in_heads(trial: Trial) -> None:
     if heads < 2:
         trial.not_applicable()
     features = torch.arange(width).reshape(heads, -1)
-    last = features[-1:] if trial.has_form(*WITH_POSITIONS) else features[-1:].flip(1)
+    last = features[-1:] if trial.has_form(POSITIONS) else features[-1:].flip(1)
     order = torch.cat([last, features[:-1]]).reshape(-1)
     unmoved(trial, _features_in_order(trial, order), "with the heads permuted in all weights, out")
 
@@ -126,7 +148,8 @@ def scaled_by_sqrt_head_size(trial: Trial) -> None:
     sqrt(H) times larger: logits are divided by sqrt(D / H) in the first and by sqrt(D) in the second."""
     a = trial.case.arguments
     heads, width = a["n_heads"], a["x"].shape[-1]
-    if heads < 2 or trial.has_form(*WITH_POSITIONS):  # a wider head is rotated by other angles
+    # A wider head is rotated by other angles; a norm or a fixed number takes the factor sqrt(H) away.
+    if heads < 2 or trial.has_form(POSITIONS, QK_NORM, ATTENTION_SCALE):
         trial.not_applicable()
     size = width // heads
     only_first = a["out_weight"].clone()
@@ -153,6 +176,8 @@ def scaled_by_sqrt_head_size(trial: Trial) -> None:
 @claim("the weights of a query sum to one: equal values give that value", broken_by="mask_after_softmax", max_cases=30)
 def weights_sum_to_one(trial: Trial) -> None:
     """The weighted mean of equal values is that value, whatever the weights."""
+    if trial.has_form(SINKS):
+        trial.not_applicable()
     a = trial.case.arguments
     width = a["x"].shape[-1]
     weight, constant = a["qkv_weight"].clone(), elsewhere(trial, a["out_weight"][0])
@@ -183,6 +208,8 @@ def weights_sum_to_one(trial: Trial) -> None:
 )
 def single_position_returns_its_value(trial: Trial) -> None:
     """With one key to attend to, the output is out(v) whatever q and k are."""
+    if trial.has_form(SINKS):
+        trial.not_applicable()
     a = trial.case.arguments
     width, x = a["x"].shape[-1], a["x"][:, :1]
     alone = replace(trial.case.changed(x=x), dimensions={**trial.case.dimensions, "time": 1})
@@ -222,9 +249,7 @@ CONTRACT = Contract(
     dialects=(CS336_HEADS, CS336_ROTARY_HEADS, PICO_HEADS),
     causal=Causal({"x": 1}, gradient=True),
     order=50,
-    roundings=(
-        Edit(attention, "scale = 1.0 / math.sqrt(head_size)", "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),
-    ),
+    roundings=(Edit(attention, SCALE, "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),),
     classes=(
         "attention",
         "selfattention",
@@ -239,7 +264,21 @@ CONTRACT = Contract(
     forward_names=FORWARD,
     size_names=SIZES,
     headline=True,
-    variants=rotary_variants(attention, "k = k.transpose(1, 2)", "k"),
+    variants=(
+        NO_POSITIONS,
+        *rotary_variants(attention, TURNED_K, "k"),
+        qk_norm(attention, SPLIT_K),
+        sink_of_zero((Edit(attention, SOFTMAX, ONE_MORE),)),
+    ),
+    numbers=(
+        softcap(lambda cap: (Edit(attention, SCORES, f"{SCORES}\ncap = {cap}\n{CAPPED}"),)),
+        attention_scale(lambda scale: (Edit(attention, SCALE, f"scale = {scale}"),)),
+        window(
+            lambda size: (Edit(attention, FUTURE, f"{FUTURE}\nfuture = future | everywhere.tril(diagonal=-{size})"),)
+        ),
+        rope_base(lambda base: (Edit(attention, "base = 10000.0", f"base = {base}"),)),
+        qk_norm_eps(attention),
+    ),
     sources=("Vaswani et al. 2017, sections 3.2.1 to 3.2.3", "openai/gpt-2 src/model.py attn"),
     workloads=workloads.ATTENTION,
     measures=(Measure("weights", "attention weights next to the reference's", weight_maps, mapped_cases),),

@@ -19,10 +19,27 @@ from specs.naming.forward import FORWARD
 from specs.naming.parameters import KEY, OUT, QUERY, VALUE, WEIGHTS, named
 from specs.naming.sizes import SIZES
 from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
+from specs.shared.attention_forms import (
+    ATTENTION_SCALE,
+    NO_POSITIONS,
+    POSITIONS,
+    QK_NORM,
+    SOFTCAP,
+    WINDOW,
+    attention_scale,
+    qk_norm,
+    qk_norm_eps,
+    rope_base,
+    softcap,
+    window,
+)
 from specs.shared.quorums import ATTENDS, SEVERAL_GROUPS
-from specs.shared.rotary import ROTARY, ROTARY_HALVES, rotary_layouts
+from specs.shared.rotary import rotary_layouts
 
 TILED = "tiled"
+NORMED_K, TURNED_Q = "k = norm_of_heads(k, k_norm_weight, eps)", "turned_q = rotate(q, layout, rope_base)"
+REPEATED = "keys = turned_k.repeat_interleave(shared_by, dim=1)"
+SCALE, FUTURE = "scale = 1.0 / math.sqrt(head_size)", "future = everywhere.triu(diagonal=1)"
 HEADS = ((4, 2), (6, 3), (2, 1), (4, 1), (6, 2), (2, 2), (3, 1), (1, 1), (3, 3))
 """Query heads and key-value heads."""
 
@@ -99,7 +116,7 @@ def _ungrouped(trial: Trial) -> Case:
 )
 def multi_head_when_groups_equal_heads(trial: Trial) -> None:
     """Compared with the reference of plain attention."""
-    if trial.has_form(ROTARY, ROTARY_HALVES):
+    if trial.has_form(POSITIONS, QK_NORM, SOFTCAP, ATTENTION_SCALE, WINDOW):
         trial.not_applicable()
     full = _ungrouped(trial)
     a = full.arguments
@@ -204,7 +221,7 @@ CONTRACT = Contract(
     roundings=(
         Edit(
             grouped_query_attention,
-            "scale = 1.0 / math.sqrt(head_size)",
+            SCALE,
             "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)",
         ),
     ),
@@ -224,7 +241,9 @@ CONTRACT = Contract(
     forward_names=FORWARD,
     size_names={**SIZES, "kv_heads": (*SIZES["kv_heads"], "n_groups", "num_groups", "groups")},
     variants=(
+        NO_POSITIONS,
         *rotary_layouts(grouped_query_attention),
+        qk_norm(grouped_query_attention, NORMED_K),
         Variant(
             TILED,
             "Head h uses group h % G, as in x-transformers: the heads of a group are not next to each other. Only the "
@@ -232,7 +251,7 @@ CONTRACT = Contract(
             (
                 Edit(
                     grouped_query_attention,
-                    "keys = turned_k.repeat_interleave(shared_by, dim=1)",
+                    REPEATED,
                     "keys = turned_k.repeat(1, shared_by, 1, 1)",
                 ),
                 Edit(
@@ -242,6 +261,13 @@ CONTRACT = Contract(
                 ),
             ),
         ),
+    ),
+    numbers=(
+        softcap(lambda cap: (Edit(grouped_query_attention, "softcap = None", f"softcap = {cap}"),)),
+        attention_scale(lambda scale: (Edit(grouped_query_attention, SCALE, f"scale = {scale}"),)),
+        window(lambda size: (Edit(grouped_query_attention, FUTURE, f"{FUTURE}\nwindow = {size}"),)),
+        rope_base(lambda base: (Edit(grouped_query_attention, TURNED_Q, f"rope_base = {base}\n{TURNED_Q}"),)),
+        qk_norm_eps(grouped_query_attention),
     ),
     sources=(
         "Ainslie et al. 2023, section 2.2",

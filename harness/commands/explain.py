@@ -9,9 +9,10 @@ import textwrap
 from harness.commands import _layout as layout
 from harness.commands._command import Command, claim_of, component_of
 from harness.core.errors import UsageError
+from harness.core.forms import how_to_declare
 from harness.core.mistake import KnownMistake
 from harness.judging.catalogue import Catalogue, load_catalogue
-from harness.project.variants import how_to_declare
+from harness.project.variants import declaration_of
 
 DETAILS = """\
 examples:
@@ -99,10 +100,10 @@ def explain_mistake(known: Catalogue, name: str) -> str:
         raise UsageError(str(error.args[0])) from None
     lines = [*_renamed(name, mistake.full_name), f"{mistake.full_name}  {LEGEND}", ""]
     lines += [*layout.paragraph(mistake.sentence), "", textwrap.indent(mistake.diff(), "    "), ""]
-    return "\n".join(lines + _details(mistake))
+    return "\n".join(lines + _details(known, mistake))
 
 
-def _details(mistake: KnownMistake) -> list[str]:
+def _details(known: Catalogue, mistake: KnownMistake) -> list[str]:
     lines: list[str] = []
     if mistake.seen_in:
         lines += layout.paragraph(f"reported in: {', '.join(mistake.seen_in)}", "", "    ")
@@ -110,8 +111,8 @@ def _details(mistake: KnownMistake) -> list[str]:
         lines += layout.paragraph(f"same output as: {', '.join(mistake.looks_like)}", "", "    ")
     if mistake.unnamed_because:
         lines += layout.paragraph(f"the diagnosis cannot name it: {mistake.unnamed_because}", "", "    ")
-    if how := how_to_declare(mistake):
-        lines += layout.paragraph(how)
+    if pair := declaration_of(mistake, known.contracts):
+        lines += layout.paragraph(how_to_declare([pair]))
     return [*lines, f"see it caught: pytest --impl=mistake:{mistake.full_name}"]
 
 

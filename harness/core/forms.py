@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,9 @@ class NumberForm:
 
     ``sentence`` holds ``{}`` where the number belongs. ``edits(number)`` turn the reference into it. ``candidates``:
     numbers that published models use, which the diagnosis tries. ``default``: the number of the contract as it stands,
-    if it has one. Numbers are larger than ``above``; ``whole`` ones are integers.
+    if it has one. Numbers are larger than ``above``; ``whole`` ones are integers. ``hints``: what the name of
+    such a number contains in published code, without underscores. ``meant_by(literal)``: the numbers that a number in
+    somebody's source may stand for (a size of which they take the root, say).
     """
 
     axis: str
@@ -50,6 +52,8 @@ class NumberForm:
     default: float | None = None
     above: float = 0.0
     whole: bool = False
+    hints: tuple[str, ...] = ()
+    meant_by: Callable[[float], tuple[float, ...]] = lambda number: (number,)
 
     def at(self, number: float) -> Variant:
         """The form with this number. Raises ValueError, saying what is allowed, where it is not."""
@@ -61,6 +65,10 @@ class NumberForm:
         return Variant(
             f"{self.axis}={shown}", self.sentence.format(shown), edits, axis=self.axis, is_default=is_default
         )
+
+    def is_called(self, name: str) -> bool:
+        """Whether a name in somebody's source says that a number is this one."""
+        return any(hint in name.replace("_", "").lower() for hint in self.hints)
 
     def allows(self, number: float) -> bool:
         """Whether a form with this number exists."""
@@ -163,3 +171,21 @@ class LegalForms:
             if variant.axis:
                 found[variant.axis] = (*found.get(variant.axis, ()), variant.name)
         return found
+
+
+def how_to_declare(pairs: Sequence[str]) -> str:
+    """How to say that what looks wrong is meant: ``key=value`` pairs, for a project's table and for the command line.
+
+    Empty where there are none.
+    """
+    if not pairs:
+        return ""
+    lines, option = "; ".join(map(table_line, pairs)), ",".join(pairs)
+    what = "it, declare it" if len(pairs) == 1 else "this, declare it"
+    return f"If you mean {what}: {lines} under [tool.plumbline] in pyproject.toml, or --impl-variant={option}"
+
+
+def table_line(pair: str) -> str:
+    """A pair ``key=value`` as a line of TOML."""
+    key, _, value = pair.partition("=")
+    return f"{key} = {value}" if as_number(value) is not None else f'{key} = "{value}"'

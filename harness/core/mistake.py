@@ -78,6 +78,8 @@ class KnownMistake:
     """Earlier names, which records and the command line still understand."""
     variant: str = ""
     """The legal variant whose edits these are; empty for a real mistake."""
+    axis: str = ""
+    """The axis that the variant stands on."""
     under: tuple[str, ...] = ()
     """The legal forms that must be declared for it, as ``--impl-variant`` takes them: it exists in them only."""
 

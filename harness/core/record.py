@@ -157,7 +157,8 @@ def _frozen(value: Any) -> Any:
 class MistakeSummary:
     """A known mistake as a report shows it: what it is called, one sentence, where it was reported.
 
-    ``diff``: ``-`` is the mistake, ``+`` the expected code.
+    ``diff``: ``-`` is the mistake, ``+`` the expected code. ``declare``: of a legal form, how it is declared
+    (``softcap=50``); empty for a mistake.
     """
 
     name: str
@@ -165,6 +166,7 @@ class MistakeSummary:
     sentence: str
     diff: str
     seen_in: tuple[str, ...] = ()
+    declare: str = ""
 
 
 @dataclass

@@ -46,4 +46,5 @@ def form_as_mistake(component: str, form: Variant) -> KnownMistake:
         tuple(rest),
         component=component,
         variant=form.name,
+        axis=form.axis,
     )

@@ -2,7 +2,7 @@
 
 The reference is run once per known mistake on the very requests that the implementation was seen to answer wrongly. A
 mistake is named only when its edited reference gives the implementation's answer to every one of them; if none does,
-pairs are tried.
+legal forms are tried together (:mod:`harness.diagnosis.forms`), then pairs.
 
 Pairs are many (40,000 for a whole model), so each mistake is first seen alone on a few requests: it is *silent* there
 (the answer is the reference's), it *explains* the implementation's answer, or it does something *else*. Of two
@@ -19,13 +19,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.core.contract import Contract
-from harness.core.implementation import Implementation, Request
+from harness.core.implementation import Answer, Implementation, Request
 from harness.core.mistake import Edit, KnownMistake, fits
+from harness.diagnosis import forms
 from harness.diagnosis.finding import Finding, edits_of, variants_as_mistakes
+from harness.diagnosis.literals import Literal
 from harness.diagnosis.matching import EditedReference, KeptAnswers, Observation, error_message, is_silent, misfit
 
 SECONDS = 12.0
 """Computing time for one diagnosis; singles come first."""
+FORM_SECONDS = 6.0
+"""Computing time for combinations of legal forms."""
 SAMPLE = 8
 """Requests on which each mistake is seen alone before pairs are tried: one of every kind (a kind is where the same
 parts are silent), and cheap ones and dearer ones."""
@@ -50,17 +54,21 @@ class _Alone:
 class Diagnostician:
     """Finds the known mistakes behind observations. ``executor(edits)`` makes the reference with edits in force;
     ``quick(edits)`` does so without watching for side effects, for where they do not matter. ``always``: edits in force
-    beside them, of declared variants; a mistake of a line that one of them changed cannot be made."""
+    beside them, of declared variants; a mistake of a line that one of them changed cannot be made.
+    ``literals(component)``: the numbers in the implementation's own source."""
 
     contracts: Mapping[str, Contract]
     mistakes: Mapping[str, Sequence[KnownMistake]]
     executor: Callable[[tuple[Edit, ...]], Implementation]
     quick: Callable[[tuple[Edit, ...]], Implementation] | None = None
     seconds: float = SECONDS
+    form_seconds: float = FORM_SECONDS
+    literals: Callable[[str], Sequence[Literal]] = lambda component: ()
     always: tuple[Edit, ...] = ()
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     """What each mistake alone answered: shared by those who look for the same mistakes with the same edits in force."""
     _reach: dict[str, tuple[KnownMistake, ...]] = field(default_factory=dict)
+    _candidates: dict[str, list[forms.Candidate]] = field(default_factory=dict)
     _explained: dict[tuple[str, ...], dict[int, tuple[float, Observation]]] = field(default_factory=dict)
     """By mistakes and observation (kept beside its id): how far off those that they explain are. A deck is asked for
     again."""
@@ -74,9 +82,14 @@ class Diagnostician:
         return self._reach[component]
 
     def explain(
-        self, component: str, observations: Sequence[Observation], first: Sequence[tuple[KnownMistake, ...]] = ()
+        self,
+        component: str,
+        observations: Sequence[Observation],
+        first: Sequence[tuple[KnownMistake, ...]] = (),
+        together: bool = True,
     ) -> Finding | None:
-        """The finding, or None. ``first``: sets of mistakes to try before all others (what was found in the parts)."""
+        """The finding, or None. ``first``: sets of mistakes to try before all others (what was found in the parts).
+        ``together``: whether legal forms are tried together too."""
         wrong = sorted((o for o in observations if o.wrong), key=lambda o: _cost(o.request))
         if not wrong:
             return None
@@ -89,8 +102,11 @@ class Diagnostician:
                 return Finding(mistakes)
         singles = self.candidates(component)
         finding = self._single(singles, order, deadline)
+        if finding is None and together:
+            finding = self._forms(component, first, order)
         if finding is not None:
             return finding
+        deadline = max(deadline, time.thread_time() + 0.5 * self.seconds)
         for pair, pair_order in self._pairs(singles, first, wrong, right, deadline):
             if self._misfit(pair, pair_order) is not None:
                 return Finding(pair)
@@ -112,6 +128,28 @@ class Diagnostician:
         best = min(missed for missed, _ in matching)
         equals = [mistake for missed, mistake in matching if missed <= max(1.0, 10 * best)]
         return Finding((equals[0],), tuple(equals[1:]))
+
+    def _forms(
+        self, component: str, first: Sequence[tuple[KnownMistake, ...]], order: Sequence[Observation]
+    ) -> Finding | None:
+        """The legal forms that together explain all."""
+        deadline = time.thread_time() + self.form_seconds
+        if component not in self._candidates:
+            reach = self._reach_of(component)
+            literals = {name: self.literals(name) or self.literals(component) for name in reach}
+            self._candidates[component] = forms.candidates([self.contracts[name] for name in reach], literals)
+        for chosen in forms.combinations(self._candidates[component], first):
+            if self._misfit(chosen, order) is not None:
+                return Finding(chosen)
+            self._explained.pop(tuple(form.full_name for form in chosen), None)
+            if time.thread_time() > deadline:
+                break
+        return None
+
+    def _reach_of(self, component: str) -> list[str]:
+        """A component and, below it, everything it is made of."""
+        below = [name for part in self.contracts[component].parts for name in self._reach_of(part)]
+        return list(dict.fromkeys([component, *below]))
 
     def _pairs(
         self,
@@ -211,8 +249,8 @@ class Diagnostician:
         for o in observations:
             if id(o) not in known:
                 predicted = executor.run(o)
-                if is_form and predicted.crash is not None and o.answer.crash is not None:
-                    continue  # a case that a legal form has no place for ends in an error of whatever kind
+                if is_form and _has_no_place(predicted, o):
+                    continue
                 missed = misfit(predicted, o, executor)
                 if missed is None:
                     return None
@@ -222,7 +260,15 @@ class Diagnostician:
         only_errors = crashes and len(crashes) == sum(o.wrong for o in observations)  # there is nothing else to go by
         if only_errors and any(error_message(executor.run(o)) != error_message(o.answer) for o in crashes):
             return None
-        return worst
+        return None if is_form and not any(o.wrong and id(o) in known for o in observations) else worst
+
+
+def _has_no_place(predicted: Answer, o: Observation) -> bool:
+    """Whether a legal form refuses a case that the contract's own takes, whatever the implementation does with it.
+
+    Where the form is declared, such cases are left out.
+    """
+    return predicted.crash is not None and (o.reference.crash is None or o.answer.crash is not None)
 
 
 def _ranked(alone: Sequence[_Alone], places: Sequence[int]) -> Iterator[tuple[tuple[KnownMistake, KnownMistake], int]]:

@@ -20,14 +20,14 @@ from harness.core.record import Status, Verdict
 from harness.core.workload import Workload
 from harness.diagnosis.finding import Finding, variants_as_mistakes
 from harness.diagnosis.matching import Observation, is_wrong
-from harness.diagnosis.search import Diagnostician
 from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
 from harness.execution.half_precision import mentions_half_precision
 from harness.judging.catalogue import Catalogue
+from harness.judging.diagnosticians import diagnosticians
 from harness.judging.evidence import COTANGENT_SEED, Evidence
 from harness.judging.judge import Bench
-from harness.judging.last_result import LastResultOnly, last_result_alone
+from harness.judging.last_result import last_result_alone
 from harness.judging.outcomes import as_advice
 from harness.judging.reference import reference_executor
 from harness.judging.trial import RanOutOfTime
@@ -64,10 +64,6 @@ class Inspection:
     def __post_init__(self) -> None:
         contracts = self.catalogue.contracts
         self.edits = edits_of_forms(self.variants, contracts)
-        undeclared = {
-            name: contract.without_axes({f.axis for f in contract.legal.in_text(self.variants.get(name, ""))})
-            for name, contract in contracts.items()
-        }
 
         def executor(edits: tuple[Edit, ...], trusted: bool = False) -> Executor:
             return reference_executor(contracts, (*self.edits, *edits), time_limit=10.0, trusted=trusted)
@@ -83,11 +79,8 @@ class Inspection:
             edited=partial(executor, trusted=True),
             variants=self.variants,
         )
-        mistakes, always = self.catalogue.mistakes, self.edits
-        quick = partial(executor, trusted=True)
-        self.diagnostician = Diagnostician(undeclared, mistakes, executor, quick, always=always)
-        self.by_result = Diagnostician(
-            undeclared, mistakes, lambda edits: LastResultOnly(executor(edits)), always=always
+        self.diagnostician, self.by_result = diagnosticians(
+            self.catalogue, self.variants, self.edits, self.implementation, executor
         )
         if self.like:
             self.diagnostician.kept, self.by_result.kept = self.like.diagnostician.kept, self.like.by_result.kept
@@ -202,8 +195,15 @@ class Inspection:
             results = [last_result_alone(o) for o in observations]
             if any(is_wrong(o) for o in results):
                 return self.by_result.explain(component, results, first)
-        found = self.diagnostician.explain(component, observations, first)
+        found = self.diagnostician.explain(component, observations, first, any(is_wrong(o) for o in cases))
         return found or self._in_float32(component, cases, first)
+
+    def mistake(self, full_name: str) -> KnownMistake | None:
+        """The known mistake or legal form of this name, whatever its number; None where there is none."""
+        try:
+            return self.catalogue.mistake(full_name)
+        except KeyError:
+            return None
 
     def known(self) -> dict[str, KnownMistake]:
         """Every known mistake and undeclared legal variant by its full name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +11,7 @@ from harness.core.case import Case, is_float
 from harness.core.claim import ToDo
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Request
-from harness.core.mistake import Edit
+from harness.core.mistake import Edit, EditDoesNotFit
 from harness.core.note import NoteCode
 from harness.core.tree import leaves
 from harness.judging.trial import RanOutOfTime, is_offered
@@ -83,10 +84,13 @@ class WorkingPrecision:
 
     def _with_rounded_constants(self, contract: Contract, case: Case) -> list[Answer]:
         """The reference's answers with each constant of the contract, or of its parts, moved by one float32 unit."""
-        edited = self.bench.edited
+        edited, answers = self.bench.edited, []
         if edited is None:
             return []
-        return [edited((edit,)).run(Request(contract.name, case)) for edit in self._roundings(contract.name)]
+        for edit in self._roundings(contract.name):
+            with suppress(EditDoesNotFit):  # a declared form has no such constant
+                answers.append(edited((edit,)).run(Request(contract.name, case)))
+        return answers
 
     def _roundings(self, component: str) -> list[Edit]:
         contract = self.bench.contracts[component]

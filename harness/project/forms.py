@@ -53,6 +53,14 @@ def axes_of(contracts: Contracts) -> dict[str, list[str]]:
     return found
 
 
+def declared_as(component: str, form: Variant, contracts: Contracts) -> str:
+    """How a form of a component is declared, as ``key=value``: by its axis where other components stand on it too."""
+    if not form.axis or form.name.startswith(f"{form.axis}="):
+        return form.name if form.axis else f"{component}={form.name}"
+    others = [c for c in contracts.values() if c.name != component and form.name in c.legal.axes.get(form.axis, ())]
+    return f"{form.axis if others else component}={form.name}"
+
+
 def edits_of_forms(variants: Mapping[str, str], contracts: Contracts) -> tuple[Edit, ...]:
     """The edits of all declared forms, each once: components that have a form in common share its edits.
 

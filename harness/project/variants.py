@@ -13,7 +13,7 @@ from harness.core.forms import Variant
 from harness.core.mistake import KnownMistake
 from harness.core.record import EXPECTED
 from harness.project.epsilon import EPS, epsilon
-from harness.project.forms import forms_from
+from harness.project.forms import declared_as, forms_from
 from harness.project.precision import HALF_PRECISION
 
 OPTIONS = ("impl", "require", "baseline", "seed", "effort", "cases", "timeout", "report")
@@ -87,19 +87,17 @@ def in_one_line(text: str, contracts: Mapping[str, Contract], where: str = "--im
     return Declared(forms_from(pairs, contracts, where, EPS[:1]), eps)
 
 
-def how_to_declare(mistake: KnownMistake, eps: float | None = None) -> str:
-    """How to say that what looks like a mistake is meant: a legal variant, a fixed epsilon. Empty where it cannot be.
+def declaration_of(mistake: KnownMistake, contracts: Mapping[str, Contract], eps: float | None = None) -> str:
+    """What says that something that looks like a mistake is meant, as ``key=value``: a legal form, a fixed epsilon.
 
-    ``eps``: the one that is declared already; who ignores it is wrong whatever is declared.
+    Empty where nothing can be declared. ``eps``: the one that is declared already; who ignores it is wrong whatever is
+    declared.
     """
     if mistake.variant:
-        return _said(f'{mistake.component} = "{mistake.variant}"', f"{mistake.component}={mistake.variant}")
+        form = contracts[mistake.component].legal.named(mistake.variant)
+        return declared_as(mistake.component, form, contracts) if form is not None else ""
     fixed = _fixed_eps(mistake)
-    return _said(f"eps = {fixed}", f"eps={fixed}") if fixed and eps is None else ""
-
-
-def _said(key: str, pair: str) -> str:
-    return f"If you mean it, declare it: {key} under [tool.plumbline] in pyproject.toml, or --impl-variant={pair}"
+    return f"eps={fixed}" if fixed and eps is None else ""
 
 
 def _fixed_eps(mistake: KnownMistake) -> str:

@@ -22,7 +22,7 @@ from harness.judging.saved_cases import save_case
 from harness.judging.stand_ins import stand_ins
 from harness.project.expected_failures import Gate, baseline_record, gate
 from harness.project.names import Names
-from harness.project.variants import Project, how_to_declare
+from harness.project.variants import Project, declaration_of
 from harness.pytest_plugin.empty_record import empty_record
 from harness.pytest_plugin.interruption import Interruption
 from harness.pytest_plugin.options import RunOptions, parse_options
@@ -182,15 +182,15 @@ class RunState:
 
     def summaries(self, verdict: Verdict) -> list[MistakeSummary]:
         """What the reports show of the known mistakes that a verdict names."""
-        known = self.inspection.known()
+        known = (self.inspection.mistake(name) for name in (*verdict.finding, *verdict.or_else))
         return [
-            MistakeSummary(b.full_name, b.component, self._sentence(b), b.diff(), b.seen_in)
-            for name in (*verdict.finding, *verdict.or_else)
-            if (b := known.get(name)) is not None
+            MistakeSummary(b.full_name, b.component, b.sentence, b.diff(), b.seen_in, self._declaration(b))
+            for b in known
+            if b is not None
         ]
 
-    def _sentence(self, mistake: KnownMistake) -> str:
-        return f"{mistake.sentence} {how_to_declare(mistake, self.inspection.eps)}".strip()
+    def _declaration(self, mistake: KnownMistake) -> str:
+        return declaration_of(mistake, self.catalogue.contracts, self.inspection.eps)
 
     def take(self, report: pytest.TestReport) -> None:
         """Put the verdict that a report carries into the record, and the record on disk."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
 from harness.core.claim import About
+from harness.core.forms import how_to_declare
 from harness.core.notebook import shown_line
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 from harness.reports.groups import Group, check_command
@@ -20,7 +22,9 @@ def failure(record: RunRecord, group: Group, width: int = WIDTH, commands: bool 
     verdict, summary = group.head, group.summary(record)
     if summary is not None:
         lines = wrapped(f"{opening(verdict, summary)} ({LEGEND}):", width)
-        lines += ["", textwrap.indent(summary.diff, "    "), "", *wrapped(summary.sentence, width, "  ")]
+        for one in group.summaries(record):
+            lines += ["", textwrap.indent(one.diff, "    "), "", *wrapped(one.sentence, width, "  ")]
+        lines += ["", *wrapped(how, width, "  ")] if (how := how_to_declare(declarations(record, [group]))) else []
     elif verdict.status == Status.CRASHED:
         lines = [f"{verdict.component} raised an error {in_cases(verdict)}:", "", f"    {verdict.message}"]
         lines += ["", *textwrap.indent("\n".join(verdict.frames), "    ").splitlines()] if verdict.frames else []
@@ -32,6 +36,26 @@ def failure(record: RunRecord, group: Group, width: int = WIDTH, commands: bool 
     for label, value in evidence(record, group) + (command_rows(record, group) if commands else []):
         lines += wrapped(value, width, f"  {label:<{LABEL}}", " " * (LABEL + 2))
     return "\n".join(lines)
+
+
+def declarations(record: RunRecord, found: Iterable[Group]) -> list[str]:
+    """What declares the legal forms of these failures, as ``key=value`` pairs, each once.
+
+    Where they want two values of one key, each names its component.
+    """
+    forms = {one.name: one for group in found if group.is_form(record) for one in group.summaries(record)}
+    values: dict[str, set[str]] = {}
+    for one in forms.values():
+        key, _, value = one.declare.partition("=")
+        values.setdefault(key, set()).add(value)
+    several = {key for key in values if len(values[key]) > 1}
+    pairs = (_apart(one) if one.declare.partition("=")[0] in several else one.declare for one in forms.values())
+    return list(dict.fromkeys(pairs))
+
+
+def _apart(one: MistakeSummary) -> str:
+    """How a form is declared for its component alone."""
+    return one.declare if one.declare.startswith(f"{one.component}=") else f"{one.component}.{one.declare}"
 
 
 def opening(verdict: Verdict, summary: MistakeSummary) -> str:
@@ -62,6 +86,7 @@ def evidence(record: RunRecord, group: Group) -> list[tuple[str, str]]:
         ("worst element", verdict.worst),
         ("error", times_the_tolerance(verdict.excess) if verdict.worst else ""),
         ("same output as", ", ".join(verdict.or_else) if len(group.names) <= 1 else ""),
+        ("legal form", "" if group.is_form(record) else _or_form(record, verdict)),
         ("together with", ", ".join(name for name in verdict.finding if name not in group.names)),
         ("also failed", ", ".join(dict.fromkeys(claims))),
         ("also explains", ", ".join(group.also)),
@@ -80,6 +105,12 @@ def command_rows(record: RunRecord, group: Group) -> list[tuple[str, str]]:
     return [*rows, ("or run" if verdict.case_id else "reproduce", check_command(record, verdict))]
 
 
+def _or_form(record: RunRecord, verdict: Verdict) -> str:
+    """How to declare a legal form whose output is the same as the mistake's; empty where there is none."""
+    forms = [record.summaries[name].declare for name in verdict.or_else if name in record.summaries]
+    return next((f"if you mean it so, declare it: --impl-variant={pair}" for pair in forms if pair), "")
+
+
 def _failing_parts(record: RunRecord, verdict: Verdict) -> str:
     """The parts of a composite that fail too, in one sentence; empty where none does."""
     failing = [name for name in record.below(verdict.component) if any(v.failing for v in record.of(name))]
@@ -93,7 +124,8 @@ def headline(record: RunRecord, group: Group) -> str:
     """One line for summaries: the diagnosis where there is one, the failed claim in words otherwise."""
     summary, verdict = group.summary(record), group.head
     if summary:
-        return summary.sentence
+        sentences = [one.sentence for one in group.summaries(record)]
+        return " ".join([*sentences, how_to_declare(declarations(record, [group]))]).strip()
     if verdict.status in (Status.CRASHED, Status.TIMED_OUT) or verdict.returned:
         return verdict.message
     return f'fails the check "{verdict.sentence}": {verdict.worst or verdict.message}'

@@ -29,12 +29,22 @@ class Group:
         """The known mistake that explains it, where there is one."""
         return record.summaries.get(self.names[0]) if self.names else None
 
+    def summaries(self, record: RunRecord) -> tuple[MistakeSummary, ...]:
+        """All known mistakes or legal forms that explain it together."""
+        return tuple(record.summaries[name] for name in self.names if name in record.summaries)
+
+    def is_form(self, record: RunRecord) -> bool:
+        """Whether it is about legal forms that were not declared."""
+        found = self.summaries(record)
+        return bool(found) and all(one.declare for one in found)
+
 
 def groups(record: RunRecord) -> list[Group]:
     """The failures in order of dependence: each finding once, with everything that it explains.
 
-    Parts stand before composites. A composite whose mistakes are all known from its parts adds nothing of its own; a
-    crash that repeats in several claims is one. Where a part fails without an explanation, so may its composites.
+    Legal forms that were found together are one. Parts stand before composites. A composite whose mistakes are all
+    known from its parts adds nothing of its own; a crash that repeats in several claims is one. Where a part fails
+    without an explanation, so may its composites.
     """
     by_finding: dict[str, list[Verdict]] = {}
     unexplained: dict[tuple[str, ...], list[Verdict]] = {}
@@ -43,20 +53,26 @@ def groups(record: RunRecord) -> list[Group]:
             by_finding.setdefault(name, []).append(verdict)
         if not verdict.finding:
             unexplained.setdefault((verdict.component, *_cause(verdict)), []).append(verdict)
-    found = [_explained(record, name, verdicts) for name, verdicts in by_finding.items()]
+    together: dict[tuple[object, ...], list[str]] = {}
+    for name, verdicts in by_finding.items():
+        is_form = name in record.summaries and record.summaries[name].declare
+        key = ("forms", *map(id, verdicts)) if is_form else ("mistake", name)
+        together.setdefault(key, []).append(name)
+    found = [_explained(record, tuple(names), by_finding[names[0]]) for names in together.values()]
     found += [Group(verdicts[0], tuple(verdicts[1:]), (), verdicts[0].component) for verdicts in unexplained.values()]
     last = len(record.order)
     return sorted(found, key=lambda g: (not g.names, record.order.index(g.home) if g.home in record.order else last))
 
 
-def _explained(record: RunRecord, name: str, verdicts: list[Verdict]) -> Group:
+def _explained(record: RunRecord, names: tuple[str, ...], verdicts: list[Verdict]) -> Group:
     """The failures that a known mistake explains; first to read is a comparison of all numbers in its own component."""
+    name = names[0]
     is_known = name in record.summaries
     home = record.summaries[name].component if is_known else name.partition(".")[0]
-    alone = [v for v in verdicts if v.finding == (name,)]
+    alone = [v for v in verdicts if set(v.finding) == set(names)]
     candidates = [v for v in alone if v.component == home] or alone or verdicts
     head = next((v for v in candidates if v.about == (About.NUMBERS,)), candidates[0])
-    return Group(head, tuple(v for v in verdicts if v is not head), (name,), home if is_known else head.component)
+    return Group(head, tuple(v for v in verdicts if v is not head), names, home if is_known else head.component)
 
 
 def _cause(verdict: Verdict) -> tuple[str, ...]:

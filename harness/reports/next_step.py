@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from harness.core.forms import table_line
 from harness.core.notebook import shown_line
 from harness.core.record import RunRecord, Status
+from harness.reports.failure import declarations
 from harness.reports.groups import Group, groups
 from harness.reports.table import stub_reason
 from harness.reports.wording import listed, wrapped
@@ -44,6 +48,10 @@ def _fix(record: RunRecord) -> str:
         through_parts = not group.names and bool(failing & set(record.below(group.head.component)))
         return through_parts, -len(group.also), record.order.index(_home(record, group))
 
+    forms = declare_or_change(record, found)
+    found = [group for group in found if not group.is_form(record)]
+    if not found:
+        return forms
     first = min(found, key=rank)
     home, component = _home(record, first), first.head.component
     above = [name for name in failing if home in record.below(name) and name not in first.also and name != component]
@@ -52,7 +60,23 @@ def _fix(record: RunRecord) -> str:
         rest.pop(name, None)
     why = _why_first(record, first, sorted(above, key=record.order.index), failing)
     then = f" Then fix {listed(list(rest)[:4])}." if rest else ""
-    return f"fix {home}{'' if home == component else f' in {component}'} first{_place(first)}{why}.{then}"
+    also = f" Then {forms}" if forms else ""
+    return f"fix {home}{'' if home == component else f' in {component}'} first{_place(first)}{why}.{then}{also}"
+
+
+def declare_or_change(record: RunRecord, found: Sequence[Group]) -> str:
+    """What to do about legal forms that were not declared: one declaration for all of them. Empty where there are
+    none."""
+    pairs = declarations(record, found)
+    if not pairs:
+        return ""
+    homes = listed(list(dict.fromkeys(_home(record, group) for group in found if group.is_form(record))))
+    what = "a legal form" if len(pairs) == 1 else "legal forms"
+    lines = "; ".join(map(table_line, pairs))
+    option = f"--impl-variant={','.join(pairs)}"
+    return (
+        f"declare {what} of {homes} or change the code: {option} (in pyproject.toml under [tool.plumbline]: {lines})."
+    )
 
 
 def _place(group: Group) -> str:

@@ -14,6 +14,7 @@ HEAD_SIZE = "head_size = width // n_heads"
 SCALE = "scale = 1.0 / math.sqrt(head_size)"
 PRODUCTS = "products = q @ k.transpose(-2, -1)"
 SCORES = "scores = products * scale"
+CAPPED = "scores = cap * torch.tanh(scores / cap)"
 FUTURE = "future = everywhere.triu(diagonal=1)"
 MASKED = 'masked = scores.masked_fill(future, float("-inf"))'
 SOFTMAX = "weights = softmax(masked, dim=-1)"
@@ -96,6 +97,11 @@ MISTAKES = (
         attention, SCALE, "scale = head_size ** -0.25", aliases=("scaled_once_by_the_fourth_root",)),
     KnownMistake("scaled_after_softmax", "The weights are divided by sqrt(K) after the softmax. Divide the scores, before the softmax.",
         attention, SCORES, "scores = products", also=(Edit(attention, SOFTMAX, "weights = softmax(masked, dim=-1) * scale"),)),
+    # a soft cap, where one is declared
+    KnownMistake("softcap_after_the_mask", "The soft cap is applied after the mask: tanh makes -inf the lowest capped score, and later positions get weight again. Cap the scores, then mask them.",
+        attention, CAPPED, "scores = scores", also=(Edit(attention, MASKED, MASKED + "\nmasked = cap * torch.tanh(masked / cap)"),), under=("softcap=5",)),
+    KnownMistake("softcap_not_multiplied_back", "The capped scores are not multiplied by the cap: tanh leaves them between -1 and 1. The soft cap is cap * tanh(score / cap).",
+        attention, CAPPED, "scores = torch.tanh(scores / cap)", under=("softcap=5",)),
     # the scores
     KnownMistake("keys_times_queries", "The scores are K Q^T, or q and k are exchanged. They are Q K^T: rows are queries, columns are keys.",
         attention, PRODUCTS, "products = k @ q.transpose(-2, -1)", seen_in=("karpathy/llm.c@c116fbf",)),

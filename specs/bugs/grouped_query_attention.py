@@ -11,6 +11,7 @@ KEYS = "keys = turned_k.repeat_interleave(shared_by, dim=1)"
 VALUES = "values = v.repeat_interleave(shared_by, dim=1)"
 SCALE = "scale = 1.0 / math.sqrt(head_size)"
 SCORES = "scores = turned_q @ keys.transpose(-2, -1) * scale"
+CAPPED = "capped = scores if softcap is None else softcap * torch.tanh(scores / softcap)"
 FUTURE = "future = everywhere.triu(diagonal=1)"
 MASKED = 'masked = capped.masked_fill(hidden, float("-inf"))'
 SOFTMAX = "weights = softmax(masked, dim=-1) if sinks is None else softmax_beside(masked, sinks)"
@@ -21,6 +22,11 @@ RESULT = "return linear(merged, out_weight, out_bias)"
 gqa = grouped_query_attention
 
 MISTAKES = (
+    # a soft cap, where one is declared
+    KnownMistake("softcap_after_the_mask", "The soft cap is applied after the mask: tanh makes -inf the lowest capped score, and later positions get weight again. Cap the scores, then mask them.",
+        gqa, CAPPED, "capped = scores", also=(Edit(gqa, MASKED, MASKED + "\nmasked = masked if softcap is None else softcap * torch.tanh(masked / softcap)"),), under=("softcap=5",)),
+    KnownMistake("softcap_not_multiplied_back", "The capped scores are not multiplied by the cap: tanh leaves them between -1 and 1. The soft cap is cap * tanh(score / cap).",
+        gqa, CAPPED, "capped = scores if softcap is None else torch.tanh(scores / softcap)", under=("softcap=5",)),
     # which group a head uses
     KnownMistake("keys_tiled", "The keys are repeated in the order 0 1 0 1, the values in the order 0 0 1 1. Both must be 0 0 1 1.",
         gqa, KEYS, "keys = turned_k.repeat(1, shared_by, 1, 1)"),

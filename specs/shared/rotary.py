@@ -16,7 +16,8 @@ POSITIONS = "positions"
 ANGLES = """
 if head_size % 2:
     raise ValueError(f"a head size of {head_size} cannot be rotated in pairs")
-steps = 10000.0 ** (-torch.arange(0, head_size, 2, dtype=torch.float64, device=x.device) / head_size)
+base = 10000.0
+steps = base ** (-torch.arange(0, head_size, 2, dtype=torch.float64, device=x.device) / head_size)
 angles = torch.arange(time, dtype=torch.float64, device=x.device)[:, None] * steps
 cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
 """

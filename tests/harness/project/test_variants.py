@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import UsageError
+from harness.core.forms import how_to_declare
 from harness.core.record import Status
 from harness.judging.catalogue import load_catalogue
 from harness.judging.loading import inspect_implementation
-from harness.project.variants import Declared, Project, how_to_declare, in_one_line, in_project
+from harness.project.variants import Declared, Project, declaration_of, in_one_line, in_project
 
 CONTRACTS = load_catalogue().contracts
 FIXED = """
@@ -78,9 +79,10 @@ def test_a_fixed_epsilon_is_right_where_it_is_declared(tmp_path: Path) -> None:
     undeclared = inspect_implementation(str(file), cases=10)
     verdict = status(undeclared, "layer_norm")
     (name,) = verdict.finding
-    told = how_to_declare(undeclared.known()[name])
+    found = undeclared.known()[name]
+    told = how_to_declare([declaration_of(found, CONTRACTS)])
     assert "eps = 1e-6 under [tool.plumbline] in pyproject.toml, or --impl-variant=eps=1e-6" in told
-    assert how_to_declare(undeclared.known()[name], eps=1e-6) == ""
+    assert declaration_of(found, CONTRACTS, eps=1e-6) == ""
     declared = inspect_implementation(str(file), cases=10, variants="eps=1e-6")
     verdict = status(declared, "layer_norm")
     assert verdict.status == Status.PASSED and verdict.cases >= 3
@@ -92,5 +94,6 @@ def test_every_variant_says_how_to_declare_it() -> None:
     inspection = inspect_implementation("mistake:gelu.relu")
     for name, mistake in inspection.known().items():
         fixed_eps = "eps_fixed" in name and "1e_5" not in name and mistake.component != "adamw"
-        assert bool(how_to_declare(mistake)) == ("variant=" in name or fixed_eps), name
-    assert 'gelu = "erf" under [tool.plumbline]' in how_to_declare(inspection.known()["gelu.variant=erf"])
+        assert bool(declaration_of(mistake, CONTRACTS)) == ("variant=" in name or fixed_eps), name
+    pair = declaration_of(inspection.known()["gelu.variant=erf"], CONTRACTS)
+    assert 'gelu = "erf" under [tool.plumbline]' in how_to_declare([pair])

@@ -1,0 +1,102 @@
+"""Legal forms that were not declared, several at once: which of their combinations gives these answers.
+
+Forms with a name are few; a form that is a number is tried with the numbers of the implementation's own source and
+with those of published models. Combinations are tried from the likeliest on: few forms before many; numbers whose name
+says what they are before those of the definition itself, those before published ones, and those before the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from harness.core.contract import Contract
+from harness.core.forms import NumberForm
+from harness.core.mistake import KnownMistake
+from harness.diagnosis.finding import form_as_mistake
+from harness.diagnosis.literals import Literal
+
+NAMED, NEAR, PUBLISHED, FAR = 1, 2, 3, 4
+"""How unlikely a number is, by where it comes from; a form with a name costs 1."""
+TOGETHER = 5
+"""At most so many forms at once."""
+DEAREST = 9
+"""Combinations whose forms cost more together are not tried."""
+COMBINATIONS = 6_000
+"""At most so many."""
+
+
+class Candidate(NamedTuple):
+    """A form that may be meant, where it stands (component and axis), and how unlikely it is."""
+
+    form: KnownMistake
+    place: tuple[str, str]
+    cost: int
+
+
+def candidates(contracts: Iterable[Contract], literals: Mapping[str, Sequence[Literal]]) -> list[Candidate]:
+    """The forms of these components, the likeliest first. ``literals``: by component."""
+    found = []
+    for contract in contracts:
+        for variant in contract.variants:
+            if variant.edits:
+                place = (contract.name, variant.axis)
+                found.append(Candidate(form_as_mistake(contract.name, variant), place, 1))
+        for form in contract.numbers:
+            for number, cost in _numbers(form, literals.get(contract.name, ())):
+                made = form.at(number)
+                if made.edits:
+                    place = (contract.name, form.axis)
+                    found.append(Candidate(form_as_mistake(contract.name, made), place, cost))
+    return sorted(found, key=lambda candidate: candidate.cost)
+
+
+def _numbers(form: NumberForm, literals: Sequence[Literal]) -> list[tuple[float, int]]:
+    """The numbers that a form may have, each once, and how unlikely each is."""
+    costs = [(number, PUBLISHED) for number in form.candidates]
+    for literal in literals:
+        cost = NAMED if form.is_called(literal.name) else NEAR if literal.is_near else FAR
+        costs += [(number, cost) for number in form.meant_by(literal.number) if form.allows(number)]
+    cheapest: dict[float, int] = {}
+    for number, cost in sorted(costs, key=lambda pair: pair[1]):
+        cheapest.setdefault(number, cost)
+    return list(cheapest.items())
+
+
+def combinations(
+    found: Sequence[Candidate], known: Sequence[tuple[KnownMistake, ...]] = ()
+) -> Iterator[tuple[KnownMistake, ...]]:
+    """Sets of forms to try, the likeliest first: single ones, then several on different axes.
+
+    ``known``: forms that were found in the parts, which are tried with each set too.
+    """
+    bases = [(), *(base for base in known if all(form.variant for form in base))]
+    made = 0
+    for cost in range(1, DEAREST + 1):
+        for chosen in _of_cost(found, cost, ()):
+            for base in bases:
+                own = [candidate.form for candidate in chosen if candidate.form not in base]
+                if len(own) == len(chosen) and not _clash(base, chosen):
+                    made += 1
+                    yield (*base, *own)
+            if made > COMBINATIONS:
+                return
+
+
+def _of_cost(found: Sequence[Candidate], cost: int, taken: tuple[Candidate, ...]) -> Iterator[tuple[Candidate, ...]]:
+    """Sets of candidates on different axes that cost this much together, each once."""
+    for place, candidate in enumerate(found):
+        if candidate.cost > cost:
+            return
+        if any(candidate.place == other.place for other in taken):
+            continue
+        if candidate.cost == cost:
+            yield (*taken, candidate)
+        elif len(taken) + 1 < TOGETHER:
+            yield from _of_cost(found[place + 1 :], cost - candidate.cost, (*taken, candidate))
+
+
+def _clash(base: Iterable[KnownMistake], chosen: Iterable[Candidate]) -> bool:
+    """Whether a set has a form on an axis of a component on which a part's finding has one already."""
+    places = {(form.component, form.axis) for form in base}
+    return any(candidate.place in places for candidate in chosen)
