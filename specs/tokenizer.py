@@ -18,6 +18,7 @@ from specs.shared.tokenizer_cases import (
     special_of,
     text_of,
 )
+from specs.shared.tokenizer_classes import TOKENIZERS
 from specs.shared.tokenizer_functions import CS336_TOKENIZER
 from specs.shared.tokenizer_outputs import (
     bytes_by_id,
@@ -270,7 +271,7 @@ CONTRACT = Contract(
     cases=tokenizer_cases.cases,
     differentiable=False,
     half_precision=False,
-    dialects=(CS336_TOKENIZER,),
+    dialects=(CS336_TOKENIZER, *TOKENIZERS),
     measures=MEASURES,
     order=5,
     headline=True,

@@ -14,6 +14,7 @@ from harness.strategies.text import shown
 from reference_model.tokenizer import GPT2_PATTERN
 from reference_model.train_bpe import count_pairs, train_bpe
 from specs.shared.bpe_training_functions import TRAINERS
+from specs.shared.tokenizer_classes import TRAINERS_BY_CLASS
 from specs.shared.train_bpe_cases import (
     all_cases,
     counted,
@@ -191,7 +192,7 @@ CONTRACT = Contract(
     differentiable=False,
     half_precision=False,
     agrees=False,
-    dialects=TRAINERS,
+    dialects=(*TRAINERS, *TRAINERS_BY_CLASS),
     order=4,
     case_count=30,
     variants=(

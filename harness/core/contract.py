@@ -139,7 +139,8 @@ class Dialect:
     afterwards, and what it returned. ``made``: from their function, or class, to a class with the contract's methods,
     or to a function with its arguments where names alone do not say how it is called. ``accepts``: the legal forms
     that its project accepts, "" for the plain one; the first is what its rules say. ``entry``: the project calls
-    components through such functions alone, so that what has a component's name beside them is a helper.
+    components through such functions alone, so that what has a component's name beside them is a helper. ``fits``: for
+    a class or function of any name, from what they have to how surely it is this component, 0 where it is not.
     """
 
     project: str
@@ -154,6 +155,7 @@ class Dialect:
     lacks: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ()
     entry: bool = False
+    fits: Callable[[Any], int] | None = None
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def near_misses(
     added = []
     for name, value in target.members():
         ignored = name.startswith("_") or name in contracts or not callable(value) or is_module_class(value)
-        if ignored or not target.holds(value):
+        if ignored or not target.holds(value) or any(value is adapter.source for adapter in found.values()):
             continue
         match = _nearest(plain(name), missing)
         if match:

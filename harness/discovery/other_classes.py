@@ -13,16 +13,15 @@ from harness.discovery.resemblance import resemblance
 from harness.execution.session import Adapter
 from harness.modules.construction import names_in
 from harness.modules.found_class import FoundModule, InsideOnly
-from harness.stubs.classes import module_unfinished
+from harness.stubs.classes import is_abstract
 from harness.stubs.detection import code_of
 
 
 def without_bases(classes: Sequence[type]) -> list[type]:
-    """The classes without those that are merely a base: abstract or without a forward, and derived from beside it."""
+    """The classes without those that are merely a base: others beside it derive from it, and write what it does not."""
 
     def is_base(kind: type) -> bool:
-        derived = any(other is not kind and issubclass(other, kind) for other in classes)
-        return derived and (inspect.isabstract(kind) or bool(module_unfinished(kind)))
+        return is_abstract(kind) and any(other is not kind and issubclass(other, kind) for other in classes)
 
     return [kind for kind in classes if not is_base(kind)]
 

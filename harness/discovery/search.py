@@ -35,7 +35,7 @@ from harness.discovery.notes import FoundNote
 from harness.discovery.other_classes import find_others, without_bases
 from harness.discovery.switches import declared_eps, declared_half_precision, declared_variants, switches_of
 from harness.discovery.target import Target
-from harness.execution.dialects import SpeaksDialect, dialect_of
+from harness.execution.dialects import SpeaksDialect, dialect_of, likenesses
 from harness.execution.functions import ClassAdapter, FunctionAdapter, UnwrittenAdapter
 from harness.execution.guarded import DEFAULT_SECONDS
 from harness.execution.session import Adapter
@@ -103,7 +103,8 @@ class _Search:
         factories = self._declared_factories()
         adapters = self._by_factory_or_name(factories)
         variants = declared_variants(target, factories, self.contracts)
-        if classes := without_bases(target.own_classes()):
+        plugged = [adapter.source for adapter in adapters.values()]
+        if classes := [kind for kind in without_bases(target.own_classes()) if kind not in plugged]:
             adapters = self._in_classes(classes, adapters)
         adapters |= with_whole_model(adapters, self.contracts)
         if not target.is_one_thing():
@@ -144,7 +145,21 @@ class _Search:
         for name, contract in self.contracts.items():
             if name not in adapters and (adapter := self._by_name(name, contract)) is not None:
                 adapters[name] = adapter
+        self._by_likeness(adapters)
         return {name: adapters[name] for name in self.contracts if name in adapters}
+
+    def _by_likeness(self, adapters: dict[str, Adapter]) -> None:
+        """Adds what is a component by what it takes and has, whatever its name; notes what is the same one again."""
+        things, again = self.target.own_things(), dict[tuple[str, str], list[str]]()
+        for name, contract in self.contracts.items():
+            if name in adapters or not (alike := likenesses(contract, things)):
+                continue
+            used = adapters[name] = alike[0]
+            for other in dict.fromkeys(a.source for a in alike[1:] if a.source is not used.source):
+                again.setdefault((other.__name__, used.source.__name__), []).append(name)
+        for (one, used_name), names in again.items():
+            text = f"{one} is not checked where it is {' and '.join(names)} too: {used_name} is"
+            self.notes.append(FoundNote(f"{text}. To check it: {self.target.text}:{one}"))
 
     # factories -------------------------------------------------------------------------------------------------------
 

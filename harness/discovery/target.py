@@ -15,6 +15,7 @@ from harness.discovery.bindings import is_foreign, is_merely_imported
 from harness.discovery.folders import modules_of
 from harness.discovery.locate import Place
 from harness.execution import call
+from harness.stubs.classes import is_abstract
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,17 @@ class Target:
             return [self.thing] if is_module_class(self.thing) else []
         kinds = dict.fromkeys(value for _, value in self.members() if is_module_class(value))
         return sorted((k for k in kinds if not is_foreign(k.__module__, self.module)), key=lambda k: not self.holds(k))
+
+    def own_things(self) -> list[Any]:
+        """Its classes and functions that are theirs, or the one thing that was named; no base of another one."""
+        if self.is_one_thing():
+            return [self.thing]
+        every = [(name, value) for name, value in self.members() if not name.startswith("_")]
+        written = [(name, value) for name, value in every if inspect.isclass(value) or inspect.isfunction(value)]
+        theirs = [value for name, value in written if not self.is_merely_imported(name)]
+        own = [v for v in dict.fromkeys(theirs) if not is_foreign(getattr(v, "__module__", None) or "", self.module)]
+        kinds = [value for value in own if inspect.isclass(value)]
+        return [v for v in own if not any(v is not kind and v in kind.__mro__ and is_abstract(v) for kind in kinds)]
 
     def holds(self, thing: Any) -> bool:
         """Whether a function or class is written in its file, in a file of its folder, or in its package."""

@@ -50,7 +50,7 @@ def dialect_of(contract: Contract, member: Callable[[str], Any]) -> SpeaksDialec
     if inspect.isclass(own) and _has_the_contracts_form(own, contract):
         return None
     for dialect in contract.dialects:
-        found = member(dialect.function)
+        found = member(dialect.function) if dialect.fits is None else None
         if not (inspect.isroutine(found) or (dialect.made is not None and inspect.isclass(found))):
             continue
         if inspect.isroutine(found) and _is_method(found):  # of a class that was named
@@ -63,6 +63,22 @@ def dialect_of(contract: Contract, member: Callable[[str], Any]) -> SpeaksDialec
                 return DialectAdapter(found, dialect, contract)
             return DialectFunction(found, dialect) if contract.is_function else DialectClass(found, dialect)
     return None
+
+
+def likenesses(contract: Contract, things: Iterable[Any]) -> list[SpeaksDialect]:
+    """Adapters of the classes and functions that are this component by what they have, whatever their names.
+
+    The surest comes first; of equally sure ones the last of ``things``, which is usually built on those before it.
+    """
+    ranked = [
+        (dialect.fits(thing), place, dialect, thing)
+        for dialect in contract.dialects
+        if dialect.fits is not None
+        for place, thing in enumerate(things)
+    ]
+    ranked = sorted((one for one in ranked if one[0]), key=lambda one: (-one[0], -one[1]))
+    make = DialectFunction if contract.is_function else DialectClass
+    return [make(thing, dialect) for _, _, dialect, thing in ranked]
 
 
 class SpeaksDialect(Adapter):
@@ -82,7 +98,7 @@ class DialectClass(ClassAdapter, SpeaksDialect):
     @property
     def notes(self) -> tuple[str, ...]:
         """In which dialect it is called, for the report."""
-        return (_how_it_is_called(self.dialect, self.dialect.takes or parameter_names(self.source)),)
+        return (_how_it_is_called(self.dialect, self.source, self.dialect.takes or parameter_names(self.source)),)
 
     def session(self, contract: Contract, request: Request) -> Session:
         """A session for one request."""
@@ -104,7 +120,7 @@ class DialectFunction(FunctionAdapter, SpeaksDialect):
     @property
     def notes(self) -> tuple[str, ...]:
         """In which dialect it is called, for the report."""
-        return (_how_it_is_called(self.dialect, parameter_names(self.source)),)
+        return (_how_it_is_called(self.dialect, self.source, parameter_names(self.source)),)
 
     def session(self, contract: Contract, request: Request) -> Session:
         """A session for one request."""
@@ -129,15 +145,16 @@ class DialectAdapter(SpeaksDialect):
     @property
     def notes(self) -> tuple[str, ...]:
         """In which dialect it is called, for the report."""
-        return (_how_it_is_called(self.dialect, self.dialect.takes),)
+        return (_how_it_is_called(self.dialect, self.source, self.dialect.takes),)
 
     def session(self, contract: Contract, request: Request) -> Session:
         """A session for one request."""
         return _DialectSession(self)
 
 
-def _how_it_is_called(dialect: Dialect, names: Iterable[str]) -> str:
-    return f"called as {dialect.project} does: {dialect.function}({', '.join(names)})"
+def _how_it_is_called(dialect: Dialect, source: Any, names: Iterable[str]) -> str:
+    function = dialect.function or getattr(source, "__name__", "")
+    return f"called as {dialect.project} does: {function}({', '.join(names)})"
 
 
 class _DialectSession(Session):

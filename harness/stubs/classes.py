@@ -66,6 +66,15 @@ def module_unfinished(thing: type, *, init: bool = False) -> str:
     return f"{thing.__name__}.__init__() is to do: {why}" if why else ""
 
 
+def is_abstract(thing: type) -> bool:
+    """Whether a class leaves something to those that derive from it: by its decorators, or a method that is to do."""
+    if inspect.isabstract(thing):
+        return True
+    if issubclass(thing, nn.Module) and (has_no_forward(thing) or unfinished(thing.forward)):
+        return True
+    return any(unfinished(m) for n, m in vars(thing).items() if inspect.isfunction(m) and not n.startswith("_"))
+
+
 def _init_unfinished(thing: type) -> str:
     """Why an ``__init__`` that takes something is to do. A bare ``super().__init__()`` keeps nothing."""
     init = thing.__dict__.get("__init__")
