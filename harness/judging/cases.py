@@ -16,6 +16,7 @@ from harness.core.contract import Argument, Contract, Variant
 from harness.core.implementation import Crash, CrashKind, Implementation, Request
 from harness.core.measurement import Measure
 from harness.core.note import NoteCode
+from harness.core.quorum import Quorum
 from harness.core.tree import leaves
 from harness.strategies.sampling import draw
 
@@ -25,6 +26,8 @@ EFFORTS = {"quick": 0.08, "default": 1.0, "thorough": 5.0}
 """How many cases are judged, relative to what contracts and claims state: a first look, a run, a night."""
 FEW, FEWEST = 4, 2
 """However quick: at least this many cases of a component, and of a claim that asks for few."""
+WIDER = 4
+"""Where cases are left out, or none of them can tell enough, so many times more are generated to choose from."""
 
 
 @dataclass
@@ -39,6 +42,11 @@ class CasesGiven:
         """Those that it takes."""
         refused = {case.key for case, _ in self.refused}
         return tuple(case for case in self.generated if case.key not in refused)
+
+    def keep(self, chosen: tuple[Case, ...]) -> None:
+        """Of those that it takes only these are used: the others count as never generated."""
+        kept = {case.key for case in (*chosen, *(case for case, _ in self.refused))}
+        self.generated = tuple(case for case in self.generated if case.key in kept)
 
     def reasons(self) -> dict[str, int]:
         """Each reason with its number of cases, the most frequent first."""
@@ -150,7 +158,27 @@ class GeneratedCases:
             # So few that none has all its optional parameters: whether bare ones are refused must be seen in more.
             more = self._generate(contract, strategy, key, contract.case_count)
             cases = self._offered(contract, more, tell=claim is None)[:most]
+        elif not raises and (
+            len(cases) < len(self._generated[(*key, most)]) or (claim is None and self._untold(contract, cases))
+        ):
+            more = self._generate(contract, strategy, key, WIDER * most)
+            cases = self._chosen(contract, self._offered(contract, more, tell=claim is None), most)
+            if claim is None:
+                self.given[contract.name].keep(cases)
         return cases
+
+    def _untold(self, contract: Contract, cases: tuple[Case, ...]) -> list[Quorum]:
+        """What none of these cases has that a pass of the component must rest on."""
+        return [quorum for quorum in contract.quorum if not any(map(quorum.tells, cases))]
+
+    def _chosen(self, contract: Contract, cases: tuple[Case, ...], most: int) -> tuple[Case, ...]:
+        """So many of these cases: the first ones, but for one of those that can tell what the first ones cannot."""
+        telling: list[Case] = []
+        for quorum in self._untold(contract, cases[:most]):
+            found = next((case for case in cases[most:] if quorum.tells(case)), None)
+            if found is not None and not any(map(quorum.tells, telling)):
+                telling.append(found)
+        return (*cases[: most - len(telling)], *telling)
 
     def _generate(
         self, contract: Contract, strategy: Callable[[], Any], key: tuple[str, str], most: int

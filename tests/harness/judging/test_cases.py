@@ -4,12 +4,15 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
+from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from harness.core.implementation import Request
+from harness.core.quorum import at_least
 from harness.core.record import Status
 from harness.execution.dialects import dialect_of
 from harness.execution.executor import Executor
 from harness.execution.functions import FunctionAdapter
+from harness.judging.cases import GeneratedCases
 from harness.judging.catalogue import load_catalogue
 from harness.judging.judge import Bench
 
@@ -58,3 +61,52 @@ def test_a_dialect_of_it_goes_on_drawing():
         twice = CASE.followed_by(*CASE.calls)
         one, two = Executor("theirs", {"noise": adapter}, {"noise": whole}).run(Request("noise", twice)).outputs
         assert torch.equal(one, two) is not draws
+
+
+def sized_contract(case_count: int, **options) -> Contract:
+    """One number per case, from 0 to 99."""
+    call = {"call": Signature((Argument("x", "float[width]"), Argument("n", "int", "setting")), "float[width]")}
+    sizes = st.integers(0, 99).map(lambda n: Case.of({"x": torch.ones(2, dtype=torch.float64), "n": n}, n=n))
+    return Contract("sized", "Multiplies.", call, lambda x, n: x * n, lambda: sizes, case_count=case_count, **options)
+
+
+def cases_for(function, contract: Contract) -> GeneratedCases:
+    contracts = {"sized": contract}
+    implementation = Executor("theirs", {"sized": FunctionAdapter(function)}, contracts)
+    reference = Executor("reference", {"sized": FunctionAdapter(contract.reference)}, contracts)
+    return GeneratedCases(
+        contracts,
+        implementation,
+        reference,
+        seed=0,
+        count=None,
+        effort="default",
+        variants={},
+        note=lambda *_: None,
+    )
+
+
+def test_cases_that_are_left_out_are_made_up_for():
+    """A class that takes even sizes alone is judged over as many cases as one that takes them all."""
+
+    def even_only(x, n):
+        if n % 2:
+            raise NotSupported("odd")
+        return x * n
+
+    contract = sized_contract(10)
+    generated = cases_for(even_only, contract)
+    cases = generated.of(contract)
+    assert len(cases) == 10 and all(case.dimensions["n"] % 2 == 0 for case in cases)
+    given = generated.given["sized"]
+    assert set(given.given) == set(cases) and set(given.reasons()) == {"odd"}
+
+
+def test_one_of_the_cases_can_tell_where_any_can():
+    """A size that few cases have is looked for, and takes the place of another case."""
+    large = at_least("ninety or more", n=90)
+    plain, telling = sized_contract(4), sized_contract(4, quorum=(large,))
+    first = cases_for(lambda x, n: x * n, plain).of(plain)
+    chosen = cases_for(lambda x, n: x * n, telling).of(telling)
+    assert not any(map(large.tells, first)) and sum(map(large.tells, chosen)) == 1
+    assert len(chosen) == len(first) == 4 and [c.key for c in chosen[:3]] == [c.key for c in first[:3]]
