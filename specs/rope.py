@@ -12,6 +12,7 @@ from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.rope import rope
 from specs.naming.cs336 import CS336_ROPE
 from specs.shared.attention import elsewhere, output, tolerance
+from specs.shared.published_rotations import rotations
 from specs.shared.quorums import TWO_PAIRS
 
 BASES = (10000.0, 10000.0, 50.0, 500000.0)
@@ -245,6 +246,7 @@ CONTRACT = Contract(
     reference=rope,
     cases=cases,
     invalid=invalid,
+    composed=rotations,
     tables_in_float32=True,
     dialects=(CS336_ROPE,),
     order=42,

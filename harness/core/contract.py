@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.core.claim import Claim
+from harness.core.composition import Composition
 from harness.core.forms import LegalForms
 from harness.core.forms import NumberForm as NumberForm
 from harness.core.forms import Variant as Variant
@@ -237,8 +238,10 @@ class Contract:
     """What some case must have, so that agreement with the reference means something."""
     classes: tuple[str, ...] = ()
     """Names of published module classes of it."""
+    shared_classes: tuple[str, ...] = ()
+    """Names of classes that are this component only where their constructor takes the sizes in ``told_by``."""
     told_by: tuple[str, ...] = ()
-    """Sizes that the constructor of such a class must take: what tells it from another component of the same names."""
+    """Sizes that tell such a class from another component of the same name."""
     size_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """How published constructors and configurations name its sizes."""
     forward_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -257,6 +260,8 @@ class Contract:
     """What is timed."""
     whole: WholeModel | None = None
     """Another component whose modules have this one too."""
+    composed: Callable[[Mapping[str, Any]], Iterator[Composition]] | None = None
+    """From what a module of theirs holds, by name, to the ways in which pieces of it may be this component."""
 
     @property
     def is_function(self) -> bool:

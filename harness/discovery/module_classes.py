@@ -18,13 +18,12 @@ from harness.core.note import NoteCode
 from harness.discovery.map_file import FILE, MapEntry, names_of
 from harness.discovery.model_run import run_once
 from harness.discovery.notes import FoundNote
-from harness.discovery.resemblance import resemblance
+from harness.discovery.refusals import what_does_not_fit, why_not_built
+from harness.discovery.resemblance import not_told, resemblance
 from harness.execution.time_limit import TimedOut
 from harness.modules.call_in_place import CallInPlace
 from harness.modules.found_class import CallFound, Factory, FoundModule, InsideOnly, PartFactory, assignment_of
-from harness.modules.parameter_map import Plan
 from harness.modules.probing import PROBE_SECONDS, trial_call
-from harness.modules.size_names import CannotBuild
 from harness.modules.submodules import Part, declared_parts, parts_of
 from harness.modules.telling_cases import telling_cases
 
@@ -215,20 +214,20 @@ class _ClassSearch:
             except NotImplementedError:
                 return  # reported as to do when it is run
             except Exception as error:
-                reason = _why_not_built(error)
+                reason = why_not_built(error)
                 continue
             if not contract.arguments("parameter"):
                 if any(True for _ in made.inner.parameters()):
                     raise _Refused("it has parameters")
                 return
-            if not set(contract.told_by) <= adapter.read(case.arguments):
-                raise _Refused(f"its constructor takes no {' and no '.join(contract.told_by)}")
+            if untold := not_told(kind, contract, adapter.read(case.arguments)):
+                raise _Refused(untold)
             plan = adapter.match(made.inner, case.arguments)
             if plan.fine and plan.matches:
                 adapter.probe()
                 adapter.plan = adapter.plan or plan
                 return
-            reason = f"its parameters do not fit: {_misfit(plan)}"
+            reason = f"its parameters do not fit: {what_does_not_fit(plan)}"
             other_sizes = bool(plan.problems)
         raise _Refused(reason)
 
@@ -239,7 +238,7 @@ class _ClassSearch:
             plan = adapter.match(made.inner, case.arguments)
         except Exception:
             return ""
-        return "" if plan.fine and plan.matches else f"its parameters do not fit: {_misfit(plan)}"
+        return "" if plan.fine and plan.matches else f"its parameters do not fit: {what_does_not_fit(plan)}"
 
     # parts -----------------------------------------------------------------------------------------------------------
 
@@ -281,20 +280,4 @@ class _ClassSearch:
         return FoundModule(declaration, part_contract, source, found, known, place, self.seconds)
 
 
-def _why_not_built(error: Exception) -> str:
-    if isinstance(error, CannotBuild):
-        return f"it cannot be built: {error}"
-    return f"building it raised {type(error).__name__}: {error}"
-
-
-def _misfit(plan: Plan) -> str:
-    """What of the parameters does not fit."""
-    if plan.problems:
-        return plan.problems[0]
-    lacking = ", ".join(dict.fromkeys(slot.label for slot in plan.missing))
-    beside = ", ".join(extra.pattern for extra in plan.surplus[:6])
-    parts = (f"it has no {lacking}" if lacking else "", f"it has {beside} beside" if beside else "")
-    return "; ".join(filter(None, parts))
-
-
-__all__ = ["FoundClasses", "find_in_classes"]
+__all__ = ["FoundClasses", "find_in_classes", "resemblance"]

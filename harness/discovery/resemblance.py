@@ -1,8 +1,8 @@
-"""How much a class is named like a component: a proposal, which its parameters must confirm."""
+"""How much the name of a class is that of a component."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 
 from harness.core.contract import Contract
 from harness.core.errors import plain
@@ -10,7 +10,21 @@ from harness.core.errors import plain
 
 def resemblance(kind: type, contract: Contract) -> int:
     """How much a class is named like a component: the length of the longest of its usual names that it ends in."""
+    return _alike(kind, (plain(contract.name), *contract.classes, *contract.shared_classes))
+
+
+def _alike(kind: type, names: Collection[str]) -> int:
+    """The length of the longest of these names that a class ends in."""
     whole = plain(kind.__name__)
     stem = whole.rstrip("0123456789")
-    names: Collection[str] = (plain(contract.name), *contract.classes)
     return max((len(n) for n in names if stem.endswith(n) or whole.endswith(n)), default=0)
+
+
+def not_told(kind: type, contract: Contract, read: Container[str]) -> str:
+    """What its constructor does not take, by which a class of a shared name would be this component; else empty.
+
+    ``read``: the sizes that the constructor took.
+    """
+    lacking = [size for size in contract.told_by if size not in read]
+    named = _alike(kind, (plain(contract.name), *contract.classes))
+    return "" if named or not lacking else f"its constructor takes no {' and no '.join(lacking)}"

@@ -18,6 +18,7 @@ from harness.core.errors import ImportFailed, UsageError, did_you_mean, plain
 from harness.core.note import Note, NoteCode
 from harness.core.parameters import parameter_names
 from harness.discovery import map_file
+from harness.discovery.composed import ComposedAdapter, composed
 from harness.discovery.folders import modules_of, notes_of
 from harness.discovery.implements import declared_in
 from harness.discovery.importing import load
@@ -124,7 +125,8 @@ class _Search:
             declared_eps(target),
             declared_half_precision(target),
             switches_of(target).get("expected", {}),
-            {n: a.dialect.accepts for n, a in adapters.items() if isinstance(a, SpeaksDialect) and a.dialect.accepts},
+            {n: a.dialect.accepts for n, a in adapters.items() if isinstance(a, SpeaksDialect) and a.dialect.accepts}
+            | {n: a.accepts for n, a in adapters.items() if isinstance(a, ComposedAdapter)},
         )
 
     def _by_factory_or_name(self, factories: Mapping[str, Declaration]) -> dict[str, Adapter]:
@@ -143,7 +145,10 @@ class _Search:
             self.notes += helpers_beside(self.target, entries[0], [n for n in self.contracts if n not in adapters])
             return adapters
         for name, contract in self.contracts.items():
-            if name not in adapters and (adapter := self._by_name(name, contract)) is not None:
+            if name in adapters:
+                continue
+            adapter = self._by_name(name, contract) or composed(contract, dict(self.target.members()), self.seconds)
+            if adapter is not None:
                 adapters[name] = adapter
         self._by_likeness(adapters)
         return {name: adapters[name] for name in self.contracts if name in adapters}

@@ -62,7 +62,10 @@ class CallInPlace:
         try:
             ids = torch.zeros(x.shape[:2], dtype=torch.long, device=x.device)
             given_to_model = ids if self.ids else torch.zeros_like(x)
-            execution.invoke(*((model,) if self.how is None else (self.how, model)), given_to_model)
+            if self.how is None:
+                execution.invoke(model, given_to_model)
+            else:
+                execution.invoke(self.how, model, given_to_model)
         except _Stop as stopped:
             return (_batch_first(stopped.output) if self.swapped else stopped.output), given[-1]
         finally:

@@ -73,6 +73,10 @@ class WithMore:
         wanted = {name: form for name, form in self.forms.items() if name not in options}
         return {name: x if form is INPUT else form.make(extent) for name, form in wanted.items()}
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> WithMore:
+        """Itself: it holds nothing of the module that it calls."""
+        return self
+
     def ready(self, module: nn.Module, inputs: list[Any], options: dict[str, Any]) -> Ready:
         """For timing: what is given beside the input is made once."""
         return Ready(partial(module, *inputs, **self._given(module, inputs[0], options), **options))
@@ -101,7 +105,7 @@ class WithMore:
 
 NONE, TRUE, FALSE = Form("", lambda _: None), Form("true", lambda _: True), Form("", lambda _: False)
 CONSTANT: Mapping[Role | None, Form] = {
-    Role.START: Form("", lambda e: e.start),
+    Role.START: Form("", lambda _: 0),
     Role.LENGTH: Form("", lambda e: e.time),
     Role.NOTHING: NONE,
     Role.OFF: FALSE,

@@ -56,6 +56,7 @@ class ModuleSession(Session):
             self._set_mode(made)
             named = {f"inner.{name}": value for name, value in values.items()}
             result = execution.invoke(torch.func.functional_call, made, named, tuple(inputs), options)
+            _forget_graphs(made.inner)
         value = self.adapter.output_of(result, call.arguments[signature.arguments[0].name])
         return MeasuredOutput(value, {"parameters": _trained_numbers(made.inner)})
 
@@ -138,6 +139,16 @@ class ModuleSession(Session):
 
     def _deep_copy(self, thing: Callable[..., Any]) -> Any:
         return execution.invoke(copy.deepcopy, thing)
+
+
+def _forget_graphs(module: nn.Module) -> None:
+    """What it keeps between calls (a cache) keeps its numbers, not the graph of the call, nor its inference mode."""
+    for inner in module.modules():
+        for held in (inner.__dict__, inner._buffers):
+            for name, value in list(held.items()):
+                if torch.is_tensor(value) and (value.grad_fn is not None or value.is_inference()):
+                    with torch.inference_mode(False), torch.no_grad():
+                        held[name] = value.detach().clone()
 
 
 def _named(holder: Holder, names: Iterable[str]) -> list[torch.Tensor]:

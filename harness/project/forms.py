@@ -64,8 +64,6 @@ def declared_as(component: str, form: Variant, contracts: Contracts) -> str:
 def edits_of_forms(variants: Mapping[str, str], contracts: Contracts) -> tuple[Edit, ...]:
     """The edits of all declared forms, each once: components that have a form in common share its edits.
 
-    A form of an argument has none: where it is declared, the implementation is given the argument in that form.
-
     Raises KeyError where a component or a form is unknown.
     """
     edits = []
@@ -73,7 +71,7 @@ def edits_of_forms(variants: Mapping[str, str], contracts: Contracts) -> tuple[E
         if component not in contracts:
             there = ", ".join(contracts)
             raise KeyError(f"a variant is declared for {component!r}, which is no component; there are: {there}")
-        edits += [edit for form in contracts[component].legal.in_text(text) if not form.given for edit in form.edits]
+        edits += [edit for form in contracts[component].legal.in_text(text) for edit in form.edits]
     return tuple(dict.fromkeys(edits))
 
 
@@ -88,9 +86,8 @@ def that_fit(variants: Mapping[str, str], contracts: Contracts, where: str) -> d
     for component, text in variants.items():
         edits: tuple[Edit, ...] = ()
         for form in contracts[component].legal.in_text(text):
-            own = () if form.given else form.edits
-            if fits((*edits, *own)):
-                edits = (*edits, *own)
+            if fits((*edits, *form.edits)):
+                edits = (*edits, *form.edits)
                 kept.setdefault(component, []).append(form.name)
             else:
                 left.setdefault(form.name, []).append(component)

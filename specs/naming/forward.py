@@ -37,6 +37,20 @@ FORWARD: Mapping[str, tuple[str, ...]] = {
         "use_cache output_attentions need_weights return_attention return_weights return_attn output_hidden_states"
     ),
     "maker": names("rope rotary freq cossin sincos rotation"),
+    "lengths": names(
+        "end length n_positions max_position_embeddings context_length max_len max_positions n_ctx block_size "
+        "max_seq_length max_sequence_length context_size maxlen max_seqlen"
+    ),
+    "base": names("theta base rope_theta theta_base rope_base rotary_base freq_base rope_theta_base"),
 }
 """Role -> the names of such arguments. ``table``: of cosines and sines, in one; ``same``: the input once more;
 ``maker``: what the names of functions and classes that compute such tables contain."""
+
+APPLIERS = names("applyrope applyrotary rotate rotary rope applyembedding")
+"""What the names of functions contain that rotate with given tables."""
+METHODS = names("rotate_queries_or_keys rotate apply_rotary apply rotate_half_with_cache")
+"""Methods of a class that rotate, beside its forward pass."""
+ROTATION_SIZES = names("d dim size n_elem dims rotary_dim rot_dim head_size head_dim d_k features d_head dim_head")
+"""What constructors of a rotation call the number of features of a head."""
+ROTATION_TENSORS = names("x q k xq xk query key queries keys input t tensor in_query_or_key q_or_k hidden_states")
+"""What a function that rotates calls what it rotates."""

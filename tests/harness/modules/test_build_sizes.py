@@ -222,3 +222,19 @@ def test_values_of_a_rotation_are_those_of_the_contract():
 
     values, _ = sizes_for({"width": 12, "heads": 3})
     assert construct(Kept, Sizes(values, SIZES), {}).given == (4, 10000.0, -1)
+
+
+def test_a_matrix_in_another_layout_is_no_copy(tmp_path):
+    """``fc_2`` of a gated half is named like the down projection of a plain one; it is no second copy of that."""
+    text = """
+        class MLP(nn.Module):
+            def __init__(self, n_embd, intermediate_size):
+                super().__init__()
+                self.fc_1, self.fc_2 = (nn.Linear(n_embd, intermediate_size, bias=False) for _ in range(2))
+                self.proj = nn.Linear(intermediate_size, n_embd, bias=False)
+
+            def forward(self, x):
+                return self.proj(F.silu(self.fc_1(x)) * self.fc_2(x))
+    """
+    implementation = plugged(tmp_path, text)
+    assert set(implementation.adapters) == {"swiglu"} and compared(implementation, "swiglu").right

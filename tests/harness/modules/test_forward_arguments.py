@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from support_plugging import KNOWN, compared, plugged
 
+from harness.core.implementation import Request
 from harness.execution.executor import Executor
+from harness.strategies.sampling import draw
 
 PROJECTIONS = """
     class Attention(nn.Module):
@@ -211,3 +213,27 @@ def test_a_whole_model_hides_the_future_by_itself(tmp_path):
     """
     assert compared(plugged(tmp_path, text.replace("{mask}", "hidden if mask is None else ~mask")), "gpt2").right
     assert compared(plugged(tmp_path, text.replace("{mask}", "None if mask is None else ~mask")), "gpt2").differ
+
+
+CACHED = """
+        def forward(self, x, start_pos, freqs_cis, mask):
+            q, k, v = self.split(x)
+            q, k = turned(q, freqs_cis), turned(k, freqs_cis)
+            if not hasattr(self, "cache"):
+                self.cache = torch.zeros(2, 8, 64, *k.shape[2:], dtype=k.dtype)
+            self.cache[:, : len(x), start_pos : start_pos + x.shape[1]] = torch.stack((k, v))
+            k, v = self.cache[:, : len(x), : start_pos + x.shape[1]]
+            return self.joined(q, k, v, mask)
+"""
+
+
+def test_a_cache_that_the_module_keeps_has_no_graph_of_an_earlier_call(tmp_path):
+    """It is written in place in every call; gradients of the second call, and after inference mode, are right."""
+    implementation = plugged(tmp_path, COMPLEX.format(shift="") + NEIGHBOURS + PROJECTIONS + CACHED)
+    executor = Executor("theirs", implementation.adapters, KNOWN)
+    drawn = draw(KNOWN["grouped_query_attention"].cases(), 5, 12)
+    case = next(c for c in drawn if c.dimensions["width"] % (2 * c.dimensions["heads"]) == 0)
+    for context in ("plain", "inference", "plain"):
+        gradients = 1 if context == "plain" else None
+        answer = executor.run(Request("grouped_query_attention", case, context=context, gradients=gradients))
+        assert answer.crash is None, answer.crash

@@ -50,10 +50,12 @@ RIGHT = {"first": "tok", "second": "pos", "tokens": "tok", "places": "pos", "tab
 def reloaded_differs(implementation) -> bool:
     """Whether a model that loaded the state of another one computes something else."""
     executor = Executor("theirs", implementation.adapters, KNOWN)
-    for case in draw(KNOWN["gpt2"].cases(), 5, 3):
+    for case in draw(KNOWN["gpt2"].cases(), 5, 4):
         plain = executor.run(Request("gpt2", case))
         again = executor.run(Request("gpt2", case, context="reloaded"))
-        assert plain.crash is None and again.crash is None
+        if plain.crash is not None:
+            continue  # an eps that it does not take
+        assert again.crash is None
         if not torch.equal(plain.value, again.value):
             return True
     return False
