@@ -300,3 +300,69 @@ PUBLISHED: dict[str, Published] = {
         MODEL,
     ),
 }
+
+SHARED_KEYS = "k = k.repeat_interleave(self.heads // self.groups, dim=1)"
+SHARED_VALUES = "v = v.repeat_interleave(self.heads // self.groups, dim=1)"
+LAYERS = "for layer in self.layers:"
+
+MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
+    "gpt2": [
+        ("q.shape[-1] ** -0.5", "x.shape[-1] ** -0.5", {"attention.scaled_by_width"}),
+        (".triu(1)", ".triu(2)", {"attention.one_future_position"}),
+        ("self.ln_f(x) @", "x @", {"gpt2.final_norm_forgotten"}),
+    ],
+    "gptj": [
+        (".triu(1)", ".triu(2)", {"grouped_query_attention.one_future_position", "attention.one_future_position"}),
+        ("return x + self.attn(normed)", "return self.attn(normed)", {"llama_block.first_residual_forgotten"}),
+        ("self.lm_head(self.ln_f(x))", "self.lm_head(x)", {"llama.final_norm_forgotten"}),
+    ],
+    "llama2": [
+        ("F.silu(self.w1(x))", "torch.sigmoid(self.w1(x))", {"swiglu.sigmoid_for_silu"}),
+        ("return h + self", "return x + self", {"llama_block.second_residual_from_x"}),
+        ("self.output(self.norm(h))", "self.output(h)", {"llama.final_norm_forgotten"}),
+    ],
+    "llama3": [
+        (SHARED_VALUES, "v = v.repeat(1, self.heads // self.groups, 1, 1)", {"grouped_query_attention.values_tiled"}),
+        ("return x + self.mlp", "return self.mlp", {"llama_block.second_residual_forgotten"}),
+        (
+            "x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)",
+            "x / (x.pow(2).mean(-1, keepdim=True).sqrt() + self.eps)",
+            {"rms_norm.eps_outside_the_root"},
+        ),
+    ],
+    "qwen3": [
+        ("self.k_norm(self.k_proj(x)", "(self.k_proj(x)", {"llama_block.only_queries_normalised"}),
+        ("is_causal=True", "is_causal=False", {"grouped_query_attention.no_mask"}),
+        (LAYERS, "for layer in self.layers[:-1]:", {"llama.last_block_skipped"}),
+    ],
+    "gemma2": [
+        ("self.post_feedforward_layernorm(self.mlp(", "(self.mlp(", {"llama_block.second_post_norm_forgotten"}),
+        ("return cap * torch", "return torch", {"llama.final_softcap_not_scaled_back"}),
+        (" * self.config.hidden_size**0.5", "", {"llama.embedding_scale_missing"}),
+    ],
+    "gemma3": [
+        ("self.config.hidden_size**0.5", "self.config.hidden_size", {"llama.embedding_scaled_by_width"}),
+        ("hidden = distance < 0", "hidden = distance < -1", {"grouped_query_attention.one_future_position"}),
+        ("x = x + self.post_attention", "x = self.post_attention", {"llama_block.first_residual_forgotten"}),
+    ],
+    "gpt_oss": [
+        (
+            "torch.cat((scores, sinks), dim=-1).softmax(-1)[..., :-1]",
+            "scores.softmax(-1)",
+            {"llama_block.sinks_not_passed"},
+        ),
+        ("hidden = distance < 0", "hidden = distance < -1", {"grouped_query_attention.one_future_position"}),
+        ("self.lm_head(self.norm(x))", "self.lm_head(x)", {"llama.final_norm_forgotten"}),
+    ],
+    "nanochat": [
+        ("x + self.mlp(norm(x))", "x + self.mlp(x)", {"llama_block.second_norm_forgotten"}),
+        ("self.lm_head(norm(x))", "self.lm_head(x)", {"llama.final_norm_forgotten"}),
+        ("for block in self.h:", "for block in self.h[1:]:", {"llama.first_block_skipped"}),
+    ],
+    "olmo2": [
+        (LAYERS, "for layer in reversed(self.layers):", {"llama.blocks_in_reverse"}),
+        ("is_causal=True", "is_causal=False", {"grouped_query_attention.no_mask"}),
+        ("self.lm_head(self.norm(x))", "self.lm_head(x)", {"llama.final_norm_forgotten"}),
+    ],
+}
+"""An edit of the text, and the known mistakes of which one must be named."""
