@@ -2,6 +2,7 @@
 
 from harness.core.contract import Contract
 from reference_model.lora import lora
+from specs.shared.lora_classes import LORA_CLASSES
 from specs.shared.low_rank import claims
 from specs.shared.low_rank_cases import cases, invalid_cases
 from specs.shared.low_rank_script import CALLS, OPTIONAL_METHODS
@@ -21,6 +22,7 @@ CONTRACT = Contract(
     order=80,
     headline=True,
     optional_methods=OPTIONAL_METHODS,
+    dialects=LORA_CLASSES,
     case_count=32,
     sources=("Hu et al. 2021, section 4.1, equation 3", "microsoft/LoRA loralib/layers.py Linear"),
     measures=MEASURES,
