@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.core.claim import About
+from harness.core.claim import About, NotSupported
 from harness.core.quorum import Quorum, at_least
 from harness.core.record import Status
 from harness.execution.executor import Executor
@@ -31,13 +31,22 @@ def test_all_cases_are_a_pass() -> None:
     assert not judged.bench.generated.given["softmax"].refused
 
 
-def test_two_of_twelve_cases_are_barely_a_pass() -> None:
+def one_length(x, dim=-1):
+    """It takes vectors of one length alone, which few cases have."""
+    if x.shape[dim] != 5 or x.dim() != 1:
+        raise NotSupported("its size is not 5")
+    return x.softmax(dim)
+
+
+def test_few_of_many_cases_are_barely_a_pass() -> None:
     """The row does not say passed, and says how many cases were refused, and why."""
-    judged = Inspection(KNOWN, ONE_AXIS, cases=12)
+    few = Executor("mine", {"softmax": FunctionAdapter(one_length)}, KNOWN.contracts)
+    judged = Inspection(KNOWN, few, cases=12)
     found, given = judged.judge("softmax", AGREES), judged.bench.generated.given["softmax"]
+    assert 0 < len(given.given) < 12
     assert found.status is Status.BARELY_CHECKED and not found.failing
-    assert found.message == f"only {len(given.given)} of 12 cases could be given: it takes no dim"
-    assert given.reasons() == {"it takes no dim": 12 - len(given.given)}
+    assert found.message == f"only {len(given.given)} of {len(given.generated)} cases could be given: its size is not 5"
+    assert given.reasons() == {"its size is not 5": len(given.generated) - len(given.given)}
 
 
 def test_cases_that_cannot_tell_are_barely_a_pass() -> None:

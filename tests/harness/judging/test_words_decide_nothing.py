@@ -153,7 +153,8 @@ def records():
 def test_the_plain_record_has_something_of_everything(records) -> None:
     """Otherwise the comparison would say little."""
     plain, _ = records
-    assert {v.status for v in plain.verdicts} == {Status.PASSED, Status.FAILED, Status.TO_DO, Status.NOT_APPLICABLE}
+    statuses = {Status.PASSED, Status.FAILED, Status.TO_DO, Status.NOT_APPLICABLE, Status.ADVICE}
+    assert {v.status for v in plain.verdicts} == statuses
     assert "layer_norm.unbiased_variance" in plain.summaries and any(v.returned for v in plain.verdicts)
     assert {note.code for v in plain.verdicts for note in v.notes} == {NoteCode.PRECISION}
     assert {word for _, word in columns(plain)} >= {"FAILED", "passed"}
