@@ -159,13 +159,17 @@ class GeneratedCases:
             more = self._generate(contract, strategy, key, contract.case_count)
             cases = self._offered(contract, more, tell=claim is None)[:most]
         elif not raises and (
-            len(cases) < len(self._generated[(*key, most)]) or (claim is None and self._untold(contract, cases))
+            len(cases) < len(self._generated[(*key, most)]) or (claim is None and self._says_little(contract, cases))
         ):
             more = self._generate(contract, strategy, key, WIDER * most)
             cases = self._chosen(contract, self._offered(contract, more, tell=claim is None), most)
-            if claim is None:
+            if claim is None and self.given[contract.name].given:
                 self.given[contract.name].keep(cases)
         return cases
+
+    def _says_little(self, contract: Contract, cases: tuple[Case, ...]) -> bool:
+        """Whether none of these cases is taken, or none can tell what a pass of the component must rest on."""
+        return not self.given[contract.name].given or bool(self._untold(contract, cases))
 
     def _untold(self, contract: Contract, cases: tuple[Case, ...]) -> list[Quorum]:
         """What none of these cases has that a pass of the component must rest on."""
