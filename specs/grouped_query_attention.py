@@ -16,7 +16,7 @@ from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.attention import attention
 from reference_model.grouped_query_attention import grouped_query_attention
 from specs.naming.forward import FORWARD
-from specs.naming.parameters import KEY, OUT, QUERY, VALUE, WEIGHTS, named
+from specs.naming.parameters import HEADS_JOINED, KEY, OUT, QUERY, VALUE, WEIGHTS, named
 from specs.naming.sizes import SIZES
 from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
 from specs.shared.attention_forms import (
@@ -239,6 +239,7 @@ CONTRACT = Contract(
     ),
     told_by=("kv_heads",),
     forward_names=FORWARD,
+    joined=HEADS_JOINED,
     size_names={**SIZES, "kv_heads": (*SIZES["kv_heads"], "n_groups", "num_groups", "groups")},
     variants=(
         NO_POSITIONS,

@@ -15,7 +15,7 @@ from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.swiglu import swiglu
 from specs.naming.cs336 import CS336_SWIGLU
-from specs.naming.parameters import WEIGHTS, named
+from specs.naming.parameters import GATE_JOINED, WEIGHTS, named
 from specs.naming.sizes import SIZES
 from specs.shared.attention import elsewhere, learned, output, silence, tolerance
 from specs.shared.quorums import OBLONG
@@ -204,6 +204,7 @@ CONTRACT = Contract(
     rows=("x",),
     leading_axes=("x",),
     classes=("swiglu", "feedforward", "mlp", "ffn", "gatedmlp", "gatedfeedforward", "feedforwardswiglu"),
+    joined=GATE_JOINED,
     size_names=SIZES,
     dialects=(CS336_SWIGLU,),
     order=42,

@@ -1,4 +1,4 @@
-"""A component that somebody wrote in pieces: a function that computes tables, and one that uses them, say."""
+"""What somebody wrote in other pieces than a contract has: in several functions, or several tensors in one."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ class Composition:
     function: Callable[..., Any]
     source: Any
     words: str
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Tensors of a contract that modules keep in one, one above the other. ``aliases``: its usual names."""
+
+    names: tuple[str, ...]
+    aliases: tuple[str, ...]

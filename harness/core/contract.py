@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.core.claim import Claim
-from harness.core.composition import Composition
+from harness.core.composition import Composition, Joined
 from harness.core.forms import LegalForms
 from harness.core.forms import NumberForm as NumberForm
 from harness.core.forms import Variant as Variant
@@ -242,6 +242,8 @@ class Contract:
     """Names of classes that are this component only where their constructor takes the sizes in ``told_by``."""
     told_by: tuple[str, ...] = ()
     """Sizes that tell such a class from another component of the same name."""
+    joined: tuple[Joined, ...] = ()
+    """Learned tensors that modules also keep in one."""
     size_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """How published constructors and configurations name its sizes."""
     forward_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from harness.core.composition import Joined
 from harness.core.contract import Argument, Contract
 
 LAYER, STACKED = "*", "#"
@@ -18,7 +19,8 @@ LAYER, STACKED = "*", "#"
 class ExpectedParameter:
     """One tensor of the contract, or one of the equal parts that it is stacked from. ``layered``: one per layer.
 
-    ``sizes``: the names of the sizes in its shape.
+    ``sizes``: the names of the sizes in its shape. ``joined``: the names of the tensors that it holds one above the
+    other, where it holds several.
     """
 
     path: tuple[str, ...]
@@ -29,6 +31,12 @@ class ExpectedParameter:
     layered: bool = False
     part: int | None = None
     parts: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+
+    @property
+    def members(self) -> tuple[tuple[str, ...], ...]:
+        """The paths of the tensors that it holds."""
+        return tuple((*self.path[:-1], name) for name in self.joined) or (self.path,)
 
     @property
     def name(self) -> str:
@@ -44,7 +52,22 @@ class ExpectedParameter:
 
 def slots(contract: Contract, arguments: Mapping[str, Any]) -> list[ExpectedParameter]:
     """Every learned tensor of a contract with its shape in one call; layers are represented by their first."""
-    return list(_slots(contract.arguments("parameter"), arguments, sizes(contract, arguments), (), False))
+    found = list(_slots(contract.arguments("parameter"), arguments, sizes(contract, arguments), (), False))
+    return found + [slot for joined in contract.joined for slot in _joined(joined, found)]
+
+
+def _joined(joined: Joined, slots: Sequence[ExpectedParameter]) -> Iterator[ExpectedParameter]:
+    """One tensor above the other, in every record that has them all."""
+    whole = {slot.path: slot for slot in slots if slot.part is None}
+    for path in [slot.path for slot in whole.values() if slot.name == joined.names[0]]:
+        members = [whole.get((*path[:-1], name)) for name in joined.names]
+        found = [m for m in members if m is not None]
+        if len(found) == len(members) and len({m.shape[1:] for m in found}) == 1:
+            shape = (sum(m.shape[0] for m in found), *found[0].shape[1:])
+            named_sizes = tuple(dict.fromkeys(size for m in found for size in m.sizes))
+            optional, layered = all(m.optional for m in found), found[0].layered
+            path = (*path[:-1], " + ".join(joined.names))
+            yield ExpectedParameter(path, joined.aliases, shape, optional, named_sizes, layered, joined=joined.names)
 
 
 def _slots(

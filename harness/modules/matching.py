@@ -55,7 +55,11 @@ def _finished(state: PartialMatch) -> Plan:
     matches = choose_layouts(state)
     note_other_sizes(state)
     free = state.free()
-    unplaced = [s for s in state.open() if s.optional and s.part is None and any(ways(s, t.shape) for t in free)]
+    unplaced = [
+        s
+        for s in state.open()
+        if s.optional and s.part is None and not s.joined and any(ways(s, t.shape) for t in free)
+    ]
     return Plan(
         matches=matches,
         absent=tuple(absent),

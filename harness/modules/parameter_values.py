@@ -51,7 +51,7 @@ def _values_of(match: Match, arguments: Mapping[str, Any], live: Mapping[str, Te
         names = _names(match.found, index, live)
         if not names:
             raise CannotMatch(f"the module has no {match.found.pattern} here, though it has one at other sizes")
-        value = record.get(match.expected.name) if isinstance(record, Mapping) else None
+        value = _value(match.expected, record) if isinstance(record, Mapping) else None
         one = live[names[0]]
         shape = (len(names), *one.shape) if match.found.stacked else tuple(one.shape)
         if value is None:
@@ -62,6 +62,22 @@ def _values_of(match: Match, arguments: Mapping[str, Any], live: Mapping[str, Te
                 value = value[match.expected.part * rows : (match.expected.part + 1) * rows]
             new = _laid_out_or_refused(value, match, shape)
         yield from zip(names, new if match.found.stacked else [new], strict=True)
+
+
+def _value(slot: ExpectedParameter, record: Mapping[str, Any]) -> Tensor | None:
+    """The tensor of the contract; of several in one, one above the other, zeros where one is left out."""
+    if not slot.joined:
+        return record.get(slot.name)
+    held = [record.get(name) for name in slot.joined]
+    if all(value is None for value in held):
+        return None
+    beside = (record.get(name.removesuffix("bias") + "weight") for name in slot.joined)
+    like = next(value for value in held if value is not None)
+    rows = [
+        value if value is not None else like.new_zeros(weight.shape[0] if weight is not None else len(like))
+        for value, weight in zip(held, beside, strict=True)
+    ]
+    return torch.cat(rows)
 
 
 def _laid_out_or_refused(value: Tensor, match: Match, shape: tuple[int, ...]) -> Tensor:

@@ -45,13 +45,17 @@ class PartialMatch:
 
     def open(self) -> list[ExpectedParameter]:
         """Tensors of the contract, and parts of them, that nothing is matched with: neither the whole nor the part."""
-        whole = {pair.expected.path for pair in self.pairs if pair.expected.part is None}
+        whole = {path for pair in self.pairs if pair.expected.part is None for path in pair.expected.members}
         parts = {(pair.expected.path, pair.expected.part) for pair in self.pairs if pair.expected.part is not None}
         begun = {path for path, _ in parts}
+        taken = whole | begun
         return [
             s
             for s in self.expected
-            if s.path not in whole and (s.path, s.part) not in parts and not (s.part is None and s.path in begun)
+            if not taken.intersection(s.members if s.joined else ())
+            and s.path not in whole
+            and (s.path, s.part) not in parts
+            and not (s.part is None and s.path in begun)
         ]
 
     def not_found(self) -> tuple[list[ExpectedParameter], list[str]]:
@@ -59,6 +63,8 @@ class PartialMatch:
         missing, absent = [], []
         begun = {pair.expected.path for pair in self.pairs}
         for slot in self.open():
+            if slot.joined:
+                continue  # its tensors are missing, or not, one by one
             if slot.part is not None:
                 if slot.path in begun:
                     missing.append(slot)

@@ -16,7 +16,7 @@ from harness.modules.partial_match import PartialMatch
 def match_by_shape(state: PartialMatch) -> None:
     """What has a shape that nothing else has, on both sides. Required tensors only: a stray gain is no bias."""
     while True:
-        required = [s for s in state.open() if not s.optional and s.part is None]
+        required = [s for s in state.open() if not s.optional and s.part is None and not s.joined]
         free = state.free()
         pairs = [(s, t) for s in required for t in free if s.layered == t.layered and ways(s, t.shape)]
         sure = [(s, t) for s, t in pairs if sum(o is s for o, _ in pairs) == 1 and sum(o is t for _, o in pairs) == 1]
@@ -50,7 +50,7 @@ def match_by_order(state: PartialMatch) -> None:
 def _whole_or_parts(state: PartialMatch) -> list[ExpectedParameter]:
     """Required tensors that are not found; of one kept in parts, its parts where nothing has its whole shape."""
     found = []
-    for slot in (s for s in state.open() if not s.optional):
+    for slot in (s for s in state.open() if not s.optional and not s.joined):
         has_parts = any(s.path == slot.path and s.part is not None for s in state.expected)
         whole = next(s for s in state.expected if s.path == slot.path and s.part is None)
         in_one = any(_can_be(whole, t) and t.layered == whole.layered for t in _weights(state))

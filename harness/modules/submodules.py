@@ -132,6 +132,13 @@ def _of_part(plan: Plan, renamed: Mapping[str, str]) -> tuple[list[Match], tuple
     matches: list[Match] = []
     for match in plan.matches:
         path = match.expected.path
+        if match.expected.joined and not any(here in path[:-1] for here in renamed.values()):
+            back = {here: part_name for part_name, here in renamed.items()}
+            joined = tuple(back[name] for name in match.expected.joined if name in back)
+            if len(joined) == len(match.expected.joined):
+                one = replace(match.expected, path=(" + ".join(joined),), layered=False, joined=joined)
+                matches.append(replace(match, expected=one))
+            continue
         for part_name, here in renamed.items():
             if here in path[:-1]:  # a list of records: the part is one of them
                 name: tuple[str, ...] = (part_name, path[-1])

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from harness.core.composition import Joined
 from harness.core.contract import Argument
 from specs.naming import names
 
@@ -79,6 +80,18 @@ def placed(argument: Argument, owners: Iterable[str], *more: str) -> Argument:
     slices = {part: named(owners, aliases) for part, aliases in argument.slices.items()}
     return replace(argument, aliases=(*named(owners, argument.aliases), *more), slices=slices)
 
+
+KEYS_AND_VALUES = names("kv kv_proj c_kv to_kv wkv Wkv W_kv kv_linear key_value kv_attn")
+GATE_AND_UP = names("gate_up_proj gate_up w13 w12 W13 gate_and_up gate_up_linear fc_gate_up")
+HEADS_JOINED = (
+    Joined(("query_weight", "key_weight", "value_weight"), (*named(QKV, WEIGHTS), "in_proj_weight", "qkv_weight")),
+    Joined(("query_bias", "key_bias", "value_bias"), (*named(QKV, BIASES), "in_proj_bias", "qkv_bias")),
+    Joined(("key_weight", "value_weight"), (*named(KEYS_AND_VALUES, WEIGHTS), "kv_weight")),
+    Joined(("key_bias", "value_bias"), (*named(KEYS_AND_VALUES, BIASES), "kv_bias")),
+)
+"""Queries, keys and values in one tensor, or keys and values, where the contract keeps them apart."""
+GATE_JOINED = (Joined(("gate_weight", "up_weight"), named(GATE_AND_UP, WEIGHTS)),)
+"""Gate and up in one tensor, the gate first."""
 
 QKV_WEIGHT = Argument(
     "qkv_weight",
