@@ -5,11 +5,12 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, claim
-from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.core.contract import Argument, Contract, Signature
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import FAMILIES, tensors
 from reference_model.gelu import gelu
+from specs.shared.activations import GELU
 from specs.workloads import parts as workloads
 
 
@@ -72,17 +73,7 @@ CONTRACT = Contract(
         ),
     ),
     classes=("gelu", "newgelu", "newgeluactivation", "gelutanh", "fastgelu", "geluactivation"),
-    variants=(
-        Variant(
-            "erf",
-            "You compute the exact erf GELU (torch's default); GPT-2 uses the tanh form, up to 4.7e-4 away.",
-            (
-                Edit(
-                    gelu, "gate = 0.5 * (1.0 + torch.tanh(inner))", "gate = 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0)))"
-                ),
-            ),
-        ),
-    ),
+    variants=GELU,
     sources=("Hendrycks & Gimpel 2016, section 2", "openai/gpt-2 src/model.py gelu"),
     workloads=workloads.GELU,
     claims=(odd_part_is_half_x, accurate_in_the_tails),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import NotSupported, Trial, Violation, claim
-from harness.core.contract import Argument, Causal, Contract, Signature, Variant
+from harness.core.contract import Argument, Causal, Contract, Signature
 from harness.core.implementation import MeasuredOutput
 from harness.core.values import Settings
 from harness.strategies.tensors import seeds, token_ids
@@ -31,6 +31,7 @@ from specs.shared.attention import (
     unmoved,
     with_time,
 )
+from specs.shared.model_forms import HOW_TO_UNTIE, TIED, UNTIED
 from specs.shared.quorums import ATTENDS
 from specs.workloads import models as workloads
 
@@ -151,8 +152,8 @@ def linear_in_the_final_norm(trial: Trial) -> None:
 
 
 UNTIED_HEAD = (
-    ": its head is a separate tensor; GPT-2 ties it to the token embedding. If this is intended, declare it:  "
-    '--impl-variant=gpt2=untied, or gpt2 = "untied" under [tool.plumbline] in pyproject.toml'
+    ": its head is a separate tensor; GPT-2 ties it to the token embedding. If this is intended, declare it: "
+    + HOW_TO_UNTIE
 )
 
 
@@ -188,7 +189,7 @@ def parameter_count_by_formula(trial: Trial) -> None:
     if counted != expected:
         head = config.vocab_size * width
         untied = counted - expected in (head, head + config.vocab_size)  # some heads have a bias
-        if untied and trial.has_form("untied"):
+        if untied and trial.has_form(UNTIED):
             return
         message = f"it has {counted:,.0f} trainable parameters; a GPT-2 of these sizes has {expected:,}"
         raise Violation(message + (UNTIED_HEAD if untied else ""))
@@ -244,13 +245,7 @@ CONTRACT = Contract(
     ),
     forward_names=FORWARD,
     size_names=SIZES,
-    variants=(
-        Variant(
-            "untied",
-            "Your head is a tensor of its own; GPT-2's is the token embedding, which saves V D parameters.",
-            (),
-        ),
-    ),
+    variants=TIED,
     inside={
         "block": {"weights": "blocks"},
         "layer_norm": {"weight": "final_norm_weight", "bias": "final_norm_bias"},

@@ -140,7 +140,7 @@ def entries_are_independent(trial: Trial) -> None:
 @claim("biases start at 0 and gains at 1", broken_by="norm_scales_random")
 def biases_are_zero_and_gains_one(trial: Trial) -> None:
     """Exactly. Where the default of torch.nn is declared, only the norms: torch.nn.Linear has random biases."""
-    if not trial.is_varied:
+    if not trial.has_form("torch_default"):
         declared_default(trial)
     for path, leaf in leaves(dict(initial_weights(trial))):
         name = str(path[-1])
@@ -169,11 +169,14 @@ def layers_differ(trial: Trial) -> None:
 
 @claim("another seed gives other weights", broken_by="seed_fixed", aliases=("another_seed_another_model",))
 def seed_changes_the_weights(trial: Trial) -> None:
+    if trial.has_form("own_generator"):
+        trial.not_applicable()
     first, second = initial_weights(trial), initial_weights(trial, other_seed=True)
     for path, leaf in leaves(dict(first)):
         other = dict(leaves(dict(second)))[path]
         if leaf.dim() > 1 and torch.equal(leaf, other) and bool((leaf != leaf.flatten()[0]).any()):
-            raise Violation(f"{dotted(path)} is the same with another seed")
+            meant = "if it has a generator of its own, declare it: --impl-variant=generator=own_generator"
+            raise Violation(f"{dotted(path)} is the same with another seed ({meant})")
 
 
 @claim(
@@ -238,6 +241,12 @@ CONTRACT = Contract(
             "You use the default initialisation of torch.nn: embeddings N(0, 1), linear layers uniform within "
             "1/sqrt(in); GPT-2 draws N(0, 0.02).",
             (),
+        ),
+        Variant(
+            "own_generator",
+            "The weights are drawn from a generator of its own, so that no seed from outside changes them.",
+            (),
+            axis="generator",
         ),
     ),
     order=73,

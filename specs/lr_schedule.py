@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation, claim
-from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.mistake import Edit
+from harness.core.contract import Argument, Contract, Signature
 from reference_model.lr_schedule import lr_schedule
 from specs.naming.cs336 import CS336_SCHEDULES
+from specs.shared.schedule_forms import DECAY_SHARE, PLATEAUS, SCHEDULE, SHAPES, WARM_UPS, WITHOUT_END
 
 PRECISION = 1e-6
 """Relative to the peak. A schedule in float32 loses 4e-7 at most (a few roundings of numbers up to pi); every known
@@ -108,12 +108,15 @@ def warmup_is_linear(trial: Trial) -> None:
 @claim("at the end of warm-up the rate is exactly the peak, and it is never higher", broken_by="progress_from_zero")
 def reaches_the_peak(trial: Trial) -> None:
     rates = Rates(trial)
-    highest = max(rates.at(step) for step in (*rates.marks, *rates.after))
-    rates.is_close(rates.at(rates.warmup), rates.peak, f"the rate of step {rates.warmup}, where warm-up ends,")
-    rates.is_close(highest, rates.peak, "the highest rate")
+    steps = (*rates.marks, *rates.after)
+    highest, peak = max(rates.at(step) for step in steps), rates.peak
+    if trial.has_form("wsd_of_total") and rates.expected(rates.warmup) < peak:
+        trial.not_applicable()  # its fall begins in the warm-up
+    rates.is_close(rates.at(rates.warmup), peak, f"the rate of step {rates.warmup}, where warm-up ends,")
+    rates.is_close(highest, peak, "the highest rate")
 
 
-@claim("after warm-up the rate follows half a cosine", broken_by="linear_decay")
+@claim("after warm-up the rate follows half a cosine (or the declared form)", broken_by="quarter_cosine")
 def follows_the_cosine(trial: Trial) -> None:
     rates = Rates(trial)
     steps = [step for step in rates.marks if rates.warmup < step < rates.total]
@@ -124,6 +127,8 @@ def follows_the_cosine(trial: Trial) -> None:
 @claim("the decay is point-symmetric about its middle", broken_by="quarter_cosine", aliases=("is_point_symmetric",))
 def decay_is_point_symmetric(trial: Trial) -> None:
     """The distance below the peak n steps after warm-up equals that above the floor n steps before the end."""
+    if trial.has_form(*PLATEAUS, *WITHOUT_END):
+        trial.not_applicable()
     rates = Rates(trial)
     for steps in range((rates.total - rates.warmup) // 2 + 1):
         both = rates.at(rates.warmup + steps) + rates.at(rates.total - steps)
@@ -133,12 +138,16 @@ def decay_is_point_symmetric(trial: Trial) -> None:
 
 @claim("at the last step the rate is the floor", broken_by="warm_up_left_in_the_length")
 def ends_at_the_floor(trial: Trial) -> None:
+    if trial.has_form(*WITHOUT_END):
+        trial.not_applicable()
     rates = Rates(trial)
     rates.is_close(rates.at(rates.total), rates.floor, f"the rate of step {rates.total}, the last,")
 
 
 @claim("after the last step the rate stays at the floor", broken_by="rises_again")
 def stays_at_the_floor(trial: Trial) -> None:
+    if trial.has_form(*WITHOUT_END):
+        trial.not_applicable()
     rates = Rates(trial)
     for s in rates.after:
         rates.is_close(rates.at(s), rates.floor, f"the rate of step {s}, after the end,")
@@ -157,11 +166,14 @@ def never_rises_after_warmup(trial: Trial) -> None:
 
 @claim("the rate does not jump at the end of warm-up or at the end of the decay", broken_by="decays_to_zero")
 def has_no_jumps(trial: Trial) -> None:
-    """No step changes the rate by more than a warm-up step or the steepest part of the cosine."""
+    """No step changes the rate by more than a warm-up step or the steepest part of the decay."""
     rates = Rates(trial)
     steepest = math.pi / 2 * (rates.peak - rates.floor) / (rates.total - rates.warmup)
+    steps = (0, rates.warmup - 1, rates.warmup, rates.total - 1, rates.total, rates.total + 1)
+    if trial.has_form(SCHEDULE):
+        steepest = max(abs(rates.expected(step + 1) - rates.expected(step)) for step in steps)
     most = max(rates.peak / rates.warmup, steepest) + PRECISION * rates.peak
-    for step in (0, rates.warmup - 1, rates.warmup, rates.total - 1, rates.total, rates.total + 1):
+    for step in steps:
         if abs(rates.at(step + 1) - rates.at(step)) > most:
             raise Violation(
                 f"the rate jumps from {rates.at(step):g} at step {step} to {rates.at(step + 1):g} at the next step"
@@ -175,6 +187,8 @@ def has_no_jumps(trial: Trial) -> None:
     max_cases=6,
 )
 def begins_at_the_peak_without_warmup(trial: Trial) -> None:
+    if trial.has_form("inverse_square_root"):  # its fall is measured in steps of warm-up
+        trial.not_applicable()
     rates = Rates(trial)
     rates.is_close(rates.at(0), rates.peak, "without warm-up, the rate of step 0")
     for s in (*rates.marks, *rates.after):
@@ -219,19 +233,8 @@ CONTRACT = Contract(
     differentiable=False,
     agrees=False,
     dialects=CS336_SCHEDULES,
-    variants=(
-        Variant(
-            "first_step_counts",
-            "Your warm-up begins at peak / (warmup + 1) and not at 0, as nanoGPT's does.",
-            (Edit(lr_schedule, "return peak * step / warmup", "return peak * (step + 1) / (warmup + 1)"),),
-        ),
-        Variant(
-            "peak_one_step_earlier",
-            "Your warm-up begins at peak / warmup and is at the peak one step before its end, as in build-nanogpt and "
-            "llm.c.",
-            (Edit(lr_schedule, "return peak * step / warmup", "return peak * (step + 1) / warmup"),),
-        ),
-    ),
+    variants=(*SHAPES, *WARM_UPS),
+    numbers=(DECAY_SHARE,),
     order=78,
     case_count=10,
     sources=(

@@ -14,6 +14,7 @@ from reference_model.mlp import mlp
 from specs.naming.parameters import MLP
 from specs.naming.pico_gpt import PICO_MLP
 from specs.naming.sizes import SIZES
+from specs.shared.activations import MLP as ACTIVATIONS
 from specs.shared.attention import mlp_weights, output, silence, tolerance
 from specs.shared.quorums import OBLONG
 from specs.workloads import parts as workloads
@@ -145,6 +146,7 @@ CONTRACT = Contract(
     calls={"call": Signature((Argument("x", "float[..., width]"), *MLP), "float[..., width]")},
     reference=mlp,
     cases=cases,
+    variants=ACTIVATIONS,
     parts=("gelu",),
     rows=("x",),
     leading_axes=("x",),

@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation, claim
-from harness.core.contract import Argument, Contract, Signature, Variant
-from harness.core.mistake import Edit
+from harness.core.contract import Argument, Contract, Signature
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import parameters, tensors
 from reference_model.rms_norm import rms_norm
@@ -14,6 +13,7 @@ from specs.naming.cs336 import CS336_RMS_NORM
 from specs.naming.parameters import GAINS
 from specs.naming.sizes import SIZES
 from specs.shared.attention import output, tolerance
+from specs.shared.model_forms import UNIT_OFFSET
 from specs.shared.quorums import THREE_FEATURES
 from specs.workloads import parts as workloads
 
@@ -130,13 +130,7 @@ CONTRACT = Contract(
     dialects=(CS336_RMS_NORM,),
     order=22,
     case_count=26,
-    variants=(
-        Variant(
-            "unit_offset",
-            "The gain is used as 1 + weight, as Gemma stores it; elsewhere the weight is the gain itself.",
-            (Edit(rms_norm, "scaled = normalised * weight", "scaled = normalised * (1 + weight)"),),
-        ),
-    ),
+    variants=(UNIT_OFFSET,),
     sources=("Zhang & Sennrich 2019, section 3, equation 4", "meta-llama/llama llama/model.py RMSNorm"),
     workloads=workloads.RMS_NORM,
     quorum=(THREE_FEATURES,),

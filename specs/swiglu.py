@@ -17,6 +17,7 @@ from reference_model.swiglu import swiglu
 from specs.naming.cs336 import CS336_SWIGLU
 from specs.naming.parameters import GATE_JOINED, WEIGHTS, named
 from specs.naming.sizes import SIZES
+from specs.shared.activations import ACTIVATION, SWIGLU
 from specs.shared.attention import elsewhere, learned, output, silence, tolerance
 from specs.shared.quorums import OBLONG
 
@@ -99,6 +100,8 @@ def linear_in_up_and_down(trial: Trial) -> None:
 def gate_odd_part_is_half_the_gate(trial: Trial) -> None:
     """silu(a) - silu(-a) = a: with gate_weight and with its negative, the two results differ by down(gate(x) *
     up(x))."""
+    if trial.has_form("relu", "relu2", "sigmoid", "identity"):
+        trial.not_applicable()
     a = trial.case.arguments
     mirrored = trial.case.changed(gate_weight=-a["gate_weight"])
     x, gate, up, down = (a[name].double() for name in ("x", *NAMES))
@@ -116,7 +119,7 @@ def gate_odd_part_is_half_the_gate(trial: Trial) -> None:
 )
 def any_zero_weight_gives_zero(trial: Trial) -> None:
     """There is no bias, and no residual stream inside."""
-    for name in NAMES:
+    for name in NAMES[1:] if trial.has_form("sigmoid") else NAMES:  # a sigmoid of zeros is no zero
         closed = trial.case.changed(**{name: silence(trial.case.arguments[name])})
         expected = torch.zeros_like(trial.case.arguments["x"], dtype=trial.dtype)
         trial.close(output(trial, closed), expected, tolerance(trial, closed), f"with {name} zero, out")
@@ -170,6 +173,9 @@ def _one_feature(trial: Trial, order: tuple[int, ...], turned: tuple[bool, ...])
     meant = [w.T.contiguous() if t else w for w, t in zip((gate, up, down), turned, strict=True)]
     given = {NAMES[argument]: meant[place] for place, argument in enumerate(order)}
     value = 3.0 / (1.0 + math.exp(-3.0)) * -1.5
+    if trial.has_form(ACTIVATION):
+        one = trial.expect(trial.case.changed(x=x, gate_weight=gate, up_weight=up, down_weight=torch.ones_like(down)))
+        value = float(one.value.flatten()[0])
     return trial.case.changed(x=x, **given), (value * down[:, f]).expand(x.shape)
 
 
@@ -201,6 +207,7 @@ CONTRACT = Contract(
     },
     reference=swiglu,
     cases=cases,
+    variants=SWIGLU,
     rows=("x",),
     leading_axes=("x",),
     classes=("swiglu", "feedforward", "mlp", "ffn", "gatedmlp", "gatedfeedforward", "feedforwardswiglu"),

@@ -8,10 +8,11 @@ import torch
 
 from harness.core.case import Call
 from harness.core.claim import About, NotSupported, Trial, Violation, claim
-from harness.core.contract import Argument, Contract, Signature, Variant, WholeModel
+from harness.core.contract import Argument, Contract, Signature, WholeModel
 from harness.core.measurement import Measure
 from harness.core.values import Settings
 from reference_model.weight_tying import weight_tying
+from specs.shared.model_forms import TIED
 from specs.shared.tied_module import module_adapter
 from specs.shared.weight_tying_cases import (
     CONFIG,
@@ -204,13 +205,7 @@ CONTRACT = Contract(
     agrees=False,
     optional_methods=frozenset({"reload_without_head", "duplicate", "cast"}),
     whole=WholeModel("gpt2", module_adapter),
-    variants=(
-        Variant(
-            "untied",
-            "Your head is a tensor of its own; GPT-2's is the token embedding, which saves V D parameters.",
-            (),
-        ),
-    ),
+    variants=TIED,
     order=71,
     case_count=8,
     sources=("Press & Wolf 2017", "Radford et al. 2018, section 3.1", "openai/gpt-2 src/model.py"),

@@ -104,7 +104,10 @@ WRONG_USE = (
         command=("--impl=mine", "--impl-require=geluu"),
     ),
     Error(
-        "--impl-variant with a typo", 4, ("legal variants: erf",), command=("--impl=mine", "--impl-variant=gelu=erff")
+        "--impl-variant with a typo",
+        4,
+        ("did you mean erf? legal variants: gelu_tanh, erf",),
+        command=("--impl=mine", "--impl-variant=gelu=erff"),
     ),
     Error(
         "--impl-variant without a component",
@@ -263,7 +266,7 @@ JUDGED = (
     Error(
         "an undeclared legal form",
         1,
-        ('gelu = "erf" under', "--impl-variant=gelu=erf"),
+        ('activation = "gelu_erf" under', "--impl-variant=activation=gelu_erf"),
         f"{TORCH}def gelu(x):\n    return torch.nn.functional.gelu(x)\n",
         ("--impl=mine", f"gelu::{NUMBERS}"),
     ),

@@ -361,7 +361,7 @@ def test_a_declared_variant_is_accepted_and_an_undeclared_one_named(tmp_path: Pa
     """The erf GELU fails with how to declare it, and is green once declared."""
     (tmp_path / "erf.py").write_text("import torch\ndef gelu(x):\n    return torch.nn.functional.gelu(x)\n")
     undeclared = run(tmp_path, "--impl=erf", QUICK, "-k", "gelu")
-    assert undeclared.returncode == 1 and "--impl-variant=gelu=erf" in undeclared.output.replace("\n", " ")
+    assert undeclared.returncode == 1 and "--impl-variant=activation=gelu_erf" in undeclared.output.replace("\n", " ")
     twice = ("--impl-variant=gelu=erf", "--impl-variant=block=post_norm")  # all of them count
     declared = run(tmp_path, "--impl=erf", QUICK, "-k", "gelu", *twice)
     assert declared.returncode == 0, declared.output

@@ -29,6 +29,8 @@ def gradients_agree_with_finite_differences(trial: Trial) -> None:
     if found.ratio <= 1:
         trial.note_error(found.ratio)
         return
+    if _is_not_smooth(trial, cotangent, noise):
+        trial.not_applicable()
 
     def ratio_alone(name: str) -> float:  # one direction shows where the error is
         alone = directional_discrepancy(
@@ -45,6 +47,21 @@ def gradients_agree_with_finite_differences(trial: Trial) -> None:
         error=found.ratio,
         explains=False,
     )
+
+
+def _is_not_smooth(trial: Trial, cotangent: torch.Tensor, noise: float) -> bool:
+    """Whether the reference has no derivative here either: the corner of a ReLU."""
+    exact = trial.expect(gradients=True)
+    arguments = _with_gradient(trial.case, exact)
+    if exact.crash is not None or not arguments:
+        return False
+
+    def value_at(moved: dict[str, torch.Tensor]) -> float:
+        case = trial.case.mapped(lambda path, leaf: moved.get(dotted(path[1:]), leaf))
+        return float((trial.expect(case).value.double() * cotangent).sum())
+
+    gradients = {name: exact.gradients[name] for name in arguments}
+    return directional_discrepancy(value_at, arguments, gradients, trial.seed, noise=noise).ratio > 1
 
 
 def _with_gradient(case: Case, answer: Answer) -> dict[str, torch.Tensor]:

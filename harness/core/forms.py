@@ -22,7 +22,7 @@ class Variant:
     named with how to declare it. Without edits it is a form whose numbers are the same, which only the sheet's own
     claims tell apart; or, with ``is_default``, what the contract says as it stands. Cases that the edited reference
     refuses are left out where it is declared. ``tables_in_float32``: as of a Contract, where it is declared.
-    ``aliases``: other names that a declaration may use.
+    ``aliases``: other names that a declaration may use; by the first of them its axis calls it.
     """
 
     name: str
@@ -32,6 +32,11 @@ class Variant:
     axis: str = ""
     aliases: tuple[str, ...] = ()
     is_default: bool = False
+
+    @property
+    def name_on_axis(self) -> str:
+        """What it is called beside the forms of other components on its axis."""
+        return self.aliases[0] if self.aliases else self.name
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ class LegalForms:
         found: dict[str, tuple[str, ...]] = {form.axis: () for form in self.numbers}
         for variant in self.variants:
             if variant.axis:
-                found[variant.axis] = (*found.get(variant.axis, ()), variant.name)
+                found[variant.axis] = (*found.get(variant.axis, ()), variant.name_on_axis)
         return found
 
 

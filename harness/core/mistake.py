@@ -93,6 +93,13 @@ class KnownMistake:
         """``component.name``, as reports and ``--impl=mistake:`` name it."""
         return f"{self.component}.{self.name}"
 
+    @property
+    def alike(self) -> tuple[str, ...]:
+        """The full names of what ``looks_like`` names."""
+        return tuple(
+            name if name.partition("=")[0].count(".") else f"{self.component}.{name}" for name in self.looks_like
+        )
+
     def within(self, component: str) -> KnownMistake:
         """The same mistake, placed in its component."""
         return replace(self, component=component)

@@ -115,7 +115,10 @@ class Diagnostician:
         return None
 
     def _single(self, singles: Sequence[KnownMistake], order: Sequence[Observation], deadline: float) -> Finding | None:
-        """The single mistake that explains all, the nearest first, with those that explain it equally well."""
+        """The single mistake that explains all, the nearest first, with those that explain it equally well.
+
+        A legal form that a known mistake says it looks like goes before it: whoever means the form declares it.
+        """
         matching = []
         for mistake in singles:
             missed = self._misfit((mistake,), order)
@@ -127,6 +130,8 @@ class Diagnostician:
             return None
         best = min(missed for missed, _ in matching)
         equals = [mistake for missed, mistake in matching if missed <= max(1.0, 10 * best)]
+        known_as = {name for mistake in equals for name in mistake.alike}
+        equals.sort(key=lambda mistake: not (mistake.variant and mistake.full_name in known_as))
         return Finding((equals[0],), tuple(equals[1:]))
 
     def _forms(

@@ -84,6 +84,8 @@ class Inspection:
         )
         if self.like:
             self.diagnostician.kept, self.by_result.kept = self.like.diagnostician.kept, self.like.by_result.kept
+        self._found: dict[str, Finding] = {}
+        """What explained the first claim of a component that failed; it is tried first for the others."""
         self._reported: set[tuple[str, Any]] = set()
         self._unexplained: set[tuple[str, str] | None] = set()
         """Crashes that nothing known explains: not looked for again in every claim that they spoil."""
@@ -129,6 +131,7 @@ class Inspection:
         if finding is None and crash is not None:
             self._unexplained.add(crash)
         if finding is not None:
+            self._found.setdefault(component, finding)
             verdict = replace(verdict, finding=finding.names, or_else=tuple(b.full_name for b in finding.or_else))
         report = (component, verdict.finding or verdict.message)
         if report in self._reported:  # it will be counted beneath the first one that says the same
@@ -246,7 +249,7 @@ class Inspection:
     def _first(self, component: str) -> list[tuple[KnownMistake, ...]]:
         below = [f for part in self.catalogue.contracts[component].parts if (f := self.finding_of(part))]
         union = tuple(dict.fromkeys(mistake for finding in below for mistake in finding.mistakes))
-        own = self.findings.get(component)
+        own = self.findings.get(component) or self._found.get(component)
         return [mistakes for mistakes in (own.mistakes if own else (), union) if mistakes]
 
     def _observations(self, component: str, single: bool = False) -> list[Observation]:

@@ -53,12 +53,11 @@ def axes_of(contracts: Contracts) -> dict[str, list[str]]:
     return found
 
 
-def declared_as(component: str, form: Variant, contracts: Contracts) -> str:
-    """How a form of a component is declared, as ``key=value``: by its axis where other components stand on it too."""
-    if not form.axis or form.name.startswith(f"{form.axis}="):
-        return form.name if form.axis else f"{component}={form.name}"
-    others = [c for c in contracts.values() if c.name != component and form.name in c.legal.axes.get(form.axis, ())]
-    return f"{form.axis if others else component}={form.name}"
+def declared_as(component: str, form: Variant) -> str:
+    """How a form of a component is declared, as ``key=value``: by its axis where it stands on one."""
+    if not form.axis:
+        return f"{component}={form.name}"
+    return form.name if form.name.startswith(f"{form.axis}=") else f"{form.axis}={form.name_on_axis}"
 
 
 def edits_of_forms(variants: Mapping[str, str], contracts: Contracts) -> tuple[Edit, ...]:
@@ -144,7 +143,7 @@ def _of_component(contract: Contract, axis: str | None, value: Any, where: str) 
     form = legal.named(value) if isinstance(value, str) else None
     if form is None:
         names = [
-            *(v.name for v in legal.variants),
+            *(v.name for v in sorted(legal.variants, key=lambda v: v.is_default)),
             *(f"{n.axis}={number_text(n.candidates[0])}" for n in legal.numbers if n.candidates),
         ]
         hint = did_you_mean(str(value), names)

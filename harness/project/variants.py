@@ -95,7 +95,7 @@ def declaration_of(mistake: KnownMistake, contracts: Mapping[str, Contract], eps
     """
     if mistake.variant:
         form = contracts[mistake.component].legal.named(mistake.variant)
-        return declared_as(mistake.component, form, contracts) if form is not None else ""
+        return declared_as(mistake.component, form) if form is not None else ""
     fixed = _fixed_eps(mistake)
     return f"eps={fixed}" if fixed and eps is None else ""
 

@@ -41,16 +41,22 @@ def failure(record: RunRecord, group: Group, width: int = WIDTH, commands: bool 
 def declarations(record: RunRecord, found: Iterable[Group]) -> list[str]:
     """What declares the legal forms of these failures, as ``key=value`` pairs, each once.
 
-    Where they want two values of one key, each names its component.
+    Of two values of one key for one component, that which explains more stays. Where components want two values of
+    one key, each names its component.
     """
-    forms = {one.name: one for group in found if group.is_form(record) for one in group.summaries(record)}
+    chosen: dict[tuple[str, str], MistakeSummary] = {}
+    for group in sorted((g for g in found if g.is_form(record)), key=lambda g: -len(g.rest)):
+        for one in group.summaries(record):
+            chosen.setdefault((one.component, one.declare.partition("=")[0]), one)
     values: dict[str, set[str]] = {}
-    for one in forms.values():
-        key, _, value = one.declare.partition("=")
-        values.setdefault(key, set()).add(value)
-    several = {key for key in values if len(values[key]) > 1}
-    pairs = (_apart(one) if one.declare.partition("=")[0] in several else one.declare for one in forms.values())
-    return list(dict.fromkeys(pairs))
+    for (_, key), one in chosen.items():
+        values.setdefault(key, set()).add(one.declare)
+    order = sorted(chosen.items(), key=lambda item: _place(record, item[0][0]))
+    return list(dict.fromkeys(_apart(one) if len(values[key]) > 1 else one.declare for (_, key), one in order))
+
+
+def _place(record: RunRecord, component: str) -> int:
+    return record.order.index(component) if component in record.order else len(record.order)
 
 
 def _apart(one: MistakeSummary) -> str:

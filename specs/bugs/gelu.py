@@ -44,7 +44,7 @@ def _derivative_saturated_beyond_4(x):
 
 MISTAKES = (
     KnownMistake("quick_gelu", "You use the sigmoid approximation x * sigmoid(1.702 x). GPT-2 uses the tanh form. They differ by up to 0.02.",
-        gelu, GATE, "gate = torch.sigmoid(1.702 * x)", seen_in=("hendrycks/GELUs README",)),
+        gelu, GATE, "gate = torch.sigmoid(1.702 * x)", seen_in=("hendrycks/GELUs README",), looks_like=("variant=quick_gelu",)),
     KnownMistake("missing_x", "The factor x is missing: this is the gate alone, a sigmoid-like curve.",
         gelu, RESULT, "return gate", seen_in=("tensorflow/tfjs#8224",)),
     KnownMistake("cubic_constant_times_ten", "The cubic constant is 0.44715. It must be 0.044715.",
@@ -69,9 +69,9 @@ MISTAKES = (
         gelu, GATE, "gate = 0.5 * torch.tanh(inner)"),
     KnownMistake("sigmoid_without_factor_2", "The gate is sigmoid(u). 0.5 (1 + tanh(u)) is sigmoid(2u).",
         gelu, GATE, "gate = torch.sigmoid(inner)", aliases=("sigmoid_of_u",)),
-    KnownMistake("relu", "This is ReLU. GPT-2 uses GELU.", gelu, RESULT, "return torch.relu(x)"),
+    KnownMistake("relu", "This is ReLU. GPT-2 uses GELU.", gelu, RESULT, "return torch.relu(x)", looks_like=("mlp.variant=relu",)),
     KnownMistake("silu", "This is SiLU (swish), x * sigmoid(x). GPT-2 uses the tanh form of GELU.",
-        gelu, GATE, "gate = torch.sigmoid(x)"),
+        gelu, GATE, "gate = torch.sigmoid(x)", looks_like=("mlp.variant=silu",)),
     KnownMistake("in_place", "The result is written into x. This destroys the caller's tensor.",
         gelu, RESULT, "return x.mul_(gate.detach()) if not x.requires_grad else x * gate"),
     KnownMistake("gate_detached", "The gate is detached: the gradient through it is lost.",

@@ -40,7 +40,6 @@ MISTAKES = (
     KnownMistake("progress_integer_division", "The progress is computed with //: it is 0 until the last step. Divide with /.", lr_schedule, PROGRESS, "progress = (step - warmup) // max(1, total - warmup)", aliases=("progress_in_whole_numbers",)),
     KnownMistake("no_decay_divides_by_zero", "With warmup = total the decay has length 0, and the progress divides by zero.",
         lr_schedule, PROGRESS, "progress = (step - warmup) / (total - warmup)"),
-    KnownMistake("linear_decay", "The decay is linear. It must be half a cosine.", lr_schedule, SHARE, "share = 1.0 - progress"),
     KnownMistake("quarter_cosine", "The decay is a quarter of a cosine, cos(pi / 2 progress). It must be 0.5 (1 + cos(pi progress)).", lr_schedule, SHARE, "share = math.cos(0.5 * math.pi * progress)"),
     KnownMistake("whole_cosine", "The decay is a whole cosine: the learning rate returns to the peak. Use pi, not 2 pi.", lr_schedule, SHARE, "share = 0.5 * (1.0 + math.cos(2 * math.pi * progress))"),
     KnownMistake("pi_forgotten", "pi is missing in the cosine: the decay ends three quarters of the way up.", lr_schedule, SHARE, "share = 0.5 * (1.0 + math.cos(progress))"),
@@ -50,7 +49,7 @@ MISTAKES = (
     KnownMistake("degrees", "The cosine is given degrees. It takes radians: use pi, not 180.", lr_schedule, SHARE, "share = 0.5 * (1.0 + math.cos(180.0 * progress))"),
     KnownMistake("exponential_decay", "The decay is exponential. It must be half a cosine.", lr_schedule, SHARE, "share = math.exp(-5.0 * progress)"),
     KnownMistake("no_decay", "There is no decay: after warm-up the learning rate stays at the peak.", lr_schedule, SHARE, "share = 1.0",
-        also=(Edit(lr_schedule, ENDED, "return peak"),), seen_in=("tier4/Diffusion-Planner#293",)),
+        also=(Edit(lr_schedule, ENDED, "return peak"),), looks_like=("variant=constant",), seen_in=("tier4/Diffusion-Planner#293",)),
     # the floor and after the end
     KnownMistake("decays_to_zero", "The cosine decays to 0, and the learning rate then jumps to the floor. It must decay to the floor.",
         lr_schedule, RESULT, "return share * peak"),

@@ -46,7 +46,7 @@ MISTAKES = (
         mlp, ACTIVATED, "activated = hidden", also=(Edit(mlp, RESULT, "return gelu(linear(activated, down_weight, down_bias))"),)),
     KnownMistake("activation_before_up", "The activation is applied before the up projection. It belongs between the two projections.",
         mlp, UP, "hidden = linear(gelu(x), up_weight, up_bias)", also=(Edit(mlp, ACTIVATED, "activated = hidden"),)),
-    KnownMistake("squared_relu", "The activation is the squared ReLU. GPT-2 uses GELU.", mlp, ACTIVATED, "activated = hidden.relu() ** 2"),
+    KnownMistake("squared_relu", "The activation is the squared ReLU. GPT-2 uses GELU.", mlp, ACTIVATED, "activated = hidden.relu() ** 2", looks_like=("variant=relu2",)),
     KnownMistake("tanh", "The activation is tanh. GPT-2 uses GELU.", mlp, ACTIVATED, "activated = hidden.tanh()"),
     KnownMistake("leaky_relu", "The activation is a leaky ReLU. GPT-2 uses GELU.", mlp, ACTIVATED, "activated = hidden.where(hidden > 0, 0.01 * hidden)"),
     KnownMistake("gated_by_itself", "The hidden features are multiplied by their own activation: h * gelu(h). GPT-2 has no gate.", mlp, ACTIVATED, "activated = hidden * gelu(hidden)"),

@@ -15,6 +15,7 @@ from harness.core.measurement import Measurement
 from harness.core.values import Settings
 from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import GPT2_LARGE, GPT2_MEDIUM, GPT2_SMALL, GPT2_XL, Config, parameter_count
+from specs.shared.model_forms import HOW_TO_UNTIE, UNTIED
 
 CONFIG = (
     *(Argument(name, "int", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")),
@@ -45,14 +46,11 @@ def batch_of(trial: Trial) -> dict[str, Any]:
 
 
 def skip_if_untied(trial: Trial) -> None:
-    if trial.has_form("untied"):
+    if trial.has_form(UNTIED):
         trial.not_applicable()
 
 
-DECLARE = (
-    'If a separate head is intended, declare it:  weight_tying = "untied" under [tool.plumbline] in pyproject.toml, or '
-    "--impl-variant=weight_tying=untied"
-)
+DECLARE = f"If a separate head is intended, declare it: {HOW_TO_UNTIE}"
 SEPARATE_HEAD = f"the head is a separate tensor; GPT-2 ties it to the token embedding. {DECLARE}"
 
 
@@ -94,7 +92,7 @@ SIZES = {
 
 def share_saved(trial: Trial) -> Measurement | None:
     """At published sizes, by the formula of GPT-2's parameter count."""
-    if trial.has_form("untied") or after(trial, SHARED)["memories"] > 1:
+    if trial.has_form(UNTIED) or after(trial, SHARED)["memories"] > 1:
         return None
     shares = {name: 100 * c.vocab_size * c.width / parameter_count(c) for name, c in SIZES.items()}
     small, largest = shares["GPT-2 small"], shares["GPT-3 175B"]

@@ -39,7 +39,7 @@ def test_a_table_is_read() -> None:
     [
         ({"gleu": "erf"}, "no key 'gleu'; did you mean gelu"),
         ({"imp": "mine"}, "did you mean impl"),
-        ({"gelu": "erff"}, 'did you mean erf? legal variants: erf (write gelu = "erf")'),
+        ({"gelu": "erff"}, 'did you mean erf? legal variants: gelu_tanh, erf, quick_gelu (write gelu = "erf")'),
         ({"gelu": True}, "no variant True"),
         ({"layer_norm": "rms"}, "layer_norm has no legal variants"),
         ({"eps": "small"}, "eps is a small positive number like 1e-6, not 'small'"),
@@ -96,4 +96,4 @@ def test_every_variant_says_how_to_declare_it() -> None:
         fixed_eps = "eps_fixed" in name and "1e_5" not in name and mistake.component != "adamw"
         assert bool(declaration_of(mistake, CONTRACTS)) == ("variant=" in name or fixed_eps), name
     pair = declaration_of(inspection.known()["gelu.variant=erf"], CONTRACTS)
-    assert 'gelu = "erf" under [tool.plumbline]' in how_to_declare([pair])
+    assert 'activation = "gelu_erf" under [tool.plumbline]' in how_to_declare([pair])
