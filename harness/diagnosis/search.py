@@ -13,7 +13,6 @@ others come after them, for inside one function a mistake may well show only tog
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from harness.diagnosis import forms
 from harness.diagnosis.finding import Finding, edits_of, variants_as_mistakes
 from harness.diagnosis.literals import Literal
 from harness.diagnosis.matching import EditedReference, KeptAnswers, Observation, error_message, is_silent, misfit
+from harness.diagnosis.ranking import ELSE, EXPLAINS, SILENT, Alone, ranked
 
 SECONDS = 12.0
 """Computing time for one diagnosis; singles come first."""
@@ -37,17 +37,6 @@ SCOUTS, SCOUTED = 3, 30
 """Mistakes of each part that tell the kinds of requests apart, and how many requests are looked at."""
 CALM = 4
 """... and the cheapest of those answered rightly, on which both mistakes of a pair are silent."""
-SILENT, EXPLAINS, ELSE = "silent", "explains", "else"
-
-
-@dataclass(frozen=True)
-class _Alone:
-    """What one mistake alone does on each request of the sample, and the first wrong answer that it leaves
-    unexplained."""
-
-    mistake: KnownMistake
-    marks: tuple[str, ...]
-    left: int
 
 
 @dataclass
@@ -172,7 +161,7 @@ class Diagnostician:
                 if known and mistake not in known:
                     yield (*known, mistake), order
         alone = self._alone(singles, wrong, right, deadline)
-        for pair, telling in [] if alone is None else _ranked(*alone):
+        for pair, telling in [] if alone is None else ranked(*alone):
             yield pair, [wrong[telling], *wrong[:telling], *wrong[telling + 1 :], *right]
 
     def _alone(
@@ -181,11 +170,11 @@ class Diagnostician:
         wrong: Sequence[Observation],
         right: Sequence[Observation],
         deadline: float,
-    ) -> tuple[list[_Alone], list[int]] | None:
+    ) -> tuple[list[Alone], list[int]] | None:
         """What each mistake does alone on a sample of the wrong answers, and which those are; None without the time."""
         places = self._telling(singles, wrong)
         sample, calm = [wrong[n] for n in places], right[:CALM]
-        alone: list[_Alone] = []
+        alone: list[Alone] = []
         for mistake in singles:
             if time.thread_time() > deadline:
                 return None
@@ -193,7 +182,7 @@ class Diagnostician:
             if marks is not None:
                 explains_all = set(marks) == {EXPLAINS}
                 left = self._first_unexplained(mistake, wrong) if explains_all else places[-1]
-                alone.append(_Alone(mistake, marks, left))
+                alone.append(Alone(mistake, marks, left))
         return alone, places
 
     def _telling(self, singles: Sequence[KnownMistake], wrong: Sequence[Observation]) -> list[int]:
@@ -274,28 +263,6 @@ def _has_no_place(predicted: Answer, o: Observation) -> bool:
     Where the form is declared, such cases are left out.
     """
     return predicted.crash is not None and (o.reference.crash is None or o.answer.crash is not None)
-
-
-def _ranked(alone: Sequence[_Alone], places: Sequence[int]) -> Iterator[tuple[tuple[KnownMistake, KnownMistake], int]]:
-    """Every two mistakes, those first that agree best with what each does alone, and the wrong answer that tells
-    most."""
-    ranked: list[tuple[tuple[int, bool, int, int], tuple[KnownMistake, KnownMistake], int]] = []
-    for one, other in itertools.combinations(alone, 2):
-        marks = list(zip(one.marks, other.marks, strict=True))
-        against = sum(not _can_act_together(*both) for both in marks)
-        explained = sum(EXPLAINS in both for both in marks)
-        first_left = min(one.left, other.left)
-        telling = next((n for n, both in zip(places, marks, strict=True) if both == (ELSE, ELSE)), first_left)
-        elsewhere = one.mistake.component != other.mistake.component
-        ranked.append(((against, elsewhere, -explained, len(ranked)), (one.mistake, other.mistake), telling))
-    for _, pair, telling in sorted(ranked, key=lambda entry: entry[0]):
-        yield pair, telling
-
-
-def _can_act_together(one: str, other: str) -> bool:
-    """Whether two mistakes that leave each other alone can explain a wrong answer, by what each of them does there
-    alone."""
-    return {one, other} == {SILENT, EXPLAINS} or one == other == ELSE
 
 
 def _cost(request: Request) -> int:
