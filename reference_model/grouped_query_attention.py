@@ -30,11 +30,13 @@ def grouped_query_attention(
     rope_base: float = 10000.0,
     window: int | None = None,
     eps: float = 1e-5,
+    head_size: int | None = None,
 ) -> Tensor:
     """Attention of H query heads to G key-value heads: head h uses group h // (H / G).  x [B, T, D] -> [B, T, D]
 
-    query_weight [H K, D], key_weight and value_weight [G K, D], out_weight [D, H K]; K is the head size.  G = H is
-    multi-head attention, G = 1 is multi-query attention.  Position t sees positions 0..t, or the last `window` of them.
+    query_weight [H K, D], key_weight and value_weight [G K, D], out_weight [D, H K]; K is the head size, D / H unless
+    `head_size` says otherwise.  G = H is multi-head attention, G = 1 is multi-query attention.  Position t sees
+    positions 0..t, or the last `window` of them.
     Optional: biases [H K], [G K], [G K] and [D]; gains of the norm of queries and keys, per head [K] or over all heads
     together [H K] and [G K]; sinks [H], scores of a key that has no value.  `positions`: "none", "rotary" (pairs of
     neighbours are rotated) or "rotary_halves" (feature i with feature i + K/2).
@@ -44,13 +46,15 @@ def grouped_query_attention(
     """
     batch, time, _ = x.shape
     width = query_weight.shape[0]
-    if n_heads < 1 or width % n_heads != 0:
+    if n_heads < 1 or width % n_heads != 0 or head_size not in (None, width // n_heads):
         raise ValueError(f"width {width} is not divisible by {n_heads} heads")
     if n_kv_heads < 1 or n_heads % n_kv_heads != 0:
         raise ValueError(f"{n_heads} heads are not divisible into {n_kv_heads} groups")
     head_size = width // n_heads
     shared_by = n_heads // n_kv_heads
     layout = positions
+    base = rope_base
+    span = window
     softcap = None  # Gemma 2: 50
 
     q = linear(x, query_weight, query_bias)  # [B, T, H K]
@@ -64,8 +68,8 @@ def grouped_query_attention(
     q = q.transpose(1, 2)  # [B, H, T, K]
     k = k.transpose(1, 2)  # [B, G, T, K]
     v = v.transpose(1, 2)
-    turned_q = rotate(q, layout, rope_base)
-    turned_k = rotate(k, layout, rope_base)
+    turned_q = rotate(q, layout, base)
+    turned_k = rotate(k, layout, base)
     keys = turned_k.repeat_interleave(shared_by, dim=1)  # [B, H, T, K]: each group as often as heads share it
     values = v.repeat_interleave(shared_by, dim=1)
 
@@ -74,7 +78,7 @@ def grouped_query_attention(
     capped = scores if softcap is None else softcap * torch.tanh(scores / softcap)
     everywhere = torch.ones(time, time, dtype=torch.bool, device=x.device)
     future = everywhere.triu(diagonal=1)
-    hidden = future if window is None else future | everywhere.tril(diagonal=-window)
+    hidden = future if span is None else future | everywhere.tril(diagonal=-span)
     masked = capped.masked_fill(hidden, float("-inf"))
     weights = softmax(masked, dim=-1) if sinks is None else softmax_beside(masked, sinks)
     mixed = weights @ values  # [B, H, T, K]

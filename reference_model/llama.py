@@ -28,8 +28,8 @@ def llama(ids: Tensor, weights: Mapping[str, Any], config: Any) -> Tensor:
     h_0 = W_e[ids];  h_l = llama_block(h_(l-1));  logits = norm(h_L) W_head^T.  Positions are told by rotation alone.
     weights: token_embedding [V, D], blocks (a list of what `llama_block` takes), final_norm_weight [D] (ones where it
     is missing), head_weight [V, D] (where it is missing, the head is tied to the embedding).
-    config: anything with vocab_size, heads, kv_heads, layers and, optionally, rope_base (10000 otherwise), window
-    (every position otherwise) and norm_eps (1e-5 otherwise).
+    config: anything with vocab_size, heads, layers and, optionally, kv_heads (heads otherwise), head_size (D / H),
+    rope_base (10000), window (every position) and norm_eps (1e-5).
     Raises ValueError when the blocks are not config.layers many, IndexError for an id outside the vocabulary.
     Source: Touvron et al. 2023, section 2.2; meta-llama/llama llama/model.py `Transformer`.
     """
@@ -38,6 +38,8 @@ def llama(ids: Tensor, weights: Mapping[str, Any], config: Any) -> Tensor:
     eps = getattr(config, "norm_eps", 1e-5)
     rope_base = getattr(config, "rope_base", 10000.0)
     window = getattr(config, "window", None)
+    kv_heads = getattr(config, "kv_heads", None) or config.heads
+    size = getattr(config, "head_size", None)
     head_weight = weights.get("head_weight")
     full_every = None  # of how many layers one sees every position whatever the window; Gemma 2: 2, Gemma 3: 6
     local_base = None  # Gemma 3: 10000 in layers that see the window alone
@@ -50,7 +52,7 @@ def llama(ids: Tensor, weights: Mapping[str, Any], config: Any) -> Tensor:
         is_local = full_every is None or (index + 1) % full_every != 0
         sees = window if is_local else None
         base = local_base if is_local and local_base is not None else rope_base
-        stream = llama_block(stream, layer_weights, config.heads, config.kv_heads, base, sees, eps)
+        stream = llama_block(stream, layer_weights, config.heads, kv_heads, base, sees, eps, size)
     normed = norm(stream, weights.get("final_norm_weight"), eps)
     head = weights["token_embedding"] if head_weight is None else head_weight
     logits = linear(normed, head)  # [B, T, V]
@@ -65,6 +67,7 @@ def llama_block(
     rope_base: float = 10000.0,
     window: int | None = None,
     eps: float = 1e-5,
+    head_size: int | None = None,
 ) -> Tensor:
     """x + attention(norm_1(x)), then + feed_forward(norm_2(.)): pre-norm.  x [B, T, D] -> [B, T, D]
 
@@ -76,12 +79,13 @@ def llama_block(
     Source: Touvron et al. 2023, section 2.2; meta-llama/llama llama/model.py `TransformerBlock`.
     """
     heads = {name: weights[name] if name in ATTENTION[:4] else weights.get(name) for name in ATTENTION}
+    sizes = {"n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_size": head_size}
     settings = {"positions": "rotary_halves", "rope_base": rope_base, "window": window, "eps": eps}
     norm_1_weight, norm_2_weight = weights.get("norm_1_weight"), weights.get("norm_2_weight")
     post_norm_1_weight, post_norm_2_weight = weights.get("post_norm_1_weight"), weights.get("post_norm_2_weight")
 
     normed_1 = norm(x, norm_1_weight, eps)
-    attended = grouped_query_attention(normed_1, n_heads=n_heads, n_kv_heads=n_kv_heads, **heads, **settings)
+    attended = grouped_query_attention(normed_1, **heads, **sizes, **settings)
     first = attended if post_norm_1_weight is None else norm(attended, post_norm_1_weight, eps)
     middle = x + first
     normed_2 = norm(middle, norm_2_weight, eps)

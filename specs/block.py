@@ -15,6 +15,8 @@ from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.block import block
 from specs.naming.forward import FORWARD
+from specs.naming.llama import LLAMA_BLOCKS
+from specs.naming.models import BLOCK_CLASSES
 from specs.naming.parameters import BLOCK
 from specs.naming.pico_gpt import PICO_BLOCK
 from specs.naming.sizes import SIZES
@@ -192,17 +194,7 @@ CONTRACT = Contract(
     causal=Causal({"x": 1}),
     order=60,
     headline=True,
-    classes=(
-        "block",
-        "transformerblock",
-        "decoderblock",
-        "gptblock",
-        "decoderlayer",
-        "transformerlayer",
-        "layer",
-        "transformerdecoderblock",
-        "residualblock",
-    ),
+    classes=(*BLOCK_CLASSES, *LLAMA_BLOCKS),
     forward_names=FORWARD,
     size_names=SIZES,
     inside={

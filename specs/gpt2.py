@@ -17,6 +17,8 @@ from harness.strategies.tensors import seeds, token_ids
 from reference_model.config import Config, parameter_count
 from reference_model.gpt2 import gpt2
 from specs.naming.forward import FORWARD
+from specs.naming.llama import LLAMA_MODELS
+from specs.naming.models import MODEL_CLASSES
 from specs.naming.parameters import GPT2
 from specs.naming.pico_gpt import PICO_MODEL
 from specs.naming.sizes import SIZES
@@ -223,26 +225,7 @@ CONTRACT = Contract(
     causal=Causal({"ids": 1}, vocabulary="vocab_size"),
     order=70,
     headline=True,
-    classes=(
-        "gpt2",
-        "gpt",
-        "gptmodel",
-        "gpt2model",
-        "lmheadmodel",
-        "gptlanguagemodel",
-        "languagemodel",
-        "transformer",
-        "transformerlm",
-        "transformerlanguagemodel",
-        "gptlm",
-        "demotransformer",
-        "decoderonlytransformer",
-        "minigpt",
-        "nanogpt",
-        "transformermodel",
-        "model",
-        "hookedtransformer",
-    ),
+    classes=(*MODEL_CLASSES, *LLAMA_MODELS),
     forward_names=FORWARD,
     size_names=SIZES,
     variants=TIED,

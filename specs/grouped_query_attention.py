@@ -2,74 +2,54 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation, claim
-from harness.core.contract import Argument, Causal, Contract, Signature, Variant
+from harness.core.contract import Argument, Causal, Contract, Signature
 from harness.core.mistake import Edit
 from harness.strategies.tensors import ORDINARY, seeds, tensors
 from reference_model.attention import attention
 from reference_model.grouped_query_attention import grouped_query_attention
 from specs.naming.forward import FORWARD
-from specs.naming.parameters import HEADS_JOINED, KEY, OUT, QUERY, VALUE, WEIGHTS, named
+from specs.naming.llama import GROUPED_OPTIONS, GROUPED_PROJECTIONS
+from specs.naming.parameters import HEADS_JOINED
 from specs.naming.sizes import SIZES
 from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
-from specs.shared.attention_forms import (
-    ATTENTION_SCALE,
-    NO_POSITIONS,
-    POSITIONS,
-    QK_NORM,
-    SOFTCAP,
-    WINDOW,
-    attention_scale,
-    qk_norm,
-    qk_norm_eps,
-    rope_base,
-    softcap,
-    window,
-)
+from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, attention_variants
+from specs.shared.llama_cases import GAINS, HEADS, described, extents, grouped_weights, options, settings
 from specs.shared.quorums import ATTENDS, SEVERAL_GROUPS
-from specs.shared.rotary import rotary_layouts
 
 TILED = "tiled"
-NORMED_K, TURNED_Q = "k = norm_of_heads(k, k_norm_weight, eps)", "turned_q = rotate(q, layout, rope_base)"
-REPEATED = "keys = turned_k.repeat_interleave(shared_by, dim=1)"
-SCALE, FUTURE = "scale = 1.0 / math.sqrt(head_size)", "future = everywhere.triu(diagonal=1)"
-HEADS = ((4, 2), (6, 3), (2, 1), (4, 1), (6, 2), (2, 2), (3, 1), (1, 1), (3, 3))
-"""Query heads and key-value heads."""
+QUERIES = ("query_weight", "query_bias", "q_norm_weight")
+KEYS_AND_VALUES = ("key_weight", "value_weight", "key_bias", "value_bias", "k_norm_weight")
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Heads, groups, head size, time and batch all differ, except where a group is shared by all heads or by one."""
+    """Heads, groups, head size, time and batch all differ, except where a group is shared by all heads or by one.
+
+    Every second case is plain: four projections, every position seen, a width of as many features as the heads have.
+    """
+    plain = draw(st.integers(0, 1)) == 0
     heads, groups = draw(st.sampled_from(HEADS))
-    head_size = draw(st.sampled_from([k for k in (4, 2, 3, 5, 1) if k not in (heads, groups, heads // groups)]))
-    sizes = {"width": heads * head_size, "heads": heads, "kv_heads": groups}
-    taken = {head_size, *sizes.values()}
-    for name, most in (("time", 7), ("batch", 5)):
-        sizes[name] = draw(st.sampled_from([n for n in range(1, most + 1) if n == 1 or n not in taken]))
-        taken.add(sizes[name])
-    width, seed, family = sizes["width"], draw(seeds), draw(st.sampled_from(("normal", "small integers")))
-    projection = math.sqrt(draw(st.sampled_from((1.5, 0.5, 4.0))) / width)
-    shapes = {
-        "query_weight": (width, width),
-        "key_weight": (groups * head_size, width),
-        "value_weight": (groups * head_size, width),
-        "out_weight": (width, width),
-    }
-    scales = (projection, projection, projection, 1 / math.sqrt(width))
-    weights = {
-        name: learned(family, shape, seed + i, scale)
-        for i, ((name, shape), scale) in enumerate(zip(shapes.items(), scales, strict=True))
-    }
+    size = draw(st.sampled_from([k for k in (4, 2, 3, 4, 2, 6, 5, 1) if k not in (heads, groups, heads // groups)]))
+    free = [w for w in range(2, 12) if w not in (heads, groups, size, heads * size)]
+    width = heads * size if plain or draw(st.integers(0, 2)) else draw(st.sampled_from(free))
+    sizes = {"width": width, "heads": heads, "kv_heads": groups}
+    taken = {size, *sizes.values()}
+    sizes |= draw(extents(taken, 7, 5))
+    all_sizes = {**sizes, "head_size": size}
+    names = () if plain else draw(options())
+    weights = draw(grouped_weights(all_sizes, names, draw(st.sampled_from((1.5, 0.5, 4.0)))))
     x, kind = draw(tensors((sizes["batch"], sizes["time"], width), (*ORDINARY, "repeated rows")))
     arguments = {"x": x, **weights, "n_heads": heads, "n_kv_heads": groups}
-    return Case.of(arguments, family=kind, context=ROOMY_CONTEXT, **sizes)
+    arguments |= draw(settings(all_sizes, plain))
+    return Case.of(arguments, family=kind + described(names), context=ROOMY_CONTEXT, **sizes)
 
 
 @st.composite
@@ -88,7 +68,7 @@ def indivisible(draw: st.DrawFn) -> Case:
 def _sizes(trial: Trial) -> tuple[int, int, int]:
     """Heads, groups, head size."""
     a = trial.case.arguments
-    return a["n_heads"], a["n_kv_heads"], a["x"].shape[-1] // a["n_heads"]
+    return a["n_heads"], a["n_kv_heads"], a["query_weight"].shape[0] // a["n_heads"]
 
 
 def _group_of(trial: Trial) -> list[int]:
@@ -100,12 +80,16 @@ def _group_of(trial: Trial) -> list[int]:
 def _ungrouped(trial: Trial) -> Case:
     """The same attention with one key-value head per head: the weights of each group, repeated for its heads."""
     heads, groups, size = _sizes(trial)
-    a = trial.case.arguments
     rows = torch.arange(groups * size).reshape(groups, size)[_group_of(trial)].reshape(-1)
-    repeated = trial.case.changed(
-        key_weight=a["key_weight"][rows], value_weight=a["value_weight"][rows], n_kv_heads=heads
-    )
+    repeated = trial.case.changed(**_in_order(trial.case, KEYS_AND_VALUES, rows), n_kv_heads=heads)
     return replace(repeated, dimensions={**repeated.dimensions, "kv_heads": heads})
+
+
+def _in_order(case: Case, names: tuple[str, ...], rows: torch.Tensor) -> dict[str, Any]:
+    """These weights with their rows in another order; those of one head, and those that are None, stay."""
+    given = {name: case.arguments[name] for name in names if case.arguments.get(name) is not None}
+    longest = max(len(value) for value in given.values())
+    return {name: value[rows] if len(value) == longest else value for name, value in given.items()}
 
 
 @claim(
@@ -116,12 +100,17 @@ def _ungrouped(trial: Trial) -> Case:
 )
 def multi_head_when_groups_equal_heads(trial: Trial) -> None:
     """Compared with the reference of plain attention."""
-    if trial.has_form(POSITIONS, QK_NORM, SOFTCAP, ATTENTION_SCALE, WINDOW):
+    a = trial.case.arguments
+    more = [name for name in (*GAINS, "sinks", "window", "head_size") if a.get(name) is not None]
+    if more or (trial.is_varied and not trial.has_form(TILED)):
         trial.not_applicable()
     full = _ungrouped(trial)
     a = full.arguments
-    qkv = torch.cat([a["query_weight"], a["key_weight"], a["value_weight"]])
-    expected = attention(a["x"], qkv, None, a["out_weight"], None, a["n_heads"]).to(trial.dtype)
+    qkv, bias = (
+        torch.cat([a[f"{n}_{what}"] for n in ("query", "key", "value")]) if a[f"query_{what}"] is not None else None
+        for what in ("weight", "bias")
+    )
+    expected = attention(a["x"], qkv, bias, a["out_weight"], a["out_bias"], a["n_heads"]).to(trial.dtype)
     what = "with one key-value head per query head, compared with multi-head attention, out"
     trial.close(output(trial, full), expected, tolerance(trial, full), what)
 
@@ -152,12 +141,13 @@ def multi_query_with_one_group(trial: Trial) -> None:
     if heads < 2:
         trial.not_applicable()
     a = trial.case.arguments
-    single = trial.case.changed(
-        key_weight=a["key_weight"][:size].clone(), value_weight=a["value_weight"][:size].clone(), n_kv_heads=1
-    )
+    first = _in_order(trial.case, KEYS_AND_VALUES, torch.arange(size))
+    single = trial.case.changed(**first, n_kv_heads=1)
     single = replace(single, dimensions={**single.dimensions, "kv_heads": 1})
     order = torch.arange(heads * size).reshape(heads, size).roll(1, 0).reshape(-1)
-    permuted = single.changed(query_weight=a["query_weight"][order], out_weight=a["out_weight"][:, order].contiguous())
+    queries = _in_order(single, QUERIES, order)
+    sinks = {} if a["sinks"] is None else {"sinks": a["sinks"].roll(1, 0)}
+    permuted = single.changed(**queries, **sinks, out_weight=a["out_weight"][:, order].contiguous())
     exact, bound = trial.agreement(single)
     trial.close(output(trial, single), exact.value, bound.value, "with one group for all heads, out")
     slack = tolerance(trial, single, permuted)
@@ -169,9 +159,9 @@ def multi_query_with_one_group(trial: Trial) -> None:
 def heads_use_their_group(trial: Trial) -> None:
     """The out projection reads head h alone: the weights of other groups have no effect."""
     heads, groups, size = _sizes(trial)
-    if groups < 2:
-        trial.not_applicable()
     a = trial.case.arguments
+    if groups < 2 or (a["k_norm_weight"] is not None and len(a["k_norm_weight"]) > size):  # a norm of all groups
+        trial.not_applicable()
     for head in sorted({0, heads // groups, 1 + trial.seed % (heads - 1)}):
         own = _group_of(trial)[head]
         only = torch.zeros_like(a["out_weight"])
@@ -189,10 +179,6 @@ def heads_use_their_group(trial: Trial) -> None:
             raise Violation(message, worst=violation.worst, error=violation.error) from None
 
 
-def _weight(name: str, kind: str, owners: tuple[str, ...], *more: str) -> Argument:
-    return Argument(name, kind, "parameter", aliases=(*named(owners, WEIGHTS), *more, name))
-
-
 CONTRACT = Contract(
     name="grouped_query_attention",
     meaning="Causal attention in which groups of query heads share one key and value head.",
@@ -200,12 +186,14 @@ CONTRACT = Contract(
         "call": Signature(
             (
                 Argument("x", "float[batch, time, width]"),
-                _weight("query_weight", "float[width, width]", QUERY, "W_Q"),
-                _weight("key_weight", "float[kv_heads*head_size, width]", KEY, "W_K"),
-                _weight("value_weight", "float[kv_heads*head_size, width]", VALUE, "W_V"),
-                _weight("out_weight", "float[width, width]", OUT, "W_O"),
+                *GROUPED_PROJECTIONS,
                 Argument("n_heads", "int", role="setting"),
                 Argument("n_kv_heads", "int", role="setting"),
+                *GROUPED_OPTIONS,
+                Argument("rope_base", "float", role="setting", optional=True, default=10000.0, by_name=True),
+                Argument("window", "int", role="setting", optional=True, by_name=True),
+                Argument("eps", "float", role="setting", optional=True, default=1e-5, by_name=True),
+                Argument("head_size", "int", role="setting", optional=True, by_name=True),
             ),
             "float[batch, time, width]",
         )
@@ -217,11 +205,11 @@ CONTRACT = Contract(
     causal=Causal({"x": 1}),
     includes="attention",
     order=52,
-    case_count=26,
+    case_count=36,
     roundings=(
         Edit(
             grouped_query_attention,
-            SCALE,
+            "scale = 1.0 / math.sqrt(head_size)",
             "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)",
         ),
     ),
@@ -241,35 +229,8 @@ CONTRACT = Contract(
     forward_names=FORWARD,
     joined=HEADS_JOINED,
     size_names={**SIZES, "kv_heads": (*SIZES["kv_heads"], "n_groups", "num_groups", "groups")},
-    variants=(
-        NO_POSITIONS,
-        *rotary_layouts(grouped_query_attention),
-        qk_norm(grouped_query_attention, NORMED_K),
-        Variant(
-            TILED,
-            "Head h uses group h % G, as in x-transformers: the heads of a group are not next to each other. Only the "
-            "order of the heads differs, so a checkpoint of Llama gives other numbers.",
-            (
-                Edit(
-                    grouped_query_attention,
-                    REPEATED,
-                    "keys = turned_k.repeat(1, shared_by, 1, 1)",
-                ),
-                Edit(
-                    grouped_query_attention,
-                    "values = v.repeat_interleave(shared_by, dim=1)",
-                    "values = v.repeat(1, shared_by, 1, 1)",
-                ),
-            ),
-        ),
-    ),
-    numbers=(
-        softcap(lambda cap: (Edit(grouped_query_attention, "softcap = None", f"softcap = {cap}"),)),
-        attention_scale(lambda scale: (Edit(grouped_query_attention, SCALE, f"scale = {scale}"),)),
-        window(lambda size: (Edit(grouped_query_attention, FUTURE, f"{FUTURE}\nwindow = {size}"),)),
-        rope_base(lambda base: (Edit(grouped_query_attention, TURNED_Q, f"rope_base = {base}\n{TURNED_Q}"),)),
-        qk_norm_eps(grouped_query_attention),
-    ),
+    variants=attention_variants("none"),
+    numbers=ATTENTION_NUMBERS,
     sources=(
         "Ainslie et al. 2023, section 2.2",
         "Shazeer 2019, section 3",

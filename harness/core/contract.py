@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.core.causal import Causal as Causal
 from harness.core.claim import Claim
 from harness.core.composition import Composition, Joined
 from harness.core.forms import LegalForms
@@ -28,8 +29,12 @@ class Argument:
     apart, each with its own aliases. ``fields``: what a dictionary of weights, or a record of settings, holds; kind
     ``list[layers]`` says that the fields repeat per layer. ``default``: what leaving an optional argument out means.
     ``by_name``: an optional argument that is given only to code that names it, as it is called here or by an alias,
-    never by position; code that does not name it is not asked for it. ``other_forms``: names under which published
-    code takes such an argument in another form (a mask that is True where this one is False), and what makes that form.
+    never by position; code that does not name it (a field: that does not read it) is not asked for it.
+    ``other_forms``: names under which published code takes such an argument in another form (a mask that is True where
+    this one is False), and what makes that form.
+    ``structural``: an optional learned tensor that makes another architecture where it is there (a gate, a norm of
+    queries). Code that has one is judged with it alone, code that has none without. Of any other optional tensor,
+    ``default`` is the number that stands for leaving it out, 0 where there is none.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Argument:
     default: Any = None
     by_name: bool = False
     other_forms: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    structural: bool = False
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -171,20 +177,6 @@ class WholeModel:
     component: str
     made: Callable[[Callable[..., Any]], Callable[..., Any]]
     method: str = ""
-
-
-@dataclass(frozen=True)
-class Causal:
-    """The statement that an output depends on inputs at its own position and before it only.
-
-    ``inputs``: the arguments that have a time axis, and which axis that is. ``output``: the time axis of the output.
-    ``vocabulary``: the dimension of a case that bounds integer inputs. ``gradient``: whether gradients are tested too.
-    """
-
-    inputs: Mapping[str, int]
-    output: int = 1
-    vocabulary: str = ""
-    gradient: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +115,45 @@ class TrackedSettings(Settings):
     def known(self) -> dict[str, Any]:
         """All of them, which does not count as reading."""
         return super().as_dict()
+
+
+class TrackedWeights(dict[str, Any]):
+    """Named tensors that note which of them are read. ``read``: their names; shared by the records of all layers."""
+
+    def __init__(self, values: Mapping[str, Any], read: set[str]) -> None:
+        super().__init__(values)
+        self.read = read
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As a dictionary's."""
+        self.read.add(name)
+        return super().get(name, default)
+
+    def items(self) -> Any:
+        """All of them, which counts as reading all."""
+        self.read.update(self)
+        return super().items()
+
+    def values(self) -> Any:
+        """All of them, which counts as reading all."""
+        self.read.update(self)
+        return super().values()
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """As a dictionary's."""
+        self.read.add(name)
+        return super().pop(name, *default)
+
+
+def tracked_weights(value: Any, read: set[str]) -> Any:
+    """A record of tensors, with the records and lists of records in it, that notes in ``read`` what is read."""
+    if isinstance(value, Mapping):
+        return TrackedWeights({name: tracked_weights(inner, read) for name, inner in value.items()}, read)
+    return [tracked_weights(inner, read) for inner in value] if isinstance(value, list) else value
 
 
 def load_function(where: str) -> Callable[..., Any]:

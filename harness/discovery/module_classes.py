@@ -19,12 +19,12 @@ from harness.discovery.map_file import FILE, MapEntry, names_of
 from harness.discovery.model_run import run_once
 from harness.discovery.notes import FoundNote
 from harness.discovery.refusals import what_does_not_fit, why_not_built
-from harness.discovery.resemblance import not_told, resemblance
+from harness.discovery.resemblance import may_be_another, not_told, resemblance
 from harness.execution.time_limit import TimedOut
 from harness.modules.call_in_place import CallInPlace
 from harness.modules.found_class import CallFound, Factory, FoundModule, InsideOnly, PartFactory, assignment_of
 from harness.modules.probing import PROBE_SECONDS, trial_call
-from harness.modules.submodules import Part, declared_parts, parts_of
+from harness.modules.submodules import Part, declared_parts, parts_of, parts_within
 from harness.modules.telling_cases import telling_cases
 
 MOST_CASES = 4
@@ -86,11 +86,11 @@ class _ClassSearch:
     def find_models(self) -> None:
         """Components that have parts, the largest first; then their parts."""
         composite = [c for c in self.contracts.values() if c.inside and c.is_function and c.classes]
-        largest = max(composite, key=lambda c: c.order, default=None)
+        parts = {name for c in composite for name in c.inside}
         for contract in sorted(composite, key=lambda c: -c.order):
             if contract.name in self.adapters or contract.name in self.taken:
                 continue
-            found = self._find_class(contract, nameless=contract is largest)
+            found = self._find_class(contract, nameless=contract.name not in parts)
             if found is not None:
                 self._find_parts(found, contract)
 
@@ -104,11 +104,10 @@ class _ClassSearch:
     def find_inside_only(self) -> None:
         """Parts of what was found that are no module of their own."""
         for whole in [a for a in self.adapters.values() if isinstance(a, FoundModule)]:
-            names = list(whole.contract.inside) if whole.plan is not None and whole.plan.fine else []
-            for name in names:
-                names += [n for n in self.contracts[name].inside if n not in names] if name in self.contracts else []
-                if name in self.contracts and name not in self.adapters and name not in self.taken:
-                    self.adapters[name] = InsideOnly(name, whole)
+            if whole.plan is not None and whole.plan.fine:
+                for name in parts_within(whole.contract, whole.plan, self.contracts):
+                    if name not in self.adapters and name not in self.taken:
+                        self.adapters[name] = InsideOnly(name, whole)
 
     def is_found(self, kind: type | None) -> bool:
         """Whether a class is a component, or named like one that there is, though it was refused as another."""
@@ -190,7 +189,9 @@ class _ClassSearch:
         try:
             self._check(adapter, kind)
         except TimedOut as error:
-            if not resemblance(kind, contract) and adapter.plan is None:
+            if adapter.plan is None and (
+                not resemblance(kind, contract) or may_be_another(kind, contract, self.contracts.values())
+            ):
                 self.timed_out[kind] = error
                 raise _Refused(str(error)) from None
             adapter.note_timed_out(error)
@@ -212,6 +213,8 @@ class _ClassSearch:
                 reason, other_sizes = reason or misfit or str(error), not misfit
                 continue
             except NotImplementedError:
+                if may_be_another(kind, contract, self.contracts.values()):
+                    raise _Refused("it is not written yet") from None
                 return  # reported as to do when it is run
             except Exception as error:
                 reason = why_not_built(error)

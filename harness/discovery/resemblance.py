@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container
+from collections.abc import Collection, Container, Iterable
 
 from harness.core.contract import Contract
 from harness.core.errors import plain
@@ -28,3 +28,9 @@ def not_told(kind: type, contract: Contract, read: Container[str]) -> str:
     lacking = [size for size in contract.told_by if size not in read]
     named = _alike(kind, (plain(contract.name), *contract.classes))
     return "" if named or not lacking else f"its constructor takes no {' and no '.join(lacking)}"
+
+
+def may_be_another(kind: type, contract: Contract, contracts: Iterable[Contract]) -> bool:
+    """Whether a class that says nothing of itself is named as much like a component that comes before this one."""
+    own = resemblance(kind, contract)
+    return any(c.inside and c.order < contract.order and resemblance(kind, c) >= own for c in contracts)

@@ -8,9 +8,9 @@ from typing import Any
 
 from harness.core.case import CALL, Call
 from harness.core.claim import NotSupported
-from harness.core.contract import Contract, Signature
+from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import OfferKind, Request
-from harness.core.values import Settings, TrackedSettings
+from harness.core.values import Settings, TrackedSettings, tracked_weights
 from harness.execution import call as chokepoint
 from harness.execution.arguments import bound, untaken
 from harness.execution.bound_call import Ready
@@ -42,7 +42,20 @@ class _FunctionSession(Session):
     def call(self, call: Call) -> Any:
         signature = self.contract.calls[CALL]
         records = {n: TrackedSettings(value) for n, value in call.arguments.items() if isinstance(value, Settings)}
-        result = chokepoint.invoke(bound(self.function, signature, {**call.arguments, **records}))
+        read: set[str] = set()
+        weights = {
+            a.name: tracked_weights(call.arguments[a.name], read)
+            for a in signature.arguments
+            if a.role == "parameter" and any(field.by_name for field in _flat(a)) and a.name in call.arguments
+        }
+        result = chokepoint.invoke(bound(self.function, signature, {**call.arguments, **records, **weights}))
+        for name, value in weights.items():
+            argument = next(a for a in signature.arguments if a.name == name)
+            unread = sorted(
+                {f.name for f in _flat(argument) if f.by_name and f.name not in read and _has(value, f.name)}
+            )
+            if unread:
+                raise NotSupported(f"it takes no {', '.join(unread)}")
         for name, record in records.items():
             unread = untaken(next(a for a in signature.arguments if a.name == name).fields, record.known(), record.read)
             if unread:
@@ -51,6 +64,20 @@ class _FunctionSession(Session):
 
     def ready(self, call: Call) -> Ready:
         return Ready(bound(self.function, self.contract.calls[CALL], call.arguments))
+
+
+def _flat(argument: Argument) -> list[Argument]:
+    """An argument's fields, and theirs."""
+    return [one for inner in argument.fields for one in (inner, *_flat(inner))]
+
+
+def _has(value: Any, name: str) -> bool:
+    """Whether a record of tensors, or one in it, has a tensor of this name."""
+    if isinstance(value, list):
+        return any(_has(inner, name) for inner in value)
+    if not isinstance(value, dict):
+        return False
+    return any((key == name and inner is not None) or _has(inner, name) for key, inner in dict.items(value))
 
 
 class ClassAdapter(Adapter):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from harness.core.composition import Joined
 from harness.core.contract import Argument, Contract
+from harness.core.values import Settings
 
 LAYER, STACKED = "*", "#"
 """In a pattern: the index of the layer, and the index of one of several equal pieces (a head, say)."""
@@ -21,6 +23,7 @@ class ExpectedParameter:
 
     ``sizes``: the names of the sizes in its shape. ``joined``: the names of the tensors that it holds one above the
     other, where it holds several.
+    ``sizes``: the names of the sizes in its shape. ``structural``, ``default``: as of an Argument.
     """
 
     path: tuple[str, ...]
@@ -32,6 +35,8 @@ class ExpectedParameter:
     part: int | None = None
     parts: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
+    structural: bool = False
+    default: float = 0.0
 
     @property
     def members(self) -> tuple[tuple[str, ...], ...]:
@@ -52,7 +57,7 @@ class ExpectedParameter:
 
 def slots(contract: Contract, arguments: Mapping[str, Any]) -> list[ExpectedParameter]:
     """Every learned tensor of a contract with its shape in one call; layers are represented by their first."""
-    found = list(_slots(contract.arguments("parameter"), arguments, sizes(contract, arguments), (), False))
+    found = list(_slots(contract.arguments("parameter"), arguments, _every_size(contract, arguments), (), False))
     return found + [slot for joined in contract.joined for slot in _joined(joined, found)]
 
 
@@ -67,7 +72,49 @@ def _joined(joined: Joined, slots: Sequence[ExpectedParameter]) -> Iterator[Expe
             named_sizes = tuple(dict.fromkeys(size for m in found for size in m.sizes))
             optional, layered = all(m.optional for m in found), found[0].layered
             path = (*path[:-1], " + ".join(joined.names))
-            yield ExpectedParameter(path, joined.aliases, shape, optional, named_sizes, layered, joined=joined.names)
+            yield ExpectedParameter(
+                path,
+                joined.aliases,
+                shape,
+                optional,
+                named_sizes,
+                layered,
+                joined=joined.names,
+                structural=any(m.structural for m in found),
+            )
+
+
+def _every_size(contract: Contract, arguments: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes of one call, those of its settings too, and those that follow from a product of sizes: with 6 heads,
+    ``heads*head_size = 24`` says that head_size is 4."""
+    found: dict[str, int] = {}
+    for a in contract.arguments("setting"):
+        value = arguments.get(a.name)
+        for name, number in (value.as_dict() if isinstance(value, Settings) else {a.name: value}).items():
+            if type(number) is int:
+                found[name.removeprefix("n_")] = number
+    found |= sizes(contract, arguments)
+    products: list[tuple[str, int]] = []
+    for a in contract.arguments("parameter"):
+        _read_products(a, arguments.get(a.name), products)
+    for _ in range(2):  # what one product says may be what another needs
+        for axis, size in products:
+            factors = [factor.strip() for factor in axis.split("*")]
+            unknown = [f for f in factors if f.isidentifier() and f not in found]
+            rest = math.prod(int(f) if f.isdigit() else found[f] for f in factors if f not in unknown)
+            if len(unknown) == 1 and rest and size % rest == 0:
+                found[unknown[0]] = size // rest
+    return found
+
+
+def _read_products(a: Argument, value: Any, products: list[tuple[str, int]]) -> None:
+    """The axes of a call's tensors that are products of sizes, each with its length."""
+    if a.fields:
+        first = value[0] if isinstance(value, (list, tuple)) and value else value
+        for one in a.fields:
+            _read_products(one, first.get(one.name) if isinstance(first, Mapping) else None, products)
+    elif torch.is_tensor(value) and len(a.axes) == value.dim():
+        products += [(axis, size) for axis, size in zip(a.axes, value.shape, strict=True) if "*" in axis]
 
 
 def _slots(
@@ -84,12 +131,20 @@ def _slots(
             shape = tuple(value.shape) if torch.is_tensor(value) else shape_of(a, dimensions)
             if shape is None:
                 continue
-            yield ExpectedParameter((*path, a.name), a.aliases, shape, a.optional, a.axis_names, layered)
+            slot = ExpectedParameter(
+                (*path, a.name),
+                a.aliases,
+                shape,
+                a.optional,
+                a.axis_names,
+                layered,
+                structural=a.structural,
+                default=a.default or 0.0,
+            )
+            yield slot
             for i, aliases in enumerate(a.slices.values()):
                 one = (shape[0] // len(a.slices), *shape[1:])
-                yield ExpectedParameter(
-                    (*path, a.name), aliases, one, a.optional, a.axis_names, layered, i, tuple(a.slices)
-                )
+                yield replace(slot, aliases=aliases, shape=one, part=i, parts=tuple(a.slices))
 
 
 def sizes(contract: Contract, arguments: Mapping[str, Any]) -> dict[str, int]:
@@ -130,7 +185,7 @@ def _read_sizes(a: Argument, value: Any, found: dict[str, int]) -> None:
             value = value[0] if value else None
         for one in a.fields:
             _read_sizes(one, value.get(one.name) if isinstance(value, Mapping) else None, found)
-    elif torch.is_tensor(value):
+    elif torch.is_tensor(value) and not a.structural:  # one of these may have several forms
         axes = a.axes
         if len(axes) == value.dim():
             found.update({axis: size for axis, size in zip(axes, value.shape, strict=True) if axis.isidentifier()})

@@ -30,7 +30,7 @@ from harness.modules.build_sizes import sizes_for
 from harness.modules.call_in_place import WHOLE
 from harness.modules.construction import construct, global_sizes, globals_set
 from harness.modules.disambiguation import disambiguate
-from harness.modules.forward_arguments import WithMore, with_more
+from harness.modules.forward_arguments import WithMore, learned_more
 from harness.modules.forward_roles import SIZES
 from harness.modules.holder import Holder, How, timed_call
 from harness.modules.matching import plan
@@ -161,7 +161,7 @@ class FoundModule(ModuleAdapter):
         """What its forward takes beside the input, and then how it is called."""
         how = self.declaration.call
         if isinstance(how, CallFound) and how.inner is None and self.plan is not None:
-            how.inner = with_more(self.contract, self.plan, made.inner, case, self._run)
+            how.inner = learned_more(self.contract, self.plan, (made, case), self.trial, self._run)
             if how.inner is not None and (words := how.inner.words):
                 self.remark(words)
         super()._learn_calling(made, case)

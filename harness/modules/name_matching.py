@@ -17,6 +17,8 @@ from harness.modules.partial_match import PartialMatch
 BIAS, WEIGHT = "bias", "weight"
 TYPE_RANK = (0, 0, 0)
 """That of a match by type alone: any name that fits ranks higher."""
+SlotKey = tuple[tuple[str, ...], int | None]
+"""The path of a tensor of the contract, and which part of it."""
 BIAS_NAMES = (BIAS, "b", "shift", "beta")
 """Last names of a bias in a module."""
 
@@ -56,9 +58,11 @@ def match_by_name(state: PartialMatch, entries: Sequence[FoundParameter]) -> Non
     """Each parameter goes to the slot with the longest fitting name, among those whose shape it can have.
 
     An embedding of another name is known by its type: it goes to the one table that has its shape.
+    One that is known under several names (a tied head) goes to a slot that must be filled, if one of them fits there.
     """
     open_slots = state.open()
-    chosen: dict[tuple[tuple[str, ...], int | None], list[tuple[FoundParameter, str]]] = {}
+    chosen: dict[SlotKey, list[tuple[FoundParameter, str]]] = {}
+    fits_of: dict[str, list[tuple[AliasFit, ExpectedParameter]]] = {}
     for entry in entries:
         fits = [
             (fit, slot)
@@ -68,8 +72,10 @@ def match_by_name(state: PartialMatch, entries: Sequence[FoundParameter]) -> Non
         if not fits and (table := _only_table(entry, open_slots)) is not None:
             fits = [(AliasFit(TYPE_RANK, entry.pattern), table)]
         if fits:
-            best, slot = max(fits, key=lambda pair: pair[0].rank)
+            best, slot = max(fits, key=lambda pair: (bool(entry.others) and not pair[1].optional, pair[0].rank))
+            fits_of[entry.pattern] = fits
             chosen.setdefault((slot.path, slot.part), []).append((entry, best.alias))
+    _spread(chosen, fits_of)
     for slot in open_slots:
         fitting = chosen.get((slot.path, slot.part), [])
         if len({alias for _, alias in fitting}) < len(fitting):
@@ -91,6 +97,21 @@ def _only_table(entry: FoundParameter, slots: Sequence[ExpectedParameter]) -> Ex
         return None
     fitting = [s for s in slots if not s.optional and s.part is None and not s.layered and s.shape == entry.shape]
     return fitting[0] if len(fitting) == 1 and len(entry.shape) == 2 and not entry.layered else None
+
+
+def _spread(
+    chosen: dict[SlotKey, list[tuple[FoundParameter, str]]],
+    fits_of: Mapping[str, list[tuple[AliasFit, ExpectedParameter]]],
+) -> None:
+    """Of several parameters for one slot, one that may be in another slot, which nothing is in, goes there."""
+    for here in list(chosen):
+        several = len({alias for _, alias in chosen[here]}) == len(chosen[here])  # not pieces of one
+        for pair in list(chosen[here]) if several else ():
+            others = [(fit, s) for fit, s in fits_of[pair[0].pattern] if (s.path, s.part) not in chosen]
+            if others and len(chosen[here]) > 1:
+                fit, slot = max(others, key=lambda other: other[0].rank)
+                chosen[here].remove(pair)
+                chosen[(slot.path, slot.part)] = [(pair[0], fit.alias)]
 
 
 def match_biases(state: PartialMatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from harness.core.claim import NotSupported
 from harness.core.errors import CannotMatch, OtherSize
 from harness.modules.expected_parameters import LAYER, STACKED, ExpectedParameter
 from harness.modules.found_parameters import FoundParameter, is_like_a_buffer
@@ -22,8 +23,9 @@ BIASES = ("bias", "b")
 def values_for(plan: Plan, module: nn.Module, arguments: Mapping[str, Any]) -> dict[str, Tensor]:
     """The module's parameters by name: each the contract's tensor, or a part of it, in the shape of the parameter.
 
-    An optional tensor that the case leaves out is zero. Gradients flow back to ``arguments``. Raises CannotMatch where
-    this module has other parameters than the one that the plan was made with, OtherSize where they have other shapes.
+    An optional tensor that the case leaves out is zero, or what its default says. Gradients flow back to ``arguments``.
+    Raises CannotMatch where this module has other parameters than the one that the plan was made with, OtherSize where
+    they have other shapes, NotSupported where the case leaves out a structural one, or has it in another shape.
     """
     live = dict(module.named_parameters(remove_duplicate=False))
     given: dict[str, Tensor] = {}
@@ -54,8 +56,10 @@ def _values_of(match: Match, arguments: Mapping[str, Any], live: Mapping[str, Te
         value = _value(match.expected, record) if isinstance(record, Mapping) else None
         one = live[names[0]]
         shape = (len(names), *one.shape) if match.found.stacked else tuple(one.shape)
+        if value is None and match.expected.structural:
+            raise NotSupported(f"it has {match.found.pattern}: it is not judged without {match.expected.label}")
         if value is None:
-            new = torch.zeros(shape, dtype=one.dtype, device=one.device)
+            new = torch.full(shape, match.expected.default, dtype=one.dtype, device=one.device)
         else:
             if match.expected.part is not None:
                 rows = value.shape[0] // len(match.expected.parts)
@@ -69,7 +73,7 @@ def _value(slot: ExpectedParameter, record: Mapping[str, Any]) -> Tensor | None:
     if not slot.joined:
         return record.get(slot.name)
     held = [record.get(name) for name in slot.joined]
-    if all(value is None for value in held):
+    if all(value is None for value in held) or (slot.structural and any(value is None for value in held)):
         return None
     beside = (record.get(name.removesuffix("bias") + "weight") for name in slot.joined)
     like = next(value for value in held if value is not None)
@@ -86,6 +90,8 @@ def _laid_out_or_refused(value: Tensor, match: Match, shape: tuple[int, ...]) ->
     except ValueError:
         expected = f"{match.expected.label} is {shown(tuple(value.shape))}"
         text = f"its {match.found.pattern} is {shown(shape)} where {expected}"
+        if match.expected.structural:
+            raise NotSupported(text) from None
         raise OtherSize(f"{text}; was the module built with the sizes of config?", match.expected.sizes) from None
 
 

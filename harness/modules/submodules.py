@@ -67,6 +67,34 @@ def parts_of(contract: Contract, plan: Plan, model: Model, contracts: Mapping[st
     return list(search.found.values())
 
 
+def parts_present(contract: Contract, plan: Plan, contracts: Mapping[str, Contract]) -> dict[str, Mapping[str, str]]:
+    """The parts that a matched model has, each with its tensors' names there.
+
+    Not a part that needs a tensor which the model does without (a gate), and not one whose tensors are some of those of
+    another part that is there (a layer without a gate).
+    """
+    there: dict[str, Mapping[str, str]] = {}
+    for name, renamed in contract.inside.items():
+        if name in contracts:
+            required = {a.name for a in contracts[name].arguments("parameter") if not a.optional}
+            if not any(here in plan.absent for part_name, here in renamed.items() if part_name in required):
+                there[name] = renamed
+    tensors = {name: set(renamed.values()) for name, renamed in there.items()}
+    return {
+        name: renamed
+        for name, renamed in there.items()
+        if not renamed or not any(tensors[name] < others for others in tensors.values())
+    }
+
+
+def parts_within(contract: Contract, plan: Plan, contracts: Mapping[str, Contract]) -> list[str]:
+    """The names of all parts that a matched model has, and of the parts of those."""
+    names = list(parts_present(contract, plan, contracts))
+    for name in names:
+        names += [inner for inner in parts_present(contracts[name], plan, contracts) if inner not in names]
+    return names
+
+
 def declared_parts(parts: Sequence[Part], declared: Mapping[str, Declared], model: Model) -> list[Part]:
     """The parts, each where a person says that it is; and those that only a person knows of.
 
@@ -98,10 +126,8 @@ class _PartSearch:
 
     def look(self, contract: Contract, plan: Plan, scope: str) -> None:
         """``plan``: of ``contract``, in names of the whole model; ``scope``: the path of its module."""
-        for name, renamed in contract.inside.items():
-            part_contract = self.contracts.get(name)
-            if part_contract is None:
-                continue
+        for name, renamed in parts_present(contract, plan, self.contracts).items():
+            part_contract = self.contracts[name]
             if not renamed:
                 path = _activation(scope, self.model)
                 if path is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from harness.core.contract import Variant
@@ -53,12 +52,4 @@ def rotary_variants(reference: Callable[..., Any], line: str, keys: str) -> tupl
             tables_in_float32=True,
             axis=POSITIONS,
         ),
-    )
-
-
-def rotary_layouts(reference: Callable[..., Any]) -> tuple[Variant, Variant]:
-    """The same two of a reference that rotates by itself, in the layout of its argument."""
-    return tuple(  # type: ignore[return-value]
-        replace(variant, edits=(Edit(reference, "layout = positions", f'layout = "{variant.name}"'),))
-        for variant in rotary_variants(reference, "", "")
     )

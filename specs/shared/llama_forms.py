@@ -1,0 +1,182 @@
+"""Legal forms of Llama's relatives: what neither the parameters nor the sizes of a model show.
+
+Each axis edits a line of its own in the reference, so that forms on different axes combine. What the parameters show
+(biases, gains of norms, sinks, a gate, a head of its own) is no form: it is there, or it is not.
+"""
+
+from __future__ import annotations
+
+from harness.core.contract import NumberForm, Variant
+from harness.core.mistake import Edit
+from reference_model.llama import llama, llama_block
+from reference_model.mlp import mlp
+from reference_model.rms_norm import rms_norm
+from reference_model.swiglu import swiglu
+from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, attention_variants
+
+# the block -----------------------------------------------------------------------------------------------------------
+
+NORMED_1 = "normed_1 = norm(x, norm_1_weight, eps)"
+FIRST = "first = attended if post_norm_1_weight is None else norm(attended, post_norm_1_weight, eps)"
+MIDDLE = "middle = x + first"
+NORMED_2 = "normed_2 = norm(middle, norm_2_weight, eps)"
+SECOND = "second = thought if post_norm_2_weight is None else norm(thought, post_norm_2_weight, eps)"
+RESULT = "return middle + second"
+ACTIVATED = "activated = gate * torch.sigmoid(gate)"
+UNGATED = "activated = gelu(hidden)"
+
+
+def _activation(name: str, sentence: str, of: str) -> Variant:
+    """``of``: an expression of ``{}``, which is the gate, or what goes up where there is none."""
+    edits = (
+        Edit(swiglu, ACTIVATED, f"activated = {of.format('gate')}"),
+        Edit(mlp, UNGATED, f"activated = {of.format('hidden')}"),
+    )
+    return Variant(name, sentence, edits, axis="activation")
+
+
+ACTIVATIONS = (
+    _activation(
+        "gelu_tanh",
+        "The activation is GELU in its tanh form (GeGLU with a gate), as in Gemma; Llama has SiLU.",
+        "0.5 * {0} * (1.0 + (0.7978845608028654 * ({0} + 0.044715 * {0}**3)).tanh())",
+    ),
+    _activation(
+        "gelu_erf",
+        "The activation is GELU in its erf form (GeGLU with a gate); Llama has SiLU.",
+        "0.5 * {0} * (1.0 + ({0} / 2**0.5).erf())",
+    ),
+    _activation("relu", "The activation is ReLU (ReGLU with a gate); Llama has SiLU.", "{}.clamp(min=0)"),
+    _activation(
+        "relu2", "The activation is the square of ReLU, as in nanochat; Llama has SiLU.", "{}.clamp(min=0) ** 2"
+    ),
+    _activation("silu", "The activation is SiLU, with and without a gate.", "{0} * {0}.sigmoid()"),
+)
+NORMS = (
+    Variant(
+        "unit_offset",
+        "The gain is used as 1 + weight, as Gemma stores it; elsewhere the weight is the gain itself.",
+        (Edit(rms_norm, "scaled = normalised * weight", "scaled = normalised * (1 + weight)"),),
+        axis="norm",
+    ),
+    Variant(
+        "layer",
+        "The norms subtract the mean (layer norm without a bias); Llama's do not (root mean square).",
+        (
+            Edit(
+                rms_norm,
+                "wide = x.to(torch.float32) if is_half else x",
+                "wide = x.to(torch.float32) if is_half else x\nwide = wide - wide.mean(-1, keepdim=True)",
+            ),
+        ),
+        axis="norm",
+    ),
+)
+TWO_GAINS = """
+given = [w for w in (norm_1_weight, post_norm_1_weight, norm_2_weight, post_norm_2_weight) if w is not None]
+if len(given) != 2:
+    raise ValueError(f"two norms, whose gains are {len(given)} weights")
+"""
+PLACES = (
+    Variant(
+        "post_norm",
+        "You normalise after each sum (post-norm, as in the original transformer); Llama normalises the input of each "
+        "sublayer.",
+        (
+            Edit(llama_block, NORMED_1, "normed_1 = x"),
+            Edit(llama_block, MIDDLE, "middle = norm(x + first, norm_1_weight, eps)"),
+            Edit(llama_block, NORMED_2, "normed_2 = middle"),
+            Edit(llama_block, RESULT, "return norm(middle + second, norm_2_weight, eps)"),
+        ),
+        axis="norm_place",
+    ),
+    Variant(
+        "output_norm",
+        "You normalise the output of each sublayer, as in OLMo 2; Llama normalises the input.",
+        (
+            Edit(llama_block, NORMED_1, TWO_GAINS + "normed_1 = x"),
+            Edit(llama_block, FIRST, "first = norm(attended, given[0], eps)"),
+            Edit(llama_block, NORMED_2, "normed_2 = middle"),
+            Edit(llama_block, SECOND, "second = norm(thought, given[-1], eps)"),
+        ),
+        axis="norm_place",
+    ),
+    Variant(
+        "parallel",
+        "The feed-forward layer reads x, in parallel with attention (as in GPT-NeoX); in Llama it reads the sum of x "
+        "and the output of attention.",
+        (Edit(llama_block, NORMED_2, "normed_2 = norm(x, norm_2_weight, eps)"),),
+        axis="norm_place",
+    ),
+    Variant(
+        "parallel_with_one_norm",
+        "Attention and the feed-forward layer read the same normalised x (parallel with one norm, as in GPT-J); in "
+        "Llama the second has its own norm and reads the sum of x and the output of attention.",
+        (Edit(llama_block, NORMED_2, "normed_2 = normed_1"),),
+        axis="norm_place",
+    ),
+)
+BLOCK_VARIANTS = (*attention_variants("rotary_halves"), *ACTIVATIONS, *NORMS, *PLACES)
+
+# the model -----------------------------------------------------------------------------------------------------------
+
+STREAM = "stream = tokens * embedding_scale"
+FULL_EVERY = "full_every = None"
+IS_LOCAL = "is_local = full_every is None or (index + 1) % full_every != 0"
+SCALE = "embedding_scale = 1.0"
+
+MODEL_VARIANTS = (
+    *BLOCK_VARIANTS,
+    Variant(
+        "alternate",
+        "Every second layer sees all positions, the first and the others the window alone, as in Gemma 2.",
+        (Edit(llama, FULL_EVERY, "full_every = 2"),),
+        axis="window_layers",
+    ),
+    Variant(
+        "alternate_from_full",
+        "The first layer and every second one sees all positions, the others the window alone.",
+        (Edit(llama, IS_LOCAL, "is_local = index % 2 != 0"),),
+        axis="window_layers",
+    ),
+    Variant(
+        "five_to_one",
+        "Five layers see the window alone, the sixth all positions, as in Gemma 3.",
+        (Edit(llama, FULL_EVERY, "full_every = 6"),),
+        axis="window_layers",
+    ),
+    Variant(
+        "root_of_width",
+        "The embeddings are multiplied by the root of the width, as in Gemma.",
+        (Edit(llama, SCALE, 'embedding_scale = weights["token_embedding"].shape[-1] ** 0.5'),),
+        axis="embedding_scale",
+    ),
+    Variant(
+        "normalised",
+        "The embeddings are normalised before the first layer, without a gain, as in nanochat.",
+        (Edit(llama, STREAM, "stream = norm(tokens * embedding_scale, None, eps)"),),
+        axis="embedding_norm",
+    ),
+)
+MODEL_NUMBERS = (
+    *ATTENTION_NUMBERS,
+    NumberForm(
+        "final_softcap",
+        "The logits are capped: {0} tanh(logit / {0}), as in Gemma 2.",
+        lambda n: (Edit(llama, "softcap = None", f"softcap = {n!r}"),),
+        candidates=(30.0, 15.0, 50.0),
+    ),
+    NumberForm(
+        "local_base",
+        "Layers that see the window alone rotate with the base {}, as in Gemma 3.",
+        lambda n: (Edit(llama, "local_base = None", f"local_base = {n!r}"),),
+        candidates=(10000.0,),
+    ),
+    NumberForm(
+        "embedding_scale",
+        "The embeddings are multiplied by {}.",
+        lambda n: (Edit(llama, SCALE, f"embedding_scale = {n!r}"),),
+        candidates=(12.0,),
+        default=1.0,
+    ),
+)
