@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import CodeType
 from typing import Any, get_type_hints
@@ -20,7 +20,7 @@ from harness.modules.configuration import Owner, configuration, is_configuration
 from harness.modules.size_names import LAST_RESORTS, NOT_WHOLE, SCALED, CannotBuild, Sizes
 
 
-def construct(kind: type, sizes: Sizes, namespace: Mapping[str, Any]) -> Any:
+def construct(kind: Callable[..., Any], sizes: Sizes, namespace: Mapping[str, Any]) -> Any:
     """An instance of a class of the implementation at these sizes. ``namespace``: that of its module.
 
     Raises CannotBuild where the name of an argument tells nothing; whatever the constructor raises.

@@ -167,7 +167,8 @@ def computed_tables() -> Iterator[Form]:
 
 def _angles(e: Extent) -> torch.Tensor:
     """[time, size / 2]"""
-    steps = e.sizes.values["rope_base"] ** (-torch.arange(0, e.size, 2, dtype=torch.float64, device=e.device) / e.size)
+    halves = torch.arange(0, e.size, 2, dtype=torch.float64, device=e.device) / e.size
+    steps: torch.Tensor = float(e.sizes.values["rope_base"]) ** -halves
     return _positions(e)[:, None] * steps
 
 
@@ -184,14 +185,16 @@ def computed_pairs() -> Iterator[Form]:
         ("[time, size], neighbours", lambda e: _angles(e).repeat_interleave(2, -1)),
     )
     for words, columns in layouts:
-        for lead, axes in (("", 0), ("[1, 1, ...] ", 2), ("[1, ...] ", 1)):
+        for lead, axes in (("", ()), ("[1, 1, ...] ", (0, 0)), ("[1, ...] ", (0,)), ("[1, time, 1, ...] ", (0, 2))):
             yield Form(f"a pair of cosines and sines {lead}{words}", _pair(columns, axes))
 
 
-def _pair(columns: Make, axes: int) -> Make:
+def _pair(columns: Make, axes: tuple[int, ...]) -> Make:
     def make(e: Extent) -> tuple[torch.Tensor, torch.Tensor]:
         angles = columns(e)
-        cos, sin = (t.to(e.real).reshape(*(1,) * axes, *t.shape) for t in (angles.cos(), angles.sin()))
-        return cos, sin
+        tables = [angles.cos().to(e.real), angles.sin().to(e.real)]
+        for axis in axes:
+            tables = [table.unsqueeze(axis) for table in tables]
+        return tuple(tables)
 
     return make

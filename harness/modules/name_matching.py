@@ -81,8 +81,8 @@ def match_by_name(state: PartialMatch, entries: Sequence[FoundParameter]) -> Non
         if len({alias for _, alias in fitting}) < len(fitting):
             continue  # several of one name: pieces of it, or not to be told apart
         for i, (entry, _) in enumerate(fitting):
-            if entry.shape != fitting[0][0].shape:
-                continue  # of the same name in another layout: another tensor, and no copy
+            if entry.shape != fitting[0][0].shape and "vocab_size" not in slot.sizes:
+                continue  # of the same name in another layout: another tensor, and no copy (a head may be turned)
             if i > 0:
                 state.notes.append(
                     f"{entry.pattern} and {fitting[0][0].pattern} are two tensors where {state.contract.name} has one; "
