@@ -2,9 +2,9 @@
 
 from harness.core.contract import Contract
 from reference_model.lora import lora
-from specs.shared.lora_classes import LORA_CLASSES
 from specs.shared.low_rank import claims
 from specs.shared.low_rank_cases import cases, invalid_cases
+from specs.shared.low_rank_classes import LAYERS
 from specs.shared.low_rank_script import CALLS, OPTIONAL_METHODS
 from specs.shared.scaling_law import MEASURES
 from specs.workloads import adapters as workloads
@@ -19,10 +19,10 @@ CONTRACT = Contract(
     rows=("x",),
     leading_axes=("x",),
     half_precision=False,  # judged by a claim of its own, which allows for keeping the sum of both weights
+    dialects=LAYERS,
     order=80,
     headline=True,
     optional_methods=OPTIONAL_METHODS,
-    dialects=LORA_CLASSES,
     case_count=32,
     sources=("Hu et al. 2021, section 4.1, equation 3", "microsoft/LoRA loralib/layers.py Linear"),
     measures=MEASURES,

@@ -6,6 +6,7 @@ from harness.core.contract import Contract
 from reference_model.lora import rslora
 from specs.shared.low_rank import claims
 from specs.shared.low_rank_cases import cases, invalid_cases
+from specs.shared.low_rank_classes import RANK_STABILISED
 from specs.shared.low_rank_script import CALLS, OPTIONAL_METHODS
 from specs.shared.scaling_law import MEASURES
 from specs.workloads import adapters as workloads
@@ -20,6 +21,7 @@ CONTRACT = Contract(
     rows=("x",),
     leading_axes=("x",),
     half_precision=False,  # judged by a claim of its own, which allows for keeping the sum of both weights
+    dialects=RANK_STABILISED,
     order=82,
     headline=True,
     optional_methods=OPTIONAL_METHODS,

@@ -50,13 +50,13 @@ def find_others(
 def _others(classes: Sequence[type], found: Mapping[str, Adapter], contracts: Mapping[str, Contract]) -> list[type]:
     """Classes that are named like a component, and are neither plugged in, nor a base or a part of one that is."""
     used = [adapter.source for adapter in found.values() if inspect.isclass(adapter.source)]
-    parts = _built_by(used, classes)
+    parts = built_by(used, classes)
     named = [k for k in classes if any(resemblance(k, c) for c in contracts.values() if c.is_function)]
     return [kind for kind in named if kind not in parts and not any(issubclass(source, kind) for source in used)]
 
 
-def _built_by(used: Iterable[type], classes: Sequence[type]) -> set[type]:
-    """Those of the classes that the code of ``used`` names, directly or through another."""
+def built_by(used: Iterable[type], classes: Sequence[type]) -> set[type]:
+    """The classes of ``used``, and those that their code names, directly or through another."""
     waiting, seen = list(used), set(used)
     while waiting:
         kind = waiting.pop()

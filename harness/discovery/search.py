@@ -33,7 +33,7 @@ from harness.discovery.messages import (
 )
 from harness.discovery.module_classes import find_in_classes
 from harness.discovery.notes import FoundNote
-from harness.discovery.other_classes import find_others, without_bases
+from harness.discovery.other_classes import built_by, find_others, without_bases
 from harness.discovery.switches import declared_eps, declared_half_precision, declared_variants, switches_of
 from harness.discovery.target import Target
 from harness.execution.dialects import SpeaksDialect, dialect_of, likenesses
@@ -104,8 +104,9 @@ class _Search:
         factories = self._declared_factories()
         adapters = self._by_factory_or_name(factories)
         variants = declared_variants(target, factories, self.contracts)
-        plugged = [adapter.source for adapter in adapters.values()]
-        if classes := [kind for kind in without_bases(target.own_classes()) if kind not in plugged]:
+        own = target.own_classes()
+        plugged = built_by([a.source for a in adapters.values() if inspect.isclass(a.source)], own)
+        if classes := [kind for kind in without_bases(own) if kind not in plugged]:
             adapters = self._in_classes(classes, adapters)
         adapters |= with_whole_model(adapters, self.contracts)
         if not target.is_one_thing():

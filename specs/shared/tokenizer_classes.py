@@ -62,6 +62,12 @@ def _require_one_piece(kind: Callable[..., Any], pattern: str, texts: Collection
         raise NotSupported("it does not split the text by a pattern")
 
 
+def _require_nothing_special(special: Mapping[str, int], text: str = "", ids: Sequence[int] = ()) -> None:
+    """Code without special tokens is right where there are none."""
+    if any(name in text for name in special) or set(special.values()) & set(ids):
+        raise NotSupported("it has no special tokens")
+
+
 def _merges(inner: Any) -> Merges:
     merges = getattr(inner, "merges", None)
     if not isinstance(merges, dict) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in merges):
@@ -108,10 +114,9 @@ def tokenizer_of(kind: Callable[..., Any]) -> type:
                 merges[numbers[first], numbers[second]] = numbers[first + second] = 256 + len(merges)
             self.inner.merges, self.inner.vocab = merges, {number: token for token, number in numbers.items()}
             self.special = dict(special_tokens)
-            own = {name: len(numbers) + place for place, name in enumerate(self.special)}
+            self.knows_special = hasattr(self.inner, "register_special_tokens")
+            own = {name: len(numbers) + place for place, name in enumerate(self.special) if self.knows_special}
             if own:
-                if not hasattr(self.inner, "register_special_tokens"):
-                    raise NotSupported("it has no special tokens")
                 self.inner.register_special_tokens(own)
             self.to_contract = {numbers[token]: rank for token, rank in ranks.items() if token in numbers}
             self.to_contract |= {own[name]: self.special[name] for name in own}
@@ -120,12 +125,14 @@ def tokenizer_of(kind: Callable[..., Any]) -> type:
         def encode(self, text: str, allowed_special: Sequence[str] = ()) -> Any:
             _require_one_piece(kind, self.pattern, [text])
             takes = "allowed_special" in parameter_names(self.inner.encode)
-            if not takes and any(name in text for name in self.special):
-                raise NotSupported("its encode() does not say which special tokens are allowed")
+            if not (takes and self.knows_special):
+                _require_nothing_special(self.special, text)
             ids = self.inner.encode(text, **({"allowed_special": set(allowed_special)} if takes else {}))
             return [self.to_contract.get(int(number), int(number)) for number in ids]
 
         def decode(self, ids: Sequence[int]) -> Any:
+            if not self.knows_special:
+                _require_nothing_special(self.special, ids=ids)
             return self.inner.decode([self.to_own.get(rank, rank) for rank in ids])
 
     return Tokenizer
@@ -161,8 +168,7 @@ def openai_tokenizer(kind: Callable[..., Any]) -> type:
         def __init__(self, ranks: Mapping[bytes, int], pattern: str, special_tokens: Mapping[str, int]) -> None:
             if pattern != GPT2_PATTERN:
                 raise NotSupported("it has no argument for the pattern")
-            if special_tokens:
-                raise NotSupported("it has no special tokens")
+            self.special = dict(special_tokens)
 
             def in_letters(token: bytes) -> str:
                 return "".join(letters[byte] for byte in token)
@@ -171,9 +177,11 @@ def openai_tokenizer(kind: Callable[..., Any]) -> type:
             self.inner = kind(encoder, [(in_letters(a), in_letters(b)) for a, b in merges_of(ranks)])
 
         def encode(self, text: str, allowed_special: Sequence[str] = ()) -> Any:
+            _require_nothing_special(self.special, text)
             return self.inner.encode(text)
 
         def decode(self, ids: Sequence[int]) -> Any:
+            _require_nothing_special(self.special, ids=ids)
             return self.inner.decode(ids)
 
     return Tokenizer

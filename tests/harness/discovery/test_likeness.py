@@ -130,3 +130,92 @@ def test_a_class_of_characters_is_no_byte_pair_encoding(tmp_path: Path) -> None:
         "    def decode(self, ids): ...\ndef gelu(x): ...\n"
     )
     assert set(discover(str(tmp_path / "chars.py"), CONTRACTS).adapters) == {"gelu"}
+
+
+# low-rank adapters ---------------------------------------------------------------------------------------------------
+
+OWN_LAYER = """
+import math
+import torch
+from torch import nn
+
+class Adapted(nn.Module):
+    def __init__(self, in_features, out_features, rank=4, alpha=8.0, dropout=0.0, bias=True):
+        super().__init__()
+        self.linear = nn.Linear(in_features, out_features, bias=bias).requires_grad_(False)
+        self.down = nn.Linear(in_features, rank, bias=False)
+        self.up = nn.Linear(rank, out_features, bias=False)
+        nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
+        nn.init.zeros_(self.up.weight)
+        self.drop, self.scale = nn.Dropout(dropout), alpha / rank
+    def forward(self, x):
+        return self.linear(x) + self.scale * self.up(self.down(self.drop(x)))
+"""
+PARAMETRIZATION = """
+import math
+import torch
+from torch import nn
+
+class LoRAParametrization(nn.Module):
+    def __init__(self, features_in, features_out, rank=1, alpha=1):
+        super().__init__()
+        self.lora_A = nn.Parameter(torch.empty(rank, features_out))
+        self.lora_B = nn.Parameter(torch.zeros(features_in, rank))
+        nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
+        self.scale = alpha / rank
+    def forward(self, original_weights):
+        return original_weights + (self.lora_B @ self.lora_A) * self.scale
+"""
+RELATIVES = """
+import torch
+from torch import nn
+def gelu(x): ...
+class LinearWithDoRA(nn.Module):
+    def __init__(self, linear, rank, alpha): ...
+    def forward(self, x): ...
+class LoRAUpdate(nn.Module):
+    def __init__(self, in_dim, out_dim, rank, alpha):
+        super().__init__()
+        self.A, self.B = nn.Parameter(torch.zeros(in_dim, rank)), nn.Parameter(torch.zeros(rank, out_dim))
+    def forward(self, x): return x @ self.A @ self.B
+class LoRAModel(nn.Module):
+    def __init__(self, network, rank, alpha): ...
+    def forward(self, x): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "edit", "is_right"),
+    [
+        ("lora_wraps", ("", ""), True),
+        ("lora_wraps", ("self.linear(x) + self.lora(x)", "self.linear(x) - self.lora(x)"), False),
+        ("lora_wraps", ("parameter.requires_grad_(False)", "parameter.requires_grad_(True)"), False),
+        ("lora_subclass", ("", ""), True),
+        ("lora_subclass", ("sign = -1 if mode else 1", "sign = 1"), False),
+        ("lora_subclass", ("lora_alpha / r", "lora_alpha"), False),
+        (OWN_LAYER, ("", ""), True),
+        (OWN_LAYER, ("self.scale *", ""), False),
+        (PARAMETRIZATION, ("", ""), True),
+        (PARAMETRIZATION, ("* self.scale", ""), False),
+    ],
+)
+def test_a_low_rank_layer_is_judged(tmp_path: Path, file: str, edit: tuple[str, str], is_right: bool) -> None:
+    """Around a layer, a subclass of one, with one of its own, and as a parametrization."""
+    text = file if "\n" in file else (STYLES / f"{file}.py").read_text(encoding="utf-8")
+    assert edit[0] in text
+    (tmp_path / "mine.py").write_text(text.replace(*edit) if edit[0] else text)
+    judged = inspect_implementation(str(tmp_path / "mine.py"), cases=4)
+    assert set(judged.implementation.components) == {"lora"} and (wrong(judged, "lora") == set()) is is_right
+
+
+def test_rank_stabilised_layers_are_known_by_their_name(tmp_path: Path) -> None:
+    text = OWN_LAYER.replace("Adapted", "RSLoRALinear").replace("alpha / rank", "alpha / math.sqrt(rank)")
+    (tmp_path / "mine.py").write_text(text)
+    judged = inspect_implementation(str(tmp_path / "mine.py"), cases=4)
+    assert set(judged.implementation.components) == {"rslora"} and wrong(judged, "rslora") == set()
+
+
+def test_relatives_of_a_low_rank_layer_are_none(tmp_path: Path) -> None:
+    """Another computation, the update alone, and a whole model."""
+    (tmp_path / "mine.py").write_text(RELATIVES)
+    assert set(discover(str(tmp_path / "mine.py"), CONTRACTS).adapters) == {"gelu"}
