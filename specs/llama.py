@@ -210,6 +210,7 @@ CONTRACT = Contract(
     size_names=SIZES,
     variants=MODEL_VARIANTS,
     numbers=MODEL_NUMBERS,
+    part_forms={"grouped_query_attention": "rotary_halves"},
     inside={
         "llama_block": {"weights": "blocks"},
         "rms_norm": {"weight": "final_norm_weight"},

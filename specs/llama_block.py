@@ -133,6 +133,7 @@ CONTRACT = Contract(
     forward_names=FORWARD,
     joined=(*HEADS_JOINED, *GATE_JOINED),
     size_names=SIZES,
+    part_forms={"grouped_query_attention": "rotary_halves"},
     inside={
         "rms_norm": {"weight": "norm_1_weight"},
         "grouped_query_attention": {

@@ -242,6 +242,8 @@ class Contract:
     """What published modules of it take beside the input (masks, tables of a rotation), by what each is."""
     inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """For each part, its parameters under this contract's names: ``{"norm": {"weight": "norm_1_weight"}}``."""
+    part_forms: Mapping[str, str] = field(default_factory=dict)
+    """For a part, the legal forms that it has inside this: ``{"norm": "unit_offset"}``."""
     roundings: tuple[Any, ...] = ()
     """Edits that move one constant of the reference by one float32 unit. Code that keeps it in float32 is right."""
     tables_in_float32: bool = False

@@ -18,6 +18,8 @@ class NoteCode(str, Enum):
     """Components that were found in module classes, without a declaration."""
     STANDS_IN = "stands in"
     """A component that is judged in the place of one that is missing, which it includes."""
+    PART_FORM = "part form"
+    """The form in which a part is judged because it was found inside a model."""
     LIFTED = "lifted"
     """A script or notebook whose definitions were executed, and not its other statements."""
     GRADIENT = "gradient"

@@ -27,7 +27,7 @@ from harness.modules.probing import PROBE_SECONDS, trial_call
 from harness.modules.submodules import Part, declared_parts, parts_of, parts_within
 from harness.modules.telling_cases import telling_cases
 
-MOST_CASES = 4
+MOST_CASES = 8
 """Cases at whose sizes a class is tried, more where only a size is wrong: one that takes none is another thing."""
 
 
@@ -241,6 +241,8 @@ class _ClassSearch:
             plan = adapter.match(made.inner, case.arguments)
         except Exception:
             return ""
+        if plan.problems:  # tensors of other sizes, which is what it was refused for
+            return ""
         return "" if plan.fine and plan.matches else f"its parameters do not fit: {what_does_not_fit(plan)}"
 
     # parts -----------------------------------------------------------------------------------------------------------
@@ -280,7 +282,9 @@ class _ClassSearch:
             found += ", time before batch"
         known = part.plan if as_found else None
         part_contract = self.contracts[part.component]
-        return FoundModule(declaration, part_contract, source, found, known, place, self.seconds)
+        adapter = FoundModule(declaration, part_contract, source, found, known, place, self.seconds)
+        adapter.within = model.contract.name
+        return adapter
 
 
 __all__ = ["FoundClasses", "find_in_classes", "resemblance"]

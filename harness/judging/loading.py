@@ -16,6 +16,7 @@ from harness.execution.executor import Executor
 from harness.judging.accepted_forms import with_accepted_forms
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
+from harness.judging.part_forms import with_forms_of_wholes
 from harness.judging.reference import reference_executor
 from harness.judging.stand_ins import notes_of, with_forms_of_missing
 from harness.project.epsilon import with_eps
@@ -59,7 +60,8 @@ def inspect_implementation(
         executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
         declared = with_accepted_forms(declared, found.accepted, known, executor, seed)
         declared = with_forms_of_missing(declared, known.contracts, found.adapters)
-        notes = (*notes, *notes_of(known.contracts, found.adapters))
+        declared, of_parts = with_forms_of_wholes(declared, known.contracts, found.adapters)
+        notes = (*notes, *notes_of(known.contracts, found.adapters), *of_parts)
     forms, eps = declared.variants, declared.eps
     return Inspection(known, executor, seed, cases, forms, where, notes, None, eps, effort, expected, wide)
 

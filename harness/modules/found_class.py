@@ -107,8 +107,9 @@ class PartFactory:
 class FoundModule(ModuleAdapter):
     """A module class, or a module inside one, that was found rather than declared.
 
-    ``found``: in words, where. ``known``: its plan, where it was matched already; ``place``: file and line. A class may
-    lack a few tensors of the contract, or have a few more: then it is judged as it is, and a note says so.
+    ``found``: in words, where; ``within``: the model that it was found inside. ``known``: its plan, where it was
+    matched already; ``place``: file and line. A class may lack a few tensors of the contract, or have a few more: then
+    it is judged as it is, and a note says so.
     """
 
     sizes_by_name = True
@@ -124,7 +125,7 @@ class FoundModule(ModuleAdapter):
         seconds: float = PROBE_SECONDS,
     ) -> None:
         super().__init__(declaration, contract, seconds)
-        self.source, self.found = kind, found
+        self.source, self.found, self.within = kind, found, ""
         self._place = place or location(kind)
         self.remark(found)
         if known is not None:

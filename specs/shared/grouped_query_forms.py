@@ -116,6 +116,7 @@ QK_NORM = (
             _norm_last("k", "x.new_ones(head_size), norm_eps"),
         ),
         axis="qk_norm",
+        aliases=("unweighted_after_rope",),
     ),
 )
 TILED = Variant(
@@ -137,9 +138,20 @@ SCALE_BY_HEAD_SIZE = Variant(
 )
 
 
+BACKWARDS = Variant(
+    "backwards",
+    "Queries and keys are rotated the other way round, by minus their position, as in nanochat.",
+    (
+        Edit(rotate, "turned_first = first * cos - second * sin", "turned_first = first * cos + second * sin"),
+        Edit(rotate, "turned_second = second * cos + first * sin", "turned_second = second * cos - first * sin"),
+    ),
+    axis="rotation",
+)
+
+
 def attention_variants(default_positions: str) -> tuple[Variant, ...]:
     """Named forms of grouped-query attention, of a block, and of a model with it."""
-    return (*positions(default_positions), *SCALING, *QK_NORM, TILED, SCALE_BY_HEAD_SIZE)
+    return (*positions(default_positions), *SCALING, *QK_NORM, BACKWARDS, TILED, SCALE_BY_HEAD_SIZE)
 
 
 ATTENTION_NUMBERS = (
