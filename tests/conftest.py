@@ -19,6 +19,7 @@ SLOW = (
     "test_styles.py",
     "test_style_table.py",
     "test_style_truth.py",
+    "test_style_mistakes.py",
     "test_published_models.py",
     "test_packages.py",
     "test_plugin.py",

@@ -139,10 +139,15 @@ class Expected:
         return wrong
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a file of tables holds."""
+    with path.open("rb") as file:
+        return tomllib.load(file)
+
+
 def expected_of(path: Path, folder: Path | None = None) -> dict[str, Expected]:
     """The table of expectations, by the names of its entries; a file is ``NAME.py`` unless it says otherwise."""
-    with path.open("rb") as file:
-        table: dict[str, dict[str, Any]] = tomllib.load(file)
+    table: dict[str, dict[str, Any]] = read_toml(path)
     where = path.parent if folder is None else folder
     return {name: Expected(**{"file": str(where / f"{name}.py"), **_whole(row, where)}) for name, row in table.items()}
 
