@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_lanes import FULL, sample
+from support_lanes import sample
 from support_styles import FAILS, STYLES, expected_of, outcomes, read_toml
 
 MISTAKES: dict[str, dict[str, Any]] = read_toml(STYLES / "mistakes.toml")
