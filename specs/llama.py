@@ -14,6 +14,7 @@ from harness.core.implementation import MeasuredOutput
 from harness.core.values import Settings
 from harness.strategies.tensors import seeds, token_ids
 from reference_model.llama import llama
+from specs.naming.cs336_models import CS336_MODEL
 from specs.naming.forward import FORWARD
 from specs.naming.llama import LLAMA, LLAMA_CONFIG, LLAMA_MODELS
 from specs.naming.models import MODEL_CLASSES
@@ -202,6 +203,7 @@ CONTRACT = Contract(
     rows=("ids",),
     causal=Causal({"ids": 1}, vocabulary="vocab_size"),
     tables_in_float32=True,
+    dialects=(CS336_MODEL,),
     order=74,
     headline=True,
     classes=(*MODEL_CLASSES, *LLAMA_MODELS),

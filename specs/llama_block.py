@@ -12,6 +12,7 @@ from harness.core.claim import Trial, claim
 from harness.core.contract import Argument, Causal, Contract, Signature
 from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.llama import llama_block
+from specs.naming.cs336_models import CS336_BLOCK
 from specs.naming.forward import FORWARD
 from specs.naming.llama import LLAMA_BLOCK, LLAMA_BLOCKS
 from specs.naming.models import BLOCK_CLASSES
@@ -127,6 +128,7 @@ CONTRACT = Contract(
     rows=("x",),
     causal=Causal({"x": 1}),
     tables_in_float32=True,
+    dialects=(CS336_BLOCK,),
     order=64,
     headline=True,
     classes=(*BLOCK_CLASSES, *LLAMA_BLOCKS),

@@ -154,6 +154,30 @@ def run_rope(d_k, theta, max_seq_len, in_query_or_key, token_positions):
     return rope(in_query_or_key, theta, token_positions)
 
 
+def block(x, weights, num_heads, theta, positions):
+    heads_of = {"q": "attn.q_proj", "k": "attn.k_proj", "v": "attn.v_proj", "o": "attn.output_proj"}
+    own = {name: weights[f"{path}.weight"] for name, path in heads_of.items()}
+    x = x + attention(run_rmsnorm(x.shape[-1], 1e-5, weights["ln1.weight"], x), own, num_heads, theta, positions)
+    normed = run_rmsnorm(x.shape[-1], 1e-5, weights["ln2.weight"], x)
+    gate, up = (normed @ weights[f"ffn.{name}.weight"].T for name in ("w1", "w3"))
+    return x + (silu(gate) * up) @ weights["ffn.w2.weight"].T
+
+
+def run_transformer_block(d_model, num_heads, d_ff, max_seq_len, theta, weights, in_features):
+    return block(in_features, weights, num_heads, theta, torch.arange(in_features.shape[1]))
+
+
+def run_transformer_lm(
+    vocab_size, context_length, d_model, num_layers, num_heads, d_ff, rope_theta, weights, in_indices
+):
+    x = weights["token_embeddings.weight"][in_indices]
+    for i in range(num_layers):
+        prefix = f"layers.{i}."
+        own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        x = block(x, own, num_heads, rope_theta, torch.arange(in_indices.shape[1]))
+    return run_rmsnorm(d_model, 1e-5, weights["ln_final.weight"], x) @ weights["lm_head.weight"].T
+
+
 def run_rmsnorm(d_model, eps, weights, in_features):
     wide = in_features.float() if in_features.dtype in (torch.float16, torch.bfloat16) else in_features
     scaled = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
