@@ -133,6 +133,20 @@ class ArrayAdapter(Adapter):
         """As the inner adapter's."""
         return self.inner.plug_in(contract)
 
+    def never_given(self, contract: Contract) -> tuple[str, ...]:
+        """As the inner adapter's."""
+        return self.inner.never_given(contract)
+
+    @property
+    def entry(self) -> Callable[..., Any] | None:
+        """As the inner adapter's."""
+        return self.inner.entry
+
+    @property
+    def has_own_code(self) -> bool:  # type: ignore[override]
+        """As the inner adapter's."""
+        return self.inner.has_own_code
+
     def session(self, contract: Contract, request: Request) -> ArraySession:
         """A session that converts tensors and arrays around one of the inner adapter."""
         return ArraySession(self, contract, request)

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from harness.core.claim import About
+from harness.core.grounds import Grounds
 from harness.core.measurement import Measurement
 from harness.core.note import Note
 from harness.core.workload import Benchmark
@@ -193,6 +194,8 @@ class RunRecord:
     signatures: dict[str, str] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
     benchmarks: list[Benchmark] = field(default_factory=list)
+    grounds: dict[str, Grounds] = field(default_factory=dict)
+    """What the verdicts on each component rest on."""
     machine: dict[str, Any] = field(default_factory=dict)
     """What was measured on: names, and the rates that benchmarks are held against."""
     effort: str = "default"

@@ -17,7 +17,7 @@ from harness.core.case import CALL, Call
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract, Dialect
 from harness.core.implementation import Request
-from harness.core.parameters import parameter_names
+from harness.core.parameters import parameter_names, parameters_of
 from harness.core.tree import map_leaves
 from harness.core.values import Settings, TrackedSettings
 from harness.execution import call as chokepoint
@@ -150,6 +150,14 @@ class DialectAdapter(SpeaksDialect):
     def session(self, contract: Contract, request: Request) -> Session:
         """A session for one request."""
         return _DialectSession(self)
+
+    def never_given(self, contract: Contract) -> tuple[str, ...]:
+        """Parameters with a default that are no part of the dialect."""
+        return tuple(
+            p.name
+            for p in parameters_of(self.source) or ()
+            if p.default is not p.empty and p.name not in self.dialect.takes
+        )
 
 
 def _how_it_is_called(dialect: Dialect, source: Any, names: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.execution import environment
 from harness.execution.crashes import crash_of, unwritten_part
 from harness.execution.guarded import limit_for_calls
+from harness.execution.line_coverage import LineCoverage, codes_of
 from harness.execution.misfits import PlugIn
 from harness.execution.script import Middleware, Script
 from harness.execution.session import Adapter
@@ -54,6 +55,7 @@ class Executor:
         self._places: dict[str, tuple[str, int]] = {}
         self._to_do: dict[str, str] = dict.fromkeys(self.adapters, "") if trusted else {}
         self._plug_in: dict[str, PlugIn] = dict.fromkeys(self.adapters, PlugIn()) if trusted else {}
+        self._lines = None if trusted else LineCoverage(self._files)
         self._never_returned: dict[str, Crash] = {}
         self._time_outs: Counter[str] = Counter()
 
@@ -98,6 +100,31 @@ class Executor:
             self._plug_in[component] = self.adapters[component].plug_in(self.contracts[component])
         return self._plug_in[component]
 
+    def never_given(self, component: str) -> tuple[str, ...]:
+        """Arguments of theirs with a default that no case gives."""
+        adapter = self.adapters[component]
+        if self.to_do(component) or self.plug_in(component).needs:
+            return ()
+        entry = adapter.entry
+        seen = self._lines.at_default(entry) if self._lines is not None and entry is not None else ()
+        return (*adapter.never_given(self.contracts[component]), *seen)
+
+    def unreached(self, component: str) -> tuple[tuple[str, ...], int]:
+        """Lines of a component's own functions that no traced run reached, and how many runs were traced.
+
+        What another component's function or class is made of is that one's own.
+        """
+        if self._lines is None:
+            return (), 0
+        owned = {name: set(codes_of(a.source)) for name, a in self.adapters.items() if a.has_own_code}
+        mine = owned.pop(component, set())
+        others = set().union(*owned.values()) - mine
+        found = self._lines.unreached(component, lambda code: code not in others) if mine else ()
+        return found, self._lines.runs.get(component, 0)
+
+    def _files(self) -> set[str]:
+        return {source_location(adapter.source)[0] for adapter in self.adapters.values()}
+
     def run(self, request: Request) -> Answer:
         """Run a case. Never raises for what their code does; see :class:`harness.core.implementation.Crash`.
 
@@ -115,7 +142,8 @@ class Executor:
         if component in self._never_returned:
             return Answer(crash=self._never_returned[component])
         script = Script(self.contracts[component], request, self.middleware, self.time_limit)
-        with self.around(), self.watched(request) as effects, limit_for_calls(self.time_limit):
+        lines = self._lines.watching(request) if self._lines is not None else nullcontext()
+        with self.around(), self.watched(request) as effects, limit_for_calls(self.time_limit), lines:
             answer = script.run(adapter)
         if answer.crash is not None and answer.crash.kind == CrashKind.TIMED_OUT:
             self._time_outs[component] += 1

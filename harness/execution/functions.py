@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from harness.core.case import CALL, Call
@@ -14,7 +16,7 @@ from harness.core.values import Settings, TrackedSettings, tracked_weights
 from harness.execution import call as chokepoint
 from harness.execution.arguments import bound, untaken
 from harness.execution.bound_call import Ready
-from harness.execution.misfits import PlugIn, plug_in
+from harness.execution.misfits import PlugIn, never_given, plug_in
 from harness.execution.session import Adapter, Session
 from harness.stubs.detection import unfinished
 
@@ -33,6 +35,10 @@ class FunctionAdapter(Adapter):
     def plug_in(self, contract: Contract) -> PlugIn:
         """What it needs to be called as the contract says."""
         return plug_in(self.source, contract.calls[CALL], contract.name)
+
+    def never_given(self, contract: Contract) -> tuple[str, ...]:
+        """Parameters that stay at their default."""
+        return never_given(self.source, contract.calls[CALL])
 
 
 class _FunctionSession(Session):
@@ -101,6 +107,16 @@ class ClassAdapter(Adapter):
     def plug_in(self, contract: Contract) -> PlugIn:
         """What it needs to be built as the contract says."""
         return plug_in(self.source, contract.calls["build"], contract.name, self.extra)
+
+    def never_given(self, contract: Contract) -> tuple[str, ...]:
+        """Parameters of the constructor, and of the methods of a class, that stay at their default."""
+        found = list(never_given(self.source, contract.calls["build"], self.extra))
+        for name, signature in contract.calls.items():
+            method = getattr(self.source, name, None) if inspect.isclass(self.source) else None
+            if inspect.isfunction(method):
+                rest = never_given(partial(method, None), signature)
+                found += [f"{name}({one})" for one in rest]
+        return tuple(found)
 
 
 class UnwrittenAdapter(Adapter):

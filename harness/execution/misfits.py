@@ -66,6 +66,24 @@ def plug_in(
     return PlugIn(f"{_lacking(function, signature)} {whys[0]}".strip(), _lines(function, signature, component))
 
 
+def never_given(
+    function: Callable[..., Any], signature: Signature, extra: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
+    """Parameters of a function with a default that stay at it whatever a case gives."""
+    usual = {a.name: a.default if a.optional else object() for a in signature.arguments}
+    parameters = [p for p in parameters_of(function) or () if p.kind not in OPEN_ENDED]
+    taken: set[str] = set()
+    for name in (a.name for a in signature.arguments):
+        try:
+            call_of = bound(function, signature, {**usual, name: UNKNOWN}, extra)
+        except NotSupported:
+            continue
+        taken.update(p.name for p in parameters[: len(call_of.args)])
+        taken.update(call_of.keywords)
+    has_default = [p.name for p in parameters if p.default is not Parameter.empty]
+    return tuple(name for name in has_default if name not in taken) if taken else ()
+
+
 def _lacking(function: Callable[..., Any], signature: Signature) -> str:
     """``it needs x and y.``: what it requires and the contract has not; else what it does not take."""
     parameters = parameters_of(function) or []

@@ -8,7 +8,7 @@ members and nothing else, so that a session may live in another process.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -73,6 +73,8 @@ class Adapter(ABC):
     source: Any
     backward: ManualBackward | None = None
     has_factory: bool = False
+    has_own_code: bool = True
+    """Whether what is judged is ``source``, not something inside it."""
 
     @property
     def kind(self) -> OfferKind:
@@ -102,6 +104,15 @@ class Adapter(ABC):
     def plug_in(self, contract: Contract) -> PlugIn:
         """What it needs that the contract does not give, known without calling it, and the lines that would give it."""
         return PlugIn()
+
+    @property
+    def entry(self) -> Callable[..., Any] | None:
+        """The method of a module that is called in every case, where its arguments are chosen as it is called."""
+        return None
+
+    def never_given(self, contract: Contract) -> tuple[str, ...]:
+        """Arguments of theirs with a default that no case gives."""
+        return ()
 
     @property
     def unwrapped(self) -> Adapter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -67,6 +67,13 @@ class ModuleAdapter(Adapter):
         """A module, or a function where the factory builds functions."""
         self.probe()
         return OfferKind.MODULE if self._is_module else OfferKind.FUNCTION
+
+    @property
+    def entry(self) -> Callable[..., Any] | None:
+        """The forward pass of the modules that it built, where they are of a class of theirs."""
+        kinds = [type(made.inner) for made, _ in self._built.values() if isinstance(made, Holder)]
+        own = [kind for kind in kinds if not kind.__module__.startswith("torch.")]
+        return getattr(own[0], "forward", None) if own else None
 
     @property
     def absent(self) -> tuple[str, ...]:

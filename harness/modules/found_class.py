@@ -127,6 +127,7 @@ class FoundModule(ModuleAdapter):
         super().__init__(declaration, contract, seconds)
         self.source, self.found, self.within = kind, found, ""
         self._place = place or location(kind)
+        self.has_own_code = place is None
         self.remark(found)
         if known is not None:
             self.plan, self._probed = known, True

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from harness.core.claim import Claim
 from harness.core.errors import UsageError
+from harness.core.grounds import Grounds
 from harness.core.mistake import KnownMistake
 from harness.core.note import NoteCode
 from harness.core.record import EXPECTED, Cause, MistakeSummary, Status, Verdict
 from harness.judging.catalogue import Catalogue, load_catalogue
+from harness.judging.grounds import grounds_of
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
 from harness.judging.saved_cases import save_case
@@ -203,13 +205,16 @@ class RunState:
             self.record.summaries[name] = MistakeSummary(**{**summary, "seen_in": tuple(summary["seen_in"])})
         verdict = Verdict.from_dict(values)
         self.record.verdicts.append(verdict)
+        grounds, before = Grounds.from_dict(report.plumbline_grounds), self.record.grounds.get(verdict.component)
+        self.record.grounds[verdict.component] = grounds if before is None else before.joined(grounds)
         self.waiting.discard(f"{verdict.component}::{verdict.claim}")
         self.autosave.keep()
 
     def attach(self, report: pytest.TestReport, verdict: Verdict) -> None:
         """Let a report carry a verdict, as plain values that xdist can send."""
         summaries = {summary.name: vars(summary) for summary in self.summaries(verdict)}
-        vars(report).update(plumbline=verdict.as_dict(), plumbline_summaries=summaries)
+        grounds = asdict(grounds_of(self.inspection, verdict.component))
+        vars(report).update(plumbline=verdict.as_dict(), plumbline_summaries=summaries, plumbline_grounds=grounds)
 
     def show_progress_on(self, line: LiveLine | None) -> None:
         """The line below the dots says what is being done."""

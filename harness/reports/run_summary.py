@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.core.record import Cause, RunRecord, Status, Verdict
+from harness.reports.grounds_text import remarks
 from harness.reports.wording import WIDTH, listed, number, share_of_tolerance, wrapped
 
 
@@ -57,7 +58,7 @@ def _margins(record: RunRecord, ran: Sequence[Verdict]) -> str:
 def notes(record: RunRecord) -> list[str]:
     """What a person should know that is no failure, once per component."""
     seen = dict.fromkeys((v.component, note) for v in record.verdicts for note in v.notes)
-    lines = advice(record)
+    lines = [*advice(record), *remarks(record)]
     lines += [f"{component}: {note.text}" for component, note in seen] + [note.text for note in record.notes]
     misfits = dict.fromkeys(v.component for v in record.verdicts if v.cause is Cause.MISFIT)
     if misfits:

@@ -29,6 +29,7 @@ from harness.reports.formats._format import (
     verdict_line,
 )
 from harness.reports.formats._plots import bars, error_map, maps, plot
+from harness.reports.grounds_text import given_cases, not_judged
 from harness.reports.groups import run_command
 from harness.reports.next_step import next_step
 from harness.reports.run_summary import coverage, notes
@@ -137,9 +138,16 @@ def _row(record: RunRecord, name: str) -> dict[str, Any]:
         "there": bool(seen) or any(v.excused for v in verdicts),
         "worst": max(errors, default=None),
         "signature": record.signatures.get(name, ""),
+        "grounds": _grounds(record, name),
         "finding": list(dict.fromkeys(n for v in seen for n in v.finding)),
         "reason": next((v.message for v in verdicts if not v.status.is_judged), ""),
     }
+
+
+def _grounds(record: RunRecord, name: str) -> str:
+    """What the row rests on, in one sentence; empty where nothing is known."""
+    grounds = record.grounds.get(name)
+    return "; ".join(filter(None, (given_cases(grounds), *not_judged(grounds)))) if grounds is not None else ""
 
 
 def _absent(record: RunRecord, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

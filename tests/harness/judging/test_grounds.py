@@ -1,0 +1,65 @@
+"""What a green rests on: cases given of those generated, arguments and settings that never were, lines not reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.core.grounds import Grounds
+from harness.core.record import RunRecord, Verdict
+from harness.judging.grounds import grounds_of
+from harness.judging.loading import inspect_implementation
+from harness.reports.grounds_text import given_cases, remarks
+
+SOFTMAX = """
+import torch
+def softmax(x, temperature=1.0, mask=None):
+    if mask is not None:
+        x = x.masked_fill(mask, float("-inf"))
+    return torch.softmax(x / temperature, -1)
+"""
+MODULE = """
+import torch
+from torch import nn
+class RMSNorm(nn.Module):
+    def __init__(self, dim, eps=1e-5):
+        super().__init__()
+        self.eps, self.weight = eps, nn.Parameter(torch.ones(dim))
+    def forward(self, x, residual=None):
+        if residual is not None:
+            x = x + residual
+        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        return (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)).to(x.dtype) * self.weight
+"""
+
+
+def judged(text: str, component: str, folder: Path) -> tuple[list[Verdict], Grounds]:
+    (folder / "mine.py").write_text(text, encoding="utf-8")
+    inspection = inspect_implementation(str(folder / "mine.py"), seed=1, cases=12)
+    claims = [c for c in inspection.catalogue.claims_of(component) if c.name != "non_contiguous_arguments"][:6]
+    return [inspection.judge(component, claim) for claim in claims], grounds_of(inspection, component)
+
+
+def test_a_function_tells_what_it_was_never_given(tmp_path: Path) -> None:
+    """Arguments of its own, settings that it cannot vary, and the lines behind them."""
+    verdicts, grounds = judged(SOFTMAX, "softmax", tmp_path)
+    assert grounds.never_given == ("temperature", "mask") and grounds.unreached == ("mine.py:5",)
+    assert grounds.given < grounds.generated == 12 and sum(grounds.refused.values()) == 12 - grounds.given
+    assert grounds.runs_watched > 1
+    record = RunRecord("mine", 1, {"softmax": 6}, ("softmax",), {}, {}, verdicts, {}, grounds={"softmax": grounds})
+    (line,) = remarks(record)
+    assert line.startswith("not judged in softmax: never given: temperature, mask")
+    assert "mine.py:5" in line and next(iter(grounds.refused)) in given_cases(grounds)
+
+
+def test_a_module_tells_what_its_forward_pass_was_never_given(tmp_path: Path) -> None:
+    """As it was called, whatever way that was decided."""
+    _, grounds = judged(MODULE, "rms_norm", tmp_path)
+    assert grounds.never_given == ("residual",) and grounds.unreached == ("mine.py:10",)
+    assert grounds.given == grounds.generated and not grounds.refused
+
+
+def test_two_workers_together_reach_what_either_reached() -> None:
+    """And what one did not watch says nothing."""
+    one, other = Grounds("a", unreached=("m.py:1", "m.py:2"), runs_watched=3), Grounds("a", unreached=("m.py:2",))
+    assert one.joined(Grounds("a", unreached=("m.py:2", "m.py:3"), runs_watched=5)).unreached == ("m.py:2",)
+    assert other.joined(one) == one
