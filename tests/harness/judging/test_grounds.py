@@ -43,7 +43,8 @@ def test_a_function_tells_what_it_was_never_given(tmp_path: Path) -> None:
     """Arguments of its own, settings that it cannot vary, and the lines behind them."""
     verdicts, grounds = judged(SOFTMAX, "softmax", tmp_path)
     assert grounds.never_given == ("temperature", "mask") and grounds.unreached == ("mine.py:5",)
-    assert grounds.given < grounds.generated == 12 and sum(grounds.refused.values()) == 12 - grounds.given
+    assert 0 < grounds.given < grounds.generated
+    assert sum(grounds.refused.values()) == grounds.generated - grounds.given
     assert grounds.runs_watched > 1
     record = RunRecord("mine", 1, {"softmax": 6}, ("softmax",), {}, {}, verdicts, {}, grounds={"softmax": grounds})
     (line,) = remarks(record)
