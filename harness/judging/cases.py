@@ -26,8 +26,9 @@ EFFORTS = {"quick": 0.08, "default": 1.0, "thorough": 5.0}
 """How many cases are judged, relative to what contracts and claims state: a first look, a run, a night."""
 FEW, FEWEST = 4, 2
 """However quick: at least this many cases of a component, and of a claim that asks for few."""
-WIDER = 4
-"""Where cases are left out, or none of them can tell enough, so many times more are generated to choose from."""
+WIDER, WIDEST = 4, 80
+"""Where cases are left out, or none of them can tell enough, so many times more are generated to choose from, and so
+many where these do not suffice: of a quick run's few cases, a class of one ratio of sizes took one in five."""
 
 
 @dataclass
@@ -161,10 +162,26 @@ class GeneratedCases:
         elif not raises and (
             len(cases) < len(self._generated[(*key, most)]) or (claim is None and self._says_little(contract, cases))
         ):
-            more = self._generate(contract, strategy, key, WIDER * most)
-            cases = self._chosen(contract, self._offered(contract, more, tell=claim is None), most)
+            cases = self._wider(contract, strategy, key, claim, most)
             if claim is None and self.given[contract.name].given:
                 self.given[contract.name].keep(cases)
+        return cases
+
+    def _wider(
+        self,
+        contract: Contract,
+        strategy: Callable[[], Any],
+        key: tuple[str, str],
+        claim: Claim | None,
+        most: int,
+    ) -> tuple[Case, ...]:
+        """So many cases that the implementation takes, chosen from more; from more again while there are too few."""
+        cases: tuple[Case, ...] = ()
+        for size in dict.fromkeys((WIDER * most, max(WIDER * most, WIDEST))):
+            more = self._generate(contract, strategy, key, size)
+            cases = self._chosen(contract, self._offered(contract, more, tell=claim is None), most)
+            if len(cases) == most and (claim is not None or not self._says_little(contract, cases)):
+                break
         return cases
 
     def _says_little(self, contract: Contract, cases: tuple[Case, ...]) -> bool:

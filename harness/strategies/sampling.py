@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as hypothesis_seed
+from hypothesis.errors import HypothesisSideeffectWarning
 
 from harness.core.case import Case
 
@@ -42,7 +44,9 @@ def draw(strategy: Any, seed: int, count: int) -> Iterable[Case]:
         def collect(case: Case) -> None:
             found.setdefault(case.key, case)
 
-        collect()
+        with warnings.catch_warnings():  # forms may be told apart before Hypothesis expects to be used
+            warnings.simplefilter("ignore", HypothesisSideeffectWarning)
+            collect()
         if len(found) >= count:
             break
     return list(found.values())[:count]
