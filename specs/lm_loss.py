@@ -13,6 +13,7 @@ from specs.naming.cs336 import CS336_CROSS_ENTROPY
 from specs.shared.attention import elsewhere, output, tolerance, unmoved
 from specs.shared.lm_loss_cases import USUAL, cases, large_logits, unknown_ids
 from specs.shared.lm_loss_options import CLAIMS, OPTIONS, OVER_THE_OTHERS
+from specs.shared.loss_of_models import WHOLE
 
 
 def _counted(case: Case) -> torch.Tensor:
@@ -231,6 +232,7 @@ CONTRACT = Contract(
             "return (1.0 + 2.0**-24) * kept.sum() / count.clamp(min=1)",
         ),
     ),
+    whole=WHOLE,
     dialects=(CS336_CROSS_ENTROPY,),
     order=75,
     case_count=26,

@@ -171,12 +171,13 @@ class WholeModel:
 
     ``component``: whose modules. ``made``: from what builds one (``build(config, seed=..., dtype=...)``, which gives
     a harness.modules.whole_model.BuiltModel) to a class or function with this contract's calls. ``method``: a method
-    that their class must have for that.
+    that their class must have for that; ``fits``: what else their class must be like.
     """
 
     component: str
     made: Callable[[Callable[..., Any]], Callable[..., Any]]
     method: str = ""
+    fits: Callable[[Any], bool] = lambda kind: True
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,7 @@ def with_whole_model(adapters: Mapping[str, Adapter], contracts: Mapping[str, Co
         whole = contract.whole and adapters.get(contract.whole.component)
         if contract.whole is None or name in adapters or not isinstance(whole, ModuleAdapter):
             continue
-        if not contract.whole.method or callable(getattr(whole.source, contract.whole.method, None)):
+        has_method = not contract.whole.method or callable(getattr(whole.source, contract.whole.method, None))
+        if has_method and contract.whole.fits(whole.source):
             found[name] = WholeAdapter(whole, contract)
     return found

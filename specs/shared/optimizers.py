@@ -16,6 +16,7 @@ import torch
 from harness.core.case import Call, Case
 from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Dialect, Signature
+from harness.core.errors import plain
 from harness.core.parameters import parameter_names
 from harness.core.values import Earlier
 from specs.naming.cs336 import adapter
@@ -209,6 +210,21 @@ def _by_argument_name(names: Sequence[str], settings: Mapping[str, Any]) -> dict
     return given
 
 
+OTHERS = ("8bit", "4bit", "stable", "schedulefree", "adamwr", "mini", "paged")
+"""Relatives of AdamW that compute something else, or keep another state."""
+
+
+def is_adamw(kind: Any) -> int:
+    """2 where a class is named AdamW among other words, and takes parameters, a rate, betas, eps and a decay."""
+    name = plain(kind.__name__) if inspect.isclass(kind) else ""
+    if "adamw" not in name or any(other in name for other in OTHERS) or not callable(getattr(kind, "step", None)):
+        return 0
+    taken = parameter_names(kind)
+    has = {key: any(name in taken for name in usual) for key, usual in NAMES.items()}
+    betas = has["betas"] or (has["beta_1"] and has["beta_2"])
+    return 2 if betas and has["lr"] and has["eps"] and has["weight_decay"] else 0
+
+
 def dialects(*names: str, getters: Sequence[str] = (), accepts: Sequence[str] = ()) -> tuple[Dialect, ...]:
     """Classes with these names, and CS336's functions without arguments (``getters``) that return a class.
 
@@ -216,4 +232,5 @@ def dialects(*names: str, getters: Sequence[str] = (), accepts: Sequence[str] = 
     """
     dialect_of = [Dialect("torch", name, (), lambda a: a, made=torch_form, lacks=("groups",)) for name in names]
     own = (adapter(name, (), lambda a: a, made=of_its_class, accepts=tuple(accepts)) for name in getters)
-    return (*own, *dialect_of)
+    of_any_name = () if not getters else (Dialect("torch", "", (), dict, made=torch_form, fits=is_adamw),)
+    return (*own, *dialect_of, *of_any_name)

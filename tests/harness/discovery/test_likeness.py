@@ -219,3 +219,27 @@ def test_relatives_of_a_low_rank_layer_are_none(tmp_path: Path) -> None:
     """Another computation, the update alone, and a whole model."""
     (tmp_path / "mine.py").write_text(RELATIVES)
     assert set(discover(str(tmp_path / "mine.py"), CONTRACTS).adapters) == {"gelu"}
+
+
+# optimisers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "is_found", "is_right"),
+    [
+        ("SimpleAdamWFromScratch", ("", ""), True, True),
+        ("TutorialAdamW2", ('p.mul_(1 - group["lr"] * ', 'p.mul_(1 - 2 * group["lr"] * '), True, False),
+        ("StableAdamW", ("", ""), False, False),
+        ("Adam", ("", ""), False, False),
+    ],
+)
+def test_an_optimiser_is_adamw_by_its_name_and_its_arguments(
+    tmp_path: Path, name: str, edit: tuple[str, str], is_found: bool, is_right: bool
+) -> None:
+    """The name may say more; a relative is another optimiser."""
+    text = (STYLES / "optimiser_class.py").read_text(encoding="utf-8").replace("class AdamW", f"class {name}")
+    assert edit[0] in text
+    (tmp_path / "mine.py").write_text((text.replace(*edit) if edit[0] else text) + "\ndef gelu(x): ...\n")
+    judged = inspect_implementation(str(tmp_path / "mine.py"), cases=3)
+    assert ("adamw" in judged.implementation.components) is is_found
+    assert not is_found or (wrong(judged, "adamw") <= {"deepcopy_and_state_dict_round_trip"}) is is_right
