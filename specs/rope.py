@@ -268,6 +268,8 @@ CONTRACT = Contract(
                     "turned = torch.cat((turned_first, turned_second), -1)",
                 ),
             ),
+            axis="positions",
+            aliases=("rotary_halves",),
         ),
     ),
     sources=("Su et al. 2021, sections 3.2.2 and 3.4.2, equation 34",),

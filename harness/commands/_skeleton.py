@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.core.case import CALL
 from harness.core.contract import Argument, Contract, Signature
+from harness.core.forms import ANY_NUMBER
 
 STYLES = ("functions", "modules", "numpy")
 TO_DO = "raise NotImplementedError"
@@ -160,9 +161,11 @@ def _text(meaning: str, *lines: str) -> list[str]:
 
 def _remarks(contract: Contract) -> list[str]:
     remarks = [f"Made of {', '.join(contract.parts)}."] if contract.parts else []
-    if contract.variants:
-        names = ", ".join(v.name for v in contract.variants)
-        remarks.append(f"Legal variants, to be declared (plumbline explain {contract.name}): {names}.")
+    if contract.legal:
+        names = [v.name for v in contract.variants if not v.is_default]
+        names += [name for name in contract.legal.names if name.endswith(ANY_NUMBER)]
+        listed = f"Legal variants, to be declared (plumbline explain {contract.name}): {', '.join(names)}."
+        remarks += textwrap.wrap(listed, WIDTH)
     return remarks
 
 

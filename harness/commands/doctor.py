@@ -11,6 +11,7 @@ from typing import Any, cast
 from harness.commands import _layout as layout
 from harness.commands._command import Command
 from harness.core.contract import Contract
+from harness.core.forms import SEPARATOR
 from harness.core.implementation import Offer, OfferKind
 from harness.core.notebook import shown_line
 from harness.discovery import map_file
@@ -72,7 +73,7 @@ def _shown(path: str) -> str:
 
 
 def _remarks(offer: Offer, variant: str) -> list[str]:
-    lines = [f"declared variant: {variant}"] if variant else []
+    lines = [f"declared: {variant.replace(SEPARATOR, ', ')}"] if variant else []
     for note in offer.notes:
         lines += layout.paragraph(f"note: {note}", "", "    ")
     if offer.absent:

@@ -8,10 +8,12 @@ import textwrap
 
 from harness.commands import _layout as layout
 from harness.commands._command import Command, claim_of, component_of
+from harness.core.contract import Contract
 from harness.core.errors import UsageError
-from harness.core.forms import how_to_declare
+from harness.core.forms import how_to_declare, number_text, table_line
 from harness.core.mistake import KnownMistake
 from harness.judging.catalogue import Catalogue, load_catalogue
+from harness.project.forms import declared_as
 from harness.project.variants import declaration_of
 
 DETAILS = """\
@@ -60,10 +62,7 @@ def _component(known: Catalogue, name: str) -> str:
         lines += layout.signature(name if method in ("call", "build") else f"  .{method}", call)
     if contract.parts:
         lines += ["", *layout.paragraph(f"made of: {', '.join(contract.parts)}", "", "    ")]
-    for variant in contract.variants:
-        how = f'declare it: {name} = "{variant.name}" under [tool.plumbline] in pyproject.toml,'
-        lines += ["", *layout.paragraph(f"legal variant {variant.name}: {variant.sentence}", "", "    ")]
-        lines += layout.paragraph(f"{how} or --impl-variant={name}={variant.name}", "    ", "        ")
+    lines += _forms(contract)
     claims, mistakes = known.claims_of(name), known.mistakes.get(name, ())
     lines += ["", f"{len(claims)} claims (what is checked):"]
     lines += layout.named((claim.name, claim.sentence) for claim in claims)
@@ -73,6 +72,25 @@ def _component(known: Catalogue, name: str) -> str:
     if contract.sources:
         lines += ["", "sources:", *(line for one in contract.sources for line in layout.paragraph(one, "    "))]
     return "\n".join(lines)
+
+
+def _forms(contract: Contract) -> list[str]:
+    """The legal forms, axis by axis, each with how it is declared."""
+    lines: list[str] = []
+    for variant in sorted(contract.variants, key=lambda variant: variant.axis):
+        what = f"legal variant {variant.name}: {variant.sentence}"
+        what += " This is the form that is judged where none is declared." if variant.is_default else ""
+        lines += ["", *layout.paragraph(what, "", "    "), *_how(declared_as(contract.name, variant))]
+    for form in contract.numbers:
+        example = number_text(form.candidates[0]) if form.candidates else "1"
+        what = f"legal variant {form.axis}=NUMBER ({form.allowed}): {form.sentence.format('NUMBER')}"
+        lines += ["", *layout.paragraph(what, "", "    "), *_how(f"{form.axis}={example}")]
+    return lines
+
+
+def _how(pair: str) -> list[str]:
+    how = f"declare it: {table_line(pair)} under [tool.plumbline] in pyproject.toml, or --impl-variant={pair}"
+    return layout.paragraph(how, "    ", "        ")
 
 
 def _claim(known: Catalogue, component: str, name: str) -> str:

@@ -19,7 +19,9 @@ DETAILS = """\
   components   a list, parts before the components made of them; each has
     name, meaning, signature
     parts      names of the components that it is made of
-    variants   its legal variants: a list of {name, sentence}
+    variants   its legal variants: a list of {name, sentence, axis, default};
+               those on different axes may be declared together
+    numbers    its legal variants that are a number: a list of {axis, sentence}
     claims     what is checked: a list of {name, sentence, aliases}
     mistakes   its known mistakes: a list of {name, sentence, aliases}
 The keys keep their order and their meaning within a version. Elsewhere a claim
@@ -72,7 +74,10 @@ def _component(known: Catalogue, name: str) -> dict[str, object]:
         "meaning": contract.meaning,
         "signature": signature_line(contract),
         "parts": list(contract.parts),
-        "variants": [{"name": variant.name, "sentence": variant.sentence} for variant in contract.variants],
+        "variants": [
+            {"name": v.name, "sentence": v.sentence, "axis": v.axis, "default": v.is_default} for v in contract.variants
+        ],
+        "numbers": [{"axis": form.axis, "sentence": form.sentence.format("NUMBER")} for form in contract.numbers],
         "claims": [_named(claim) for claim in known.claims_of(name)],
         "mistakes": [_named(mistake) for mistake in known.mistakes.get(name, ())],
     }

@@ -63,14 +63,20 @@ def declared_as(component: str, form: Variant) -> str:
 def edits_of_forms(variants: Mapping[str, str], contracts: Contracts) -> tuple[Edit, ...]:
     """The edits of all declared forms, each once: components that have a form in common share its edits.
 
+    Where two components write one form of one axis differently at the same place, the first one's edit stands.
     Raises KeyError where a component or a form is unknown.
     """
-    edits = []
+    edits: list[Edit] = []
+    places: dict[tuple[Any, str], tuple[str, str]] = {}
     for component, text in variants.items():
         if component not in contracts:
             there = ", ".join(contracts)
             raise KeyError(f"a variant is declared for {component!r}, which is no component; there are: {there}")
-        edits += [edit for form in contracts[component].legal.in_text(text) for edit in form.edits]
+        for form in contracts[component].legal.in_text(text):
+            meant = (form.axis, form.name_on_axis)
+            shared = [edit for edit in form.edits if form.axis and places.get((edit.of, edit.right)) == meant]
+            edits += [edit for edit in form.edits if edit not in shared]
+            places.update({(edit.of, edit.right): meant for edit in form.edits})
     return tuple(dict.fromkeys(edits))
 
 

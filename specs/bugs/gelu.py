@@ -44,7 +44,7 @@ def _derivative_saturated_beyond_4(x):
 
 MISTAKES = (
     KnownMistake("quick_gelu", "You use the sigmoid approximation x * sigmoid(1.702 x). GPT-2 uses the tanh form. They differ by up to 0.02.",
-        gelu, GATE, "gate = torch.sigmoid(1.702 * x)", seen_in=("hendrycks/GELUs README",), looks_like=("variant=quick_gelu",)),
+        gelu, GATE, "gate = torch.sigmoid(1.702 * x)", seen_in=("hendrycks/GELUs README",)),
     KnownMistake("missing_x", "The factor x is missing: this is the gate alone, a sigmoid-like curve.",
         gelu, RESULT, "return gate", seen_in=("tensorflow/tfjs#8224",)),
     KnownMistake("cubic_constant_times_ten", "The cubic constant is 0.44715. It must be 0.044715.",

@@ -73,7 +73,7 @@ def test_json_holds_the_whole_catalogue(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_keys_of_json_stand_in_the_documented_order(capsys: pytest.CaptureFixture[str]) -> None:
     """``plumbline list --help`` promises it."""
     (gelu,) = as_json(capsys, "gelu")["components"]
-    assert list(gelu) == ["name", "meaning", "signature", "parts", "variants", "claims", "mistakes"]
+    assert list(gelu) == ["name", "meaning", "signature", "parts", "variants", "numbers", "claims", "mistakes"]
     assert list(gelu["claims"][0]) == list(gelu["mistakes"][0]) == ["name", "sentence", "aliases"]
     with pytest.raises(SystemExit):
         main(["list", "--help"])
