@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +20,12 @@ from harness.discovery import map_file
 from harness.discovery.locate import locate
 from harness.discovery.search import map_folder
 from harness.execution.executor import Executor
+from harness.judging.grounds import grounds_of
+from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
 from harness.modules.adapter import mapping_table
 from harness.modules.parameter_map import Row
+from harness.reports.grounds_text import given_cases, not_judged
 
 DETAILS = f"""\
 Parameters of module classes are matched by name and shape. The match
@@ -44,17 +49,22 @@ def run(options: argparse.Namespace) -> int:
     contracts = inspection.catalogue.contracts
     offers = {name: offer for name in contracts if (offer := executor.offers(name)) is not None}
     print(f"{options.impl}: {inspection.where}")
-    print(f"{len(offers)} of {len(contracts)} components found")
+    print(_counts(list(offers.values()), len(contracts)))
     print()
     longest = max(map(len, offers), default=0)
     for name, offer in offers.items():
-        print(f"{name:<{longest}}  {_found(offer)}")
+        print("\n".join(layout.paragraph(_found(offer), f"{name:<{longest}}  ", "    ")))
         for line in _remarks(offer, inspection.variants.get(name, "")):
             print(f"    {line}")
+        if not (offer.to_do or offer.misfit):
+            print("\n".join(_rests_on(inspection, contracts[name])))
         if offer.kind is OfferKind.MODULE and not offer.to_do:
             for line in parameter_table(mapping_table(executor.adapters[name], contracts[name])):
                 print(f"    {line}")
-    print("\n".join(_absent([name for name in contracts if name not in offers], contracts)))
+    for line in _not_taken(inspection.where, [adapter.source for adapter in executor.adapters.values()]):
+        print(line)
+    for line in _absent(len(contracts) - len(offers), contracts):
+        print(line)
     for note in inspection.notes:
         print("\n".join(["", *layout.paragraph(f"note: {note}", "", "    ")]))
     _write_map(options.impl, executor.adapters, options.refresh)
@@ -64,7 +74,9 @@ def run(options: argparse.Namespace) -> int:
 def _found(offer: Offer) -> str:
     """What a component was found as, and where."""
     at = shown_line(_shown(offer.where), offer.line) if offer.where else "an unknown place"
-    return f"to do at {at}: {offer.to_do}" if offer.to_do else f"{offer.kind} at {at}"
+    if offer.misfit:
+        return f"not checked at {at}: {offer.misfit}"
+    return f"to do at {at}: {offer.to_do}" if offer.to_do else f"judged as a {offer.kind} at {at}"
 
 
 def _shown(path: str) -> str:
@@ -76,19 +88,48 @@ def _remarks(offer: Offer, variant: str) -> list[str]:
     lines = [f"declared: {variant.replace(SEPARATOR, ', ')}"] if variant else []
     for note in offer.notes:
         lines += layout.paragraph(f"note: {note}", "", "    ")
+    if offer.plug_in:
+        lines += ["to plug it in:", *(f"    {line}" for line in offer.plug_in)]
     if offer.absent:
-        lines.append(f"has no {', '.join(offer.absent)}: the checks leave this argument out")
+        lines += layout.paragraph(f"has no {', '.join(offer.absent)}: the checks leave this out", "", "    ")
     return lines
 
 
-def _absent(names: Sequence[str], contracts: Mapping[str, Contract]) -> list[str]:
-    """The components that were not found, in one paragraph."""
-    if not names:
+def _counts(offers: Sequence[Offer], components: int) -> str:
+    """``2 of 49 components judged, 1 not checked, 3 to do``."""
+    misfits, to_do = sum(bool(o.misfit) for o in offers), sum(bool(o.to_do) for o in offers)
+    rest = [f"{count} {what}" for count, what in ((misfits, "not checked"), (to_do, "to do")) if count]
+    return ", ".join([f"{len(offers) - misfits - to_do} of {components} components judged", *rest])
+
+
+def _rests_on(inspection: Inspection, contract: Contract) -> list[str]:
+    """On how many cases it is judged, and what it is never given: each of its cases is run once for that."""
+    inspection.bench.cases_of(contract)
+    grounds = grounds_of(inspection, contract.name)
+    said = filter(None, (given_cases(grounds), *not_judged(replace(grounds, unreached=()))))
+    lines = [line for text in said for line in layout.paragraph(text, "    ", "        ")]
+    nothing = "    not checked: none of the generated cases could be given"
+    return [nothing, *lines] if grounds.generated and not grounds.given else lines
+
+
+def _not_taken(file: str, sources: Sequence[object]) -> list[str]:
+    """The functions and classes of a file that are taken for no component."""
+    try:
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
         return []
-    first = f"`plumbline explain {names[0]}` shows the signature of one"
-    how = f"{first}; `plumbline init` writes a skeleton of all {len(contracts)}."
-    listed = layout.paragraph(f"to do ({len(names)}): {', '.join(names)}", "", "    ")
-    return ["", *listed, *layout.paragraph(how, "    ")]
+    taken = {getattr(source, "__name__", "") for source in sources}
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    names = [node.name for node in tree.body if isinstance(node, kinds) and node.name not in taken]
+    return ["", *layout.paragraph(f"no component: {', '.join(names)}", "", "    ")] if names else []
+
+
+def _absent(count: int, contracts: Mapping[str, Contract]) -> list[str]:
+    """How to see what is not there."""
+    if not count:
+        return []
+    how = f"`plumbline list` shows them; `plumbline init` writes a skeleton of all {len(contracts)}."
+    return ["", *layout.paragraph(f"{count} more components have not been begun: {how}", "", "    ")]
 
 
 def parameter_table(rows: Sequence[Row]) -> list[str]:

@@ -182,6 +182,19 @@ def not_this_kind(name: str, thing: Any, contract: Contract) -> FoundNote:
     return FoundNote(text, component=name)
 
 
+def plug_in_lines(contract: Contract, thing: Any) -> tuple[str, ...]:
+    """A factory for a class, to be filled in: the sizes that the component has are given as ``config``."""
+    sizes = [size for size in contract.size_names if not size.startswith("_")]
+    given = ", ".join(f"config.{size}" for size in sizes[:5]) or "..."
+    name = getattr(thing, "__name__", "Mine")
+    return (
+        "from plumbline import implements",
+        f'@implements("{contract.name}")',
+        f"def build(config):  # {given}",
+        f"    return {name}(...)",
+    )
+
+
 def decorated(contract: Contract, thing: Any) -> str:
     """How to write a factory for a class."""
     name = getattr(thing, "__name__", "Mine")

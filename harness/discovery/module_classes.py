@@ -131,7 +131,7 @@ class _ClassSearch:
             except _Refused as reason:
                 if declared is not None or resemblance(kind, contract):
                     text = f"the class {kind.__name__} looks like {contract.name}, but {reason}"
-                    refused.append(FoundNote(text, kind=kind))
+                    refused.append(FoundNote(text, component=contract.name, kind=kind))
                 continue
             self.adapters[contract.name] = adapter
             self.used.add(kind)

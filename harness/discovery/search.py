@@ -30,6 +30,7 @@ from harness.discovery.messages import (
     no_component,
     not_this_kind,
     nothing_found,
+    plug_in_lines,
 )
 from harness.discovery.module_classes import find_in_classes
 from harness.discovery.notes import FoundNote
@@ -37,7 +38,7 @@ from harness.discovery.other_classes import built_by, find_others, without_bases
 from harness.discovery.switches import declared_eps, declared_half_precision, declared_variants, switches_of
 from harness.discovery.target import Target
 from harness.execution.dialects import SpeaksDialect, dialect_of, likenesses
-from harness.execution.functions import ClassAdapter, FunctionAdapter, UnwrittenAdapter
+from harness.execution.functions import ClassAdapter, FunctionAdapter, MisfitAdapter, UnwrittenAdapter
 from harness.execution.guarded import DEFAULT_SECONDS
 from harness.execution.session import Adapter
 from harness.modules.adapter import ModuleAdapter
@@ -245,7 +246,8 @@ class _Search:
                     f"found in the module classes, without a declaration: {names}; {how}", NoteCode.FOUND_IN_CLASSES
                 )
             )
-        return ordered | self._unwritten(classes, ordered)
+        unwritten = self._unwritten(classes, ordered)
+        return ordered | unwritten | self._misfits(search.notes, {**ordered, **unwritten})
 
     def _unwritten(self, classes: Iterable[type], adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
         """Module classes that are named like a component and are to do, or wait for one that is."""
@@ -256,6 +258,20 @@ class _Search:
             if name is not None and name not in adapters and name not in found and why:
                 found[name] = UnwrittenAdapter(kind, why)
                 self.notes = [note for note in self.notes if note.kind is not kind]
+        return found
+
+    def _misfits(self, notes: Iterable[FoundNote], adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
+        """Module classes that are named like a component which is not there, and that could not be plugged in.
+
+        None where nothing else is there: then there is nothing to check.
+        """
+        taken = [adapter.source for adapter in adapters.values()]
+        found: dict[str, Adapter] = {}
+        for note in notes if adapters else ():
+            known = note.component in adapters or note.component in found or note.kind in taken
+            if note.kind is not None and note.component in self.contracts and not known:
+                lines = plug_in_lines(self.contracts[note.component], note.kind)
+                found[note.component] = MisfitAdapter(note.kind, note.text, lines)
         return found
 
 

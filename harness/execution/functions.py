@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from harness.core.case import CALL, Call
-from harness.core.claim import NotSupported
+from harness.core.claim import Misfit, NotSupported
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import OfferKind, Request
 from harness.core.values import Settings, TrackedSettings, tracked_weights
@@ -138,6 +138,29 @@ class UnwrittenAdapter(Adapter):
     def session(self, contract: Contract, request: Request) -> Session:
         """A session for one request."""
         raise NotImplementedError(self.why)
+
+
+class MisfitAdapter(Adapter):
+    """A class that is named like a component and cannot be plugged in: it is not built again.
+
+    ``needs``: what it needs, in words; ``lines``: the shortest lines of Python that would plug it in.
+    """
+
+    def __init__(self, source: type, needs: str, lines: tuple[str, ...]) -> None:
+        self.source, self.needs = source, PlugIn(needs, lines)
+
+    @property
+    def kind(self) -> OfferKind:
+        """What reports call it."""
+        return OfferKind.MODULE
+
+    def plug_in(self, contract: Contract) -> PlugIn:
+        """What it needs."""
+        return self.needs
+
+    def session(self, contract: Contract, request: Request) -> Session:
+        """Raises Misfit."""
+        raise Misfit(self.needs.needs)
 
 
 class _ObjectSession(Session):

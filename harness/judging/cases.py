@@ -5,6 +5,7 @@ They are generated once per component from the run's seed. A claim with a strate
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,10 @@ WIDER, WIDEST = 4, 80
 many where these do not suffice: of a quick run's few cases, a class of one ratio of sizes took one in five."""
 
 
+SIZES = re.compile(r"\[[\d, ]+\]")
+"""Shapes in a reason: the same reason holds at many sizes."""
+
+
 @dataclass
 class CasesGiven:
     """The generated cases of a component, and those of them that the implementation does not take, with the reasons."""
@@ -51,7 +56,7 @@ class CasesGiven:
 
     def reasons(self) -> dict[str, int]:
         """Each reason with its number of cases, the most frequent first."""
-        return dict(Counter(reason for _, reason in self.refused).most_common())
+        return dict(Counter(SIZES.sub("[...]", reason) for _, reason in self.refused).most_common())
 
 
 class GeneratedCases:

@@ -1,5 +1,4 @@
-"""One implementation beside the reference, with the whole catalogue: what the plug-in and the command line both stand
-on."""
+"""One implementation beside the reference, with the whole catalogue: the plug-in and the command line stand on it."""
 
 from __future__ import annotations
 
@@ -114,8 +113,10 @@ class Inspection:
     @property
     def begun(self) -> tuple[str, ...]:
         """The components that are there, as far as can be seen without calling anything; the rest is to do."""
-        unfinished = self.implementation.to_do if isinstance(self.implementation, Executor) else lambda name: ""
-        return tuple(name for name in self.implementation.components if not unfinished(name))
+        executor, names = self.implementation, self.implementation.components
+        if not isinstance(executor, Executor):
+            return names
+        return tuple(name for name in names if not (executor.to_do(name) or executor.plug_in(name).needs))
 
     def judge(self, component: str, claim: Claim) -> Verdict:
         """One claim, with its finding where a known mistake explains the violation."""
@@ -146,8 +147,7 @@ class Inspection:
 
     def held(self, claim: Claim, verdict: Verdict) -> Verdict:
         """The verdict; advice where the implementation is not held to the claim."""
-        meant = self.half_precision or mentions_half_precision(verdict.where)
-        return as_advice(verdict, claim, meant)
+        return as_advice(verdict, claim, self.half_precision or mentions_half_precision(verdict.where))
 
     def measurements(self, component: str) -> list[Measurement]:
         """What is measured of a component beyond right and wrong. What failed on the way is in ``not_measured``."""

@@ -8,8 +8,10 @@ from harness.core.grounds import Grounds
 from harness.core.record import RunRecord, Status
 from harness.reports.wording import listed
 
-MOST = 4
-"""Names, places and reasons that are shown of many."""
+FEW = 8
+"""From so many given cases on, one line says nothing of the refused ones."""
+MOST, REASONS = 4, 2
+"""Names and places, and reasons, that are shown of many."""
 
 
 def given_cases(grounds: Grounds) -> str:
@@ -18,7 +20,7 @@ def given_cases(grounds: Grounds) -> str:
         return ""
     whole = f"{grounds.given} of {grounds.generated} cases given"
     reasons = [f"{' '.join(why.split())} ({count})" for why, count in grounds.refused.items()]
-    return f"{whole}; refused: {_some(reasons, '; ')}" if reasons else whole
+    return f"{whole}; refused: {_some(reasons, '; ', REASONS)}" if reasons else whole
 
 
 def not_judged(grounds: Grounds) -> list[str]:
@@ -43,12 +45,12 @@ def remarks(record: RunRecord) -> list[str]:
         grounds = record.grounds.get(name)
         if grounds is None or not any(v.status.is_judged or v.status is Status.ADVICE for v in record.of(name)):
             continue
-        refused = [given_cases(grounds)] if grounds.refused else []
+        refused = [given_cases(grounds)] if grounds.refused and grounds.given < FEW else []
         if what := [*not_judged(grounds), *refused]:
             lines.append(f"not judged in {name}: {'; '.join(what)}")
     return lines
 
 
-def _some(names: Sequence[str], between: str = ", ") -> str:
-    more = f"{between}and {len(names) - MOST} more" if len(names) > MOST else ""
-    return between.join(names[:MOST]) + more
+def _some(names: Sequence[str], between: str = ", ", most: int = MOST) -> str:
+    more = f"{between}and {len(names) - most} more" if len(names) > most else ""
+    return between.join(names[:most]) + more

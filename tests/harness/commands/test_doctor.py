@@ -14,6 +14,18 @@ def gelu(x):
 def layer_norm(x, weight, bias, eps):
     raise NotImplementedError
 """
+MISFITS = """
+def helper():
+    return 1
+
+
+def rms_norm(x, *, g):
+    return x
+
+
+def softmax(x, dim, approximate=False):
+    return x.softmax(dim)
+"""
 MODULE = """
 import torch
 from torch import nn
@@ -48,11 +60,22 @@ def test_functions_are_shown_with_their_lines(folder: Path, capsys: pytest.Captu
     (folder / "mine.py").write_text(FUNCTIONS)
     assert main(["doctor", "mine.py"]) == 0
     text = capsys.readouterr().out
-    assert "2 of " in text and " components found" in text
-    assert "gelu        function at mine.py:2" in text
+    assert "1 of " in text and " components judged, 1 to do" in text
+    assert "gelu        judged as a function at mine.py:2" in text and "    50 of 50 cases given\n" in text
     assert "layer_norm  to do at mine.py:6" in text
-    absent = text.partition("to do (")[2]
-    assert "attention" in absent and "gelu" not in absent and "plumbline explain tokenizer" in absent
+    assert "more components have not been begun" in text and "attention" not in text
+
+
+def test_what_does_not_fit_is_shown_with_the_lines_that_plug_it_in(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A function and a class with other arguments; what is no component is named once."""
+    (folder / "mine.py").write_text(FUNCTIONS + MISFITS)
+    assert main(["doctor", "mine.py"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "rms_norm not checked" in text.replace("  ", " ") and "it needs g." in text
+    assert '@implements("rms_norm") def plugged_in(x, weight, eps): return rms_norm(x=x, g=...)' in text
+    assert "no component: helper" in text and "never given: approximate" in text
 
 
 def test_the_parameters_of_a_module_are_shown_in_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
