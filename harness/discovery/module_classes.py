@@ -9,26 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.core.case import Case
-from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.core.errors import UsageError, did_you_mean
 from harness.core.note import NoteCode
+from harness.discovery.class_trial import ClassTrial, Refused
 from harness.discovery.map_file import FILE, MapEntry, names_of
 from harness.discovery.model_run import run_once
 from harness.discovery.notes import FoundNote
-from harness.discovery.refusals import what_does_not_fit, why_not_built
-from harness.discovery.resemblance import may_be_another, not_told, resemblance
-from harness.execution.time_limit import TimedOut
+from harness.discovery.resemblance import resemblance
 from harness.modules.call_in_place import CallInPlace
-from harness.modules.found_class import CallFound, Factory, FoundModule, InsideOnly, PartFactory, assignment_of
-from harness.modules.probing import PROBE_SECONDS, trial_call
+from harness.modules.class_location import assignment_of
+from harness.modules.found_class import CallFound, Factory, FoundModule, InsideOnly, PartFactory
+from harness.modules.probing import PROBE_SECONDS
 from harness.modules.submodules import Part, declared_parts, parts_of, parts_within
-from harness.modules.telling_cases import telling_cases
-
-MOST_CASES = 8
-"""Cases at whose sizes a class is tried, more where only a size is wrong: one that takes none is another thing."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +52,6 @@ def find_in_classes(
     return FoundClasses(search.adapters, tuple(note for note in search.notes if not search.is_found(note.kind)))
 
 
-class _Refused(Exception):
-    """Why a class is not the component that it was tried as."""
-
-
 class _ClassSearch:
     """One look through the module classes of an implementation. Each step adds to ``adapters`` and ``notes``."""
 
@@ -80,8 +70,7 @@ class _ClassSearch:
         self.adapters: dict[str, FoundModule | InsideOnly] = {}
         self.used: set[type] = set()
         self.tried: set[str] = set()
-        self.timed_out: dict[type, TimedOut] = {}
-        """Classes whose constructor did not end: not tried again."""
+        self.trial = ClassTrial(contracts.values(), seconds)
 
     def find_models(self) -> None:
         """Components that have parts, the largest first; then their parts."""
@@ -128,7 +117,7 @@ class _ClassSearch:
         for kind in candidates:
             try:
                 adapter = self._tried(kind, contract)
-            except _Refused as reason:
+            except Refused as reason:
                 if declared is not None or resemblance(kind, contract):
                     text = f"the class {kind.__name__} looks like {contract.name}, but {reason}"
                     refused.append(FoundNote(text, component=contract.name, kind=kind))
@@ -168,82 +157,17 @@ class _ClassSearch:
         """The class as this component. What a person declares of names counts where it differs from what is found."""
         entry = self.declared.get(contract.name, MapEntry())
         try:
-            adapter = self._tried_with(kind, contract, entry.layout, {})
+            adapter = self.trial.of(kind, contract, entry.layout, {})
             known = names_of(adapter.plan) if adapter.plan is not None else None
             if not entry.names or known == dict(entry.names):
                 return adapter
-        except _Refused:
+        except Refused:
             if not entry.names:
                 raise
         try:
-            return self._tried_with(kind, contract, entry.layout, entry.names)
-        except _Refused as reason:
+            return self.trial.of(kind, contract, entry.layout, entry.names)
+        except Refused as reason:
             raise UsageError(f"{FILE}: with the names that it gives for {contract.name}, {reason}") from None
-
-    def _tried_with(
-        self, kind: type, contract: Contract, layout: str | None, names: Mapping[str, str | list[str]]
-    ) -> FoundModule:
-        declaration = Declaration(contract.name, Factory(kind, contract), None, layout, names, call=CallFound(None))
-        found = f"found as the class {kind.__name__}"
-        adapter = FoundModule(declaration, contract, kind, found, seconds=self.seconds)
-        try:
-            self._check(adapter, kind)
-        except TimedOut as error:
-            if adapter.plan is None and (
-                not resemblance(kind, contract) or may_be_another(kind, contract, self.contracts.values())
-            ):
-                self.timed_out[kind] = error
-                raise _Refused(str(error)) from None
-            adapter.note_timed_out(error)
-        return adapter
-
-    def _check(self, adapter: FoundModule, kind: type) -> None:
-        """Build the class and match its parameters. Raises _Refused, and TimedOut where a trial call does not end."""
-        if kind in self.timed_out:
-            raise self.timed_out[kind]
-        contract = adapter.contract
-        reason, other_sizes = "", False  # a hidden size of four times the width, one head alone: few cases have these
-        for tried, case in enumerate(telling_cases(contract)):
-            if tried >= MOST_CASES and not other_sizes:
-                break
-            try:
-                made = adapter.trial(case.arguments)
-            except NotSupported as error:  # sizes that it does not take say nothing of the others
-                misfit = self._misfit_at_other_sizes(adapter, case)
-                reason, other_sizes = reason or misfit or str(error), not misfit
-                continue
-            except NotImplementedError:
-                if may_be_another(kind, contract, self.contracts.values()):
-                    raise _Refused("it is not written yet") from None
-                return  # reported as to do when it is run
-            except Exception as error:
-                reason = why_not_built(error)
-                continue
-            if not contract.arguments("parameter"):
-                if any(True for _ in made.inner.parameters()):
-                    raise _Refused("it has parameters")
-                return
-            if untold := not_told(kind, contract, adapter.read(case.arguments)):
-                raise _Refused(untold)
-            plan = adapter.match(made.inner, case.arguments)
-            if plan.fine and plan.matches:
-                adapter.probe()
-                adapter.plan = adapter.plan or plan
-                return
-            reason = f"its parameters do not fit: {what_does_not_fit(plan)}"
-            other_sizes = bool(plan.problems)
-        raise _Refused(reason)
-
-    def _misfit_at_other_sizes(self, adapter: FoundModule, case: Case) -> str:
-        """What of the parameters does not fit in a class that does not take all sizes; empty where they fit."""
-        try:
-            made = trial_call("building", adapter.source, self.seconds, adapter.fresh, case.arguments)
-            plan = adapter.match(made.inner, case.arguments)
-        except Exception:
-            return ""
-        if plan.problems:  # tensors of other sizes, which is what it was refused for
-            return ""
-        return "" if plan.fine and plan.matches else f"its parameters do not fit: {what_does_not_fit(plan)}"
 
     # parts -----------------------------------------------------------------------------------------------------------
 

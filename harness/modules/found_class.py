@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import sys
-import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from types import MethodType
 from typing import Any
 
 import torch
@@ -28,11 +26,12 @@ from harness.execution.time_limit import TimedOut
 from harness.modules.adapter import ModuleAdapter, building
 from harness.modules.build_sizes import sizes_for
 from harness.modules.call_in_place import WHOLE
+from harness.modules.class_location import location
 from harness.modules.construction import construct, global_sizes, globals_set
 from harness.modules.disambiguation import disambiguate
 from harness.modules.forward_arguments import WithMore, learned_more
 from harness.modules.forward_roles import SIZES
-from harness.modules.holder import Holder, How, passes_options, timed_call
+from harness.modules.holder import Holder, How, timed_call
 from harness.modules.matching import plan
 from harness.modules.parameter_map import Plan
 from harness.modules.probing import PROBE_SECONDS, trial_call
@@ -47,10 +46,14 @@ MOST_SURPLUS = 3
 
 
 class Factory:
-    """Builds a class at the sizes of a case, by the names that its constructor uses."""
+    """Builds a class at the sizes of a case, by the names that its constructor uses.
 
-    def __init__(self, kind: type, contract: Contract) -> None:
-        self.kind, self.contract = kind, contract
+    ``biases``: whether its switch of biases is on; ``chose_biases``: whether it has such a switch.
+    """
+
+    def __init__(self, kind: type, contract: Contract, biases: bool = True) -> None:
+        self.kind, self.contract, self.biases = kind, contract, biases and contract.has_biases
+        self.chose_biases = False
         self.__name__ = kind.__name__
         self.__module__ = kind.__module__
 
@@ -63,18 +66,31 @@ class Factory:
             values,
             self.contract.size_names,
             lambda size: note_read(comes_from.get(size, (size,))),
-            biases=self.contract.has_biases,
+            biases=self.biases,
         )
         namespace = vars(sys.modules[self.kind.__module__])
         names = global_sizes(self.kind, sizes)
         given = {name: sizes.value(name, names) for name in names}
         with globals_set(self.kind.__module__, given):
             made: nn.Module = construct(self.kind, sizes, namespace)
+        self.chose_biases |= sizes.chose_biases and self.contract.has_biases
         if given:
             made.__dict__[GLOBALS] = (self.kind.__module__, given)
         made.__dict__[SIZES] = sizes
+        without_inference_mode(made)
         without_dropout(made)
         return made
+
+
+def without_inference_mode(module: nn.Module) -> None:
+    """A forward that is decorated with ``torch.inference_mode()`` is called without: what it computes has gradients."""
+    for inner in module.modules():
+        forward = type(inner).forward
+        entered = [
+            getattr(cell.cell_contents, "__self__", None) for cell in getattr(forward, "__closure__", None) or ()
+        ]
+        if any(isinstance(context, torch.inference_mode) for context in entered):
+            inner.forward = MethodType(forward.__wrapped__, inner)  # type: ignore[attr-defined]
 
 
 def without_dropout(module: nn.Module) -> None:
@@ -207,11 +223,6 @@ class CallFound:
     def __init__(self, rank: int | None, inner: How | None = None) -> None:
         self.rank, self.inner = rank, inner
 
-    @property
-    def passes_options(self) -> bool:
-        """Whether the module's own forward is given every option."""
-        return self.inner is None or passes_options(self.inner)
-
     def __call__(self, module: nn.Module, *inputs: Any, **options: Any) -> Any:
         """What it returns. Raises NotSupported where it fails on an input of other axes than ``rank``."""
         home, values = module.__dict__.get(GLOBALS, ("", {}))
@@ -261,37 +272,3 @@ class InsideOnly(Adapter):
     def session(self, contract: Contract, request: Request) -> Session:
         """Raises NotSupported."""
         raise NotSupported(self.notes[0])
-
-
-def location(kind: type) -> tuple[str, int]:
-    """File and line of a class; ("", 0) where there is no source."""
-    try:
-        return inspect.getsourcefile(kind) or "", inspect.getsourcelines(kind)[1]
-    except (TypeError, OSError):
-        return "", 0
-
-
-def assignment_of(owner: type, path: str) -> tuple[str, int]:
-    """File and line where a class makes the module at this path: of ``self.NAME = ...``, or of the class itself."""
-    file, start = location(owner)
-    try:
-        tree = ast.parse(textwrap.dedent("".join(inspect.getsourcelines(owner)[0])))
-    except (TypeError, OSError, SyntaxError):
-        return file, start
-    for name in reversed([step for step in path.split(".") if not step.isdigit()]):
-        for node in ast.walk(tree):
-            line = _line_of_assignment(node, name)
-            if line is not None:
-                return file, start + line - 1
-    return file, start
-
-
-def _line_of_assignment(node: ast.AST, name: str) -> int | None:
-    """The line of ``self.name = ...``, ``name=...`` or ``{"name": ...}``; None where the node is none of these."""
-    if isinstance(node, ast.Assign) and any(isinstance(t, ast.Attribute) and t.attr == name for t in node.targets):
-        return node.lineno
-    if isinstance(node, ast.keyword) and node.arg == name:
-        return node.value.lineno
-    if isinstance(node, ast.Dict):
-        return next((k.lineno for k in node.keys if isinstance(k, ast.Constant) and k.value == name), None)
-    return None

@@ -38,6 +38,7 @@ class Sizes:
         biases: bool = True,
     ) -> None:
         self.values, self.names, self.on_read, self.biases = dict(values), dict(usual), on_read, biases
+        self.chose_biases = False
         self.usual: dict[str, list[str]] = {}
         for size, names in usual.items():
             for name in names:
@@ -64,6 +65,7 @@ class Sizes:
         if size is not None:
             self.on_read(size)
             return self.values[size]
+        self.chose_biases |= "bias" in plain(name)
         return switch(name, self.biases)
 
     def means(self, name: str, default: Any, beside: Iterable[str] = ()) -> bool:

@@ -64,7 +64,8 @@ SIZES: Mapping[str, tuple[str, ...]] = {
         "mlp_ratio ff_mult expansion mult mlp_mult expansion_factor ffn_mult widening_factor mlp_expansion ff_expansion"
     ),
     "eps": names(
-        "eps layer_norm_eps layer_norm_epsilon norm_eps ln_eps epsilon layernorm_eps layernorm_epsilon ln_epsilon "
+        "eps rms_norm_eps rms_eps rms_norm_epsilon variance_epsilon "
+        "layer_norm_eps layer_norm_epsilon norm_eps ln_eps epsilon layernorm_eps layernorm_epsilon ln_epsilon "
         "norm_epsilon"
     ),
 }

@@ -9,8 +9,9 @@ from __future__ import annotations
 from harness.core.contract import NumberForm, Variant
 from harness.core.mistake import Edit
 from reference_model.llama import llama, llama_block
+from reference_model.mlp import mlp
 from reference_model.rms_norm import rms_norm
-from specs.shared.activations import ACTIVATION, gated_edit, ungated_edit
+from reference_model.swiglu import swiglu
 from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, attention_variants
 
 # the block -----------------------------------------------------------------------------------------------------------
@@ -21,22 +22,35 @@ MIDDLE = "middle = x + first"
 NORMED_2 = "normed_2 = norm(middle, norm_2_weight, eps)"
 SECOND = "second = thought if post_norm_2_weight is None else norm(thought, post_norm_2_weight, eps)"
 RESULT = "return middle + second"
+ACTIVATED = "activated = gate * torch.sigmoid(gate)"
+UNGATED = "activated = gelu(hidden)"
 
 
-def _activation(name: str, sentence: str) -> Variant:
-    """Of the gate, or of what goes up where there is none, which is GELU in its tanh form as it stands."""
-    gated = () if name == "silu" else (gated_edit(name),)
-    return Variant(name, sentence, (*gated, *(() if name == "gelu_tanh" else (ungated_edit(name),))), axis=ACTIVATION)
+def _activation(name: str, sentence: str, of: str) -> Variant:
+    """``of``: an expression of ``{}``, which is the gate, or what goes up where there is none."""
+    edits = (
+        Edit(swiglu, ACTIVATED, f"activated = {of.format('gate')}"),
+        Edit(mlp, UNGATED, f"activated = {of.format('hidden')}"),
+    )
+    return Variant(name, sentence, edits, axis="activation")
 
 
 ACTIVATIONS = (
     _activation(
-        "gelu_tanh", "The activation is GELU in its tanh form (GeGLU with a gate), as in Gemma; Llama has SiLU."
+        "gelu_tanh",
+        "The activation is GELU in its tanh form (GeGLU with a gate), as in Gemma; Llama has SiLU.",
+        "0.5 * {0} * (1.0 + (0.7978845608028654 * ({0} + 0.044715 * {0}**3)).tanh())",
     ),
-    _activation("gelu_erf", "The activation is GELU in its erf form (GeGLU with a gate); Llama has SiLU."),
-    _activation("relu", "The activation is ReLU (ReGLU with a gate); Llama has SiLU."),
-    _activation("relu2", "The activation is the square of ReLU, as in nanochat; Llama has SiLU."),
-    _activation("silu", "The activation is SiLU, with and without a gate."),
+    _activation(
+        "gelu_erf",
+        "The activation is GELU in its erf form (GeGLU with a gate); Llama has SiLU.",
+        "0.5 * {0} * (1.0 + ({0} / 2**0.5).erf())",
+    ),
+    _activation("relu", "The activation is ReLU (ReGLU with a gate); Llama has SiLU.", "{}.clamp(min=0)"),
+    _activation(
+        "relu2", "The activation is the square of ReLU, as in nanochat; Llama has SiLU.", "{}.clamp(min=0) ** 2"
+    ),
+    _activation("silu", "The activation is SiLU, with and without a gate.", "{0} * {0}.sigmoid()"),
 )
 NORMS = (
     Variant(

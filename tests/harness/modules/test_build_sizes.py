@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from support_plugging import compared, plugged
+from support_plugging import KNOWN, compared, plugged
 
 from harness.core.errors import UsageError
+from harness.core.implementation import Request
+from harness.execution.executor import Executor
 from harness.modules.build_sizes import sizes_for
 from harness.modules.construction import construct
 from harness.modules.size_names import Sizes
+from harness.strategies.sampling import draw
 from specs.naming.sizes import SIZES
 
 GROUPED = """
@@ -243,3 +246,43 @@ def test_a_matrix_in_another_layout_is_no_copy(tmp_path):
     """
     implementation = plugged(tmp_path, text)
     assert set(implementation.adapters) == {"swiglu"} and compared(implementation, "swiglu").right
+
+
+def test_biases_are_off_where_only_that_fits(tmp_path):
+    """One switch for all layers, where the component has biases in some of them alone."""
+    text = """
+        class GroupedQueryAttention(nn.Module):
+            def __init__(self, d_model, n_heads, n_kv_heads, bias=False):
+                super().__init__()
+                self.h, self.g, size = n_heads, n_kv_heads, d_model // n_heads
+                self.q_proj, self.o_proj = (nn.Linear(d_model, d_model, bias=bias) for _ in range(2))
+                self.k_proj, self.v_proj = (nn.Linear(d_model, self.g * size, bias=bias) for _ in range(2))
+                self.more = nn.Linear(3, 3) if bias else None
+
+            def forward(self, x):
+                B, T, C = x.shape
+                q, k, v = self.q_proj(x), self.k_proj(x), self.v_proj(x)
+                q, k, v = (t.view(B, T, -1, C // self.h).transpose(1, 2) for t in (q, k, v))
+                k, v = (t.repeat_interleave(self.h // self.g, 1) for t in (k, v))
+                y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+                return self.o_proj(y.transpose(1, 2).reshape(B, T, C))
+    """
+    assert compared(plugged(tmp_path, text), "grouped_query_attention").right
+
+
+def test_a_forward_in_inference_mode_has_gradients_all_the_same(tmp_path):
+    """A model that is written for inference alone is decorated; what it computes is judged with its gradients."""
+    text = """
+        class RMSNorm(nn.Module):
+            def __init__(self, dim, eps=1e-5):
+                super().__init__()
+                self.weight, self.eps = nn.Parameter(torch.ones(dim)), eps
+
+            @torch.inference_mode()
+            def forward(self, x):
+                return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)
+    """
+    implementation = plugged(tmp_path, text)
+    case = draw(KNOWN["rms_norm"].cases(), 5, 1)[0]
+    answer = Executor("theirs", implementation.adapters, KNOWN).run(Request("rms_norm", case, gradients=1))
+    assert answer.crash is None and set(answer.gradients) == {"x", "weight"}
