@@ -214,18 +214,21 @@ CONTRACT = Contract(
                 Edit(block, NORMED_2, "normed_2 = middle"),
                 Edit(block, RESULT, "return layer_norm(middle + thought, norm_2_weight, norm_2_bias, eps)"),
             ),
+            axis="norm_place",
         ),
         Variant(
             "parallel",
             "The mlp reads x, in parallel with attention (as in GPT-NeoX); in GPT-2 it reads the sum of x and the "
             "output of attention.",
             (Edit(block, NORMED_2, "normed_2 = layer_norm(x, norm_2_weight, norm_2_bias, eps)"),),
+            axis="norm_place",
         ),
         Variant(
             "parallel_with_one_norm",
             "Attention and mlp read the same normalised x (parallel with one norm, as in GPT-J); in GPT-2 the mlp has "
             "its own norm and reads the sum of x and the output of attention.",
             (Edit(block, NORMED_2, "normed_2 = normed_1"),),
+            axis="norm_place",
         ),
     ),
     sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py block"),
