@@ -35,6 +35,7 @@ from harness.discovery.messages import (
 from harness.discovery.module_classes import find_in_classes
 from harness.discovery.notes import FoundNote
 from harness.discovery.other_classes import built_by, find_others, without_bases
+from harness.discovery.strangers import function_adapter
 from harness.discovery.switches import declared_eps, declared_half_precision, declared_variants, switches_of
 from harness.discovery.target import Target
 from harness.execution.dialects import SpeaksDialect, dialect_of, likenesses
@@ -221,7 +222,7 @@ class _Search:
             if not any(True for _ in thing.parameters()):
                 return ModuleAdapter(Declaration(name, lambda config: thing), contract, self.seconds)
         elif callable(thing) and not inspect.isclass(thing):
-            return FunctionAdapter(thing)
+            return function_adapter(thing, contract, self.seconds)
         self.notes.append(not_this_kind(name, thing, contract))
         return None
 

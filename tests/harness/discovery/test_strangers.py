@@ -1,0 +1,39 @@
+"""A function of a component's name with another meaning is not checked; one that is wrong is judged all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support_styles import inspect_style, outcome
+
+STRANGERS = {
+    "a range of numbers": "def linear(start, stop, steps):\n    return torch.linspace(start, stop, steps)\n",
+    "a dictionary": "def linear(x, params):\n    return x @ params['w'] + params['b']\n",
+}
+OWN_MISTAKES = {
+    "its own names": "def linear(inputs, kernel, shift=None):\n    return inputs @ kernel.T * 2\n",
+    "a shape that does not fit": "def linear(inputs, kernel, shift=None):\n    return inputs @ kernel\n",
+    "the contract's names": "def linear(x, weight, bias=None):\n    return x @ weight['w']\n",
+}
+
+
+def status_of(text: str, folder: Path) -> tuple[str, str]:
+    path = folder / "given.py"
+    path.write_text(f"import torch\n\n\n{text}", encoding="utf-8")
+    found = outcome(inspect_style(str(path)), "linear")
+    return found.status, found.why
+
+
+@pytest.mark.parametrize("text", STRANGERS.values(), ids=STRANGERS)
+def test_what_takes_something_else_is_not_checked(text: str, tmp_path: Path) -> None:
+    """Its names are not the contract's, and no trial call gets through."""
+    status, why = status_of(text, tmp_path)
+    assert status == "not checked"
+    assert "it needs" in why
+
+
+@pytest.mark.parametrize("text", OWN_MISTAKES.values(), ids=OWN_MISTAKES)
+def test_a_mistake_of_its_own_is_judged(text: str, tmp_path: Path) -> None:
+    """Wrong numbers, a wrong shape, and a wrong type where the names say what is meant."""
+    assert status_of(text, tmp_path)[0] == "fails"
