@@ -16,6 +16,7 @@ from reference_model.quantization import quantize_int8
 from specs.shared import int8
 from specs.shared.int8 import INT8, StepBound, check_idempotence, codes_of
 from specs.shared.quantization import dtypes, within
+from specs.shared.quantizer_classes import QUANTIZERS
 from specs.shared.quantizers import given
 from specs.workloads import quantizers as workloads
 
@@ -267,6 +268,7 @@ CONTRACT = Contract(
     differentiable=False,
     half_precision=False,
     agrees=False,
+    dialects=QUANTIZERS,
     order=90,
     headline=True,
     measures=(Measure("memory", "bits per number, scales and zero points included", int8.memory),),

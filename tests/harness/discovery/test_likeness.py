@@ -243,3 +243,30 @@ def test_an_optimiser_is_adamw_by_its_name_and_its_arguments(
     judged = inspect_implementation(str(tmp_path / "mine.py"), cases=3)
     assert ("adamw" in judged.implementation.components) is is_found
     assert not is_found or (wrong(judged, "adamw") <= {"deepcopy_and_state_dict_round_trip"}) is is_right
+
+
+# quantizers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("edits", "is_right"),
+    [
+        ((), True),
+        ((("torch.round(", "torch.floor("),), False),
+        ((("clamp(min=1e-12)", "clamp(min=1e-3)"),), False),
+        ((("-self.largest, self.largest)", "-300, 300)"), ("/ self.largest", "/ 128")), False),
+        (((".abs().amax(", ".amax("),), False),
+    ],
+)
+def test_a_quantizer_that_keeps_its_scale_is_judged(
+    tmp_path: Path, edits: tuple[tuple[str, str], ...], is_right: bool
+) -> None:
+    """By rows: what a case groups otherwise is given to it as rows."""
+    judged = inspect_implementation(edited(tmp_path, "quantizers", *edits), cases=8)
+    assert (wrong(judged, "quantize_int8") == set()) is is_right
+
+
+def test_a_quantizer_of_whole_tensors_or_columns_is_judged_on_those(tmp_path: Path) -> None:
+    for edit in (("amax(dim=1, keepdim=True)", "max()"), ("amax(dim=1, keepdim=True)", "amax(dim=0)")):
+        judged = inspect_implementation(edited(tmp_path, "quantizers", edit), cases=8)
+        assert wrong(judged, "quantize_int8") <= {"handles_any_magnitude"}  # no scale is below 1e-12
