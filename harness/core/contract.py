@@ -267,10 +267,10 @@ class Contract:
 
     @property
     def has_biases(self) -> bool:
-        """Whether some learned tensor of it is a bias."""
+        """Whether some learned tensor of it is a bias, in its plain form."""
 
         def among(arguments: Iterable[Argument]) -> bool:
-            return any(a.name.endswith("bias") or among(a.fields) for a in arguments)
+            return any((a.name.endswith("bias") and not a.by_name) or among(a.fields) for a in arguments)
 
         return among(self.arguments("parameter"))
 

@@ -94,6 +94,16 @@ def _in_its_form(a: Argument, name: str, value: Any) -> Any:
     return value if value is UNKNOWN or name not in a.other_forms else a.other_forms[name](value)
 
 
+def unnamed_tensors(function: Callable[..., Any], signature: Signature, given: Mapping[str, Any]) -> set[str]:
+    """Optional learned tensors of a call that are given by name only, and that the function has no name for."""
+    parameters = parameters_of(function) or ()
+    if not parameters or any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
+        return set()
+    known = {p.name for p in parameters if p.kind in BY_NAME}
+    wanted = [a for a in signature.arguments if a.by_name and a.role == "parameter" and given.get(a.name) is not None]
+    return {a.name for a in wanted if not known & {a.name, *a.aliases, *a.other_forms}}
+
+
 def accepts(function: object, signature: Signature) -> bool:
     """Whether it can be given the arguments that are never left out, by their names or by position."""
     parameters = [p for p in (parameters_of(function) if callable(function) else None) or () if p.name != "self"]

@@ -14,7 +14,7 @@ from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import OfferKind, Request
 from harness.core.values import Settings, TrackedSettings, tracked_weights
 from harness.execution import call as chokepoint
-from harness.execution.arguments import bound, untaken
+from harness.execution.arguments import bound, unnamed_tensors, untaken
 from harness.execution.bound_call import Ready
 from harness.execution.misfits import PlugIn, never_given, plug_in
 from harness.execution.session import Adapter, Session
@@ -26,11 +26,17 @@ class FunctionAdapter(Adapter):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.source = function
+        self.lacking: set[str] = set()
 
     def session(self, contract: Contract, request: Request) -> Session:
         """A session for one request."""
         function = copy.deepcopy(self.source) if request.context == "deepcopied" else self.source
-        return _FunctionSession(function, contract)
+        return _FunctionSession(function, contract, self.lacking)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Optional tensors that it was seen not to read, see ``by_name`` of an Argument."""
+        return tuple(sorted(self.lacking))
 
     def plug_in(self, contract: Contract) -> PlugIn:
         """What it needs to be called as the contract says."""
@@ -42,11 +48,14 @@ class FunctionAdapter(Adapter):
 
 
 class _FunctionSession(Session):
-    def __init__(self, function: Callable[..., Any], contract: Contract) -> None:
-        self.function, self.contract = function, contract
+    """``lacking``: names of optional tensors that the function does not read; what is seen is added."""
+
+    def __init__(self, function: Callable[..., Any], contract: Contract, lacking: set[str]) -> None:
+        self.function, self.contract, self.lacking = function, contract, lacking
 
     def call(self, call: Call) -> Any:
         signature = self.contract.calls[CALL]
+        self.lacking |= unnamed_tensors(self.function, signature, call.arguments)
         records = {n: TrackedSettings(value) for n, value in call.arguments.items() if isinstance(value, Settings)}
         read: set[str] = set()
         weights = {
@@ -61,6 +70,7 @@ class _FunctionSession(Session):
                 {f.name for f in _flat(argument) if f.by_name and f.name not in read and _has(value, f.name)}
             )
             if unread:
+                self.lacking.update(unread)
                 raise NotSupported(f"it takes no {', '.join(unread)}")
         for name, record in records.items():
             unread = untaken(next(a for a in signature.arguments if a.name == name).fields, record.known(), record.read)

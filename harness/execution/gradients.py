@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from harness.core.case import is_float
+from harness.core.claim import NotSupported
 from harness.core.implementation import Effect, EffectKind, Phase, Request
 from harness.core.tree import Path, leaves
 from harness.execution import call
@@ -79,6 +80,8 @@ class Backward:
             if value.requires_grad and value.is_leaf:
                 value.grad = None
         found: dict[str, Any] = dict.fromkeys((*self.arguments, *live))
+        if pairs and all(leaf.is_inference() for leaf, _ in pairs):  # decorated so, as code that only generates is
+            raise NotSupported("it runs in inference mode, in which there are no gradients")
         pairs = [(leaf, gradient) for leaf, gradient in pairs if leaf.requires_grad]
         if pairs:
             call.invoke(torch.autograd.backward, [leaf for leaf, _ in pairs], [gradient for _, gradient in pairs])

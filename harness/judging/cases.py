@@ -236,7 +236,7 @@ class GeneratedCases:
         if tell:
             self.given[contract.name] = became
         for case in cases:
-            crash = self.implementation.run(Request(contract.name, case)).crash
+            case, crash = self._as_it_is_taken(contract, case)
             if crash is not None and crash.kind in (CrashKind.TIMED_OUT, CrashKind.TO_DO):
                 return cases
             if crash is None or not crash.kind.says_nothing:
@@ -254,6 +254,15 @@ class GeneratedCases:
             became.refused += [(case, "an optional parameter is None") for case, _ in bare]
             taken = [pair for pair in taken if pair not in bare]
         return tuple(case for case, _ in taken) or cases
+
+    def _as_it_is_taken(self, contract: Contract, case: Case) -> tuple[Case, Crash | None]:
+        """The case, and what the implementation raises; without tensors that it was just seen not to have."""
+        crash = self.implementation.run(Request(contract.name, case)).crash
+        if crash is not None and crash.kind is CrashKind.NOT_SUPPORTED:
+            without = self.restricted(contract, case)
+            if without.key != case.key:
+                return without, self.implementation.run(Request(contract.name, without)).crash
+        return case, crash
 
     def _most(self, claim: Claim) -> int:
         """How many cases a claim is judged on at most; a random claim never on more, since each has odds of its own."""

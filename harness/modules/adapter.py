@@ -174,8 +174,8 @@ class ModuleAdapter(Adapter):
             made = call.invoke(self.declaration.factory, config)
             if isinstance(made, nn.Module):
                 for whole in made.__dict__.get(WHOLE, ()):
-                    call.invoke(whole.to, device=device, dtype=dtype)
-                return Holder(call.invoke(made.to, device=device, dtype=dtype), self.declaration.call)
+                    _moved(whole, device, dtype)
+                return Holder(_moved(made, device, dtype), self.declaration.call)
         if callable(made):
             return made
         hint = "; is a `return` missing?" if made is None else ""
@@ -247,6 +247,20 @@ class ModuleAdapter(Adapter):
                 self.calling = calling(made, inputs, expected.shape, self.source, self.seconds)
             if self.calling.note:
                 self.remark(self.calling.note)
+
+
+def _moved(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """A module in this dtype on this device; complex tables stay complex, where torch would drop the imaginary part."""
+    tables = [
+        (inner, name, value)
+        for inner in module.modules()
+        for name, value in inner.named_buffers(recurse=False)
+        if value.is_complex()
+    ]
+    moved: nn.Module = call.invoke(module.to, device=device, dtype=dtype)
+    for inner, name, value in tables:
+        inner._buffers[name] = value.to(device, torch.complex128 if dtype == torch.float64 else torch.complex64)
+    return moved
 
 
 def mapping_table(adapter: object, contract: Contract) -> list[Row]:

@@ -134,6 +134,8 @@ class _PartSearch:
                     self._add(name, path, Plan(contract=name))
                 continue
             matches, absent = _of_part(plan, renamed)
+            optional = [a.name for a in part_contract.arguments("parameter") if a.optional and not a.fields]
+            absent += tuple(name for name in optional if name not in renamed)  # the whole has no place for it
             if matches:
                 self._look_at_part(name, part_contract, Plan(matches=matches, absent=absent, contract=name), scope)
 

@@ -48,8 +48,13 @@ def with_eps(contract: Contract, eps: float) -> Contract:
     if not usual:
         return contract
 
+    left_out = {
+        method: {a.name: eps for a in signature.arguments if _is_eps(a)} for method, signature in contract.calls.items()
+    }
+
     def moved(case: Case) -> Case:
-        return replace(case, calls=tuple(c.with_arguments(_moved(c.arguments, usual, eps)) for c in case.calls))
+        calls = (c.with_arguments(left_out.get(c.method, {}) | _moved(c.arguments, usual, eps)) for c in case.calls)
+        return replace(case, calls=tuple(calls))
 
     def mapped(cases: Callable[[], Any]) -> Callable[[], Any]:
         return lambda: cases().map(moved)

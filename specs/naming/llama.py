@@ -38,6 +38,7 @@ GATED_DOWN = names(
 )
 Q_NORM = names("q_norm query_norm q_layernorm norm_q q_ln ln_q query_layernorm q_rmsnorm qnorm")
 K_NORM = names("k_norm key_norm k_layernorm norm_k k_ln ln_k key_layernorm k_rmsnorm knorm")
+OWN_HEADS = (*TIED_HEADS, *names("linear linear_out fc fc_out final_proj final_linear vocab_proj to_vocab classifier"))
 SINKS = names("sinks sink attn_sinks attention_sinks sink_logits s_aux")
 BEFORE_ATTENTION = names(
     "attention_norm input_layernorm att_norm rms_1 rms1 rmsnorm1 rmsnorm_1 rms_norm_1 rms_norm1 pre_attention_norm "
@@ -103,12 +104,14 @@ LLAMA = (
     _required("token_embedding", "float[vocab_size, width]", *named(TOKENS, WEIGHTS), "wte", "W_E"),
     Argument("blocks", "list[layers]", "parameter", fields=LLAMA_BLOCK),
     _optional("final_norm_weight", "float[width]", *named(FINAL_NORM, GAINS), default=1.0),
-    _optional("head_weight", "float[vocab_size, width]", *named(TIED_HEADS, WEIGHTS), "W_U", structural=True),
+    _optional("head_weight", "float[vocab_size, width]", *named(OWN_HEADS, WEIGHTS), "W_U", structural=True),
 )
 """What the weights of a whole model hold."""
 
 LLAMA_CONFIG = (
-    *(Argument(name, "int", role="setting") for name in ("vocab_size", "context", "width", "heads")),
+    Argument("vocab_size", "int", role="setting"),
+    Argument("context", "int >= time", role="setting"),
+    *(Argument(name, "int", role="setting") for name in ("width", "heads")),
     Argument("kv_heads", "int", role="setting", optional=True),
     Argument("head_size", "int", role="setting", optional=True),
     *(Argument(name, "int", role="setting") for name in ("hidden", "layers")),

@@ -35,7 +35,7 @@ SIZES: Mapping[str, tuple[str, ...]] = {
         "block_size n_ctx n_positions context_length max_seq_len max_position_embeddings max_len seq_len "
         "context_size max_seq_length context ctx_len context_len sequence_length max_length n_context ctx_size "
         "max_context window_size max_positions seq_length max_sequence_length num_positions max_position max_seqlen "
-        "ctx maxlen max_sequence_len T"
+        "ctx maxlen max_sequence_len context_window max_context_length sequence_len T"
     ),
     "vocab_size": names(
         "vocab_size d_vocab n_vocab vocab num_embeddings vocabulary_size num_tokens n_tokens vocab_len "
@@ -64,9 +64,8 @@ SIZES: Mapping[str, tuple[str, ...]] = {
         "mlp_ratio ff_mult expansion mult mlp_mult expansion_factor ffn_mult widening_factor mlp_expansion ff_expansion"
     ),
     "eps": names(
-        "eps rms_norm_eps rms_eps rms_norm_epsilon variance_epsilon "
-        "layer_norm_eps layer_norm_epsilon norm_eps ln_eps epsilon layernorm_eps layernorm_epsilon ln_epsilon "
-        "norm_epsilon"
+        "eps layer_norm_eps layer_norm_epsilon norm_eps ln_eps epsilon layernorm_eps layernorm_epsilon ln_epsilon "
+        "norm_epsilon rms_norm_eps rms_eps rmsnorm_eps rms_norm_epsilon variance_epsilon"
     ),
 }
 """Size -> its usual names. A name under two sizes (``hidden_size``) is the later one where another name fits the

@@ -9,9 +9,8 @@ from __future__ import annotations
 from harness.core.contract import NumberForm, Variant
 from harness.core.mistake import Edit
 from reference_model.llama import llama, llama_block
-from reference_model.mlp import mlp
 from reference_model.rms_norm import rms_norm
-from reference_model.swiglu import swiglu
+from specs.shared.activations import ACTIVATION, EXPRESSIONS, gated_edit, ungated_edit
 from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, attention_variants
 
 # the block -----------------------------------------------------------------------------------------------------------
@@ -22,36 +21,20 @@ MIDDLE = "middle = x + first"
 NORMED_2 = "normed_2 = norm(middle, norm_2_weight, eps)"
 SECOND = "second = thought if post_norm_2_weight is None else norm(thought, post_norm_2_weight, eps)"
 RESULT = "return middle + second"
-ACTIVATED = "activated = gate * torch.sigmoid(gate)"
-UNGATED = "activated = gelu(hidden)"
-
-
-def _activation(name: str, sentence: str, of: str) -> Variant:
-    """``of``: an expression of ``{}``, which is the gate, or what goes up where there is none."""
-    edits = (
-        Edit(swiglu, ACTIVATED, f"activated = {of.format('gate')}"),
-        Edit(mlp, UNGATED, f"activated = {of.format('hidden')}"),
-    )
-    return Variant(name, sentence, edits, axis="activation")
-
-
 ACTIVATIONS = (
-    _activation(
-        "gelu_tanh",
-        "The activation is GELU in its tanh form (GeGLU with a gate), as in Gemma; Llama has SiLU.",
-        "0.5 * {0} * (1.0 + (0.7978845608028654 * ({0} + 0.044715 * {0}**3)).tanh())",
+    Variant("silu", "The activation is SiLU, with and without a gate.", (ungated_edit("silu"),), axis=ACTIVATION),
+    *(
+        Variant(
+            name,
+            f"The activation is {said}; Llama has SiLU.",
+            (gated_edit(name), *(() if name == "gelu_tanh" else (ungated_edit(name),))),
+            axis=ACTIVATION,
+        )
+        for name, (said, _) in EXPRESSIONS.items()
+        if name != "silu"
     ),
-    _activation(
-        "gelu_erf",
-        "The activation is GELU in its erf form (GeGLU with a gate); Llama has SiLU.",
-        "0.5 * {0} * (1.0 + ({0} / 2**0.5).erf())",
-    ),
-    _activation("relu", "The activation is ReLU (ReGLU with a gate); Llama has SiLU.", "{}.clamp(min=0)"),
-    _activation(
-        "relu2", "The activation is the square of ReLU, as in nanochat; Llama has SiLU.", "{}.clamp(min=0) ** 2"
-    ),
-    _activation("silu", "The activation is SiLU, with and without a gate.", "{0} * {0}.sigmoid()"),
 )
+"""Of the gate; without one, of what goes up."""
 NORMS = (
     Variant(
         "unit_offset",
@@ -71,6 +54,18 @@ NORMS = (
         ),
         axis="norm",
     ),
+)
+EPS_OF_DTYPE = Variant(
+    "of_dtype",
+    "The epsilon of the norms is the smallest step of the dtype, as torch's rms_norm has it where none is given.",
+    (
+        Edit(
+            rms_norm,
+            "root = torch.sqrt(mean_square + eps)",
+            "root = torch.sqrt(mean_square + torch.finfo(x.dtype).eps)",
+        ),
+    ),
+    axis="norm_eps",
 )
 TWO_GAINS = """
 given = [w for w in (norm_1_weight, post_norm_1_weight, norm_2_weight, post_norm_2_weight) if w is not None]
@@ -116,7 +111,7 @@ PLACES = (
         axis="norm_place",
     ),
 )
-BLOCK_VARIANTS = (*attention_variants("rotary_halves"), *ACTIVATIONS, *NORMS, *PLACES)
+BLOCK_VARIANTS = (*attention_variants("rotary_halves"), *ACTIVATIONS, *NORMS, EPS_OF_DTYPE, *PLACES)
 
 # the model -----------------------------------------------------------------------------------------------------------
 
