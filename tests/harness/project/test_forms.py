@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,8 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.contract import Contract, NumberForm, Signature, Variant
 from harness.core.errors import UsageError
-from harness.core.mistake import Edit, applied
-from harness.project.forms import edits_of_forms, forms_from, that_fit
+from harness.core.mistake import Edit, applied, fits
+from harness.project.forms import axes_of, edits_of_forms, forms_from, that_fit
 from harness.project.variants import Declared, in_one_line, merged
 
 
@@ -147,7 +149,6 @@ def test_the_first_goes_before_the_others_axis_by_axis() -> None:
 def test_no_axis_is_called_like_a_component_and_names_are_unique() -> None:
     """Of the real sheets: a key is one thing, and a name of a component one form."""
     from harness.judging.catalogue import load_catalogue
-    from harness.project.forms import axes_of
 
     contracts = load_catalogue().contracts
     assert not set(axes_of(contracts)) & set(contracts)
@@ -172,3 +173,16 @@ def test_the_document_names_every_axis_with_its_values_and_components() -> None:
                 f"docs/FORMS.md: {axis} is an axis of {component} too"
             )
             assert all(f"`{name}`" in rows[axis] for name in names), (axis, names)
+
+
+def test_every_two_axes_combine() -> None:
+    """Whatever two values on different axes are declared: their edits fit beside each other, in all components."""
+    from harness.judging.catalogue import load_catalogue
+
+    contracts = load_catalogue().contracts
+    values = {(axis, name) for axis, names in axes_of(contracts).items() for name in names}
+    values |= {(n.axis, str(n.candidates[0])) for c in contracts.values() for n in c.numbers if n.candidates}
+    for one, other in itertools.combinations(sorted(values), 2):
+        declared = forms_from([one, other], contracts, "here") if one[0] != other[0] else {}
+        with contextlib.suppress(UsageError):  # one that goes with a third only, such as a base of rotation
+            assert fits(edits_of_forms(that_fit(declared, contracts, "here"), contracts)), (one, other)
