@@ -15,13 +15,21 @@ from reference_model.linear import linear
 from reference_model.token_embedding import token_embedding
 
 
-def gpt2(ids: Tensor, weights: Mapping[str, Any], config: Any) -> Tensor:
+def gpt2(
+    ids: Tensor,
+    weights: Mapping[str, Any],
+    config: Any,
+    attention_mask: Tensor | None = None,
+    position_ids: Tensor | None = None,
+) -> Tensor:
     """Ids to the logits of the next id.  ids int [B, T] -> logits [B, T, V]
 
     h_0 = W_e[ids] + W_p[0..T-1];  h_l = block(h_(l-1));  logits = norm(h_L) W_e^T, the head tied to the embedding.
     weights: token_embedding [V, D], position_embedding [C, D], blocks (a list of what `block` takes),
     final_norm_weight [D], final_norm_bias [D] (may be None or missing).
     config: anything with vocab_size, context, width, heads, layers and, optionally, norm_eps (1e-5 otherwise).
+    attention_mask [B, T]: True where an id is real, False where it is padding. position_ids int [B, T]: the position of
+    each id, 0..T-1 without them; with padding before the text they begin at 0 with the first real id.
     Raises ValueError when T exceeds the context or the blocks are not config.layers many, IndexError for an id
     outside the vocabulary.
     Source: Radford et al. 2018, section 3.1, equation 2; Radford et al. 2019, section 2.3 (the final norm);
@@ -36,10 +44,12 @@ def gpt2(ids: Tensor, weights: Mapping[str, Any], config: Any) -> Tensor:
 
     positions = torch.arange(time, device=ids.device)  # [T]
     tokens = token_embedding(ids, weights["token_embedding"])  # [B, T, D]
-    places = learned_positions(positions, weights["position_embedding"])  # [T, D]
+    if position_ids is not None:
+        positions = position_ids
+    places = learned_positions(positions, weights["position_embedding"])  # [T, D], or [B, T, D]
     stream = tokens + places
     for layer_weights in weights["blocks"]:
-        stream = block(stream, layer_weights, config.heads, eps)
+        stream = block(stream, layer_weights, config.heads, eps, attention_mask)
     normed = layer_norm(stream, weights["final_norm_weight"], weights.get("final_norm_bias"), eps)
     return linear(normed, weights["token_embedding"], None)  # [B, T, V]
 

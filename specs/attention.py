@@ -34,6 +34,7 @@ from specs.shared.attention_forms import (
     softcap,
     window,
 )
+from specs.shared.padding import ATTENTION_MASK, padding_claims
 from specs.shared.quorums import ATTENDS
 from specs.shared.rotary import rotary_variants
 from specs.workloads import models as workloads
@@ -233,12 +234,14 @@ def zero_out_weight_leaves_the_bias(trial: Trial) -> None:
     trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
 
 
+HEADS = Argument("n_heads", "int", role="setting")
+
 CONTRACT = Contract(
     name="attention",
     meaning="Causal multi-head self-attention with an output projection.",
     calls={
         "call": Signature(
-            (Argument("x", "float[batch, time, width]"), *ATTENTION, Argument("n_heads", "int", role="setting")),
+            (Argument("x", "float[batch, time, width]"), *ATTENTION, HEADS, ATTENTION_MASK),
             "float[batch, time, width]",
         )
     },
@@ -292,5 +295,6 @@ CONTRACT = Contract(
         weights_sum_to_one,
         single_position_returns_its_value,
         zero_out_weight_leaves_the_bias,
+        *padding_claims(cases, "attention_mask_ignored"),
     ),
 )

@@ -31,6 +31,7 @@ from specs.shared.attention import (
     silent_parts,
     tolerance,
 )
+from specs.shared.padding import ATTENTION_MASK, padding_claims
 from specs.shared.quorums import ATTENDS
 from specs.workloads import models as workloads
 
@@ -167,7 +168,7 @@ def _is_normalised(trial: Trial) -> None:
 
 
 NORMED_1 = "normed_1 = layer_norm(x, norm_1_weight, norm_1_bias, eps)"
-ATTENDED = "attended = attention(normed_1, qkv_weight, qkv_bias, out_weight, out_bias, n_heads)"
+ATTENDED = "attended = attention(normed_1, qkv_weight, qkv_bias, out_weight, out_bias, n_heads, attention_mask)"
 MIDDLE = "middle = x + attended"
 NORMED_2 = "normed_2 = layer_norm(middle, norm_2_weight, norm_2_bias, eps)"
 RESULT = "return middle + thought"
@@ -182,6 +183,7 @@ CONTRACT = Contract(
                 Argument("weights", "weights", role="parameter", fields=BLOCK),
                 Argument("n_heads", "int", role="setting"),
                 Argument("eps", "float", role="setting", optional=True, default=1e-5),
+                ATTENTION_MASK,
             ),
             "float[batch, time, width]",
         )
@@ -240,5 +242,6 @@ CONTRACT = Contract(
         each_sublayer_uses_its_own_weights,
         mlp_half_is_position_wise,
         sublayers_compose_as_declared,
+        *padding_claims(cases, "attention_mask_not_passed_on"),
     ),
 )

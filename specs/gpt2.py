@@ -34,6 +34,8 @@ from specs.shared.attention import (
     with_time,
 )
 from specs.shared.model_forms import HOW_TO_UNTIE, TIED, UNTIED
+from specs.shared.padding import ATTENTION_MASK, POSITION_IDS
+from specs.shared.padding_of_models import model_padding_claims
 from specs.shared.quorums import ATTENDS
 from specs.workloads import models as workloads
 
@@ -212,6 +214,8 @@ CONTRACT = Contract(
                 Argument("ids", "int[batch, time]"),
                 Argument("weights", "weights", role="parameter", fields=GPT2),
                 Argument("config", "config", role="setting", fields=CONFIG),
+                ATTENTION_MASK,
+                POSITION_IDS,
             ),
             "float[batch, time, vocab_size]",
         )
@@ -245,5 +249,6 @@ CONTRACT = Contract(
         logits_use_their_own_embedding_row,
         linear_in_the_final_norm,
         parameter_count_by_formula,
+        *model_padding_claims(cases, "attention_mask_not_passed_on", "position_ids_ignored"),
     ),
 )

@@ -130,6 +130,9 @@ class Trial(Protocol):
     def attempt(self, case: Case | None = None, **options: Any) -> Answer:
         """The implementation's answer, a crash included (for claims about what must raise)."""
 
+    def probe(self, case: Case | None = None, **options: Any) -> Answer:
+        """The implementation's answer, which is no evidence of anything: to see in which form it takes an argument."""
+
     def expect(self, case: Case | None = None, **options: Any) -> Answer:
         """The reference's answer under the same options."""
 

@@ -85,6 +85,9 @@ class BenchTrial:
                 raise RanOutOfTime(answer.crash)
         return answer
 
+    def probe(self, case: Case | None = None, **options: Any) -> Answer:
+        return self.bench.implementation.run(self._request(case, options))
+
     def run(self, case: Case | None = None, **options: Any) -> Answer:
         answer = self.attempt(case, **options)
         if answer.crash is not None:

@@ -61,6 +61,8 @@ INPUT = Form("the input", lambda _: None)
 class WithMore:
     """Calls a module with its input and what else its forward takes. ``start``: of the positions."""
 
+    passes_options = True
+
     def __init__(self, forms: Forms, needs: tuple[str, ...] = (), start: int = 0) -> None:
         self.forms, self.needs, self.start = forms, needs, start
 

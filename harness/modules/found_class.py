@@ -31,7 +31,7 @@ from harness.modules.construction import construct, global_sizes, globals_set
 from harness.modules.disambiguation import disambiguate
 from harness.modules.forward_arguments import WithMore, learned_more
 from harness.modules.forward_roles import SIZES
-from harness.modules.holder import Holder, How, timed_call
+from harness.modules.holder import Holder, How, passes_options, timed_call
 from harness.modules.matching import plan
 from harness.modules.parameter_map import Plan
 from harness.modules.probing import PROBE_SECONDS, trial_call
@@ -222,6 +222,11 @@ class CallFound:
 
     def __init__(self, rank: int | None, inner: How | None = None) -> None:
         self.rank, self.inner = rank, inner
+
+    @property
+    def passes_options(self) -> bool:
+        """Whether the module's own forward is given every option."""
+        return self.inner is None or passes_options(self.inner)
 
     def __call__(self, module: nn.Module, *inputs: Any, **options: Any) -> Any:
         """What it returns. Raises NotSupported where it fails on an input of other axes than ``rank``."""

@@ -11,7 +11,8 @@ from torch import nn
 from harness.execution.bound_call import Ready
 
 How = Callable[..., Any]
-"""``how(module, *inputs, **options)`` calls the module. It may have an attribute ``ready``, see :func:`timed_call`."""
+"""``how(module, *inputs, **options)`` calls the module. It may have an attribute ``ready``, see :func:`timed_call`, and
+``passes_options``, see :func:`passes_options`."""
 
 
 class Holder(nn.Module):
@@ -24,6 +25,11 @@ class Holder(nn.Module):
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module returns, unread."""
         return self.inner(*inputs, **options) if self.how is None else self.how(self.inner, *inputs, **options)
+
+
+def passes_options(how: How) -> bool:
+    """Whether it calls the module's own forward with every option that it is given."""
+    return bool(getattr(how, "passes_options", False))
 
 
 def timed_call(module: nn.Module, how: How | None, inputs: list[Any], options: dict[str, Any]) -> Ready:

@@ -17,7 +17,7 @@ from harness.execution import call as execution
 from harness.execution.arguments import bound, given_by_name
 from harness.execution.bound_call import Ready
 from harness.execution.session import Session
-from harness.modules.holder import Holder, timed_call
+from harness.modules.holder import Holder, passes_options, timed_call
 from harness.modules.parameter_map import Basis
 from harness.modules.parameter_values import values_for
 
@@ -98,7 +98,8 @@ class ModuleSession(Session):
         while inputs and inputs[-1] is None:
             inputs.pop()
         options = dict.fromkeys(self.adapter.calling.options, inputs[0]) if inputs else {}
-        return inputs, options | given_by_name(made.how or made.inner.forward, arguments, call.arguments)
+        takes = made.inner.forward if made.how is None or passes_options(made.how) else made.how
+        return inputs, options | given_by_name(takes, arguments, call.arguments)
 
     def _set_mode(self, module: nn.Module) -> None:
         execution.invoke(module.train, self.request.mode == "train")

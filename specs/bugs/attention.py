@@ -1,7 +1,7 @@
 """Known mistakes in causal multi-head self-attention."""
 
 from harness.core.mistake import Edit, KnownMistake
-from reference_model.attention import attention
+from reference_model.attention import attention, without_padding
 from reference_model.softmax import softmax
 
 PROJECT = "qkv = linear(x, qkv_weight, qkv_bias)"
@@ -17,6 +17,11 @@ SCORES = "scores = products * scale"
 CAPPED = "scores = cap * torch.tanh(scores / cap)"
 FUTURE = "future = everywhere.triu(diagonal=1)"
 MASKED = 'masked = scores.masked_fill(future, float("-inf"))'
+IF_PADDED = "if attention_mask is not None:"
+REAL = "real = attention_mask.bool()"
+KEYS = "hidden = ~real[:, None, None, :]"
+KEPT = 'kept = scores.masked_fill(hidden, float("-inf"))'
+FINITE = "return kept.masked_fill(idle, 0.0)"
 SOFTMAX = "weights = softmax(masked, dim=-1)"
 MIXED = "mixed = weights @ v"
 TOGETHER = "together = mixed.transpose(1, 2)"
@@ -214,4 +219,25 @@ MISTAKES = (
         attention, PROJECT, SCALED_IN_PLACE, also=(Edit(attention, SCORES, "scores = products"),), aliases=("scale_written_into_the_weights",)),
     KnownMistake("written_into_x", "The result is written into x. This destroys the caller's tensor.",
         attention, RESULT, "result = linear(merged, out_weight, out_bias)\nreturn result if x.requires_grad else x.copy_(result)"),
+    # padding
+    KnownMistake("attention_mask_ignored", "attention_mask is taken and not used: real positions attend to padding.", attention, IF_PADDED, "if False:"),
+    KnownMistake("attention_mask_inverted", "The attention mask is inverted: real positions are hidden and padding is seen. True, or 1, means real.",
+        without_padding, REAL, "real = ~attention_mask.bool()"),
+    KnownMistake("attention_mask_replaces_the_causal_one", "With an attention mask the causal mask is dropped: positions see the future. Both must hold.",
+        attention, "masked = without_padding(masked, attention_mask)", "masked = without_padding(scores, attention_mask)"),
+    KnownMistake("attention_mask_on_queries", "The attention mask hides queries, not keys: it stands on the wrong axis of the scores.",
+        without_padding, KEYS, "hidden = ~real[:, None, :, None]"),
+    KnownMistake("attention_mask_of_the_first_row", "Every row of the batch uses the attention mask of the first row.",
+        without_padding, REAL, "real = attention_mask.bool()[:1]"),
+    KnownMistake("attention_mask_added", "The numbers 1 and 0 of the attention mask are added to the scores: padding keeps nearly all of its weight. Set its scores to -inf.",
+        without_padding, KEPT, "kept = scores + real[:, None, None, :]"),
+    KnownMistake("attention_mask_multiplied", "The scores are multiplied by the attention mask: those of padding become 0, and exp(0) is 1. Set them to -inf.",
+        without_padding, KEPT, 'kept = (scores * ~hidden).masked_fill(scores.isinf(), float("-inf"))'),
+    KnownMistake("attention_mask_after_softmax", "The attention mask is applied to the weights after the softmax: they no longer sum to one.",
+        attention, IF_PADDED, "if False:",
+        also=(Edit(attention, SOFTMAX, "weights = softmax(masked, dim=-1)\nif attention_mask is not None:\n    weights = weights * attention_mask.bool()[:, None, None, :]"),)),
+    KnownMistake("last_real_position_hidden", "The last real position counts as padding too.",
+        without_padding, REAL, "real = attention_mask.bool() & (attention_mask.long().cumsum(-1) < attention_mask.long().sum(-1, keepdim=True))"),
+    KnownMistake("nan_where_all_is_padding", "With padding before the text, its own queries see nothing and become NaN: so does every gradient, and every later layer. Give such rows finite scores.",
+        without_padding, FINITE, "return kept"),
 )

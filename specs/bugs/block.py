@@ -4,7 +4,7 @@ from harness.core.mistake import Edit, KnownMistake
 from reference_model.block import block
 
 NORMED_1 = "normed_1 = layer_norm(x, norm_1_weight, norm_1_bias, eps)"
-ATTENDED = "attended = attention(normed_1, qkv_weight, qkv_bias, out_weight, out_bias, n_heads)"
+ATTENDED = "attended = attention(normed_1, qkv_weight, qkv_bias, out_weight, out_bias, n_heads, attention_mask)"
 MIDDLE = "middle = x + attended"
 NORMED_2 = "normed_2 = layer_norm(middle, norm_2_weight, norm_2_bias, eps)"
 THOUGHT = "thought = mlp(normed_2, up_weight, up_bias, down_weight, down_bias)"
@@ -95,4 +95,6 @@ MISTAKES = (
     KnownMistake("mlp_detached", "The MLP output is detached: the MLP weights receive no gradient.", block, RESULT, "return middle + thought.detach()"),
     KnownMistake("dropout_left_on", "Dropout on the residual branch is active outside training.",
         block, MIDDLE, "import torch\nmiddle = x + torch.nn.functional.dropout(attended, 0.1, training=True)", seen_in=("karpathy/nanoGPT#240",)),
+    KnownMistake("attention_mask_not_passed_on", "The block takes an attention mask and does not pass it to its attention.",
+        block, ATTENDED, "attended = attention(normed_1, qkv_weight, qkv_bias, out_weight, out_bias, n_heads)", looks_like=("attention.attention_mask_ignored",)),
 )

@@ -10,8 +10,9 @@ TOKENS = 'tokens = token_embedding(ids, weights["token_embedding"])'
 PLACES = 'places = learned_positions(positions, weights["position_embedding"])'
 STREAM = "stream = tokens + places"
 LAYERS = 'for layer_weights in weights["blocks"]:'
-BLOCK = "stream = block(stream, layer_weights, config.heads, eps)"
+BLOCK = "stream = block(stream, layer_weights, config.heads, eps, attention_mask)"
 NORMED = 'normed = layer_norm(stream, weights["final_norm_weight"], weights.get("final_norm_bias"), eps)'
+GIVEN = "positions = position_ids"
 LOGITS = 'return linear(normed, weights["token_embedding"], None)'
 
 MISTAKES = (
@@ -58,7 +59,7 @@ MISTAKES = (
         gpt2, LAYERS, 'start = stream\nfor layer_weights in weights["blocks"]:', also=(Edit(gpt2, BLOCK, BLOCK.replace("(stream,", "(start,")),)),
     KnownMistake("detached_between_blocks", "The stream is detached between the blocks: earlier layers and the embeddings receive too little gradient or none.",
         gpt2, BLOCK, BLOCK.replace("(stream,", "(stream.detach(),")),
-    KnownMistake("block_eps_not_passed", "The blocks use the default eps of 1e-5. They must use the configured one.", gpt2, BLOCK, BLOCK.replace(", eps)", ")")),
+    KnownMistake("block_eps_not_passed", "The blocks use the default eps of 1e-5. They must use the configured one.", gpt2, BLOCK, BLOCK.replace(", eps,", ", 1e-5,")),
     # the final norm
     KnownMistake("final_norm_forgotten", "The final norm is missing: the head reads the unnormalised stream.", gpt2, NORMED, "normed = stream"),
     KnownMistake("final_norm_without_weights", "The final norm has neither scale nor bias.", gpt2, NORMED, "normed = layer_norm(stream, None, None, eps)"),
@@ -94,4 +95,17 @@ MISTAKES = (
         gpt2, TOO_LONG, "if False:", also=(Edit(gpt2, POSITIONS, "positions = torch.arange(time, device=ids.device) % config.context"),), aliases=("positions_wrapped",)),
     KnownMistake("positions_clamped", "Positions beyond the context silently get the last row of the position table. Raise an error.",
         gpt2, TOO_LONG, "if False:", also=(Edit(gpt2, POSITIONS, "positions = torch.arange(time, device=ids.device).clamp(max=config.context - 1)"),)),
+    # padding
+    KnownMistake("attention_mask_not_passed_on", "The model takes an attention mask and does not pass it to its blocks.",
+        gpt2, BLOCK, "stream = block(stream, layer_weights, config.heads, eps)", looks_like=("attention.attention_mask_ignored", "block.attention_mask_not_passed_on")),
+    KnownMistake("attention_mask_in_the_first_block_only", "Only the first block is given the attention mask.",
+        gpt2, BLOCK, "stream = block(stream, layer_weights, config.heads, eps, attention_mask)\nattention_mask = None"),
+    KnownMistake("position_ids_ignored", "position_ids are taken and not used: with padding before the text, positions begin with the padding.",
+        gpt2, GIVEN, "pass"),
+    KnownMistake("position_ids_of_the_first_row", "Every row uses the position_ids of the first row.",
+        gpt2, GIVEN, "positions = position_ids[:1].expand(position_ids.shape)"),
+    KnownMistake("position_ids_begin_at_1", "Given position_ids are read as if they began at 1.",
+        gpt2, GIVEN, "positions = (position_ids - 1).clamp(min=0)"),
+    KnownMistake("embeddings_multiplied_by_the_mask", "The embeddings are multiplied by the attention mask; padding is still attended to. Mask the scores.",
+        gpt2, BLOCK, "stream = block(stream if attention_mask is None else stream * attention_mask.bool()[..., None], layer_weights, config.heads, eps)"),
 )

@@ -1,0 +1,88 @@
+"""Padding and positions of whole models, which take ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from harness.core.case import Case
+from harness.core.claim import Claim, Trial
+from harness.strategies.tensors import seeds
+from specs.shared.attention import output
+from specs.shared.padding import (
+    half_with_a_mask,
+    nan_at_padding,
+    padded,
+    padded_ids_are_ignored,
+    padding_changes_nothing,
+    positions_of,
+    require_finite_numbers,
+)
+
+
+def right_padding_changes_nothing(trial: Trial) -> None:
+    """Ids and mask alone: positions count from the first id on."""
+    padding_changes_nothing(trial, "ids")
+
+
+def left_padding_changes_nothing(trial: Trial) -> None:
+    """With positions that begin at 0 with the first real id."""
+    padding_changes_nothing(trial, "ids", position_ids=positions_of(trial.case.arguments["attention_mask"]))
+
+
+def finite_with_left_padding(trial: Trial) -> None:
+    """Logits and gradients; the positions are given where they are taken."""
+    require_finite_numbers(trial, "ids", position_ids=positions_of(trial.case.arguments["attention_mask"]))
+
+
+def positions_as_given(trial: Trial) -> None:
+    """Positions in another order, of its own for each row."""
+    exact, bound = trial.agreement()
+    trial.close(output(trial), exact.value, bound.value, "with position_ids, out")
+
+
+@st.composite
+def _placed(draw: st.DrawFn, cases: Callable[[], Any]) -> Case:
+    case, generator = draw(cases()), torch.Generator().manual_seed(draw(seeds))
+    ids, context = case.arguments["ids"], case.dimensions["context"]
+    places = torch.stack([torch.randperm(context, generator=generator)[: ids.shape[1]].sort()[0] for _ in ids])
+    return case.changed(position_ids=places)
+
+
+def ids_at_padding_are_ignored(trial: Trial) -> None:
+    """Whatever positions the model gives to ids."""
+    padded_ids_are_ignored(trial, "ids")
+
+
+def model_padding_claims(cases: Callable[[], Any], ignored: str, positions: str = "") -> tuple[Claim, ...]:
+    """The claims about padding of a model with ``ids``. ``ignored``: the mistake that breaks most of them;
+    ``positions``: the one that leaves position_ids unused, where positions are learned."""
+
+    def made(test: Callable[[Trial], None], sentence: str, left: bool, **breaks: Any) -> Claim:
+        return Claim(
+            test.__name__, sentence, test, cases=lambda: padded(cases, "ids", left=left), max_cases=5, **breaks
+        )
+
+    after, before = "with padding after the text", "with padding before the text"
+    same = "real positions give what they give without it"
+    claims = (
+        made(right_padding_changes_nothing, f"{after}, {same}", False, sabotage=half_with_a_mask),
+        made(ids_at_padding_are_ignored, f"{before}, other ids in its place change nothing", True, broken_by=ignored),
+        made(finite_with_left_padding, f"{before}, all logits and gradients are finite", True, sabotage=nan_at_padding),
+        made(left_padding_changes_nothing, f"{before} and position_ids, {same}", True, broken_by=positions or ignored),
+    )
+    if not positions:
+        return claims
+    sentence = "position_ids say which position each id has"
+    placed = Claim(
+        "positions_as_given",
+        sentence,
+        positions_as_given,
+        broken_by=positions,
+        cases=lambda: _placed(cases),
+        max_cases=6,
+    )
+    return (*claims, placed)
