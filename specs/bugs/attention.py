@@ -220,13 +220,13 @@ MISTAKES = (
     KnownMistake("written_into_x", "The result is written into x. This destroys the caller's tensor.",
         attention, RESULT, "result = linear(merged, out_weight, out_bias)\nreturn result if x.requires_grad else x.copy_(result)"),
     # padding
-    KnownMistake("attention_mask_ignored", "attention_mask is taken and not used: real positions attend to padding.", attention, IF_PADDED, "if False:"),
+    KnownMistake("attention_mask_ignored", "attention_mask is taken and not used: real positions attend to padding.", attention, IF_PADDED, "if False:", seen_in=("jingyaogong/minimind-v#76",)),
     KnownMistake("attention_mask_inverted", "The attention mask is inverted: real positions are hidden and padding is seen. True, or 1, means real.",
         without_padding, REAL, "real = ~attention_mask.bool()"),
     KnownMistake("attention_mask_replaces_the_causal_one", "With an attention mask the causal mask is dropped: positions see the future. Both must hold.",
         attention, "masked = without_padding(masked, attention_mask)", "masked = without_padding(scores, attention_mask)"),
     KnownMistake("attention_mask_on_queries", "The attention mask hides queries, not keys: it stands on the wrong axis of the scores.",
-        without_padding, KEYS, "hidden = ~real[:, None, :, None]"),
+        without_padding, KEYS, "hidden = ~real[:, None, :, None]", seen_in=("hyunwoongko/transformer#40",)),
     KnownMistake("attention_mask_of_the_first_row", "Every row of the batch uses the attention mask of the first row.",
         without_padding, REAL, "real = attention_mask.bool()[:1]"),
     KnownMistake("attention_mask_added", "The numbers 1 and 0 of the attention mask are added to the scores: padding keeps nearly all of its weight. Set its scores to -inf.",
@@ -239,5 +239,5 @@ MISTAKES = (
     KnownMistake("last_real_position_hidden", "The last real position counts as padding too.",
         without_padding, REAL, "real = attention_mask.bool() & (attention_mask.long().cumsum(-1) < attention_mask.long().sum(-1, keepdim=True))"),
     KnownMistake("nan_where_all_is_padding", "With padding before the text, its own queries see nothing and become NaN: so does every gradient, and every later layer. Give such rows finite scores.",
-        without_padding, FINITE, "return kept"),
+        without_padding, FINITE, "return kept", seen_in=("pytorch/pytorch#41508", "pytorch/pytorch#103749", "allenai/OLMo#322")),
 )

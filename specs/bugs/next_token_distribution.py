@@ -139,7 +139,7 @@ scores = only_the_nucleus(scores, None if top_p is None else 1 - (1 - top_p) / m
     KnownMistake("repetition_penalty_per_occurrence", "The repetition penalty is applied once for every occurrence of an id. Apply it once per id.",
         penalised, RESCALED, "rescaled = torch.where(logits > 0, logits / repetition**counts, logits * repetition**counts)"),
     KnownMistake("repetition_penalty_divides_negative_logits", "A negative logit is divided by the repetition penalty, which raises it. Multiply negative logits.",
-        penalised, RESCALED, "rescaled = logits / repetition", seen_in=("huggingface/transformers#2303",)),
+        penalised, RESCALED, "rescaled = logits / repetition", seen_in=("huggingface/transformers#2302", "NVIDIA-NeMo/Speech#8194", "IEIT-Yuan/Yuan-2.0#112")),
     KnownMistake("repetition_penalty_inverted", "Positive logits are multiplied by the repetition penalty and negative ones divided: previous ids become more likely.",
         penalised, RESCALED, "rescaled = torch.where(logits > 0, logits * repetition, logits / repetition)"),
     KnownMistake("repetition_penalty_subtracted", "The repetition penalty is subtracted. Divide positive logits by it, and multiply negative ones.",

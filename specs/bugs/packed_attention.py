@@ -14,7 +14,7 @@ def _bug(name, sentence, right, wrong, *also, **more):
 
 MISTAKES = (
     _bug("documents_see_each_other", "Positions see all documents before theirs: the mask is only causal. Mask the keys of other documents too.",
-         MASK, "mask = past"),
+         MASK, "mask = past", seen_in=("huggingface/nanoVLM#204", "alex-hh/profam#495", "huggingface/trl#6843")),
     _bug("future_of_the_document_seen", "Positions see the whole of their document, the positions after them included. The mask must be causal too.",
          MASK, "mask = same"),
     _bug("causal_or_same_document", "The two masks are joined by OR. A key must be in the past AND in the same document.",

@@ -30,7 +30,7 @@ MISTAKES = (
     _bug("shifted_twice", "The labels are shifted twice: the label of a position is the token after the next.",
          TARGETS, "targets = tokens[2:] + [ignore]"),
     _bug("end_token_ignored", "The last token of the answer is ignored: the model never learns to end.",
-         RESULT, "return inputs, labels[:-1] + [ignore]"),
+         RESULT, "return inputs, labels[:-1] + [ignore]", seen_in=("mll-lab-nu/RAGEN#59",)),
     _bug("prompt_set_to_zero", "The labels of the prompt are 0, which is an id. Set them to the number that the loss ignores.",
          HIDDEN, "hidden = [0] * first"),
     _bug("ignored_number_fixed", "The labels of the prompt are -100 whatever number is to be ignored.",
@@ -45,5 +45,5 @@ MISTAKES = (
     _bug("padding_zero_assumed", "Labels of 0 are ignored as padding. Ignore pad_id.",
          IF_PADDED, "pad_id = None if pad_id is None else 0\nif pad_id is not None:"),
     _bug("end_ignored_with_the_padding", "The token before the padding, the end of the answer, is ignored with it.",
-         RESULT, "if pad_id is not None and pad_id in tokens:\n    labels[tokens.index(pad_id) - 2] = ignore\nreturn inputs, labels"),
+         RESULT, "if pad_id is not None and pad_id in tokens:\n    labels[tokens.index(pad_id) - 2] = ignore\nreturn inputs, labels", seen_in=("huggingface/trl#6357", "mlabonne/llm-course#33", "huggingface/blog#1302")),
 )
