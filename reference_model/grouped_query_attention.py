@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from reference_model.attention import without_padding
 from reference_model.linear import linear
 from reference_model.rms_norm import rms_norm
 from reference_model.rotary import rotate
@@ -31,6 +32,7 @@ def grouped_query_attention(
     window: int | None = None,
     eps: float = 1e-5,
     head_size: int | None = None,
+    attention_mask: Tensor | None = None,
 ) -> Tensor:
     """Attention of H query heads to G key-value heads: head h uses group h // (H / G).  x [B, T, D] -> [B, T, D]
 
@@ -40,6 +42,7 @@ def grouped_query_attention(
     Optional: biases [H K], [G K], [G K] and [D]; gains of the norm of queries and keys, per head [K] or over all heads
     together [H K] and [G K]; sinks [H], scores of a key that has no value.  `positions`: "none", "rotary" (pairs of
     neighbours are rotated) or "rotary_halves" (feature i with feature i + K/2).
+    attention_mask [B, T]: True where a position is real, as `attention` takes it.
     Raises ValueError when n_heads does not divide the queries, n_kv_heads the heads, or a head to rotate is odd.
     Source: Ainslie et al. 2023, section 2.2; meta-llama/llama llama/model.py `Attention` and `repeat_kv`;
     Dehghani et al. 2023, section 2 (norm of queries and keys); Gemma Team 2024, section 2 (soft cap).
@@ -80,6 +83,8 @@ def grouped_query_attention(
     future = everywhere.triu(diagonal=1)
     hidden = future if span is None else future | everywhere.tril(diagonal=-span)
     masked = capped.masked_fill(hidden, float("-inf"))
+    if attention_mask is not None:
+        masked = without_padding(masked, attention_mask)
     weights = softmax(masked, dim=-1) if sinks is None else softmax_beside(masked, sinks)
     mixed = weights @ values  # [B, H, T, K]
     together = mixed.transpose(1, 2)

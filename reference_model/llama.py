@@ -22,7 +22,7 @@ ATTENTION = (
 """What `grouped_query_attention` takes of a layer's weights; the first four are always there."""
 
 
-def llama(ids: Tensor, weights: Mapping[str, Any], config: Any) -> Tensor:
+def llama(ids: Tensor, weights: Mapping[str, Any], config: Any, attention_mask: Tensor | None = None) -> Tensor:
     """Ids to the logits of the next id.  ids int [B, T] -> logits [B, T, V]
 
     h_0 = W_e[ids];  h_l = llama_block(h_(l-1));  logits = norm(h_L) W_head^T.  Positions are told by rotation alone.
@@ -30,6 +30,7 @@ def llama(ids: Tensor, weights: Mapping[str, Any], config: Any) -> Tensor:
     is missing), head_weight [V, D] (where it is missing, the head is tied to the embedding).
     config: anything with vocab_size, heads, layers and, optionally, kv_heads (heads otherwise), head_size (D / H),
     rope_base (10000), window (every position) and norm_eps (1e-5).
+    attention_mask [B, T]: True where an id is real, False where it is padding.
     Raises ValueError when the blocks are not config.layers many, IndexError for an id outside the vocabulary.
     Source: Touvron et al. 2023, section 2.2; meta-llama/llama llama/model.py `Transformer`.
     """
@@ -52,7 +53,7 @@ def llama(ids: Tensor, weights: Mapping[str, Any], config: Any) -> Tensor:
         is_local = full_every is None or (index + 1) % full_every != 0
         sees = window if is_local else None
         base = local_base if is_local and local_base is not None else rope_base
-        stream = llama_block(stream, layer_weights, config.heads, kv_heads, base, sees, eps, size)
+        stream = llama_block(stream, layer_weights, config.heads, kv_heads, base, sees, eps, size, attention_mask)
     normed = norm(stream, weights.get("final_norm_weight"), eps)
     head = weights["token_embedding"] if head_weight is None else head_weight
     logits = linear(normed, head)  # [B, T, V]
@@ -68,6 +69,7 @@ def llama_block(
     window: int | None = None,
     eps: float = 1e-5,
     head_size: int | None = None,
+    attention_mask: Tensor | None = None,
 ) -> Tensor:
     """x + attention(norm_1(x)), then + feed_forward(norm_2(.)): pre-norm.  x [B, T, D] -> [B, T, D]
 
@@ -79,7 +81,7 @@ def llama_block(
     Source: Touvron et al. 2023, section 2.2; meta-llama/llama llama/model.py `TransformerBlock`.
     """
     heads = {name: weights[name] if name in ATTENTION[:4] else weights.get(name) for name in ATTENTION}
-    sizes = {"n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_size": head_size}
+    sizes = {"n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_size": head_size, "attention_mask": attention_mask}
     settings = {"positions": "rotary_halves", "rope_base": rope_base, "window": window, "eps": eps}
     norm_1_weight, norm_2_weight = weights.get("norm_1_weight"), weights.get("norm_2_weight")
     post_norm_1_weight, post_norm_2_weight = weights.get("post_norm_1_weight"), weights.get("post_norm_2_weight")

@@ -22,6 +22,7 @@ from specs.naming.sizes import SIZES
 from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
 from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, attention_variants
 from specs.shared.llama_cases import GAINS, HEADS, described, extents, grouped_weights, options, settings
+from specs.shared.padding import ATTENTION_MASK, padding_claims
 from specs.shared.quorums import ATTENDS, SEVERAL_GROUPS
 
 TILED = "tiled"
@@ -194,6 +195,7 @@ CONTRACT = Contract(
                 Argument("window", "int", role="setting", optional=True, by_name=True),
                 Argument("eps", "float", role="setting", optional=True, default=1e-5, by_name=True),
                 Argument("head_size", "int", role="setting", optional=True, by_name=True),
+                ATTENTION_MASK,
             ),
             "float[batch, time, width]",
         )
@@ -242,5 +244,6 @@ CONTRACT = Contract(
         equals_repeated_kv_weights,
         multi_query_with_one_group,
         heads_use_their_group,
+        *padding_claims(cases, "attention_mask_ignored"),
     ),
 )

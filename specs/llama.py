@@ -23,6 +23,8 @@ from specs.naming.sizes import SIZES
 from specs.shared.attention import elsewhere, learned, output, tolerance, unmoved, with_time
 from specs.shared.llama_cases import block_options, block_weights, described, llama_sizes, settings
 from specs.shared.llama_forms import MODEL_NUMBERS, MODEL_VARIANTS
+from specs.shared.padding import ATTENTION_MASK
+from specs.shared.padding_of_models import model_padding_claims
 from specs.shared.quorums import ATTENDS
 
 
@@ -192,6 +194,7 @@ CONTRACT = Contract(
                 Argument("ids", "int[batch, time]"),
                 Argument("weights", "weights", role="parameter", fields=LLAMA),
                 Argument("config", "config", role="setting", fields=LLAMA_CONFIG),
+                ATTENTION_MASK,
             ),
             "float[batch, time, vocab_size]",
         )
@@ -227,5 +230,6 @@ CONTRACT = Contract(
         untied_head_is_used,
         linear_in_the_final_norm,
         parameter_count_by_sizes,
+        *model_padding_claims(cases, "attention_mask_not_passed_on"),
     ),
 )

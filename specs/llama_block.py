@@ -22,6 +22,7 @@ from specs.shared.attention import ROOMY_CONTEXT, elsewhere, output, silence, to
 from specs.shared.grouped_query_forms import ATTENTION_NUMBERS
 from specs.shared.llama_cases import block_options, block_weights, described, llama_sizes, settings
 from specs.shared.llama_forms import BLOCK_VARIANTS
+from specs.shared.padding import ATTENTION_MASK, padding_claims
 from specs.shared.quorums import ATTENDS
 
 ATTENTION_OUT, MLP_OUT = ("out_weight", "out_bias"), ("down_weight",)
@@ -118,6 +119,7 @@ CONTRACT = Contract(
                 Argument("window", "int", role="setting", optional=True, by_name=True),
                 Argument("eps", "float", role="setting", optional=True, default=1e-5, by_name=True),
                 Argument("head_size", "int", role="setting", optional=True, by_name=True),
+                ATTENTION_MASK,
             ),
             "float[batch, time, width]",
         )
@@ -158,5 +160,6 @@ CONTRACT = Contract(
         each_sublayer_uses_its_own_weights,
         mlp_half_is_position_wise,
         sublayers_run_in_sequence,
+        *padding_claims(cases, "attention_mask_not_passed_on"),
     ),
 )

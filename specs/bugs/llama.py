@@ -11,7 +11,7 @@ LAYERS = 'for index, layer_weights in enumerate(weights["blocks"]):'
 IS_LOCAL = "is_local = full_every is None or (index + 1) % full_every != 0"
 SEES = "sees = window if is_local else None"
 BASE = "base = local_base if is_local and local_base is not None else rope_base"
-BLOCK = "stream = llama_block(stream, layer_weights, config.heads, kv_heads, base, sees, eps, size)"
+BLOCK = "stream = llama_block(stream, layer_weights, config.heads, kv_heads, base, sees, eps, size, attention_mask)"
 NORMED = 'normed = norm(stream, weights.get("final_norm_weight"), eps)'
 HEAD = 'head = weights["token_embedding"] if head_weight is None else head_weight'
 LOGITS = "logits = linear(normed, head)"
@@ -45,7 +45,7 @@ MISTAKES = (
     # what the blocks are told
     KnownMistake("rope_base_fixed", "The blocks rotate with the base 10000, whatever is configured (Llama 3: 500000).",
         llama, ROPE_BASE, 'rope_base = min(getattr(config, "rope_base", 10000.0), 10000.0)'),
-    KnownMistake("block_eps_not_passed", "The blocks use the default eps of 1e-5. They must use the configured one.", llama, BLOCK, BLOCK.replace(", eps, size)", ", head_size=size)")),
+    KnownMistake("block_eps_not_passed", "The blocks use the default eps of 1e-5. They must use the configured one.", llama, BLOCK, BLOCK.replace("eps, size, attention_mask)", "head_size=size, attention_mask=attention_mask)")),
     KnownMistake("window_ignored", "Every layer sees all positions, whatever window is configured.", llama, SEES, "sees = None"),
     KnownMistake("window_in_the_first_layer_only", "Only the first layer has the window. It is that of every layer.", llama, SEES, "sees = window if index == 0 else None"),
     KnownMistake("local_and_full_layers_exchanged", "The layers that see the window alone and those that see all positions are exchanged.",
@@ -76,4 +76,6 @@ MISTAKES = (
         llama, LOGITS, "logits = linear(normed[:, -1:].expand_as(normed), head)"),
     KnownMistake("full_context_refused", "A text that fills the context window is refused: the comparison is >= where it must be >.",
         llama, EPS, 'eps = getattr(config, "norm_eps", 1e-5)\nif ids.shape[-1] >= config.context:\n    raise ValueError("too many ids")'),
+    KnownMistake("attention_mask_not_passed_on", "The model takes an attention mask and does not pass it to its blocks.",
+        llama, BLOCK, "stream = llama_block(stream, layer_weights, config.heads, kv_heads, base, sees, eps, size)", looks_like=("grouped_query_attention.attention_mask_ignored", "llama_block.attention_mask_not_passed_on")),
 )

@@ -89,4 +89,7 @@ attended = grouped_query_attention(torch.cat([x, normed_q], -1), **whole, **size
     KnownMistake("attention_detached", "The output of attention is detached: its weights receive no gradient.", block, MIDDLE, "middle = x + first.detach()"),
     KnownMistake("dropout_left_on", "Dropout on the residual branch is active outside training.",
         block, MIDDLE, "middle = x + torch.nn.functional.dropout(first, 0.1, training=True)"),
+    KnownMistake("attention_mask_not_passed_on", "The block takes an attention mask and does not pass it to its attention.",
+        llama_block, 'sizes = {"n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_size": head_size, "attention_mask": attention_mask}',
+        'sizes = {"n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_size": head_size}', looks_like=("grouped_query_attention.attention_mask_ignored",)),
 )

@@ -13,6 +13,7 @@ from harness.core.claim import Claim, Trial
 from harness.strategies.tensors import seeds
 from specs.shared.attention import output
 from specs.shared.padding import (
+    POSITION_IDS,
     half_with_a_mask,
     nan_at_padding,
     padded,
@@ -28,14 +29,20 @@ def right_padding_changes_nothing(trial: Trial) -> None:
     padding_changes_nothing(trial, "ids")
 
 
+def _given_positions(trial: Trial) -> dict[str, torch.Tensor]:
+    """position_ids that begin at 0 with the first real id, where the contract has such an argument."""
+    has_them = any(a.name == POSITION_IDS.name for a in trial.contract.arguments("input"))
+    return {POSITION_IDS.name: positions_of(trial.case.arguments["attention_mask"])} if has_them else {}
+
+
 def left_padding_changes_nothing(trial: Trial) -> None:
-    """With positions that begin at 0 with the first real id."""
-    padding_changes_nothing(trial, "ids", position_ids=positions_of(trial.case.arguments["attention_mask"]))
+    """Learned positions are given, and begin at 0 with the first real id; of rotated ones only differences count."""
+    padding_changes_nothing(trial, "ids", **_given_positions(trial))
 
 
 def finite_with_left_padding(trial: Trial) -> None:
-    """Logits and gradients; the positions are given where they are taken."""
-    require_finite_numbers(trial, "ids", position_ids=positions_of(trial.case.arguments["attention_mask"]))
+    """Logits and gradients."""
+    require_finite_numbers(trial, "ids", **_given_positions(trial))
 
 
 def positions_as_given(trial: Trial) -> None:
@@ -67,12 +74,12 @@ def model_padding_claims(cases: Callable[[], Any], ignored: str, positions: str 
         )
 
     after, before = "with padding after the text", "with padding before the text"
-    same = "real positions give what they give without it"
+    same, told = "real positions give what they give without it", " and position_ids" if positions else ""
     claims = (
         made(right_padding_changes_nothing, f"{after}, {same}", False, sabotage=half_with_a_mask),
         made(ids_at_padding_are_ignored, f"{before}, other ids in its place change nothing", True, broken_by=ignored),
         made(finite_with_left_padding, f"{before}, all logits and gradients are finite", True, sabotage=nan_at_padding),
-        made(left_padding_changes_nothing, f"{before} and position_ids, {same}", True, broken_by=positions or ignored),
+        made(left_padding_changes_nothing, f"{before}{told}, {same}", True, broken_by=positions or ignored),
     )
     if not positions:
         return claims

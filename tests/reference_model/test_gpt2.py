@@ -184,3 +184,46 @@ def test_one_seed_is_one_model_and_the_global_state_is_left_alone():
     assert torch.equal(one["blocks"][1]["up_weight"], same["blocks"][1]["up_weight"])
     assert not torch.equal(one["blocks"][1]["up_weight"], other["blocks"][1]["up_weight"])
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_padding_equals_transformers():
+    """Left padding with a mask and positions: the logits of real ids are those of transformers' GPT-2."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.GPT2Config(vocab_size=13, n_positions=8, n_embd=12, n_layer=2, n_head=2)
+    torch.manual_seed(0)
+    model = transformers.GPT2LMHeadModel(config).eval()
+    state = model.transformer.state_dict()
+    blocks = [
+        {
+            "norm_1_weight": state[f"h.{i}.ln_1.weight"],
+            "norm_1_bias": state[f"h.{i}.ln_1.bias"],
+            "qkv_weight": state[f"h.{i}.attn.c_attn.weight"].T,
+            "qkv_bias": state[f"h.{i}.attn.c_attn.bias"],
+            "out_weight": state[f"h.{i}.attn.c_proj.weight"].T,
+            "out_bias": state[f"h.{i}.attn.c_proj.bias"],
+            "norm_2_weight": state[f"h.{i}.ln_2.weight"],
+            "norm_2_bias": state[f"h.{i}.ln_2.bias"],
+            "up_weight": state[f"h.{i}.mlp.c_fc.weight"].T,
+            "up_bias": state[f"h.{i}.mlp.c_fc.bias"],
+            "down_weight": state[f"h.{i}.mlp.c_proj.weight"].T,
+            "down_bias": state[f"h.{i}.mlp.c_proj.bias"],
+        }
+        for i in range(2)
+    ]
+    weights = {
+        "token_embedding": state["wte.weight"],
+        "position_embedding": state["wpe.weight"],
+        "blocks": blocks,
+        "final_norm_weight": state["ln_f.weight"],
+        "final_norm_bias": state["ln_f.bias"],
+    }
+    sizes = Config(vocab_size=13, context=8, width=12, heads=2, layers=2)
+    ids = torch.randint(0, 13, (2, 6))
+    mask = torch.tensor([[0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]])
+    places = (mask.cumsum(-1) - 1).clamp(min=0)
+    with torch.no_grad():
+        theirs = model(ids, attention_mask=mask, position_ids=places).logits
+    ours = gpt2(ids, weights, sizes, mask, places)
+    real = mask.bool()
+    torch.testing.assert_close(ours[real], theirs[real], rtol=1e-4, atol=1e-5)
+    assert torch.isfinite(ours).all()
