@@ -169,12 +169,13 @@ class Dialect:
 class WholeModel:
     """How a component is run on the modules of another one, so that a person who has those writes nothing for it.
 
-    ``component``: whose modules. ``made``: from what builds one (``build(config, seed=..., dtype=...)``, which gives
-    a harness.modules.whole_model.BuiltModel) to a class or function with this contract's calls. ``method``: a method
-    that their class must have for that; ``fits``: what else their class must be like.
+    ``component``: whose modules; of several, the first that is there. ``made``: from what builds one
+    (``build(config, seed=..., dtype=...)`` gives a harness.modules.whole_model.BuiltModel) to a class or function
+    with this contract's calls. ``method``: a method that their class must have for that; ``fits``: what else their
+    class must be like.
     """
 
-    component: str
+    component: str | tuple[str, ...]
     made: Callable[[Callable[..., Any]], Callable[..., Any]]
     method: str = ""
     fits: Callable[[Any], bool] = lambda kind: True

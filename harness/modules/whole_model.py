@@ -198,8 +198,12 @@ def with_whole_model(adapters: Mapping[str, Adapter], contracts: Mapping[str, Co
     """The components that are run on the modules of others, where nothing else was found for them."""
     found = {}
     for name, contract in contracts.items():
-        whole = contract.whole and adapters.get(contract.whole.component)
-        if contract.whole is None or name in adapters or not isinstance(whole, ModuleAdapter):
+        if contract.whole is None or name in adapters:
+            continue
+        names = contract.whole.component
+        models = [adapters.get(model) for model in ((names,) if isinstance(names, str) else names)]
+        whole = next((model for model in models if isinstance(model, ModuleAdapter)), None)
+        if whole is None:
             continue
         has_method = not contract.whole.method or callable(getattr(whole.source, contract.whole.method, None))
         if has_method and contract.whole.fits(whole.source):

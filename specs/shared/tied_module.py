@@ -11,8 +11,9 @@ import torch
 
 from harness.core.claim import NotSupported
 from harness.core.values import Settings
-from reference_model.config import Config
+from reference_model.config import Config, LlamaConfig
 from reference_model.gpt2 import initialise
+from reference_model.llama import initialise_llama
 
 
 class TiedModule:
@@ -22,9 +23,13 @@ class TiedModule:
 
     def __init__(self, config: Settings, seed: int) -> None:
         self.built = self.make(config, seed=seed)
-        self.names = self.built.names_of(initialise(Config(**config.as_dict())), "token_embedding")
+        self.names = self.tied_names(config)
         self.shape = (config.vocab_size, config.width)
         self.built.module.eval()
+
+    def tied_names(self, config: Settings) -> list[str]:
+        """The names of the shared tensor."""
+        return list(self.built.names_of(initialise(Config(**config.as_dict())), "token_embedding"))
 
     def live(self) -> list[torch.Tensor]:
         """The embedding, and the head where it has a name."""
@@ -85,7 +90,9 @@ class TiedModule:
 
     def fresh(self) -> Any:
         other = self.built.another()
-        other.module.to(self.live()[0].dtype)
+        dtype = self.live()[0].dtype
+        if next(other.module.parameters()).dtype != dtype:  # complex tables would lose their imaginary part
+            other.module.to(dtype)
         other.module.eval()
         return other
 
@@ -109,6 +116,28 @@ class TiedModule:
         self.built = self.built.around(copy.deepcopy(self.built.module))
 
 
+class TiedLlama(TiedModule):
+    """A Llama, whose head may be its embedding. Most have a head of their own, which is no fault of theirs."""
+
+    def __init__(self, config: Settings, seed: int) -> None:
+        super().__init__(llama_settings(config), seed)
+
+    def tied_names(self, config: Settings) -> list[str]:
+        """The names of the shared tensor. Raises NotSupported where there is none."""
+        sizes = {name: value for name, value in config.as_dict().items() if name not in ("kv_heads", "head_size")}
+        weights = initialise_llama(LlamaConfig(**sizes, kv_heads=config.heads, head_size=config.width // config.heads))
+        names = list(self.built.names_of(weights, "token_embedding"))
+        if self.built.names_of(weights, "head_weight"):
+            raise NotSupported("its head is a tensor of its own, as Llama's is")
+        return names
+
+
+def llama_settings(config: Settings) -> Settings:
+    """The sizes of a Llama with as many key-value heads as heads, from those of a GPT-2."""
+    return Settings(**config.as_dict(), kv_heads=None, head_size=None, hidden=4 * config.width)
+
+
 def module_adapter(make: Callable[..., Any]) -> type:
     """The component that ``make(config, seed=...)`` builds."""
-    return type("Tied", (TiedModule,), {"make": staticmethod(make)})
+    kind = TiedLlama if make.adapter.contract.name == "llama" else TiedModule
+    return type("Tied", (kind,), {"make": staticmethod(make)})
