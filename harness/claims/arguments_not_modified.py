@@ -46,5 +46,6 @@ CLAIM = Claim(
     needs=lambda contract: any(a.is_modifiable for s in contract.calls.values() for a in s.arguments),
     sabotage=writes_in_place,
     aliases=("leaves_arguments_alone",),
+    structural=True,
     about=frozenset({About.STATE}),
 )

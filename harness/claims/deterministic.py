@@ -32,5 +32,6 @@ CLAIM = Claim(
     deterministic,
     needs=lambda contract: not (contract.draws or contract.returns_objects),
     sabotage=adds_noise(),
+    structural=True,
     about=frozenset({About.STATE, About.CONSISTENCY}),
 )

@@ -35,5 +35,6 @@ CLAIM = Claim(
     global_state_not_modified,
     sabotage=turns_a_switch,
     aliases=("leaves_global_state_alone",),
+    structural=True,
     about=frozenset({About.STATE}),
 )

@@ -79,5 +79,6 @@ CLAIM = Claim(
     ),
     max_cases=6,
     aliases=("gradients_agree_with_differences",),
+    structural=True,
     about=frozenset({About.GRADIENT, About.CONSISTENCY}),
 )

@@ -12,6 +12,7 @@ CLAIM = Claim(
     needs=lambda contract: contract.causal is not None,
     sabotage=_sabotage.mixes_positions,
     max_cases=30,
+    structural=True,
     about=frozenset({About.CONSISTENCY}),
     quorum=(at_least("three positions or more", time=3),),
 )

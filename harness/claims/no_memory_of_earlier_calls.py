@@ -51,5 +51,6 @@ CLAIM = Claim(
     needs=lambda contract: not (contract.draws or contract.returns_objects),
     sabotage=adds_the_number_of_calls(),
     max_cases=20,
+    structural=True,
     about=frozenset({About.STATE, About.CONSISTENCY}),
 )

@@ -33,6 +33,7 @@ CLAIM = Claim(
     sabotage=_sabotage.mixes_positions,
     max_cases=30,
     aliases=("a_prefix_stands_alone",),
+    structural=True,
     about=frozenset({About.CONSISTENCY}),
     quorum=(at_least("three positions or more", time=3),),
 )

@@ -24,5 +24,6 @@ CLAIM = Claim(
     sabotage=lambda call, method, arguments, request: _sabotage.floats(
         call(arguments), lambda out: out + 0.1 * out.mean(0, keepdim=True) + 0.01 * out.shape[0]
     ),
+    structural=True,
     about=frozenset({About.CONSISTENCY}),
 )

@@ -21,5 +21,6 @@ CLAIM = Claim(
     ),
     tags=frozenset({"module"}),
     max_cases=15,
+    structural=True,
     about=frozenset({About.STATE, About.CONSISTENCY}),
 )

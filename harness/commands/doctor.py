@@ -23,6 +23,7 @@ from harness.execution.executor import Executor
 from harness.judging.grounds import grounds_of
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
+from harness.judging.structural import structure_of
 from harness.modules.adapter import mapping_table
 from harness.modules.parameter_map import Row
 from harness.reports.grounds_text import given_cases, not_judged
@@ -56,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(layout.paragraph(_found(offer), f"{name:<{longest}}  ", "    ")))
         for line in _remarks(offer, inspection.variants.get(name, "")):
             print(f"    {line}")
+        if offer.misfit and (said := str(structure_of(inspection, name))):
+            print("\n".join(layout.paragraph(said, "    ", "        ")))
         if not (offer.to_do or offer.misfit):
             print("\n".join(_rests_on(inspection, contracts[name])))
         if offer.kind is OfferKind.MODULE and not offer.to_do:

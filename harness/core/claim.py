@@ -187,6 +187,8 @@ class Claim:
     power: float | None = None
     tags: frozenset[str] = field(default_factory=frozenset)
     about: frozenset[About] = field(default_factory=frozenset)
+    structural: bool = False
+    """Whether it holds for any weights, and needs no numbers of the reference's."""
     quorum: tuple[Quorum, ...] = ()
     """What some of the cases that it says something about must have, so that a pass means something."""
     aliases: tuple[str, ...] = ()

@@ -15,7 +15,8 @@ class Grounds:
     cases. ``unmet``: what no given case has, though a pass would need it. ``never_given``: arguments of theirs with a
     default that no case gives. ``never_varied``: ``name=value`` of what the contract varies, and had one value.
     ``unreached``: lines of their own code that no run reached (``model.py:12-14``), where lines were watched; in
-    ``runs_watched`` runs. ``needs``: what a misfit needs; ``plug_in``: the shortest lines that would plug it in.
+    ``runs_watched`` runs. Of a misfit: ``structure`` is what came of its structural checks, in words, ``needs`` what it
+    needs, and ``plug_in`` the shortest lines that would plug it in.
     """
 
     component: str = ""
@@ -27,6 +28,7 @@ class Grounds:
     never_varied: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
     runs_watched: int = 0
+    structure: str = ""
     needs: str = ""
     plug_in: tuple[str, ...] = ()
 

@@ -44,6 +44,7 @@ from harness.execution.guarded import DEFAULT_SECONDS
 from harness.execution.session import Adapter
 from harness.modules.adapter import ModuleAdapter
 from harness.modules.probing import probe_seconds
+from harness.modules.unmapped import UnmappedModule
 from harness.modules.whole_model import with_whole_model
 from harness.stubs.classes import module_unfinished
 from harness.stubs.dependencies import beneath
@@ -266,13 +267,17 @@ class _Search:
 
         None where nothing else is there: then there is nothing to check.
         """
-        taken = [adapter.source for adapter in adapters.values()]
+        taken = {adapter.source for adapter in adapters.values()}
         found: dict[str, Adapter] = {}
-        for note in notes if adapters else ():
-            known = note.component in adapters or note.component in found or note.kind in taken
-            if note.kind is not None and note.component in self.contracts and not known:
-                lines = plug_in_lines(self.contracts[note.component], note.kind)
-                found[note.component] = MisfitAdapter(note.kind, note.text, lines)
+        named = [(note.kind, note) for note in notes if note.kind is not None and note.component in self.contracts]
+        order = list(self.contracts)
+        ranked = sorted(named, key=lambda one: order.index(one[1].component))
+        for kind, note in ranked if adapters else ():
+            if kind not in taken and note.component not in adapters and note.component not in found:
+                contract = self.contracts[note.component]
+                as_built = UnmappedModule(kind, contract, self.seconds)
+                found[note.component] = MisfitAdapter(kind, note.text, plug_in_lines(contract, kind), as_built)
+                taken.add(kind)
         return found
 
 

@@ -153,11 +153,12 @@ class UnwrittenAdapter(Adapter):
 class MisfitAdapter(Adapter):
     """A class that is named like a component and cannot be plugged in: it is not built again.
 
-    ``needs``: what it needs, in words; ``lines``: the shortest lines of Python that would plug it in.
+    ``needs``: what it needs, in words; ``lines``: the shortest lines of Python that would plug it in. ``as_built``:
+    how it is run with its own weights, for what holds whatever they are.
     """
 
-    def __init__(self, source: type, needs: str, lines: tuple[str, ...]) -> None:
-        self.source, self.needs = source, PlugIn(needs, lines)
+    def __init__(self, source: type, needs: str, lines: tuple[str, ...], as_built: Adapter | None = None) -> None:
+        self.source, self.needs, self.as_built = source, PlugIn(needs, lines), as_built
 
     @property
     def kind(self) -> OfferKind:

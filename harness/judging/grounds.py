@@ -11,6 +11,7 @@ from harness.core.grounds import Grounds
 from harness.execution.executor import Executor
 from harness.judging.cases import CasesGiven
 from harness.judging.inspection import Inspection
+from harness.judging.structural import structure_of
 
 PLAIN = (bool, int, float, str, type(None))
 
@@ -22,7 +23,8 @@ def grounds_of(inspection: Inspection, component: str) -> Grounds:
     if not isinstance(executor, Executor) or component not in executor.adapters:
         return Grounds(component)
     if (misfit := executor.plug_in(component)).needs:
-        return Grounds(component, needs=misfit.needs, plug_in=misfit.lines)
+        said = str(structure_of(inspection, component))
+        return Grounds(component, structure=said, needs=misfit.needs, plug_in=misfit.lines)
     cases = inspection.bench.generated.given.get(component, CasesGiven(()))
     unreached, runs = executor.unreached(component)
     return Grounds(

@@ -94,6 +94,8 @@ class Bench:
         """Measurements that failed: what was to be measured, what happened, after how many seconds."""
         self.smallest: dict[str, Case] = {}
         """The smallest violating case of each verdict, by its id."""
+        self.structures: dict[str, Any] = {}
+        """Of components that cannot be compared: what came of their structural claims."""
         self.progress: Callable[[str], None] = lambda doing: None
         """Called with what is being done, many times a second."""
 

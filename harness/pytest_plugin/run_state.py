@@ -22,6 +22,7 @@ from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
 from harness.judging.saved_cases import save_case
 from harness.judging.stand_ins import stand_ins
+from harness.judging.structural import with_structure
 from harness.project.expected_failures import Gate, baseline_record, gate
 from harness.project.names import Names
 from harness.project.variants import Project, declaration_of
@@ -169,7 +170,7 @@ class RunState:
 
     def judge(self, component: str, claim: Claim) -> Verdict:
         """The verdict on one claim, as the record will hold it; a failing case is saved for ``plumbline replay``."""
-        verdict = as_kept(self.inspection.judge(component, claim))
+        verdict = as_kept(with_structure(self.inspection, self.inspection.judge(component, claim)))
         if verdict.status in MISSING and component in self.options.required:
             message = f"{component} is required (--impl-require) and is {verdict.status}: {verdict.message}"
             verdict = replace(verdict, status=Status.FAILED, cause=Cause.MISSING, message=message)
