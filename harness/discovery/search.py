@@ -270,8 +270,7 @@ class _Search:
         taken = {adapter.source for adapter in adapters.values()}
         found: dict[str, Adapter] = {}
         named = [(note.kind, note) for note in notes if note.kind is not None and note.component in self.contracts]
-        order = list(self.contracts)
-        ranked = sorted(named, key=lambda one: order.index(one[1].component))
+        ranked = sorted(named, key=lambda one: list(self.contracts).index(one[1].component))
         for kind, note in ranked if adapters else ():
             if kind not in taken and note.component not in adapters and note.component not in found:
                 contract = self.contracts[note.component]
