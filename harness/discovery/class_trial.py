@@ -89,6 +89,7 @@ class ClassTrial:
         if kind in self.timed_out:
             raise self.timed_out[kind]
         contract = adapter.contract
+        refused_cases: list[Case] = []
         reason, other_sizes = "", False  # a hidden size of four times the width, one head alone: few cases have these
         for tried, case in enumerate(telling_cases(contract)):
             if tried >= MOST_CASES and not other_sizes:
@@ -98,6 +99,7 @@ class ClassTrial:
             except NotSupported as error:  # sizes that it does not take say nothing of the others
                 misfit = self._misfit_at_other_sizes(adapter, case)
                 reason, other_sizes = reason or misfit or str(error), not misfit
+                refused_cases += [case]
                 continue
             except NotImplementedError:
                 if may_be_another(kind, contract, self.contracts):
@@ -109,7 +111,8 @@ class ClassTrial:
             reason, other_sizes = self._misfit_at(adapter, case)
             if not reason:
                 return
-        raise Refused(reason)
+        if not any(self._is_known_at(adapter, case) for case in refused_cases):
+            raise Refused(reason)
 
     def _misfit_at(self, adapter: FoundModule, case: Case) -> tuple[str, bool]:
         """(what does not fit at the sizes of a case, whether only a size does not); an empty text where all fits."""
@@ -126,6 +129,22 @@ class ClassTrial:
             adapter.plan = adapter.plan or plan
             return "", False
         return f"its parameters do not fit: {what_does_not_fit(plan)}", bool(plan.problems)
+
+    def _is_known_at(self, adapter: FoundModule, case: Case) -> bool:
+        """Whether all its parameters fit at the sizes of a case that has a setting which it does not take.
+
+        Then it is the component, and is judged in cases without that setting, if there are any.
+        """
+        try:
+            made = trial_call("building", adapter.source, self.seconds, adapter.fresh, case.arguments)
+            plan = adapter.match(made.inner, case.arguments)
+        except Exception:
+            return False
+        told = not not_told(adapter.source, adapter.contract, adapter.read(case.arguments))
+        if not told or not plan.fine or not plan.matches or plan.kept or plan.lacking:
+            return False
+        adapter.know(plan, made, case)
+        return True
 
     def _misfit_at_other_sizes(self, adapter: FoundModule, case: Case) -> str:
         """What of the parameters does not fit in a class that does not take all sizes; empty where they fit."""

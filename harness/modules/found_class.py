@@ -184,6 +184,11 @@ class FoundModule(ModuleAdapter):
                 self.remark(words)
         super()._learn_calling(made, case)
 
+    def know(self, plan: Plan, made: Holder, case: Case) -> None:
+        """Take this plan, and see how a module that was built for this case is called."""
+        self.plan, self._probed = plan, True
+        self._learn_calling(made, case)
+
     def plug_in(self, contract: Contract) -> PlugIn:
         """What its forward needs that nobody here can give."""
         self.probe()
