@@ -80,6 +80,9 @@ def llama_block(
     Raises KeyError when a weight that is not optional is missing, ValueError as `grouped_query_attention` does.
     Source: Touvron et al. 2023, section 2.2; meta-llama/llama llama/model.py `TransformerBlock`.
     """
+    heads: dict[str, Any]
+    sizes: dict[str, Any]
+    settings: dict[str, Any]
     heads = {name: weights[name] if name in ATTENTION[:4] else weights.get(name) for name in ATTENTION}
     sizes = {"n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_size": head_size, "attention_mask": attention_mask}
     settings = {"positions": "rotary_halves", "rope_base": rope_base, "window": window, "eps": eps}

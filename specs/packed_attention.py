@@ -35,8 +35,8 @@ def cases(draw: st.DrawFn, per_row: bool = False) -> Case:
     q, k = (make(family, (*leading, sizes["time"], sizes["size"]), seed + i) + 0.1 for i in range(2))
     v = make(family, (*leading, sizes["time"], sizes["value_size"]), seed + 2)
     most = min(3, sizes["time"] - 1)
-    rows = [_documents(sizes["time"], draw(st.sampled_from((most, 1, most, 0, 2)))) for _ in range(sizes["batch"])]
-    rows = [draw(row) for row in rows]
+    cuts = st.sampled_from((most, 1, most, 0, 2))
+    rows: list[torch.Tensor] = [draw(_documents(sizes["time"], draw(cuts))) for _ in range(sizes["batch"])]
     ids = torch.stack(rows) if per_row else rows[0]
     if per_row and draw(st.booleans()):
         ids = ids.flip(0)

@@ -163,7 +163,7 @@ def min_p_at_its_ends(trial: Trial) -> None:
 
 def _penalised(arguments: Any) -> torch.Tensor:
     """The logits after the penalties, id by id."""
-    logits = arguments["logits"].double().clone()
+    logits: torch.Tensor = arguments["logits"].double().clone()
     for row, previous in enumerate(arguments["previous"].tolist()):
         for index in set(previous):
             value, penalty = float(logits[row, index]), arguments.get("repetition_penalty", 1.0)

@@ -53,7 +53,8 @@ def positions_as_given(trial: Trial) -> None:
 
 @st.composite
 def _placed(draw: st.DrawFn, cases: Callable[[], Any]) -> Case:
-    case, generator = draw(cases()), torch.Generator().manual_seed(draw(seeds))
+    case: Case = draw(cases())
+    generator = torch.Generator().manual_seed(draw(seeds))
     ids, context = case.arguments["ids"], case.dimensions["context"]
     places = torch.stack([torch.randperm(context, generator=generator)[: ids.shape[1]].sort()[0] for _ in ids])
     return case.changed(position_ids=places)
