@@ -27,28 +27,40 @@ COMBINATIONS = 6_000
 
 
 class Candidate(NamedTuple):
-    """A form that may be meant, where it stands (component and axis), and how unlikely it is."""
+    """A form that may be meant, and how unlikely it is."""
 
     form: KnownMistake
-    place: tuple[str, str]
     cost: int
+
+    @property
+    def place(self) -> str:
+        """Where only one form can be meant."""
+        return place_of(self.form)
+
+
+def place_of(form: KnownMistake) -> str:
+    """The axis of a form, which all components share; the component where it stands on none."""
+    return form.axis or f"{form.component}."
 
 
 def candidates(contracts: Iterable[Contract], literals: Mapping[str, Sequence[Literal]]) -> list[Candidate]:
-    """The forms of these components, the likeliest first. ``literals``: by component."""
-    found = []
+    """The forms of these components, the likeliest first. ``literals``: by component.
+
+    A form that several of them have is that of the first: a whole before its parts. What changes the parts alone is
+    less likely than what changes the whole itself: the parts' forms were found with the parts.
+    """
+    contracts = list(contracts)
+    found: dict[tuple[str, str], Candidate] = {}
     for contract in contracts:
-        for variant in contract.variants:
-            if variant.edits:
-                place = (contract.name, variant.axis)
-                found.append(Candidate(form_as_mistake(contract.name, variant), place, 1))
+        made = [(variant, 1) for variant in contract.variants]
         for form in contract.numbers:
-            for number, cost in _numbers(form, literals.get(contract.name, ())):
-                made = form.at(number)
-                if made.edits:
-                    place = (contract.name, form.axis)
-                    found.append(Candidate(form_as_mistake(contract.name, made), place, cost))
-    return sorted(found, key=lambda candidate: candidate.cost)
+            made += [(form.at(number), cost) for number, cost in _numbers(form, literals.get(contract.name, ()))]
+        for variant, cost in made:
+            if variant.edits:
+                is_own = any(edit.of is contracts[0].reference for edit in variant.edits)
+                candidate = Candidate(form_as_mistake(contract.name, variant), cost if is_own else cost + 1)
+                found.setdefault((candidate.place, variant.name_on_axis), candidate)
+    return sorted(found.values(), key=lambda candidate: candidate.cost)
 
 
 def _numbers(form: NumberForm, literals: Sequence[Literal]) -> list[tuple[float, int]]:
@@ -97,6 +109,6 @@ def _of_cost(found: Sequence[Candidate], cost: int, taken: tuple[Candidate, ...]
 
 
 def _clash(base: Iterable[KnownMistake], chosen: Iterable[Candidate]) -> bool:
-    """Whether a set has a form on an axis of a component on which a part's finding has one already."""
-    places = {(form.component, form.axis) for form in base}
+    """Whether a set has a form on an axis on which a part's finding has one already."""
+    places = {place_of(form) for form in base}
     return any(candidate.place in places for candidate in chosen)

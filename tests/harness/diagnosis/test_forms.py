@@ -99,7 +99,7 @@ TWICE = Variant("twice", "Twice.", (Edit(target, "first = x", "first = 2 * x"),)
 def contract():
     from dataclasses import replace
 
-    return replace(KNOWN.contracts["gelu"], variants=(TURNED, TWICE), numbers=(CAP,))
+    return replace(KNOWN.contracts["gelu"], reference=target, variants=(TURNED, TWICE), numbers=(CAP,))
 
 
 def test_numbers_are_tried_in_the_order_of_what_tells_most(contract) -> None:
