@@ -125,8 +125,6 @@ MISTAKES = (
         "hidden = future if span is None else future | everywhere.tril(diagonal=-max(span - 1, 1))"),
     KnownMistake("window_without_the_causal_mask", "With a window, the future is not hidden.", gqa, HIDDEN, "hidden = future if span is None else everywhere.tril(diagonal=-span)"),
     # the soft cap
-    KnownMistake("softcap_after_the_mask", "The scores are capped after the mask: -inf becomes minus the cap, and the future is seen a little.",
-        gqa, CAPPED, "capped = scores", also=(Edit(gqa, MASKED, 'masked = softcap * torch.tanh(scores.masked_fill(hidden, float("-inf")) / softcap)'),), under=CAP),
     KnownMistake("softcap_before_the_scale", "The products are capped, then scaled. Scale first.",
         gqa, CAPPED, "capped = scale * softcap * torch.tanh(scores / scale / softcap)", under=CAP),
     KnownMistake("softcap_clamps", "The scores are cut off at the cap. The cap is smooth: cap tanh(score / cap).", gqa, CAPPED, "capped = scores.clamp(-softcap, softcap)", under=CAP),
