@@ -41,7 +41,8 @@ class Grounds:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Grounds:
         """The grounds whose fields these plain values are."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        plain: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
+        return cls(**plain)
 
 
 def is_thin(given: int, generated: int) -> bool:
