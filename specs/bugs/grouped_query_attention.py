@@ -21,7 +21,6 @@ TOGETHER = "together = mixed.transpose(1, 2)"
 RESULT = "return linear(merged, out_weight, out_bias)"
 
 HIDDEN = "hidden = future if span is None else future | everywhere.tril(diagonal=-span)"
-CAPPED = "capped = scores if softcap is None else softcap * torch.tanh(scores / softcap)"
 NORM_Q, NORM_K = (f"{n} = norm_of_heads({n}, {n}_norm_weight, eps)" for n in "qk")
 ROTATED_Q, ROTATED_K = (f"turned_{n} = rotate({n}, layout, base)" for n in "qk")
 ROTARY, CAP = ("positions=rotary_halves",), ("softcap=2",)
@@ -155,4 +154,8 @@ MISTAKES = (
     KnownMistake("gradient_of_first_head_only", "Only the first head of a group passes a gradient to its keys and values. The gradients of all its heads must be summed.",
         gqa, KEYS, "keys = torch.stack([turned_k] + [turned_k.detach()] * (shared_by - 1), 2).flatten(1, 2)",
         also=(Edit(gqa, VALUES, "values = torch.stack([v] + [v.detach()] * (shared_by - 1), 2).flatten(1, 2)"),), aliases=("gradient_of_one_head",)),
+    KnownMistake("attention_mask_ignored", "attention_mask is taken and not used: real positions attend to padding.",
+        grouped_query_attention, "if attention_mask is not None:", "if False:"),
+    KnownMistake("attention_mask_replaces_the_causal_one", "With an attention mask the causal mask is dropped: positions see the future. Both must hold.",
+        grouped_query_attention, "masked = without_padding(masked, attention_mask)", "masked = without_padding(capped, attention_mask)"),
 )
