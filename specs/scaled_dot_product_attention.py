@@ -16,6 +16,7 @@ from reference_model.scaled_dot_product_attention import scaled_dot_product_atte
 from specs.naming.cs336 import CS336_ATTEND
 from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, tolerance, unmoved
 from specs.shared.attention_weights import cases, large_logits, shown, weights_shown
+from specs.shared.published_products import products
 from specs.shared.quorums import SEVERAL_HEADS
 from specs.workloads import models as workloads
 
@@ -227,6 +228,7 @@ CONTRACT = Contract(
     },
     reference=scaled_dot_product_attention,
     cases=cases,
+    composed=products,
     dialects=(CS336_ATTEND,),
     roundings=(
         Edit(

@@ -58,3 +58,20 @@ def test_what_only_turns_signs_is_no_rotation(tmp_path):
     text = "import torch\ndef softmax(x, dim):\n    return x.softmax(dim)\ndef rotate_half(x):\n    return -x\n"
     path.write_text(text, encoding="utf-8")
     assert set(discover(str(path), KNOWN).adapters) == {"softmax"}
+
+
+def test_a_function_of_queries_keys_and_values_has_any_name(tmp_path):
+    """It returns its weights too; a mistake in it shows."""
+    text = """import torch
+def heads_attend(query, key, value, mask=None, dropout=None):
+    scores = query @ key.transpose(-2, -1) / query.size(-1) ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(mask == 0, float("-inf"))
+    weights = scores.softmax(-1)
+    return weights @ value, weights
+"""
+    path = tmp_path / "pieces.py"
+    path.write_text(text, encoding="utf-8")
+    assert compared(discover(str(path), KNOWN), "scaled_dot_product_attention").right
+    path.write_text(text.replace("** 0.5", "** 1.0"), encoding="utf-8")
+    assert compared(discover(str(path), KNOWN), "scaled_dot_product_attention").differ
