@@ -107,10 +107,9 @@ def multi_head_when_groups_equal_heads(trial: Trial) -> None:
         trial.not_applicable()
     full = _ungrouped(trial)
     a = full.arguments
-    qkv, bias = (
-        torch.cat([a[f"{n}_{what}"] for n in ("query", "key", "value")]) if a[f"query_{what}"] is not None else None
-        for what in ("weight", "bias")
-    )
+    parts = ("query", "key", "value")
+    qkv = torch.cat([a[f"{n}_weight"] for n in parts])
+    bias = None if a["query_bias"] is None else torch.cat([a[f"{n}_bias"] for n in parts])
     expected = attention(a["x"], qkv, bias, a["out_weight"], a["out_bias"], a["n_heads"]).to(trial.dtype)
     what = "with one key-value head per query head, compared with multi-head attention, out"
     trial.close(output(trial, full), expected, tolerance(trial, full), what)

@@ -44,7 +44,7 @@ def function_adapter(function: Callable[..., Any], contract: Contract, seconds: 
     strange = _strange_names(function, contract)
     if not strange or _may_take_other_arrays(function):
         return FunctionAdapter(function)
-    signature, whys = contract.calls[CALL], []
+    signature, whys = contract.calls[CALL], list[str]()
     for case in telling_cases(contract):
         if len(whys) == CASES:
             break

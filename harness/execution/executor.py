@@ -34,7 +34,8 @@ class Executor:
     mistake that is switched on, say). ``middleware``: stands between a case and their code; used to sabotage right
     components. ``time_limit``: processor seconds for one case and for one call outside a case, 0 for none; see
     :class:`harness.execution.time_limit.TimeLimit`. ``trusted``: the reference, whose side effects are not watched; its
-    random numbers are seeded and restored.
+    random numbers are seeded and restored. ``traced``: whether the lines that are reached are noted on a sample of the
+    runs.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Executor:
         middleware: Middleware | None = None,
         time_limit: float = 60.0,
         trusted: bool = False,
+        traced: bool = True,
     ) -> None:
         self.name, self.adapters, self.contracts = name, dict(adapters), contracts
         self.watched = environment.seeded if trusted else environment.watched
@@ -55,7 +57,7 @@ class Executor:
         self._places: dict[str, tuple[str, int]] = {}
         self._to_do: dict[str, str] = dict.fromkeys(self.adapters, "") if trusted else {}
         self._plug_in: dict[str, PlugIn] = dict.fromkeys(self.adapters, PlugIn()) if trusted else {}
-        self._lines = None if trusted else LineCoverage(self._files)
+        self._lines = LineCoverage(self._files) if traced and not trusted else None
         self._never_returned: dict[str, Crash] = {}
         self._time_outs: Counter[str] = Counter()
 

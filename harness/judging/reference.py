@@ -14,10 +14,11 @@ from harness.execution.functions import ClassAdapter, FunctionAdapter
 
 
 def reference_executor(contracts: Mapping[str, Contract], edits: tuple[Any, ...] = (), **options: Any) -> Executor:
-    """The reference as an implementation, with edits in force during every run."""
+    """The reference as an implementation, with edits in force during every run. Its lines are not traced."""
     adapters = {
         name: FunctionAdapter(contract.reference) if contract.is_function else ClassAdapter(contract.reference)
         for name, contract in contracts.items()
     }
     around: Any = partial(applied, edits) if edits else nullcontext
-    return Executor(options.pop("name", "the reference"), adapters, contracts, around=around, **options)
+    name = options.pop("name", "the reference")
+    return Executor(name, adapters, contracts, around=around, traced=False, **options)

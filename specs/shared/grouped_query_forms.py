@@ -22,9 +22,9 @@ KEYS = "keys = turned_k.repeat_interleave(shared_by, dim=1)"
 VALUES = "values = v.repeat_interleave(shared_by, dim=1)"
 
 
-def _layout(name: str, sentence: str, **more: bool) -> Variant:
-    edits = () if more.get("is_default") else (Edit(gqa, "layout = positions", f'layout = "{name}"'),)
-    return Variant(name, sentence, edits, tables_in_float32=name != "none", axis="positions", **more)
+def _layout(name: str, sentence: str, is_default: bool = False) -> Variant:
+    edits = () if is_default else (Edit(gqa, "layout = positions", f'layout = "{name}"'),)
+    return Variant(name, sentence, edits, tables_in_float32=name != "none", axis="positions", is_default=is_default)
 
 
 HALVES_SENTENCE = (

@@ -137,7 +137,7 @@ def llama_settings(config: Settings) -> Settings:
     return Settings(**config.as_dict(), kv_heads=None, head_size=None, hidden=4 * config.width)
 
 
-def module_adapter(make: Callable[..., Any]) -> type:
-    """The component that ``make(config, seed=...)`` builds."""
+def module_adapter(make: Any) -> type:
+    """The component that ``make(config, seed=...)`` builds; ``make`` is a :class:`ModelBuilder`."""
     kind = TiedLlama if make.adapter.contract.name == "llama" else TiedModule
     return type("Tied", (kind,), {"make": staticmethod(make)})

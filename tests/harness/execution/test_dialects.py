@@ -187,7 +187,7 @@ def test_clipping_in_place(tmp_path, names, edit, named):
         assert edit[0] in text
         text = text.replace(*edit)
     found = judged_as("clip_grad_norm", text, tmp_path)
-    assert f"clip_grad_norm.{named}" in found if named else not found
+    assert f"clip_grad_norm.{named}" in found if named else not found, found
 
 
 def judged_as(component: str, text: str, tmp_path) -> list[str]:
