@@ -6,8 +6,13 @@ import ast
 from functools import lru_cache
 from pathlib import Path
 
-MENTIONS = frozenset({"half", "bfloat16", "float16", "bf16", "fp16", "autocast", "GradScaler"})
+MENTIONS = frozenset({"bfloat16", "float16", "bf16", "fp16", "autocast", "GradScaler"})
 """Names of dtypes, methods and contexts in torch, NumPy, JAX and MLX, and of dtypes as text."""
+HALF = "half"
+"""A dtype where it is imported, or taken from a library; a method where it is called without arguments. Elsewhere it is
+what people call the half of a size: ``half = x.shape[-1] // 2``."""
+LIBRARIES = ("torch", "np", "numpy")
+"""Libraries that have a dtype of that name, as they are imported."""
 
 
 @lru_cache(maxsize=64)
@@ -18,7 +23,7 @@ def mentions_half_precision(file: str) -> bool:
         tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
         return True
-    return any(_name(node) in MENTIONS for node in ast.walk(tree))
+    return any(_name(node) in MENTIONS or _is_half_dtype(node) for node in ast.walk(tree))
 
 
 def _name(node: ast.AST) -> str:
@@ -29,3 +34,15 @@ def _name(node: ast.AST) -> str:
     if isinstance(node, ast.alias):
         return node.name
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _is_half_dtype(node: ast.AST) -> bool:
+    """``torch.half``, ``x.half()``, ``from torch import half``."""
+    if isinstance(node, ast.Call):
+        called = node.func
+        return isinstance(called, ast.Attribute) and called.attr == HALF and not node.args
+    if isinstance(node, ast.ImportFrom):
+        return any(alias.name == HALF for alias in node.names)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return node.attr == HALF and node.value.id in LIBRARIES
+    return False

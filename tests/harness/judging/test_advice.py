@@ -134,3 +134,21 @@ def test_what_mentions_a_16_bit_dtype(tmp_path: Path) -> None:
     file = tmp_path / "two.py"
     file.write_text('dtype = "bfloat16"\n', encoding="utf-8")
     assert mentions_half_precision(str(file))
+
+
+@pytest.mark.parametrize(
+    ("line", "mentions"),
+    [
+        ("half = x.shape[-1] // 2", False),
+        ("y = torch.cat((-x[..., self.half:], x[..., : self.half]), -1)", False),
+        ("def rotate(x, half):\n    return x[..., half:]", False),
+        ("y = x.half()", True),
+        ("y = x.to(torch.half)", True),
+        ("from torch import half", True),
+        ("y = x.to(torch.bfloat16)", True),
+    ],
+)
+def test_the_half_of_a_size_is_no_dtype(tmp_path: Path, line: str, mentions: bool) -> None:
+    """Every rotation of positions has a variable of that name."""
+    (tmp_path / "mine.py").write_text(line + "\n", encoding="utf-8")
+    assert mentions_half_precision(str(tmp_path / "mine.py")) is mentions
