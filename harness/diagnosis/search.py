@@ -254,7 +254,26 @@ class Diagnostician:
         only_errors = crashes and len(crashes) == sum(o.wrong for o in observations)  # there is nothing else to go by
         if only_errors and any(error_message(executor.run(o)) != error_message(o.answer) for o in crashes):
             return None
-        return None if is_form and not any(o.wrong and id(o) in known for o in observations) else worst
+        if not is_form:
+            return worst
+        placed = [o for o in observations if o.wrong and id(o) in known]
+        return worst if placed and (len(placed) == len(observations) or self._each_shows(mistakes, placed)) else None
+
+    def _each_shows(self, forms: tuple[KnownMistake, ...], placed: Sequence[Observation]) -> bool:
+        """Whether none of several forms could be left out: the others alone leave one of these answers unexplained.
+
+        A form that refuses the cases which could tell would otherwise come with any other that explains the rest.
+        """
+        if len(forms) == 1:
+            return True
+        for form in forms:
+            rest = tuple(other for other in forms if other is not form)
+            if not fits((*self.always, *edits_of(rest))):
+                continue  # the others change what this form brings: the base of a rotation
+            others = self._edited(rest)
+            if all(misfit(others.run(o), o, others) is not None for o in placed):
+                return False
+        return True
 
 
 def _has_no_place(predicted: Answer, o: Observation) -> bool:

@@ -17,9 +17,8 @@ import torch
 from torch import nn
 
 from harness.core.case import Case
-from harness.core.claim import Misfit, NotSupported
+from harness.core.claim import Misfit
 from harness.core.contract import Contract
-from harness.core.errors import CannotMatch
 from harness.execution.bound_call import Ready
 from harness.execution.misfits import PlugIn
 from harness.modules.forward_roles import (
@@ -40,10 +39,9 @@ from harness.modules.output_form import result_of
 from harness.modules.own_tables import OwnTables
 from harness.modules.parameter_map import Plan
 from harness.modules.parameter_values import values_for
-from harness.modules.telling_cases import telling_cases
 
-MOST_TRIALS, MOST_CASES = 240, 12
-"""Combinations of forms that are tried, and cases on which."""
+MOST_TRIALS = 240
+"""Combinations of forms that are tried."""
 TIME = 5
 SHIFT = 3
 """How far positions are shifted to see that only their differences count."""
@@ -265,30 +263,6 @@ def with_more(contract: Contract, plan: Plan, module: nn.Module, case: Case, cal
 
     own = OwnTables(type(module), contract.forward_names)
     return Search(more, own, run, _trial_input(given[0]), contract.causal is not None).found()
-
-
-def learned_more(
-    contract: Contract,
-    plan: Plan,
-    first: tuple[Holder, Case],
-    build: Callable[[Mapping[str, Any]], Holder],
-    called: Called,
-) -> WithMore | None:
-    """As ``with_more``, learned on the first case that shows it: an odd head size has no table of a rotation.
-
-    ``first``: a module and the case that it was built for; ``build`` makes it for another. Says what it needs where no
-    case shows more.
-    """
-    found: WithMore | None = None
-    for case in (first[1], *telling_cases(contract)[:MOST_CASES]):
-        try:
-            holder = first[0] if case is first[1] else build(case.arguments)
-            found = with_more(contract, plan, holder.inner, case, called)
-        except (NotSupported, CannotMatch):  # a case without a tensor that it has
-            continue
-        if found is None or not found.needs:
-            break
-    return found
 
 
 def _trial_input(like: torch.Tensor) -> torch.Tensor:

@@ -29,9 +29,10 @@ from harness.modules.call_in_place import WHOLE
 from harness.modules.class_location import location
 from harness.modules.construction import construct, global_sizes, globals_set
 from harness.modules.disambiguation import disambiguate
-from harness.modules.forward_arguments import WithMore, learned_more
+from harness.modules.forward_arguments import WithMore
 from harness.modules.forward_roles import SIZES
 from harness.modules.holder import Holder, How, passes_options, timed_call
+from harness.modules.learned_arguments import learned_more
 from harness.modules.matching import plan
 from harness.modules.parameter_map import Plan
 from harness.modules.probing import PROBE_SECONDS, trial_call

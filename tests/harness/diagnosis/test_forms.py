@@ -77,6 +77,36 @@ def test_a_form_does_not_explain_what_it_has_no_place_for(tmp_path: Path) -> Non
     assert inspect_implementation(str(mine), seed=1, cases=8).finding_of("attention") is None
 
 
+BLIND = """
+import torch
+from torch.nn import functional
+from reference_model import layer_norm
+
+def attention(x, qkv_weight, qkv_bias, out_weight, out_bias, n_heads):
+    q, k, v = functional.linear(x, qkv_weight, qkv_bias).unflatten(-1, (3, n_heads, -1)).permute(2, 0, 3, 1, 4)
+    mixed = torch.softmax(q @ k.mT / q.shape[-1] ** 0.5, -1) @ v
+    return functional.linear(mixed.transpose(1, 2).flatten(2), out_weight, out_bias)
+
+def block(x, weights, n_heads, eps=1e-5):
+    w = weights.get
+    x = x + attention(
+        layer_norm(x, w("norm_1_weight"), w("norm_1_bias"), eps),
+        w("qkv_weight"), w("qkv_bias"), w("out_weight"), w("out_bias"), n_heads,
+    )
+    up = functional.linear(layer_norm(x, w("norm_2_weight"), w("norm_2_bias"), eps), w("up_weight"), w("up_bias"))
+    return x + functional.linear(functional.gelu(up), w("down_weight"), w("down_bias"))
+"""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_form_comes_with_another_only_where_it_shows(tmp_path: Path, seed: int) -> None:
+    """Rotary positions refuse odd heads and change nothing at one position: they do not come with another GELU."""
+    mine = tmp_path / "mine.py"
+    mine.write_text(BLIND)
+    finding = inspect_implementation(str(mine), seed=seed, effort="quick").finding_of("block")
+    assert finding is not None and set(finding.names) == {"attention.no_mask", "gelu.variant=erf"}
+
+
 def target(x: float) -> float:
     first = x
     second = first
