@@ -14,10 +14,12 @@ from harness.modules.partial_match import PartialMatch
 
 
 def match_by_shape(state: PartialMatch) -> None:
-    """What has a shape that nothing else has, on both sides. Required tensors only: a stray gain is no bias."""
+    """What has a shape that nothing else has, on both sides. Required tensors only: a stray gain is no bias, and the
+    bias of a layer is no gain of a norm that is missing."""
+    homes = _homes_of_matrices(state)
     while True:
         required = [s for s in state.open() if not s.optional and s.part is None and not s.joined]
-        free = state.free()
+        free = [t for t in state.free() if len(t.shape) > 1 or _home(t) not in homes]
         pairs = [(s, t) for s in required for t in free if s.layered == t.layered and ways(s, t.shape)]
         sure = [(s, t) for s, t in pairs if sum(o is s for o, _ in pairs) == 1 and sum(o is t for _, o in pairs) == 1]
         if not sure:
@@ -42,9 +44,19 @@ def match_by_order(state: PartialMatch) -> None:
         for slot, entry in zip(wanted, fitting, strict=True):
             state.add(slot, entry, Basis.ORDER if len(wanted) > 1 else Basis.SHAPE)
     for slot, home in biases_beside(state):  # the second of two parameters in one layer is the bias of the first
-        rest = [t for t in state.free() if t.pattern.rpartition(".")[0] == home and ways(slot, t.shape)]
+        rest = [t for t in state.free() if _home(t) == home and ways(slot, t.shape)]
         if len(rest) == 1:
             state.add(slot, rest[0], Basis.NEIGHBOUR)
+
+
+def _home(entry: FoundParameter) -> str:
+    """The path of the module that owns it."""
+    return entry.pattern.rpartition(".")[0]
+
+
+def _homes_of_matrices(state: PartialMatch) -> set[str]:
+    """The modules that own a matrix: a vector beside it is its bias. Without a name, the top holds parts of its own."""
+    return {_home(t) for t in state.found if len(t.shape) > 1} - {""}
 
 
 def _whole_or_parts(state: PartialMatch) -> list[ExpectedParameter]:
@@ -61,10 +73,10 @@ def _whole_or_parts(state: PartialMatch) -> list[ExpectedParameter]:
 
 def _weights(state: PartialMatch) -> list[FoundParameter]:
     """Free parameters that are no bias: matrices, and the first parameter of each module that holds no matrix."""
-    with_matrix = {t.pattern.rpartition(".")[0] for t in state.found if len(t.shape) > 1}
+    with_matrix = _homes_of_matrices(state)
     weights, seen = [], set[str]()
     for entry in state.free():
-        home = entry.pattern.rpartition(".")[0]
+        home = _home(entry)
         if len(entry.shape) > 1:
             weights.append(entry)
         elif home not in with_matrix and home not in seen:

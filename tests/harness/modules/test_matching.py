@@ -392,3 +392,10 @@ def test_two_of_one_name_are_not_told_apart_by_chance():
     """Which of two norms is which is not guessed."""
     found = plan(contract(GAIN), module(a__norm__weight=(3,), b__norm__weight=(3,)), arguments(GAIN, **SIZES))
     assert not found.fine
+
+
+def test_the_bias_of_a_layer_is_not_taken_for_a_gain():
+    """A block with one norm has none of the second, whatever else has its size."""
+    layer = module(layer__weight=(5, 3), layer__strange=(3,))
+    found = plan(contract(WEIGHT, GAIN), layer, arguments(WEIGHT, GAIN, **SIZES))
+    assert "norm_weight" not in [match.expected.name for match in found.matches]
