@@ -58,16 +58,18 @@ def given_by_name(
 ) -> dict[str, Any]:
     """Those of a call's arguments that are given by name only, under the names that the function has for them.
 
-    ``given``: their values. An argument at its default is left out. Raises NotSupported where the function has no name
-    for one that is not.
+    ``given``: their values. One that is nothing is left out, and so is one at its default where the function has no
+    name for it: its own default may be another. Raises NotSupported where it has no name for one that is not.
     """
     known = {p.name for p in parameters_of(function) or () if p.kind in BY_NAME}
     found = {}
     for a in arguments:
-        value = given.get(a.name, a.default) if a.by_name else a.default
-        if value is a.default or _same(value, a.default):
+        if not a.by_name or given.get(a.name) is None:
             continue
+        value = given[a.name]
         name = next((name for name in (a.name, *a.aliases, *a.other_forms) if name in known), None)
+        if name is None and (value is a.default or _same(value, a.default)):
+            continue
         if name is None:
             raise NotSupported(f"it takes no {a.name}")
         found[name] = _in_its_form(a, name, value)

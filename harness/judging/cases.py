@@ -42,6 +42,8 @@ class CasesGiven:
 
     generated: tuple[Case, ...]
     refused: list[tuple[Case, str]] = field(default_factory=list)
+    wanted: int = 0
+    """How many were to be given."""
 
     @property
     def given(self) -> tuple[Case, ...]:
@@ -170,6 +172,8 @@ class GeneratedCases:
             cases = self._wider(contract, strategy, key, claim, most)
             if claim is None and self.given[contract.name].given:
                 self.given[contract.name].keep(cases)
+        if contract.name in self.given and claim is None:
+            self.given[contract.name].wanted = most
         return cases
 
     def _wider(

@@ -34,8 +34,9 @@ def why_barely(contract: Contract, claim: Claim, judged: Sequence[Case], given: 
         return ""
     most = next(iter(given.reasons()))
     shared = claim.cases is None and "invalid" not in claim.tags
-    if shared and is_thin(len(given.given), len(given.generated)):
-        return f"only {len(given.given)} of {len(given.generated)} cases could be given: {most}"
+    number = len(given.given)
+    if shared and number < given.wanted and is_thin(number, len(given.generated)):
+        return f"only {number} of {len(given.generated)} cases could be given: {most}"
     compared = shared and About.NUMBERS in claim.about
     for quorum in (*claim.quorum, *(contract.quorum if compared else ())):
         if not any(map(quorum.tells, judged)):

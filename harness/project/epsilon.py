@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.core.case import Case
-from harness.core.contract import Argument, Contract, Signature
+from harness.core.contract import Argument, Contract
 from harness.core.errors import UsageError
 from harness.core.values import Settings
 
@@ -60,7 +60,7 @@ def with_eps(contract: Contract, eps: float) -> Contract:
         return lambda: cases().map(moved)
 
     calls = {
-        name: Signature(tuple(_with_default(a, eps) for a in signature.arguments), signature.result)
+        name: replace(signature, arguments=tuple(_with_default(a, eps) for a in signature.arguments))
         for name, signature in contract.calls.items()
     }
     claims = tuple(c if c.cases is None else replace(c, cases=mapped(c.cases)) for c in contract.claims)

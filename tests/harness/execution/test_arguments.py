@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -139,3 +140,11 @@ def test_an_argument_by_name_is_not_asked_of_code_that_does_not_name_it(function
 def test_other_arguments_never_go_to_the_parameter_of_an_argument_by_name():
     """By position they are given to the parameters around it."""
     assert bound(lambda a, floor=5, b=0, c=0: (a, floor, b, c), WITH_MORE, GIVEN)() == (1, 5, 2, 1e-3)
+
+
+def test_an_argument_by_name_at_its_default_is_given_to_code_that_names_it():
+    """Its own default may be another; nothing is left out for code without the name."""
+    usual = replace(WITH_MORE.arguments[-1], default=3.0)
+    signature = replace(WITH_MORE, arguments=(*WITH_MORE.arguments[:-1], usual))
+    assert bound(lambda x, weight, eps, floor=7.0: floor, signature, {**GIVEN, "floor": 3.0})() == 3.0
+    assert bound(lambda x, weight, eps: eps, signature, {**GIVEN, "floor": 3.0})() == 1e-3

@@ -1,5 +1,7 @@
 """A contract with another usual epsilon."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from harness.core.case import Case
@@ -67,3 +69,11 @@ def test_a_contract_without_one_is_the_same() -> None:
     """Nothing is wrapped for nothing."""
     plain = contract(Argument("x", "float[...]"), x=1e-5)
     assert with_eps(plain, 1e-6) is plain
+
+
+def test_what_else_a_signature_says_stays() -> None:
+    """Whether it returns objects, or its own tensors."""
+    plain = contract(EPS, eps=1e-5)
+    live = replace(plain, calls={"call": replace(plain.calls["call"], live=True, objects=True)})
+    moved = with_eps(live, 1e-6).calls["call"]
+    assert moved.live and moved.objects and moved.arguments[0].default == 1e-6
