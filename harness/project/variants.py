@@ -10,7 +10,7 @@ from typing import Any
 from harness.core.contract import Contract
 from harness.core.errors import UsageError
 from harness.core.forms import Variant
-from harness.core.mistake import KnownMistake
+from harness.core.mistake import Edit, KnownMistake
 from harness.core.record import EXPECTED
 from harness.project.epsilon import EPS, epsilon
 from harness.project.forms import declared_as, forms_from
@@ -101,8 +101,13 @@ def declaration_of(mistake: KnownMistake, contracts: Mapping[str, Contract], eps
 
 
 def _fixed_eps(mistake: KnownMistake) -> str:
-    """The number that stands for eps in a mistake that differs from the right line in nothing else."""
-    found = re.search(r"(?<![\w.])\d+(\.\d+)?e-\d+(?![\w.])", mistake.wrong)
-    if mistake.also or mistake.instead is not None or found is None or float(found.group()) == 1e-5:
+    """The number that stands for eps in every edit of a mistake that differs from the right lines in nothing else."""
+    numbers = {_number_for_eps(edit) for edit in mistake.edits}
+    return numbers.pop() if len(numbers) == 1 else ""
+
+
+def _number_for_eps(edit: Edit) -> str:
+    found = re.search(r"(?<![\w.])\d+(\.\d+)?e-\d+(?![\w.])", edit.wrong)
+    if edit.instead is not None or found is None or float(found.group()) == 1e-5:
         return ""
-    return found.group() if re.sub(r"\beps\b", found.group(), mistake.right) == mistake.wrong else ""
+    return found.group() if re.sub(r"\beps\b", found.group(), edit.right) == edit.wrong else ""

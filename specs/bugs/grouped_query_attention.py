@@ -109,7 +109,7 @@ MISTAKES = (
         gqa, NORM_Q, "q = q if q_norm_weight is None else norm_of_heads(q, torch.ones_like(q_norm_weight), eps)",
         also=(Edit(gqa, NORM_K, "k = k if k_norm_weight is None else norm_of_heads(k, torch.ones_like(k_norm_weight), eps)"),)),
     KnownMistake("qk_norm_eps_fixed", "eps of the norms of queries and keys is fixed at 1e-6, whatever is configured.",
-        gqa, NORM_Q, NORM_Q.replace("eps)", "1e-6 + 0 * eps)"), also=(Edit(gqa, NORM_K, NORM_K.replace("eps)", "1e-6)")),)),
+        gqa, NORM_Q, NORM_Q.replace("eps)", "1e-6)"), also=(Edit(gqa, NORM_K, NORM_K.replace("eps)", "1e-6)")),)),
     KnownMistake("sinks_forgotten", "The sinks are not used: the weights of the keys sum to one.", gqa, SOFTMAX, "weights = softmax(masked, dim=-1)"),
     KnownMistake("sinks_added_to_the_scores", "The sinks are added to the scores of every key, which changes nothing. A sink is one more key without a value.",
         gqa, SOFTMAX, "weights = softmax(masked if sinks is None else masked + sinks.reshape(-1, 1, 1), dim=-1)", looks_like=("sinks_forgotten",)),

@@ -89,15 +89,11 @@ def test_a_fixed_epsilon_is_right_where_it_is_declared(tmp_path: Path) -> None:
     assert status(declared, "layer_norm", "stable_at_a_large_mean").status == Status.PASSED
 
 
-NO_NORMS = ("adamw", "grouped_query_attention")
-"""Their epsilons cannot be declared: that of an optimizer, and one that stands in two places."""
-
-
 def test_every_variant_says_how_to_declare_it() -> None:
     """And no other mistake does, but a norm's fixed epsilon (an optimizer's cannot be declared)."""
     inspection = inspect_implementation("mistake:gelu.relu")
     for name, mistake in inspection.known().items():
-        fixed_eps = "eps_fixed" in name and "1e_5" not in name and mistake.component not in NO_NORMS
+        fixed_eps = "eps_fixed" in name and "1e_5" not in name and mistake.component != "adamw"
         assert bool(declaration_of(mistake, CONTRACTS)) == ("variant=" in name or fixed_eps), name
     pair = declaration_of(inspection.known()["gelu.variant=erf"], CONTRACTS)
     assert 'activation = "gelu_erf" under [tool.plumbline]' in how_to_declare([pair])
