@@ -92,7 +92,7 @@ MISTAKES = (
         shared_axes, SLICES, "return ()"),
     KnownMistake("last_axis_always", "The axis argument is ignored: scales are shared along the last axis.",
         shared_axes, SLICES, "return () if axis is None else (-1,)"),
-    KnownMistake("one_scale_per_axis_index", "Each index of the axis gets a scale. Every slice along the axis must share one scale. (In torch.quantize_per_channel the axis is the one that is kept: of a matrix, give the other one here.)",
+    KnownMistake("one_scale_per_axis_index", "Each index of the axis gets a scale. Every slice along the axis must share one scale. In torch.quantize_per_channel the axis is the one that is kept: of a matrix, give the other one here.",
         quantize, SHARED, "shared = shared_axes(axis, block) if axis is None else tuple(i for i in range(x.dim()) if i != axis % x.dim())", aliases=("axis_kept_in_place_of_shared",)),
     KnownMistake("last_block_padded_with_ones", "A short last block is padded with ones, which then determine its scale. Pad with zeros.",
         as_blocks, FILLED, "filled = torch.cat([flat, flat.new_ones(missing)])", aliases=("filled_up_with_ones",)),
