@@ -122,11 +122,34 @@ class _ClassSearch:
                     text = f"the class {kind.__name__} looks like {contract.name}, but {reason}"
                     refused.append(FoundNote(text, component=contract.name, kind=kind))
                 continue
+            if declared is None and self._fits_another_better(kind, contract, adapter):
+                continue
             self.adapters[contract.name] = adapter
             self.used.add(kind)
             return adapter
         self.notes += refused[:1]
         return None
+
+    def _fits_another_better(self, kind: type, contract: Contract, adapter: FoundModule) -> bool:
+        """Whether another component that has parts, and that the name speaks for as much, has more of its parameters.
+
+        A block of layer norms is one of RMS norms, once its biases are switched off.
+        """
+        own, named = _matched(adapter), resemblance(kind, contract)
+        for other in self.contracts.values():
+            free = other.name not in self.adapters and other.name not in self.taken
+            if (
+                other is contract
+                or not (contract.inside and other.inside and free)
+                or resemblance(kind, other) != named
+            ):
+                continue
+            try:
+                if _matched(self._tried(kind, other)) > own:
+                    return True
+            except Refused:
+                continue
+        return False
 
     def _candidates(self, contract: Contract, nameless: bool) -> list[type]:
         """Classes that may be this component, the best-named first; not those that have a better name for another."""
@@ -209,6 +232,11 @@ class _ClassSearch:
         adapter = FoundModule(declaration, part_contract, source, found, known, place, self.seconds)
         adapter.within = model.contract.name
         return adapter
+
+
+def _matched(adapter: FoundModule) -> int:
+    """How many of its parameters are known."""
+    return len(adapter.plan.matches) if adapter.plan is not None else 0
 
 
 __all__ = ["FoundClasses", "find_in_classes", "resemblance"]
