@@ -142,7 +142,7 @@ WRONG_USE = (
     Error(
         "a wrong key in pyproject.toml",
         4,
-        ("no key 'gleu'; did you mean gelu?", "pyproject.toml"),
+        ("no key 'gleu'; did you mean gelu", "pyproject.toml"),
         {"mine.py": GOOD, "pyproject.toml": '[tool.plumbline]\ngleu = "erf"\n'},
     ),
     Error(

@@ -140,6 +140,7 @@ def test_the_record_is_written_and_says_the_same(folder: Path) -> None:
         Status.TIMED_OUT,
         Status.TO_DO,
         Status.NOT_APPLICABLE,
+        Status.ADVICE,
     }
 
 

@@ -191,8 +191,9 @@ class Bench:
                 base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
             return replace(self._broken(base, tally), half_precision=tally.half_precision)
         given = self.generated.given.get(base.component)
-        if tally.cases == 0 and (tally.misfit or (tally.not_offered and takes_none(offer, given))):
-            return not_checked(base, tally.misfit or tally.not_offered)
+        needs = tally.misfit or tally.not_offered
+        if tally.cases == 0 and needs and (takes_none(offer, given) or (given is None and tally.misfit)):
+            return not_checked(base, needs)
         if tally.cases == 0:
             reason = tally.not_offered or "no generated case says anything about it"
             return replace(base, status=Status.NOT_APPLICABLE, message=reason, error=None)

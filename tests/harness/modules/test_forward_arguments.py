@@ -232,7 +232,8 @@ def test_a_cache_that_the_module_keeps_has_no_graph_of_an_earlier_call(tmp_path)
     implementation = plugged(tmp_path, COMPLEX.format(shift="") + NEIGHBOURS + PROJECTIONS + CACHED)
     executor = Executor("theirs", implementation.adapters, KNOWN)
     drawn = draw(KNOWN["grouped_query_attention"].cases(), 5, 12)
-    case = next(c for c in drawn if c.dimensions["width"] % (2 * c.dimensions["heads"]) == 0)
+    usual = [c for c in drawn if c.arguments.get("eps", 1e-5) == 1e-5]
+    case = next(c for c in usual if c.dimensions["width"] % (2 * c.dimensions["heads"]) == 0)
     for context in ("plain", "inference", "plain"):
         gradients = 1 if context == "plain" else None
         answer = executor.run(Request("grouped_query_attention", case, context=context, gradients=gradients))
