@@ -167,8 +167,11 @@ class GeneratedCases:
             more = self._generate(contract, strategy, key, contract.case_count)
             cases = self._offered(contract, more, tell=claim is None)[:most]
         elif not raises and (
-            len(cases) < len(self._generated[(*key, most)]) or (claim is None and self._says_little(contract, cases))
+            len(cases) < len(self._generated[(*key, most)])
+            or not all(self.fits_declared_forms(contract, case) for case in cases[:1])
+            or (claim is None and self._says_little(contract, cases))
         ):
+            # Where the first is none that the declared form allows, so few were generated that it allows none of them.
             cases = self._wider(contract, strategy, key, claim, most)
             if claim is None and self.given[contract.name].given:
                 self.given[contract.name].keep(cases)

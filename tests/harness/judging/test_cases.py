@@ -1,11 +1,13 @@
 """A component that draws random numbers need not answer twice alike; what it must not do stays forbidden."""
 
+from dataclasses import replace
+
 import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import NotSupported
-from harness.core.contract import Argument, Contract, Dialect, Signature
+from harness.core.contract import Argument, Contract, Dialect, Signature, Variant
 from harness.core.implementation import Request
 from harness.core.quorum import at_least
 from harness.core.record import Status
@@ -15,6 +17,7 @@ from harness.execution.functions import FunctionAdapter
 from harness.judging.cases import GeneratedCases
 from harness.judging.catalogue import load_catalogue
 from harness.judging.judge import Bench
+from harness.strategies.sampling import draw
 
 CALL = {"call": Signature((Argument("x", "float[width]"),), "float[width]")}
 CASE = Case.of({"x": torch.ones(3, dtype=torch.float64)})
@@ -70,7 +73,7 @@ def sized_contract(case_count: int, **options) -> Contract:
     return Contract("sized", "Multiplies.", call, lambda x, n: x * n, lambda: sizes, case_count=case_count, **options)
 
 
-def cases_for(function, contract: Contract) -> GeneratedCases:
+def cases_for(function, contract: Contract, **variants: str) -> GeneratedCases:
     contracts = {"sized": contract}
     implementation = Executor("theirs", {"sized": FunctionAdapter(function)}, contracts)
     reference = Executor("reference", {"sized": FunctionAdapter(contract.reference)}, contracts)
@@ -81,7 +84,7 @@ def cases_for(function, contract: Contract) -> GeneratedCases:
         seed=0,
         count=None,
         effort="default",
-        variants={},
+        variants=variants,
         note=lambda *_: None,
     )
 
@@ -100,6 +103,26 @@ def test_cases_that_are_left_out_are_made_up_for():
     assert len(cases) == 10 and all(case.dimensions["n"] % 2 == 0 for case in cases)
     given = generated.given["sized"]
     assert set(given.given) == set(cases) and set(given.reasons()) == {"odd"}
+
+
+def test_cases_that_a_declared_form_does_not_allow_are_made_up_for():
+    """Also where it allows none of the few that were generated first; all stay where it allows none at all."""
+
+    def middle_only(x, n):
+        if n not in range(20, 60):
+            raise ValueError("too small or too large")
+        return x * n
+
+    form = Variant("middle", "Numbers are of middle size.", (), axis="size")
+    contract = replace(sized_contract(2, variants=(form,)), reference=middle_only)
+    first = draw(contract.cases(), 0, 2)
+    assert not any(case.dimensions["n"] in range(20, 60) for case in first), "these were chosen to be refused"
+    none = contract.cases().filter(lambda case: case.dimensions["n"] not in range(20, 60))
+    for strategy, fits in ((contract.cases, True), (lambda: none, False)):
+        whole = replace(contract, cases=strategy)
+        for claim in (None, replace(CLAIMS["deterministic"], cases=strategy, max_cases=2)):
+            cases = cases_for(middle_only, whole, sized="middle").of(whole, claim)
+            assert [case.dimensions["n"] in range(20, 60) for case in cases] == [fits] * 2
 
 
 def test_one_of_the_cases_can_tell_where_any_can():
