@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from harness.core.case import Case
 from harness.core.claim import Claim, NotSupported, Trial, Violation
 from harness.core.contract import Argument
-from harness.core.implementation import Answer
+from harness.core.implementation import Answer, CrashKind
 from specs.shared.attention import output, tolerance
 
 
@@ -84,7 +84,7 @@ def _forms(mask: torch.Tensor, dtype: torch.dtype) -> Iterator[torch.Tensor]:
 class Padded:
     """The trial's case, and each of its rows alone without padding. ``name``: of the input [batch, time, ...].
 
-    ``more``: arguments that are given beside the mask.
+    ``more``: arguments that are given beside the mask. Raises NotSupported where it takes no mask.
     """
 
     def __init__(self, trial: Trial, name: str = "x", **more: Any) -> None:
@@ -92,6 +92,17 @@ class Padded:
         self.mask: torch.Tensor = trial.case.arguments["attention_mask"]
         if bool(self.mask.all()):
             trial.not_applicable()
+        self._require_a_mask()
+
+    def _require_a_mask(self) -> None:
+        """Raises NotSupported where it takes a mask in no form: nothing else that it does with such a case counts."""
+        why = ""
+        for mask in _forms(self.mask, self.trial.dtype):
+            crash = self.trial.probe(self.with_mask(mask)).crash
+            if crash is None or crash.kind is not CrashKind.NOT_SUPPORTED:
+                return
+            why = why or crash.message
+        raise NotSupported(why)
 
     def with_mask(self, mask: torch.Tensor) -> Case:
         """The padded case with the mask in this form."""

@@ -13,6 +13,7 @@ from harness.execution.functions import FunctionAdapter
 from harness.judging.catalogue import load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
+from harness.strategies.sampling import draw
 
 KNOWN = load_catalogue()
 CONTRACT = KNOWN.contracts["attention"]
@@ -114,6 +115,21 @@ def test_nan_at_padding_is_told():
 def test_attention_without_a_mask_is_not_asked():
     executor = Executor("theirs", {CONTRACT.name: FunctionAdapter(attention_with(ignored))}, KNOWN.contracts)
     assert statuses(Inspection(KNOWN, executor, seed=1, cases=4)) == [Status.NOT_APPLICABLE] * 2
+
+
+def test_attention_without_a_mask_is_not_asked_whatever_else_it_lacks():
+    """Code that needs its biases raises where one is None: that is nothing that a mask tells."""
+
+    def attention(x, qkv_weight, qkv_bias, out_weight, out_bias, n_heads):
+        return attention_with(ignored)(x, qkv_weight, qkv_bias + 0.0, out_weight, out_bias + 0.0, n_heads)
+
+    executor = Executor("theirs", {CONTRACT.name: FunctionAdapter(attention)}, KNOWN.contracts)
+    run = Inspection(KNOWN, executor, seed=1, cases=4)
+    cases = [case for name in ABOUT for case in draw(CLAIMS[name].cases(), 1, 8)]
+    assert any(case.arguments["qkv_bias"] is None for case in cases)
+    for name in ABOUT:
+        verdict, _ = run.bench.judge(CONTRACT, CLAIMS[name], shrink=False, only=tuple(cases))
+        assert verdict.status is Status.NOT_APPLICABLE
 
 
 def test_a_model_class_is_given_mask_and_positions(tmp_path):
