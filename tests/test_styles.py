@@ -23,8 +23,10 @@ CASES = 12
 RIGHT_CASES = CASES if FULL else 6
 """Cases of a right file, of which every claim of every part is judged."""
 
-HALF = {"statistics_in_float32", "accurate_in_half_precision"}
-"""Statistics of half-precision inputs, summed in half precision."""
+HALF = {"statistics_in_float32"}
+"""Statistics of half-precision inputs, kept in half precision."""
+WITH_HALF = {"accurate_in_half_precision"}
+"""Broken by the same lines, but only in some cases: few cases may hold none."""
 RIGHT: dict[str, dict[str, set[str]]] = {
     # style -> component -> claims that it breaks as published, for a reason given in the style's file or here
     "nano": {},
@@ -103,7 +105,8 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
             {"attention.softmax_over_queries"},
         ),
         ("self.ln_final(residual)", "residual", {"gpt2.final_norm_forgotten"}),
-        ("post = gelu_new(pre)", "post = torch.relu(pre)", {"gelu.relu"}),
+        # Its gelu is a function of its own, and stays right; a feed-forward part with ReLU is a legal variant.
+        ("post = gelu_new(pre)", "post = torch.relu(pre)", {"mlp.variant=relu"}),
     ],
     "lecture": [
         ("k.shape[-1] ** -0.5", "n_embd ** -0.5", {"attention.scaled_by_width"}),
@@ -125,7 +128,7 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ('approximate="tanh"', 'approximate="none"', {"gelu.variant=erf"}),
         ("self.embed(tokens) + self.pos_embed[:, :time]", "self.embed(tokens)", {"gpt2.positions_forgotten"}),
         ("x, mask=mask", "x", {"attention.no_mask"}),
-        ("activation=gelu", "activation='relu'", {"gelu.relu"}),
+        ("activation=gelu", "activation='relu'", {"mlp.variant=relu"}),
         (
             "self.head(self.layers(x, mask=mask))",
             "self.head(self.layers(x, mask=mask)).log_softmax(-1)",
@@ -203,7 +206,9 @@ def reference(cases: int) -> Inspection:
 
 
 def inspection(impl: str, cases: int = CASES) -> Inspection:
-    judged = inspect_implementation(impl, cases=cases)
+    """Shares the work of the reference, except where a file's own legal forms ask for another one."""
+    judged, shared = inspect_implementation(impl, cases=cases), reference(cases)
+    same_forms = dict(judged.variants) == dict(shared.variants)
     return Inspection(
         judged.catalogue,
         judged.implementation,
@@ -212,7 +217,7 @@ def inspection(impl: str, cases: int = CASES) -> Inspection:
         judged.variants,
         judged.where,
         judged.notes,
-        like=reference(cases),
+        like=shared if same_forms else None,
     )
 
 
@@ -228,6 +233,7 @@ def test_a_published_style_is_found_and_judged_with_nothing_written(style: str) 
     """Every part is there, and what fails is what the style is known for."""
     judged = inspection(str(STYLES / f"{style}.py"), RIGHT_CASES)
     found = {name: broken(judged, name) for name in FUNCTIONS.get(style, PARTS)}
+    found = {name: claims - WITH_HALF if claims >= HALF else claims for name, claims in found.items()}
     assert {name: claims for name, claims in found.items() if claims} == RIGHT[style]
 
 

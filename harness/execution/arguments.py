@@ -117,8 +117,15 @@ def accepts(function: object, signature: Signature) -> bool:
 def untaken(arguments: Iterable[Argument], given: Mapping[str, Any], read: Container[str]) -> list[str]:
     """Names of optional settings that were given another value than the default and are not among those ``read``."""
     return [
-        a.name for a in arguments if a.optional and a.name not in read and given.get(a.name, a.default) != a.default
+        a.name
+        for a in arguments
+        if a.optional and a.name not in read and _is_another(given.get(a.name, a.default), a.default)
     ]
+
+
+def _is_another(value: Any, default: Any) -> bool:
+    """Whether a value is not the default; an array with dimensions is not, and libraries compare one entry by entry."""
+    return bool(getattr(value, "shape", ())) or bool(value != default)
 
 
 @dataclass(frozen=True)

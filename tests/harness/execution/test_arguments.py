@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
+import numpy
 import pytest
 import torch
 
@@ -80,6 +81,15 @@ def test_settings_know_what_was_read():
     assert untaken(optional, watched.known(), watched.read) == ["norm_eps"]
     watched.as_dict()
     assert untaken(optional, watched.known(), watched.read) == []
+
+
+@pytest.mark.parametrize("library", [torch.tensor, numpy.array])
+def test_an_optional_array_that_was_not_read_is_untaken(library):
+    """NumPy compares arrays entry by entry, with None too."""
+    optional = (Argument("position_ids", "int[batch, time]", optional=True, by_name=True),)
+    assert untaken(optional, {"position_ids": library([[0, 1], [0, 1]])}, set()) == ["position_ids"]
+    assert untaken(optional, {"position_ids": library([[0, 1], [0, 1]])}, {"position_ids"}) == []
+    assert untaken(optional, {"position_ids": None}, set()) == untaken(optional, {}, set()) == []
 
 
 def test_watched_settings_can_be_copied():

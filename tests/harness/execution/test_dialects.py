@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy
 import pytest
 import torch
@@ -10,11 +12,14 @@ from harness.core.case import Case
 from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Contract, Dialect, Signature
 from harness.core.implementation import CrashKind, Request
+from harness.core.record import Status
 from harness.execution.dialects import dialect_of
 from harness.execution.executor import Executor
 from harness.execution.functions import ClassAdapter
 from harness.judging.loading import inspect_implementation
 from harness.strategies.tensors import tensors
+
+STYLES = Path(__file__).parents[2] / "styles"
 
 
 def scaled(x, weight, power=1):
@@ -126,6 +131,15 @@ def test_a_dialect_may_decline_a_case():
     refusing = Dialect("a course", "run_scale", ("gain", "inputs"), only_small)
     crash = run(lambda gain, inputs: inputs, refusing).crash
     assert crash is not None and crash.kind == CrashKind.NOT_SUPPORTED
+
+
+def test_an_optional_array_it_has_no_place_for_is_not_offered():
+    """The positions of a NumPy model are its own: it cannot be given any."""
+    judged = inspect_implementation(str(STYLES / "pico.py"), cases=1)
+    contract = judged.catalogue.contracts["gpt2"]
+    about_positions = next(c for c in judged.catalogue.claims_of("gpt2") if c.name == "positions_as_given")
+    verdict, _ = judged.bench.judge(contract, about_positions, shrink=False)
+    assert verdict.status == Status.NOT_APPLICABLE and "position_ids" in verdict.message
 
 
 def test_a_function_that_writes_into_what_it_is_given():
