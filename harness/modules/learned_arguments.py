@@ -39,13 +39,13 @@ def learned_more(
         try:
             holder = first[0] if case is first[1] else build(case.arguments)
             found = with_more(contract, plan, holder.inner, case, called)
+            if found is None and _may_be_masked(contract, holder.inner):
+                single = case.cast(torch.float32)  # it may run in that alone
+                found = with_more(contract, plan, build(single.arguments).inner, single, called)
         except (NotSupported, CannotMatch):  # a case without a tensor that it has
             continue
         if found is None or not found.needs:
             break
-    if found is None and _may_be_masked(contract, first[0].inner):
-        single = first[1].cast(torch.float32)  # it may run in that alone
-        found = with_more(contract, plan, build(single.arguments).inner, single, called)
     return found
 
 

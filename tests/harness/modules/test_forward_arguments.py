@@ -238,3 +238,32 @@ def test_a_cache_that_the_module_keeps_has_no_graph_of_an_earlier_call(tmp_path)
         gradients = 1 if context == "plain" else None
         answer = executor.run(Request("grouped_query_attention", case, context=context, gradients=gradients))
         assert answer.crash is None, answer.crash
+
+
+SPEECH = """
+import torch
+from torch import nn
+
+class LayerNorm(nn.LayerNorm):
+    def forward(self, x):
+        return super().forward(x.float()).type(x.dtype)
+
+class Block(nn.Module):
+    def __init__(self, n_state, n_head):
+        super().__init__()
+        self.attn = nn.MultiheadAttention(n_state, n_head, batch_first=True)
+        self.attn_ln, self.mlp_ln = LayerNorm(n_state), LayerNorm(n_state)
+        self.mlp = nn.Sequential(nn.Linear(n_state, 4 * n_state), nn.GELU("tanh"), nn.Linear(4 * n_state, n_state))
+
+    def forward(self, x, mask=None):
+        h = self.attn_ln(x)
+        x = x + self.attn(h, h, h, attn_mask=None if mask is None else mask.to(x.dtype), need_weights=False)[0]
+        return x + self.mlp(self.mlp_ln(x))
+"""
+
+
+def test_a_mask_is_tried_in_float32_too(tmp_path):
+    """Code that casts to float32 inside runs in that alone, so that no mask could be told in float64."""
+    adapter = plugged(tmp_path, SPEECH).adapters["block"]
+    adapter.probe()
+    assert any("mask (0 where a position is seen, minus infinity elsewhere)" in note for note in adapter.notes)
