@@ -60,16 +60,28 @@ OVER_THE_OTHERS = Variant(
 
 
 @st.composite
+def _often_with_one_ignored(draw: st.DrawFn) -> Case:
+    """The usual cases; where no target is ignored, the first one is in three of four."""
+    case, first = draw(cases()), draw(st.integers(0, 3))
+    targets, ignored = case.arguments["targets"], case.arguments.get("ignore_index", -100)
+    if first == 3 or ignored is None or targets.numel() < 2 or bool((targets == ignored).any()):
+        return case
+    changed = targets.clone()
+    changed.reshape(-1)[0] = ignored
+    return case.changed(targets=changed)
+
+
+@st.composite
 def smoothed(draw: st.DrawFn) -> Case:
     """The usual cases with an eighth or more of the weight spread over all ids."""
-    case, share = draw(cases()), draw(st.sampled_from((0.125, 0.25, 0.0625)))
+    case, share = draw(_often_with_one_ignored()), draw(st.sampled_from((0.125, 0.25, 0.0625)))
     return _renamed(case.changed(label_smoothing=share), f"label smoothing {share:g}")
 
 
 @st.composite
 def with_z_loss(draw: st.DrawFn) -> Case:
     """The usual cases with a z-loss that is no small part of the loss."""
-    case, weight = draw(cases()), draw(st.sampled_from((0.25, 2.0**-10, 0.5)))
+    case, weight = draw(_often_with_one_ignored()), draw(st.sampled_from((0.25, 2.0**-10, 0.5)))
     return _renamed(case.changed(z_loss=weight), f"z-loss {weight:g}")
 
 
