@@ -3,7 +3,6 @@
 from harness.core.mistake import Edit, KnownMistake
 from reference_model.llama import llama_block
 
-HEADS = "heads = {name: weights[name] if name in ATTENTION[:4] else weights.get(name) for name in ATTENTION}"
 SETTINGS = 'settings = {"positions": "rotary_halves", "rope_base": rope_base, "window": window, "eps": eps}'
 NORMED_1 = "normed_1 = norm(x, norm_1_weight, eps)"
 ATTENDED = "attended = grouped_query_attention(normed_1, **heads, **sizes, **settings)"
@@ -78,11 +77,6 @@ attended = grouped_query_attention(torch.cat([x, normed_q], -1), **whole, **size
         block, SETTINGS, 'settings = {"positions": "rotary_halves", "window": window, "eps": eps}'),
     KnownMistake("window_not_passed", "Attention sees every position, whatever window is configured.",
         block, SETTINGS, 'settings = {"positions": "rotary_halves", "rope_base": rope_base, "eps": eps}'),
-    KnownMistake("sinks_not_passed", "The sinks are not passed to attention.", block, HEADS, HEADS.replace("in ATTENTION}", "in ATTENTION[:-1]}")),
-    KnownMistake("qk_norm_not_passed", "Queries and keys are not normalised, though there are gains for that.",
-        block, HEADS, HEADS.replace("in ATTENTION}", "in ATTENTION if 'norm' not in name}")),
-    KnownMistake("biases_not_passed", "The biases of attention's projections are not used.",
-        block, HEADS, HEADS.replace("in ATTENTION}", "in ATTENTION if 'bias' not in name}")),
     # gradients and randomness
     KnownMistake("residual_detached", "The residual stream is detached: gradients no longer bypass attention.", block, MIDDLE, "middle = x.detach() + first"),
     KnownMistake("second_residual_detached", "The stream is detached before the second residual sum: gradients no longer bypass the feed-forward layer.", block, RESULT, "return middle.detach() + second"),

@@ -349,7 +349,7 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         (
             "torch.cat((scores, sinks), dim=-1).softmax(-1)[..., :-1]",
             "scores.softmax(-1)",
-            {"llama_block.sinks_not_passed"},
+            {"grouped_query_attention.sinks_forgotten"},
         ),
         ("hidden = distance < 0", "hidden = distance < -1", {"grouped_query_attention.one_future_position"}),
         ("self.lm_head(self.norm(x))", "self.lm_head(x)", {"llama.final_norm_forgotten"}),
