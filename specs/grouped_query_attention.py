@@ -18,7 +18,7 @@ from reference_model.grouped_query_attention import grouped_query_attention
 from specs.naming.forward import FORWARD
 from specs.naming.llama import GROUPED_OPTIONS, GROUPED_PROJECTIONS
 from specs.naming.parameters import HEADS_JOINED
-from specs.naming.sizes import SIZES
+from specs.naming.sizes import GROUPED_SIZES
 from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
 from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, attention_variants
 from specs.shared.llama_cases import GAINS, HEADS, described, extents, grouped_weights, options, settings
@@ -229,7 +229,7 @@ CONTRACT = Contract(
     told_by=("kv_heads",),
     forward_names=FORWARD,
     joined=HEADS_JOINED,
-    size_names={**SIZES, "kv_heads": (*SIZES["kv_heads"], "n_groups", "num_groups", "groups")},
+    size_names=GROUPED_SIZES,
     variants=attention_variants("none"),
     numbers=ATTENTION_NUMBERS,
     sources=(

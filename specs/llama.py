@@ -19,7 +19,7 @@ from specs.naming.forward import FORWARD
 from specs.naming.llama import LLAMA, LLAMA_CONFIG, LLAMA_MODELS
 from specs.naming.models import MODEL_CLASSES
 from specs.naming.parameters import GATE_JOINED, HEADS_JOINED
-from specs.naming.sizes import SIZES
+from specs.naming.sizes import GROUPED_SIZES
 from specs.shared.attention import elsewhere, learned, output, tolerance, unmoved, with_time
 from specs.shared.llama_cases import block_options, block_weights, described, llama_sizes, settings
 from specs.shared.llama_forms import MODEL_NUMBERS, MODEL_VARIANTS
@@ -212,7 +212,7 @@ CONTRACT = Contract(
     classes=(*MODEL_CLASSES, *LLAMA_MODELS),
     forward_names=FORWARD,
     joined=(*HEADS_JOINED, *GATE_JOINED),
-    size_names=SIZES,
+    size_names=GROUPED_SIZES,
     variants=MODEL_VARIANTS,
     numbers=MODEL_NUMBERS,
     part_forms={"grouped_query_attention": "rotary_halves"},

@@ -17,7 +17,7 @@ from specs.naming.forward import FORWARD
 from specs.naming.llama import LLAMA_BLOCK, LLAMA_BLOCKS
 from specs.naming.models import BLOCK_CLASSES
 from specs.naming.parameters import GATE_JOINED, HEADS_JOINED
-from specs.naming.sizes import SIZES
+from specs.naming.sizes import GROUPED_SIZES
 from specs.shared.attention import ROOMY_CONTEXT, elsewhere, output, silence, tolerance
 from specs.shared.grouped_query_forms import ATTENTION_NUMBERS
 from specs.shared.llama_cases import block_options, block_weights, described, llama_sizes, settings
@@ -136,7 +136,7 @@ CONTRACT = Contract(
     classes=(*BLOCK_CLASSES, *LLAMA_BLOCKS),
     forward_names=FORWARD,
     joined=(*HEADS_JOINED, *GATE_JOINED),
-    size_names=SIZES,
+    size_names=GROUPED_SIZES,
     part_forms={"grouped_query_attention": "rotary_halves"},
     inside={
         "rms_norm": {"weight": "norm_1_weight"},

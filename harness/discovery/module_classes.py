@@ -17,9 +17,10 @@ from harness.discovery.class_trial import ClassTrial, Refused
 from harness.discovery.map_file import FILE, MapEntry, names_of
 from harness.discovery.model_run import run_once
 from harness.discovery.notes import FoundNote
-from harness.discovery.resemblance import resemblance
+from harness.discovery.resemblance import resemblance, takes_sizes_of_a_whole
 from harness.modules.call_in_place import CallInPlace
 from harness.modules.class_location import assignment_of
+from harness.modules.disambiguation import gives_the_reference
 from harness.modules.found_class import CallFound, Factory, FoundModule, InsideOnly, PartFactory
 from harness.modules.probing import PROBE_SECONDS
 from harness.modules.submodules import Part, declared_parts, parts_of, parts_within
@@ -47,6 +48,7 @@ def find_in_classes(
     """
     search = _ClassSearch(classes, contracts, taken, declared or {}, seconds)
     search.find_models()
+    search.note_unnamed_models()
     search.find_single_classes()
     search.find_inside_only()
     return FoundClasses(search.adapters, tuple(note for note in search.notes if not search.is_found(note.kind)))
@@ -71,15 +73,20 @@ class _ClassSearch:
         self.used: set[type] = set()
         self.tried: set[str] = set()
         self.trial = ClassTrial(contracts.values(), seconds)
+        self.unnamed: dict[type, dict[str, str]] = {}
+        """Classes that are named like no whole model and were tried as one: why they are none, by component."""
+        self.wholes: set[str] = set()
+        """Components that are no part of another."""
 
     def find_models(self) -> None:
         """Components that have parts, the largest first; then their parts."""
         composite = [c for c in self.contracts.values() if c.inside and c.is_function and c.classes]
         parts = {name for c in composite for name in c.inside}
+        self.wholes = {c.name for c in composite} - parts
         for contract in sorted(composite, key=lambda c: -c.order):
             if contract.name in self.adapters or contract.name in self.taken:
                 continue
-            found = self._find_class(contract, nameless=contract.name not in parts)
+            found = self._find_class(contract, nameless=contract.name in self.wholes)
             if found is not None:
                 self._find_parts(found, contract)
 
@@ -89,6 +96,17 @@ class _ClassSearch:
             known = contract.name in self.adapters or contract.name in self.taken or contract.name in self.tried
             if contract.is_function and contract.classes and not known:
                 self._find_class(contract)
+
+    def note_unnamed_models(self) -> None:
+        """Say which classes are built like a whole model, and are none that is known: nothing else would."""
+        if not self.wholes.isdisjoint({*self.adapters, *self.taken}):
+            return
+        for kind, reasons in self.unnamed.items():
+            if kind not in self.used:
+                whys = "; ".join(f"as {component}, {reason}" for component, reason in reasons.items())
+                how = f'Say which parameter is which: @implements("{next(iter(reasons))}", names={{...}})'
+                text = f"the class {kind.__name__} is built like a whole model, and is not checked: {whys}. {how}"
+                self.notes.append(FoundNote(f"{text} above def build(config): return {kind.__name__}(...)", kind=kind))
 
     def find_inside_only(self) -> None:
         """Parts of what was found that are no module of their own."""
@@ -121,6 +139,8 @@ class _ClassSearch:
                 if declared is not None or resemblance(kind, contract):
                     text = f"the class {kind.__name__} looks like {contract.name}, but {reason}"
                     refused.append(FoundNote(text, component=contract.name, kind=kind))
+                elif takes_sizes_of_a_whole(kind, contract):
+                    self.unnamed.setdefault(kind, {})[contract.name] = str(reason)
                 continue
             if declared is None and self._fits_another_better(kind, contract, adapter):
                 continue
@@ -131,21 +151,15 @@ class _ClassSearch:
         return None
 
     def _fits_another_better(self, kind: type, contract: Contract, adapter: FoundModule) -> bool:
-        """Whether another component that has parts, and that the name speaks for as much, has more of its parameters.
-
-        A block of layer norms is one of RMS norms, once its biases are switched off.
-        """
-        own, named = _matched(adapter), resemblance(kind, contract)
+        """Whether another component, that the name speaks for as much, is the better one for this class."""
+        named = resemblance(kind, contract)
         for other in self.contracts.values():
-            free = other.name not in self.adapters and other.name not in self.taken
-            if (
-                other is contract
-                or not (contract.inside and other.inside and free)
-                or resemblance(kind, other) != named
-            ):
+            is_free = other.name not in self.adapters and other.name not in self.taken and other is not contract
+            alike = bool(named) and resemblance(kind, other) == named and bool(other.inside) == bool(contract.inside)
+            if not is_free or not alike or not other.is_function:
                 continue
             try:
-                if _matched(self._tried(kind, other)) > own:
+                if _is_better(self._tried(kind, other), adapter):
                     return True
             except Refused:
                 continue
@@ -234,9 +248,19 @@ class _ClassSearch:
         return adapter
 
 
-def _matched(adapter: FoundModule) -> int:
-    """How many of its parameters are known."""
-    return len(adapter.plan.matches) if adapter.plan is not None else 0
+def _is_better(other: FoundModule, one: FoundModule) -> bool:
+    """Whether a class is rather the other component: more of its parameters are known, its result is the reference's,
+    or it does without fewer of the tensors.
+
+    A block of layer norms is one of RMS norms once its biases are switched off. A ``Norm`` without a bias is either.
+    """
+    if one.plan is None or other.plan is None:
+        return False
+    more = len(other.plan.matches) - len(one.plan.matches)
+    if more or one.contract.inside:
+        return more > 0
+    right, rather_right = gives_the_reference(one), gives_the_reference(other)
+    return rather_right if right != rather_right else len(other.plan.absent) < len(one.plan.absent)
 
 
 __all__ = ["FoundClasses", "find_in_classes", "resemblance"]

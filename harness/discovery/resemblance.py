@@ -6,6 +6,7 @@ from collections.abc import Collection, Container, Iterable
 
 from harness.core.contract import Contract
 from harness.core.errors import plain
+from harness.core.parameters import parameter_names
 
 
 def resemblance(kind: type, contract: Contract) -> int:
@@ -34,3 +35,13 @@ def may_be_another(kind: type, contract: Contract, contracts: Iterable[Contract]
     """Whether a class that says nothing of itself is named as much like a component that comes before this one."""
     own = resemblance(kind, contract)
     return any(c.inside and c.order < contract.order and resemblance(kind, c) >= own for c in contracts)
+
+
+WHOLE = ("vocab_size", "layers")
+"""Sizes that the constructor of a whole model takes, and that of no part of one."""
+
+
+def takes_sizes_of_a_whole(kind: type, contract: Contract) -> bool:
+    """Whether the arguments of a constructor are named like all sizes that make a model whole."""
+    taken = {plain(name) for name in parameter_names(kind)}
+    return all(not taken.isdisjoint(map(plain, contract.size_names.get(size, ()))) for size in WHOLE)

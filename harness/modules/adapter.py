@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -277,8 +278,12 @@ def _kind_of_numbers(arguments: Mapping[str, Any]) -> tuple[torch.dtype, torch.d
 
 @contextmanager
 def building() -> Iterator[None]:
-    """For building a module: generators and flags are restored, and it never happens inside inference mode."""
-    with restored(), torch.inference_mode(False), torch.enable_grad():
+    """For building a module: generators and flags are restored, and it never happens inside inference mode.
+
+    Warnings are of sizes that only a trial has, and are not shown: "zero-element tensors" where it takes no head size.
+    """
+    with restored(), torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
 
 

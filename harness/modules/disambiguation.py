@@ -58,11 +58,21 @@ def disambiguate(
     return replace(chosen, ordered=(), matches=matches)
 
 
+def gives_the_reference(adapter: ModuleAdapter) -> bool:
+    """Whether a module whose parameters are matched gives the reference's result in several cases.
+
+    It decides between two components that a class is named after as much, and whose parameters it has.
+    """
+    plan = adapter.plan
+    return plan is not None and bool(_agreeing_orders(replace(plan, ordered=()), adapter, adapter.built))
+
+
 def _agreeing_orders(found: Plan, adapter: ModuleAdapter, build: Build) -> list[Order]:
     """The orders that agree in every case tried; none where too few cases could be tried to tell."""
     orders: list[Order] = list(itertools.islice(_orders(found.ordered), MOST_ORDERS))
     tried = 0
-    for case in sorted(telling_cases(adapter.contract), key=_extent, reverse=True):
+    for whole in sorted(telling_cases(adapter.contract), key=_extent, reverse=True):
+        case = whole.without(found.absent)
         try:
             trial = _Trial(adapter, case, build)
             agreeing = [order for order in orders if trial.agrees(order)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as hypothesis_seed
-from hypothesis.errors import HypothesisSideeffectWarning
+from hypothesis.errors import HypothesisSideeffectWarning, HypothesisWarning
 
 from harness.core.case import Case
 
@@ -71,7 +71,9 @@ def shrunk(strategy: Any, seed: int, count: int, violates: Callable[[Case], bool
             assert not violates(case)
 
         try:
-            search()
+            with warnings.catch_warnings():  # the cases of a whole model are long to print, and are not printed
+                warnings.simplefilter("ignore", HypothesisWarning)
+                search()
         except (AssertionError, _Enough):
             return
         except Exception as error:

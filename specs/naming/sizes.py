@@ -70,3 +70,9 @@ SIZES: Mapping[str, tuple[str, ...]] = {
 }
 """Size -> its usual names. A name under two sizes (``hidden_size``) is the later one where another name fits the
 earlier."""
+
+GROUPED_SIZES: Mapping[str, tuple[str, ...]] = {
+    **SIZES,
+    "kv_heads": (*SIZES["kv_heads"], "n_groups", "num_groups", "groups"),
+}
+"""With the names that mean key-value heads only beside attention in groups."""
