@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Composition:
-    """One way to put pieces of theirs together. Nothing of theirs is called before ``function`` is.
+    """One way to put pieces of an implementation together. None of them is called before ``function`` is.
 
     ``function``: with the contract's arguments. ``source``: the piece that a report points to. ``words``: of what it is
     made, for a note.

@@ -259,7 +259,7 @@ class Contract:
     whole: WholeModel | None = None
     """Another component whose modules have this one too."""
     composed: Callable[[Mapping[str, Any]], Iterator[Composition]] | None = None
-    """From what a module of theirs holds, by name, to the ways in which pieces of it may be this component."""
+    """From what a module of the implementation holds, by name, to the ways in which these may be this component."""
 
     @property
     def is_function(self) -> bool:

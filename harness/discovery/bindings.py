@@ -1,7 +1,7 @@
 """Which names of a module are its author's own, and which are merely imported from another distribution.
 
 ``from torch.utils.checkpoint import checkpoint`` makes nobody the author of ``checkpoint``. An assignment in their own
-file (``softmax = torch.softmax``) is a statement of theirs: that is the way to say that it is meant.
+file (``softmax = torch.softmax``) is a statement of its author: that is the way to say that it is meant.
 """
 
 from __future__ import annotations

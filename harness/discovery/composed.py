@@ -47,7 +47,7 @@ class ComposedAdapter(FunctionAdapter):
 
 
 def composed(contract: Contract, members: Mapping[str, Any], seconds: float) -> ComposedAdapter | None:
-    """The first way to put pieces of theirs together that takes cases and returns results of the right shape.
+    """The first way to put its pieces together that takes cases and returns results of the right shape.
 
     What it computes has no say. ``seconds``: processor seconds for one trial call.
     """

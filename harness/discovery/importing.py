@@ -229,8 +229,8 @@ def traceback_without_harness(error: BaseException) -> str:
         if one is None or id(one) in seen:
             return
         seen.add(id(one))
-        theirs = [f for f in one.stack if not f.filename.startswith(NOT_THEIRS)]
-        one.stack = traceback.StackSummary.from_list([_in_its_cell(f) for f in theirs])
+        own_frames = [f for f in one.stack if not f.filename.startswith(NOT_THEIRS)]
+        one.stack = traceback.StackSummary.from_list([_in_its_cell(f) for f in own_frames])
         shorten(one.__cause__)
         shorten(one.__context__)
 

@@ -24,7 +24,7 @@ from harness.execution.time_limit import TimedOut
 
 SURROUNDINGS = (SystemExit, TimedOut, OSError, EOFError, RuntimeError, AssertionError)
 """What a script raises that lacks its data, its arguments, its accelerator or its time. What else is raised is a
-mistake of theirs."""
+mistake of the implementation."""
 KEPT_FRAGMENTS = 5
 """So many runs of skipped lines are named."""
 

@@ -72,7 +72,7 @@ def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = D
     """Every component of these contracts that a module, a file or an object offers.
 
     A component is a function (or a class, where its contract has a ``build``) of its name, defined there or imported
-    from a module of theirs, or a factory decorated with ``@implements``; or it is found in the module classes. What is
+    from a module of the implementation, or a factory decorated with ``@implements``; or it is found in the module classes. What is
     imported from another distribution is no component, unless they assign it to the component's name. ``time_limit``:
     processor seconds for one case, from which those for an import and for a trial call follow; 0 for none.
 

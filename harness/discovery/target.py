@@ -48,7 +48,7 @@ class Target:
         return inspect.isroutine(self.thing) or isinstance(self.thing, torch.nn.Module)
 
     def called(self, name: str) -> Any:
-        """What has this name: a member, or the one thing that was named; None where nothing of theirs has."""
+        """What has this name: a member, or the one thing that was named; None where nothing of the implementation has."""
         if self.is_one_thing():
             return self.thing if name in (getattr(self.thing, "__name__", ""), *self.place.attributes[-1:]) else None
         return None if self.is_merely_imported(name) else self.member(name)
@@ -79,13 +79,15 @@ class Target:
         return sorted((k for k in kinds if not is_foreign(k.__module__, self.module)), key=lambda k: not self.holds(k))
 
     def own_things(self) -> list[Any]:
-        """Its classes and functions that are theirs, or the one thing that was named; no base of another one."""
+        """The classes and functions that the implementation defines, or the one thing that was named; no base of another one."""
         if self.is_one_thing():
             return [self.thing]
         every = [(name, value) for name, value in self.members() if not name.startswith("_")]
         written = [(name, value) for name, value in every if inspect.isclass(value) or inspect.isfunction(value)]
-        theirs = [value for name, value in written if not self.is_merely_imported(name)]
-        own = [v for v in dict.fromkeys(theirs) if not is_foreign(getattr(v, "__module__", None) or "", self.module)]
+        written_here = [value for name, value in written if not self.is_merely_imported(name)]
+        own = [
+            v for v in dict.fromkeys(written_here) if not is_foreign(getattr(v, "__module__", None) or "", self.module)
+        ]
         kinds = [value for value in own if inspect.isclass(value)]
         return [v for v in own if not any(v is not kind and v in kind.__mro__ and is_abstract(v) for kind in kinds)]
 

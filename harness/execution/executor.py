@@ -103,7 +103,7 @@ class Executor:
         return self._plug_in[component]
 
     def never_given(self, component: str) -> tuple[str, ...]:
-        """Arguments of theirs with a default that no case gives."""
+        """Arguments of the implementation with a default that no case gives."""
         adapter = self.adapters[component]
         if self.to_do(component) or self.plug_in(component).needs:
             return ()

@@ -111,7 +111,7 @@ class Adapter(ABC):
         return None
 
     def never_given(self, contract: Contract) -> tuple[str, ...]:
-        """Arguments of theirs with a default that no case gives."""
+        """Arguments of the implementation with a default that no case gives."""
         return ()
 
     @property

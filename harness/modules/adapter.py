@@ -71,7 +71,7 @@ class ModuleAdapter(Adapter):
 
     @property
     def entry(self) -> Callable[..., Any] | None:
-        """The forward pass of the modules that it built, where they are of a class of theirs."""
+        """The forward pass of the modules that it built, where they are of a class of the implementation."""
         kinds = [type(made.inner) for made, _ in self._built.values() if isinstance(made, Holder)]
         own = [kind for kind in kinds if not kind.__module__.startswith("torch.")]
         return getattr(own[0], "forward", None) if own else None

@@ -24,7 +24,7 @@ NAMES = {
     "ffn.w3.weight": "up_weight",
     "ln2.weight": "norm_2_weight",
 }
-"""Theirs -> the contract's."""
+"""CS336's names -> the contract's."""
 
 
 def cs336_block_weights(weights: Mapping[str, Any], heads: int, kv_heads: int) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def cs336_block_weights(weights: Mapping[str, Any], heads: int, kv_heads: int) -
     for name in ("key_weight", "value_weight"):
         groups = given[name].reshape(kv_heads, -1, given[name].shape[-1])
         given[name] = groups.repeat_interleave(heads // kv_heads, 0).reshape(-1, groups.shape[-1])
-    return {theirs: given[name] for theirs, name in NAMES.items()}
+    return {own: given[name] for own, name in NAMES.items()}
 
 
 def _require_plain(settings: Mapping[str, Any], head_size: int) -> None:

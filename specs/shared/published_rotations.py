@@ -2,8 +2,8 @@
 class that does both.
 
 What each argument is, its name tells (:mod:`specs.naming.forward`). x is [batch, heads, time, size] in some and
-[batch, time, heads, size] in others; which, the shapes that they return tell. Angles, tables and the rotation are
-theirs: here they are only called.
+[batch, time, heads, size] in others; which, the shapes that they return tell. Angles, tables and the rotation
+are those of the implementation: here they are only called.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Rotation = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def rotations(members: Mapping[str, Any]) -> Iterator[Composition]:
-    """Every way to put a rotation together from these, the surest first. Nothing of theirs is called."""
+    """Every way to put a rotation together from these, the surest first. None of them is called."""
     fitting = {name: value for name, value in members.items() if not name.startswith("_") and _is_theirs(value)}
     classes = [v for n, v in fitting.items() if inspect.isclass(v) and _named(n, FORWARD["maker"])]
     functions = [v for v in fitting.values() if inspect.isfunction(v)]

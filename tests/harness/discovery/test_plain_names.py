@@ -75,6 +75,8 @@ def test_a_whole_model_that_fits_none_is_told(tmp_path: Path) -> None:
 
 def test_building_shows_no_warnings(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     """Sizes that only a trial has make torch warn of tensors without elements."""
-    text = NORM.replace("CENTRED", "pass").replace("super().__init__()", "super().__init__(); warnings.warn('odd size')")
+    text = NORM.replace("CENTRED", "pass").replace(
+        "super().__init__()", "super().__init__(); warnings.warn('odd size')"
+    )
     judged = inspected(tmp_path, "import warnings\n" + text)
     assert judged.agrees("rms_norm") and not [w for w in recwarn if "odd size" in str(w.message)]
