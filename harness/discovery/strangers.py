@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from inspect import Parameter
 from types import ModuleType
@@ -11,7 +12,8 @@ import torch
 
 from harness.core.case import CALL
 from harness.core.claim import NotSupported
-from harness.core.contract import Contract
+from harness.core.contract import Argument, Contract
+from harness.core.errors import near
 from harness.core.parameters import parameters_of
 from harness.execution.arguments import OPEN_ENDED, bound
 from harness.execution.functions import FunctionAdapter
@@ -23,6 +25,8 @@ from harness.modules.telling_cases import telling_cases
 OTHER_ARRAYS = ("numpy", "jax", "mlx", "cupy")
 """Code that imports one of these may not take torch's tensors: trial calls say nothing about it."""
 CASES = 3
+MISSPELT = 0.75
+"""How much a name must be like an attribute that there is."""
 
 
 class Stranger(FunctionAdapter):
@@ -53,6 +57,9 @@ def function_adapter(function: Callable[..., Any], contract: Contract, seconds: 
         except NotSupported:
             continue  # a setting that it does not take
         except (TypeError, AttributeError, KeyError) as error:
+            meant = not isinstance(error, KeyError) and _is_named_after(strange, contract)
+            if meant or _is_misspelt(error, contract):
+                return FunctionAdapter(function)
             whys.append(f"{type(error).__name__}: {error}".partition("\n")[0])
         except (Exception, TimedOut):
             return FunctionAdapter(function)
@@ -73,6 +80,36 @@ def _strange_names(function: Callable[..., Any], contract: Contract) -> list[str
         p.name for p in parameters_of(function) or () if p.default is Parameter.empty and p.kind not in OPEN_ENDED
     ]
     return [name for name in required[1:] if name not in known]
+
+
+def _is_named_after(strange: list[str], contract: Contract) -> bool:
+    """Whether one of these shares a word with an argument of the contract or a published name of it.
+
+    Then the component is meant, and what the function raises is its own mistake.
+    """
+    arguments = contract.calls[CALL].arguments
+    known = {word for a in arguments for name in (a.name, *a.aliases, *_sliced(a)) for word in _words(name)}
+    return any(not known.isdisjoint(_words(name)) for name in strange)
+
+
+def _sliced(a: Argument) -> tuple[str, ...]:
+    return tuple(name for names in a.slices.values() for name in names)
+
+
+def _words(name: str) -> set[str]:
+    """The words of a name: ``c_fc.weight`` has three. The n of a number says nothing."""
+    return set(filter(None, re.split(r"[._\d]+", name.lower()))) - {"n"}
+
+
+def _is_misspelt(error: Exception, contract: Contract) -> bool:
+    """Whether an attribute or an entry is missing that is nearly one there is: ``x.meann(-1)`` is a slip, and no other
+    meaning."""
+    if isinstance(error, KeyError):
+        fields = [field.name for a in contract.calls[CALL].arguments for field in a.fields]
+        return bool(error.args) and bool(near(str(error.args[0]), fields, MISSPELT))
+    if not isinstance(error, AttributeError) or not error.name:
+        return False
+    return bool(near(error.name, dir(error.obj), MISSPELT))
 
 
 def _may_take_other_arrays(function: Callable[..., Any]) -> bool:

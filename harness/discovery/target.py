@@ -48,7 +48,7 @@ class Target:
         return inspect.isroutine(self.thing) or isinstance(self.thing, torch.nn.Module)
 
     def called(self, name: str) -> Any:
-        """What has this name: a member, or the one thing that was named; None where nothing of the implementation has."""
+        """What has this name: a member, or the one thing that was named; None where there is none."""
         if self.is_one_thing():
             return self.thing if name in (getattr(self.thing, "__name__", ""), *self.place.attributes[-1:]) else None
         return None if self.is_merely_imported(name) else self.member(name)
@@ -79,7 +79,7 @@ class Target:
         return sorted((k for k in kinds if not is_foreign(k.__module__, self.module)), key=lambda k: not self.holds(k))
 
     def own_things(self) -> list[Any]:
-        """The classes and functions that the implementation defines, or the one thing that was named; no base of another one."""
+        """The classes and functions defined there, or the one thing that was named; no base of another one."""
         if self.is_one_thing():
             return [self.thing]
         every = [(name, value) for name, value in self.members() if not name.startswith("_")]

@@ -103,7 +103,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _lines(function: Callable[..., Any], signature: Signature, component: str) -> tuple[str, ...]:
-    """A function with the contract's arguments that calls the implementation's; what only a person can know is left open."""
+    """A function with the contract's arguments that calls the given one; what only a person can know is left open."""
     parameters = [p for p in parameters_of(function) or () if p.kind not in OPEN_ENDED and p.name != "self"]
     required = [p for p in parameters if p.default is Parameter.empty]
     known = {a.name for a in signature.arguments}

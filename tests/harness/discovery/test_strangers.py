@@ -14,8 +14,22 @@ STRANGERS = {
 OWN_MISTAKES = {
     "its own names": "def linear(inputs, kernel, shift=None):\n    return inputs @ kernel.T * 2\n",
     "a shape that does not fit": "def linear(inputs, kernel, shift=None):\n    return inputs @ kernel\n",
+    "a slip in an attribute": "def linear(inputs, multiplier, offset=None):\n    return inputs.matmull(multiplier.T)\n",
+    "a wrong call among published names": "def linear(inputs, W, b):\n    return torch.cat(inputs, W)\n",
     "the contract's names": "def linear(x, weight, bias=None):\n    return x @ weight['w']\n",
 }
+
+BLOCKS = {
+    "another layout": ('params["ln_1"]', "not checked"),
+    "a slip in an entry": ('params["norm_1_wieght"]', "fails"),
+}
+
+
+@pytest.mark.parametrize(("entry", "status"), BLOCKS.values(), ids=BLOCKS)
+def test_a_missing_entry_is_another_layout_or_a_slip(entry: str, status: str, tmp_path: Path) -> None:
+    """One that is nearly an entry of the contract is a slip."""
+    (tmp_path / "given.py").write_text(f"def block(x, params, n_head):\n    return x * {entry}\n", encoding="utf-8")
+    assert outcome(inspect_style(str(tmp_path / "given.py")), "block").status == status
 
 
 def status_of(text: str, folder: Path) -> tuple[str, str]:
