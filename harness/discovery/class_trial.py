@@ -10,6 +10,7 @@ from harness.core.contract import Contract
 from harness.core.declaration import Declaration
 from harness.discovery.refusals import what_does_not_fit, why_not_built
 from harness.discovery.resemblance import may_be_another, not_told, resemblance
+from harness.discovery.slips import is_slip
 from harness.execution.time_limit import TimedOut
 from harness.modules.found_class import CallFound, Factory, FoundModule
 from harness.modules.probing import trial_call
@@ -106,6 +107,8 @@ class ClassTrial:
                     raise Refused("it is not written yet") from None
                 return  # reported as to do when it is run
             except Exception as error:
+                if is_slip(error) and resemblance(kind, contract):
+                    return  # reported as a crash when it is run
                 reason = why_not_built(error)
                 continue
             reason, other_sizes = self._misfit_at(adapter, case)

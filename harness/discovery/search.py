@@ -73,9 +73,8 @@ def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = D
 
     A component is a function (or a class, where its contract has a ``build``) of its name, defined there or imported
     from a module of the implementation, or a factory decorated with ``@implements``; or it is found in the module
-    classes. What is imported from another distribution is no component, unless it is assigned to the component's name.
-    ``time_limit``: processor seconds for one case, from which those for an import and for a trial call follow; 0 for
-    none.
+    classes. What is imported from another distribution is none, unless it is assigned to its name. ``time_limit``:
+    processor seconds for one case, from which those for an import and for a trial call follow; 0 for none.
 
     Raises UsageError with a complete text where there is nothing to check; ImportFailed, one of these, where the module
     fails while it is imported.

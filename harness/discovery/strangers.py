@@ -15,6 +15,7 @@ from harness.core.claim import NotSupported
 from harness.core.contract import Argument, Contract
 from harness.core.errors import near
 from harness.core.parameters import parameters_of
+from harness.discovery.slips import MISSPELT, is_slip
 from harness.execution.arguments import OPEN_ENDED, bound
 from harness.execution.functions import FunctionAdapter
 from harness.execution.misfits import PlugIn
@@ -25,8 +26,6 @@ from harness.modules.telling_cases import telling_cases
 OTHER_ARRAYS = ("numpy", "jax", "mlx", "cupy")
 """Code that imports one of these may not take torch's tensors: trial calls say nothing about it."""
 CASES = 3
-MISSPELT = 0.75
-"""How much a name must be like an attribute that there is."""
 
 
 class Stranger(FunctionAdapter):
@@ -102,14 +101,11 @@ def _words(name: str) -> set[str]:
 
 
 def _is_misspelt(error: Exception, contract: Contract) -> bool:
-    """Whether an attribute or an entry is missing that is nearly one there is: ``x.meann(-1)`` is a slip, and no other
-    meaning."""
-    if isinstance(error, KeyError):
-        fields = [field.name for a in contract.calls[CALL].arguments for field in a.fields]
-        return bool(error.args) and bool(near(str(error.args[0]), fields, MISSPELT))
-    if not isinstance(error, AttributeError) or not error.name:
-        return False
-    return bool(near(error.name, dir(error.obj), MISSPELT))
+    """Whether an attribute or an entry is missing that is nearly one there is."""
+    if not isinstance(error, KeyError):
+        return is_slip(error)
+    fields = [field.name for a in contract.calls[CALL].arguments for field in a.fields]
+    return bool(error.args) and bool(near(str(error.args[0]), fields, MISSPELT))
 
 
 def _may_take_other_arrays(function: Callable[..., Any]) -> bool:

@@ -189,7 +189,7 @@ class Search:
             yield {**fixed, **table, **places, **mask}
 
     def _tables(self) -> Iterator[list[Forms]]:
-        """Those of the implementation first: a mistake in these is its own. Then those of the formula; none last, if that is possible."""
+        """Its own first: a mistake in these is its own. Then those of the formula; none last, if that is possible."""
         wanted = [m for m in self.more if m.role in TABLES]
         cos = next((m.name for m in wanted if m.role is Role.COS), None)
         sin = next((m.name for m in wanted if m.role is Role.SIN), None)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.record import Cause, Status
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
 
@@ -80,3 +81,13 @@ def test_building_shows_no_warnings(tmp_path: Path, recwarn: pytest.WarningsReco
     )
     judged = inspected(tmp_path, "import warnings\n" + text)
     assert judged.agrees("rms_norm") and not [w for w in recwarn if "odd size" in str(w.message)]
+
+
+@pytest.mark.parametrize("slip", ["torch.onse(size)", "torch.ones(sise)"], ids=["an attribute", "a name"])
+def test_a_slip_in_a_constructor_is_a_crash(tmp_path: Path, slip: str) -> None:
+    """And not a class that only looks like the component: nothing would be red."""
+    text = NORM.replace("CENTRED", "pass").replace("class Norm", "class RMSNorm").replace("torch.ones(size)", slip)
+    judged = inspected(tmp_path, text)
+    claims = {claim.name: claim for claim in judged.catalogue.claims_of("rms_norm")}
+    verdict = judged.judge("rms_norm", claims["agrees_with_the_reference"])
+    assert verdict.status is Status.CRASHED and verdict.cause is Cause.OWN_CRASH, verdict.message
