@@ -250,7 +250,7 @@ class _ClassSearch:
 
 def _is_better(other: FoundModule, one: FoundModule) -> bool:
     """Whether a class is rather the other component: more of its parameters are known, its result is the reference's,
-    or it does without fewer of the tensors.
+    or it does without none of the tensors where both take the same sizes.
 
     A block of layer norms is one of RMS norms once its biases are switched off. A ``Norm`` without a bias is either.
     """
@@ -260,7 +260,10 @@ def _is_better(other: FoundModule, one: FoundModule) -> bool:
     if more or one.contract.inside:
         return more > 0
     right, rather_right = gives_the_reference(one), gives_the_reference(other)
-    return rather_right if right != rather_right else len(other.plan.absent) < len(one.plan.absent)
+    if right != rather_right:
+        return rather_right
+    takes_the_same = set(one.contract.size_names) <= set(other.contract.size_names)
+    return takes_the_same and bool(one.plan.absent) and not other.plan.absent
 
 
 __all__ = ["FoundClasses", "find_in_classes", "resemblance"]
