@@ -1,6 +1,6 @@
 """A model that goes on writing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,13 +13,14 @@ from reference_model.next_token_distribution import next_token_distribution
 class generation:
     """Draws one id after the other from what the model gives for all that stands before it.
 
-    weights and config: as `gpt2` takes them.
+    weights and config: as the model takes them, `gpt2` or another one like it.
     Source: openai/gpt-2 src/sample.py `sample_sequence`; Holtzman et al. 2020, section 3.
     """
 
-    def __init__(self, weights: Mapping[str, Any], config: Any) -> None:
+    def __init__(self, weights: Mapping[str, Any], config: Any, model: Callable[..., Tensor] = gpt2) -> None:
         self.weights = weights
         self.config = config
+        self.model = model
 
     def generate(
         self,
@@ -43,7 +44,7 @@ class generation:
         ended = torch.zeros(ids.shape[0], 1, dtype=torch.bool)
         for _ in range(max_new_tokens):
             seen = ids[:, -self.config.context :]
-            logits = gpt2(seen, self.weights, self.config)  # [B, T, V]
+            logits = self.model(seen, self.weights, self.config)  # [B, T, V]
             last = logits[:, -1]
             probabilities = next_token_distribution(last, temperature, top_k, top_p)
             drawn = torch.multinomial(probabilities, 1)  # [B, 1]

@@ -14,26 +14,22 @@ from harness.core.case import Call
 from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from reference_model.generation import generation
-from specs.naming.parameters import GPT2
 from specs.shared.generation import (
-    cases,
     cases_with,
     check_end,
-    model_of,
+    greedy_path,
     most_likely_throughout,
     needs_support,
     returned,
 )
-from specs.shared.generation_functions import FUNCTION, METHODS
-from specs.shared.generation_models import greedy
+from specs.shared.generation_functions import FUNCTION
+from specs.shared.generation_models import GPT2_MODELS
+from specs.shared.generation_on_models import METHODS
 from specs.shared.generation_samples import (
     calls_sample_independently,
     samples_exactly_the_candidates,
     samples_follow_the_distribution,
 )
-
-CONFIG = tuple(Argument(name, "int", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers"))
-
 
 # claims --------------------------------------------------------------------------------------------------------------
 
@@ -137,8 +133,7 @@ def zero_new_tokens_returns_the_prompt(trial: Trial) -> None:
 def end_token_in_the_prompt_is_ignored(trial: Trial) -> None:
     """A prompt may contain the end token: GPT-2 puts it before every text."""
     ids, number = trial.case.arguments["ids"], trial.case.arguments["max_new_tokens"]
-    weights, config = model_of(trial.case)
-    path = greedy(ids, number, weights, config)[0]
+    path = greedy_path(trial, trial.case, ids, number)
     time = ids.shape[1]
     common = [i for i in ids[0].tolist() if not bool((path[:, time:] == i).any())]
     if not common:
@@ -162,9 +157,9 @@ def rows_end_independently(trial: Trial) -> None:
     ids, number = trial.case.arguments["ids"], trial.case.arguments["max_new_tokens"]
     if len(ids) < 2:
         trial.not_applicable()
-    weights, config = model_of(trial.case)
-    paths, time, applicable, behind = greedy(ids, number, weights, config)[0], ids.shape[1], False, set[int]()
-    for end in range(config.vocab_size):
+    paths, time = greedy_path(trial, trial.case, ids, number), ids.shape[1]
+    applicable, behind = False, set[int]()
+    for end in range(trial.case.calls[0].arguments["config"].vocab_size):
         places = [row[time:].tolist().index(end) if end in row[time:].tolist() else number for row in paths]
         if len(set(places)) < 2:
             continue
@@ -194,8 +189,7 @@ def rows_end_independently(trial: Trial) -> None:
 def stops_at_the_end_token(trial: Trial) -> None:
     """One row, with each id of its greedy path as the end token."""
     ids = trial.case.arguments["ids"][:1]
-    weights, config = model_of(trial.case)
-    path = greedy(ids, trial.case.arguments["max_new_tokens"], weights, config)[0][0]
+    path = greedy_path(trial, trial.case, ids, trial.case.arguments["max_new_tokens"])[0]
     time, behind = ids.shape[1], set[int]()
     for end in dict.fromkeys(path[time:].tolist()):
         at = time + path[time:].tolist().index(end)
@@ -221,8 +215,8 @@ CONTRACT = Contract(
     calls={
         "build": Signature(
             (
-                Argument("weights", "weights", role="parameter", fields=GPT2),
-                Argument("config", "config", role="setting", fields=CONFIG),
+                Argument("weights", "weights", role="parameter", fields=GPT2_MODELS.fields),
+                Argument("config", "config", role="setting", fields=GPT2_MODELS.config),
             ),
             "a generator of text",
         ),
@@ -239,7 +233,7 @@ CONTRACT = Contract(
         ),
     },
     reference=generation,
-    cases=cases,
+    cases=cases_with(),
     differentiable=False,
     half_precision=False,
     dialects=(FUNCTION,),

@@ -15,6 +15,7 @@ from harness.core.forms import NumberForm as NumberForm
 from harness.core.forms import Variant as Variant
 from harness.core.measurement import Measure
 from harness.core.quorum import Quorum
+from harness.core.whole import WholeModel as WholeModel
 from harness.core.workload import Workload
 
 
@@ -163,22 +164,6 @@ class Dialect:
     accepts: tuple[str, ...] = ()
     entry: bool = False
     fits: Callable[[Any], int] | None = None
-
-
-@dataclass(frozen=True)
-class WholeModel:
-    """How a component is run on the modules of another one, so that a person who has those writes nothing for it.
-
-    ``component``: whose modules; of several, the first that is there. ``made``: from what builds one
-    (``build(config, seed=..., dtype=...)`` gives a harness.modules.whole_model.BuiltModel) to a class or function
-    with this contract's calls. ``method``: a method that their class must have for that; ``fits``: what else their
-    class must be like.
-    """
-
-    component: str | tuple[str, ...]
-    made: Callable[[Callable[..., Any]], Callable[..., Any]]
-    method: str = ""
-    fits: Callable[[Any], bool] = lambda kind: True
 
 
 @dataclass(frozen=True)

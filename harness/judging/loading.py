@@ -19,6 +19,7 @@ from harness.judging.inspection import Inspection
 from harness.judging.part_forms import with_forms_of_wholes
 from harness.judging.reference import reference_executor
 from harness.judging.stand_ins import notes_of, with_forms_of_missing
+from harness.modules.whole_model import WholeAdapter
 from harness.project.epsilon import with_eps
 from harness.project.forms import edits_of_forms, that_fit
 from harness.project.precision import HALF_PRECISION, half_precision
@@ -72,11 +73,13 @@ def _discovered(
     """What was found, with the catalogue and the declarations as the implementation's own file makes them."""
     eps = given.eps if given.eps is not None else in_file.eps
     found = discover(impl, _with(known, Declared({}, eps))[0].contracts, time_limit)
+    wholes = {name: adapter for name, adapter in found.adapters.items() if isinstance(adapter, WholeAdapter)}
+    on_models = {name: adapter.contract_there(known.contracts[name]) for name, adapter in wholes.items()}
+    known = replace(known, contracts={**known.contracts, **on_models})
     known, declared = _with(known, merged(known.contracts, given, Declared(found.variants, found.eps), in_file))
-    if declared.eps != eps:  # its own file declares another one
-        for name, adapter in found.adapters.items():
-            if hasattr(adapter, "contract"):
-                adapter.contract = known.contracts[name]
+    for name, adapter in found.adapters.items():
+        if hasattr(adapter, "contract") and (declared.eps != eps or name in on_models):  # not the one it was found with
+            adapter.contract = known.contracts[name]
     return known, declared, found
 
 

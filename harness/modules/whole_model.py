@@ -17,6 +17,7 @@ from torch import nn
 
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
+from harness.core.errors import OtherSize
 from harness.core.implementation import OfferKind, Request
 from harness.core.tree import Path, map_leaves
 from harness.core.values import Settings, TrackedSettings
@@ -68,11 +69,15 @@ class BuiltModel:
         """Weights of the contract, each as it would be in the module's parameter, by the names of the parameters.
 
         Every name under which a parameter is known, also where several names are one parameter or hold copies. Raises
-        CannotMatch where the parameters do not fit.
+        CannotMatch where the parameters do not fit, NotSupported where they have other sizes.
         """
         arguments = {self.adapter.contract.arguments("parameter")[0].name: weights, "config": self.config}
         plan = self.adapter.plan_for(self.module, arguments)
-        given = values_for(plan, self.module, arguments)
+        try:
+            given = values_for(plan, self.module, arguments)
+        except OtherSize as error:  # a size that its constructor rounds, or does not take
+            text = f"it was built at other sizes than the case has: {str(error).partition(';')[0]}"
+            raise NotSupported(text) from None
         live = dict(self.module.named_parameters(remove_duplicate=False))
         by_tensor = {id(live[name]): value for name, value in given.items()}
         return {name: by_tensor[id(tensor)] for name, tensor in live.items() if id(tensor) in by_tensor}
@@ -170,14 +175,25 @@ class WholeAdapter(Adapter):
 
     def __init__(self, whole: ModuleAdapter, contract: Contract) -> None:
         assert contract.whole is not None
-        self.whole, self.contract = whole, contract
-        self.source: Any = contract.whole.made(ModelBuilder(whole))
+        self.whole, self.contract, self.build = whole, contract, ModelBuilder(whole)
+        self.source: Any = contract.whole.made(self.build)
         self.inner = FunctionAdapter(self.source) if contract.is_function else ClassAdapter(self.source)
 
     @property
     def place(self) -> tuple[str, int]:
         """That of the module."""
         return self.whole.place
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Optional parameters that the module does not have, where the cases have weights."""
+        return self.whole.absent if self.contract.arguments("parameter") else ()
+
+    def contract_there(self, contract: Contract) -> Contract:
+        """The contract as it is judged on the modules of that model."""
+        assert contract.whole is not None
+        there: Contract = contract.whole.contract(contract, self.build)
+        return there
 
     @property
     def to_do(self) -> str:

@@ -5,7 +5,6 @@ from reference_model.generation import generation
 
 LOOP = "for _ in range(max_new_tokens):"
 SEEN = "seen = ids[:, -self.config.context :]"
-LOGITS = "logits = gpt2(seen, self.weights, self.config)"
 LAST = "last = logits[:, -1]"
 PROBABILITIES = "probabilities = next_token_distribution(last, temperature, top_k, top_p)"
 DRAWN = "drawn = torch.multinomial(probabilities, 1)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,29 +12,42 @@ from harness.core.case import Call, Case
 from harness.core.claim import NotSupported, Trial, Violation
 from harness.core.values import Settings
 from harness.strategies.tensors import seeds
-from specs.shared.generation_models import decisive_model, next_logits
+from specs.shared.generation_models import GPT2_MODELS, Family, decisive_model, next_logits
 
 
 @st.composite
-def cases(draw: st.DrawFn, beyond: bool = False, batch: tuple[int, int] = (1, 3), least: int = 1) -> Case:
+def cases(
+    draw: st.DrawFn, beyond: bool = False, batch: tuple[int, int] = (1, 3), least: int = 1, family: Family = GPT2_MODELS
+) -> Case:
     """Greedy generation (top_k = 1) within the context window; ``beyond``: past its end. No near ties.
 
     ``batch``: the least and the largest number of rows. ``least``: the least number of new ids.
     """
     context = draw(st.sampled_from((5, 6, 7))) + (3 if least > 1 else 0)
-    config = Settings(
-        vocab_size=draw(st.sampled_from((8, 9, 11))),
-        context=context,
-        width=draw(st.sampled_from((4, 6))),
-        heads=2,
-        layers=draw(st.sampled_from((1, 2))),
-    )
+    config = draw(family.sizes(context))
     rows, time = draw(st.integers(*batch)), draw(st.integers(1, 3))
     number = context - time + draw(st.integers(2, 4)) if beyond else draw(st.integers(least, context - time))
-    weights, ids = decisive_model(config, draw(seeds) % 1000, rows, time, number)
+    weights, ids = decisive_model(family, config, draw(seeds) % 1000, rows, time, number)
     sizes = {"batch": rows, "time": time, "context": context, "new": number}
     options = {"temperature": 1.0, "top_k": 1, "top_p": None, "end_token": None}
     return script(weights, config, ids, number, f"{number} ids after {time}, context {context}", sizes, **options)
+
+
+@dataclass(frozen=True)
+class CasesOf:
+    """A strategy of cases with these options, on models of a family."""
+
+    strategy: Any
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    family: Family = GPT2_MODELS
+
+    def __call__(self) -> Any:
+        """The strategy."""
+        return self.strategy(family=self.family, **self.options)
+
+    def on(self, family: Family) -> CasesOf:
+        """The same on other models."""
+        return replace(self, family=family)
 
 
 def script(
@@ -73,19 +86,62 @@ def model_of(case: Case) -> tuple[Any, Settings]:
     return case.calls[0].arguments["weights"], case.calls[0].arguments["config"]
 
 
+OWN_LOGITS = "logits"
+"""The call by which the reference tells the logits of the implementation's own model, where there is one."""
+SLACK = 256.0
+"""In units of rounding of the largest logit: nearer ones are equally likely."""
+
+
+def logits_after(trial: Trial, case: Case, ids: torch.Tensor, least: int) -> torch.Tensor:
+    """The logits of the id after each prefix of ``ids`` of at least so many, each by a full pass.  -> [B, N, V]
+
+    Those of the model that generates: of somebody's own one where it is given the weights of the case.
+    """
+    if OWN_LOGITS in trial.contract.calls:
+        asked = replace(case, calls=(case.calls[0], Call(OWN_LOGITS, {"ids": ids, "least": least})))
+        answer = trial.expect(asked, fresh=True)
+        if answer.crash is not None or not bool(torch.isfinite(answer.value).all()):
+            trial.not_applicable()
+        own: torch.Tensor = answer.value.double()
+        return own
+    weights, config = model_of(case)
+    return torch.stack([next_logits(ids[:, :n], weights, config) for n in range(least, ids.shape[1] + 1)], 1)
+
+
+def slack_of(trial: Trial, logits: torch.Tensor) -> float:
+    """How near two logits are that rounding may exchange."""
+    return SLACK * torch.finfo(torch.float32).eps * float(logits.abs().max()) if trial.dtype.itemsize < 8 else 1e-9
+
+
 def most_likely_throughout(trial: Trial, case: Case, what: str) -> None:
     """Every new id is the most likely one given all ids before it, by a full recomputation."""
     value, time = returned(trial, case), case.arguments["ids"].shape[1]
-    weights, config = model_of(case)
+    if value.shape[1] == time:
+        return
+    every, size = logits_after(trial, case, value[:, :-1], time), trial.case.calls[0].arguments["config"].vocab_size
     for at in range(time, value.shape[1]):
-        logits = next_logits(value[:, :at], weights, config)
+        logits = every[:, at - time]
+        chosen = logits.gather(1, value[:, at : at + 1])[:, 0]
         best = logits.argmax(-1)
-        for row in (best != value[:, at]).nonzero().flatten().tolist():
-            place = int((logits[row] > logits[row, value[row, at]]).sum()) + 1
+        for row in (logits.amax(-1) - chosen > slack_of(trial, logits)).nonzero().flatten().tolist():
+            place = int((logits[row] > chosen[row]).sum()) + 1
             raise Violation(
                 f"{what}, new id {at - time + 1} of row {row} is {int(value[row, at])}, which ranks {place} of "
-                f"{config.vocab_size}; the most likely is {int(best[row])}"
+                f"{size}; the most likely is {int(best[row])}"
             )
+
+
+def greedy_path(trial: Trial, case: Case, ids: torch.Tensor, number: int) -> torch.Tensor:
+    """The prompt ``ids`` with so many most likely ids after it. Not applicable where two are equally likely."""
+    options = {"temperature": 1.0, "top_k": 1, "top_p": None, "end_token": None}
+    path: Any = trial.expect(case.changed(ids=ids, max_new_tokens=number, **options)).value
+    if not torch.is_tensor(path):
+        trial.not_applicable()
+    if OWN_LOGITS in trial.contract.calls and number:
+        two = logits_after(trial, case, path[:, :-1], ids.shape[1]).topk(2, -1).values
+        if bool((two[..., 0] - two[..., 1] <= slack_of(trial, two)).any()):
+            trial.not_applicable()
+    return torch.as_tensor(path)
 
 
 def needs_support(trial: Trial, case: Case, what: str) -> None:
@@ -110,6 +166,6 @@ def check_end(
         raise Violation(f"{which}it generates ids after the end token {end}: {row[time:].tolist()}")
 
 
-def cases_with(**options: Any) -> Callable[[], st.SearchStrategy[Case]]:
+def cases_with(**options: Any) -> CasesOf:
     """The cases with these options, for a claim."""
-    return lambda: cases(**options)
+    return CasesOf(cases, options)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from harness.core.claim import NotSupported
-from harness.core.contract import Dialect, WholeModel
+from harness.core.contract import Dialect
 from harness.core.values import Settings
 from specs.naming.generation import FREE, IDS, MODELS, NUMBER, OPTIONS, SAMPLE, TOTAL, WINDOW
 from specs.shared.generation_models import ReferenceModel
@@ -197,24 +197,5 @@ def from_a_function(function: Callable[..., Any]) -> type:
     return Generate
 
 
-def from_a_module(make: Callable[..., Any]) -> type:
-    """A model class with a method ``generate``, given the weights of the case."""
-    seen: dict[str, Any] = {}
-
-    class Generate(GenerationAdapter):
-        kept = seen
-
-        def __init__(self, weights: Mapping[str, Any], config: Settings) -> None:
-            before = torch.get_rng_state()  # the random numbers of its initialisation are not part of the case
-            built = make(config, dtype=weights["token_embedding"].dtype)
-            torch.set_rng_state(before)
-            built.load(weights)
-            built.module.eval()
-            self.config, self.takes = config, built.module.generate
-
-    return Generate
-
-
 FUNCTION = Dialect("its own file", "generate", (), lambda a: a, made=from_a_function)
 """A function of that name, whatever its arguments are."""
-METHODS = WholeModel("gpt2", from_a_module, "generate")

@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
 import torch
+from hypothesis import strategies as st
 
+from harness.core.contract import Argument
 from harness.core.values import Settings
 from reference_model.gpt2 import gpt2
 from specs.naming.generation import WINDOW
+from specs.naming.parameters import GPT2
 from specs.naming.sizes import SIZES
 from specs.shared.attention import learned
 
 
-def random_weights(config: Settings, seed: int) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False, repr=False)
+class Family:
+    """Models that generation is judged on.
+
+    ``model``: from ids, weights and sizes to logits [B, T, V]. ``sizes(context)``: a strategy of their sizes.
+    ``weights``: random ones, from the sizes and a seed, with which the next id depends on all ids before it, and on
+    their positions. ``fields`` and ``config``: what weights and sizes hold.
+    """
+
+    model: Callable[..., torch.Tensor]
+    sizes: Callable[[int], st.SearchStrategy[Settings]]
+    weights: Callable[[Settings, int], dict[str, Any]]
+    fields: tuple[Argument, ...]
+    config: tuple[Argument, ...]
+
+
+@st.composite
+def sizes_of_gpt2(draw: st.DrawFn, context: int) -> Settings:
+    """Small ones."""
+    return Settings(
+        vocab_size=draw(st.sampled_from((8, 9, 11))),
+        context=context,
+        width=draw(st.sampled_from((4, 6))),
+        heads=2,
+        layers=draw(st.sampled_from((1, 2))),
+    )
+
+
+def weights_of_gpt2(config: Settings, seed: int) -> dict[str, Any]:
     """Random weights with which the next id depends on all ids before it, and on their positions."""
     width = config.width
 
@@ -51,16 +83,24 @@ def random_weights(config: Settings, seed: int) -> dict[str, Any]:
     }
 
 
-def next_logits(ids: torch.Tensor, weights: Mapping[str, Any], config: Settings) -> torch.Tensor:
+CONFIG = tuple(Argument(name, "int", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers"))
+GPT2_MODELS = Family(gpt2, sizes_of_gpt2, weights_of_gpt2, GPT2, CONFIG)
+
+
+def next_logits(
+    ids: torch.Tensor, weights: Mapping[str, Any], config: Settings, model: Callable[..., torch.Tensor] = gpt2
+) -> torch.Tensor:
     """The logits of the id after these, of which the model sees the last ``context``.  -> [B, V]"""
-    return gpt2(ids[:, -config.context :], weights, config)[:, -1].double()
+    return model(ids[:, -config.context :], weights, config)[:, -1].double()
 
 
-def greedy(ids: torch.Tensor, number: int, weights: Mapping[str, Any], config: Settings) -> tuple[torch.Tensor, float]:
+def greedy(
+    ids: torch.Tensor, number: int, weights: Mapping[str, Any], config: Settings, model: Callable[..., torch.Tensor]
+) -> tuple[torch.Tensor, float]:
     """The prompt with the most likely ids after it, and the smallest margin over the second most likely."""
     nearest = float("inf")
     for _ in range(number):
-        two = next_logits(ids, weights, config).topk(2, -1)
+        two = next_logits(ids, weights, config, model).topk(2, -1)
         nearest = min(nearest, float((two.values[:, 0] - two.values[:, 1]).min()))
         ids = torch.cat([ids, two.indices[:, :1]], 1)
     return ids, nearest
@@ -72,15 +112,15 @@ CLEAR, TRIED = 0.02, 40
 
 @lru_cache(maxsize=512)
 def decisive_model(
-    config: Settings, seed: int, batch: int, time: int, number: int
+    family: Family, config: Settings, seed: int, batch: int, time: int, number: int
 ) -> tuple[dict[str, Any], torch.Tensor]:
     """(weights, prompt): the next id is never a near tie, and is not always the same."""
     best: tuple[Any, ...] = ()
     for attempt in range(TRIED):
-        weights = random_weights(config, seed + 7919 * attempt)
+        weights = family.weights(config, seed + 7919 * attempt)
         generator = torch.Generator().manual_seed(seed + attempt)
         ids = torch.randint(0, config.vocab_size, (batch, time), generator=generator)
-        whole, nearest = greedy(ids, number, weights, config)
+        whole, nearest = greedy(ids, number, weights, config, family.model)
         kinds = min(len(set(row.tolist())) for row in whole[:, time:]) if number else 1
         best = max(
             best,

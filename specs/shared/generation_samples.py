@@ -12,8 +12,8 @@ from harness.core.case import Case
 from harness.core.claim import NotSupported, Trial, Violation, claim
 from harness.numerics.statistics import binomial_two_sided
 from reference_model.next_token_distribution import next_token_distribution
-from specs.shared.generation import cases, model_of, returned, script
-from specs.shared.generation_models import next_logits
+from specs.shared.generation import CasesOf, cases, logits_after, returned, script
+from specs.shared.generation_models import GPT2_MODELS, Family, next_logits
 from specs.shared.sampling import roomy_p
 
 DRAWS = 1500
@@ -23,18 +23,25 @@ LEVEL, RANDOM_CASES = 1e-11, 4
 
 
 @st.composite
-def many_rows(draw: st.DrawFn) -> Case:
+def many_rows(draw: st.DrawFn, family: Family = GPT2_MODELS) -> Case:
     """One new id for each of many rows of one prompt: independent samples of one distribution, which is spread out."""
-    case = draw(cases(batch=(1, 1)))
+    case = draw(cases(batch=(1, 1), family=family))
     build, last = case.calls
     weights, config, ids = build.arguments["weights"], build.arguments["config"], last.arguments["ids"]
-    logits = next_logits(ids, weights, config)
+    logits = next_logits(ids, weights, config, family.model)
     gain = 1.3 / float(logits.std())
-    scaled = {**weights, **{n: weights[n] * gain for n in ("final_norm_weight", "final_norm_bias")}}
+    norms = [name for name in ("final_norm_weight", "final_norm_bias") if name in weights]
+    scaled = {**weights, **{n: weights[n] * gain for n in norms}}
     rows = ids.expand(DRAWS, -1).contiguous()
     options = {"temperature": draw(st.sampled_from((1.0, 0.6, 1.7))), "top_k": None, "top_p": None, "end_token": None}
     sizes = {"batch": DRAWS, "time": ids.shape[1]}
     return script(scaled, config, rows, 1, f"{DRAWS} rows of one prompt", sizes, **options)
+
+
+def _logits(trial: Trial) -> torch.Tensor:
+    """Those of the id after the prompt that all rows share.  -> [1, V]"""
+    prompt = trial.case.arguments["ids"][:1]
+    return logits_after(trial, trial.case, prompt, prompt.shape[1])[:, -1]
 
 
 def least_likely_count(sampled: torch.Tensor, expected: torch.Tensor) -> tuple[float, str]:
@@ -55,7 +62,7 @@ def least_likely_count(sampled: torch.Tensor, expected: torch.Tensor) -> tuple[f
 @claim(
     "each id is sampled as often as its probability says",
     broken_by="always_greedy",
-    cases=many_rows,
+    cases=CasesOf(many_rows),
     max_cases=RANDOM_CASES,
     false_alarm=1e-9,
     power=0.999,
@@ -70,8 +77,7 @@ def samples_follow_the_distribution(trial: Trial) -> None:
     rows, or the logits of the first position change some probability by at least 0.15.
     """
     a = trial.case.arguments
-    weights, config = model_of(trial.case)
-    logits = next_logits(a["ids"][:1], weights, config)
+    logits = _logits(trial)
     expected = next_token_distribution(logits, a["temperature"])[0]
     again = trial.case.changed(ids=torch.cat([a["ids"], a["ids"][:1]]))  # another number of rows: other draws
     first = second = least_likely_count(returned(trial)[:, -1], expected)
@@ -86,7 +92,7 @@ def samples_follow_the_distribution(trial: Trial) -> None:
 @claim(
     "every id that top-k and top-p keep is sampled, and no other",
     broken_by="top_k_ignored",
-    cases=many_rows,
+    cases=CasesOf(many_rows),
     max_cases=3,
     false_alarm=1e-11,
     power=0.999,
@@ -97,9 +103,7 @@ def samples_exactly_the_candidates(trial: Trial) -> None:
 
     Only ids of a probability above 0.02 count as kept: all rows miss one with a probability of 1e-13.
     """
-    a = trial.case.arguments
-    weights, config = model_of(trial.case)
-    logits = next_logits(a["ids"][:1], weights, config)
+    logits = _logits(trial)
     top_p = roomy_p(logits, 1.0, None, trial.seed % 61)
     tried, reason = 0, ""
     for options in ({"top_k": 2}, {"top_k": 3, "temperature": 1.5}, {"top_p": top_p}):
@@ -112,7 +116,7 @@ def samples_exactly_the_candidates(trial: Trial) -> None:
         tried += 1
         expected = next_token_distribution(logits, **options)[0]
         given = " and ".join(f"{name} = {value:.4g}" for name, value in options.items())
-        for index in range(config.vocab_size):
+        for index in range(logits.shape[-1]):
             count, probability = int((sampled == index).sum()), float(expected[index])
             if count and not probability:
                 raise Violation(
@@ -127,7 +131,7 @@ def samples_exactly_the_candidates(trial: Trial) -> None:
 @claim(
     "two calls do not give the same samples",
     broken_by="seeded_inside",
-    cases=many_rows,
+    cases=CasesOf(many_rows),
     max_cases=2,
     false_alarm=1e-100,
     power=0.999,

@@ -14,6 +14,7 @@ from harness.core.values import Settings
 from reference_model.config import Config, LlamaConfig
 from reference_model.gpt2 import initialise
 from reference_model.llama import initialise_llama
+from specs.shared.sizes_of_models import is_llama, llama_settings
 
 
 class TiedModule:
@@ -132,12 +133,7 @@ class TiedLlama(TiedModule):
         return names
 
 
-def llama_settings(config: Settings) -> Settings:
-    """The sizes of a Llama with as many key-value heads as heads, from those of a GPT-2."""
-    return Settings(**config.as_dict(), kv_heads=None, head_size=None, hidden=4 * config.width)
-
-
 def module_adapter(make: Any) -> type:
     """The component that ``make(config, seed=...)`` builds; ``make`` is a :class:`ModelBuilder`."""
-    kind = TiedLlama if make.adapter.contract.name == "llama" else TiedModule
+    kind = TiedLlama if is_llama(make) else TiedModule
     return type("Tied", (kind,), {"make": staticmethod(make)})
