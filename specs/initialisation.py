@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Call, Case
-from harness.core.claim import NotSupported, Trial, Violation, claim
+from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature, Variant, WholeModel
 from harness.core.tree import dotted, leaves
 from harness.core.values import Settings
@@ -23,20 +23,20 @@ from specs.shared.initial_weights import (
     in_all_layers,
     initial_weights,
     law_of,
-    seeded,
+    loss_is_near_chance,
+    matrices_of,
     spread_of,
     sums_of,
     twice,
 )
-from specs.shared.untrained_models import FUNCTIONS, of_a_module
+from specs.shared.untrained_llama import NAMES, on_a_model
+from specs.shared.untrained_models import FUNCTIONS, untrained
 
 CONFIG = (
     *(Argument(name, "int", role="setting") for name in ("vocab_size", "context", "width", "heads", "layers")),
     Argument("norm_eps", "float", role="setting", optional=True, default=1e-5),
 )
 CASES = 4
-MATRICES = ("qkv_weight", "out_weight", "up_weight", "down_weight")
-"""The matrices of a block."""
 
 
 @st.composite
@@ -124,7 +124,7 @@ def entries_are_independent(trial: Trial) -> None:
     def test(weights: Weights) -> tuple[float, str]:
         results = [(0.0, "")]
         named = {"token_embedding": weights["token_embedding"].double()[None]}
-        named |= {n: in_all_layers(weights, n) for n in MATRICES}
+        named |= {n: in_all_layers(weights, n) for n in matrices_of(weights)}
         for name, values in named.items():
             entries, different = values[0].numel(), len(values[0].flatten().unique())
             if different < 0.75 * entries:
@@ -159,7 +159,7 @@ def biases_are_zero_and_gains_one(trial: Trial) -> None:
 @claim("no layer starts as a copy of another", broken_by="all_layers_identical", aliases=("every_layer_is_drawn_anew",))
 def layers_differ(trial: Trial) -> None:
     weights = initial_weights(trial)
-    for name in MATRICES:
+    for name in matrices_of(weights):
         layers = in_all_layers(weights, name)
         for other, one in combinations(range(len(layers)), 2):
             if torch.equal(layers[one], layers[other]):
@@ -193,27 +193,7 @@ def initial_loss_is_ln_vocab_size(trial: Trial) -> None:
     192 losses is within 0.03 of ln V + 0.007 with a probability of 1 - 1e-11. It fails only if another seed fails too.
     """
     declared_default(trial)
-    config, generator = config_of(trial), trial.random()
-    ids = torch.randint(0, config.vocab_size, (8, 24), generator=generator)
-    targets = torch.randint(0, config.vocab_size, (8, 24), generator=generator)
-    seed = trial.case.calls[0].arguments["seed"]
-
-    def loss(at: int) -> float:
-        case = seeded(trial.case, at, Call("logits", {"ids": ids}))
-        try:
-            logits = trial.run(case).value
-        except NotSupported:
-            raise NotSupported("it has no logits(): only the weights were checked") from None
-        if not torch.is_tensor(logits) or logits.shape != (*ids.shape, config.vocab_size):
-            raise Violation("logits must be [batch, time, vocab_size]")
-        return float(torch.nn.functional.cross_entropy(logits.double().flatten(0, 1), targets.flatten()))
-
-    chance = math.log(config.vocab_size)
-    found = min((loss(at) for at in (seed, (seed + 1) % 2**31)), key=lambda value: abs(value - chance))
-    if not abs(found - chance) <= 0.1:
-        right = f"an untrained model must give ln {config.vocab_size} = {chance:.3f}"
-        raise Violation(f"the initial loss is {found:.3f}; {right}")
-    trial.note_error(abs(found - chance) / 0.1)
+    loss_is_near_chance(trial, 0.1)
 
 
 CONTRACT = Contract(
@@ -234,7 +214,7 @@ CONTRACT = Contract(
     agrees=False,
     optional_methods=frozenset({"logits"}),
     dialects=FUNCTIONS,
-    whole=WholeModel("gpt2", of_a_module),
+    whole=WholeModel(NAMES, untrained, contract=on_a_model),
     variants=(
         Variant(
             "torch_default",

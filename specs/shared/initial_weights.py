@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from harness.core.case import Call, Case
-from harness.core.claim import Trial, Violation
+from harness.core.claim import NotSupported, Trial, Violation
 from harness.core.tree import dotted, leaves
 from harness.core.values import Settings
 from harness.numerics.statistics import binomial_two_sided, chi_square_two_sided, normal_two_sided
@@ -58,6 +58,43 @@ def initial_weights(trial: Trial, other_seed: bool = False) -> Weights:
 def in_all_layers(weights: Weights, name: str) -> torch.Tensor:
     """This matrix of every layer, stacked: [layers, rows, columns]."""
     return torch.stack([block[name].double() for block in weights["blocks"]])
+
+
+RESIDUAL = ("out_weight", "down_weight")
+"""What writes to the residual stream. Some models with a gate start it at zero: nanochat, modded-nanogpt."""
+
+
+def matrices_of(weights: Weights) -> list[str]:
+    """The matrices of a block that must have been drawn."""
+    block = weights["blocks"][0]
+    names = [name for name, value in block.items() if value.dim() == 2]
+    may_be_zero = RESIDUAL if "query_weight" in block else ()
+    return [name for name in names if name not in may_be_zero or bool(in_all_layers(weights, name).any())]
+
+
+def loss_is_near_chance(trial: Trial, most: float) -> None:
+    """The loss of random ids and targets is ln V, within ``most``; it fails only if that of another seed is not."""
+    config, generator = config_of(trial), trial.random()
+    ids = torch.randint(0, config.vocab_size, (8, 24), generator=generator)
+    targets = torch.randint(0, config.vocab_size, (8, 24), generator=generator)
+    seed = trial.case.calls[0].arguments["seed"]
+
+    def loss(at: int) -> float:
+        case = seeded(trial.case, at, Call("logits", {"ids": ids}))
+        try:
+            logits = trial.run(case).value
+        except NotSupported:
+            raise NotSupported("it has no logits(): only the weights were checked") from None
+        if not torch.is_tensor(logits) or logits.shape != (*ids.shape, config.vocab_size):
+            raise Violation("logits must be [batch, time, vocab_size]")
+        return float(torch.nn.functional.cross_entropy(logits.double().flatten(0, 1), targets.flatten()))
+
+    chance = math.log(config.vocab_size)
+    found = min((loss(at) for at in (seed, (seed + 1) % 2**31)), key=lambda value: abs(value - chance))
+    if not abs(found - chance) <= most:
+        right = f"an untrained model must give ln {config.vocab_size} = {chance:.3f}"
+        raise Violation(f"the initial loss is {found:.3f}; {right}")
+    trial.note_error(abs(found - chance) / most)
 
 
 def laws(config: Settings, shape: Iterable[int]) -> dict[str, float]:

@@ -14,6 +14,8 @@ from harness.core.tree import Path, leaves, map_leaves
 from harness.core.values import Settings
 from reference_model.config import Config
 from reference_model.gpt2 import initialise
+from specs.shared.generation_llama import weights_of_llama
+from specs.shared.sizes_of_models import is_llama
 
 
 def of_a_module(make: Callable[..., Any]) -> type:
@@ -41,6 +43,31 @@ def of_a_module(make: Callable[..., Any]) -> type:
                 return self.built(ids)
 
     return Untrained
+
+
+def of_a_llama(make: Callable[..., Any]) -> type:
+    """The same for a Llama: only what it has is there, for each may lack what others have."""
+
+    class Untrained:
+        def __init__(self, config: Settings, seed: int) -> None:
+            self.config, self.built = config, make(config, seed=seed)
+            self.built.module.eval()
+
+        def weights(self) -> Any:
+            found = self.built.weights(weights_of_llama(self.config, 0))
+            blocks = [{name: value for name, value in layer.items() if value is not None} for layer in found["blocks"]]
+            return {name: value for name, value in found.items() if value is not None} | {"blocks": blocks}
+
+        def logits(self, ids: torch.Tensor) -> Any:
+            with torch.no_grad():
+                return self.built(ids)
+
+    return Untrained
+
+
+def untrained(make: Any) -> type:
+    """The one that fits what ``make``, a ModelBuilder, builds."""
+    return of_a_llama(make) if is_llama(make) else of_a_module(make)
 
 
 def of_a_function(function: Callable[..., Any]) -> type:

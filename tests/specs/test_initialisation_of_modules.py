@@ -62,3 +62,34 @@ def test_transformer_encoder_copies_one_layer(tmp_path: Path) -> None:
     """torch.nn.TransformerEncoder makes its layers by copying the one that it is given, numbers and all."""
     found = failing((STYLES / "encoder.py").read_text(encoding="utf-8"), tmp_path)
     assert "equals that of layer 0" in found["layers_differ"]
+
+
+TIED, ONES = "self.tok_embeddings.weight = self.output.weight", "nn.Parameter(torch.ones(dim))"
+
+
+def llama() -> str:
+    return (STYLES / "llama_single_file.py").read_text(encoding="utf-8")
+
+
+def test_a_llama_need_not_follow_the_law_of_gpt2(tmp_path: Path) -> None:
+    """Published ones have many laws; what torch draws is one of them."""
+    assert failing(llama(), tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "claim"),
+    [
+        (TIED, "self.output.weight = self.tok_embeddings.weight", "initial_loss_is_ln_vocab_size"),
+        (
+            TIED,
+            f"{TIED}\n        [b.load_state_dict(self.layers[0].state_dict()) for b in self.layers]",
+            "layers_differ",
+        ),
+        ("        self.params = params\n", "        torch.manual_seed(1337)\n", "seed_changes_the_weights"),
+        (ONES, "nn.Parameter(torch.randn(dim))", "biases_are_zero_and_gains_one"),
+    ],
+)
+def test_what_no_law_allows_is_told_of_a_llama(right: str, wrong: str, claim: str, tmp_path: Path) -> None:
+    """A tied head as torch.nn.Embedding draws it, layers that are copies, a fixed seed, gains that are drawn."""
+    assert right in llama()
+    assert claim in failing(llama().replace(right, wrong), tmp_path)
