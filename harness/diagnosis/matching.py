@@ -12,7 +12,8 @@ import torch
 from harness.core.case import Case, is_float
 from harness.core.implementation import Answer, Implementation, Request
 from harness.core.tree import leaves
-from harness.numerics.compare import compare
+from harness.numerics.bounds import LazyBound
+from harness.numerics.compare import compare, is_within
 from harness.numerics.tolerance import tolerances
 
 SLACK = 16.0
@@ -98,7 +99,7 @@ def is_wrong(o: Observation) -> bool:
         return True
     if o.answer.crash is not None:
         return False
-    return _distance(o.answer, o.reference, o) > 1 or (o.effects and o.answer.effects != o.reference.effects)
+    return not _is_near(o.answer, o.reference, o) or (o.effects and o.answer.effects != o.reference.effects)
 
 
 def is_silent(answer: Answer, o: Observation) -> bool:
@@ -107,7 +108,7 @@ def is_silent(answer: Answer, o: Observation) -> bool:
         return False
     if o.effects and set(answer.effects) != set(o.reference.effects):
         return False
-    return answer.crash is not None or _distance(answer, o.reference, o) <= 1
+    return answer.crash is not None or _is_near(answer, o.reference, o)
 
 
 def misfit(predicted: Answer, o: Observation, executor: EditedReference) -> float | None:
@@ -160,20 +161,34 @@ def _within_its_own_rounding(o: Observation, executor: EditedReference) -> bool:
     return exact.crash is None and _distance(o.answer, exact, Observation(o.request, o.answer, exact, own)) <= SLACK
 
 
+def _is_near(one: Answer, other: Answer, o: Observation) -> bool:
+    """Whether two answers are within the observation's tolerance of each other, gradients included."""
+    pairs = _pairs(one, other, o)
+    return pairs is not None and all(is_within(*pair) for pair in pairs)
+
+
 def _distance(one: Answer, other: Answer, o: Observation) -> float:
     """How far apart two answers are in units of the observation's tolerance, gradients included."""
+    pairs = _pairs(one, other, o)
+    return float("inf") if pairs is None else max((compare(*pair).ratio for pair in pairs), default=0.0)
+
+
+def _pairs(one: Answer, other: Answer, o: Observation) -> list[tuple[object, object, object]] | None:
+    """Each value, what it is compared with, and the tolerance; None where there is a value on one side alone."""
     if len(one.outputs) != len(other.outputs):
-        return float("inf")
-    worst = 0.0
-    for value, wanted, bound in zip(one.outputs, other.outputs, _bounds(o, other), strict=True):
-        worst = max(worst, compare(value, wanted, _widened(bound, wanted, value)).ratio)
+        return None
+    bounds = _bounds(o, other)
+    pairs: list[tuple[object, object, object]] = [
+        (value, wanted, _widened(bound, wanted, value))
+        for value, wanted, bound in zip(one.outputs, other.outputs, bounds, strict=True)
+    ]
     for name, value in other.gradients.items():
         mine = one.gradients.get(name)
         if (mine is None) != (value is None):
-            return float("inf")
+            return None
         if mine is not None:
-            worst = max(worst, compare(mine, value, _widened(o.tolerance.gradients.get(name), value, mine)).ratio)
-    return worst
+            pairs.append((mine, value, _widened(o.tolerance.gradients.get(name), value, mine)))
+    return pairs
 
 
 def _bounds(o: Observation, other: Answer) -> Sequence[object]:
@@ -183,7 +198,7 @@ def _bounds(o: Observation, other: Answer) -> Sequence[object]:
 
 def _widened(bound: object, *values: object) -> object:
     """The tolerance; where there is none (a script the reference refuses), rounding relative to the values."""
-    if isinstance(bound, (int, float)):
+    if isinstance(bound, (int, float, LazyBound)):
         return bound
     if isinstance(bound, (list, tuple)) and any(b is not None for b in bound):
         return bound

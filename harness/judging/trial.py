@@ -14,8 +14,8 @@ from harness.core.contract import Contract, Variant
 from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.core.result_form import wrong_kind
 from harness.judging.evidence import COTANGENT_SEED, Evidence
-from harness.numerics.bounds import accepts_everything
-from harness.numerics.compare import compare
+from harness.numerics.bounds import accepts_everything, least_of
+from harness.numerics.compare import Comparison, compare
 
 if TYPE_CHECKING:
     from harness.judging.judge import Bench
@@ -35,6 +35,8 @@ class BenchTrial:
         self.seed = bench.seed * 1_000_003 + index
         self.patient = False
         self.error: float | None = None
+        self.largest_so_far = 0.0
+        """The largest error of the claim on earlier cases. How much smaller one is here changes no report."""
         self.judged_nothing = False
         """Whether the reference overflowed at every number of a comparison."""
         self.log: list[Evidence] = []
@@ -115,17 +117,13 @@ class BenchTrial:
         self.error = error if self.error is None else max(self.error, error)
 
     def close(self, actual: Any, expected: Any, tolerance: Any, what: str) -> None:
-        if isinstance(expected, tuple) and isinstance(actual, tuple) and len(actual) == len(expected) == 1:
-            (actual,), (expected,), (tolerance,) = actual, expected, tolerance
-        calls = self.case.calls
-        if isinstance(expected, tuple) and isinstance(actual, tuple) and len(expected) == len(actual) == len(calls) > 1:
-            name = f"{what} of " if what != "out" else ""  # a script: say which of its calls
-            bounds = tolerance if isinstance(tolerance, (list, tuple)) else [tolerance] * len(calls)
-            each = zip(calls, actual, expected, bounds, strict=True)
-            parts = [compare(a, e, bound, f"{name}{call.method}()") for call, a, e, bound in each]
-            found = max(parts, key=lambda part: part.ratio)
-        else:
-            found = compare(actual, expected, tolerance, what)
+        least = least_of(tolerance)
+        if least is not None:
+            at_most = self._compared(actual, expected, least, what).ratio
+            if at_most <= max(self.largest_so_far, self.error or 0.0):
+                self.note_error(0.0)
+                return
+        found = self._compared(actual, expected, tolerance, what)
         if found.fine:
             if accepts_everything(tolerance):
                 self.judged_nothing = True
@@ -139,6 +137,19 @@ class BenchTrial:
             error_map=found.error_map,
             explains=False,
         )
+
+    def _compared(self, actual: Any, expected: Any, tolerance: Any, what: str) -> Comparison:
+        """The comparison; of the results of a script call by call, the worst of them."""
+        if isinstance(expected, tuple) and isinstance(actual, tuple) and len(actual) == len(expected) == 1:
+            (actual,), (expected,), (tolerance,) = actual, expected, tolerance
+        calls = self.case.calls
+        if isinstance(expected, tuple) and isinstance(actual, tuple) and len(expected) == len(actual) == len(calls) > 1:
+            name = f"{what} of " if what != "out" else ""  # a script: say which of its calls
+            bounds = tolerance if isinstance(tolerance, (list, tuple)) else [tolerance] * len(calls)
+            each = zip(calls, actual, expected, bounds, strict=True)
+            parts = [compare(a, e, bound, f"{name}{call.method}()") for call, a, e, bound in each]
+            return max(parts, key=lambda part: part.ratio)
+        return compare(actual, expected, tolerance, what)
 
     def cotangent(self, value: torch.Tensor) -> torch.Tensor:
         generator = torch.Generator().manual_seed(COTANGENT_SEED)

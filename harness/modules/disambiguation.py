@@ -26,7 +26,7 @@ from harness.modules.parameter_map import Basis, LayoutBasis, Plan
 from harness.modules.parameter_values import values_for
 from harness.modules.probing import trial_call
 from harness.modules.telling_cases import telling_cases
-from harness.numerics.compare import compare
+from harness.numerics.compare import is_within
 from harness.numerics.tolerance import tolerances
 
 MOST_ORDERS, LEAST_CASES = 120, 3
@@ -128,7 +128,7 @@ class _Trial:
         value, _ = result_of(returned)
         if not torch.is_tensor(value) or value.numel() != self.expected.numel():
             return False
-        return compare(value.reshape(self.expected.shape), self.expected, self.tolerance).fine
+        return is_within(value.reshape(self.expected.shape), self.expected, self.tolerance)
 
 
 def _plan_with(adapter: ModuleAdapter, module: nn.Module, arguments: Mapping[str, Any], order: Order) -> Plan:

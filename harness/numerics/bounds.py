@@ -1,13 +1,14 @@
-"""Bounds on errors, where the reference itself overflows at some elements."""
+"""Bounds on errors: some are worked out only when they are needed, some say nothing of the elements that overflow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 
-from harness.core.tree import leaves
+from harness.core.tree import leaves, map_leaves
 
 INFINITE = float("inf")
 
@@ -38,12 +39,102 @@ class PartialBound(float):
     __rmul__ = __mul__
 
 
+class LazyBound:
+    """An absolute bound that is worked out when it is asked for. Most errors are so small that it never is.
+
+    ``least`` is a number that the bound is not below, in the unit of the values, and costs next to nothing; 0 where
+    nothing is known. ``value`` is the bound, a float or a PartialBound. Sums and multiples are LazyBounds too; whatever
+    else is done with one works it out.
+    """
+
+    def __init__(self, least: Callable[[], float], work_out: Callable[[], float]) -> None:
+        self._least, self._work_out = least, work_out
+
+    @cached_property
+    def least(self) -> float:
+        """A number that the bound is not below."""
+        return self._least()
+
+    @cached_property
+    def value(self) -> float:
+        """The bound."""
+        return self._work_out()
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __mul__(self, factor: Any) -> Any:
+        if not isinstance(factor, (int, float)) or factor < 0:
+            return self.value * factor
+        return LazyBound(lambda: factor * self.least, lambda: factor * self.value)
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, LazyBound):
+            return LazyBound(lambda: self.least + other.least, lambda: self.value + other.value)
+        if not isinstance(other, (int, float)):
+            return self.value + other
+        return LazyBound(lambda: self.least + other, lambda: self.value + other)
+
+    __radd__ = __add__
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.value / other
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return other / self.value
+
+    def __sub__(self, other: Any) -> Any:
+        return self.value - other
+
+    def __rsub__(self, other: Any) -> Any:
+        return other - self.value
+
+    def __lt__(self, other: Any) -> Any:
+        return self.value < other
+
+    def __le__(self, other: Any) -> Any:
+        return self.value <= other
+
+    def __gt__(self, other: Any) -> Any:
+        return self.value > other
+
+    def __ge__(self, other: Any) -> Any:
+        return self.value >= other
+
+    def __eq__(self, other: Any) -> Any:
+        return self.value == other
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def worked_out(bound: Any) -> Any:
+    """The bound itself, where it is a LazyBound; anything else as it is."""
+    return bound.value if isinstance(bound, LazyBound) else bound
+
+
+def least_of(tolerance: Any) -> Any:
+    """A tree of bounds none of which is above its own in ``tolerance``, without working any out.
+
+    None where there is none that has not been worked out, or one of which nothing is known.
+    """
+    lazy = [bound for _, bound in leaves(tolerance) if isinstance(bound, LazyBound) and "value" not in vars(bound)]
+    if not lazy or any(bound.least <= 0 for bound in lazy):
+        return None
+    return map_leaves(tolerance, lambda _, bound: bound.least if isinstance(bound, LazyBound) else bound)
+
+
 def accepts_everything(tolerance: Any) -> bool:
     """Whether a tree of bounds accepts whatever numbers it is given: it holds bounds, and all of them are inf.
 
     None (compare exactly) is no such bound, and neither is a PartialBound, which is finite at one element at least.
     """
-    bounds = [bound for _, bound in leaves(tolerance)]
+    bounds = [worked_out(bound) for _, bound in leaves(tolerance)]
     return bool(bounds) and all(bound == INFINITE and not isinstance(bound, PartialBound) for bound in bounds)
 
 
@@ -52,6 +143,7 @@ def joined_bound(bounds: Sequence[float], chunks: Sequence[torch.Tensor], axis: 
 
     ``bounds``: one for each of ``chunks``, in the unit of the values. inf where no element of any has a bound.
     """
+    bounds = [worked_out(bound) for bound in bounds]
     if not any(_is_known(bound) for bound in bounds):
         return INFINITE
     pairs = list(zip(bounds, chunks, strict=True))

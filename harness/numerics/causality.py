@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from harness.core.case import Case, is_float
@@ -39,10 +41,10 @@ def tensor_output(trial: Trial, case: Case | None = None) -> torch.Tensor:
     return found
 
 
-def bound(trial: Trial, *cases: Case | None) -> float:
+def bound(trial: Trial, *cases: Case | None) -> Any:
     """The tolerance for comparing runs of these cases with each other, in the unit of the output: the sum of their
     tolerances."""
-    return sum(float(trial.spread_of_value(case)) for case in cases)
+    return sum(trial.spread_of_value(case) for case in cases)
 
 
 def changed_at(trial: Trial, at: int) -> Case:

@@ -13,9 +13,10 @@ from harness.core.claim import Trial
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, CrashKind
 from harness.core.tree import leaves
-from harness.numerics.compare import compare
+from harness.numerics.bounds import worked_out
+from harness.numerics.compare import is_within
 from harness.numerics.constants import explained_by_constants
-from harness.numerics.tolerance import is_rounding_noise
+from harness.numerics.noise import is_rounding_noise
 
 PROBED = 5
 """Cases that show whether float64 is taken at all."""
@@ -90,7 +91,7 @@ def _is_right_in_float64(trial: Trial) -> bool:
     """Whether the case meets the rule of meaning, or ends in a crash on either side, which says nothing about it."""
     answer = trial.attempt()
     exact, tolerance = trial.agreement()
-    return bool(answer.crash or exact.crash or compare(answer.outputs, exact.outputs, tolerance.outputs).fine)
+    return bool(answer.crash or exact.crash or is_within(answer.outputs, exact.outputs, tolerance.outputs))
 
 
 def _keeps_constants_in_float32(contract: Contract, trials: Sequence[Trial], moved: Moved) -> bool:
@@ -101,7 +102,7 @@ def _keeps_constants_in_float32(contract: Contract, trials: Sequence[Trial], mov
         if not is_float(value) or not is_float(exact_value) or value.shape != exact_value.shape:
             return False
         directions = [answer.value - exact_value for answer in moved(contract, trial.case) if answer.crash is None]
-        if not directions or not explained_by_constants(value - exact_value, directions, tolerance.value):
+        if not directions or not explained_by_constants(value - exact_value, directions, worked_out(tolerance.value)):
             return False
     return True
 
@@ -109,7 +110,7 @@ def _keeps_constants_in_float32(contract: Contract, trials: Sequence[Trial], mov
 def _is_right_in_float32(trial: Trial) -> bool:
     exact, _ = trial.agreement()
     _, rounding = trial.agreement(dtype=torch.float32)
-    return compare(trial.attempt().outputs, exact.outputs, rounding.outputs).fine
+    return is_within(trial.attempt().outputs, exact.outputs, rounding.outputs)
 
 
 def _is_float32_inside(trial: Trial) -> bool:

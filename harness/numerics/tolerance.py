@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ import torch
 from harness.core.case import Case, is_float
 from harness.core.implementation import Answer
 from harness.core.tree import Path, leaves, map_leaves
-from harness.numerics.bounds import INFINITE, PartialBound
+from harness.numerics.bounds import INFINITE, LazyBound, PartialBound
 from harness.numerics.perturbation import Jitter
 
 EPSILON = {
@@ -40,6 +41,8 @@ GRADIENT_FLOOR = 1e-10
 ZERO_FLOOR = 64.0
 """Exact zeros of the reference may be this many units of rounding of the largest number in run: a weight gradient
 that vanishes exactly in one evaluation order is a few roundings of its terms in another."""
+LARGEST, ORDINARY = 1e100, 1e6
+"""Up to these numbers nothing overflows on its way in float64, and in float32: its sixth power has a place there."""
 
 
 def perturbed(case: Case, epsilon: float, seed: int) -> Case:
@@ -100,82 +103,111 @@ def tolerances(
     the same numbers. ``perturbations``: how often the reference is moved by a rounding.
 
     The second answer has the structure of the first: an absolute bound in place of every floating-point tensor, in the
-    unit of its values, and None for what is compared exactly. Where the reference overflows in ``dtype`` at some
-    elements, the bound is a PartialBound that says nothing of these; where it does at all, it is inf. Raises nothing:
-    where the reference refuses the case, both answers hold its crash.
+    unit of its values, and None for what is compared exactly. Bounds are LazyBounds: the reference is moved when one of
+    them is asked for. Where it overflows in ``dtype`` at some elements, the bound is a PartialBound that says nothing
+    of these; where it does at all, it is inf. Raises nothing: where the reference refuses the case, both answers hold
+    its crash.
     """
     given = case.cast(dtype)
-    exact_case = given.cast(torch.float64)
-    exact = run(exact_case)
+    exact = run(given.cast(torch.float64))
     if exact.crash is not None:
         return exact, exact
     if not any(is_float(leaf) for _, leaf in leaves([*exact.outputs, exact.gradients])):  # ids and texts do not round
         return exact, Answer((None,) * len(exact.outputs))
-    rule = _rule(run, given, uncached or run, dtype, perturbations)
-    biggest_input = magnitude([dict(call.arguments) for call in case.calls])
-    biggest_gradient = magnitude(exact.gradients)
+    rule = _Rule(run, uncached or run, case, given, exact, dtype, perturbations)
 
-    def of_output(path: Path, leaf: Any) -> float | None:
-        return rule.bound(leaf, lambda answer: _at(answer.outputs, path), biggest_input)
+    def of_output(path: Path, leaf: Any) -> LazyBound | None:
+        return rule.bound(leaf, lambda answer: _at(answer.outputs, path))
 
-    def of_gradient(name: str, value: Any) -> float | None:
-        return rule.bound(value, lambda answer: answer.gradients.get(name), biggest_gradient, gradient=True)
+    def of_gradient(name: str, value: Any) -> LazyBound | None:
+        return rule.bound(value, lambda answer: answer.gradients.get(name), gradient=True)
 
     outputs = map_leaves(list(exact.outputs), of_output)
     return exact, Answer(tuple(outputs), {name: of_gradient(name, value) for name, value in exact.gradients.items()})
 
 
-def _rule(
-    run: Callable[[Case], Answer],
-    given: Case,
-    uncached: Callable[[Case], Answer],
-    dtype: torch.dtype,
-    perturbations: int,
-) -> _Rule:
-    """The runs of the reference that bounds in ``dtype`` follow from; ``given`` is the case in that dtype."""
-    seeds = range(1, perturbations + 1)
-    low = dtype in (torch.bfloat16, torch.float16)
-    exact_case = given.cast(torch.float64)
-    moved = [] if low else [_moved(uncached, exact_case, EPSILON[dtype], seed) for seed in seeds]
-    rounded = [] if dtype == torch.float64 else [(1.0, run(given))]
-    if low:  # what one small case happens to lose says little; moved by whole units, twice what rounding does at most
-        rounded += [(0.5, _moved(uncached, given, None, seed)) for seed in seeds]
-    return _Rule(dtype, moved, [(share, answer) for share, answer in rounded if answer.crash is None])
-
-
 @dataclass(frozen=True)
 class _Rule:
-    """How a bound follows from runs of the reference.
+    """How a bound follows from runs of the reference, which are made when the first bound is asked for.
 
-    ``moved``: its float64 answers with everything moved by one unit of ``dtype``. ``rounded``: its answers in
-    ``dtype``, each with the share of its error that counts.
+    ``given``: the ``case`` in ``dtype``; ``exact``: the reference's answer to it in float64.
     """
 
+    run: Callable[[Case], Answer]
+    uncached: Callable[[Case], Answer]
+    case: Case
+    given: Case
+    exact: Answer
     dtype: torch.dtype
-    moved: Sequence[Answer]
-    rounded: Sequence[tuple[float, Answer]]
+    perturbations: int
 
-    def bound(
-        self, reference: Any, part: Callable[[Answer], Any], scale: float, gradient: bool = False
-    ) -> float | None:
-        """The bound of one tensor (None: it is none, or not of floating point). ``part`` finds it in an answer.
+    @property
+    def is_low(self) -> bool:
+        """Whether it is about 16-bit numbers."""
+        return self.dtype in (torch.bfloat16, torch.float16)
 
-        ``scale``: the largest number beside the tensor's own whose rounding may be left over where the reference is
-        exactly zero.
-        """
+    @cached_property
+    def moved(self) -> Sequence[Answer]:
+        """The reference's float64 answers with everything moved by one unit of ``dtype``."""
+        seeds, case = range(1, self.perturbations + 1), self.given.cast(torch.float64)
+        return [] if self.is_low else [_moved(self.uncached, case, EPSILON[self.dtype], seed) for seed in seeds]
+
+    @cached_property
+    def once(self) -> Sequence[tuple[float, Answer]]:
+        """The reference's answer in ``dtype``, where it has one, and that its error counts in full."""
+        answer = None if self.dtype == torch.float64 else self.run(self.given)
+        return [] if answer is None or answer.crash is not None else [(1.0, answer)]
+
+    @cached_property
+    def rounded(self) -> Sequence[tuple[float, Answer]]:
+        """The reference's answers in ``dtype``, each with the share of its error that counts."""
+        if not self.is_low:
+            return self.once
+        # What one small case happens to lose says little; moved by whole units, twice what rounding does at most.
+        seeds = range(1, self.perturbations + 1)
+        more = [(0.5, _moved(self.uncached, self.given, None, seed)) for seed in seeds]
+        return [*self.once, *((share, answer) for share, answer in more if answer.crash is None)]
+
+    @cached_property
+    def biggest_input(self) -> float:
+        """The largest number among the arguments."""
+        return magnitude([dict(call.arguments) for call in self.case.calls])
+
+    @cached_property
+    def biggest_gradient(self) -> float:
+        """The largest number among the exact gradients."""
+        return magnitude(self.exact.gradients)
+
+    def bound(self, reference: Any, part: Callable[[Answer], Any], gradient: bool = False) -> LazyBound | None:
+        """The bound of one tensor (None: it is none, or not of floating point). ``part`` finds it in an answer."""
         if not is_float(reference):
             return None
+        return LazyBound(lambda: self._least(reference, part, gradient), lambda: self._bound(reference, part, gradient))
+
+    def _least(self, reference: torch.Tensor, part: Callable[[Answer], Any], gradient: bool) -> float:
+        """What the bound is at least, without moving the reference; 0 where it might overflow at some elements."""
+        size = magnitude(reference)
+        most = {torch.float64: LARGEST, torch.float32: ORDINARY}.get(self.dtype, torch.finfo(self.dtype).max / 8)
+        if not bool(torch.isfinite(reference).all()) or max(size, 0.0 if self.is_low else self.biggest_input) > most:
+            return 0.0
+        lost = _shared_gaps(reference, [(share, part(own)) for share, own in self.once]) if self.is_low else []
+        if not all(bool(torch.isfinite(gaps).all()) for gaps in lost):
+            return 0.0
+        return self._of_errors(reference, 0.0, max((float(g.max()) for g in lost), default=0.0), gradient)
+
+    def _bound(self, reference: torch.Tensor, part: Callable[[Answer], Any], gradient: bool) -> float:
+        """The bound itself."""
         moved = _shared_gaps(reference, [(1.0, part(other)) for other in self.moved])
         rounded = _shared_gaps(reference, [(share, part(own)) for share, own in self.rounded])
         known = torch.ones(reference.shape, dtype=torch.bool)
         for gaps in (*moved, *rounded):
             known &= torch.isfinite(gaps)
-        bound = self._of_elements(known, reference, moved, rounded, scale, gradient)
+        bound = self._of_elements(known, reference, moved, rounded, gradient)
         if self.dtype != torch.float64:  # a number that the bound allows may be one that the dtype has no place for
             beyond = torch.isfinite(reference) & (reference.double().abs() + bound > torch.finfo(self.dtype).max)
             if bool(beyond.any()):
                 known &= ~beyond
-                bound = self._of_elements(known, reference, moved, rounded, scale, gradient)
+                bound = self._of_elements(known, reference, moved, rounded, gradient)
         if bool(known.all()):
             return bound
         return PartialBound(bound, ~known) if bool(known.any()) else INFINITE
@@ -186,17 +218,21 @@ class _Rule:
         reference: torch.Tensor,
         moved: Sequence[torch.Tensor],
         rounded: Sequence[torch.Tensor],
-        scale: float,
         gradient: bool,
     ) -> float:
         """The bound that the known elements give: a bool mask of a tensor, and errors of runs of the reference
         there."""
-        reference = reference[known]
         moved_by, lost = (
             max((float(g[known].max()) for g in gaps if bool(known.any())), default=0.0) for gaps in (moved, rounded)
         )
+        return self._of_errors(reference[known], moved_by, lost, gradient)
+
+    def _of_errors(self, reference: torch.Tensor, moved_by: float, lost: float, gradient: bool) -> float:
+        """The bound for these elements, where moving the reference changes them by so much, and ``dtype`` loses so
+        much. It grows with both."""
         size, epsilon = magnitude(reference), EPSILON[self.dtype]
-        scale = max(scale, size)
+        # The largest number whose rounding may be left over where the reference is exactly zero.
+        scale = max(self.biggest_gradient if gradient else self.biggest_input, size)
         floor = ZERO_FLOOR * EPSILON[torch.float64] * scale
         if gradient:  # cotangents are of size 1: a slope of a thousandth of a rounding is none, however it came about
             floor = max(floor, 1e-3 * epsilon)
@@ -205,7 +241,7 @@ class _Rule:
             rms = float(finite.pow(2).mean().sqrt()) if finite.numel() else 0.0
             least = GRADIENT_FLOOR * rms if gradient else MEANING_FLOOR * size
             return max(least, MEANING_FACTOR * (moved_by + 2 * epsilon * size), floor)
-        if self.dtype in (torch.bfloat16, torch.float16):
+        if self.is_low:
             return max(HALF_FACTOR * lost, 2 * epsilon * size, epsilon * 1e-3 * scale)
         rounding = ROUNDING_FACTOR * (max(lost, moved_by) + 2 * epsilon * size)
         return max(rounding, floor, ZERO_FLOOR * epsilon * 1e-3 * scale)
@@ -225,44 +261,6 @@ def _moved(run: Callable[[Case], Answer], case: Case, epsilon: float | None, see
     start = case if epsilon is None else perturbed(case, epsilon, seed)
     with Jitter(epsilon, seed + PERTURBATIONS):  # other signs than the arguments'
         return run(start)
-
-
-def is_rounding_noise(errors: Callable[[Case], Any], case: Case, seed: int = 11) -> bool:
-    """Whether an error is rounding rather than meaning: it does not survive a move of the inputs by a few float32
-    units.
-
-    A mistake's error is a smooth function of the inputs and hardly changes (relative 1e-4 at most); rounding inside a
-    float32 computation is a new one each time (relative change about 1). Used to tell code that upcasts or downcasts
-    to float32 inside on purpose from code that computes something else. The moves are of 20 to 60 units at random:
-    after a whole number of units, small integers would round as they did before.
-    """
-    here = errors(case)
-    if not torch.is_tensor(here) or not bool(torch.isfinite(here).all()):
-        return False
-    size = float(here.norm())
-    if size == 0:
-        return False
-    for attempt in range(2):
-        there = errors(_nearby(case, 40 * EPSILON[torch.float32], seed + attempt))
-        if not torch.is_tensor(there) or there.shape != here.shape:
-            return False
-        if float((there - here).norm()) < 0.1 * max(size, float(there.norm())):
-            return False
-    return True
-
-
-def _nearby(case: Case, epsilon: float, seed: int) -> Case:
-    """Every floating-point argument moved by about ``epsilon`` relative to itself, no two by the same amount."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def move(_: Path, leaf: Any) -> Any:
-        if not is_float(leaf):
-            return leaf
-        return leaf * (
-            1 + epsilon * (0.5 + torch.rand(leaf.shape, generator=generator, dtype=torch.float64)).to(leaf.dtype)
-        )
-
-    return case.mapped(move)
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -123,9 +123,9 @@ def output(trial: Trial, case: Case | None = None) -> torch.Tensor:
     return value
 
 
-def tolerance(trial: Trial, *cases: Case | None) -> float:
+def tolerance(trial: Trial, *cases: Case | None) -> Any:
     """The tolerance for comparing runs of these cases with each other: the sum of theirs."""
-    return sum(float(trial.spread_of_value(case)) for case in cases)
+    return sum(trial.spread_of_value(case) for case in cases)
 
 
 def moved_by_a_float32_scale(values: torch.Tensor) -> float:

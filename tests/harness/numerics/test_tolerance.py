@@ -7,7 +7,8 @@ import torch
 from harness.core.case import Case
 from harness.core.implementation import Answer
 from harness.numerics.compare import compare
-from harness.numerics.tolerance import is_rounding_noise, perturbed, tolerances
+from harness.numerics.noise import is_rounding_noise
+from harness.numerics.tolerance import perturbed, tolerances
 from harness.strategies.tensors import FAMILIES, make
 
 
