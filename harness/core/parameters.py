@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
+
+_known: WeakKeyDictionary[FunctionType, tuple[tuple[Any, ...], list[inspect.Parameter]]] = WeakKeyDictionary()
+"""Parameters of plain functions, each with the code and the defaults that they were read from."""
 
 
 def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
@@ -12,10 +17,25 @@ def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter] | Non
 
     None where there is no signature, as of a builtin.
     """
+    if type(function) is FunctionType and not function.__dict__:
+        return list(_of_plain_function(function))
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
+
+
+def _of_plain_function(function: FunctionType) -> list[inspect.Parameter]:
+    """The parameters of a function with nothing attached to it, read anew only where its code was exchanged."""
+    made_of = (function.__code__, function.__defaults__, *(function.__kwdefaults__ or {}).values())
+    known = _known.get(function)
+    if (
+        known is None
+        or len(known[0]) != len(made_of)
+        or any(a is not b for a, b in zip(known[0], made_of, strict=True))
+    ):
+        known = _known[function] = made_of, list(inspect.signature(function).parameters.values())
+    return known[1]
 
 
 def parameter_names(function: Callable[..., Any]) -> list[str]:

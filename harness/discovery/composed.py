@@ -54,12 +54,11 @@ def composed(contract: Contract, members: Mapping[str, Any], seconds: float) -> 
     if contract.composed is None:
         return None
     signature = contract.calls[CALL]
-    cases = sorted(telling_cases(contract), key=_extent, reverse=True)
     for tried, composition in enumerate(contract.composed(members)):
         if tried >= MOST_TRIALS:
             break
         taken = 0
-        for case in cases:
+        for case in sorted(telling_cases(contract), key=_extent, reverse=True):  # generated where there is one to try
             try:
                 given = bound(composition.function, signature, case.arguments)
                 result = trial_call("calling", composition.source, seconds, given)

@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy
 import torch
 
 from harness.core.implementation import Effect, EffectKind, Request
-
-
-class Generators(NamedTuple):
-    """The state of every global random generator that such code may draw from."""
-
-    torch: torch.Tensor
-    numpy: Any
-    python: Any
-
-    @classmethod
-    def now(cls) -> Generators:
-        """Their state at this moment (of torch, the generator of the CPU)."""
-        return cls(torch.get_rng_state(), numpy.random.get_state(), random.getstate())
-
-    def restore(self) -> None:
-        """Bring them back to this state."""
-        torch.set_rng_state(self.torch)
-        numpy.random.set_state(self.numpy)
-        random.setstate(self.python)
-
-    def changed(self, now: Generators) -> list[Effect]:
-        """Which of them have another state now."""
-        names = [
-            ("torch's", torch.equal(self.torch, now.torch)),
-            ("numpy's", numpy.array_equal(self.numpy[1], now.numpy[1])),
-            ("Python's", self.python == now.python),
-        ]
-        texts = [f"{name} random generator was advanced or reseeded" for name, same in names if not same]
-        return [Effect(EffectKind.GENERATOR, text) for text in texts]
+from harness.execution.generators import Generators, seed_all
 
 
 class Flags(NamedTuple):
@@ -116,15 +86,12 @@ def watched(request: Request) -> Iterator[list[Effect]]:
     """
     effects: list[Effect] = []
     before, flags = Generators.now(), Flags.now()
-    torch.default_generator.manual_seed(0)  # torch.manual_seed keeps a formatted stack for devices not yet initialised
-    numpy.random.seed(0)
-    random.seed(0)
-    start = Generators.now()
+    start = seed_all()
     try:
         yield effects
     finally:
         if request.mode == "eval":
-            effects += start.changed(Generators.now())
+            effects += start.changed()
         effects += flags.changed(Flags.now())
         flags.restore()
-        before.restore()
+        before.restore(start)

@@ -11,6 +11,9 @@ from harness.core.note import Note, NoteCode
 from harness.core.record import RunRecord
 from harness.reports.json_file import Writer
 
+SECONDS = 1.0
+"""How long checks that say only that something is to do may wait to be written."""
+
 
 class Autosave:
     """Writes one record again and again.
@@ -25,10 +28,18 @@ class Autosave:
         self._notes: dict[tuple[NoteCode, str], Note] = {}
         """The notes made here, by their code and topic."""
         self._tidy(path)
+        self._kept = 0.0
+        """When it was written last, in seconds since 1970."""
+
+    def keep_in_time(self) -> None:
+        """Write the record, unless that was done within the last second: what is new in it was no work."""
+        if not 0 <= time.time() - self._kept < SECONDS:
+            self.keep()
 
     def keep(self) -> bool:
         """Write the record as it is now. Returns whether that was possible."""
-        self.record.seconds = time.time() - self.record.started
+        self._kept = time.time()
+        self.record.seconds = self._kept - self.record.started
         try:
             self._writer.write(self.record, self.path)
         except OSError as error:

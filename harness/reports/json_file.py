@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +27,31 @@ def encode(value: Any) -> str:
     return json.dumps(to_plain(value), allow_nan=False)
 
 
+LASTING = ("planned", "parts", "meanings", "summaries", "signatures", "grounds")
+"""Dictionaries of a record whose entries are exchanged, never written to: encoded anew when one of them was."""
+
+
 class Writer:
     """Writes one record that grows: a verdict is encoded once, however often the file is written."""
 
     def __init__(self) -> None:
         self._verdicts: list[str] = []
+        self._lasting: dict[str, tuple[dict[str, Any], str]] = {}
 
     def write(self, record: RunRecord, path: Path) -> None:
         """Write a file beside it and rename that: readers see the old record or the new one. Raises OSError."""
         self._verdicts += [encode(v) for v in record.verdicts[len(self._verdicts) :]]
-        others = to_plain(replace(record, verdicts=[]))
-        del others["verdicts"]
-        lines = [f"{encode(name)}: {encode(value)}" for name, value in others.items()]
+        names = [field.name for field in fields(record) if field.name != "verdicts"]
+        lines = [f"{encode(name)}: {self._text(name, getattr(record, name))}" for name in names]
         lines.append('"verdicts": [\n' + ",\n".join(self._verdicts) + "\n]")
         atomically("{\n" + ",\n".join(lines) + "\n}\n", path)
+
+    def _text(self, name: str, value: Any) -> str:
+        if name not in LASTING:
+            return encode(value)
+        if name not in self._lasting or self._lasting[name][0] != value:
+            self._lasting[name] = dict(value), encode(value)
+        return self._lasting[name][1]
 
 
 def as_kept(verdict: Verdict) -> Verdict:

@@ -21,6 +21,11 @@ NO_NUMBERS = ("inf", "-inf", "nan")
 
 def to_plain(value: Any) -> Any:
     """Dictionaries, lists, text, numbers, booleans and None; what is none of them becomes text."""
+    kind = type(value)
+    if kind is str:  # nearly all of a record, which is written after every check: no questions about its kind
+        return value if value.isascii() else valid(value)
+    if kind in (int, bool, type(None)):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
