@@ -95,6 +95,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         how = {"action": "append", "default": None, "metavar": shown, "help": option.help, **empty}
         group.addoption(f"--{option.name}", dest=key, **how)
         parser.addini(key, f"{option.help} (same as --{option.name})", default=None)
+    group.addoption(
+        "--impl-no-cache",
+        action="store_true",
+        dest="impl_no_cache",
+        help="work the tolerances out anew; by default those of an earlier run with the same seed are used, which "
+        "depend on the reference alone",
+    )
     # For processes that this run starts.
     group.addoption("--impl-select", dest="impl_select", action="append", default=None, help=argparse.SUPPRESS)
 
@@ -111,6 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
         options = {option.name.replace("-", "_"): _chosen(config, option, table) for option in OPTIONS}
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+    options["impl_no_cache"] = "yes" if config.getoption("impl_no_cache") else ""
     if not options["impl"]:
         if wrong := _misspelt(table, file):
             raise pytest.UsageError(wrong)

@@ -1,12 +1,19 @@
 """Our own tests compute with one thread: the tensors are small, and test processes share the machine."""
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+if "PLUMBLINE_CACHE" not in os.environ:  # no test uses what an earlier run, or another person, has kept
+    os.environ["PLUMBLINE_CACHE"] = tempfile.mkdtemp(prefix="plumbline-cache-")
+    atexit.register(shutil.rmtree, os.environ["PLUMBLINE_CACHE"], ignore_errors=True)
 # What several tests stand on is imported by its name. (The folder of the tests itself would hide `harness`.)
 sys.path += [str(Path(__file__).parent / name) for name in ("support", "tools")]
 

@@ -126,6 +126,15 @@ def test_the_failure_names_the_line_first(folder: Path) -> None:
     assert "Traceback" not in done.output
 
 
+def test_each_finding_is_shown_before_the_next_component_is_judged(folder: Path) -> None:
+    """A line below the letters of its component, in a terminal's log too: nobody waits for the end."""
+    _, output = run(folder, "--impl=wrong", "-m", "layer_norm or gelu", QUICK)
+    first, letters = output.index("found: "), output.index("FAILURES")
+    second = output.index("found: ", first + 1)
+    assert first < second < letters and output.count("found: ") == 2
+    assert {"gelu", "layer_norm"} == {output[at + 7 :].split()[0] for at in (first, second)}
+
+
 def test_the_record_is_written_and_says_the_same(folder: Path) -> None:
     """The JSON record holds every verdict, the findings' summaries, and that the run came to its end."""
     run(folder, "--impl=wrong", QUICK)

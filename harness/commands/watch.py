@@ -21,6 +21,7 @@ from harness.core.record import RunRecord
 from harness.discovery.locate import locate
 from harness.reports import json_file, text
 from harness.reports.formats._format import State, status_of
+from harness.reports.found import Found
 from harness.reports.next_step import next_step
 
 PAUSE = 0.3
@@ -173,7 +174,7 @@ def _pytest_of(cases: int | None) -> Callable[[str, list[str] | None], Judged]:
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
             )
             try:
-                output, _ = process.communicate()
+                output = _followed(process, report)
             except BaseException:
                 process.kill()
                 process.wait()
@@ -183,6 +184,21 @@ def _pytest_of(cases: int | None) -> Callable[[str, list[str] | None], Judged]:
             return process.returncode, json_file.read(report), output
 
     return judge
+
+
+def _followed(process: subprocess.Popen[str], report: Path) -> str:
+    """The output of a run of pytest. Findings are printed while it runs, as soon as they stand in its record."""
+    found, seen = Found(), 0
+    while True:
+        try:
+            return process.communicate(timeout=PAUSE)[0]
+        except subprocess.TimeoutExpired:
+            pass
+        now = report.stat().st_mtime_ns if report.exists() else 0
+        if now != seen:
+            seen = now
+            for line in found.new(json_file.read(report)):
+                print(line, flush=True)
 
 
 COMMAND = Command("rerun, at every save, the checks that the change affects", arguments, run)

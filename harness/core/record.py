@@ -125,6 +125,9 @@ class Verdict:
     advice: str = ""
     """Of a verdict that is advice: why nobody is held to it, and what to do."""
 
+    explained_by: str = ""
+    """The claim that failed first for the same reason, where this one was not judged on further cases for that."""
+
     @property
     def failing(self) -> bool:
         """Whether it fails the run: a failing status that nothing excuses."""

@@ -10,7 +10,7 @@ from functools import cache
 from types import ModuleType
 
 import harness.claims
-from harness.core.claim import Claim
+from harness.core.claim import About, Claim
 from harness.core.contract import Contract
 from harness.core.errors import RegistryError
 from harness.core.mistake import KnownMistake
@@ -31,9 +31,10 @@ class Catalogue:
     mistakes: Mapping[str, tuple[KnownMistake, ...]]
 
     def claims_of(self, component: str) -> list[Claim]:
-        """The generic claims that fit a component, then its own."""
+        """The generic claims that fit a component, those that say most first, then its own."""
         contract = self.contracts[component]
-        return [claim for claim in self.claims.values() if claim.needs(contract)] + list(contract.claims)
+        fitting = sorted((c for c in self.claims.values() if c.needs(contract)), key=_says_less)
+        return fitting + list(contract.claims)
 
     def mistake(self, full_name: str) -> KnownMistake:
         """The known mistake ``component.name``, or legal variant ``component.variant=name``. Earlier names work too.
@@ -75,6 +76,13 @@ class Catalogue:
     def all_mistakes(self) -> list[KnownMistake]:
         """The known mistakes of all components."""
         return [mistake for group in self.mistakes.values() for mistake in group]
+
+
+def _says_less(claim: Claim) -> int:
+    """0 for a comparison of all numbers, 1 for one of all gradients, 2 for the rest."""
+    if About.NUMBERS not in claim.about:
+        return 2
+    return int(About.GRADIENT in claim.about)
 
 
 def catalogue(specs: ModuleType, mistakes: ModuleType) -> Catalogue:

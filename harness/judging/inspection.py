@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from harness.core.claim import About, Claim, ToDo
-from harness.core.implementation import Answer, Implementation, Request
+from harness.core.implementation import Implementation
 from harness.core.measurement import Measurement
 from harness.core.mistake import Edit, KnownMistake
 from harness.core.note import Note
@@ -24,9 +24,10 @@ from harness.execution.executor import Executor
 from harness.execution.half_precision import mentions_half_precision
 from harness.judging.catalogue import Catalogue
 from harness.judging.diagnosticians import diagnosticians
-from harness.judging.evidence import COTANGENT_SEED, Evidence
+from harness.judging.evidence import EVIDENCE_CASES, Evidence
 from harness.judging.judge import Bench
 from harness.judging.last_result import last_result_alone
+from harness.judging.observations import Observations, is_offered
 from harness.judging.outcomes import as_advice
 from harness.judging.reference import reference_executor
 from harness.judging.trial import RanOutOfTime
@@ -78,6 +79,7 @@ class Inspection:
             edited=partial(executor, trusted=True),
             variants=self.variants,
         )
+        self.observations = Observations(self.bench)
         self.diagnostician, self.by_result = diagnosticians(
             self.catalogue, self.variants, self.edits, self.implementation, executor
         )
@@ -85,10 +87,10 @@ class Inspection:
             self.diagnostician.kept, self.by_result.kept = self.like.diagnostician.kept, self.like.by_result.kept
         self._found: dict[str, Finding] = {}
         """What explained the first claim of a component that failed; it is tried first for the others."""
-        self._reported: set[tuple[str, Any]] = set()
+        self._reported: dict[tuple[str, Any], str] = {}
+        """Of what was said of a component: the claim that it was said of first."""
         self._unexplained: set[tuple[str, str] | None] = set()
         """Crashes that nothing known explains: not looked for again in every claim that they spoil."""
-        self._evidence: dict[tuple[str, bool], list[Observation]] = {}
 
     def _reference(self) -> Implementation:
         """The reference in the declared form, shared with ``like``. Raises ValueError where that has other cases."""
@@ -119,31 +121,56 @@ class Inspection:
         return tuple(name for name in names if not (executor.to_do(name) or executor.plug_in(name).needs))
 
     def judge(self, component: str, claim: Claim) -> Verdict:
-        """One claim, with its finding where a known mistake explains the violation."""
+        """One claim, with its finding where a known mistake explains the violation.
+
+        Where a finding explains the component already, a claim that fails in as many cases as a diagnosis looks at,
+        and for the same reason, is not judged on more: it is counted beneath the claim that failed first.
+        """
         contract = self.catalogue.contracts[component]
-        verdict, evidence = self.bench.judge(contract, claim, shrink=False)
-        verdict = self.held(claim, verdict)
+        most = EVIDENCE_CASES if component in self._found else 0
+        verdict, evidence = self._judged(component, claim, most)
         if not verdict.failing:
             return verdict
-        crash = (component, verdict.message) if verdict.status == Status.CRASHED else None
-        self.bench.progress(f"{component}::{claim.name}: which known mistake gives these numbers")
-        known_to_be_unknown = verdict.status == Status.TIMED_OUT or crash in self._unexplained
-        finding = None if known_to_be_unknown else self.explain(component, evidence)
-        if finding is None and crash is not None:
-            self._unexplained.add(crash)
-        if finding is not None:
-            self._found.setdefault(component, finding)
-            verdict = replace(verdict, finding=finding.names, or_else=tuple(b.full_name for b in finding.or_else))
+        verdict = self._explained(claim, verdict, evidence)
         report = (component, verdict.finding or verdict.message)
         if report in self._reported:  # it will be counted beneath the first one that says the same
-            return verdict
-        self._reported.add(report)
+            is_short = verdict.failed_cases == most
+            return replace(verdict, explained_by=self._reported[report]) if is_short else verdict
+        if verdict.failed_cases == most:
+            in_full = self._judged(component, claim)[0]
+            verdict = replace(in_full, finding=verdict.finding, or_else=verdict.or_else)
+            report = (component, verdict.finding or verdict.message)
+        self._reported[report] = claim.name
         verdict = self.bench.smaller(contract, claim, verdict)
         compares = About.GRADIENT in claim.about and not claim.about.isdisjoint({About.NUMBERS, About.CONSISTENCY})
         if compares and verdict.status == Status.FAILED and not verdict.finding:
             words = self._gradients_in_words(component)
             verdict = replace(verdict, message=words, explains=True) if words else verdict
         return verdict
+
+    def _judged(self, component: str, claim: Claim, most: int = 0) -> tuple[Verdict, list[Evidence]]:
+        """The verdict, and what the implementation answered. ``most``: failing cases after which no more are judged,
+        if each of them is a wrong result (0: judge every case)."""
+        contract = self.catalogue.contracts[component]
+        verdict, evidence = self.bench.judge(contract, claim, shrink=False, enough=most)
+        held = self.held(claim, verdict)
+        if most and verdict.failing and (verdict.status != Status.FAILED or not held.failing):
+            return self._judged(component, claim)
+        return held, evidence
+
+    def _explained(self, claim: Claim, verdict: Verdict, evidence: Sequence[Evidence]) -> Verdict:
+        """The verdict with its finding, where there is one."""
+        component = verdict.component
+        crash = (component, verdict.message) if verdict.status == Status.CRASHED else None
+        self.bench.progress(f"{component}::{claim.name}: which known mistake gives these numbers")
+        known_to_be_unknown = verdict.status == Status.TIMED_OUT or crash in self._unexplained
+        finding = None if known_to_be_unknown else self.explain(component, evidence)
+        if finding is None and crash is not None:
+            self._unexplained.add(crash)
+        if finding is None:
+            return verdict
+        self._found.setdefault(component, finding)
+        return replace(verdict, finding=finding.names, or_else=tuple(b.full_name for b in finding.or_else))
 
     def held(self, claim: Claim, verdict: Verdict) -> Verdict:
         """The verdict; advice where the implementation is not held to the claim."""
@@ -183,14 +210,14 @@ class Inspection:
         A hand-written backward function may be right where its component is wrong: what is computed forwards is then
         explained alone.
         """
-        cases, evidence = self._observations(component), [item for item in evidence if _is_offered(item.answer)]
+        cases, evidence = self.observations.of(component), [item for item in evidence if is_offered(item.answer)]
         apart = self._is_by_hand(component)
         backwards = apart and any(item.request.gradients is not None for item in evidence)
         if apart and not backwards:
             cases = [o for o in cases if o.request.gradients is None]
         if evidence and not backwards and any(is_wrong(o) for o in cases) and self.finding_of(component) is None:
             return None  # what explains them and the evidence would explain them alone
-        observations = [*cases, *(self._observed(item) for item in evidence)]
+        observations = [*cases, *(self.observations.of_evidence(item) for item in evidence)]
         first = self._first(component)
         if not self.catalogue.contracts[
             component
@@ -228,11 +255,11 @@ class Inspection:
 
     def agrees(self, component: str) -> bool:
         """Whether it gives the reference's numbers on its cases, in its working precision."""
-        return not any(is_wrong(observation) for observation in self._observations(component))
+        return not any(is_wrong(observation) for observation in self.observations.of(component))
 
     def _gradients_in_words(self, component: str) -> str:
         """Which gradients of its cases are wrong, and how; nothing where what is computed forwards is wrong already."""
-        cases = self._observations(component)
+        cases = self.observations.of(component)
         if any(is_wrong(o) for o in cases if o.request.gradients is None) and not self._is_by_hand(component):
             return ""
         runs = [
@@ -252,22 +279,6 @@ class Inspection:
         own = self.findings.get(component) or self._found.get(component)
         return [mistakes for mistakes in (own.mistakes if own else (), union) if mistakes]
 
-    def _observations(self, component: str, single: bool = False) -> list[Observation]:
-        """What it answers over its cases, in its working precision or in float32."""
-        key = (component, single)
-        if key not in self._evidence:
-            contract, seen = self.catalogue.contracts[component], []
-            dtype = torch.float32 if single else self.bench.precision(contract)
-            for index, case in enumerate(self.bench.cases_of(contract)):
-                case = case.cast(dtype)
-                for gradients in (None, COTANGENT_SEED) if contract.differentiable and index < 12 else (None,):
-                    request = Request(component, case, gradients=gradients)
-                    answer = self.bench.implementation.run(request)
-                    if _is_offered(answer):
-                        seen.append(self._observed(Evidence(request, answer)))
-            self._evidence[key] = seen if contract.agrees else []
-        return self._evidence[key]
-
     def _in_float32(self, component: str, cases: Sequence[Observation], first: Any) -> Finding | None:
         """What explains it in float32, where nothing does in float64: wrong code that also computes in float32 inside.
 
@@ -281,20 +292,5 @@ class Inspection:
         return (
             None
             if crashed or not exact
-            else self.diagnostician.explain(component, self._observations(component, True), first)
+            else self.diagnostician.explain(component, self.observations.of(component, True), first)
         )
-
-    def _observed(self, item: Evidence) -> Observation:
-        request = item.request
-        reference = self.bench.reference.run(replace(request, fresh=False))
-        floats = [leaf.dtype for _, leaf in request.case.tensors() if leaf.is_floating_point()]
-        dtype = floats[0] if floats else self.bench.precision(self.catalogue.contracts[request.component])
-        _, tolerance = self.bench.agreement(request.component, request.case, dtype, request.gradients is not None)
-        return Observation(
-            request, item.answer, reference, tolerance if tolerance.crash is None else Answer(), item.effects
-        )
-
-
-def _is_offered(answer: Answer) -> bool:
-    """Whether it says anything of what their code computes."""
-    return answer.crash is None or not answer.crash.kind.says_nothing

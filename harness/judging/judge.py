@@ -1,7 +1,7 @@
 """judge(contract, claim) -> Verdict: the only place where exceptions become verdicts.
 
 Cases are generated once per component from the run's seed; every claim is judged over them. Only where a claim fails
-does Hypothesis run again, with the same seed and the full shrink phase, for that one claim.
+does Hypothesis run again, with the same seed and the shrink phase.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from harness.core.note import Note, NoteCode
 from harness.core.record import Cause, Status, Verdict
 from harness.judging.cases import GeneratedCases
 from harness.judging.evidence import COTANGENT_SEED, EVIDENCE_CASES, Evidence
+from harness.judging.kept_tolerances import KeptTolerances
 from harness.judging.outcomes import cause_of, is_about_gradients, not_checked, takes_none, why_barely
 from harness.judging.shrinking import smallest_violation
 from harness.judging.trial import PATIENT_PERTURBATIONS, BenchTrial, RanOutOfTime, outcome_of
@@ -59,6 +60,9 @@ class Bench:
     reference, whose work is shared.
     """
 
+    kept: KeptTolerances | None = None
+    """Tolerances of earlier runs, where they may be used."""
+
     def __init__(
         self,
         contracts: Mapping[str, Contract],
@@ -75,7 +79,7 @@ class Bench:
         self.variants = dict(variants or {})
         self.contracts, self.implementation, self.reference, self.edited = contracts, implementation, reference, edited
         self.seed = seed
-        # The reference's part of the work depends on the seed alone: benches of several implementations share it.
+        # The reference's part depends on the seed alone: benches of several implementations share it.
         self.generated: GeneratedCases = GeneratedCases(
             contracts,
             implementation,
@@ -104,8 +108,7 @@ class Bench:
         return self.generated.of(contract, claim)
 
     def precision(self, contract: Contract) -> torch.dtype:
-        """What the implementation computes this component in: float64, or float32 where float64 is refused or not
-        reached."""
+        """What the implementation computes it in: float64, or float32 where float64 is refused or not reached."""
         return self._precision.of(contract)
 
     def note(self, contract: Contract, code: NoteCode, text: str) -> None:
@@ -138,7 +141,9 @@ class Bench:
                 return self.reference.run(Request(component, changed, gradients=seed, fresh=fresh))
 
             moves = PATIENT_PERTURBATIONS if patient else PERTURBATIONS
-            self._agreements[key] = tolerances(run, case, dtype, partial(run, fresh=True), moves)
+            found = tolerances(run, case, dtype, partial(run, fresh=True), moves)
+            whole = (*key, moves, sorted(self.variants.items()))
+            self._agreements[key] = self.kept.beside(whole, found) if self.kept else found
         return self._agreements[key]
 
     # verdicts --------------------------------------------------------------------------------------------------------
@@ -158,8 +163,7 @@ class Bench:
     def _judged(
         self, contract: Contract, claim: Claim, only: tuple[Case, ...], enough: int
     ) -> tuple[Verdict, list[Evidence]]:
-        """The verdict as it is before a smaller case is looked for, and what the implementation answered where it
-        fails."""
+        """The verdict before a smaller case is looked for, and what the implementation answered where it fails."""
         offer = self.implementation.offers(contract.name)
         about = tuple(sorted(claim.about))
         base = Verdict(
@@ -184,8 +188,7 @@ class Bench:
 
     def _counted(self, base: Verdict, claim: Claim, offer: Offer, tally: _Tally) -> Verdict:
         """The verdict that the cases tried give."""
-        notes = tuple(self.notes.get(base.component, ()))
-        base = replace(base, cases=tally.cases, error=tally.worst, notes=notes)
+        base = replace(base, cases=tally.cases, error=tally.worst, notes=tuple(self.notes.get(base.component, ())))
         if tally.broken:
             if offer.by_hand and is_about_gradients(claim, tally.broken, tally.evidence):
                 base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
@@ -205,6 +208,7 @@ class Bench:
         for index, case in enumerate(cases):
             self.progress(f"{contract.name}::{claim.name}: case {index + 1} of {len(cases)}")
             trial = self.trial(contract, case, index)
+            trial.largest_so_far = tally.worst or 0.0
             outcome = outcome_of(claim, trial)
             if isinstance(outcome, NotApplicable):
                 tally.skipped += 1
@@ -250,10 +254,8 @@ class Bench:
         return None if found is None else replace(found, component=contract.name, name=measure.name)
 
     def smaller(self, contract: Contract, claim: Claim, verdict: Verdict) -> Verdict:
-        """The same verdict with a smaller case, where Hypothesis finds one in time. (Only what is reported needs
-        that.)"""
-        started = time.perf_counter()
-        kinds = {Status.FAILED: Violation, Status.CRASHED: Crashed}
+        """The same verdict with a smaller case, where Hypothesis finds one in time: only what is reported needs it."""
+        started, kinds = time.perf_counter(), {Status.FAILED: Violation, Status.CRASHED: Crashed}
         case = self.smallest.get(verdict.case_id)
         if verdict.status not in kinds or case is None:
             return verdict
@@ -277,8 +279,7 @@ class Bench:
         """The verdict with this violating case in it; the case is kept for a replay."""
         self.smallest[case.key[:8]] = case
         message, worst, status = str(problem), "", Status.FAILED
-        returned, explains = "", True
-        frames: tuple[str, ...] = ()
+        returned, explains, frames = "", True, tuple[str, ...]()
         if isinstance(problem, Violation):
             message, worst = problem.message, problem.worst
             returned, explains = problem.returned, problem.explains

@@ -34,6 +34,8 @@ class RunOptions:
     baseline: str
     shard: Shard
     destinations: Destinations
+    keeps_tolerances: bool = False
+    """Whether tolerances are kept for the next run: not where it will have another seed."""
 
 
 def parse_options(given: Mapping[str, str], components: Collection[str], timed: bool) -> RunOptions:
@@ -61,6 +63,7 @@ def parse_options(given: Mapping[str, str], components: Collection[str], timed: 
         baseline=given["impl_baseline"],
         shard=shard_of(given["impl_shard"]),
         destinations=reports,
+        keeps_tolerances=not given.get("impl_no_cache") and bool(given["impl_seed"] or given["impl_baseline"]),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator, Mapping
 from typing import Any
 
@@ -40,6 +41,7 @@ class Plugin:
             self.run = RunState(config, given, Project(*project), timed)
         except UsageError as wrong:
             raise pytest.UsageError(str(wrong)) from None
+        gc.freeze()  # modules and catalogue stay to the end: each look through them costs 0.1 s, and pytest takes three
         self.timing = Timing(self.run) if timed else None
         self.session: pytest.Session | None = None
         for name in self.run.catalogue.contracts:
@@ -124,15 +126,21 @@ class Plugin:
             self.run.attach(report, verdict)
         return report
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """A verdict is on disk before it is shown."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> Generator[None, Any, Any]:
+        """A verdict is on disk before it is shown; a finding is shown as soon as it is there."""
         if self.run.line is not None:
             self.run.line.clear()
         if self.run.is_worker:
-            return
+            return (yield)
         with self.run.interruption.held_back():
             self.run.take(report)
+        shown = yield
+        if report.failed and self.session is not None:
+            reporter = terminal.reporter_of(self.session.config)
+            if reporter is not None:
+                terminal.show_found(self.run, reporter)
+        return shown
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
@@ -149,6 +157,7 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.run.save_tolerances()
         if not self.run.writes_record:
             return
         self.run.finish(session)

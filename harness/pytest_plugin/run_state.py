@@ -19,6 +19,7 @@ from harness.core.record import EXPECTED, Cause, MistakeSummary, Status, Verdict
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.grounds import grounds_of
 from harness.judging.inspection import Inspection
+from harness.judging.kept_tolerances import KeptTolerances, cache_folder
 from harness.judging.loading import inspect_implementation
 from harness.judging.saved_cases import save_case
 from harness.judging.stand_ins import stand_ins
@@ -31,6 +32,7 @@ from harness.pytest_plugin.interruption import Interruption
 from harness.pytest_plugin.options import RunOptions, parse_options
 from harness.pytest_plugin.selection import Selection, take_arguments
 from harness.reports.autosave import Autosave
+from harness.reports.found import Found
 from harness.reports.github_job import append_summary
 from harness.reports.json_file import as_kept, atomically
 from harness.reports.live import LiveLine, time_left
@@ -38,8 +40,6 @@ from harness.reports.writing import write_report
 
 SETTLED = "plumbline"
 """Key of a worker's input. It holds what the controller has settled: workers start with the same arguments."""
-
-
 MISSING = (Status.TO_DO, Status.NOT_CHECKED, Status.BARELY_CHECKED)
 """Statuses of checks that say nothing, or next to nothing, about a component that is required."""
 
@@ -58,6 +58,7 @@ class RunState:
         self.folder = Path(config.invocation_params.dir)
         self.line: LiveLine | None = None
         self.interruption = Interruption()
+        self.found = Found()
         self.is_collected = False
         self.waiting: set[str] = set()
         """Items that were selected and have no result yet."""
@@ -71,6 +72,8 @@ class RunState:
             names = self.catalogue.names()
             self.gate = self._gate(project, names)
             chosen = take_arguments(config, self.catalogue.contracts, self.check_names, names)
+        if self.options.keeps_tolerances and not self.only_lists:
+            self.inspection.bench.kept = KeptTolerances(cache_folder(), self.options.seed)
         self.selection = Selection(
             chosen,
             self.options.shard,
@@ -99,10 +102,11 @@ class RunState:
 
     def settled(self) -> dict[str, str]:
         """What workers take over: they generate the same cases, beside the same baseline."""
-        return {"impl_seed": str(self.options.seed), "impl_baseline": self.options.baseline}
+        own = {"impl_seed": str(self.options.seed), "impl_no_cache": "" if self.options.keeps_tolerances else "yes"}
+        return {**own, "impl_baseline": self.options.baseline}
 
     def _with_baseline_aside(self, options: RunOptions) -> RunOptions:
-        """A baseline that lies where this run's record goes (the last run's) is copied beside it, for workers too."""
+        """A baseline that lies where this run's record goes is copied beside it, for workers too."""
         baseline, file = options.baseline, self.folder / options.destinations.record
         if not self.writes_record or not baseline or (self.folder / baseline).resolve() != file.resolve():
             return options
@@ -119,10 +123,8 @@ class RunState:
 
     @contextmanager
     def _record_on_disk(self) -> Iterator[None]:
-        """Write a record before any code of the implementation runs; where that cannot be loaded, it says why.
-
-        Where nothing of it ran (a misspelt name), the record of the run before is put back.
-        """
+        """Write a record before any code of the implementation runs; where that cannot be loaded, it says why, or,
+        where nothing of it ran (a misspelt name), the record of the run before is put back."""
         if not self.writes_record:
             yield
             return
@@ -209,7 +211,7 @@ class RunState:
         grounds, before = Grounds.from_dict(report.plumbline_grounds), self.record.grounds.get(verdict.component)
         self.record.grounds[verdict.component] = grounds if before is None else before.joined(grounds)
         self.waiting.discard(f"{verdict.component}::{verdict.claim}")
-        self.autosave.keep()
+        (self.autosave.keep_in_time if verdict.status is Status.TO_DO else self.autosave.keep)()
 
     def attach(self, report: pytest.TestReport, verdict: Verdict) -> None:
         """Let a report carry a verdict, as plain values that xdist can send."""
@@ -234,6 +236,11 @@ class RunState:
     def is_finished(self) -> bool:
         """Whether everything that was planned was judged, and nothing interrupted the run."""
         return self.is_collected and not self.waiting and not self.interruption.reason
+
+    def save_tolerances(self) -> None:
+        """Keep the tolerances that were worked out for the next run with the same seed."""
+        if kept := self.inspection.bench.kept:
+            kept.save()
 
     def finish(self, session: pytest.Session) -> None:
         """Measure what was judged, and write the record and the reports."""

@@ -65,6 +65,19 @@ def progress_line(config: pytest.Config) -> LiveLine | None:
     return LiveLine(write, lambda: writer.width_of_current_line, lambda: writer.fullwidth)
 
 
+def show_found(run: RunState, reporter: TerminalReporter) -> None:
+    """The findings that are new, below the letters of the checks so far."""
+    lines = run.found.new(run.record)
+    if not lines:
+        return
+    if reporter._tw.width_of_current_line:
+        reporter._tw.line()
+    for line in lines:
+        reporter._tw.line(line, red=True)
+    reporter.currentfspath = None  # the next letter stands in a line of its own
+    reporter.flush()
+
+
 def show_each_finding_once(run: RunState, reporter: TerminalReporter) -> None:
     """With the whole run known: each finding is one failure; the checks that it also explains are counted beside it."""
     failed = reporter.stats.get("failed", [])

@@ -71,6 +71,7 @@ def _explained(record: RunRecord, names: tuple[str, ...], verdicts: list[Verdict
     home = record.summaries[name].component if is_known else name.partition(".")[0]
     alone = [v for v in verdicts if set(v.finding) == set(names)]
     candidates = [v for v in alone if v.component == home] or alone or verdicts
+    candidates = [v for v in candidates if not v.explained_by] or candidates
     head = next((v for v in candidates if v.about == (About.NUMBERS,)), candidates[0])
     return Group(head, tuple(v for v in verdicts if v is not head), names, home if is_known else head.component)
 

@@ -1,0 +1,136 @@
+"""Tolerances that were worked out in an earlier run, kept in the user's cache folder.
+
+What the reference does to a case when it is moved by a rounding does not change while the case, the sources, torch and
+the machine stay the same. Bounds alone are kept, as plain numbers. Answers are not, neither the reference's nor, ever,
+those of an implementation. A run reads and writes one small file, named after all that its numbers depend on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.core.implementation import Answer
+from harness.core.tree import dotted, map_leaves
+from harness.numerics.bounds import LazyBound
+from harness.reports.json_file import atomically
+
+FORM = 1
+"""Changes when the file's form or the meaning of its keys does."""
+MOST_FILES, MOST_BYTES = 100, 64 << 20
+"""The folder keeps so many files, and so many bytes, the latest ones."""
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("reference_model", "specs", "harness/core", "harness/execution", "harness/judging", "harness/numerics")
+"""Folders whose code says what a bound is."""
+
+
+class KeptTolerances:
+    """The bounds of one seed. ``folder``: where files are kept; ``seed``: names the file, beside what it depends on.
+
+    A file that is absent, damaged or of another form counts as empty, and is written anew.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.file = folder / f"{_depends_on()}-{seed}.json"
+        self._known = _read(self.file)
+        self._new: dict[str, float] = {}
+
+    def beside(self, key: tuple[object, ...], found: tuple[Answer, Answer]) -> tuple[Answer, Answer]:
+        """An exact answer and its tolerances; those that are known are not worked out again.
+
+        ``key``: all that the answer and the tolerances were asked with.
+        """
+        exact, tolerance = found
+        if tolerance.crash is not None:
+            return found
+        name = hashlib.sha256(repr(key).encode()).hexdigest()[:24]
+
+        def kept(place: str, bound: Any) -> Any:
+            return self._kept(f"{name}:{place}", bound) if isinstance(bound, LazyBound) else bound
+
+        outputs = map_leaves(list(tolerance.outputs), lambda path, bound: kept(dotted(path), bound))
+        gradients = {label: kept(f"gradient {label}", bound) for label, bound in tolerance.gradients.items()}
+        return exact, Answer(tuple(outputs), gradients)
+
+    def save(self) -> None:
+        """Add what is new to the file, beside what other processes have added. Does nothing where that fails."""
+        if not self._new:
+            return
+        bounds = {**_read(self.file), **self._known, **self._new}
+        try:
+            atomically(json.dumps({"form": FORM, "bounds": bounds}), self.file)
+            _bound_size(self.file.parent)
+        except OSError:
+            return
+
+    def _kept(self, place: str, bound: LazyBound) -> LazyBound:
+        def work_out() -> float:
+            known = self._known.get(place)
+            if known is not None and known >= bound.least:
+                return known
+            value = bound.value
+            if type(value) is float and math.isfinite(value):
+                self._new[place] = value
+            return value
+
+        return LazyBound(lambda: bound.least, work_out)
+
+
+def cache_folder() -> Path:
+    """The folder of the user for what can be made again: as ``PLUMBLINE_CACHE`` says, or as the system has it."""
+    if chosen := os.environ.get("PLUMBLINE_CACHE"):
+        return Path(chosen) / "tolerances"
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "plumbline" / "tolerances"
+
+
+@cache
+def _depends_on() -> str:
+    """A digest of the sources, of torch and of the machine."""
+    processor = (platform.machine(), torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())
+    digest = hashlib.sha256(repr((FORM, torch.__version__, sys.version_info[:2], processor)).encode())
+    for file in _sources():
+        digest.update(f"|{file.relative_to(ROOT).as_posix()}|".encode() + file.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def _sources() -> Iterator[Path]:
+    for folder in SOURCES:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def _read(file: Path) -> dict[str, float]:
+    """The bounds in a file; none where it holds anything but bounds."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    bounds = values.get("bounds") if isinstance(values, dict) and values.get("form") == FORM else None
+    if not isinstance(bounds, dict) or not all(type(b) is float and 0 <= b < math.inf for b in bounds.values()):
+        return {}
+    return bounds
+
+
+def _bound_size(folder: Path) -> None:
+    """Remove the oldest files of a folder that holds too many, or too much."""
+    files = sorted(((file.stat().st_mtime, file.stat().st_size, file) for file in folder.glob("*.json")), reverse=True)
+    size = 0
+    for number, (_, length, file) in enumerate(files):
+        size += length
+        if number >= MOST_FILES or (number and size > MOST_BYTES):
+            file.unlink(missing_ok=True)
