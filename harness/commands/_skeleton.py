@@ -118,14 +118,17 @@ def _parameters(signature: Signature) -> list[str]:
     return found[::-1]
 
 
-def _shapes(arguments: Iterable[Argument], before: str = "") -> Iterator[tuple[str, str]]:
-    """(name, kind) of every argument, those of a dictionary or a record one by one."""
-    listed = [a for a in arguments if not a.by_name]
+def _shapes(arguments: Iterable[Argument], before: str = "", all_of: bool = False) -> Iterator[tuple[str, str]]:
+    """(name, kind) of every argument, those of a dictionary or a record one by one.
+
+    ``all_of``: these are the entries of one, of which some may be missing.
+    """
+    listed = [a for a in arguments if all_of or not a.by_name]
     longest = max((len(before + a.name) for a in listed), default=0)
     for a in listed:
         if a.fields and a.is_list:
             yield f"{before}{a.name}".ljust(longest), f"{a.kind}: a list with a dictionary per layer"
-            yield from ((f"    {name}", kind) for name, kind in _shapes(a.fields))
+            yield from ((f"    {name}", kind) for name, kind in _shapes(a.fields, all_of=True))
         elif a.fields:
             yield f"{before}{a.name}".ljust(longest), f"a {'record' if a.role == 'setting' else 'dictionary'}"
             opened, closed = ("", "") if a.role == "setting" else ('["', '"]')

@@ -12,6 +12,7 @@ from harness.commands._command import Command, component_of
 from harness.commands._skeleton import STYLES, skeleton
 from harness.core.contract import Contract
 from harness.core.errors import UsageError
+from harness.core.whole import models_of
 from harness.judging.catalogue import load_catalogue
 
 
@@ -21,6 +22,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("file", nargs="?", metavar="FILE", default="mymodel.py", help="file to write (default: mymodel.py)")
     add("component", nargs="*", metavar="COMPONENT", help="only these components and their parts")
     style = "functions (default), modules (nn.Module) or numpy (with backward functions)"
+    model = "a whole model: leave out what only the others are made of"
+    add("--model", metavar="MODEL", default="", help=model)
     add("--style", default=STYLES[0], help=style)
     add("--force", action="store_true", help="overwrite the file")
 
@@ -31,7 +34,8 @@ def run(options: argparse.Namespace) -> int:
     known = load_catalogue()
     chosen = {component_of(known, name) for name in names}
     chosen |= {part for name in chosen for part in _below(known.contracts, name)}
-    contracts = [c for c in known.contracts.values() if not chosen or c.name in chosen]
+    others = _of_others(known.contracts, options.model) if options.model else set()
+    contracts = [c for c in known.contracts.values() if (not chosen or c.name in chosen) and c.name not in others]
     try:
         path.write_text(skeleton(contracts, options.style, path.name), encoding="utf-8")
     except OSError as error:
@@ -67,6 +71,20 @@ def _target(options: argparse.Namespace) -> tuple[Path, list[str]]:
     if path.exists() and not options.force:
         raise UsageError(f"{path} exists. Use another name (plumbline init other.py), or --force to overwrite it")
     return path, names
+
+
+def _of_others(contracts: Mapping[str, Contract], model: str) -> set[str]:
+    """The other models, what only these are made of, and what a whole model has without another class for it.
+
+    Raises UsageError where there is no such model.
+    """
+    models = models_of(contracts)
+    if model not in models:
+        raise UsageError(f"--model is {' or '.join(sorted(models))}, not {model!r}")
+    mine = {model} | _below(contracts, model)
+    others = {name for other in models for name in {other} | _below(contracts, other)} - mine
+    on_models = {c.name for c in contracts.values() if c.whole is not None and not c.is_function}
+    return others | on_models
 
 
 def _below(contracts: Mapping[str, Contract], name: str) -> set[str]:

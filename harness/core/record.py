@@ -199,6 +199,8 @@ class RunRecord:
     benchmarks: list[Benchmark] = field(default_factory=list)
     grounds: dict[str, Grounds] = field(default_factory=dict)
     """What the verdicts on each component rest on."""
+    models: tuple[str, ...] = ()
+    """Whole models, of which somebody writes one: what another one is made of need not be written."""
     machine: dict[str, Any] = field(default_factory=dict)
     """What was measured on: names, and the rates that benchmarks are held against."""
     effort: str = "default"

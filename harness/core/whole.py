@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,3 +23,13 @@ class WholeModel:
     method: str = ""
     fits: Callable[[Any], bool] = lambda kind: True
     contract: Callable[[Any, Callable[..., Any]], Any] = lambda contract, build: contract
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The components on whose modules it may be run."""
+        return (self.component,) if isinstance(self.component, str) else self.component
+
+
+def models_of(contracts: Mapping[str, Any]) -> set[str]:
+    """The components that are whole models: those on whose modules others are run."""
+    return {name for contract in contracts.values() if contract.whole is not None for name in contract.whole.models}

@@ -172,6 +172,7 @@ class WholeAdapter(Adapter):
     """A component that is run on the modules of another."""
 
     kind = OfferKind.CLASS
+    has_own_code = False
 
     def __init__(self, whole: ModuleAdapter, contract: Contract) -> None:
         assert contract.whole is not None
@@ -216,8 +217,7 @@ def with_whole_model(adapters: Mapping[str, Adapter], contracts: Mapping[str, Co
     for name, contract in contracts.items():
         if contract.whole is None or name in adapters:
             continue
-        names = contract.whole.component
-        models = [adapters.get(model) for model in ((names,) if isinstance(names, str) else names)]
+        models = [adapters.get(model) for model in contract.whole.models]
         whole = next((model for model in models if isinstance(model, ModuleAdapter)), None)
         if whole is None:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.core.formatting import signature_line
 from harness.core.record import RunRecord
+from harness.core.whole import models_of
 from harness.judging.catalogue import Catalogue
 from harness.pytest_plugin.options import RunOptions
 
@@ -22,6 +23,7 @@ def empty_record(options: RunOptions, known: Catalogue, started: float) -> RunRe
         summaries={},
         missing=tuple(contracts),
         signatures={name: signature_line(c) for name, c in contracts.items()},
+        models=tuple(name for name in contracts if name in models_of(contracts)),
         effort=options.effort,
         started=started,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.core.grounds import Grounds
-from harness.core.record import RunRecord, Status
+from harness.core.record import RunRecord, Status, Verdict
 from harness.reports.wording import listed
 
 FEW = 8
@@ -39,16 +39,30 @@ def not_judged(grounds: Grounds) -> list[str]:
 
 
 def remarks(record: RunRecord) -> list[str]:
-    """One line for each component that was judged, and of which something was not."""
-    lines = []
-    for name in record.order:
-        grounds = record.grounds.get(name)
-        if grounds is None or not any(v.status.is_judged or v.status is Status.ADVICE for v in record.of(name)):
-            continue
-        refused = [given_cases(grounds)] if grounds.refused and grounds.given < FEW else []
-        if what := [*not_judged(grounds), *refused]:
-            lines.append(f"not judged in {name}: {'; '.join(what)}")
-    return lines
+    """At most one line: of what was judged, what was not. In full of a single component, of several the names alone."""
+    judged = {name for name in record.order if any(_is_judged(v) for v in record.of(name))}
+    grounds = {name: record.grounds[name] for name in record.order if name in judged and name in record.grounds}
+    lacking = {name: what for name, one in grounds.items() if (what := [*not_judged(one), *_refused(one)])}
+    if len(lacking) < 2:
+        return [f"not judged in {name}: {'; '.join(what)}" for name, what in lacking.items()]
+    kinds = {
+        "few cases given": [name for name in lacking if _refused(grounds[name])],
+        "arguments never given": [name for name in lacking if grounds[name].never_given],
+        "settings never varied": [name for name in lacking if grounds[name].never_varied],
+        "lines not reached": [name for name in lacking if grounds[name].unreached],
+        "no telling case": [name for name in lacking if grounds[name].unmet],
+    }
+    told = "; ".join(f"{kind} ({_some(names)})" for kind, names in kinds.items() if names)
+    return [f"not judged in {len(lacking)} components: {told}. The record lists all of it, under grounds."]
+
+
+def _is_judged(verdict: Verdict) -> bool:
+    return verdict.status.is_judged or verdict.status is Status.ADVICE
+
+
+def _refused(grounds: Grounds) -> list[str]:
+    """How many cases were given, where few were and others refused."""
+    return [given_cases(grounds)] if grounds.refused and grounds.given < FEW else []
 
 
 def _some(names: Sequence[str], between: str = ", ", most: int = MOST) -> str:

@@ -123,6 +123,8 @@ def _implement(record: RunRecord) -> tuple[str, str]:
     done = {name for name in record.order if any(v.status == Status.PASSED for v in record.of(name))}
     to_do = [n for n in record.order if n in record.missing or any(v.status == Status.TO_DO for v in record.of(n))]
     to_do = [name for name in to_do if name not in done]
+    others = _of_other_models(record, done)
+    to_do = [name for name in to_do if name not in others] or to_do
     if not to_do:
         whole = set(record.planned) >= set(record.order)
         everything = f"nothing. All {len(record.order)} components passed; --impl-require=all keeps it so."
@@ -136,6 +138,19 @@ def _implement(record: RunRecord) -> tuple[str, str]:
     signature = record.signatures.get(chosen)
     how = f" So far: {stub}." if stub else f" Write `{signature}`." if signature else ""
     return f"implement {chosen}{': ' + reasons if reasons else ''}.{how}", chosen
+
+
+def _of_other_models(record: RunRecord, done: set[str]) -> set[str]:
+    """Where a model is begun: the other models, and what only these are made of. Nothing where several are."""
+    made_of = {model: {model, *record.below(model)} for model in record.models}
+    own = {
+        model: names.difference(*(other for one, other in made_of.items() if one != model))
+        for model, names in made_of.items()
+    }
+    begun = [model for model, names in own.items() if names & done]
+    if len(begun) != 1:
+        return set()
+    return set().union(*(names for model, names in made_of.items() if model not in begun)) - made_of[begun[0]]
 
 
 def _path(record: RunRecord, to_do: list[str], done: set[str]) -> list[str]:

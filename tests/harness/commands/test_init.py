@@ -86,6 +86,16 @@ def test_some_components_bring_what_they_are_made_of(folder: Path) -> None:
     assert "def mlp(" in text and "def gelu(" in text and "def block(" not in text
 
 
+def test_of_one_model_without_what_only_others_are_made_of(folder: Path) -> None:
+    """A gate that may be missing is listed too; what a model class has as a method needs no class of its own."""
+    assert main(["init", "mine", "--model", "llama"]) == 0
+    text = (folder / "mine.py").read_text()
+    named = [f"def {name}(" in text for name in ("llama", "llama_block", "rms_norm", "softmax", "lm_loss")]
+    others = [name in text for name in ("def gpt2(", "def block(", "def attention(", "class generation:")]
+    assert all(named) and not any(others)
+    assert "gate_weight" in text.partition("def llama(")[2].partition("def ")[0]
+
+
 def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture) -> None:
     """An existing file, a name that hides a module, a name that cannot be imported, an unknown style or component."""
     (folder / "mine.py").write_text("precious = 1\n")
@@ -95,6 +105,7 @@ def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture) -> 
         (["my-model.py"], "cannot be imported"),
         (["new.py", "--style", "jax"], "functions, modules, numpy"),
         (["new.py", "layernorm"], "did you mean layer_norm"),
+        (["new.py", "--model", "lama"], "--model is gpt2 or llama"),
         (["nowhere/new.py"], "cannot be written"),
     ):
         assert main(["init", *arguments]) == 4, arguments

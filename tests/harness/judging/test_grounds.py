@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.core.grounds import Grounds
-from harness.core.record import RunRecord, Verdict
+from harness.core.record import RunRecord, Status, Verdict
 from harness.judging.grounds import grounds_of
 from harness.judging.loading import inspect_implementation
 from harness.reports.grounds_text import given_cases, remarks
@@ -50,6 +50,16 @@ def test_a_function_tells_what_it_was_never_given(tmp_path: Path) -> None:
     (line,) = remarks(record)
     assert line.startswith("not judged in softmax: never given: temperature, mask")
     assert "mine.py:5" in line and next(iter(grounds.refused)) in given_cases(grounds)
+
+
+def test_of_several_components_one_line_gives_the_names() -> None:
+    """What is lacking of each stands in the record."""
+    order = ("gelu", "softmax", "linear")
+    grounds = {"softmax": Grounds("softmax", never_varied=("dim=-1",)), "linear": Grounds("linear", 9, 2, {"no x": 7})}
+    verdicts = [Verdict(name, "agrees", "it is right", Status.PASSED) for name in order]
+    record = RunRecord("mine", 1, {}, order, {}, {}, verdicts, {}, grounds=grounds)
+    (line,) = remarks(record)
+    assert line.startswith("not judged in 2 components: few cases given (linear); settings never varied (softmax).")
 
 
 def test_a_module_tells_what_its_forward_pass_was_never_given(tmp_path: Path) -> None:

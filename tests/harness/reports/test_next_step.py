@@ -1,5 +1,7 @@
 """What to do next: what is wrong first, then what is begun, then what stands on what is done."""
 
+import pytest
+
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 from harness.reports.next_step import next_step
 
@@ -109,3 +111,23 @@ def test_what_is_half_there_is_finished() -> None:
         Verdict("words", "back", "it comes back", Status.TO_DO, message="decode() is to do: only `pass`")
     )
     assert " ".join(next_step(half)).startswith("next: finish words. 1 of its 2 checks are to do: decode() is to do")
+
+
+TWO_MODELS = {"model": ("block", "table"), "other": ("table", "gelu"), "block": ("norm", "mlp"), "mlp": ("gelu",)}
+
+
+@pytest.mark.parametrize(
+    ("done", "first"),
+    [
+        (("table",), "gelu"),  # either may be meant
+        (("table", "gelu", "mlp"), "norm"),
+        (("table", "gelu", "other"), "words"),
+        (("table", "gelu", "other", "words"), "norm"),  # when nothing else is left
+    ],
+)
+def test_what_only_another_model_is_made_of_is_not_suggested(done: tuple[str, ...], first: str) -> None:
+    """Whoever began one model is not sent to the parts of the other."""
+    begun = record(**dict.fromkeys(done, Status.PASSED))
+    begun.order, begun.parts, begun.models = (*ORDER, "other"), TWO_MODELS, ("model", "other")
+    begun.missing = tuple(name for name in begun.order if name not in done)
+    assert f"next: implement {first}" in " ".join(next_step(begun))
