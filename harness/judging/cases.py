@@ -84,7 +84,7 @@ class GeneratedCases:
     ) -> None:
         self.contracts, self.implementation, self.reference = contracts, implementation, reference
         self.seed, self.count, self.effort, self.variants, self.note = seed, count, effort, variants, note
-        self._generated: dict[tuple[str, str, int], tuple[Case, ...]] = like._generated if like else {}
+        self._generated: dict[tuple[Any, ...], tuple[Case, ...]] = like._generated if like else {}
         self._of: dict[tuple[str, str], tuple[Case, ...]] = {}
         self._shared: set[str] = set()
         self.given: dict[str, CasesGiven] = {}
@@ -167,7 +167,7 @@ class GeneratedCases:
             more = self._generate(contract, strategy, key, contract.case_count)
             cases = self._offered(contract, more, tell=claim is None)[:most]
         elif not raises and (
-            len(cases) < len(self._generated[(*key, most)])
+            len(cases) < len(self._generated[(strategy, *key, most)])
             or not all(self.fits_declared_forms(contract, case) for case in cases[:1])
             or (claim is None and self._says_little(contract, cases))
         ):
@@ -220,9 +220,10 @@ class GeneratedCases:
 
         Cases that a declared form does not allow are left out; all stay where it allows none: those must be refused.
         """
-        if (*key, most) not in self._generated:
-            self._generated[(*key, most)] = tuple(draw(strategy(), self.seed, most))
-        cases = tuple(self.restricted(contract, case) for case in self._generated[(*key, most)])
+        place = (strategy, *key, most)  # a component that is run on a whole model has other cases than elsewhere
+        if place not in self._generated:
+            self._generated[place] = tuple(draw(strategy(), self.seed, most))
+        cases = tuple(self.restricted(contract, case) for case in self._generated[place])
         return tuple(case for case in cases if self.fits_declared_forms(contract, case)) or cases
 
     def _are_all_refused_bare(self, contract: Contract, cases: tuple[Case, ...]) -> bool:

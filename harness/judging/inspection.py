@@ -29,7 +29,7 @@ from harness.judging.judge import Bench
 from harness.judging.last_result import last_result_alone
 from harness.judging.observations import Observations, is_offered
 from harness.judging.outcomes import as_advice
-from harness.judging.reference import reference_executor
+from harness.judging.reference import own_references, reference_executor, with_own
 from harness.judging.trial import RanOutOfTime
 from harness.numerics.gradient_relations import ComparedCall, in_words
 from harness.project.forms import edits_of_forms
@@ -83,7 +83,7 @@ class Inspection:
         self.diagnostician, self.by_result = diagnosticians(
             self.catalogue, self.variants, self.edits, self.implementation, executor
         )
-        if self.like:
+        if self.like and not own_references(contracts, self.like.catalogue.contracts):
             self.diagnostician.kept, self.by_result.kept = self.like.diagnostician.kept, self.like.by_result.kept
         self._found: dict[str, Finding] = {}
         """What explained the first claim of a component that failed; it is tried first for the others."""
@@ -101,7 +101,7 @@ class Inspection:
             raise ValueError(
                 "inspections that share the reference's work need the same seed, cases, effort and variants"
             )
-        return self.like.bench.reference
+        return with_own(self.like.bench.reference, self.like.catalogue.contracts, self.catalogue.contracts, self.edits)
 
     @property
     def _generated_from(self) -> tuple[Any, ...]:

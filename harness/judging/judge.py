@@ -133,7 +133,7 @@ class Bench:
         """
         shared = dtype in (torch.float64, torch.float32) and self.generated.is_shared(case)
         gradients = gradients or (shared and self.contracts[component].differentiable)
-        key = (component, case.key, dtype, gradients, patient)
+        key = (component, self.contracts[component].reference, case.key, dtype, gradients, patient)
         if key not in self._agreements:
             seed = COTANGENT_SEED if gradients else None
 

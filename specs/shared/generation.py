@@ -99,7 +99,7 @@ def logits_after(trial: Trial, case: Case, ids: torch.Tensor, least: int) -> tor
     """
     if OWN_LOGITS in trial.contract.calls:
         asked = replace(case, calls=(case.calls[0], Call(OWN_LOGITS, {"ids": ids, "least": least})))
-        answer = trial.expect(asked, fresh=True)
+        answer = trial.expect(asked)
         if answer.crash is not None or not bool(torch.isfinite(answer.value).all()):
             trial.not_applicable()
         own: torch.Tensor = answer.value.double()
