@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +19,10 @@ def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter] | Non
     """
     if type(function) is FunctionType and not function.__dict__:
         return list(_of_plain_function(function))
+    if type(function) is MethodType and type(function.__func__) is FunctionType and not function.__func__.__dict__:
+        own = _of_plain_function(function.__func__)
+        if own and own[0].kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
+            return own[1:]
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from types import CodeType
 from typing import Any
 
 from harness.core.claim import NotSupported
@@ -58,6 +59,8 @@ class Executor:
         self._to_do: dict[str, str] = dict.fromkeys(self.adapters, "") if trusted else {}
         self._plug_in: dict[str, PlugIn] = dict.fromkeys(self.adapters, PlugIn()) if trusted else {}
         self._lines = LineCoverage(self._files) if traced and not trusted else None
+        self._codes: dict[str, frozenset[CodeType]] | None = None
+        """The functions of each component that has code of its own."""
         self._never_returned: dict[str, Crash] = {}
         self._time_outs: Counter[str] = Counter()
 
@@ -118,9 +121,12 @@ class Executor:
         """
         if self._lines is None:
             return (), 0
-        owned = {name: set(codes_of(a.source)) for name, a in self.adapters.items() if a.has_own_code}
-        mine = owned.pop(component, set())
-        others = set().union(*owned.values()) - mine
+        if self._codes is None:  # asked after every check
+            own = {name: adapter for name, adapter in self.adapters.items() if adapter.has_own_code}
+            self._codes = {name: frozenset(codes_of(adapter.source)) for name, adapter in own.items()}
+        owned = dict(self._codes)
+        mine = owned.pop(component, frozenset())
+        others = frozenset().union(*owned.values()) - mine
         found = self._lines.unreached(component, lambda code: code not in others) if mine else ()
         return found, self._lines.runs.get(component, 0)
 

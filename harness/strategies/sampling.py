@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -15,7 +16,7 @@ from harness.core.case import Case
 
 
 class _Enough(KeyboardInterrupt):
-    """Time for shrinking is up. (Hypothesis lets interrupts pass.)"""
+    """There are enough cases, or time for shrinking is up. (Hypothesis lets interrupts pass.)"""
 
 
 _COMMON: dict[str, Any] = {
@@ -43,13 +44,18 @@ def draw(strategy: Any, seed: int, count: int) -> Iterable[Case]:
         @given(strategy)
         def collect(case: Case) -> None:
             found.setdefault(case.key, case)
+            if len(found) >= count:
+                raise _Enough
 
-        with warnings.catch_warnings():  # forms may be told apart before Hypothesis expects to be used
+        with (
+            warnings.catch_warnings(),
+            suppress(_Enough),
+        ):  # forms may be told apart before Hypothesis expects to be used
             warnings.simplefilter("ignore", HypothesisSideeffectWarning)
             collect()
         if len(found) >= count:
             break
-    return list(found.values())[:count]
+    return list(found.values())
 
 
 def _hands(seed: int, count: int) -> Iterable[int]:

@@ -38,3 +38,19 @@ def test_a_caller_may_change_the_list():
     assert found is not None
     found.clear()
     assert parameter_names(function) == ["x", "eps", "mask"]
+
+
+def test_a_bound_method_has_no_self():
+    class Layer:
+        def forward(self, x, mask=None):
+            return x
+
+        def open_ended(*args):
+            return args
+
+        @classmethod
+        def build(cls, width):
+            return cls()
+
+    assert parameter_names(Layer().forward) == ["x", "mask"] and parameter_names(Layer.forward) == ["self", "x", "mask"]
+    assert parameter_names(Layer().open_ended) == ["args"] and parameter_names(Layer.build) == ["width"]
