@@ -19,6 +19,7 @@ from specs.shared.attention import learned
 from specs.shared.caches import (
     CALLS,
     OPTIONAL_METHODS,
+    another,
     bound,
     bytes_after,
     instances_are_independent,
@@ -31,6 +32,7 @@ from specs.shared.caches import (
     sequence,
     unusable,
 )
+from specs.shared.model_caches import WHOLE
 from specs.shared.quorums import SEVERAL_HEADS
 from specs.workloads import models as workloads
 
@@ -68,7 +70,12 @@ def chunks_are_causal(trial: Trial) -> None:
             trial.not_applicable()
         case = recut(case, (1, time - 1))
     x = case.calls[-1].arguments["x"].clone()
-    x[:, -1] = 10 * torch.randn(x[:, -1].shape, generator=trial.random(), dtype=torch.float64)
+    last = x[:, -1]
+    x[:, -1] = (
+        10 * torch.randn(last.shape, generator=trial.random(), dtype=torch.float64)
+        if x.is_floating_point()
+        else another(last)
+    )
     other = case.changed(x=x)
     before, after = (joined(one, trial.run(one).outputs)[:, :-1] for one in (case, other))
     what = "with the last position of the last chunk changed, out before it"
@@ -221,6 +228,7 @@ CONTRACT = Contract(
     cases=scripts,
     invalid=unusable,
     differentiable=False,
+    whole=WHOLE,
     order=72,
     case_count=18,
     variants=(

@@ -40,9 +40,13 @@ class BuiltModel:
 
     def __call__(self, *inputs: Any) -> Any:
         """The tensor that its contract asks for. Raises TimedOut where a trial call of the model did not end."""
+        return self.adapter.output_of(self.returned(*inputs), inputs[0])
+
+    def returned(self, *inputs: Any, **more: Any) -> Any:
+        """What it returns as it is, with ``more`` arguments of its own forward pass. Raises TimedOut too."""
         self.adapter.raise_timed_out()
         options = dict.fromkeys(self.adapter.calling.options, inputs[0])
-        return self.adapter.output_of(call.invoke(self.holder, *inputs, **options), inputs[0])
+        return call.invoke(self.holder, *inputs, **options, **more)
 
     def with_tensors(self, named: Mapping[str, torch.Tensor], *inputs: Any) -> Any:
         """Its output with these tensors in the place of its parameters, each under its own name alone."""
