@@ -21,6 +21,7 @@ from specs.shared.generation import (
     most_likely_throughout,
     needs_support,
     returned,
+    sees_the_last,
 )
 from specs.shared.generation_functions import FUNCTION
 from specs.shared.generation_models import GPT2_MODELS
@@ -206,7 +207,7 @@ def stops_at_the_end_token(trial: Trial) -> None:
 )
 def crops_to_the_context_window(trial: Trial) -> None:
     needs_support(trial, trial.case, "beyond the context window")
-    most_likely_throughout(trial, trial.case, "beyond the context window")
+    sees_the_last(trial, trial.case, "beyond the context window")
 
 
 CONTRACT = Contract(

@@ -98,14 +98,21 @@ def logits_after(trial: Trial, case: Case, ids: torch.Tensor, least: int) -> tor
     Those of the model that generates: of somebody's own one where it is given the weights of the case.
     """
     if OWN_LOGITS in trial.contract.calls:
-        asked = replace(case, calls=(case.calls[0], Call(OWN_LOGITS, {"ids": ids, "least": least})))
-        answer = trial.expect(asked)
-        if answer.crash is not None or not bool(torch.isfinite(answer.value).all()):
+        own = _own_logits(trial, case, ids, least, crops=True)
+        if own is None:
             trial.not_applicable()
-        own: torch.Tensor = answer.value.double()
-        return own
+        return torch.as_tensor(own)
     weights, config = model_of(case)
     return torch.stack([next_logits(ids[:, :n], weights, config) for n in range(least, ids.shape[1] + 1)], 1)
+
+
+def _own_logits(trial: Trial, case: Case, ids: torch.Tensor, least: int, crops: bool) -> torch.Tensor | None:
+    """Those of the implementation's own model; None where it gives none."""
+    asked = Call(OWN_LOGITS, {"ids": ids, "least": least, "crops": crops})
+    answer = trial.expect(replace(case, calls=(case.calls[0], asked)))
+    if answer.crash is not None or not bool(torch.isfinite(answer.value).all()):
+        return None
+    return torch.as_tensor(answer.value).double()
 
 
 def slack_of(trial: Trial, logits: torch.Tensor) -> float:
@@ -118,17 +125,36 @@ def most_likely_throughout(trial: Trial, case: Case, what: str) -> None:
     value, time = returned(trial, case), case.arguments["ids"].shape[1]
     if value.shape[1] == time:
         return
-    every, size = logits_after(trial, case, value[:, :-1], time), trial.case.calls[0].arguments["config"].vocab_size
-    for at in range(time, value.shape[1]):
-        logits = every[:, at - time]
-        chosen = logits.gather(1, value[:, at : at + 1])[:, 0]
-        best = logits.argmax(-1)
-        for row in (logits.amax(-1) - chosen > slack_of(trial, logits)).nonzero().flatten().tolist():
-            place = int((logits[row] > chosen[row]).sum()) + 1
-            raise Violation(
-                f"{what}, new id {at - time + 1} of row {row} is {int(value[row, at])}, which ranks {place} of "
-                f"{size}; the most likely is {int(best[row])}"
-            )
+    every = logits_after(trial, case, value[:, :-1], time)
+    for at, row in _unlikely(trial, every, value[:, time:]):
+        logits, chosen = every[row, at], int(value[row, time + at])
+        raise Violation(
+            f"{what}, new id {at + 1} of row {row} is {chosen}, which ranks {int((logits > logits[chosen]).sum()) + 1} "
+            f"of {len(logits)}; the most likely is {int(logits.argmax())}"
+        )
+
+
+def _unlikely(trial: Trial, every: torch.Tensor, new: torch.Tensor) -> list[list[int]]:
+    """Index and row of each new id that is not the most likely one.  every [B, N, V], new [B, N]"""
+    chosen = every.gather(2, new[..., None])[..., 0]
+    places: list[list[int]] = (every.amax(-1) - chosen > slack_of(trial, every)).T.nonzero().tolist()
+    return places
+
+
+def sees_the_last(trial: Trial, case: Case, what: str) -> None:
+    """As :func:`most_likely_throughout`, beyond the context window.
+
+    A model whose positions are told by rotation alone may be given all ids there too.
+    """
+    try:
+        most_likely_throughout(trial, case, what)
+    except Violation:
+        if OWN_LOGITS not in trial.contract.calls:
+            raise
+        value, time = returned(trial, case), case.arguments["ids"].shape[1]
+        every = _own_logits(trial, case, value[:, :-1], time, crops=False)
+        if every is None or _unlikely(trial, every, value[:, time:]):
+            raise
 
 
 def greedy_path(trial: Trial, case: Case, ids: torch.Tensor, number: int) -> torch.Tensor:

@@ -90,9 +90,13 @@ def reference_on(make: Callable[..., Any]) -> type:
                 self.built = loaded(make, single, self.config)
                 return self.built(ids)
 
-        def logits(self, ids: torch.Tensor, least: int) -> torch.Tensor:
-            """Those of the id after each prefix of at least so many, each from the last ids that fit.  -> [B, N, V]"""
-            prefixes = (ids[:, max(0, n - self.config.context) : n] for n in range(least, ids.shape[1] + 1))
+        def logits(self, ids: torch.Tensor, least: int, crops: bool) -> torch.Tensor:
+            """Those of the id after each prefix of at least so many.  -> [B, N, V]
+
+            ``crops``: from the last ids that fit into the context window, not from all.
+            """
+            most = self.config.context if crops else ids.shape[1]
+            prefixes = (ids[:, max(0, n - most) : n] for n in range(least, ids.shape[1] + 1))
             return torch.stack([self.model(one)[:, -1] for one in prefixes], 1)
 
     return Generation
@@ -103,7 +107,11 @@ def on_a_model(contract: Contract, build: Any) -> Contract:
     family = FAMILIES[build.adapter.contract.name]
     first, *rest = contract.calls["build"].arguments
     model = (replace(first, fields=family.fields), *(replace(a, fields=family.config) for a in rest))
-    asked = (Argument("ids", "int[batch, time]"), Argument("least", "int", role="setting"))
+    asked = (
+        Argument("ids", "int[batch, time]"),
+        Argument("least", "int", role="setting"),
+        Argument("crops", "bool", role="setting"),
+    )
     return replace(
         contract,
         calls={

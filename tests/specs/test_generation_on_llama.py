@@ -50,6 +50,20 @@ def test_a_mistake_in_the_model_is_none_of_generation(right: str, wrong: str, tm
     assert set(found.values()) == {Status.PASSED} and not names
 
 
+def test_a_rotary_model_need_not_crop(tmp_path: Path) -> None:
+    """Its positions have no end: it may be given all ids."""
+    crop = "idx if idx.size(1) <= self.params.max_seq_len else idx[:, -self.params.max_seq_len :]"
+    text = (STYLES / "llama_single_file.py").read_text(encoding="utf-8")
+    tables = "precompute_freqs_cis(params.dim // params.n_heads, params.max_seq_len)"
+    longer, mask = tables.replace("max_seq_len", "max_seq_len * 4"), "(1, 1, args.max_seq_len, args.max_seq_len)"
+    assert tables in text and mask in text and crop in METHOD
+    path = tmp_path / "mine.py"
+    path.write_text(text.replace(tables, longer).replace(mask, "(1, 1, 99, 99)") + METHOD.replace(crop, "idx"))
+    inspection = inspect_implementation(str(path), cases=3)
+    (claim,) = (c for c in inspection.catalogue.claims_of("generation") if c.name == "crops_to_the_context_window")
+    assert inspection.judge("generation", claim).status == Status.PASSED
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "claim", "name"),
     [
