@@ -19,6 +19,8 @@ from harness.numerics.tolerance import tolerances
 SLACK = 16.0
 """An edited reference may miss the implementation's numbers by this many tolerances: its own rounding differs a
 little."""
+MOST_LEFT = 0.1
+"""What is left of a wrong answer's error by what explains it, at the most, where tolerances are too wide to tell."""
 SHARE = 1e-4
 """... or by more, up to this share of the implementation's whole error, where it is itself that much more sensitive
 to rounding than the reference is; that is measured."""
@@ -109,6 +111,13 @@ def is_silent(answer: Answer, o: Observation) -> bool:
     if o.effects and set(answer.effects) != set(o.reference.effects):
         return False
     return answer.crash is not None or _is_near(answer, o.reference, o)
+
+
+def is_much_nearer(predicted: Answer, o: Observation) -> bool:
+    """Whether a wrong answer is far nearer to the predicted one than to the right one."""
+    if predicted.crash is not None or o.answer.crash is not None or o.reference.crash is not None:
+        return (predicted.crash is None) == (o.answer.crash is None)
+    return _distance(o.answer, predicted, o) <= MOST_LEFT * _distance(o.answer, o.reference, o)
 
 
 def misfit(predicted: Answer, o: Observation, executor: EditedReference) -> float | None:

@@ -24,6 +24,7 @@ from harness.diagnosis import forms
 from harness.diagnosis.finding import Finding, edits_of, variants_as_mistakes
 from harness.diagnosis.literals import Literal
 from harness.diagnosis.matching import EditedReference, KeptAnswers, Observation, error_message, is_silent, misfit
+from harness.diagnosis.matching import is_much_nearer as is_nearer
 from harness.diagnosis.ranking import ELSE, EXPLAINS, SILENT, Alone, ranked
 
 SECONDS = 12.0
@@ -102,6 +103,11 @@ class Diagnostician:
             if time.thread_time() > deadline:
                 return None
         return None
+
+    def explains_most(self, finding: Finding, observations: Sequence[Observation]) -> bool:
+        """Whether it brings every wrong answer far nearer than the reference does, however wide the tolerances were."""
+        edited = self._edited(finding.mistakes)
+        return all(is_nearer(edited.run(o), o) for o in observations if o.wrong)
 
     def _single(self, singles: Sequence[KnownMistake], order: Sequence[Observation], deadline: float) -> Finding | None:
         """The single mistake that explains all, the nearest first, with those that explain it equally well.

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from harness.core.claim import About, Claim, ToDo
+from harness.core.claim import Claim, ToDo
 from harness.core.implementation import Implementation
 from harness.core.measurement import Measurement
 from harness.core.mistake import Edit, KnownMistake
@@ -31,7 +31,7 @@ from harness.judging.observations import Observations, is_offered
 from harness.judging.outcomes import as_advice
 from harness.judging.reference import own_references, reference_executor, with_own
 from harness.judging.trial import RanOutOfTime
-from harness.numerics.gradient_relations import ComparedCall, in_words
+from harness.judging.wrong_in_words import wrong_in_words
 from harness.project.forms import edits_of_forms
 from harness.project.variants import Declared
 
@@ -142,9 +142,9 @@ class Inspection:
             report = (component, verdict.finding or verdict.message)
         self._reported[report] = claim.name
         verdict = self.bench.smaller(contract, claim, verdict)
-        compares = About.GRADIENT in claim.about and not claim.about.isdisjoint({About.NUMBERS, About.CONSISTENCY})
-        if compares and verdict.status == Status.FAILED and not verdict.finding:
-            words = self._gradients_in_words(component)
+        if verdict.status == Status.FAILED and not verdict.finding:
+            cases, by_hand = self.observations.of(component), self._is_by_hand(component)
+            words = wrong_in_words(claim, contract, cases, self.bench.reference.run, by_hand)
             verdict = replace(verdict, message=words, explains=True) if words else verdict
         return verdict
 
@@ -257,18 +257,6 @@ class Inspection:
         """Whether it gives the reference's numbers on its cases, in its working precision."""
         return not any(is_wrong(observation) for observation in self.observations.of(component))
 
-    def _gradients_in_words(self, component: str) -> str:
-        """Which gradients of its cases are wrong, and how; nothing where what is computed forwards is wrong already."""
-        cases = self.observations.of(component)
-        if any(is_wrong(o) for o in cases if o.request.gradients is None) and not self._is_by_hand(component):
-            return ""
-        runs = [
-            ComparedCall(o.request, o.answer, o.reference, o.tolerance)
-            for o in cases
-            if o.request.gradients is not None
-        ]
-        return in_words(self.catalogue.contracts[component], runs, self.bench.reference.run)
-
     def _is_by_hand(self, component: str) -> bool:
         offer = self.bench.implementation.offers(component)
         return offer is not None and offer.by_hand is not None
@@ -288,9 +276,10 @@ class Inspection:
         if self.bench.precision(contract) != torch.float64 or not any(is_wrong(o) for o in cases):
             return None
         crashed = not any(is_wrong(o) and o.answer.crash is None for o in cases)
-        exact = any(o.request.case.tensors() for o in cases)
-        return (
-            None
-            if crashed or not exact
-            else self.diagnostician.explain(component, self.observations.of(component, True), first)
-        )
+        if crashed or not any(o.request.case.tensors() for o in cases):
+            return None
+        single = self.observations.of(component, True)
+        found = self.diagnostician.explain(component, single, first)
+        wrong = {(o.request.case.key, o.request.gradients) for o in single if o.wrong}
+        told = [o for o in cases if (o.request.case.cast(torch.float32).key, o.request.gradients) in wrong]
+        return found if found and self.diagnostician.explains_most(found, told) else None

@@ -74,10 +74,15 @@ def _as_a_whole(sightings: Sequence[Sighting]) -> str:
     if any(s.actual.shape != s.expected.shape for s in sightings):
         return _of_another_shape(sightings)
     for words, predicted in _predictions(sightings):
-        pairs = [(p, s) for s in sightings if (p := predicted(s)) is not None]
-        if all(_alike(s.actual, p, s) for p, s in pairs) and _says_enough(pairs, sightings):
+        if fits_all(sightings, predicted):
             return words
     return _of_repeated_rows(sightings) or _off_along_the_rows(sightings)
+
+
+def fits_all(sightings: Sequence[Sighting], predicted: Callable[[Sighting], torch.Tensor | None]) -> bool:
+    """Whether what is predicted is the implementation's in every case of which it says something, and in enough."""
+    pairs = [(p, s) for s in sightings if (p := predicted(s)) is not None]
+    return all(_alike(s.actual, p, s) for p, s in pairs) and _says_enough(pairs, sightings)
 
 
 def _says_enough(pairs: Sequence[tuple[torch.Tensor, Sighting]], sightings: Sequence[Sighting]) -> bool:

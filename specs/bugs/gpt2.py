@@ -40,6 +40,8 @@ MISTAKES = (
         gpt2, STREAM, "stream = tokens + places / config.width ** 0.5", aliases=("positions_over_the_root_of_the_width",)),
     KnownMistake("embedding_normalised", "A norm follows the embeddings. GPT-2 has none there.",
         gpt2, STREAM, "stream = layer_norm(tokens + places, None, None, eps)"),
+    KnownMistake("first_embedding_column_zeroed", "The first column of the token embeddings is set to zero before the blocks.",
+        gpt2, TOKENS, TOKENS + "\ntokens = torch.cat([torch.zeros_like(tokens[..., :1]), tokens[..., 1:]], -1)"),
     KnownMistake("ids_shifted_by_one", "The ids are shifted by one inside the model: each position sees the next id.",
         gpt2, TOKENS, 'tokens = token_embedding(ids.roll(-1, -1), weights["token_embedding"])', aliases=("shifted_by_one",)),
     KnownMistake("embedding_dropout_left_on", "Dropout after the embeddings is active outside training.",

@@ -57,15 +57,15 @@ def _case(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: Any, sizes: d
 
 @st.composite
 def large_logits(draw: st.DrawFn) -> Case:
-    """Allowed keys have large negative logits, hidden ones large positive: with a mask that only lowers logits by 1e4
-    or 1e5 the hidden ones stay the largest, and without the maximum subtracted exponentials overflow or vanish. Each
-    query has logits of its own size, which distinguishes such masks."""
+    """Allowed keys have large negative logits, hidden ones large positive: with a mask that only lowers logits by 100,
+    1e3, 1e4 or 1e5 the hidden ones stay the largest, and without the maximum subtracted exponentials overflow or
+    vanish. Each query has logits of its own size, which distinguishes such masks."""
     sizes = draw(
-        distinct_sizes(keys=(2, 6), queries=(1, 5), size=(3, 5), value_size=(1, 6), heads=(1, 3), batch=(1, 2))
+        distinct_sizes(keys=(2, 6), queries=(3, 5), size=(3, 5), value_size=(1, 6), heads=(1, 3), batch=(1, 2))
     )
     leading, seed, size = (sizes["batch"], sizes["heads"]), draw(seeds), sizes["size"]
-    magnitude = draw(st.sampled_from((1.5e4, 1.5e5)))
-    levels = torch.tensor([magnitude, 1.5e4, 3.1e3, magnitude, 3.1e3], dtype=torch.float64)[: sizes["queries"], None]
+    magnitude = draw(st.sampled_from((1.5e4, 1.5e5, 150.0, 1.5e3)))
+    levels = torch.tensor([magnitude, 150.0, 1.5e4, 3.1e3, 1.5e3], dtype=torch.float64)[: sizes["queries"], None]
     towards = make("normal", (*leading, 1, size), seed)
     towards = towards / towards.norm(dim=-1, keepdim=True)
     row = _mask((*leading, 1, sizes["keys"]), seed + 1, HEAVY)
