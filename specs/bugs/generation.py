@@ -1,6 +1,6 @@
 """Known mistakes in text generation."""
 
-from harness.core.mistake import KnownMistake
+from harness.core.mistake import Edit, KnownMistake
 from reference_model.generation import generation
 
 LOOP = "for _ in range(max_new_tokens):"
@@ -13,6 +13,9 @@ ENDED = "ended = ended | (drawn == end_token)"
 NONE_YET = "ended = torch.zeros(ids.shape[0], 1, dtype=torch.bool)"
 JOINED = "ids = torch.cat([ids, drawn], dim=1)"
 ALL = "if bool(ended.all()):"
+OVERWRITTEN = """if bool(ended.all()):
+    behind = (ids[:, start:] == end_token).long().cumsum(1) - (ids[:, start:] == end_token).long() > 0
+    ids = torch.cat([ids[:, :start], ids[:, start:].masked_fill(behind, end_token)], dim=1)"""
 
 MISTAKES = (
     # the model's input
@@ -79,6 +82,9 @@ MISTAKES = (
     KnownMistake("first_row_decides_when_to_stop", "Generation stops when the first row has ended. Stop when all rows have ended.",
         generation.generate, ALL, "if bool(ended[0]):", looks_like=("first_end_stops_all",), aliases=("first_row_decides",)),
     KnownMistake("ended_rows_keep_generating", "A row that has ended keeps generating while others have not. Fill it with the end token.", generation.generate, HELD, "pass", aliases=("ended_rows_go_on",)),
+    KnownMistake("filled_only_when_all_have_ended", "What a row generates after its end token is overwritten only when every row has ended. Fill it at once: another row may never end.",
+        generation.generate, HELD, "pass",
+        also=(Edit(generation.generate, NONE_YET, NONE_YET + "\nstart = ids.shape[1]"), Edit(generation.generate, ALL, OVERWRITTEN))),
     KnownMistake("ended_by_the_prompt", "An end token in the prompt counts as the end. Only generated ones count: GPT-2's end token precedes every text.",
         generation.generate, NONE_YET,
         "ended = torch.zeros(ids.shape[0], 1, dtype=torch.bool) if end_token is None else (ids == end_token).any(1, keepdim=True)"),

@@ -12,22 +12,29 @@ from harness.core.case import Call, Case
 from harness.core.claim import NotSupported, Trial, Violation
 from harness.core.values import Settings
 from harness.strategies.tensors import seeds
-from specs.shared.generation_models import GPT2_MODELS, Family, decisive_model, next_logits
+from specs.shared.generation_models import GPT2_MODELS, Family, decisive_model, ending_model, next_logits
 
 
 @st.composite
 def cases(
-    draw: st.DrawFn, beyond: bool = False, batch: tuple[int, int] = (1, 3), least: int = 1, family: Family = GPT2_MODELS
+    draw: st.DrawFn,
+    beyond: bool = False,
+    batch: tuple[int, int] = (1, 3),
+    least: int = 1,
+    apart: bool = False,
+    family: Family = GPT2_MODELS,
 ) -> Case:
     """Greedy generation (top_k = 1) within the context window; ``beyond``: past its end. No near ties.
 
     ``batch``: the least and the largest number of rows. ``least``: the least number of new ids.
+    ``apart``: one row meets an id early that another never meets.
     """
     context = draw(st.sampled_from((5, 6, 7))) + (3 if least > 1 else 0)
     config = draw(family.sizes(context))
     rows, time = draw(st.integers(*batch)), draw(st.integers(1, 3))
     number = context - time + draw(st.integers(2, 4)) if beyond else draw(st.integers(least, context - time))
-    weights, ids = decisive_model(family, config, draw(seeds) % 1000, rows, time, number)
+    make = ending_model if apart else decisive_model
+    weights, ids = make(family, config, draw(seeds) % 1000, rows, time, number)
     sizes = {"batch": rows, "time": time, "context": context, "new": number}
     options = {"temperature": 1.0, "top_k": 1, "top_p": None, "end_token": None}
     return script(weights, config, ids, number, f"{number} ids after {time}, context {context}", sizes, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import SimpleNamespace
@@ -130,6 +130,29 @@ def decisive_model(
         if nearest >= CLEAR and kinds >= min(number, 3):
             break
     return best[3], best[4]
+
+
+@lru_cache(maxsize=64)
+def ending_model(
+    family: Family, config: Settings, seed: int, batch: int, time: int, number: int
+) -> tuple[dict[str, Any], torch.Tensor]:
+    """(weights, prompt): there is an id that one row meets early, with two kinds of ids after it, and another never.
+
+    The best of ``TRIED`` models where there is none.
+    """
+    weights, ids = decisive_model(family, config, seed, batch, time, number)
+    for attempt in range(TRIED):
+        whole = greedy(ids, number, weights, config, family.model)[0][:, time:].tolist()
+        if any(_ends_apart(whole, end) for end in range(config.vocab_size)):
+            break
+        weights, ids = decisive_model(family, config, seed + 104729 * (attempt + 1), batch, time, number)
+    return weights, ids
+
+
+def _ends_apart(rows: Sequence[Sequence[int]], end: int) -> bool:
+    """Whether one row goes on with two kinds of ids after this one, and another row never meets it."""
+    after = [set(row[row.index(end) + 1 :]) - {end} for row in rows if end in row]
+    return len(after) < len(rows) and any(len(kinds) > 1 for kinds in after)
 
 
 class ReferenceModel(torch.nn.Module):
