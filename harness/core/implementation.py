@@ -19,11 +19,12 @@ class Request:
     """Play this case of this component.
 
     ``gradients``: seed of the random cotangent, or None for the forward pass alone. ``mode``: "eval" or "train" for
-    whatever has such a switch. ``context``: "plain", "inference" (inside torch.inference_mode), "deepcopied" or
-    "reloaded" (state_dict round trip). ``fresh``: never answer from memory (repeatability and state are being
-    judged). ``output_part``: (axis, start, stop): gradients of this part of the output alone; the cotangent is 0
-    outside it. ``weigh``: also tell what the object that the script built holds in memory at its end
-    (``facts["bytes"]``), and what each call returned holds (``facts["bytes of quantize()"]``).
+    whatever has such a switch, "dropout" for training with the rates of dropout at one half. ``context``: "plain",
+    "inference" (inside torch.inference_mode), "deepcopied" or "reloaded" (state_dict round trip). ``fresh``: never
+    answer from memory (repeatability and state are being judged). ``output_part``: (axis, start, stop): gradients of
+    this part of the output alone; the cotangent is 0 outside it. ``weigh``: also tell what the object that the script
+    built holds in memory at its end (``facts["bytes"]``), and what each call returned holds
+    (``facts["bytes of quantize()"]``).
     """
 
     component: str
@@ -84,6 +85,8 @@ class EffectKind(str, Enum):
     EARLIER_ARGUMENT = "earlier argument"
     """An argument of an earlier call, which a later one wrote to."""
     INCOMING_GRADIENT = "incoming gradient"
+    OWN_GRADIENT = "gradient of its own"
+    """A result that needs a gradient, though nothing that was given does."""
     GENERATOR = "random generator"
     FLAG = "global flag"
 

@@ -11,8 +11,8 @@ import torch
 
 from harness.core.case import HARNESS_STEP, Call
 from harness.core.contract import Contract
-from harness.core.implementation import Answer, Effect, MeasuredOutput, Phase, Request
-from harness.core.tree import map_leaves
+from harness.core.implementation import Answer, Effect, EffectKind, MeasuredOutput, Phase, Request
+from harness.core.tree import leaves, map_leaves
 from harness.core.values import load_function
 from harness.execution import call as chokepoint
 from harness.execution.case_arguments import CaseArguments
@@ -38,6 +38,8 @@ class Script:
         """What the answer holds of each output."""
         self.effects: list[Effect] = []
         self.facts: dict[str, float] = {}
+        self.is_fixed = contract.is_function and not contract.arguments("parameter")
+        """Whether it learns nothing, so that its results need a gradient only where its inputs do."""
         self.phase, self.at = Phase.FORWARD, 0
 
     def run(self, adapter: Adapter) -> Answer:
@@ -90,6 +92,9 @@ class Script:
             output = self._without_facts(self.middleware(through, call.method, given, self.request))
         is_last = self.at + 1 == len(self.request.case.calls)
         self.effects += self.arguments.changed_by(call, given, is_last)
+        if self.is_fixed and self.request.gradients is None and _needs_a_gradient(output):
+            text = "what it returns needs a gradient, though nothing that was given does"
+            self.effects.append(Effect(EffectKind.OWN_GRADIENT, text, method=call.method))
         return output
 
     def _harness_step(self, call: Call) -> Any:
@@ -137,6 +142,10 @@ def _is_incomplete(outputs: list[Any]) -> bool:
     """Whether the last call returned None, or None among other things."""
     last = outputs[-1] if outputs else ()
     return last is None or (isinstance(last, tuple) and any(entry is None for entry in last))
+
+
+def _needs_a_gradient(output: Any) -> bool:
+    return any(type(leaf) is torch.Tensor and leaf.requires_grad for _, leaf in leaves(output))
 
 
 def _is_plain(leaf: Any) -> bool:

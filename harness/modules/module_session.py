@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,7 @@ from harness.execution import call as execution
 from harness.execution.arguments import bound, given_by_name
 from harness.execution.bound_call import Ready
 from harness.execution.session import Session
+from harness.modules.dropout import with_dropout
 from harness.modules.holder import Holder, passes_options, timed_call
 from harness.modules.parameter_map import Basis
 from harness.modules.parameter_values import values_for
@@ -55,7 +57,8 @@ class ModuleSession(Session):
         else:
             self._set_mode(made)
             named = {f"inner.{name}": value for name, value in values.items()}
-            result = execution.invoke(torch.func.functional_call, made, named, tuple(inputs), options)
+            with with_dropout(made) if self.request.mode == "dropout" else nullcontext():
+                result = execution.invoke(torch.func.functional_call, made, named, tuple(inputs), options)
             _forget_graphs(made.inner)
         value = self.adapter.output_of(result, call.arguments[signature.arguments[0].name])
         return MeasuredOutput(value, {"parameters": _trained_numbers(made.inner)})
@@ -102,7 +105,7 @@ class ModuleSession(Session):
         return inputs, options | given_by_name(takes, arguments, call.arguments)
 
     def _set_mode(self, module: nn.Module) -> None:
-        execution.invoke(module.train, self.request.mode == "train")
+        execution.invoke(module.train, self.request.mode != "eval")
 
     def _loaded(self, values: Mapping[str, torch.Tensor], arguments: Mapping[str, Any]) -> Own:
         """A new module with these numbers as its own."""

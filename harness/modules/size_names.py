@@ -98,13 +98,18 @@ class Sizes:
         return True
 
 
+def is_dropout(name: str) -> bool:
+    """Whether a name stands for a rate of dropout."""
+    return "drop" in plain(name)
+
+
 def switch(name: str, biases: bool = True) -> Any:
     """The value of a switch of this name: dropout off, biases as they are there, causal, tied, no preset.
 
     Raises UnknownName.
     """
     word = plain(name)
-    if "drop" in word:
+    if is_dropout(name):
         return 0.0
     if word.endswith("bias") or word in ("usebias", "addbias", "biases"):
         return biases

@@ -51,6 +51,8 @@ MISTAKES = (
         attention, FUTURE, "future = everywhere.triu(diagonal=0)", aliases=("mask_hides_itself",)),
     KnownMistake("only_earlier_positions", "Each position attends only to the positions strictly before it, and the first one to nothing. It must also attend to itself.",
         attention, FUTURE, "future = everywhere.triu(diagonal=0)", also=(Edit(attention, SOFTMAX, "weights = softmax(masked, dim=-1).nan_to_num(0.0)"),)),
+    KnownMistake("first_tenth_seen_by_all", "The first tenth of the positions is visible to every query, later ones included. It shows from 15 positions on.",
+        attention, FUTURE, "future = everywhere.triu(diagonal=1) & (torch.arange(time, device=x.device) >= max(1, round(0.1 * time)))"),
     KnownMistake("one_future_position", "Each position sees the next one too: the mask starts at diagonal=2. It must start at diagonal=1.",
         attention, FUTURE, "future = everywhere.triu(diagonal=2)"),
     KnownMistake("mask_inverted", "The mask is inverted: it hides earlier positions and shows later ones. Some functions want True where a key may be seen, others where it may not.",
