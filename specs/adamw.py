@@ -22,6 +22,7 @@ from specs.shared.adam import (
     same,
     state_bytes,
     step_without_gradient_keeps_state,
+    stored_transposed_moves_the_same,
 )
 from specs.shared.adamw_cases import (
     cases,
@@ -265,6 +266,7 @@ CONTRACT = Contract(
         eps_stands_outside_the_root,
         replace(groups_keep_their_own_settings, broken_by="lr_of_the_first_group", cases=grouped_cases, max_cases=10),
         parameters_are_independent,
+        replace(stored_transposed_moves_the_same, broken_by="gradient_read_in_memory_order", max_cases=6),
         replace(
             parameter_without_gradient_is_unchanged,
             broken_by="missing_gradient_decays",

@@ -158,6 +158,25 @@ def independent_of_tensor_splits(trial: Trial) -> None:
 
 
 @claim(
+    "gradients that are stored transposed or expanded are clipped alike",
+    broken_by="squared_in_memory_order",
+    max_cases=12,
+)
+def stored_otherwise_is_clipped_alike(trial: Trial) -> None:
+    """The gradient of a transposed weight is a transposed view, that of a bias may be one number expanded."""
+    grads = trial.case.arguments["grads"]
+    transposed = [g.transpose(0, 1).contiguous().transpose(0, 1) if g.dim() > 1 else g for g in grads]
+    expanded = [g.reshape(-1)[:1].expand(g.numel()).view(g.shape) if g.dim() == 1 else g for g in grads]
+    for how, stored in (("transposed", transposed), ("expanded", expanded)):
+        if all(grad.is_contiguous() for grad in stored):
+            continue
+        case = trial.case.strided(grads=stored, max_norm=0.5 * norm_of(stored) or 1.0)
+        clipped_as_expected(trial, f"with gradients stored {how}", case)
+    if all(grad.is_contiguous() for grad in (*transposed, *expanded)):
+        trial.not_applicable()
+
+
+@claim(
     "a gradient of None is ignored",
     broken_by="missing_gradient_raises",
     cases=missing_cases,
@@ -259,6 +278,7 @@ CONTRACT = Contract(
         scaled_by_max_norm_over_norm,
         unchanged_below_max_norm,
         independent_of_tensor_splits,
+        stored_otherwise_is_clipped_alike,
         none_gradients_are_ignored,
         zeros_stay_zero,
         empty_list_has_norm_zero,

@@ -1,10 +1,12 @@
 """GELU, the activation of GPT-2."""
 
+from typing import Any
+
 import torch
 from hypothesis import strategies as st
 
 from harness.core.case import Case
-from harness.core.claim import Trial, claim
+from harness.core.claim import About, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
@@ -53,6 +55,38 @@ def accurate_in_the_tails(trial: Trial) -> None:
     trial.close(answer.gradients["x"], exact.gradients["x"], tolerance.gradients["x"], "the gradient of x")
 
 
+FLOAT16 = (
+    "Nobody is held to this: activations are seldom so large. Where float16 is used, let torch compute it, or clamp x "
+    "inside the cube: 0 times an overflowed number is NaN."
+)
+
+
+@claim(
+    "its float16 gradient is finite for abs(x) up to 1e4",
+    sabotage=lambda call, method, arguments, request: (
+        call(arguments) if arguments["x"].dtype != torch.float16 else call(arguments) / arguments["x"].pow(2).pow(0.5)
+    ),
+    cases=tail_cases,
+    max_cases=8,
+    about=frozenset({About.FORM}),
+)
+def finite_in_float16(trial: Trial) -> None:
+    """A cube, and the square in its derivative, overflow there from 41 and from 256 on."""
+    answer = trial.attempt(dtype=torch.float16, gradients=True)
+    if answer.crash is not None:
+        raise NotSupported(f"it does not run in float16 ({answer.crash.error})")
+    x = trial.case.arguments["x"]
+    gradient: Any = answer.gradients.get("x")
+    if not torch.is_tensor(gradient) or gradient.shape != x.shape:
+        trial.not_applicable()  # a missing gradient is another claim's business
+    results: list[tuple[str, Any]] = [("out", answer.value), ("the gradient of x", gradient)]
+    for what, value in results:
+        bad = ~torch.isfinite(value)
+        if bool(bad.any()):
+            message = f"in float16 {what} at x = {float(x[bad][0]):g} is {float(value[bad][0])}"
+            raise Violation(message, advice=FLOAT16)
+
+
 CONTRACT = Contract(
     name="gelu",
     meaning="GELU activation in GPT-2's tanh form: x times the standard normal distribution function at x.",
@@ -76,5 +110,5 @@ CONTRACT = Contract(
     variants=GELU,
     sources=("Hendrycks & Gimpel 2016, section 2", "openai/gpt-2 src/model.py gelu"),
     workloads=workloads.GELU,
-    claims=(odd_part_is_half_x, accurate_in_the_tails),
+    claims=(odd_part_is_half_x, accurate_in_the_tails, finite_in_float16),
 )

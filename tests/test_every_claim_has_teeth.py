@@ -86,7 +86,9 @@ def test_it_holds_for_the_reference_and_breaks_when_broken(component: str, claim
     assert verdict.status == Status.PASSED, verdict.message
     assert verdict.cases > 0, "no case says anything about it"
     verdict, _ = broken_by(claim, component, modules).bench.judge(contract, claim, shrink=False)
-    assert verdict.failing, f"{claim.broken_by or 'its sabotage'} does not break it: {verdict.status}"
+    assert verdict.failing or verdict.status == Status.ADVICE, (
+        f"{claim.broken_by or 'its sabotage'} does not break it: {verdict.status}"
+    )
 
 
 def test_every_claim_says_what_breaks_it() -> None:

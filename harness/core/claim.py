@@ -40,7 +40,8 @@ class Violation(Exception):
     ``worst``: the worst element in words. ``error``: in units of the tolerance (inf where there is none).
     ``error_map``: the same for every element around the worst, over two axes. ``phase``: the pass that is wrong.
     ``effects``: the side effects that it is about. ``returned``: what came back, where that is another kind of thing
-    than declared. ``explains``: whether the message says why, and not only that numbers differ.
+    than declared. ``explains``: whether the message says why, and not only that numbers differ. ``advice``: of what
+    nobody is held to, why that is, and what to do.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class Violation(Exception):
         effects: tuple[Effect, ...] = (),
         returned: str = "",
         explains: bool = True,
+        advice: str = "",
     ) -> None:
         super().__init__(message)
         self.message, self.worst, self.error, self.error_map = message, worst, error, error_map
         self.phase, self.effects, self.returned, self.explains = phase, effects, returned, explains
+        self.advice = advice
 
     @classmethod
     def of_effects(cls, effects: Iterable[Effect]) -> Violation:

@@ -226,10 +226,19 @@ class _DialectSession(Session):
         return Ready((lambda: [one() for one in calls]) if rows else calls[0], value, handed=tuple(handed))
 
     def after_backward(self, found: Mapping[str, Any]) -> None:
-        """Weights that are copied into a module inside receive no gradient, which is how such a function is meant."""
+        """Weights that are copied into a module inside receive no gradient, which is how such a function is meant.
+
+        Where the inputs receive none either, the result is cut off from the graph.
+        """
         learned = {a.name for a in self.adapter.contract.arguments("parameter")}
-        gradients = {name: value for name, value in found.items() if name.partition(".")[0] in learned}
-        if gradients and all(value is None for value in gradients.values()):
+        gradients, inputs = dict[str, Any](), list[Any]()
+        for name, value in found.items():
+            if name.partition(".")[0] in learned:
+                gradients[name] = value
+            else:
+                inputs.append(value)
+        cut_off = bool(inputs) and all(value is None for value in inputs)
+        if gradients and all(value is None for value in gradients.values()) and not cut_off:
             raise NotSupported(f"{self.dialect.function} copies its weights into a module: no gradient reaches them")
 
 

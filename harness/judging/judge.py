@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,29 +26,12 @@ from harness.core.record import Cause, Status, Verdict
 from harness.judging.cases import GeneratedCases
 from harness.judging.evidence import COTANGENT_SEED, EVIDENCE_CASES, Evidence
 from harness.judging.kept_tolerances import KeptTolerances
-from harness.judging.outcomes import cause_of, is_about_gradients, not_checked, takes_none, why_barely
+from harness.judging.outcomes import cause_of, is_about_gradients, not_checked, takes_none, told_as_advice, why_barely
 from harness.judging.shrinking import smallest_violation
+from harness.judging.tally import Tally
 from harness.judging.trial import PATIENT_PERTURBATIONS, BenchTrial, RanOutOfTime, outcome_of
 from harness.judging.working_precision import WorkingPrecision
 from harness.numerics.tolerance import PERTURBATIONS, tolerances
-
-
-@dataclass
-class _Tally:
-    """What came of a claim over the cases tried."""
-
-    cases: int = 0
-    skipped: int = 0
-    worst: float | None = None
-    not_offered: str = ""
-    misfit: str = ""
-    half_precision: bool = True
-    """Whether 16-bit numbers were judged in every case that is broken."""
-    broken: list[tuple[Case, Exception]] = field(default_factory=list)
-    first: int = 0
-    evidence: list[Evidence] = field(default_factory=list)
-    judged: list[Case] = field(default_factory=list)
-    """The cases that the claim says something about."""
 
 
 class Bench:
@@ -186,13 +169,15 @@ class Bench:
             return replace(timed_out, message=stopped.crash.message, frames=stopped.crash.frames), []
         return self._counted(base, claim, offer, tally), tally.evidence
 
-    def _counted(self, base: Verdict, claim: Claim, offer: Offer, tally: _Tally) -> Verdict:
+    def _counted(self, base: Verdict, claim: Claim, offer: Offer, tally: Tally) -> Verdict:
         """The verdict that the cases tried give."""
         base = replace(base, cases=tally.cases, error=tally.worst, notes=tuple(self.notes.get(base.component, ())))
         if tally.broken:
             if offer.by_hand and is_about_gradients(claim, tally.broken, tally.evidence):
                 base = replace(base, where=offer.by_hand[1], line=offer.by_hand[2])
             return replace(self._broken(base, tally), half_precision=tally.half_precision)
+        if tally.advised:  # what nobody is held to
+            return told_as_advice(self._shown(base, *tally.advised[0]), tally.advised)
         given = self.generated.given.get(base.component)
         needs = tally.misfit or tally.not_offered
         if tally.cases == 0 and needs and (takes_none(offer, given) or (given is None and tally.misfit)):
@@ -203,8 +188,8 @@ class Bench:
         lacking = why_barely(self.contracts[base.component], claim, tally.judged, given)
         return replace(base, status=Status.BARELY_CHECKED, message=lacking) if lacking else base
 
-    def _tally(self, contract: Contract, claim: Claim, cases: Sequence[Case], enough: int = 0) -> _Tally:
-        tally = _Tally()
+    def _tally(self, contract: Contract, claim: Claim, cases: Sequence[Case], enough: int = 0) -> Tally:
+        tally = Tally()
         for index, case in enumerate(cases):
             self.progress(f"{contract.name}::{claim.name}: case {index + 1} of {len(cases)}")
             trial = self.trial(contract, case, index)
@@ -217,6 +202,9 @@ class Bench:
                 tally.misfit = tally.misfit or (str(outcome) if isinstance(outcome, Misfit) else "")
                 if not tally.cases and index >= 4:
                     break
+            elif isinstance(outcome, Violation) and outcome.advice:
+                tally.cases += 1
+                tally.advised.append((case, outcome))
             elif isinstance(outcome, Exception):
                 tally.cases += 1
                 tally.broken.append((case, outcome))
@@ -264,7 +252,7 @@ class Bench:
             verdict = self._shown(verdict, *found)
         return replace(verdict, seconds=verdict.seconds + time.perf_counter() - started)
 
-    def _broken(self, base: Verdict, tally: _Tally) -> Verdict:
+    def _broken(self, base: Verdict, tally: Tally) -> Verdict:
         largest = max((p.error for _, p in tally.broken if isinstance(p, Violation)), default=math.inf)
         excess = largest if math.isfinite(largest) else None
         case, problem = min(tally.broken, key=lambda pair: weight(pair[0]))

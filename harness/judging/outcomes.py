@@ -72,6 +72,11 @@ def as_advice(verdict: Verdict, claim: Claim, for_half_precision: bool) -> Verdi
     return verdict
 
 
+def told_as_advice(shown: Verdict, broken: Sequence[tuple[Case, Violation]]) -> Verdict:
+    """The verdict on a claim of which only what nobody is held to is broken, in these cases."""
+    return replace(shown, status=Status.ADVICE, cause=Cause.NONE, advice=broken[0][1].advice, failed_cases=len(broken))
+
+
 def is_about_gradients(claim: Claim, broken: Sequence[tuple[Case, Exception]], evidence: Sequence[Evidence]) -> bool:
     """Whether the backward pass is broken: the claim or what came of it says so, or nothing else was asked for."""
     for _, problem in broken:

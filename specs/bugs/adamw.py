@@ -19,6 +19,7 @@ DIRECTION = "direction = mean / (root + eps)"
 DECAYED = "decayed = param - lr * weight_decay * param"
 MOVED = "moved = decayed - lr * direction"
 KEPT_FIRST, KEPT_SECOND = "self.first[place] = first", "self.second[place] = second"
+GRAD = "grad = grads[place]"
 MISSING = "if grad is None:\n    continue"
 GROUPS = "for group in self.groups:"
 SAVED = 'return {"first": first, "second": second, "counts": list(self.counts)}'
@@ -47,6 +48,8 @@ MISTAKES = (
     KnownMistake("one_counter_for_all_parameters", "One counter of step() calls serves all parameters: one whose first gradient comes late is corrected as if it had been trained from the start.",
         UPDATE, COUNT, "count = self.calls",
         also=(Edit(STEP, GROUPS, 'self.calls = self.__dict__.get("calls", max(self.counts, default=0)) + 1\nfor group in self.groups:'),), aliases=("calls_counted",)),
+    KnownMistake("gradient_read_in_memory_order", "A gradient that is not contiguous is read in the order of its memory, so the wrong numbers move. Call contiguous() or reshape(), not as_strided() or data_ptr().",
+        STEP, GRAD, GRAD + "\ngrad = grad if grad is None or grad.is_contiguous() else grad.as_strided(grad.shape, torch.empty(grad.shape).stride())"),
     # moments
     KnownMistake("beta_2_is_zero", "beta_2 arrives as 0: the second moment is the last squared gradient alone, so each step depends on little more than the sign.",
         UPDATE, BETA_1_2, 'beta_1, beta_2 = group["betas"][0], 0.0',
@@ -83,6 +86,7 @@ MISTAKES = (
         UPDATE, DIRECTION, "direction = mean / torch.sqrt(second / correction_2 + eps)"),
     KnownMistake("eps_forgotten", "eps is not added: a gradient of zero gives 0 / 0.", UPDATE, DIRECTION, "direction = mean / root"),
     KnownMistake("eps_fixed_at_1e_8", "eps is fixed at 1e-8. It is an argument.", UPDATE, EPS, "eps = 1e-8", aliases=("epsilon_ignored",)),
+    KnownMistake("eps_fixed_at_1e_6", "eps is fixed at 1e-6. It is an argument.", UPDATE, EPS, "eps = 1e-6"),
     KnownMistake("eps_as_a_floor", "eps is used as a lower bound of the root. It must be added to the root.", UPDATE, DIRECTION, "direction = mean / root.clamp(min=eps)"),
     KnownMistake("root_forgotten", "The mean is divided by the second moment. It must be divided by its square root.", UPDATE, ROOT, "root = second / correction_2"),
     # the step

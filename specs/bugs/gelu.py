@@ -56,7 +56,7 @@ MISTAKES = (
     KnownMistake("pi_outside_the_root", "The constant is sqrt(2) / pi. It must be sqrt(2 / pi).",
         gelu, INNER, "inner = math.sqrt(2.0) / math.pi * (x + 0.044715 * cube)", aliases=("root_of_two_by_pi",)),
     KnownMistake("square_for_cube", "The inner polynomial has x squared. It must be x cubed.",
-        gelu, "cube = x ** 3", "cube = x ** 2"),
+        gelu, "cube = x.clamp(-10.0, 10.0) ** 3", "cube = x ** 2"),
     KnownMistake("cube_outside_the_bracket", "sqrt(2/pi) multiplies x only. It must multiply the cubic term too.",
         gelu, INNER, "inner = math.sqrt(2.0 / math.pi) * x + 0.044715 * cube"),
     KnownMistake("root_of_two_pi", "The constant is sqrt(2 pi). It must be sqrt(2 / pi).",

@@ -34,6 +34,8 @@ MISTAKES = (
         get_batch, STARTS, "starts = torch.randint(-(-legal // time), (batch,), generator=generator) * time", aliases=("only_every_row_length",)),
     KnownMistake("one_start_for_all_rows", "One start is drawn for the whole batch: all rows are the same.",
         get_batch, STARTS, "starts = torch.randint(legal, (1,), generator=generator).expand(batch)"),
+    KnownMistake("second_half_repeats_the_first", "The second half of a batch repeats the first: two workers draw with the same seed. Give each its own.",
+        get_batch, STARTS, "starts = torch.randint(legal, ((batch + 1) // 2,), generator=generator).repeat(2)[:batch]"),
     KnownMistake("starts_not_random", "Every batch holds the same first rows of the data: the starts are not random.",
         get_batch, STARTS, "starts = torch.arange(batch) % legal", aliases=("one_by_one_in_order",)),
     KnownMistake("reseeded_in_every_call", "Every call seeds a generator with the same number: all batches are the same.",

@@ -61,6 +61,23 @@ def groups_keep_their_own_settings(trial: Trial) -> None:
         same(trial, trial.case, alone, "compared with its group alone", (places, list(range(len(places)))))
 
 
+@claim("parameters and gradients that are stored transposed are updated alike")
+def stored_transposed_moves_the_same(trial: Trial) -> None:
+    """A transposed or tied weight is a view: its numbers lie in another order in memory than its rows say."""
+    build, steps = trial.case.calls[0].arguments, gradients_of(trial.case)
+    if not any(min(param.shape, default=1) > 1 and param.dim() > 1 for param in build["params"]):
+        trial.not_applicable()
+    params = [_stored_transposed(param) for param in build["params"]]
+    for which, start in (("gradients", building(trial.case)), ("parameters", building(trial.case, params=params))):
+        moved = [stepping([None if grad is None else _stored_transposed(grad) for grad in grads]) for grads in steps]
+        same(trial, with_calls(trial.case, start, *moved), trial.case, f"with {which} stored transposed")
+
+
+def _stored_transposed(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers at the same indices, with the first two axes exchanged in memory."""
+    return tensor.transpose(0, 1).contiguous().transpose(0, 1) if tensor.dim() > 1 else tensor
+
+
 @claim("a parameter without a gradient does not move", aliases=("missing_gradient_leaves_the_parameter",))
 def parameter_without_gradient_is_unchanged(trial: Trial) -> None:
     """It stays bit-identical: neither momentum nor weight decay moves it."""

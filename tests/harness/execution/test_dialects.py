@@ -116,6 +116,12 @@ def test_weights_that_are_copied_into_a_module_promise_no_gradient():
     assert torch.is_tensor(run(lambda gain, inputs: inputs * gain, dialect(), gradients=1).gradients["weight"])
 
 
+def test_what_is_cut_off_as_a_whole_is_no_copy():
+    """No gradient reaches the inputs either: that is judged."""
+    answer = run(lambda gain, inputs: (inputs * gain).detach(), dialect(), gradients=1)
+    assert answer.crash is None and answer.gradients == {"x": None, "weight": None}
+
+
 def test_building_modules_disturbs_nothing():
     def builds(gain, inputs):
         torch.randn(3)

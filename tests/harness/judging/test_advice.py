@@ -49,13 +49,27 @@ def clip_grad_norm(grads, max_norm):
     share = torch.clamp(max_norm / (norm + 1e-6), max=1.0)
     return [None if g is None else g * share for g in grads], norm
 """
+IDLE = """
+def scaled_dot_product_attention(q, k, v, mask=None):
+    scores = q @ k.mT / q.shape[-1] ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return scores.softmax(-1) @ v
+"""
+CUBED = """
+import torch
+def gelu(x):
+    return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
+"""
 STATISTICS = "statistics_in_float32"
 
 
-def verdicts(text: str, component: str, folder: Path, project: Project | None = None) -> dict[str, Verdict]:
+def verdicts(
+    text: str, component: str, folder: Path, project: Project | None = None, cases: int = 4
+) -> dict[str, Verdict]:
     (folder / "mine.py").write_text(text, encoding="utf-8")
     given = {} if project is None else {"project": project}
-    judged = inspect_implementation(str(folder / "mine.py"), seed=1, cases=4, **given)
+    judged = inspect_implementation(str(folder / "mine.py"), seed=1, cases=cases, **given)
     claims = judged.catalogue.claims_of(component)
     return {claim.name: judged.judge(component, claim) for claim in claims}
 
@@ -152,3 +166,19 @@ def test_the_half_of_a_size_is_no_dtype(tmp_path: Path, line: str, mentions: boo
     """Every rotation of positions has a variable of that name."""
     (tmp_path / "mine.py").write_text(line + "\n", encoding="utf-8")
     assert mentions_half_precision(str(tmp_path / "mine.py")) is mentions
+
+
+@pytest.mark.parametrize(
+    ("text", "claim", "says"),
+    [
+        (IDLE, "scaled_dot_product_attention::fully_masked_query_gets_zeros", "a fully masked query gives NaN"),
+        (CUBED, "gelu::finite_in_float16", "in float16 the gradient of x at x ="),
+    ],
+)
+def test_a_result_that_is_no_number_is_told(text: str, claim: str, says: str, tmp_path: Path) -> None:
+    """Where nobody is held to it: not counted as not applicable, and no failure."""
+    component, name = claim.split("::")
+    found = verdicts(text, component, tmp_path, cases=12)
+    assert found[name].status is Status.ADVICE and found[name].message.startswith(says)
+    assert not any(verdict.failing for verdict in found.values())
+    assert f"advice on {component} ({name}: {says}" in said(found)
