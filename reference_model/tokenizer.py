@@ -9,7 +9,7 @@ import base64
 import functools
 import math
 import operator
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import resources
 
 import regex
@@ -133,6 +133,11 @@ class tokenizer:
             else:
                 ids.extend(self.encode_ordinary(part))
         return ids
+
+    def encode_iterable(self, texts: Iterable[str]) -> Iterator[int]:
+        """The ids of one text after the other, all special tokens recognised; of each before the next is read."""
+        for text in texts:
+            yield from self.encode(text, "all")
 
     def allowed(self, allowed_special: Collection[str]) -> set[str]:
         """The special tokens that `encode` shall recognise."""

@@ -32,6 +32,7 @@ from specs.shared.tokenizer_outputs import (
     require_text,
     shown_ids,
 )
+from specs.shared.tokenizer_streams import first_id_before_the_last_text
 from specs.shared.tokenizers import MEASURES
 from specs.workloads import tokenizers as workloads
 
@@ -264,6 +265,7 @@ CONTRACT = Contract(
             ),
             "list[int]",
         ),
+        "encode_iterable": Signature((Argument("texts", "list[str]"),), "list[int]", lazy=True),
         "decode": Signature((Argument("ids", "list[int]"),), "str"),
         "decode_bytes": Signature((Argument("ids", "list[int]"),), "bytes"),
     },
@@ -275,7 +277,7 @@ CONTRACT = Contract(
     measures=MEASURES,
     order=5,
     headline=True,
-    optional_methods=frozenset({"decode_bytes"}),
+    optional_methods=frozenset({"decode_bytes", "encode_iterable"}),
     sources=("Sennrich et al. 2016, section 3.2", "Radford et al. 2019, section 2.2", "openai/gpt-2 src/encoder.py"),
     workloads=workloads.TOKENIZER,
     claims=(
@@ -293,5 +295,6 @@ CONTRACT = Contract(
         longest_special_token_first,
         empty_input_gives_empty_output,
         lone_surrogates_are_not_dropped,
+        first_id_before_the_last_text,
     ),
 )

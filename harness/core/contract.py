@@ -98,12 +98,14 @@ class Signature:
 
     ``live``: it may return its own tensors, which later calls change; what counts is what they hold when it returns.
     ``objects``: it returns objects that harness steps inspect; the answer holds nothing of them.
+    ``lazy``: it is given its first argument entry by entry, and gives its results while it reads; the answer holds all.
     """
 
     arguments: tuple[Argument, ...]
     result: str
     live: bool = False
     objects: bool = False
+    lazy: bool = False
 
     def __str__(self) -> str:
         inner = ", ".join(f"{a.name}: {a.kind}" + (" or None" if a.optional else "") for a in self.arguments)

@@ -162,6 +162,11 @@ class OfferKind(str, Enum):
         return self.value
 
 
+READ_FIRST = "read before the first result"
+"""A fact about a lazy call: how many entries of its argument it had read when its first result came, all where there is
+none."""
+
+
 @dataclass(frozen=True)
 class Offer:
     """What an implementation says of a component: where it is defined, and what to know about how it is plugged in.

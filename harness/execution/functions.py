@@ -16,6 +16,7 @@ from harness.core.values import Settings, TrackedSettings, tracked_weights
 from harness.execution import call as chokepoint
 from harness.execution.arguments import bound, unnamed_tensors, untaken
 from harness.execution.bound_call import Ready
+from harness.execution.lazy import read_to_the_end, watched
 from harness.execution.misfits import PlugIn, never_given, plug_in
 from harness.execution.session import Adapter, Session
 from harness.stubs.detection import unfinished
@@ -185,6 +186,10 @@ class _ObjectSession(Session):
         if call.method == "build":
             self.objects[call.of] = self.built = self._build(signature, call.arguments)
             return None
+        if signature.lazy:
+            arguments, stream = watched(signature, call)
+            results = chokepoint.invoke(bound(self._method(call, signature), signature, arguments))
+            return chokepoint.invoke(read_to_the_end, results, stream)
         result = chokepoint.invoke(bound(self._method(call, signature), signature, call.arguments))
         return self._by_contract_names(result) if call.method == "parameters" else result
 

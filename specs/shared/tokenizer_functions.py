@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.core.claim import NotSupported
@@ -68,6 +68,11 @@ def cs336_tokenizer(get_tokenizer: Callable[..., Any]) -> type:
             if any(name in text and name not in allowed_special for name in self.special):
                 raise NotSupported("it always allows every special token")
             return self.inner.encode(text)
+
+        def encode_iterable(self, texts: Iterable[str]) -> Any:
+            if not callable(getattr(self.inner, "encode_iterable", None)):
+                raise NotSupported("it has no method encode_iterable()")
+            return self.inner.encode_iterable(texts)
 
         def decode(self, ids: list[int]) -> Any:
             return self.inner.decode(ids)
