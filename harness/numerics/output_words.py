@@ -32,9 +32,9 @@ def _sighting(run: ComparedCall) -> Sighting | None:
     if run.answer.crash is not None or run.exact.crash is not None:
         return None
     actual, expected, tolerance = run.answer.value, run.exact.value, (run.tolerance.outputs or (0.0,))[-1]
-    if not is_float(actual) or not is_float(expected) or not isinstance(tolerance, float):
+    if not is_float(actual) or not is_float(expected) or tolerance is None:
         return None
-    return Sighting(actual, expected, tolerance, sizes=run.request.case.dimensions)
+    return Sighting(actual, expected, float(tolerance), sizes=run.request.case.dimensions)
 
 
 def _moved(sightings: Sequence[Sighting], names: Sequence[str]) -> str:
