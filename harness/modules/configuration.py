@@ -8,6 +8,8 @@ import inspect
 from collections.abc import Mapping, MutableMapping
 from typing import Any, NamedTuple
 
+import torch
+
 from harness.core.errors import plain
 from harness.core.parameters import parameters_of
 from harness.execution import call
@@ -97,10 +99,14 @@ def _record(kind: type, sizes: Sizes) -> Any:
         except TypeError:
             return None
     given = {}
+    switches = [plain(p.name) for p in parameters if p.default is False]
+    off = {word.removeprefix("use") for word in switches if word.startswith("use")}
     for p in parameters:
         if sizes.known(p.name, names):
-            if sizes.means(p.name, p.default, names):
-                given[p.name] = sizes.value(p.name, names)
+            if plain(p.name) not in off and sizes.means(p.name, p.default, names):
+                given[p.name] = sizes.value(p.name, names, note=False)
+        elif is_narrow(p.default):
+            given[p.name] = torch.float32
         elif p.default is p.empty:
             if plain(p.name) not in LAST_RESORTS:
                 raise CannotBuild(
@@ -108,7 +114,11 @@ def _record(kind: type, sizes: Sizes) -> Any:
                     "say how the model is built: def build(config): ..."
                 )
             given[p.name] = LAST_RESORTS[plain(p.name)]
-    return call.invoke(kind, **given)
+    made = call.invoke(kind, **given)
+    for name in given:
+        if name in sizes and getattr(made, name, given[name]) is not None:  # a window that is off is not taken
+            sizes.value(name, names)
+    return _nested_filled(made, sizes)
 
 
 def named_parameters(kind: Any) -> list[inspect.Parameter]:
@@ -131,12 +141,35 @@ def _sizes_in(value: Any, sizes: Sizes) -> list[str]:
     ]
 
 
+def _nested_filled(record: Any, sizes: Sizes) -> Any:
+    """The record with these sizes in the dictionaries that it holds, and in those in them (``rope_parameters``)."""
+    for name, value in list(getattr(record, "__dict__", {}).items()):
+        if isinstance(value, dict) and not name.startswith("_"):
+            filled = _dictionary_filled(value, sizes)
+            if filled != value:
+                object.__setattr__(record, name, filled)
+    return record
+
+
+def _dictionary_filled(held: dict[Any, Any], sizes: Sizes) -> dict[Any, Any]:
+    """A copy in which the names of sizes that hold a number hold the sizes; dictionaries in it too."""
+    names, filled = [name for name in held if isinstance(name, str)], dict(held)
+    for name in names:
+        value = held[name]
+        if isinstance(value, dict):
+            filled[name] = _dictionary_filled(value, sizes)
+        elif type(value) in (int, float) and name in sizes and sizes.means(name, value, names):
+            filled[name] = sizes.value(name, names)
+    return filled
+
+
 def _filled(record: Any, sizes: Sizes) -> Any:
     """The record with these sizes in it; what else it holds stays."""
     if isinstance(record, MutableMapping):
         names = [n for n in record if isinstance(n, str)]
         filled = [n for n in names if sizes.known(n, names) and sizes.means(n, record[n], names)]
         record.update({n: sizes.value(n, names) for n in filled})
+        record.update({n: torch.float32 for n in names if is_narrow(record[n])})
         return record
     held = {n for n in (*vars(type(record)), *getattr(record, "__dict__", {})) if not n.startswith("_")}
     names = sorted(held)
@@ -144,4 +177,11 @@ def _filled(record: Any, sizes: Sizes) -> Any:
         value = getattr(record, name, None)
         if sizes.known(name, names) and not callable(value) and sizes.means(name, value, names):
             object.__setattr__(record, name, sizes.value(name, names))
+        elif is_narrow(value):
+            object.__setattr__(record, name, torch.float32)
     return record
+
+
+def is_narrow(value: Any) -> bool:
+    """Whether a setting is a dtype of 16 bits: what is cast to it while it runs is judged in float32."""
+    return value in (torch.bfloat16, torch.float16) if isinstance(value, torch.dtype) else False

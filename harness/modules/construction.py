@@ -17,7 +17,7 @@ from harness.core.errors import plain
 from harness.core.skipped import skipped_in
 from harness.execution import call
 from harness.modules.configuration import Owner, configuration, is_configuration, named_parameters
-from harness.modules.size_names import LAST_RESORTS, NOT_WHOLE, SCALED, CannotBuild, Sizes
+from harness.modules.size_names import LAST_RESORTS, NOT_WHOLE, TURNED_ON, CannotBuild, Sizes
 
 
 def construct(kind: Callable[..., Any], sizes: Sizes, namespace: Mapping[str, Any]) -> Any:
@@ -43,7 +43,7 @@ def _arguments(owner: Owner, parameters: list[inspect.Parameter], sizes: Sizes) 
             given[p.name] = configuration(p, hint, sizes, owner)
         elif sizes.known(p.name, names) and _fits(sizes, p, hint, names):
             given[p.name] = sizes.value(p.name, names)
-        elif p.default is False and plain(p.name) in SCALED:
+        elif p.default is False and plain(p.name) in TURNED_ON:
             given[p.name] = True
         elif p.default is not p.empty:
             continue

@@ -59,11 +59,13 @@ class Sizes:
     def __contains__(self, name: str) -> bool:
         return self.size(name) is not None
 
-    def value(self, name: str, beside: Iterable[str] = ()) -> Any:
-        """The value that a size or a switch of this name gets. Raises UnknownName."""
+    def value(self, name: str, beside: Iterable[str] = (), note: bool = True) -> Any:
+        """The value that a size or a switch of this name gets. ``note``: whether it counts as read. Raises
+        UnknownName."""
         size = self.size(name, beside)
         if size is not None:
-            self.on_read(size)
+            if note:
+                self.on_read(size)
             return self.values[size]
         self.chose_biases |= "bias" in plain(name)
         return switch(name, self.biases)
@@ -135,8 +137,9 @@ LAST_RESORTS: Mapping[str, Any] = {
 }
 """The value of an argument without a default: one that makes no difference here, or that of GPT-2."""
 
-SCALED = ("scale", "scaled", "usescale", "scaleattn", "doscale")
-"""Switches that divide the scores by the root of the head size, which some classes have off by default."""
+TURNED_ON = ("scale", "scaled", "usescale", "scaleattn", "doscale", "batchfirst")
+"""Switches that some classes have off by default: the scores are divided by the root of the head size; the input is
+[batch, time, width]."""
 
 
 class Namespace:
