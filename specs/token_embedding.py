@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import About, Trial, Violation, claim
-from harness.core.contract import Argument, Contract, Signature
+from harness.core.contract import Argument, Contract, Signature, Variant
+from harness.core.mistake import Edit
 from harness.strategies.shapes import distinct_sizes
 from harness.strategies.tensors import ORDINARY, tensors, token_ids
 from reference_model.token_embedding import token_embedding
@@ -47,6 +48,20 @@ def invalid(draw: st.DrawFn) -> Case:
     return Case.of({"ids": ids, "weight": case.arguments["weight"]}, family=family, **case.dimensions)
 
 
+SCALED = Variant(
+    "scaled_rows",
+    "Your embedding itself multiplies its rows by the root of the width, as that of transformers' Gemma; GPT-2's does "
+    "not.",
+    (Edit(token_embedding, "return weight[rows]", "return weight[rows] * weight.shape[1] ** 0.5"),),
+    tables_in_float32=True,
+)
+
+
+def scale(trial: Trial) -> float:
+    """What the rows are multiplied by."""
+    return float(trial.case.arguments["weight"].shape[1]) ** 0.5 if trial.has_form(SCALED.name) else 1.0
+
+
 def one_hot(ids: torch.Tensor, size: int) -> torch.Tensor:
     """float64 [..., size]: 1 where the id is, 0 elsewhere."""
     return (ids.unsqueeze(-1) == torch.arange(size)).double()
@@ -55,7 +70,7 @@ def one_hot(ids: torch.Tensor, size: int) -> torch.Tensor:
 @claim("it equals one_hot(ids) @ weight", broken_by="scaled_by_the_root_of_the_width")
 def equals_a_one_hot_product(trial: Trial) -> None:
     ids, weight = trial.case.arguments["ids"], trial.case.arguments["weight"]
-    product = one_hot(ids, weight.shape[0]) @ weight.to(trial.dtype).double()
+    product = scale(trial) * one_hot(ids, weight.shape[0]) @ weight.to(trial.dtype).double()
     _, tolerance = trial.agreement()
     what = "compared with one_hot(ids) @ weight, out"
     trial.close(trial.run().value, product.to(trial.dtype), tolerance.value, what)
@@ -84,7 +99,7 @@ def gradient_sums_over_repeated_ids(trial: Trial) -> None:
     if bool((unused != 0).any()):
         row = int(((gradient != 0).any(-1) & (counts == 0)).nonzero()[0])
         raise Violation(f"row {row} of weight receives a gradient, but id {row} does not occur in ids")
-    summed = one_hot(ids.reshape(-1), weight.shape[0]).T @ incoming
+    summed = scale(trial) * one_hot(ids.reshape(-1), weight.shape[0]).T @ incoming
     _, tolerance = trial.agreement(gradients=True)
     often = int(counts.argmax())
     what = f"the gradient of weight (id {often} occurs {int(counts[often])} times in ids)"
@@ -131,6 +146,7 @@ CONTRACT = Contract(
     order=12,
     classes=("tokenembedding", "embedding", "embed", "tokenembeddings", "tokenembed", "inputembedding", "wte"),
     size_names=SIZES,
+    variants=(SCALED,),
     sources=("Radford et al. 2018, section 3.1, equation 2", "openai/gpt-2 src/model.py wte"),
     claims=(
         equals_a_one_hot_product,

@@ -72,10 +72,11 @@ def match_by_name(state: PartialMatch, entries: Sequence[FoundParameter]) -> Non
         if not fits and (table := _only_table(entry, open_slots)) is not None:
             fits = [(AliasFit(TYPE_RANK, entry.pattern), table)]
         if fits:
-            best, slot = max(fits, key=lambda pair: (bool(entry.others) and not pair[1].optional, pair[0].rank))
+            best, slot = max(fits, key=lambda pair: _preference(entry, *pair))
             fits_of[entry.pattern] = fits
             chosen.setdefault((slot.path, slot.part), []).append((entry, best.alias))
     _spread(chosen, fits_of)
+    _fill_required(chosen, fits_of)
     for slot in open_slots:
         fitting = chosen.get((slot.path, slot.part), [])
         if len({alias for _, alias in fitting}) < len(fitting):
@@ -112,6 +113,27 @@ def _spread(
                 fit, slot = max(others, key=lambda other: other[0].rank)
                 chosen[here].remove(pair)
                 chosen[(slot.path, slot.part)] = [(pair[0], fit.alias)]
+
+
+def _preference(entry: FoundParameter, fit: AliasFit, slot: ExpectedParameter) -> tuple[bool, bool, tuple[int, ...]]:
+    """How likely a slot is: a tied head is required; the weight of a Linear is [out, in] whatever its name."""
+    as_it_lies = not isinstance(entry.owner, nn.Linear) or slot.shape == entry.shape
+    return bool(entry.others) and not slot.optional, as_it_lies, fit.rank
+
+
+def _fill_required(
+    chosen: dict[SlotKey, list[tuple[FoundParameter, str]]],
+    fits_of: Mapping[str, list[tuple[AliasFit, ExpectedParameter]]],
+) -> None:
+    """What is in a slot that may be empty goes to one of its name that may not, and is: without a gate, fc1 goes up."""
+    optional = {(s.path, s.part) for fits in fits_of.values() for _, s in fits if s.optional}
+    for here in [key for key in chosen if key in optional and len(chosen[key]) == 1]:
+        (entry, _), *_ = chosen[here]
+        wanting = [(f, s) for f, s in fits_of[entry.pattern] if not s.optional and (s.path, s.part) not in chosen]
+        if wanting:
+            fit, slot = max(wanting, key=lambda pair: _preference(entry, *pair))
+            del chosen[here]
+            chosen[(slot.path, slot.part)] = [(entry, fit.alias)]
 
 
 def match_biases(state: PartialMatch) -> None:

@@ -76,7 +76,7 @@ MISTAKES = (
         token_embedding, instead=_last_channels_without_gradient,
         seen_in=("karpathy/llm.c@b913905f8440c46d09adbf44f531bd77f4715072",)),
     KnownMistake("scaled_by_the_root_of_the_width", "The rows are multiplied by sqrt(width), as in the original Transformer (2017). GPT-2 does not scale them.",
-        token_embedding, RESULT, "return weight[rows] * weight.shape[1] ** 0.5"),
+        token_embedding, RESULT, "return weight[rows] * weight.shape[1] ** 0.5", looks_like=("variant=scaled_rows",)),
     KnownMistake("divided_by_the_root_of_the_width", "The rows are divided by sqrt(width). GPT-2 does not scale them.",
         token_embedding, RESULT, "return weight[rows] / weight.shape[1] ** 0.5"),
     KnownMistake("max_norm", "max_norm=1 renormalises long rows in the table itself: the forward pass changes the weights.",

@@ -32,9 +32,10 @@ from specs.naming.parameters import (
 
 GATE = names("w1 gate_proj w_gate gate fc_1 fc1 W1 gate_linear linear_gate wi_0 w_1 Wg linear_1 linear1 c_fc1 lin1")
 GATED_UP = names("w3 up_proj w_up up fc_2 fc2 W3 up_linear linear_up wi_1 w_3 value_proj linear_2 linear2 c_fc2 lin2")
-UNGATED_UP = names("c_fc up_proj fc_in")
+UNGATED_UP = names("c_fc up_proj fc_in fc1 fc_1 linear1 linear_1 lin1")
 GATED_DOWN = names(
-    "w2 down_proj w_down down proj c_proj W2 down_linear linear_down wo w_2 out_proj fc3 fc_3 linear_3 linear3 lin3"
+    "w2 down_proj w_down down proj c_proj W2 down_linear linear_down wo w_2 out_proj fc3 fc_3 linear_3 linear3 lin3 "
+    "fc2 fc_2 linear2 linear_2 lin2"
 )
 Q_NORM = names("q_norm query_norm q_layernorm norm_q q_ln ln_q query_layernorm q_rmsnorm qnorm")
 K_NORM = names("k_norm key_norm k_layernorm norm_k k_ln ln_k key_layernorm k_rmsnorm knorm")

@@ -129,6 +129,12 @@ TILED = Variant(
     ),
     axis="head_order",
 )
+EPS_AS_NORMS = Variant(
+    "as_norms",
+    "The norm of queries and keys without a gain has the epsilon of the other norms, as NanoChat of transformers.",
+    (Edit(gqa, NO_EPS.strip(), "norm_eps = eps"),),
+    axis="qk_norm_eps",
+)
 SCALE = "scale = 1.0 / math.sqrt(head_size)"
 SCALE_BY_HEAD_SIZE = Variant(
     "by_head_size",
@@ -151,7 +157,7 @@ BACKWARDS = Variant(
 
 def attention_variants(default_positions: str) -> tuple[Variant, ...]:
     """Named forms of grouped-query attention, of a block, and of a model with it."""
-    return (*positions(default_positions), *SCALING, *QK_NORM, BACKWARDS, TILED, SCALE_BY_HEAD_SIZE)
+    return (*positions(default_positions), *SCALING, *QK_NORM, EPS_AS_NORMS, BACKWARDS, TILED, SCALE_BY_HEAD_SIZE)
 
 
 ATTENTION_NUMBERS = (
