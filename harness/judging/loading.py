@@ -16,7 +16,7 @@ from harness.execution.executor import Executor
 from harness.judging.accepted_forms import with_accepted_forms
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
-from harness.judging.part_forms import with_forms_of_wholes
+from harness.judging.part_forms import with_forms_of_wholes, without_replaced
 from harness.judging.reference import reference_executor
 from harness.judging.stand_ins import notes_of, with_forms_of_missing
 from harness.modules.whole_model import WholeAdapter
@@ -58,11 +58,12 @@ def inspect_implementation(
         known, declared, found = _discovered(impl, known, given, in_file, time_limit)
         where, notes, expected = found.where, found.notes, dict(found.expected)
         wide = wide or found.half_precision
-        executor = Executor(found.name, found.adapters, known.contracts, time_limit=time_limit)
+        adapters, replaced = without_replaced(found.adapters, declared, known.contracts)
+        executor = Executor(found.name, adapters, known.contracts, time_limit=time_limit)
         declared = with_accepted_forms(declared, found.accepted, known, executor, seed)
-        declared = with_forms_of_missing(declared, known.contracts, found.adapters)
-        declared, of_parts = with_forms_of_wholes(declared, known.contracts, found.adapters)
-        notes = (*notes, *notes_of(known.contracts, found.adapters), *of_parts)
+        declared = with_forms_of_missing(declared, known.contracts, adapters)
+        declared, of_parts = with_forms_of_wholes(declared, known.contracts, adapters)
+        notes = (*notes, *notes_of(known.contracts, adapters), *of_parts, *replaced)
     forms, eps = declared.variants, declared.eps
     return Inspection(known, executor, seed, cases, forms, where, notes, None, eps, effort, expected, wide)
 

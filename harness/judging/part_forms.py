@@ -6,11 +6,17 @@ holds for its parts too, where they have the same form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+import inspect
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from harness.core.contract import Contract
+from harness.core.mistake import Edit
 from harness.core.note import Note, NoteCode
 from harness.execution.session import Adapter
+from harness.project.forms import edits_of_forms
 from harness.project.variants import Declared, merged
 
 
@@ -38,3 +44,40 @@ def with_forms_of_wholes(
             text = f"{name} was found inside {whole.name}, and is judged in the form that it has there: {found[name]}"
             notes.append(Note(name, NoteCode.PART_FORM, text))
     return merged(contracts, declared, Declared(found)), notes
+
+
+def without_replaced(
+    adapters: Mapping[str, Adapter], declared: Declared, contracts: Mapping[str, Contract]
+) -> tuple[dict[str, Adapter], list[Note]]:
+    """The adapters aside from parts found inside a model in whose place a declared form has something else.
+
+    (The activation of a feed-forward layer, where ReLU is declared, is no GELU.) A note says so.
+    """
+    edits = edits_of_forms(declared.variants, contracts)
+    found = {name for name, adapter in adapters.items() if getattr(adapter, "within", "")}
+    gone = {
+        part
+        for contract in contracts.values()
+        if (own := [edit for edit in edits if edit.of is contract.reference])
+        for part in found.intersection(contract.parts)
+        if _calls(contracts[part], contract, own) <= 0
+    }
+    text = "{} is not judged: the form that is declared has something else in its place"
+    notes = [Note(name, NoteCode.PART_FORM, text.format(name)) for name in sorted(gone)]
+    return {name: adapter for name, adapter in adapters.items() if name not in gone}, notes
+
+
+def _calls(part: Contract, whole: Contract, edits: Iterable[Edit]) -> int:
+    """How often the reference of a whole names that of a part, with these edits in force. Each edit is of the whole."""
+    name = part.reference.__name__
+    count = _names(textwrap.dedent(inspect.getsource(whole.reference)))[name]
+    return count + sum(_names(edit.wrong)[name] - _names(edit.right)[name] for edit in edits)
+
+
+def _names(code: str) -> Counter[str]:
+    """The names that a piece of code reads, counted; none of a piece that is no whole statement."""
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return Counter()
+    return Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
