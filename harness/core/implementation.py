@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from harness.core.case import Case
+from harness.core.steps import Replacement, Step
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Request:
     answer from memory (repeatability and state are being judged). ``output_part``: (axis, start, stop): gradients of
     this part of the output alone; the cotangent is 0 outside it. ``weigh``: also tell what the object that the script
     built holds in memory at its end (``facts["bytes"]``), and what each call returned holds
-    (``facts["bytes of quantize()"]``).
+    (``facts["bytes of quantize()"]``). ``trace``: also tell each step of the calls (``Answer.steps``).
+    ``replacements``: what takes the place of results on the way.
     """
 
     component: str
@@ -35,11 +37,14 @@ class Request:
     fresh: bool = False
     output_part: tuple[int, int, int] | None = None
     weigh: bool = False
+    trace: bool = False
+    replacements: tuple[Replacement, ...] = ()
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What an answer is cached under; ``fresh`` is no part of it."""
-        return (self.component, self.case.key, self.gradients, self.mode, self.context, self.output_part, self.weigh)
+        how = (self.gradients, self.mode, self.context, self.output_part, self.weigh)
+        return (self.component, self.case.key, *how, self.trace, self.replacements)
 
     def of(self, case: Case) -> Request:
         """The same request for another case."""
@@ -141,6 +146,8 @@ class Answer:
     effects: tuple[Effect, ...] = ()
     crash: Crash | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    """What was computed on the way, in order, where that was asked for."""
 
     @property
     def value(self) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.core.claim import About
 from harness.core.grounds import Grounds
+from harness.core.marked_line import MarkedLine
 from harness.core.measurement import Measurement
 from harness.core.note import Note
 from harness.core.workload import Benchmark
@@ -124,6 +125,9 @@ class Verdict:
     """Whether it fails with 16-bit numbers alone."""
     advice: str = ""
     """Of a verdict that is advice: why nobody is held to it, and what to do."""
+    lines: tuple[MarkedLine, ...] = ()
+    """Lines of the implementation that an experiment found to be wrong, the surest first; none where it does not
+    decide."""
 
     explained_by: str = ""
     """The claim that failed first for the same reason, where this one was not judged on further cases for that."""
@@ -136,7 +140,8 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, which other processes and JSON take."""
         about, notes = [about.value for about in self.about], [note.as_dict() for note in self.notes]
-        plain = {"status": self.status.value, "cause": self.cause.value, "about": about, "notes": notes}
+        lines = [{**asdict(line), "mark": line.mark.value} for line in self.lines]
+        plain = {"status": self.status.value, "cause": self.cause.value, "about": about, "notes": notes, "lines": lines}
         return {**asdict(self), **plain}
 
     @classmethod
@@ -144,13 +149,14 @@ class Verdict:
         """The verdict of :meth:`as_dict`, also where its values went through JSON.
 
         Raises TypeError where a field is unknown or absent, or a note is none; ValueError where the status, the
-        cause, what the claim is about, or the code of a note is none.
+        cause, what the claim is about, the code of a note, or the mark of a line is none.
         """
         frozen = {name: _frozen(value) for name, value in values.items()}
         about = tuple(map(About, frozen.get("about", ())))
         notes = tuple(map(Note.from_dict, frozen.get("notes", ())))
+        lines = tuple(map(MarkedLine.from_dict, frozen.get("lines", ())))
         status, cause = Status(frozen.get("status")), Cause(frozen.get("cause", ""))
-        return cls(**{**frozen, "status": status, "cause": cause, "about": about, "notes": notes})
+        return cls(**{**frozen, "status": status, "cause": cause, "about": about, "notes": notes, "lines": lines})
 
 
 def _frozen(value: Any) -> Any:

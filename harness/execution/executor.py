@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -17,6 +18,7 @@ from harness.execution.crashes import crash_of, unwritten_part
 from harness.execution.guarded import limit_for_calls
 from harness.execution.line_coverage import LineCoverage, codes_of
 from harness.execution.misfits import PlugIn
+from harness.execution.own_files import OwnFiles
 from harness.execution.script import Middleware, Script
 from harness.execution.session import Adapter
 from harness.execution.source_location import source_location
@@ -24,6 +26,8 @@ from harness.execution.time_limit import TimedOut, TimeLimit
 from harness.execution.timed_script import Prepared, by_adapter
 from harness.stubs import dependencies
 
+EXPERIMENT_SECONDS = 5.0
+"""Processor seconds for a run that is traced, or that goes on with replaced values: it says nothing of their code."""
 MOST_TIME_OUTS = 2
 """Cases of a component that may time out: it is not called again after that, so that its other checks need not wait."""
 
@@ -61,6 +65,7 @@ class Executor:
         self._lines = LineCoverage(self._files) if traced and not trusted else None
         self._codes: dict[str, frozenset[CodeType]] | None = None
         """The functions of each component that has code of its own."""
+        self._own = OwnFiles(self._files, ours=trusted)
         self._never_returned: dict[str, Crash] = {}
         self._time_outs: Counter[str] = Counter()
 
@@ -149,11 +154,13 @@ class Executor:
             return Answer(crash=Crash(CrashKind.MISFIT, "", needs))
         if component in self._never_returned:
             return Answer(crash=self._never_returned[component])
-        script = Script(self.contracts[component], request, self.middleware, self.time_limit)
-        lines = self._lines.watching(request) if self._lines is not None else nullcontext()
+        is_experiment = request.trace or bool(request.replacements)
+        seconds = min(self.time_limit or math.inf, EXPERIMENT_SECONDS) if is_experiment else self.time_limit
+        script = Script(self.contracts[component], request, self.middleware, seconds, self._own)
+        lines = nullcontext() if self._lines is None or is_experiment else self._lines.watching(request)
         with self.around(), self.watched(request) as effects, limit_for_calls(self.time_limit), lines:
             answer = script.run(adapter)
-        if answer.crash is not None and answer.crash.kind == CrashKind.TIMED_OUT:
+        if answer.crash is not None and answer.crash.kind == CrashKind.TIMED_OUT and not is_experiment:
             self._time_outs[component] += 1
             if self._time_outs[component] == MOST_TIME_OUTS:
                 self._never_returned[component] = answer.crash

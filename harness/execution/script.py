@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from harness.core.case import HARNESS_STEP, Call
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Effect, EffectKind, MeasuredOutput, Phase, Request
+from harness.core.steps import Step
 from harness.core.tree import leaves, map_leaves
 from harness.core.values import load_function
 from harness.execution import call as chokepoint
@@ -22,6 +23,7 @@ from harness.execution.memory_footprint import bytes_held
 from harness.execution.session import Adapter, Session
 from harness.execution.tensor_copies import detached
 from harness.execution.time_limit import TimeLimit
+from harness.execution.tracing import Tape
 from harness.stubs import dependencies
 
 Middleware = Callable[[Callable[[Mapping[str, Any]], Any], str, Mapping[str, Any], Request], Any]
@@ -29,10 +31,22 @@ Middleware = Callable[[Callable[[Mapping[str, Any]], Any], str, Mapping[str, Any
 
 
 class Script:
-    """One run. ``seconds``: processor seconds that it may take, 0 for no limit; see :class:`TimeLimit`."""
+    """One run. ``seconds``: processor seconds that it may take, 0 for no limit; see :class:`TimeLimit`.
 
-    def __init__(self, contract: Contract, request: Request, middleware: Middleware | None, seconds: float) -> None:
+    ``own``: which files are the implementation's, for a trace.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        request: Request,
+        middleware: Middleware | None,
+        seconds: float,
+        own: Container[str] = (),
+    ) -> None:
         self.contract, self.request, self.middleware, self.seconds = contract, request, middleware, seconds
+        is_taped = request.trace or bool(request.replacements)
+        self.tape = Tape(own, request.replacements, request.trace) if is_taped else None
         self.arguments = CaseArguments(request)
         self.answered: list[Any] = []
         """What the answer holds of each output."""
@@ -49,13 +63,16 @@ class Script:
                 gradients = self._run(adapter)
         except BaseException as error:
             crash = crash_of(error, adapter, self.phase, self.at)
-            return Answer(self._outputs(), {}, tuple(self.effects), crash)
-        return Answer(self._outputs(), gradients, tuple(self.effects), None, self.facts)
+            return Answer(self._outputs(), {}, tuple(self.effects), crash, steps=self._steps())
+        return Answer(self._outputs(), gradients, tuple(self.effects), None, self.facts, self._steps())
+
+    def _steps(self) -> tuple[Step, ...]:
+        return tuple(self.tape.steps) if self.tape is not None and self.request.trace else ()
 
     def _run(self, adapter: Adapter) -> dict[str, Any]:
         """Make all calls, and return the gradients. Raises whatever their code raises."""
         session = chokepoint.invoke(adapter.session, self.contract, self.request)
-        with _gradient_context(self.request):
+        with _gradient_context(self.request), self.tape or nullcontext():
             for at, call in enumerate(self.request.case.calls):
                 self.at = at
                 output = self._harness_step(call) if call.method == HARNESS_STEP else self._call(session, call)

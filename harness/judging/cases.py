@@ -133,6 +133,10 @@ class GeneratedCases:
             return max(round(usual * EFFORTS[self.effort]), min(usual, FEW))
         return self.count if self.count <= usual else max(usual, usual * self.count // USUAL_CASES)
 
+    def more(self, contract: Contract, count: int) -> tuple[Case, ...]:
+        """So many cases of a component, whatever a run's effort, in the declared form; its own ones are among them."""
+        return self._generate(contract, contract.cases, (contract.name, ""), count)
+
     def restricted(self, contract: Contract, case: Case) -> Case:
         """The case without the optional parameters that the implementation does not have (a bias-less model, say)."""
         offer = self.implementation.offers(contract.name)

@@ -27,6 +27,7 @@ from harness.judging.diagnosticians import diagnosticians
 from harness.judging.evidence import EVIDENCE_CASES, Evidence
 from harness.judging.judge import Bench
 from harness.judging.last_result import last_result_alone
+from harness.judging.lines import Lines
 from harness.judging.observations import Observations, is_offered
 from harness.judging.outcomes import as_advice
 from harness.judging.reference import own_references, reference_executor, with_own
@@ -85,6 +86,7 @@ class Inspection:
         )
         if self.like and not own_references(contracts, self.like.catalogue.contracts):
             self.diagnostician.kept, self.by_result.kept = self.like.diagnostician.kept, self.like.by_result.kept
+        self.lines = Lines(self)
         self._found: dict[str, Finding] = {}
         """What explained the first claim of a component that failed; it is tried first for the others."""
         self._reported: dict[tuple[str, Any], str] = {}
@@ -132,13 +134,14 @@ class Inspection:
         if not verdict.failing:
             return verdict
         verdict = self._explained(claim, verdict, evidence)
+        verdict = replace(verdict, lines=self.lines.of(claim, verdict))
         report = (component, verdict.finding or verdict.message)
         if report in self._reported:  # it will be counted beneath the first one that says the same
             is_short = verdict.failed_cases == most
             return replace(verdict, explained_by=self._reported[report]) if is_short else verdict
         if verdict.failed_cases == most:
             in_full = self._judged(component, claim)[0]
-            verdict = replace(in_full, finding=verdict.finding, or_else=verdict.or_else)
+            verdict = replace(in_full, finding=verdict.finding, or_else=verdict.or_else, lines=verdict.lines)
             report = (component, verdict.finding or verdict.message)
         self._reported[report] = claim.name
         verdict = self.bench.smaller(contract, claim, verdict)

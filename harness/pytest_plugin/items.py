@@ -14,6 +14,7 @@ from harness.core.claim import Claim
 from harness.core.record import Status, Verdict
 from harness.pytest_plugin.run_state import RunState
 from harness.reports import text
+from harness.reports.marked_lines import place_of
 
 if TYPE_CHECKING:
     from harness.pytest_plugin.benchmark_items import Timing
@@ -94,7 +95,8 @@ class Check(pytest.Item):
 
 def as_longrepr(body: str, message: str, verdict: Verdict) -> ReprExceptionInfo:
     """A failure's text in the shape that xdist can send, with the diagnosis as the one-line message."""
-    crash = ReprFileLocation(verdict.where or verdict.component, verdict.line, message)
+    file, line = place_of(verdict)
+    crash = ReprFileLocation(file or verdict.component, line, message)
     return ReprExceptionInfo(
         reprcrash=crash, reprtraceback=ReprTraceback([ReprEntryNative([body + "\n"])], None, "native")
     )

@@ -10,6 +10,7 @@ from harness.core.forms import how_to_declare
 from harness.core.notebook import shown_line
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 from harness.reports.groups import Group, check_command
+from harness.reports.marked_lines import marked_lines, place_of
 from harness.reports.wording import WIDTH, times_the_tolerance, wrapped
 
 LEGEND = "- your code, + expected code"
@@ -32,6 +33,8 @@ def failure(record: RunRecord, group: Group, width: int = WIDTH, commands: bool 
         lines = wrapped(f"{verdict.component}: {verdict.message}", width)
     else:
         lines = [*wrapped(broken_claim(verdict), width), "", *wrapped(verdict.message, width, "    ")]
+    if verdict.lines:
+        lines += ["", *marked_lines(verdict, width)]
     lines.append("")
     for label, value in evidence(record, group) + (command_rows(record, group) if commands else []):
         lines += wrapped(value, width, f"  {label:<{LABEL}}", " " * (LABEL + 2))
@@ -97,7 +100,7 @@ def evidence(record: RunRecord, group: Group) -> list[tuple[str, str]]:
         ("also failed", ", ".join(dict.fromkeys(claims))),
         ("also explains", ", ".join(group.also)),
         ("fix first", "" if group.names else _failing_parts(record, verdict)),
-        ("your code", shown_line(verdict.where, verdict.line) if verdict.where else ""),
+        ("your code", shown_line(*place_of(verdict)) if verdict.where else ""),
         ("reported in", ", ".join(summary.seen_in) if summary else ""),
     ]
     return [(label, value) for label, value in rows if value]

@@ -9,6 +9,7 @@ from harness.core.notebook import shown_line
 from harness.core.record import RunRecord, Status
 from harness.reports.failure import declarations
 from harness.reports.groups import Group, groups
+from harness.reports.marked_lines import place_of
 from harness.reports.table import stub_reason
 from harness.reports.wording import listed, wrapped
 
@@ -82,7 +83,7 @@ def declare_or_change(record: RunRecord, found: Sequence[Group]) -> str:
 def _place(group: Group) -> str:
     """`` (student.py:24, eps_outside_the_root)``."""
     head = group.head
-    at = shown_line(head.where, head.line, short=True) if head.where else ""
+    at = shown_line(*place_of(head), short=True) if head.where else ""
     name = (group.names[0].partition(".")[2] or group.names[0]) if group.names else ""
     known = ", ".join(filter(None, (at, name)))
     return f" ({known})" if known else ""

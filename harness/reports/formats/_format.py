@@ -11,6 +11,7 @@ from harness.core.record import RunRecord, Status, Verdict
 from harness.reports.failure import LEGEND, command_rows, evidence, failure, headline, opening
 from harness.reports.formats._words import readable
 from harness.reports.groups import Group, groups
+from harness.reports.marked_lines import place_of
 
 
 class State(str, Enum):
@@ -96,8 +97,8 @@ def _failure_report(record: RunRecord, group: Group) -> FailureReport:
         opening=f"{opening(head, summary)} ({LEGEND}):" if summary else "",
         diff=summary.diff if summary else "",
         evidence=tuple(evidence(record, group)),
-        file=relative(head.where),
-        at=head.line,
+        file=relative(place_of(head)[0]),
+        at=place_of(head)[1],
         commands=tuple(command for _, command in command_rows(record, group)),
     )
 

@@ -6,6 +6,7 @@ import json
 
 from harness.core.record import RunRecord, Verdict
 from harness.reports.formats._format import Format, State, state_of
+from harness.reports.marked_lines import place_of
 
 STATES = {
     State.PASSED: "passed",
@@ -45,7 +46,8 @@ def _test(v: Verdict) -> dict[str, object]:
     if v.frames:
         test["trace"] = "\n".join(v.frames)
     if v.where:
-        test |= {"filePath": v.where, "line": v.line}
+        file, line = place_of(v)
+        test |= {"filePath": file, "line": line}
     return test
 
 

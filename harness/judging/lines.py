@@ -1,0 +1,88 @@
+"""Which lines of the implementation a failed check is due to, found by experiment on the cases that it fails."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from harness.core.claim import About, Claim
+from harness.core.implementation import Request
+from harness.core.marked_line import MarkedLine
+from harness.core.record import Status, Verdict
+from harness.diagnosis.matching import Observation
+from harness.judging.evidence import Evidence
+from harness.localisation.experiment import Sample
+from harness.localisation.locate import CASES, Locator
+
+if TYPE_CHECKING:
+    from harness.judging.inspection import Inspection
+
+NUMERIC = frozenset({About.NUMBERS, About.GRADIENT, About.CONSISTENCY, About.ROUNDING})
+ENOUGH, MORE = 3 * CASES, 40
+"""Violating cases to choose from; where there are fewer, so many cases are generated."""
+
+
+class Lines:
+    """Finds the lines of each component once. Only what fails is looked at."""
+
+    def __init__(self, inspection: Inspection) -> None:
+        self.inspection = inspection
+        self._found: dict[str, tuple[MarkedLine, ...]] = {}
+
+    def of(self, claim: Claim, verdict: Verdict) -> tuple[MarkedLine, ...]:
+        """The lines behind a failed check; none where it is not about numbers, or where no experiment decides."""
+        inspection = self.inspection
+        if verdict.status is not Status.FAILED or verdict.returned or claim.about.isdisjoint(NUMERIC):
+            return ()
+        mistakes = [one for name in verdict.finding if (one := inspection.mistake(name)) is not None]
+        if any(one.variant for one in mistakes):  # a legal form that is not declared is no wrong line
+            return ()
+        homes = {one.component for one in mistakes} or {verdict.component}
+        for component in (*sorted(homes - {verdict.component}), verdict.component):
+            if lines := self.of_component(component):
+                return lines
+        return ()
+
+    def of_component(self, component: str) -> tuple[MarkedLine, ...]:
+        """The lines that make what a component computes forwards wrong."""
+        if component not in self._found:
+            self._found[component] = ()
+            offer = self.inspection.bench.implementation.offers(component)
+            if offer is not None and not (offer.to_do or offer.misfit):
+                self._found[component] = self._located(component)
+        return self._found[component]
+
+    def _located(self, component: str) -> tuple[MarkedLine, ...]:
+        inspection = self.inspection
+        inspection.bench.progress(f"{component}: which line is wrong")
+        wrong = _wrong(inspection.observations.of(component))
+        if not wrong:
+            return ()
+        if len(wrong) < ENOUGH:
+            wrong += self._more(component, wrong)
+        samples = [Sample(o.request, o.answer, o.reference, o.tolerance) for o in wrong]
+        return Locator(inspection.implementation, inspection.bench.reference).lines(samples)
+
+    def _more(self, component: str, known: list[Observation]) -> list[Observation]:
+        """More cases that are answered wrongly."""
+        inspection, bench = self.inspection, self.inspection.bench
+        contract = inspection.catalogue.contracts[component]
+        seen = {o.request.case.key for o in known}
+        found: list[Observation] = []
+        for case in bench.generated.more(contract, MORE):
+            request = Request(component, case.cast(bench.precision(contract)))
+            if request.case.key not in seen and len(known) + len(found) < ENOUGH:
+                with suppress(ValueError):
+                    found += _wrong(
+                        [inspection.observations.of_evidence(Evidence(request, bench.implementation.run(request)))]
+                    )
+        return found
+
+
+def _wrong(observations: list[Observation]) -> list[Observation]:
+    """Those of the forward pass that were answered, and wrongly."""
+    return [
+        o
+        for o in observations
+        if o.request.gradients is None and o.answer.crash is None and o.reference.crash is None and o.wrong
+    ]

@@ -1,0 +1,151 @@
+"""Which value heals: right values are put in the place of the implementation's, in the order of execution.
+
+The first that makes the answer right shows the line: everything behind it is right then. A result that is right
+already, and is read where the reference takes one more step, is healed by that step's value (:mod:`omission`); both
+compete, and what lies earliest is taken. But where the step that reads it is healed by another of its operands (a mask,
+a table), that operand is wrong and nothing is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice, permutations, product
+
+from harness.core.steps import Site
+from harness.localisation.alignment import Known
+from harness.localisation.experiment import Experiment, OutOfTime
+from harness.localisation.omission import omissions, omitted_arguments
+from harness.localisation.recipe import Recipe, derived_recipes, recipes
+from harness.localisation.sites import Sites
+
+MOST_RESULTS = 4
+"""Results of one call whose orders are tried."""
+MOST_ROOTS, MOST_EACH = 3, 6
+"""Values that are replaced together, and right values that are tried for each."""
+
+
+class Healing:
+    """The search in one case; what heals it must heal the others too."""
+
+    def __init__(self, experiment: Experiment, others: Sequence[Experiment]) -> None:
+        self.experiment, self.others = experiment, others
+        self.sites = Sites(experiment)
+
+    def found(self) -> tuple[Recipe, ...]:
+        """The earliest replacement that makes the answer right, or several that do so together; none where none does.
+
+        The reference's values that the implementation computes nowhere are tried first, at every site; others, and
+        their roots and quotients, then at the sites on the way to what was found.
+        """
+        first: Recipe | None = None
+        with suppress(OutOfTime):
+            first = self._first(self._new_values())
+            if first is None:
+                suspects = [at for at in self.experiment.own.by_value if self.sites.is_suspect(at[0])]
+                first = self._first(self._known_values(suspects))
+            elif not first.missing and not first.order:
+                on_the_way = self.sites.not_right_before(first.site)
+                earlier = [
+                    at for at in self.experiment.own.by_value if on_the_way.issuperset(self.experiment.own.at[at[0]])
+                ]
+                first = self._first(self._known_values(earlier)) or first
+                if together := self._together(first):
+                    return together
+        return () if first is None else (first,)
+
+    def _first(self, candidates: Iterable[Recipe]) -> Recipe | None:
+        missing: Recipe | None = None
+        beyond: set[int] = set()
+        for recipe in candidates:
+            if missing is not None and (recipe.missing or not beyond.isdisjoint(self.experiment.own.at[recipe.site])):
+                continue
+            if not self._heals(recipe):
+                continue
+            if not recipe.missing or recipe.argument >= 0:
+                return recipe
+            missing = recipe
+            beyond = {reader for n in self.experiment.own.at[recipe.site] for reader in self.sites.made_of(n)}
+        return missing
+
+    def _heals(self, *chosen: Recipe) -> bool:
+        """Whether these replacements together heal this case, and every other in which they can be made."""
+        for experiment in (self.experiment, *self.others):
+            made = [recipe.made(experiment) for recipe in chosen]
+            replacements = [replacement for replacement in made if replacement is not None]
+            can_be_made = len(replacements) == len(made)
+            if not can_be_made and experiment is self.experiment:
+                return False
+            if can_be_made and not experiment.heals(*replacements):
+                return False
+        return True
+
+    def _new_values(self) -> Iterator[Recipe]:
+        """At every site, the earliest first: the values that are nowhere computed, other orders, what is missing."""
+        experiment, sites = self.experiment, self.sites
+        ordered: set[Site] = set()
+        new = [known for known in experiment.alignment.known if known.step not in sites.reached]
+        for site, result in experiment.own.by_value:
+            if site not in ordered:
+                ordered.add(site)
+                yield from self._other_orders(site)
+            if sites.is_suspect(site):
+                yield from omitted_arguments(experiment, site, sites)
+                yield from recipes(experiment, Recipe(site, result), self._likely_first(site, new))
+            elif sites.is_frontier(site):
+                yield from self._other_layouts(site, result)
+                yield from omissions(experiment, site, result, sites.reached)
+
+    def _known_values(self, at: Sequence[tuple[Site, int]]) -> Iterator[Recipe]:
+        """At these sites: the values that are computed elsewhere, and another way to each value."""
+        every = self.experiment.alignment.known
+        old = [known for known in every if known.step in self.sites.reached]
+        for site, result in at:
+            of = Recipe(site, result)
+            yield from recipes(self.experiment, of, self._likely_first(site, old))
+            yield from derived_recipes(self.experiment, of, self._likely_first(site, every))
+
+    def _together(self, first: Recipe) -> tuple[Recipe, ...]:
+        """Several values that are wrong by themselves, each replaced by a right one: sine and cosine of one angle."""
+        own, sites = self.experiment.own, self.sites
+        wrong = sites.not_right_before(first.site)
+        roots = [n for n in sorted(wrong) if wrong.isdisjoint(own.before(n))]
+        if not 1 < len(roots) <= MOST_ROOTS:
+            return ()
+        new = [known for known in self.experiment.alignment.known if known.step not in sites.reached]
+        choices = []
+        for n in roots:
+            site = own.steps[n].site
+            fitting = recipes(self.experiment, Recipe(site), self._likely_first(site, new))
+            choices.append(list(islice((one for one in fitting if one.made(self.experiment)), MOST_EACH)))
+        return next((chosen for chosen in product(*choices) if self._heals(*chosen)), ())
+
+    def _other_layouts(self, site: Site, result: int) -> Iterator[Recipe]:
+        """The same right value, its axes merged or split in another order, where the reference has it in none alike."""
+        for value in self.experiment.own.values(site, result)[:1]:
+            whole = [match for match in self.experiment.alignment.matches(value) if match.layout.part is None]
+            if not any(match.is_same for match in whole):
+                yield from recipes(self.experiment, Recipe(site, result), [match.known for match in whole])
+
+    def _other_orders(self, site: Site) -> Iterator[Recipe]:
+        """The results of one call in every other order, where something wrong is made of them."""
+        graph, sites = self.experiment.own, self.sites
+        at = graph.at[site]
+        number = len(graph.steps[at[0]].values)
+        if not 1 < number <= MOST_RESULTS or all(sites.fine[r] for n in at for r in sites.made_of(n)):
+            return
+        for order in permutations(range(number)):
+            if order != tuple(range(number)):
+                yield Recipe(site, order=order)
+
+    def _likely_first(self, site: Site, known: Sequence[Known]) -> list[Known]:
+        """The values of the reference that are made of what this site is made of stand first."""
+        graph = self.experiment.own
+        read: set[int] = set()
+        for n in graph.at[site][:1]:
+            for source in graph.before(n):
+                for value in graph.steps[source].values:
+                    if value is not None and value.numel() > 1:
+                        read |= {match.known.step for match in self.experiment.alignment.matches(value)}
+        likely = {n for n, step in enumerate(self.experiment.right.steps) if read & set(step.inputs) - {-1}}
+        return sorted(known, key=lambda one: one.step not in likely)

@@ -1,0 +1,87 @@
+"""Mistakes that were planted in small files, in styles unlike the reference: the wrong line is marked, and no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support_lanes import sample
+from support_lines import FOLDER, Planted, in_small_files, marked
+from support_styles import inspect_style
+
+from harness.core.case import Case
+from harness.core.implementation import Request
+from harness.core.marked_line import Mark
+from harness.judging.inspection import Inspection
+
+NOT_FOUND = ("norm_by_deviation-8", "one_head_at_a_time-2", "one_head_at_a_time-9")
+"""An assignment without an operation, one that changes nothing, and one that three lines go wrong by."""
+ALL = {one.name: one for one in in_small_files() if one.name not in NOT_FOUND}
+CHOSEN = sample(ALL, str, lambda name: "", 10)
+"""Ten of them; all with PLUMBLINE_FULL=1."""
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_the_wrong_line_is_among_those_marked(name: str, tmp_path: Path) -> None:
+    """Two lines at most."""
+    planted: Planted = ALL[name]
+    found = marked(planted, tmp_path, cases=6)
+    lines = found[planted.components[0]]
+    assert 1 <= len(lines) <= 2
+    assert any(set(range(line.line, line.end_line + 1)) & set(planted.lines) for line in lines), lines
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.py")), ids=lambda file: file.stem)
+def test_right_code_has_no_wrong_line(file: Path) -> None:
+    """Also where it is asked for: the experiment is about answers that are wrong."""
+    inspection = inspect_style(str(file), cases=3)
+    for component in ("layer_norm", "attention", "mlp"):
+        if component in inspection.implementation.components:
+            assert inspection.lines.of_component(component) == ()
+
+
+def student(cases: int = 6) -> Inspection:
+    return inspect_style(str(Path(__file__).parents[3] / "examples" / "student.py"), cases=cases)
+
+
+def test_the_example_is_marked_where_its_mistakes_stand() -> None:
+    """Lines 28, 36 and 45, with the part that is wrong."""
+    inspection = student()
+    shown = {}
+    for component in ("layer_norm", "attention", "mlp"):
+        line, *more = inspection.lines.of_component(component)
+        assert not more
+        shown[component] = (line.line, line.mark, line.text[line.column : line.end_column], line.expected)
+    assert shown == {
+        "layer_norm": (28, Mark.WRONG, "std + eps", "torch.sqrt(variance + eps)"),
+        "attention": (36, Mark.WRONG, "/ math.sqrt(width)", "products * scale"),
+        "mlp": (45, Mark.MISSING, "gelu(hidden) @ down_weight.T", "product + bias"),
+    }
+
+
+def test_a_failed_check_carries_the_line_and_a_passed_one_none() -> None:
+    """In the verdict, which every report reads."""
+    inspection = student(cases=3)
+    by_name = {claim.name: claim for claim in inspection.catalogue.claims_of("layer_norm")}
+    wrong = inspection.judge("layer_norm", by_name["agrees_with_the_reference"])
+    assert [line.line for line in wrong.lines] == [28]
+    assert inspection.judge("layer_norm", by_name["deterministic"]).lines == ()
+
+
+def test_a_trace_tells_each_operation_of_their_own_code() -> None:
+    """File, line and columns, what it read and what came of it; nothing where none is asked for."""
+    inspection = student(cases=3)
+    case: Case = inspection.bench.cases_of(inspection.catalogue.contracts["layer_norm"])[0]
+    executor = inspection.implementation
+    assert executor.run(Request("layer_norm", case)).steps == ()
+    answer = executor.run(Request("layer_norm", case, trace=True))
+    first = answer.steps[0]
+    assert (Path(first.place.file).name, first.place.line, first.name, first.inputs) == (
+        "student.py",
+        26,
+        "mean",
+        (-1,),
+    )
+    assert all(n < at for at, step in enumerate(answer.steps) for n in step.inputs)
+    mean = case.arguments["x"].mean(-1, keepdim=True)
+    assert first.values[0] is not None and first.values[0].equal(mean)

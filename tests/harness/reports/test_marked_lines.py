@@ -1,0 +1,47 @@
+"""Lines that were found to be wrong, as the terminal shows them, and in the record."""
+
+import json
+
+from support_records import record, verdict
+
+from harness.core.marked_line import Mark, MarkedLine
+from harness.core.record import Status, Verdict
+from harness.reports.failure import failure
+from harness.reports.groups import groups
+from harness.reports.marked_lines import marked_lines, place_of
+from harness.reports.plain import from_plain, to_plain
+
+WRONG = MarkedLine("model.py", 28, 28, 12, 21, "    y = x / (std + eps)", "std + eps", "sqrt(variance + eps)")
+MISSING = MarkedLine("model.py", 45, 45, 4, 9, "    a @ b", "a @ b", "product + bias", Mark.MISSING)
+LONG = MarkedLine("model.py", 3, 4, 8, 9, "    y = (a\n      + b)", "a + b")
+FAILED = verdict("part", "agrees", Status.FAILED, lines=(WRONG,), where="model.py", line=20)
+
+
+def test_the_wrong_part_is_underlined() -> None:
+    """Under the text of the line, whose margin is cut off."""
+    text = marked_lines(FAILED)
+    at = text.index("    y = x / (std + eps)")
+    assert text[at + 1] == "            ^^^^^^^^^"
+    assert text[0] == "  wrong in model.py:28:" and "`sqrt(variance + eps)`" in text[-1]
+
+
+def test_what_is_missing_stands_after_a_line() -> None:
+    """And a statement of several lines is shown as a whole."""
+    text = "\n".join(marked_lines(verdict("part", "agrees", Status.FAILED, lines=(MISSING, LONG))))
+    assert "missing after model.py:45" in text and "goes on with `product + bias`" in text
+    assert "    y = (a\n      + b)" in text
+
+
+def test_the_failure_shows_it_and_points_there() -> None:
+    """The row of the code names the marked line, not where the component begins."""
+    run = record(FAILED)
+    text = failure(run, groups(run)[0])
+    assert "^^^^^^^^^" in text and "your code       model.py:28" in text
+    assert place_of(FAILED) == ("model.py", 28)
+    assert place_of(verdict("part", "agrees", Status.FAILED, where="model.py", line=20)) == ("model.py", 20)
+
+
+def test_lines_go_through_the_record_and_between_processes() -> None:
+    """As plain values, and the same when they are read."""
+    assert Verdict.from_dict(json.loads(json.dumps(FAILED.as_dict()))) == FAILED
+    assert from_plain(Verdict, json.loads(json.dumps(to_plain(FAILED)))) == FAILED
