@@ -35,9 +35,10 @@ def match_by_order(state: PartialMatch) -> None:
     groups: dict[tuple[bool, tuple[int, ...]], list[ExpectedParameter]] = {}
     for slot in _whole_or_parts(state):
         groups.setdefault((slot.layered, slot.shape), []).append(slot)
-    for (layered, _), wanted in groups.items():
-        fitting = [t for t in _weights(state) if t.layered == layered and _can_be(wanted[0], t)]
-        if len(fitting) != len(wanted):
+    for (layered, _), slots in groups.items():
+        fitting = [t for t in _weights(state) if t.layered == layered and _can_be(slots[0], t)]
+        wanted = _so_many(slots, len(fitting))
+        if not wanted:
             continue
         if len(wanted) > 1:
             state.ordered.append(tuple((slot.name, entry.pattern) for slot, entry in zip(wanted, fitting, strict=True)))
@@ -47,6 +48,13 @@ def match_by_order(state: PartialMatch) -> None:
         rest = [t for t in state.free() if _home(t) == home and ways(slot, t.shape)]
         if len(rest) == 1:
             state.add(slot, rest[0], Basis.NEIGHBOUR)
+
+
+def _so_many(slots: list[ExpectedParameter], count: int) -> list[ExpectedParameter]:
+    """Of tensors of one shape so many: those that must be there, with those that usually are, with all; else none."""
+    required = [s for s in slots if not s.optional]
+    usual = [s for s in slots if not s.optional or s.default]
+    return next((wanted for wanted in (required, usual, slots) if wanted and len(wanted) == count), [])
 
 
 def _home(entry: FoundParameter) -> str:
@@ -60,9 +68,12 @@ def _homes_of_matrices(state: PartialMatch) -> set[str]:
 
 
 def _whole_or_parts(state: PartialMatch) -> list[ExpectedParameter]:
-    """Required tensors that are not found; of one kept in parts, its parts where nothing has its whole shape."""
+    """Tensors that are not found, biases aside: required ones, gains of norms, and those that make another form.
+
+    Of one kept in parts, its parts where nothing has its whole shape.
+    """
     found = []
-    for slot in (s for s in state.open() if not s.optional and not s.joined):
+    for slot in (s for s in state.open() if (not s.optional or s.structural or s.default) and not s.joined):
         has_parts = any(s.path == slot.path and s.part is not None for s in state.expected)
         whole = next(s for s in state.expected if s.path == slot.path and s.part is None)
         in_one = any(_can_be(whole, t) and t.layered == whole.layered for t in _weights(state))
