@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 SEPARATOR = "+"
@@ -22,7 +22,9 @@ class Variant:
     named with how to declare it. Without edits it is a form whose numbers are the same, which only the sheet's own
     claims tell apart; or, with ``is_default``, what the contract says as it stands. Cases that the edited reference
     refuses are left out where it is declared. ``tables_in_float32``: as of a Contract, where it is declared.
-    ``aliases``: other names that a declaration may use; by the first of them its axis calls it.
+    ``aliases``: other names that a declaration may use; by the first of them its axis calls it. ``given``: for a form
+    of an argument, its name and what makes that form of a call's arguments. Where it is declared, the implementation is
+    given that; its edits are what shows while it is not.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Variant:
     axis: str = ""
     aliases: tuple[str, ...] = ()
     is_default: bool = False
+    given: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
 
     @property
     def name_on_axis(self) -> str:

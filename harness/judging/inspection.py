@@ -23,6 +23,7 @@ from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
 from harness.execution.half_precision import mentions_half_precision
 from harness.judging.catalogue import Catalogue
+from harness.judging.declared_forms import InDeclaredForms
 from harness.judging.diagnosticians import diagnosticians
 from harness.judging.evidence import EVIDENCE_CASES, Evidence
 from harness.judging.judge import Bench
@@ -71,7 +72,7 @@ class Inspection:
 
         self.bench = Bench(
             contracts,
-            CachingImplementation(self.implementation),
+            CachingImplementation(InDeclaredForms(self.implementation, contracts, self.variants)),
             self._reference(),
             seed=self.seed,
             cases=self.cases,

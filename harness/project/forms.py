@@ -63,7 +63,9 @@ def declared_as(component: str, form: Variant) -> str:
 def edits_of_forms(variants: Mapping[str, str], contracts: Contracts) -> tuple[Edit, ...]:
     """The edits of all declared forms, each once: components that have a form in common share its edits.
 
-    Where two components write one form of one axis differently at the same place, the first one's edit stands.
+    Where two components write one form of one axis differently at the same place, the first one's edit stands. A form
+    of an argument has none: where it is declared, the implementation is given the argument in that form.
+
     Raises KeyError where a component or a form is unknown.
     """
     edits: list[Edit] = []
@@ -73,6 +75,8 @@ def edits_of_forms(variants: Mapping[str, str], contracts: Contracts) -> tuple[E
             there = ", ".join(contracts)
             raise KeyError(f"a variant is declared for {component!r}, which is no component; there are: {there}")
         for form in contracts[component].legal.in_text(text):
+            if form.given:
+                continue
             meant = (form.axis, form.name_on_axis)
             shared = [edit for edit in form.edits if form.axis and places.get((edit.of, edit.right)) == meant]
             edits += [edit for edit in form.edits if edit not in shared]
@@ -91,8 +95,9 @@ def that_fit(variants: Mapping[str, str], contracts: Contracts, where: str) -> d
     for component, text in variants.items():
         edits: tuple[Edit, ...] = ()
         for form in contracts[component].legal.in_text(text):
-            if fits((*edits, *form.edits)):
-                edits = (*edits, *form.edits)
+            own = () if form.given else form.edits
+            if fits((*edits, *own)):
+                edits = (*edits, *own)
                 kept.setdefault(component, []).append(form.name)
             else:
                 left.setdefault(form.name, []).append(component)

@@ -33,11 +33,11 @@ def _edit(right, wrong):
 MISTAKES = (
     # the mask
     _bug("mask_forgotten", "The mask is ignored: every query attends to every key.", MASKED, "masked = scores"),
-    _bug("mask_inverted", "The mask is inverted. True means that the query may attend to the key, as in torch's function of this name (torch.nn.MultiheadAttention uses the opposite).",
+    _bug("mask_inverted", "The mask is inverted. True means that the query may attend to the key, as in torch's function of this name (torch.nn.MultiheadAttention uses the opposite: if yours is meant so, declare scaled_dot_product_attention=true_hides).",
          HIDDEN, "hidden = torch.zeros_like(scores, dtype=torch.bool) if mask is None else mask",
-         seen_in=("lucidrains/x-transformers@d731d82",)),
-    _bug("boolean_mask_added", "The boolean mask is added to the scores: allowed scores rise by 1, and no key is masked.",
-         MASKED, "masked = scores + ~hidden", *KEEP_IDLE, seen_in=("TransformerLensOrg/TransformerLens@42a2d52",), aliases=("mask_adds_true",)),
+         seen_in=("lucidrains/x-transformers@d731d82",), looks_like=("variant=true_hides",)),
+    _bug("boolean_mask_added", "The boolean mask is added to the scores: allowed scores rise by 1, and no key is masked. If yours is a mask of 0 and -inf, declare scaled_dot_product_attention=additive.",
+         MASKED, "masked = scores + ~hidden", *KEEP_IDLE, seen_in=("TransformerLensOrg/TransformerLens@42a2d52",), aliases=("mask_adds_true",), looks_like=("variant=additive",)),
     _bug("mask_multiplied", "The scores are multiplied by the 0/1 mask: masked scores become 0, and exp(0) is 1. They must be -inf.",
          MASKED, "masked = scores * ~hidden", *KEEP_IDLE),
     _bug("mask_after_softmax", "The mask is applied after the softmax, so the remaining weights no longer sum to one. Set the scores to -inf before the softmax.",

@@ -18,25 +18,27 @@ def sdpa_of_torch_in_plain_steps(q, k, v, mask=None):
 
 
 def sdpa_by_masked_fill(q, k, v, mask=None):
-    """As a course would write it: a query that may attend to nothing gets nan."""
+    """As a course would write it, with zeros for a query that may attend to nothing."""
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))
     if mask is not None:
         scores = scores.masked_fill(mask == 0, float("-inf"))
-    return torch.softmax(scores, dim=-1) @ v
+    return torch.nan_to_num(torch.softmax(scores, dim=-1), 0.0) @ v
 
 
 def sdpa_by_einsum(Q, K, V, mask):
     scores = torch.einsum("...qd,...kd->...qk", Q, K) * Q.shape[-1] ** -0.5
     if mask is not None:
         scores = torch.where(mask, scores, -math.inf)
-    return torch.einsum("...qk,...kv->...qv", functional.softmax(scores, dim=-1), V)
+    weights = functional.softmax(scores, dim=-1)
+    weights = weights if mask is None else torch.where(mask.any(-1, keepdim=True), weights, 0.0)
+    return torch.einsum("...qk,...kv->...qv", weights, V)
 
 
 def sdpa_with_an_additive_mask(q, k, v, mask=None):
     scores = torch.matmul(q / math.sqrt(q.shape[-1]), k.mT)
     if mask is not None:
         scores = scores + torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, -math.inf)
-    return torch.matmul(scores.softmax(-1), v)
+    return torch.matmul(scores.softmax(-1).nan_to_num(), v)
 
 
 def sdpa_both_scaled_by_the_fourth_root(q, k, v, mask=None):
@@ -44,7 +46,7 @@ def sdpa_both_scaled_by_the_fourth_root(q, k, v, mask=None):
     scores = (q / root) @ (k / root).transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    return (scores.softmax(-1) @ v).nan_to_num(0.0) if mask is None or mask.any(-1).all() else scores.softmax(-1) @ v
+    return (scores.softmax(-1) @ v).nan_to_num(0.0)
 
 
 def sdpa_divided_at_the_end(q, k, v, mask=None):
@@ -96,7 +98,7 @@ def sdpa_by_bmm(q, k, v, mask=None):
     if mask is not None:
         hidden = ~mask.expand(*leading, *mask.shape[-2:]).reshape(scores.shape)
         scores = scores.masked_fill(hidden, -math.inf)
-    weights = functional.softmax(scores, -1)
+    weights = functional.softmax(scores, -1).nan_to_num()
     return torch.bmm(weights, v.reshape(-1, *v.shape[-2:])).reshape(*leading, q.shape[-2], v.shape[-1])
 
 
@@ -108,7 +110,7 @@ def sdpa_without_a_mask(q, k, v):
 def sdpa_softmax_in_float32(q, k, v, mask=None):
     scores = q @ k.mT / math.sqrt(q.shape[-1])
     scores = scores if mask is None else scores.masked_fill(~mask, -math.inf)
-    return torch.softmax(scores, -1, dtype=torch.float32).to(q.dtype) @ v
+    return torch.softmax(scores, -1, dtype=torch.float32).nan_to_num().to(q.dtype) @ v
 
 
 def sdpa_upcast(q, k, v, mask=None):
@@ -149,7 +151,7 @@ def sdpa_scaled_by_a_float32_tensor(q, k, v, mask=None):
     scores = q @ k.transpose(-1, -2) / torch.sqrt(torch.tensor(q.shape[-1]))
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    return scores.softmax(-1) @ v
+    return scores.softmax(-1).nan_to_num() @ v
 
 
 _ALL = (
