@@ -164,14 +164,7 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ("e / e.sum(dim, keepdim=True)", "e / e.mean(dim, keepdim=True)", {"softmax.mean_for_the_sum"}),
         ("math.sqrt(Q.shape[-1])", "Q.shape[-1]", {"scaled_dot_product_attention.scaled_by_head_size_without_root"}),
         ("gate * torch.sigmoid(gate)", "torch.sigmoid(gate)", {"swiglu.sigmoid_for_silu"}),
-        (
-            "masked_fill(~mask",
-            "masked_fill(mask",
-            {
-                "scaled_dot_product_attention.variant=true_hides",
-                "scaled_dot_product_attention.variant=nan_where_all_is_hidden",
-            },
-        ),
+        ("masked_fill(~mask", "masked_fill(mask", {"scaled_dot_product_attention.variant=true_hides"}),
         (
             "heads(q_proj_weight), heads(k_proj_weight)",
             "heads(k_proj_weight), heads(q_proj_weight)",
