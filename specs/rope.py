@@ -79,7 +79,8 @@ def bound_of_products(trial: Trial, *run: Case) -> float:
     lengths, so that no feature exceeds sqrt(2) times the largest of its pair before."""
     largest = max(float(case.arguments["x"].abs().max()) for case in run)
     size: int = trial.case.arguments["x"].shape[-1]
-    return 4 * size * largest * tolerance(trial, *run)
+    bound: float = 4 * size * largest * tolerance(trial, *run)
+    return bound
 
 
 @claim(

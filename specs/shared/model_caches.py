@@ -42,7 +42,7 @@ NEAR = 1e-3
 
 def has_a_cache(kind: Any) -> bool:
     """Whether the forward of a module class takes what a cache needs."""
-    taken = parameter_names(getattr(kind, "forward", None)) if hasattr(kind, "forward") else ()
+    taken = parameter_names(kind.forward) if hasattr(kind, "forward") else ()
     return any(name in taken for name in (*START, *PAST, *USE))
 
 
@@ -80,7 +80,7 @@ class CachedModel:
 
     def __init__(self, weights: Mapping[str, Any], config: Settings) -> None:
         self.built = loaded(self.make, weights, config)
-        self.without = lambda: loaded(self.make, weights, config)
+        self.without: Callable[[], Any] = lambda: loaded(self.make, weights, config)
         taken = parameter_names(type(self.built.module).forward)
         self.start, self.past, self.use = (next((n for n in usual if n in taken), "") for usual in (START, PAST, USE))
         self.seen: torch.Tensor | None = None
