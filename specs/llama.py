@@ -26,6 +26,7 @@ from specs.shared.llama_forms import MODEL_NUMBERS, MODEL_VARIANTS
 from specs.shared.padding import ATTENTION_MASK
 from specs.shared.padding_of_models import model_padding_claims
 from specs.shared.quorums import ATTENDS
+from specs.workloads import llamas as workloads
 
 
 @st.composite
@@ -222,6 +223,7 @@ CONTRACT = Contract(
         "token_embedding": {"weight": "token_embedding"},
     },
     case_count=22,
+    workloads=workloads.MODEL,
     quorum=ATTENDS,
     sources=("Touvron et al. 2023, section 2.2", "meta-llama/llama llama/model.py Transformer"),
     claims=(

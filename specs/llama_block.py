@@ -24,6 +24,7 @@ from specs.shared.llama_cases import block_options, block_weights, described, ll
 from specs.shared.llama_forms import BLOCK_VARIANTS
 from specs.shared.padding import ATTENTION_MASK, padding_claims
 from specs.shared.quorums import ATTENDS
+from specs.workloads import llamas as workloads
 
 ATTENTION_OUT, MLP_OUT = ("out_weight", "out_bias"), ("down_weight",)
 ATTENTION_HALF = ("norm_1_weight", "query_weight", "key_weight", "value_weight", "query_bias", "key_bias", "value_bias")
@@ -151,6 +152,7 @@ CONTRACT = Contract(
         "mlp": {name: name for name in ("up_weight", "down_weight")},
     },
     case_count=28,
+    workloads=workloads.BLOCK,
     quorum=ATTENDS,
     variants=BLOCK_VARIANTS,
     numbers=ATTENTION_NUMBERS,

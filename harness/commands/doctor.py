@@ -62,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
         if not (offer.to_do or offer.misfit):
             print("\n".join(_rests_on(inspection, contracts[name])))
         if offer.kind is OfferKind.MODULE and not offer.to_do:
-            for line in parameter_table(mapping_table(executor.adapters[name], contracts[name])):
+            rows = mapping_table(executor.adapters[name], contracts[name])
+            for line in parameter_table([row for row in rows if row.name not in offer.absent]):  # said above
                 print(f"    {line}")
     for line in _not_taken(inspection.where, [adapter.source for adapter in executor.adapters.values()]):
         print(line)

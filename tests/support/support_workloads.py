@@ -11,7 +11,7 @@ from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
 from harness.judging.reference import reference_executor
 
-SMALL = {"B": 2, "T": 6, "D": 16, "H": 2, "L": 2, "V": 19, "R": 3}
+SMALL = {"B": 2, "T": 6, "D": 16, "H": 2, "G": 1, "F": 10, "L": 2, "V": 19, "R": 3}
 NUMBERS = {"tokenizer": 300, "adamw": 4096, "adamw_8bit": 16384}
 """Of the last, four matrices are just large enough for eight bits."""
 MATRIX = {"quantize_int8": 8, "quantize_4bit": 8}
