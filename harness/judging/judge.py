@@ -29,7 +29,7 @@ from harness.judging.kept_tolerances import KeptTolerances
 from harness.judging.outcomes import cause_of, is_about_gradients, not_checked, takes_none, told_as_advice, why_barely
 from harness.judging.shrinking import smallest_violation
 from harness.judging.tally import Tally
-from harness.judging.trial import PATIENT_PERTURBATIONS, BenchTrial, RanOutOfTime, outcome_of
+from harness.judging.trial import PATIENT_PERTURBATIONS, BenchTrial, RanOutOfTime, Unmeasured, largest_error, outcome_of
 from harness.judging.working_precision import WorkingPrecision
 from harness.numerics.tolerance import PERTURBATIONS, tolerances
 
@@ -125,8 +125,10 @@ class Bench:
 
             moves = PATIENT_PERTURBATIONS if patient else PERTURBATIONS
             found = tolerances(run, case, dtype, partial(run, fresh=True), moves)
-            whole = (*key, moves, sorted(self.variants.items()))
-            self._agreements[key] = self.kept.beside(whole, found) if self.kept else found
+            if self.kept:
+                whole = (component, case.key, dtype, gradients, moves, sorted(self.variants.items()))
+                found = self.kept.beside(self.contracts[component].reference, whole, found)
+            self._agreements[key] = found
         return self._agreements[key]
 
     # verdicts --------------------------------------------------------------------------------------------------------
@@ -148,10 +150,8 @@ class Bench:
     ) -> tuple[Verdict, list[Evidence]]:
         """The verdict before a smaller case is looked for, and what the implementation answered where it fails."""
         offer = self.implementation.offers(contract.name)
-        about = tuple(sorted(claim.about))
-        base = Verdict(
-            contract.name, claim.name, claim.sentence, Status.PASSED, about=about, false_alarm=claim.false_alarm
-        )
+        base = Verdict(contract.name, claim.name, claim.sentence, Status.PASSED, tuple(sorted(claim.about)))
+        base = replace(base, false_alarm=claim.false_alarm)
         if offer is None:
             missing = f"{self.implementation.name} has no {contract.name} yet"
             return replace(base, status=Status.TO_DO, message=missing), []
@@ -189,11 +189,10 @@ class Bench:
         return replace(base, status=Status.BARELY_CHECKED, message=lacking) if lacking else base
 
     def _tally(self, contract: Contract, claim: Claim, cases: Sequence[Case], enough: int = 0) -> Tally:
-        tally = Tally()
+        tally, unmeasured = Tally(), list[Unmeasured]()
         for index, case in enumerate(cases):
             self.progress(f"{contract.name}::{claim.name}: case {index + 1} of {len(cases)}")
             trial = self.trial(contract, case, index)
-            trial.largest_so_far = tally.worst or 0.0
             outcome = outcome_of(claim, trial)
             if isinstance(outcome, NotApplicable):
                 tally.skipped += 1
@@ -219,6 +218,8 @@ class Bench:
                 tally.judged.append(case)
                 if outcome is not None:
                     tally.worst = max(tally.worst or 0.0, outcome)
+                    unmeasured += trial.unmeasured
+        tally.worst = None if tally.worst is None else largest_error(tally.worst, unmeasured)
         return tally
 
     def measure(self, contract: Contract, measure: Measure) -> Measurement | None:

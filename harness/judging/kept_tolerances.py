@@ -13,7 +13,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,15 +45,18 @@ class KeptTolerances:
         self._known = _read(self.file)
         self._new: dict[str, float] = {}
 
-    def beside(self, key: tuple[object, ...], found: tuple[Answer, Answer]) -> tuple[Answer, Answer]:
+    def beside(
+        self, reference: Callable[..., Any], key: tuple[object, ...], found: tuple[Answer, Answer]
+    ) -> tuple[Answer, Answer]:
         """An exact answer and its tolerances; those that are known are not worked out again.
 
-        ``key``: all that the answer and the tolerances were asked with.
+        ``key``: all that ``reference`` was asked with, in values that read the same in every process. Nothing is kept
+        of a reference that was made for this run, on somebody's own model.
         """
-        exact, tolerance = found
-        if tolerance.crash is not None:
+        (exact, tolerance), source = found, _source_of(reference)
+        if tolerance.crash is not None or not source:
             return found
-        name = hashlib.sha256(repr(key).encode()).hexdigest()[:24]
+        name = hashlib.sha256(repr((source, *key)).encode()).hexdigest()[:24]
 
         def kept(place: str, bound: Any) -> Any:
             return self._kept(f"{name}:{place}", bound) if isinstance(bound, LazyBound) else bound
@@ -84,6 +87,14 @@ class KeptTolerances:
             return value
 
         return LazyBound(lambda: bound.least, work_out)
+
+
+def _source_of(reference: Callable[..., Any]) -> str:
+    """Where the sources have a function or class under a name of its own; empty where they do not."""
+    place = f"{getattr(reference, '__module__', '')}.{getattr(reference, '__qualname__', '')}"
+    module = sys.modules.get(place.rpartition(".")[0])
+    is_ours = place.startswith(tuple(f"{folder.replace('/', '.')}." for folder in SOURCES))
+    return place if is_ours and getattr(module, place.rpartition(".")[2], None) is reference else ""
 
 
 def cache_folder() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ NEARLY, PATIENT_PERTURBATIONS = 10.0, 24
 """An error of up to ten times the tolerance is looked at again with a tolerance from many more perturbations: where a
 gradient is a difference of large numbers, three of them may happen to move it little."""
 
+Unmeasured = tuple[float, Callable[[], float]]
+"""An error that is fine, in units of its tolerance: what it is at most, and how it is found out."""
+
 
 class BenchTrial:
     """The Trial of harness.core.claim: one case at the two executors."""
@@ -35,8 +39,8 @@ class BenchTrial:
         self.seed = bench.seed * 1_000_003 + index
         self.patient = False
         self.error: float | None = None
-        self.largest_so_far = 0.0
-        """The largest error of the claim on earlier cases. How much smaller one is here changes no report."""
+        self.unmeasured: list[Unmeasured] = []
+        """Comparisons that are fine, whose tolerance was not worked out."""
         self.judged_nothing = False
         """Whether the reference overflowed at every number of a comparison."""
         self.log: list[Evidence] = []
@@ -120,8 +124,10 @@ class BenchTrial:
         least = least_of(tolerance)
         if least is not None:
             at_most = self._compared(actual, expected, least, what).ratio
-            if at_most <= max(self.largest_so_far, self.error or 0.0):
+            if at_most <= 1.0:
                 self.note_error(0.0)
+                if at_most > 0.0:
+                    self.unmeasured.append((at_most, lambda: self._compared(actual, expected, tolerance, what).ratio))
                 return
         found = self._compared(actual, expected, tolerance, what)
         if found.fine:
@@ -162,6 +168,15 @@ class BenchTrial:
         raise NotApplicable
 
 
+def largest_error(known: float, unmeasured: Sequence[Unmeasured]) -> float:
+    """The largest of some errors; only those are found out that may be it. ``known``: the largest of the others."""
+    for at_most, found_out in sorted(unmeasured, key=lambda one: -one[0]):
+        if at_most <= known:
+            break
+        known = max(known, found_out())
+    return known
+
+
 class RanOutOfTime(Exception):
     """The implementation ran out of time: no further case of this claim is tried."""
 
@@ -193,6 +208,7 @@ def outcome_of(claim: Claim, trial: BenchTrial) -> Any:
             return odd.violation()
         if 1.0 < violation.error <= NEARLY and not trial.patient:
             trial.patient, trial.log, trial.error, trial.judged_nothing = True, [], None, False
+            trial.unmeasured = []
             return outcome_of(claim, trial)
         trial.log = [replace(item, effects=bool(violation.effects)) for item in trial.log]
         return violation

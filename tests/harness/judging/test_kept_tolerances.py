@@ -2,8 +2,11 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from harness.judging.catalogue import load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.kept_tolerances import KeptTolerances, cache_folder
 from harness.numerics import tolerance as numerics
+from harness.numerics.bounds import LazyBound
 
 KNOWN = load_catalogue()
 COMPONENT = "softmax"
@@ -159,4 +163,30 @@ def test_the_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_what_is_compared_exactly_stays_so(tmp_path: Path) -> None:
     exact = Answer((torch.tensor([1]),))
-    assert KeptTolerances(tmp_path, 3).beside(("x",), (exact, Answer((None,))))[1].outputs == (None,)
+    known = KNOWN.contracts[COMPONENT].reference
+    assert KeptTolerances(tmp_path, 3).beside(known, ("x",), (exact, Answer((None,))))[1].outputs == (None,)
+
+
+def test_nothing_is_kept_of_a_reference_that_was_made_for_a_run(tmp_path: Path) -> None:
+    """Its name says nothing of what it computes, and its address may be another one's in the next run."""
+
+    def made(x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    found = (Answer(), Answer((LazyBound(lambda: 1.0, lambda: 2.0),)))
+    for reference in (made, lambda x: x, partial(KNOWN.contracts[COMPONENT].reference, dim=0)):
+        assert KeptTolerances(tmp_path, 3).beside(reference, ("x",), found) is found
+    assert KeptTolerances(tmp_path, 3).beside(KNOWN.contracts[COMPONENT].reference, ("x",), found) is not found
+
+
+def test_the_keys_are_the_same_in_every_process(tmp_path: Path) -> None:
+    """A file of two runs in two processes is no larger than one of one run."""
+    program = (
+        "import sys; from pathlib import Path; import test_kept_tolerances as t; t.judged(Path(sys.argv[1])); "
+        "print(len(t.KeptTolerances(Path(sys.argv[1]), 3)._known))"
+    )
+    folders = [str(Path(__file__).parent), str(kept_tolerances.ROOT)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    sizes = [int(subprocess.run(command, env=environment, capture_output=True, check=True).stdout) for _ in range(2)]
+    assert sizes[0] == sizes[1] > 3
