@@ -202,6 +202,7 @@ def _arguments(task: Task, impl: str) -> tuple[str, ...]:
         "--tb=no",
         f"--impl={impl}",
         f"--impl-seed={task.seed}",
+        "--impl-no-cache",  # what is kept there, the code of another submission may have written
         f"--impl-effort={rubric.effort}",
         f"--impl-timeout={rubric.limits.case_seconds:g}",
         "--impl-report=run.json",
