@@ -72,10 +72,11 @@ def _around(source: Source, line: int, kinds: tuple[type[ast.AST], ...]) -> ast.
 
 
 def _assignments(scope: ast.AST | None, name: ast.expr) -> Iterator[ast.stmt]:
-    """The statements that give a name a computed value, in order; a registered buffer is one."""
+    """The statements that give a name a computed value, or an attribute any, in order; a registered buffer is one."""
     wanted = ast.dump(name)
     for node in ast.walk(scope) if scope is not None else ():
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and _is_computed(node.value):
+        plain = isinstance(name, ast.Attribute) and isinstance(getattr(node, "value", None), (ast.Name, ast.Attribute))
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and (plain or _is_computed(node.value)):
             if ast.dump(node.targets[0]).replace("Store()", "Load()") == wanted:
                 yield node
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(name, ast.Attribute):

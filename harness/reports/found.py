@@ -6,6 +6,7 @@ from harness.core.notebook import shown_line
 from harness.core.record import RunRecord
 from harness.reports.failure import headline
 from harness.reports.groups import Group, groups
+from harness.reports.marked_lines import place_of
 
 MARK = "found: "
 """How a line begins that tells a finding."""
@@ -33,5 +34,5 @@ class Found:
 
 def _line(record: RunRecord, group: Group) -> str:
     head = group.head
-    at = f" ({shown_line(head.where, head.line, short=True)})" if head.where else ""
+    at = f" ({shown_line(*place_of(head), short=True)})" if head.where else ""
     return f"{MARK}{head.component}{at}: {' '.join(headline(record, group).split())}"
