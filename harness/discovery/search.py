@@ -233,8 +233,11 @@ class _Search:
         """With the components that are found in module classes, and those that are named like one and to do."""
         place = self.target.place
         declared = map_file.read(map_folder(place), place.name, self.contracts)
-        search = find_in_classes(classes, self.contracts, adapters, declared, self.seconds)
-        everything = {**search.adapters, **adapters}
+        # A class goes before a function of its component's name that is another component already.
+        composed_of = [adapter.source for adapter in adapters.values() if isinstance(adapter, ComposedAdapter)]
+        fitting = {n: a for n, a in adapters.items() if isinstance(a, ComposedAdapter) or a.source not in composed_of}
+        search = find_in_classes(classes, self.contracts, fitting, declared, self.seconds)
+        everything = {**adapters, **search.adapters, **fitting}
         others = find_others(classes, everything, self.contracts, self.target.text, self.seconds)
         everything = {**others.adapters, **everything}
         ordered: dict[str, Adapter] = {name: everything[name] for name in self.contracts if name in everything}
@@ -243,11 +246,8 @@ class _Search:
         if search.adapters:
             names = ", ".join(name for name in self.contracts if name in search.adapters)
             how = f"`plumbline doctor {place.text}` shows how, and where to correct it"
-            self.notes.append(
-                FoundNote(
-                    f"found in the module classes, without a declaration: {names}; {how}", NoteCode.FOUND_IN_CLASSES
-                )
-            )
+            text = f"found in the module classes, without a declaration: {names}; {how}"
+            self.notes.append(FoundNote(text, NoteCode.FOUND_IN_CLASSES))
         unwritten = self._unwritten(classes, ordered)
         return ordered | unwritten | self._misfits(search.notes, {**ordered, **unwritten})
 

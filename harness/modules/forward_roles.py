@@ -127,6 +127,7 @@ def masks() -> Iterator[Form]:
     for words, kind in kinds:
         yield Form(words, lambda e, kind=kind: kind(_seen(e), e))  # type: ignore[misc]
         yield Form(f"[1, 1, time, time], {words}", lambda e, kind=kind: kind(_seen(e), e)[None, None])  # type: ignore[misc]
+        yield Form(f"[1, time, time], {words}", lambda e, kind=kind: kind(_seen(e), e)[None])  # type: ignore[misc]
     yield Form("[batch, time], all ones", lambda e: torch.ones(e.batch, e.time, dtype=torch.long, device=e.device))
 
 
