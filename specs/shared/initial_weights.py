@@ -139,14 +139,19 @@ TORCH_DEFAULT = (
 )
 
 
+def is_as_torch_draws(weights: Weights) -> bool:
+    """Whether linear layers have the default of torch.nn: uniform within 1 / sqrt(in)."""
+    values = in_all_layers(weights, "up_weight")
+    limit = 1 / math.sqrt(values.shape[-1])
+    uniform = float(values.pow(2).mean().sqrt()) * math.sqrt(3) / limit
+    return float(values.abs().max()) <= 1.0001 * limit and 0.97 < uniform < 1.03
+
+
 def declared_default(trial: Trial) -> None:
     """Not applicable where the default of torch.nn is declared; a Violation where it is used undeclared."""
     if trial.has_form("torch_default"):
         trial.not_applicable()
-    values = in_all_layers(initial_weights(trial), "up_weight")
-    limit = 1 / math.sqrt(values.shape[-1])
-    uniform = float(values.pow(2).mean().sqrt()) * math.sqrt(3) / limit
-    if float(values.abs().max()) <= 1.0001 * limit and 0.97 < uniform < 1.03:
+    if is_as_torch_draws(initial_weights(trial)):
         raise Violation(TORCH_DEFAULT)
 
 
