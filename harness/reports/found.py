@@ -21,7 +21,7 @@ class Found:
     def new(self, record: RunRecord) -> list[str]:
         """A line for each finding that was not told before, those first that the others depend on.
 
-        ``found: layer_norm (student.py:24): eps is added to the standard deviation.``
+        ``found: layer_norm (student.py:28): eps is added to the standard deviation.``
         """
         lines = []
         for group in groups(record):

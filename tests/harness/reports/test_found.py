@@ -1,5 +1,8 @@
 """Findings while a run goes on: each is told once, as soon as it is there."""
 
+from dataclasses import replace
+
+from harness.core.marked_line import Mark, MarkedLine
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 from harness.reports.found import Found
 
@@ -32,6 +35,14 @@ def test_a_finding_is_told_once_with_its_place_in_one_line() -> None:
     assert found.new(record(first)) == ["found: norm (a.py:3): The mean is forgotten."]
     assert found.new(record(first, failed("norm", "gradients_agree", SLIP.name))) == []
     assert found.new(record(first, failed("block", "agrees", SLIP.name))) == []
+
+
+def test_the_marked_line_is_told_where_there_is_one() -> None:
+    """Not where the component begins: that is only where to look when no line is known."""
+    first = replace(
+        failed("norm", "agrees", SLIP.name), lines=(MarkedLine("a.py", 7, 7, 4, 9, "    x = y", Mark.WRONG),)
+    )
+    assert Found().new(record(first)) == ["found: norm (a.py:7): The mean is forgotten."]
 
 
 def test_what_nothing_explains_is_told_too() -> None:
