@@ -167,14 +167,15 @@ def sees_the_last(trial: Trial, case: Case, what: str) -> None:
 def greedy_path(trial: Trial, case: Case, ids: torch.Tensor, number: int) -> torch.Tensor:
     """The prompt ``ids`` with so many most likely ids after it. Not applicable where two are equally likely."""
     options = {"temperature": 1.0, "top_k": 1, "top_p": None, "end_token": None}
-    path: Any = trial.expect(case.changed(ids=ids, max_new_tokens=number, **options)).value
-    if not torch.is_tensor(path):
-        trial.not_applicable()
+    answer = trial.expect(case.changed(ids=ids, max_new_tokens=number, **options))
+    if answer.crash is not None or not torch.is_tensor(answer.value):
+        trial.not_applicable()  # the model itself raises, or gives no numbers
+    path = torch.as_tensor(answer.value)
     if OWN_LOGITS in trial.contract.calls and number:
         two = logits_after(trial, case, path[:, :-1], ids.shape[1]).topk(2, -1).values
         if bool((two[..., 0] - two[..., 1] <= slack_of(trial, two)).any()):
             trial.not_applicable()
-    return torch.as_tensor(path)
+    return path
 
 
 def needs_support(trial: Trial, case: Case, what: str) -> None:
