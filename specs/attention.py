@@ -36,10 +36,10 @@ from specs.shared.attention_forms import (
 )
 from specs.shared.padding import ATTENTION_MASK, padding_claims
 from specs.shared.quorums import ATTENDS
-from specs.shared.rotary import rotary_variants
+from specs.shared.rotary import ROTARY_ATTENTION
 from specs.workloads import models as workloads
 
-SPLIT_K, TURNED_K = "k = k.reshape(batch, time, n_heads, head_size)", "k = k.transpose(1, 2)"
+SPLIT_K = "k = k.reshape(batch, time, n_heads, head_size)"
 SCORES = "scores = products * scale"
 FUTURE, SOFTMAX = "future = everywhere.triu(diagonal=1)", "weights = softmax(masked, dim=-1)"
 SCALE = "scale = 1.0 / math.sqrt(head_size)"
@@ -269,7 +269,7 @@ CONTRACT = Contract(
     headline=True,
     variants=(
         NO_POSITIONS,
-        *rotary_variants(attention, TURNED_K, "k"),
+        *ROTARY_ATTENTION,
         qk_norm(attention, SPLIT_K),
         sink_of_zero((Edit(attention, SOFTMAX, ONE_MORE),)),
     ),

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, claim
-from harness.core.contract import Argument, Causal, Contract, Signature, Variant
-from harness.core.mistake import Edit
+from harness.core.contract import Argument, Causal, Contract, Signature
 from harness.strategies.tensors import ORDINARY, tensors
 from reference_model.block import block
 from specs.naming.forward import FORWARD
@@ -31,6 +30,7 @@ from specs.shared.attention import (
     silent_parts,
     tolerance,
 )
+from specs.shared.block_forms import NORM_PLACES
 from specs.shared.padding import ATTENTION_MASK, padding_claims
 from specs.shared.quorums import ATTENDS
 from specs.workloads import models as workloads
@@ -167,11 +167,7 @@ def _is_normalised(trial: Trial) -> None:
     trial.close(variance, torch.ones_like(variance), 8 * bound, f"the variance {where}")
 
 
-NORMED_1 = "normed_1 = layer_norm(x, norm_1_weight, norm_1_bias, eps)"
 ATTENDED = "attended = attention(normed_1, qkv_weight, qkv_bias, out_weight, out_bias, n_heads, attention_mask)"
-MIDDLE = "middle = x + attended"
-NORMED_2 = "normed_2 = layer_norm(middle, norm_2_weight, norm_2_bias, eps)"
-RESULT = "return middle + thought"
 
 CONTRACT = Contract(
     name="block",
@@ -205,34 +201,7 @@ CONTRACT = Contract(
         "mlp": {name: name for name in ("up_weight", "up_bias", "down_weight", "down_bias")},
     },
     case_count=32,
-    variants=(
-        Variant(
-            "post_norm",
-            "You normalise after each sum (post-norm, as in the original transformer); GPT-2 normalises the input of "
-            "each sublayer.",
-            (
-                Edit(block, NORMED_1, "normed_1 = x"),
-                Edit(block, MIDDLE, "middle = layer_norm(x + attended, norm_1_weight, norm_1_bias, eps)"),
-                Edit(block, NORMED_2, "normed_2 = middle"),
-                Edit(block, RESULT, "return layer_norm(middle + thought, norm_2_weight, norm_2_bias, eps)"),
-            ),
-            axis="norm_place",
-        ),
-        Variant(
-            "parallel",
-            "The mlp reads x, in parallel with attention (as in GPT-NeoX); in GPT-2 it reads the sum of x and the "
-            "output of attention.",
-            (Edit(block, NORMED_2, "normed_2 = layer_norm(x, norm_2_weight, norm_2_bias, eps)"),),
-            axis="norm_place",
-        ),
-        Variant(
-            "parallel_with_one_norm",
-            "Attention and mlp read the same normalised x (parallel with one norm, as in GPT-J); in GPT-2 the mlp has "
-            "its own norm and reads the sum of x and the output of attention.",
-            (Edit(block, NORMED_2, "normed_2 = normed_1"),),
-            axis="norm_place",
-        ),
-    ),
+    variants=NORM_PLACES,
     sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py block"),
     workloads=workloads.BLOCK,
     quorum=ATTENDS,

@@ -33,10 +33,12 @@ from specs.shared.attention import (
     unmoved,
     with_time,
 )
+from specs.shared.block_forms import NORM_PLACES
 from specs.shared.model_forms import HOW_TO_UNTIE, TIED, UNTIED
 from specs.shared.padding import ATTENTION_MASK, POSITION_IDS
 from specs.shared.padding_of_models import model_padding_claims
 from specs.shared.quorums import ATTENDS
+from specs.shared.rotary import POSITIONS, ROTARY_MODEL
 from specs.workloads import models as workloads
 
 
@@ -114,6 +116,8 @@ def with_weights(case: Case, **weights: object) -> Case:
 )
 def unused_positions_are_ignored(trial: Trial) -> None:
     """T is the number of ids."""
+    if trial.has_form(POSITIONS):
+        trial.not_applicable()
     time, table = trial.case.arguments["ids"].shape[1], trial.case.arguments["weights"]["position_embedding"]
     if time >= len(table):
         trial.not_applicable()
@@ -179,16 +183,18 @@ def parameter_count_by_formula(trial: Trial) -> None:
     if counted is None:
         raise NotSupported("a function has no parameters of its own")
     width, layers = config.width, config.layers
-    biases = {
-        "norm_1_bias": width,
-        "qkv_bias": 3 * width,
-        "out_bias": width,
-        "norm_2_bias": width,
-        "up_bias": 4 * width,
-        "down_bias": width,
+    optional = {
+        "norm_1_bias": layers * width,
+        "qkv_bias": 3 * layers * width,
+        "out_bias": layers * width,
+        "norm_2_bias": layers * width,
+        "up_bias": 4 * layers * width,
+        "down_bias": layers * width,
+        "final_norm_bias": width,
     }
-    without = sum(layers * size for name, size in biases.items() if name in trial.offer.absent)
-    without += width if "final_norm_bias" in trial.offer.absent else 0
+    without = sum(size for name, size in optional.items() if name in trial.offer.absent)
+    without += config.context * width if trial.has_form(POSITIONS) else 0
+    without += layers * width if trial.has_form("parallel_with_one_norm") else 0
     expected = parameter_count(Config(**config.as_dict())) - without
     if counted != expected:
         head = config.vocab_size * width
@@ -196,7 +202,7 @@ def parameter_count_by_formula(trial: Trial) -> None:
         if untied and trial.has_form(UNTIED):
             return
         message = f"it has {counted:,.0f} trainable parameters; a GPT-2 of these sizes has {expected:,}"
-        raise Violation(message + (UNTIED_HEAD if untied else ""))
+        raise Violation(message + UNTIED_HEAD, form=UNTIED) if untied else Violation(message)
 
 
 CONFIG = (
@@ -232,7 +238,7 @@ CONTRACT = Contract(
     classes=(*MODEL_CLASSES, *LLAMA_MODELS),
     forward_names=FORWARD,
     size_names=SIZES,
-    variants=TIED,
+    variants=(*TIED, *ROTARY_MODEL, *NORM_PLACES),
     inside={
         "block": {"weights": "blocks"},
         "layer_norm": {"weight": "final_norm_weight", "bias": "final_norm_bias"},

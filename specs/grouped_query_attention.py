@@ -22,6 +22,7 @@ from specs.naming.sizes import GROUPED_SIZES
 from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
 from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, attention_variants
 from specs.shared.llama_cases import GAINS, HEADS, described, extents, grouped_weights, options, settings
+from specs.shared.model_forms import UNIT_OFFSET
 from specs.shared.padding import ATTENTION_MASK, padding_claims
 from specs.shared.quorums import ATTENDS, SEVERAL_GROUPS
 
@@ -230,7 +231,7 @@ CONTRACT = Contract(
     forward_names=FORWARD,
     joined=HEADS_JOINED,
     size_names=GROUPED_SIZES,
-    variants=attention_variants("none"),
+    variants=(*attention_variants("none"), UNIT_OFFSET),
     numbers=ATTENTION_NUMBERS,
     sources=(
         "Ainslie et al. 2023, section 2.2",

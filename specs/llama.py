@@ -30,15 +30,17 @@ from specs.workloads import llamas as workloads
 
 
 @st.composite
-def cases(draw: st.DrawFn, most_time: int = 6, full: bool = False) -> Case:
+def cases(draw: st.DrawFn, most_time: int = 6, full: bool = False, windowed: bool = False) -> Case:
     """All sizes differ; ids repeat; one to three layers, each with its own weights. Two of three cases are plain.
 
-    ``full``: the ids fill the context window.
+    ``full``: the ids fill the context window. ``windowed``: plain ones but for a window that hides positions, in as
+    many layers as tell which of them have it.
     """
-    plain = draw(st.integers(0, 2)) < 2
-    sizes = draw(llama_sizes(plain, most_time=most_time, most_batch=4))
-    layers, vocab_size = draw(st.sampled_from((1, 2, 3))), draw(st.integers(6, 13))
+    plain = windowed or draw(st.integers(0, 2)) < 2
+    sizes = draw(llama_sizes(plain, most_time=most_time, most_batch=4).filter(lambda s: s["time"] > 2 * windowed))
+    layers, vocab_size = 7 if windowed else draw(st.sampled_from((1, 2, 3))), draw(st.integers(6, 13))
     more = draw(settings(sizes, plain, "norm_eps"))
+    more |= {"window": draw(st.integers(1, sizes["time"] - 1))} if windowed else {}
     config = Settings(
         vocab_size=vocab_size,
         context=sizes["time"] if full else draw(st.sampled_from((7, 9, 11))),
@@ -56,7 +58,7 @@ def cases(draw: st.DrawFn, most_time: int = 6, full: bool = False) -> Case:
     untied = draw(st.integers(0, 3)) > 0
     weights = {
         "token_embedding": learned("normal", (vocab_size, config.width), seed, 1.0),
-        "blocks": [draw(block_weights(sizes, names)) for _ in range(layers)],
+        "blocks": [draw(block_weights(sizes, names, of_each_head=windowed)) for _ in range(layers)],
         "final_norm_weight": learned("normal", (config.width,), seed + 1, 0.4, around=1.2),
         "head_weight": learned("normal", (vocab_size, config.width), seed + 2, 0.8) if untied else None,
     }
@@ -96,6 +98,18 @@ def works_at_full_context(trial: Trial) -> None:
     one = with_time(trial.case.changed(ids=trial.case.arguments["ids"][:, :1]), 1)
     exact, bound = trial.agreement(one)
     trial.close(output(trial, one), exact.value, bound.value, "for a single id, out")
+
+
+@claim(
+    "with a window, each layer that has it sees the last positions alone",
+    broken_by="window_ignored",
+    cases=lambda: cases(windowed=True),
+    max_cases=8,
+)
+def window_holds_in_its_layers(trial: Trial) -> None:
+    """Which layers have it is a form of the model: all of them, unless another one is declared."""
+    exact, bound = trial.agreement()
+    trial.close(output(trial), exact.value, bound.value, "with a window, out")
 
 
 def _head(trial: Trial) -> str:
@@ -228,6 +242,7 @@ CONTRACT = Contract(
     sources=("Touvron et al. 2023, section 2.2", "meta-llama/llama llama/model.py Transformer"),
     claims=(
         works_at_full_context,
+        window_holds_in_its_layers,
         logits_use_their_own_head_row,
         untied_head_is_used,
         linear_in_the_final_norm,

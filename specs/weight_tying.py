@@ -12,7 +12,7 @@ from harness.core.contract import Argument, Contract, Signature, WholeModel
 from harness.core.measurement import Measure
 from harness.core.values import Settings
 from reference_model.weight_tying import weight_tying
-from specs.shared.model_forms import TIED
+from specs.shared.model_forms import TIED, UNTIED
 from specs.shared.tied_module import module_adapter
 from specs.shared.weight_tying_cases import (
     CONFIG,
@@ -49,7 +49,7 @@ def parameters_counted_once(trial: Trial) -> None:
     more = trial.run(replace(trial.case, calls=(wider, SHARED)), fresh=True).value["numbers"] - found["numbers"]
     if more not in (5 * config.width, 5 * config.width + 5):  # with a bias at the head
         if found["memories"] > 1:
-            raise Violation(SEPARATE_HEAD)
+            raise Violation(SEPARATE_HEAD, form=UNTIED)
         twice = ": it is counted twice" if more >= 10 * config.width else ""
         raise Violation(f"5 more ids add {more} trainable numbers; a tied model adds {5 * config.width}{twice}")
 
@@ -122,7 +122,7 @@ def writes_are_shared(trial: Trial) -> None:
         found = after(trial, *calls, Call("add", {"amount": 1.0}))
         if not torch.equal(found["embedding"], found["head"]):
             if after(trial, SHARED)["memories"] > 1:
-                raise Violation(SEPARATE_HEAD)
+                raise Violation(SEPARATE_HEAD, form=UNTIED)
             raise Violation(f"{when}a write to the embedding does not show in the head")
 
 
@@ -149,7 +149,7 @@ def gradient_sums_both_uses(trial: Trial) -> None:
         if float((found["whole"].double() - part.double()).abs().max()) <= bound < float((expected - part).abs().max()):
             shared = after(trial, SHARED)
             if shared["memories"] > 1:
-                raise Violation(SEPARATE_HEAD)
+                raise Violation(SEPARATE_HEAD, form=UNTIED)
             if shared["parameters"] == 1:
                 raise Violation(f"the gradient lacks the contribution as {name}: is that use detached?")
     trial.close(
@@ -173,7 +173,7 @@ def updated_once_per_step(trial: Trial) -> None:
         )
     if not torch.equal(found["after"], found["head"]):
         if after(trial, SHARED)["memories"] > 1:
-            raise Violation(SEPARATE_HEAD)
+            raise Violation(SEPARATE_HEAD, form=UNTIED)
         raise Violation("after a step, head and embedding hold different numbers")
     trial.note_error(ratio)
 

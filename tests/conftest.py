@@ -28,6 +28,7 @@ SLOW = (
     "test_style_truth.py",
     "test_style_mistakes.py",
     "test_published_models.py",
+    "test_published_forms.py",
     "test_packages.py",
     "test_plugin.py",
     "test_interrupts.py",

@@ -41,7 +41,8 @@ class Violation(Exception):
     ``error_map``: the same for every element around the worst, over two axes. ``phase``: the pass that is wrong.
     ``effects``: the side effects that it is about. ``returned``: what came back, where that is another kind of thing
     than declared. ``explains``: whether the message says why, and not only that numbers differ. ``advice``: of what
-    nobody is held to, why that is, and what to do.
+    nobody is held to, why that is, and what to do. ``form``: the name of the component's legal form that it would be
+    right in, where the check knows that.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Violation(Exception):
         returned: str = "",
         explains: bool = True,
         advice: str = "",
+        form: str = "",
     ) -> None:
         super().__init__(message)
         self.message, self.worst, self.error, self.error_map = message, worst, error, error_map
         self.phase, self.effects, self.returned, self.explains = phase, effects, returned, explains
         self.advice = advice
+        self.form = form
 
     @classmethod
     def of_effects(cls, effects: Iterable[Effect]) -> Violation:

@@ -118,34 +118,41 @@ class TrackedSettings(Settings):
 
 
 class TrackedWeights(dict[str, Any]):
-    """Named tensors that note which of them are read. ``read``: their names; shared by the records of all layers."""
+    """Named tensors that note which of them are read. ``read``: their names; shared by the records of all layers.
+
+    ``is_read``: whether any of these are. A layer that is left out says nothing of the names that its code knows.
+    """
 
     def __init__(self, values: Mapping[str, Any], read: set[str]) -> None:
         super().__init__(values)
-        self.read = read
+        self.read, self.is_read = read, False
+
+    def _note(self, *names: str) -> None:
+        self.read.update(names)
+        self.is_read = True
 
     def __getitem__(self, name: str) -> Any:
-        self.read.add(name)
+        self._note(name)
         return super().__getitem__(name)
 
     def get(self, name: str, default: Any = None) -> Any:
         """As a dictionary's."""
-        self.read.add(name)
+        self._note(name)
         return super().get(name, default)
 
     def items(self) -> Any:
         """All of them, which counts as reading all."""
-        self.read.update(self)
+        self._note(*self)
         return super().items()
 
     def values(self) -> Any:
         """All of them, which counts as reading all."""
-        self.read.update(self)
+        self._note(*self)
         return super().values()
 
     def pop(self, name: str, *default: Any) -> Any:
         """As a dictionary's."""
-        self.read.add(name)
+        self._note(name)
         return super().pop(name, *default)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from harness.core.contract import Contract
 from harness.core.forms import Variant
 from harness.core.mistake import Edit, KnownMistake
+
+VARIANT = "variant="
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class Finding:
 
 
 def edits_of(mistakes: Iterable[KnownMistake]) -> tuple[Edit, ...]:
-    """All edits of several mistakes."""
-    return tuple(edit for mistake in mistakes for edit in mistake.edits)
+    """All edits of several mistakes, each once: a form that two components have is one."""
+    return tuple(dict.fromkeys(edit for mistake in mistakes for edit in mistake.edits))
 
 
 def variants_as_mistakes(contract: Contract) -> list[KnownMistake]:
@@ -33,11 +36,19 @@ def variants_as_mistakes(contract: Contract) -> list[KnownMistake]:
     return [form_as_mistake(contract.name, form) for form in (*contract.variants, *numbers) if form.edits]
 
 
-def form_as_mistake(component: str, form: Variant) -> KnownMistake:
-    """A legal form that has edits, as a mistake: ``component.variant=name``."""
-    head, *rest = form.edits
+def form_name(component: str, form: str) -> str:
+    """What a legal form is called as a mistake."""
+    return f"{component}.{VARIANT}{form}"
+
+
+def form_as_mistake(component: str, form: Variant, reference: Callable[..., Any] | None = None) -> KnownMistake:
+    """A legal form as a mistake: ``component.variant=name``.
+
+    ``reference``: what it is a form of, for one without edits.
+    """
+    head, *rest = form.edits or (Edit(reference or form_as_mistake),)
     return KnownMistake(
-        f"variant={form.name}",
+        f"{VARIANT}{form.name}",
         form.sentence,
         head.of,
         head.right,

@@ -82,7 +82,7 @@ def combinations(
 
     ``known``: forms that were found in the parts, which are tried with each set too.
     """
-    bases = [(), *(base for base in known if all(form.variant for form in base))]
+    bases = list(dict.fromkeys([(), *known]))
     made = 0
     for cost in range(1, DEAREST + 1):
         for chosen in _of_cost(found, cost, ()):
@@ -93,6 +93,12 @@ def combinations(
                     yield (*base, *own)
             if made > COMBINATIONS:
                 return
+
+
+def as_of_the_whole(base: tuple[KnownMistake, ...], found: Sequence[Candidate]) -> tuple[KnownMistake, ...]:
+    """What was found in the parts, each form as the whole itself has it where it has one of this name."""
+    own = {(candidate.place, candidate.form.variant): candidate.form for candidate in found}
+    return tuple(dict.fromkeys(own.get((place_of(form), form.variant), form) for form in base))
 
 
 def _of_cost(found: Sequence[Candidate], cost: int, taken: tuple[Candidate, ...]) -> Iterator[tuple[Candidate, ...]]:

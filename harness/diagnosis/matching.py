@@ -120,6 +120,21 @@ def is_much_nearer(predicted: Answer, o: Observation) -> bool:
     return _distance(o.answer, predicted, o) <= MOST_LEFT * _distance(o.answer, o.reference, o)
 
 
+def apart(predicted: Answer, o: Observation) -> float:
+    """How far the implementation's answer is from the predicted one in units of the tolerance."""
+    if predicted.crash is not None or o.answer.crash is not None:
+        return float("inf")
+    return _distance(o.answer, predicted, o)
+
+
+def has_no_place(predicted: Answer, o: Observation) -> bool:
+    """Whether a legal form refuses a case that the contract's own takes, whatever the implementation does with it.
+
+    Where the form is declared, such cases are left out.
+    """
+    return predicted.crash is not None and (o.reference.crash is None or o.answer.crash is not None)
+
+
 def misfit(predicted: Answer, o: Observation, executor: EditedReference) -> float | None:
     """How far the implementation's answer is from the predicted one in units of the tolerance; None where it is
     another one."""

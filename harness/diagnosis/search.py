@@ -18,19 +18,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.core.contract import Contract
-from harness.core.implementation import Answer, Implementation, Request
+from harness.core.implementation import Implementation, Request
 from harness.core.mistake import Edit, KnownMistake, fits
 from harness.diagnosis import forms
 from harness.diagnosis.finding import Finding, edits_of, variants_as_mistakes
 from harness.diagnosis.literals import Literal
 from harness.diagnosis.matching import EditedReference, KeptAnswers, Observation, error_message, is_silent, misfit
+from harness.diagnosis.matching import has_no_place as refuses
 from harness.diagnosis.matching import is_much_nearer as is_nearer
+from harness.diagnosis.nearer import that_explain
 from harness.diagnosis.ranking import ELSE, EXPLAINS, SILENT, Alone, ranked
 
 SECONDS = 12.0
 """Computing time for one diagnosis; singles come first."""
-FORM_SECONDS = 6.0
-"""Computing time for combinations of legal forms."""
+FORM_SECONDS = 3.0
+"""Computing time for combinations of legal forms, and as much for those that come nearer one by one."""
 SAMPLE = 8
 """Requests on which each mistake is seen alone before pairs are tried: one of every kind (a kind is where the same
 parts are silent), and cheap ones and dearer ones."""
@@ -138,13 +140,22 @@ class Diagnostician:
             reach = self._reach_of(component)
             literals = {name: self.literals(name) or self.literals(component) for name in reach}
             self._candidates[component] = forms.candidates([self.contracts[name] for name in reach], literals)
-        for chosen in forms.combinations(self._candidates[component], first):
+        found = self._candidates[component]
+        bases = [(), *(forms.as_of_the_whole(base, found) for base in first)]
+        for chosen in forms.combinations(found, bases):
             if self._misfit(chosen, order) is not None:
                 return Finding(chosen)
             self._explained.pop(tuple(form.full_name for form in chosen), None)
             if time.thread_time() > deadline:
                 break
-        return None
+        nearest = that_explain(
+            found, bases, self._made, lambda f: self._misfit(f, order) is not None, order, self.form_seconds
+        )
+        return Finding(nearest) if nearest else None
+
+    def _made(self, mistakes: tuple[KnownMistake, ...]) -> EditedReference | None:
+        """The reference with these mistakes, None where they cannot be made together."""
+        return self._edited(mistakes) if fits((*self.always, *edits_of(mistakes))) else None
 
     def _reach_of(self, component: str) -> list[str]:
         """A component and, below it, everything it is made of."""
@@ -249,7 +260,7 @@ class Diagnostician:
         for o in observations:
             if id(o) not in known:
                 predicted = executor.run(o)
-                if is_form and _has_no_place(predicted, o):
+                if is_form and refuses(predicted, o):
                     continue
                 missed = misfit(predicted, o, executor)
                 if missed is None:
@@ -280,14 +291,6 @@ class Diagnostician:
             if all(misfit(others.run(o), o, others) is not None for o in placed):
                 return False
         return True
-
-
-def _has_no_place(predicted: Answer, o: Observation) -> bool:
-    """Whether a legal form refuses a case that the contract's own takes, whatever the implementation does with it.
-
-    Where the form is declared, such cases are left out.
-    """
-    return predicted.crash is not None and (o.reference.crash is None or o.answer.crash is not None)
 
 
 def _cost(request: Request) -> int:

@@ -12,7 +12,7 @@ from harness.core.case import CALL, Call
 from harness.core.claim import Misfit, NotSupported
 from harness.core.contract import Argument, Contract, Signature
 from harness.core.implementation import OfferKind, Request
-from harness.core.values import Settings, TrackedSettings, tracked_weights
+from harness.core.values import Settings, TrackedSettings, TrackedWeights, tracked_weights
 from harness.execution import call as chokepoint
 from harness.execution.arguments import bound, unnamed_tensors, untaken
 from harness.execution.bound_call import Ready
@@ -89,10 +89,10 @@ def _flat(argument: Argument) -> list[Argument]:
 
 
 def _has(value: Any, name: str) -> bool:
-    """Whether a record of tensors, or one in it, has a tensor of this name."""
+    """Whether a record of tensors of which something was read, or one in it, has a tensor of this name."""
     if isinstance(value, list):
         return any(_has(inner, name) for inner in value)
-    if not isinstance(value, dict):
+    if not isinstance(value, TrackedWeights) or not value.is_read:
         return False
     return any((key == name and inner is not None) or _has(inner, name) for key, inner in dict.items(value))
 

@@ -45,7 +45,8 @@ class Catalogue:
         for mistake in self.all_mistakes():
             if mistake.full_name == current:
                 return mistake
-        if form := self._form(current):
+        form = self.form(current)
+        if form is not None and (form.right or form.instead):
             return form
         names = [mistake.full_name for mistake in self.all_mistakes()]
         near = difflib.get_close_matches(full_name, names, 3, 0.4)
@@ -54,11 +55,17 @@ class Catalogue:
         )
         raise KeyError(f"no known mistake {full_name!r}; {hint}")
 
-    def _form(self, full_name: str) -> KnownMistake | None:
-        """The legal form ``component.variant=name`` as a mistake, whatever its number is; None where there is none."""
+    def form(self, full_name: str) -> KnownMistake | None:
+        """The legal form ``component.variant=name`` as a mistake, whatever its number is; None where there is none.
+
+        A form that only the sheet's own claims tell apart has no edits, and can be declared all the same.
+        """
         component, separator, name = full_name.partition(FORM)
-        form = self.contracts[component].legal.named(name) if separator and component in self.contracts else None
-        return form_as_mistake(component, form) if form is not None and form.edits else None
+        contract = self.contracts.get(component) if separator else None
+        form = contract.legal.named(name) if contract is not None else None
+        if contract is None or form is None or form.is_default:
+            return None
+        return form_as_mistake(component, form, contract.reference)
 
     def names(self) -> Names:
         """Today's names of all claims and known mistakes, by their earlier names. A current name is never an earlier

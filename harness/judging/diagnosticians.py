@@ -12,6 +12,7 @@ from harness.diagnosis.search import Diagnostician
 from harness.execution.executor import Executor
 from harness.judging.catalogue import Catalogue
 from harness.judging.last_result import LastResultOnly
+from harness.judging.part_forms import undeclared
 
 
 def diagnosticians(
@@ -25,16 +26,14 @@ def diagnosticians(
 
     ``always``: the edits of the declared forms. ``executor(edits, trusted=...)``: the reference with more of them.
     """
-    undeclared = {
-        name: contract.without_axes({form.axis for form in contract.legal.in_text(variants.get(name, ""))})
-        for name, contract in catalogue.contracts.items()
-    }
+    adapters = implementation.adapters if isinstance(implementation, Executor) else {}
+    contracts = undeclared(catalogue.contracts, variants, adapters)
     literals = partial(literals_in, implementation)
     quick = partial(executor, trusted=True)
     return (
-        Diagnostician(undeclared, catalogue.mistakes, executor, quick, always=always, literals=literals),
+        Diagnostician(contracts, catalogue.mistakes, executor, quick, always=always, literals=literals),
         Diagnostician(
-            undeclared,
+            contracts,
             catalogue.mistakes,
             lambda edits: LastResultOnly(executor(edits)),
             always=always,

@@ -163,7 +163,7 @@ class Inspection:
         return held, evidence
 
     def _explained(self, claim: Claim, verdict: Verdict, evidence: Sequence[Evidence]) -> Verdict:
-        """The verdict with its finding, where there is one."""
+        """The verdict with its finding; where there is none, with the form that the check itself may have named."""
         component = verdict.component
         crash = (component, verdict.message) if verdict.status == Status.CRASHED else None
         self.bench.progress(f"{component}::{claim.name}: which known mistake gives these numbers")
@@ -234,10 +234,9 @@ class Inspection:
 
     def mistake(self, full_name: str) -> KnownMistake | None:
         """The known mistake or legal form of this name, whatever its number; None where there is none."""
-        try:
+        with suppress(KeyError):
             return self.catalogue.mistake(full_name)
-        except KeyError:
-            return None
+        return self.catalogue.form(full_name)
 
     def known(self) -> dict[str, KnownMistake]:
         """Every known mistake and undeclared legal variant by its full name."""

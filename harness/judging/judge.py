@@ -23,6 +23,7 @@ from harness.core.implementation import Answer, Implementation, Offer, Request
 from harness.core.measurement import Measure, Measurement
 from harness.core.note import Note, NoteCode
 from harness.core.record import Cause, Status, Verdict
+from harness.diagnosis.finding import form_name
 from harness.judging.cases import GeneratedCases
 from harness.judging.evidence import COTANGENT_SEED, EVIDENCE_CASES, Evidence
 from harness.judging.kept_tolerances import KeptTolerances
@@ -267,22 +268,20 @@ class Bench:
     def _shown(self, verdict: Verdict, case: Case, problem: Exception) -> Verdict:
         """The verdict with this violating case in it; the case is kept for a replay."""
         self.smallest[case.key[:8]] = case
-        message, worst, status = str(problem), "", Status.FAILED
-        returned, explains, frames = "", True, tuple[str, ...]()
-        if isinstance(problem, Violation):
-            message, worst = problem.message, problem.worst
-            returned, explains = problem.returned, problem.explains
-        elif isinstance(problem, Crashed) and problem.crash is not None:
+        told = problem if isinstance(problem, Violation) else Violation(str(problem))
+        message, status, frames = told.message, Status.FAILED, tuple[str, ...]()
+        if isinstance(problem, Crashed) and problem.crash is not None:
             status, frames = Status.CRASHED, problem.crash.frames
             message = f"{problem.crash.error}: {problem.crash.message}"
         return replace(
             verdict,
             status=status,
-            cause=cause_of(verdict.about, status, returned),
+            cause=cause_of(verdict.about, status, told.returned),
             message=message,
-            returned=returned,
-            explains=explains,
-            worst=worst,
+            returned=told.returned,
+            explains=told.explains,
+            finding=(form_name(verdict.component, told.form),) if told.form else verdict.finding,
+            worst=told.worst,
             frames=frames,
             case_id=case.key[:8],
             smallest=describe(case, contract=self.contracts[verdict.component]),

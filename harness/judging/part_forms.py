@@ -11,6 +11,7 @@ import inspect
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from harness.core.contract import Contract
 from harness.core.mistake import Edit
@@ -81,3 +82,35 @@ def _names(code: str) -> Counter[str]:
     except SyntaxError:
         return Counter()
     return Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+
+
+def undeclared(
+    contracts: Mapping[str, Contract], declared: Mapping[str, str], adapters: Mapping[str, Adapter]
+) -> dict[str, Contract]:
+    """The contracts without the forms on axes on which something is declared.
+
+    The form that a part has only because it was found inside a model is not declared: another one may be meant, and
+    takes its place. ``declared``: all forms in force, by component.
+    """
+    taken: dict[str, set[str]] = {}
+    implied: list[Edit] = []
+    for name, contract in contracts.items():
+        forms = contract.legal.in_text(declared.get(name, ""))
+        whole = contracts.get(getattr(adapters.get(name), "within", ""))
+        of_whole = whole.part_forms.get(name, "") if whole is not None else ""
+        names = {form.name for form in contract.legal.in_text(of_whole)}
+        taken[name] = {form.axis for form in forms if form.name not in names}
+        implied += [edit for form in forms if form.name in names for edit in form.edits]
+    return {name: _in_place_of(contract.without_axes(taken[name]), implied) for name, contract in contracts.items()}
+
+
+def _in_place_of(contract: Contract, implied: list[Edit]) -> Contract:
+    """The same contract, whose forms take back what these edits did at the places of their own."""
+    back = {(edit.of, edit.right): Edit(edit.of, edit.wrong, edit.right) for edit in implied}
+    variants = []
+    for form in contract.variants:
+        undone = [back[place] for edit in form.edits if (place := (edit.of, edit.right)) in back]
+        if undone and all(edit in implied for edit in form.edits):
+            continue  # it is in force
+        variants.append(replace(form, edits=(*undone, *form.edits)))
+    return replace(contract, variants=tuple(variants))

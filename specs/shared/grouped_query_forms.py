@@ -160,6 +160,21 @@ def attention_variants(default_positions: str) -> tuple[Variant, ...]:
     return (*positions(default_positions), *SCALING, *QK_NORM, EPS_AS_NORMS, BACKWARDS, TILED, SCALE_BY_HEAD_SIZE)
 
 
+OWN_BASE = "v = v.transpose(1, 2)"
+
+
+def own_base(number: float) -> Edit:
+    """Attention rotates with a base of its own. A whole model hands it a base below 0 that goes before that."""
+    return Edit(gqa, OWN_BASE, f"{OWN_BASE}\nbase = {number!r} if rope_base > 0 else abs(base)")
+
+
+LOCAL_BASE = NumberForm(
+    "local_base",
+    "Attention that sees a window alone rotates with the base {}, whatever base is set for the others, as in Gemma 3.",
+    lambda n: (own_base(n),),
+    candidates=(10000.0,),
+    hints=("local",),
+)
 ATTENTION_NUMBERS = (
     rope_base(lambda n: (Edit(gqa, "base = rope_base", f"base = {n!r}"),)),
     STRETCHED,
@@ -169,4 +184,5 @@ ATTENTION_NUMBERS = (
     attention_scale(lambda n: (Edit(gqa, SCALE, f"scale = {n!r}"),)),
     window(lambda n: (Edit(gqa, "span = window", f"span = {n!r}"),)),
     qk_norm_eps(gqa),
+    LOCAL_BASE,
 )

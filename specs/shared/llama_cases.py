@@ -30,16 +30,19 @@ def options(draw: st.DrawFn, *more: Options) -> Options:
 
 
 @st.composite
-def grouped_weights(draw: st.DrawFn, sizes: dict[str, int], names: Options, sharpness: float = 1.5) -> Weights:
+def grouped_weights(
+    draw: st.DrawFn, sizes: dict[str, int], names: Options, sharpness: float = 1.5, of_each_head: bool = False
+) -> Weights:
     """The weights of grouped-query attention; those of its optional ones that are not among ``names`` are None.
 
-    ``sizes``: width, heads, kv_heads, head_size. In one of three cases a norm is of all heads together.
+    ``sizes``: width, heads, kv_heads, head_size. In one of three cases a norm is of all heads together, unless it must
+    be ``of_each_head``.
     """
     family, seed = draw(st.sampled_from(("normal", "small integers"))), draw(seeds)
     width, size = sizes["width"], sizes["head_size"]
     rows, shared = sizes["heads"] * size, sizes["kv_heads"] * size
     projection = math.sqrt(sharpness / width)
-    together = draw(st.integers(0, 2)) == 2
+    together = not of_each_head and draw(st.integers(0, 2)) == 2
     shapes: dict[str, tuple[tuple[int, ...], float, float]] = {
         "query_weight": ((rows, width), projection, 0.0),
         "key_weight": ((shared, width), projection, 0.0),
@@ -100,10 +103,10 @@ def block_options(draw: st.DrawFn, plain: bool) -> Options:
 
 
 @st.composite
-def block_weights(draw: st.DrawFn, sizes: dict[str, int], names: Options) -> Weights:
+def block_weights(draw: st.DrawFn, sizes: dict[str, int], names: Options, of_each_head: bool = False) -> Weights:
     """All weights of one block; of the optional ones those in ``names``."""
     seed, width, hidden = draw(seeds), sizes["width"], sizes["hidden"]
-    weights = draw(grouped_weights(sizes, names))
+    weights = draw(grouped_weights(sizes, names, of_each_head=of_each_head))
     family = draw(st.sampled_from(("normal", "small integers")))
     more: dict[str, Any] = {
         "norm_1_weight": learned("normal", (width,), seed, 0.4, around=1.3),

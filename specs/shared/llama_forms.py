@@ -6,12 +6,14 @@ Each axis edits a line of its own in the reference, so that forms on different a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.core.contract import NumberForm, Variant
 from harness.core.mistake import Edit
 from reference_model.llama import llama, llama_block
 from reference_model.rms_norm import rms_norm
 from specs.shared.activations import ACTIVATION, EXPRESSIONS, gated_edit, ungated_edit
-from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, attention_variants
+from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, LOCAL_BASE, attention_variants, own_base
 
 # the block -----------------------------------------------------------------------------------------------------------
 
@@ -119,6 +121,7 @@ STREAM = "stream = tokens * embedding_scale"
 FULL_EVERY = "full_every = None"
 IS_LOCAL = "is_local = full_every is None or (index + 1) % full_every != 0"
 SCALE = "embedding_scale = 1.0"
+ROPE_BASE = 'rope_base = getattr(config, "rope_base", 10000.0)'
 
 MODEL_VARIANTS = (
     *BLOCK_VARIANTS,
@@ -154,18 +157,22 @@ MODEL_VARIANTS = (
     ),
 )
 MODEL_NUMBERS = (
-    *ATTENTION_NUMBERS,
+    *(form for form in ATTENTION_NUMBERS if form is not LOCAL_BASE),
     NumberForm(
         "final_softcap",
         "The logits are capped: {0} tanh(logit / {0}), as in Gemma 2.",
         lambda n: (Edit(llama, "softcap = None", f"softcap = {n!r}"),),
         candidates=(30.0, 15.0, 50.0),
+        hints=("final", "logit"),
     ),
-    NumberForm(
-        "local_base",
-        "Layers that see the window alone rotate with the base {}, as in Gemma 3.",
-        lambda n: (Edit(llama, "local_base = None", f"local_base = {n!r}"),),
-        candidates=(10000.0,),
+    replace(
+        LOCAL_BASE,
+        sentence="Layers that see the window alone rotate with the base {}, as in Gemma 3.",
+        edits=lambda n: (
+            Edit(llama, "local_base = None", f"local_base = {n!r}"),
+            Edit(llama, ROPE_BASE, 'rope_base = -getattr(config, "rope_base", 10000.0)'),
+            own_base(n),
+        ),
     ),
     NumberForm(
         "embedding_scale",
@@ -173,5 +180,6 @@ MODEL_NUMBERS = (
         lambda n: (Edit(llama, SCALE, f"embedding_scale = {n!r}"),),
         candidates=(12.0,),
         default=1.0,
+        hints=("embed", "multiplier"),
     ),
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from harness.core.contract import Variant
 from harness.core.mistake import Edit
+from reference_model.attention import attention
+from reference_model.gpt2 import gpt2
 
 ROTARY, ROTARY_HALVES = "rotary", "rotary_halves"
 POSITIONS = "positions"
@@ -53,3 +56,16 @@ def rotary_variants(reference: Callable[..., Any], line: str, keys: str) -> tupl
             axis=POSITIONS,
         ),
     )
+
+
+TURNED_K = "k = k.transpose(1, 2)"
+ROTARY_ATTENTION = rotary_variants(attention, TURNED_K, "k")
+ROTARY_MODEL = tuple(
+    replace(
+        form,
+        sentence=f"{form.sentence} No position embeddings are added.",
+        edits=(Edit(gpt2, "stream = tokens + places", "stream = tokens"), *form.edits),
+    )
+    for form in ROTARY_ATTENTION
+)
+"""Of a whole model: attention tells the positions, and nothing else does."""

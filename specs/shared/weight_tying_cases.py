@@ -59,7 +59,7 @@ def require_tied(trial: Trial, when: str, *calls: Call) -> None:
     skip_if_untied(trial)
     found, at_first = after(trial, *calls, SHARED), after(trial, SHARED)
     if at_first["memories"] > 1:
-        raise Violation(SEPARATE_HEAD)
+        raise Violation(SEPARATE_HEAD, form=UNTIED)
     if at_first["parameters"] > 1:
         raise Violation(
             "head and embedding share storage but are two parameters (only .data was assigned): each has its own "

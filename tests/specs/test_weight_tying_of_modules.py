@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support_told import told as declaration_told
 
 from harness.core.record import Status
 from harness.judging.catalogue import load_catalogue
@@ -53,6 +54,15 @@ def test_what_is_not_one_parameter_is_told(wrong: str, claims: set[str], told: s
     """Each in words; a head that is meant to be another tensor can be declared."""
     found = failing(style("nano").replace(TIED, wrong), tmp_path)
     assert claims <= set(found) and told in found["one_tensor"]
+
+
+def test_a_head_of_its_own_is_told_as_a_form() -> None:
+    """It stands in the one declaration that the run tells."""
+    judged = inspect_implementation(str(STYLES / "book.py"), seed=1, cases=2)
+    claim = next(c for c in judged.catalogue.claims_of("weight_tying") if c.name == "one_tensor")
+    verdict = judged.judge("weight_tying", claim)
+    assert verdict.finding == ("weight_tying.variant=untied",)
+    assert declaration_told(judged, [verdict]) == "tied=untied"
 
 
 def test_a_detached_use_is_told(tmp_path: Path) -> None:

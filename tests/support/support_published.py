@@ -312,9 +312,9 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ("self.ln_f(x) @", "x @", {"gpt2.final_norm_forgotten"}),
     ],
     "gptj": [
-        (".triu(1)", ".triu(2)", {"grouped_query_attention.one_future_position", "attention.one_future_position"}),
-        ("return x + self.attn(normed)", "return self.attn(normed)", {"llama_block.first_residual_forgotten"}),
-        ("self.lm_head(self.ln_f(x))", "self.lm_head(x)", {"llama.final_norm_forgotten"}),
+        (".triu(1)", ".triu(2)", {"attention.one_future_position"}),
+        ("return x + self.attn(normed)", "return self.attn(normed)", {"block.first_residual_forgotten"}),
+        ("self.lm_head(self.ln_f(x))", "self.lm_head(x)", {"gpt2.final_norm_forgotten"}),
     ],
     "llama2": [
         ("F.silu(self.w1(x))", "torch.sigmoid(self.w1(x))", {"swiglu.sigmoid_for_silu"}),
@@ -331,7 +331,7 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ),
     ],
     "qwen3": [
-        ("self.k_norm(self.k_proj(x)", "(self.k_proj(x)", {"llama_block.only_queries_normalised"}),
+        ("self.k_norm(self.k_proj(x)", "(self.k_proj(x)", {"grouped_query_attention.only_queries_normed"}),
         ("is_causal=True", "is_causal=False", {"grouped_query_attention.no_mask"}),
         (LAYERS, "for layer in self.layers[:-1]:", {"llama.last_block_skipped"}),
     ],
