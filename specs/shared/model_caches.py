@@ -103,6 +103,8 @@ class CachedModel:
         except Exception as error:
             if position and x.shape[1] > 1:
                 raise NotSupported(f"it refuses several ids after the first ({type(error).__name__})") from None
+            if not position:  # it needs more than ids and an empty cache: a mask over both, say
+                raise NotSupported(f"it raises {type(error).__name__} when told to use an empty cache") from None
             raise
         self.held = past_in(returned) if self.past else None
         self.keeps = self.keeps or self.held is not None or bool(before and [*state_of(self.built.module)] != before)
