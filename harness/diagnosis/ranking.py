@@ -37,6 +37,17 @@ def ranked(alone: Sequence[Alone], places: Sequence[int]) -> Iterator[tuple[tupl
         yield pair, telling
 
 
+def forms_before_their_likes(equals: Sequence[KnownMistake]) -> list[KnownMistake]:
+    """What explains equally well, in its order, but a legal form before the mistake that says it looks like it."""
+    ordered = list(equals)
+    for form in [one for one in equals if one.variant]:
+        likes = [place for place, one in enumerate(ordered) if form.full_name in one.alike]
+        if likes and likes[0] < ordered.index(form):
+            ordered.remove(form)
+            ordered.insert(likes[0], form)
+    return ordered
+
+
 def _can_act_together(one: str, other: str) -> bool:
     """Whether two mistakes that leave each other alone can explain a wrong answer, by what each of them does there
     alone."""

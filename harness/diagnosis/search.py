@@ -27,7 +27,7 @@ from harness.diagnosis.matching import EditedReference, KeptAnswers, Observation
 from harness.diagnosis.matching import has_no_place as refuses
 from harness.diagnosis.matching import is_much_nearer as is_nearer
 from harness.diagnosis.nearer import that_explain
-from harness.diagnosis.ranking import ELSE, EXPLAINS, SILENT, Alone, ranked
+from harness.diagnosis.ranking import ELSE, EXPLAINS, SILENT, Alone, forms_before_their_likes, ranked
 
 SECONDS = 12.0
 """Computing time for one diagnosis; singles come first."""
@@ -127,9 +127,8 @@ class Diagnostician:
             return None
         best = min(missed for missed, _ in matching)
         equals = [mistake for missed, mistake in matching if missed <= max(1.0, 10 * best)]
-        known_as = {name for mistake in equals for name in mistake.alike}
-        equals.sort(key=lambda mistake: not (mistake.variant and mistake.full_name in known_as))
-        return Finding((equals[0],), tuple(equals[1:]))
+        first, *others = forms_before_their_likes(equals)
+        return Finding((first,), tuple(others))
 
     def _forms(
         self, component: str, first: Sequence[tuple[KnownMistake, ...]], order: Sequence[Observation]

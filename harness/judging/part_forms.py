@@ -61,18 +61,22 @@ def without_replaced(
         for contract in contracts.values()
         if (own := [edit for edit in edits if edit.of is contract.reference])
         for part in found.intersection(contract.parts)
-        if _calls(contracts[part], contract, own) <= 0
+        if 0 < _calls(contracts[part], contract) <= _taken(contracts[part], own)
     }
     text = "{} is not judged: the form that is declared has something else in its place"
     notes = [Note(name, NoteCode.PART_FORM, text.format(name)) for name in sorted(gone)]
     return {name: adapter for name, adapter in adapters.items() if name not in gone}, notes
 
 
-def _calls(part: Contract, whole: Contract, edits: Iterable[Edit]) -> int:
-    """How often the reference of a whole names that of a part, with these edits in force. Each edit is of the whole."""
+def _calls(part: Contract, whole: Contract) -> int:
+    """How often the reference of a whole names that of a part; 0 where a helper of it does."""
+    return _names(textwrap.dedent(inspect.getsource(whole.reference)))[part.reference.__name__]
+
+
+def _taken(part: Contract, edits: Iterable[Edit]) -> int:
+    """How many of these calls edits of the whole take away."""
     name = part.reference.__name__
-    count = _names(textwrap.dedent(inspect.getsource(whole.reference)))[name]
-    return count + sum(_names(edit.wrong)[name] - _names(edit.right)[name] for edit in edits)
+    return sum(_names(edit.right)[name] - _names(edit.wrong)[name] for edit in edits)
 
 
 def _names(code: str) -> Counter[str]:

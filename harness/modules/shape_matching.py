@@ -8,7 +8,7 @@ from harness.modules.expected_parameters import ExpectedParameter
 from harness.modules.found_parameters import FoundParameter
 from harness.modules.layout_choice import is_conv1d, is_torch_layer
 from harness.modules.layouts import Arrangement, ways
-from harness.modules.name_matching import biases_beside
+from harness.modules.name_matching import biases_beside, longest_alias
 from harness.modules.parameter_map import Basis
 from harness.modules.partial_match import PartialMatch
 
@@ -38,7 +38,7 @@ def match_by_order(state: PartialMatch) -> None:
     for (layered, _), slots in groups.items():
         fitting = [t for t in _weights(state) if t.layered == layered and _can_be(slots[0], t)]
         wanted = _so_many(slots, len(fitting))
-        if not wanted:
+        if not wanted or (any(s.optional for s in wanted) and _is_one_named(state, fitting)):
             continue
         if len(wanted) > 1:
             state.ordered.append(tuple((slot.name, entry.pattern) for slot, entry in zip(wanted, fitting, strict=True)))
@@ -55,6 +55,11 @@ def _so_many(slots: list[ExpectedParameter], count: int) -> list[ExpectedParamet
     required = [s for s in slots if not s.optional]
     usual = [s for s in slots if not s.optional or s.default]
     return next((wanted for wanted in (required, usual, slots) if wanted and len(wanted) == count), [])
+
+
+def _is_one_named(state: PartialMatch, entries: list[FoundParameter]) -> bool:
+    """Whether one is named like a tensor, though its shape may be another at these sizes: names tell something."""
+    return any(longest_alias(entry, slot.aliases) for entry in entries for slot in state.expected)
 
 
 def _home(entry: FoundParameter) -> str:

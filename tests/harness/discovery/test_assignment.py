@@ -19,8 +19,14 @@ FOUND = (
     *("scaled_dot_product_attention", "lm_loss", "get_batch", "clip_grad_norm", "lr_schedule", "adamw", "checkpoint"),
     *("llama_block", "llama"),
 )
-RULES = {"train_bpe": "greatest", "adamw": "cs336", "llama_block": "rotary", "llama": "rotary"}
-"""The greater of two pairs is merged, weights decay after the step, neighbours are rotated together."""
+RULES = {
+    "train_bpe": "greatest",
+    "adamw": "cs336",
+    "scaled_dot_product_attention": "nan_where_all_is_hidden",
+    "llama_block": "rotary",
+    "llama": "rotary",
+}
+"""The greater of two pairs is merged, weights decay after the step, no query lacks keys, neighbours are rotated."""
 
 
 @cache

@@ -22,3 +22,10 @@ def test_what_is_declared_is_not_looked_for() -> None:
     assert judged.variants["grouped_query_attention"] == "rotary"
     assert judged.agrees("llama_block")
     assert not [c for c in judged.diagnostician.contracts["llama_block"].variants if c.axis == "positions"]
+
+
+def test_a_part_that_a_helper_calls_is_judged_beside_a_declared_form() -> None:
+    """Norms after each half are still RMS norms, though the reference of the block names none itself."""
+    judged = inspect_implementation(str(FOLDER / "olmo2.py"), seed=1, cases=3, variants="norm_place=output_norm")
+    assert {"rms_norm", "swiglu", "llama_block", "llama"} <= set(judged.implementation.components)
+    assert judged.agrees("rms_norm") and judged.agrees("swiglu")

@@ -282,6 +282,17 @@ def test_an_unknown_name_is_found_by_a_shape_that_nothing_else_has():
     assert [m.basis for m in found.matches] == [Basis.SHAPE, Basis.NEIGHBOUR]
 
 
+def test_the_order_decides_for_no_optional_gain_where_names_tell_something():
+    """The norm of queries is no gain of the block, though the sizes of one case give it the same shape."""
+    usual = Argument("post_weight", "float[width]", "parameter", aliases=("post.weight",), optional=True, default=1.0)
+    queries = Argument("query_weight", "float[hidden]", "parameter", aliases=("q_norm.weight",), optional=True)
+    given = arguments(GAIN, usual, queries, **SIZES)
+    named = plan(contract(GAIN, usual, queries), module(q_norm__weight=(3,), last__weight=(3,)), given, by_order=True)
+    assert "q_norm.weight" not in matched(named).values()
+    nameless = plan(contract(GAIN, usual, queries), module(first__weight=(3,), last__weight=(3,)), given, by_order=True)
+    assert matched(nameless) == {"norm_weight": "first.weight", "post_weight": "last.weight"}
+
+
 def test_names_that_were_told_come_first():
     """``names=`` of @implements, in parts and in layers too."""
     mine = module(a=(3, 3), b=(3, 3), c=(3, 3))
