@@ -96,6 +96,11 @@ class Executor:
         manual = None if backward is None else (backward.name, *source_location(backward.function))
         return Offer(component, where, line, kind, absent, notes, manual)
 
+    @property
+    def is_altered(self) -> bool:
+        """Whether what runs is not what their files say: a known mistake is in force, or a sabotage."""
+        return self.around is not nullcontext or self.middleware is not None
+
     def to_do(self, component: str) -> str:
         """Why a component that is there is not written yet, known without calling it; an empty text where it is."""
         if component not in self._to_do:

@@ -147,7 +147,7 @@ class Inspection:
         self._reported[report] = claim.name
         verdict = self.bench.smaller(contract, claim, verdict)
         if verdict.status == Status.FAILED and not verdict.finding:
-            cases, by_hand = self.observations.of(component), self._is_by_hand(component)
+            cases, by_hand = self.observations.of(component), self.is_by_hand(component)
             words = wrong_in_words(claim, contract, cases, self.bench.reference.run, by_hand)
             verdict = replace(verdict, message=words, explains=True) if words else verdict
         return verdict
@@ -215,7 +215,7 @@ class Inspection:
         explained alone.
         """
         cases, evidence = self.observations.of(component), [item for item in evidence if is_offered(item.answer)]
-        apart = self._is_by_hand(component)
+        apart = self.is_by_hand(component)
         backwards = apart and any(item.request.gradients is not None for item in evidence)
         if apart and not backwards:
             cases = [o for o in cases if o.request.gradients is None]
@@ -260,7 +260,8 @@ class Inspection:
         """Whether it gives the reference's numbers on its cases, in its working precision."""
         return not any(is_wrong(observation) for observation in self.observations.of(component))
 
-    def _is_by_hand(self, component: str) -> bool:
+    def is_by_hand(self, component: str) -> bool:
+        """Whether a hand-written backward function gives its gradients."""
         offer = self.bench.implementation.offers(component)
         return offer is not None and offer.by_hand is not None
 

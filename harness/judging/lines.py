@@ -44,24 +44,26 @@ class Lines:
         return ()
 
     def of_component(self, component: str) -> tuple[MarkedLine, ...]:
-        """The lines that make what a component computes forwards wrong."""
+        """The lines that make what a component computes forwards wrong, or its gradients alone."""
         if component not in self._found:
             self._found[component] = ()
             offer = self.inspection.bench.implementation.offers(component)
-            if offer is not None and not (offer.to_do or offer.misfit):
+            altered = getattr(self.inspection.implementation, "is_altered", False)
+            if offer is not None and not (offer.to_do or offer.misfit or altered):
                 self._found[component] = self._located(component)
         return self._found[component]
 
     def _located(self, component: str) -> tuple[MarkedLine, ...]:
         inspection = self.inspection
         inspection.bench.progress(f"{component}: which line is wrong")
-        wrong = _wrong(inspection.observations.of(component))
+        seen = inspection.observations.of(component)
+        wrong = _wrong(seen)
+        locator = Locator(inspection.implementation, inspection.bench.reference)
         if not wrong:
-            return ()
+            return () if inspection.is_by_hand(component) else locator.gradient_lines(_samples(_wrong(seen, True)))
         if len(wrong) < ENOUGH:
             wrong += self._more(component, wrong)
-        samples = [Sample(o.request, o.answer, o.reference, o.tolerance) for o in wrong]
-        return Locator(inspection.implementation, inspection.bench.reference).lines(samples)
+        return locator.lines(_samples(wrong))
 
     def _more(self, component: str, known: list[Observation]) -> list[Observation]:
         """More cases that are answered wrongly."""
@@ -79,10 +81,11 @@ class Lines:
         return found
 
 
-def _wrong(observations: list[Observation]) -> list[Observation]:
-    """Those of the forward pass that were answered, and wrongly."""
-    return [
-        o
-        for o in observations
-        if o.request.gradients is None and o.answer.crash is None and o.reference.crash is None and o.wrong
-    ]
+def _wrong(observations: list[Observation], gradients: bool = False) -> list[Observation]:
+    """Those of the forward pass, or with gradients, that were answered, and wrongly."""
+    alike = [o for o in observations if (o.request.gradients is not None) is gradients]
+    return [o for o in alike if o.answer.crash is None and o.reference.crash is None and o.wrong]
+
+
+def _samples(observations: list[Observation]) -> list[Sample]:
+    return [Sample(o.request, o.answer, o.reference, o.tolerance) for o in observations]

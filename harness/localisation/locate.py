@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.core.implementation import Implementation
 from harness.core.marked_line import MarkedLine
 from harness.localisation.experiment import Clock, Experiment, OutOfTime, Sample
+from harness.localisation.gradient_flow import gradient_lines
 from harness.localisation.healing import Healing
 from harness.localisation.marking import marked
 from harness.localisation.quality import best_first
@@ -48,3 +49,12 @@ class Locator:
             if found and not found[0][0]:
                 break
         return min(found, key=lambda one: one[0])[1] if found else ()
+
+    def gradient_lines(self, samples: Sequence[Sample]) -> tuple[MarkedLine, ...]:
+        """The line at which gradients end, behind samples with right values and wrong gradients."""
+        found: set[tuple[MarkedLine, ...]] = set()
+        clock = Clock(self.seconds)
+        with suppress(OutOfTime):
+            for sample in best_first(samples)[:CASES]:
+                found.add(gradient_lines(Experiment(self.implementation, self.reference, sample, clock)))
+        return found.pop() if len(found) == 1 else ()

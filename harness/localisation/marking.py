@@ -35,22 +35,22 @@ def _of_one(experiment: Experiment, recipe: Recipe, alone: bool) -> list[MarkedL
     sites, own = Sites(experiment), experiment.own
     step = own.steps[own.at[recipe.site][0]]
     if recipe.argument >= 0:  # what the function is given where it is called
-        return [_line(step.outer[0], Mark.WRONG, _expected(experiment, recipe))]
+        return [line_at(step.outer[0], Mark.WRONG, _expected(experiment, recipe))]
     if recipe.order:
-        return [_line(step.place, Mark.WRONG)]
+        return [line_at(step.place, Mark.WRONG)]
     if recipe.missing:
         reader = sites.first_wrong_reader(recipe.site)
-        head = _line(step.place, Mark.MISSING, _expected(experiment, recipe))
-        return [head] if reader is None else [head, _line(own.steps[reader].place, Mark.READER)]
-    head = _line(_narrowed(experiment, step, sites), Mark.WRONG, _expected(experiment, recipe))
+        head = line_at(step.place, Mark.MISSING, _expected(experiment, recipe))
+        return [head] if reader is None else [head, line_at(own.steps[reader].place, Mark.READER)]
+    head = line_at(_narrowed(experiment, step, sites), Mark.WRONG, _expected(experiment, recipe))
     before = [own.steps[n].place for n in sorted(sites.wrong_before(recipe.site))]
     others = {(place.file, place.line): place for place in before if place.line != step.place.line}
     if len(others) > MOST_WRONG:
         return []
     if others and alone and _is_scaled(experiment, recipe):
         root = own.steps[max(sites.wrong_before(recipe.site))]
-        return [_line(_narrowed(experiment, root, sites), Mark.WRONG), *(_numbers(experiment, root) or [head])]
-    second = [_line(place, Mark.WRONG) for place in list(others.values())[:1]] if alone else []
+        return [line_at(_narrowed(experiment, root, sites), Mark.WRONG), *(_numbers(experiment, root) or [head])]
+    second = [line_at(place, Mark.WRONG) for place in list(others.values())[:1]] if alone else []
     return [head, *(second or _numbers(experiment, step))]
 
 
@@ -65,7 +65,8 @@ def _is_scaled(experiment: Experiment, recipe: Recipe) -> bool:
     return math.isfinite(factor) and is_close(mine, factor * wanted, experiment.rounded)
 
 
-def _line(place: Place, mark: Mark, expected: str = "") -> MarkedLine:
+def line_at(place: Place, mark: Mark, expected: str = "") -> MarkedLine:
+    """The line of a place, with its text; empty where the file cannot be read."""
     source = source_of_file(place.file) or Source("")
     start = source.characters(place.line, place.column)
     end = source.characters(place.end_line, place.end_column)
@@ -112,7 +113,7 @@ def _numbers(experiment: Experiment, step: Step) -> list[MarkedLine]:
         return []
     traced = {one.place.line for one in experiment.own.steps if one.place.file == step.place.file}
     found = origins(source, step.place, traced)
-    return [_line(_place(one, step.place.file), Mark.NUMBER) for one in found] if len(found) == 1 else []
+    return [line_at(_place(one, step.place.file), Mark.NUMBER) for one in found] if len(found) == 1 else []
 
 
 def _place(node: ast.stmt, file: str) -> Place:

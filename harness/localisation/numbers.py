@@ -37,14 +37,15 @@ def origins(source: Source, place: Place, traced: set[int]) -> list[ast.stmt]:
     found = []
     for operand in operands(expression) if expression is not None else ():
         inner = operand.value if isinstance(operand, ast.Subscript) else operand
-        statement = _given(source, inner, place.line)
-        if statement is not None and not traced & set(range(statement.lineno, (statement.end_lineno or 0) + 1)):
-            found.append(statement)
+        given = _given(source, inner, place.line)
+        lines = {line for one in given for line in range(one.lineno, (one.end_lineno or one.lineno) + 1)}
+        if given and not traced & lines:  # a tensor has some value that an operation gave it
+            found.append(given[-1])
     return list({id(one): one for one in found}.values())
 
 
-def _given(source: Source, operand: ast.expr, line: int) -> ast.stmt | None:
-    """The statement that computes what a name, or an attribute of ``self``, holds at a line."""
+def _given(source: Source, operand: ast.expr, line: int) -> list[ast.stmt]:
+    """The statements that compute what a name, or an attribute of ``self``, holds at a line, the last one last."""
     if isinstance(operand, ast.Name):
         around = _around(source, line, (ast.FunctionDef, ast.AsyncFunctionDef))
         scope: ast.AST | None = around if around is not None else source.tree
@@ -58,8 +59,8 @@ def _given(source: Source, operand: ast.expr, line: int) -> ast.stmt | None:
     elif isinstance(operand, ast.Attribute) and isinstance(operand.value, ast.Name):
         found = list(_assignments(_around(source, line, (ast.ClassDef,)), operand))
     else:
-        return None
-    return found[-1] if found else None
+        return []
+    return found
 
 
 def _around(source: Source, line: int, kinds: tuple[type[ast.AST], ...]) -> ast.AST | None:

@@ -13,6 +13,7 @@ from harness.core.case import Case
 from harness.core.implementation import Request
 from harness.core.marked_line import Mark
 from harness.judging.inspection import Inspection
+from harness.judging.loading import inspect_implementation
 
 NOT_FOUND = ("norm_by_deviation-8", "one_head_at_a_time-2", "one_head_at_a_time-9")
 """An assignment without an operation, one that changes nothing, and one that three lines go wrong by."""
@@ -38,6 +39,14 @@ def test_right_code_has_no_wrong_line(file: Path) -> None:
     for component in ("layer_norm", "attention", "mlp"):
         if component in inspection.implementation.components:
             assert inspection.lines.of_component(component) == ()
+
+
+def test_nothing_is_marked_where_the_files_are_not_what_runs() -> None:
+    """The reference with a known mistake in force: its files are right."""
+    inspection = inspect_implementation("mistake:layer_norm.eps_outside_the_root", cases=3)
+    claim = inspection.catalogue.claims_of("layer_norm")[0]
+    verdict = inspection.judge("layer_norm", claim)
+    assert verdict.failing and not verdict.lines and not inspection.lines.of_component("layer_norm")
 
 
 def student(cases: int = 6) -> Inspection:
@@ -85,3 +94,18 @@ def test_a_trace_tells_each_operation_of_their_own_code() -> None:
     assert all(n < at for at, step in enumerate(answer.steps) for n in step.inputs)
     mean = case.arguments["x"].mean(-1, keepdim=True)
     assert first.values[0] is not None and first.values[0].equal(mean)
+
+
+def test_an_operation_that_ends_gradients_is_marked(tmp_path: Path) -> None:
+    """Where values are right and gradients alone are wrong."""
+    planted = ALL["norm_by_deviation-9"]
+    inspection = inspect_style(str(planted.plant(tmp_path)), cases=6)
+    (line,) = inspection.lines.of_component("layer_norm")
+    assert (line.line, line.mark, line.computes) == (7, Mark.GRADIENT, "x.detach()")
+
+
+def test_a_number_is_no_tensor_that_another_branch_gives(tmp_path: Path) -> None:
+    """A bias that is None is not added: the line that would add it gives no number."""
+    for name in ("written_out-4", "written_out-7"):
+        found = marked(ALL[name], tmp_path, cases=6)["mlp"]
+        assert [line.mark for line in found] == [Mark.WRONG]
