@@ -42,6 +42,8 @@ class MarkedLine:
     computes: str = ""
     expected: str = ""
     mark: Mark = Mark.WRONG
+    mistake: str = ""
+    """The known mistake that it is, where one is known."""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> MarkedLine:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.core.claim import About, Claim
 from harness.core.implementation import Request
 from harness.core.marked_line import MarkedLine
+from harness.core.mistake import KnownMistake
 from harness.core.record import Status, Verdict
+from harness.diagnosis.finding import edits_of
 from harness.diagnosis.matching import Observation
 from harness.judging.evidence import Evidence
 from harness.localisation.experiment import Sample
@@ -37,11 +40,17 @@ class Lines:
         mistakes = [one for name in verdict.finding if (one := inspection.mistake(name)) is not None]
         if any(one.variant for one in mistakes):  # a legal form that is not declared is no wrong line
             return ()
-        homes = {one.component for one in mistakes} or {verdict.component}
-        for component in (*sorted(homes - {verdict.component}), verdict.component):
-            if lines := self.of_component(component):
-                return lines
-        return ()
+        if not mistakes:
+            return self.of_component(verdict.component)
+        return tuple(line for one in mistakes for line in self._of_mistake(one, mistakes, verdict.component))
+
+    def _of_mistake(self, one: KnownMistake, every: list[KnownMistake], component: str) -> tuple[MarkedLine, ...]:
+        """The lines of one known mistake of several: in the part that has it, or in the component beside the others."""
+        finding = self.inspection.finding_of(one.component) if one.component != component else None
+        in_part = list(finding.mistakes) if finding is not None else []
+        lines = self._beside(one.component, _without(in_part, one)) if one in in_part else ()
+        lines = lines or self._beside(component, _without(every, one))
+        return tuple(replace(line, mistake=one.full_name) for line in lines)
 
     def of_component(self, component: str) -> tuple[MarkedLine, ...]:
         """The lines that make what a component computes forwards wrong, or its gradients alone."""
@@ -52,6 +61,21 @@ class Lines:
             if offer is not None and not (offer.to_do or offer.misfit or altered):
                 self._found[component] = self._located(component)
         return self._found[component]
+
+    def _beside(self, component: str, others: tuple[KnownMistake, ...]) -> tuple[MarkedLine, ...]:
+        """The lines of what is wrong in a component beside these mistakes: the reference makes them too."""
+        if not others:
+            return self.of_component(component)
+        key = " ".join((component, *(one.full_name for one in others)))
+        if key not in self._found:
+            inspection = self.inspection
+            inspection.bench.progress(f"{component}: which line is wrong")
+            reference = inspection.diagnostician.executor(edits_of(others))
+            wrong = _samples(_wrong(inspection.observations.of(component)))
+            beside = [replace(one, right=reference.run(one.request)) for one in wrong]
+            left = [one for one in beside if one.right.crash is None and not one.is_met_by(one.answer)]
+            self._found[key] = Locator(inspection.implementation, reference).lines(left)
+        return self._found[key]
 
     def _located(self, component: str) -> tuple[MarkedLine, ...]:
         inspection = self.inspection
@@ -79,6 +103,10 @@ class Lines:
                         [inspection.observations.of_evidence(Evidence(request, bench.implementation.run(request)))]
                     )
         return found
+
+
+def _without(mistakes: list[KnownMistake], one: KnownMistake) -> tuple[KnownMistake, ...]:
+    return tuple(other for other in mistakes if other is not one)
 
 
 def _wrong(observations: list[Observation], gradients: bool = False) -> list[Observation]:

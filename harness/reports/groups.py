@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.core.claim import About
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
@@ -73,7 +73,9 @@ def _explained(record: RunRecord, names: tuple[str, ...], verdicts: list[Verdict
     candidates = [v for v in alone if v.component == home] or alone or verdicts
     candidates = [v for v in candidates if not v.explained_by] or candidates
     head = next((v for v in candidates if v.about == (About.NUMBERS,)), candidates[0])
-    return Group(head, tuple(v for v in verdicts if v is not head), names, home if is_known else head.component)
+    rest = tuple(v for v in verdicts if v is not head)
+    lines = tuple(line for line in head.lines if line.mistake in names)
+    return Group(replace(head, lines=lines), rest, names, home if is_known else head.component)
 
 
 def _cause(verdict: Verdict) -> tuple[str, ...]:

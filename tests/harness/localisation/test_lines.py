@@ -109,3 +109,35 @@ def test_a_number_is_no_tensor_that_another_branch_gives(tmp_path: Path) -> None
     for name in ("written_out-4", "written_out-7"):
         found = marked(ALL[name], tmp_path, cases=6)["mlp"]
         assert [line.mark for line in found] == [Mark.WRONG]
+
+
+TWO_AT_ONCE = """
+import torch
+from torch.nn import functional as F
+
+def mlp(x, up_weight, up_bias, down_weight, down_bias):
+    return F.gelu(F.linear(x, up_weight, up_bias), approximate="tanh") @ down_weight.T
+
+def block(x, weights, n_heads):
+    w, (*many, t, d) = weights, x.shape
+    h = F.layer_norm(x, (d,), w["norm_1_weight"], w["norm_1_bias"])
+    heads = lambda z: z.reshape(*many, t, n_heads, d // n_heads).transpose(-2, -3)
+    q, k, v = map(heads, F.linear(h, w["qkv_weight"], w["qkv_bias"]).chunk(3, -1))
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(-2, -3).reshape(*many, t, d)
+    x = x + F.linear(y, w["out_weight"], w["out_bias"])
+    h = F.layer_norm(x, (d,), w["norm_2_weight"], w["norm_2_bias"])
+    return h + mlp(h, w["up_weight"], w["up_bias"], w["down_weight"], w["down_bias"])
+"""
+
+
+def test_each_of_two_mistakes_has_its_line(tmp_path: Path) -> None:
+    """One of the whole, and one of a part of it: neither line is told for the other."""
+    file = tmp_path / "two.py"
+    file.write_text(TWO_AT_ONCE, encoding="utf-8")
+    inspection = inspect_implementation(str(file), seed=1, cases=8)
+    verdict = inspection.judge("block", inspection.catalogue.claims_of("block")[0])
+    assert set(verdict.finding) == {"mlp.down_bias_forgotten", "block.second_residual_normalised"}
+    lines = TWO_AT_ONCE.splitlines()
+    marked = {line.mistake: lines[line.line - 1] for line in reversed(verdict.lines)}
+    assert "down_weight.T" in marked["mlp.down_bias_forgotten"]
+    assert "return h + mlp" in marked["block.second_residual_normalised"]

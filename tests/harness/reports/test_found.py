@@ -40,7 +40,8 @@ def test_a_finding_is_told_once_with_its_place_in_one_line() -> None:
 def test_the_marked_line_is_told_where_there_is_one() -> None:
     """Not where the component begins: that is only where to look when no line is known."""
     first = replace(
-        failed("norm", "agrees", SLIP.name), lines=(MarkedLine("a.py", 7, 7, 4, 9, "    x = y", Mark.WRONG),)
+        failed("norm", "agrees", SLIP.name),
+        lines=(MarkedLine("a.py", 7, 7, 4, 9, "    x = y", mark=Mark.WRONG, mistake=SLIP.name),),
     )
     assert Found().new(record(first)) == ["found: norm (a.py:7): The mean is forgotten."]
 

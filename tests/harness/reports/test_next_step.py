@@ -119,10 +119,10 @@ TWO_MODELS = {"model": ("block", "table"), "other": ("table", "gelu"), "block": 
 @pytest.mark.parametrize(
     ("done", "first"),
     [
-        (("table",), "gelu"),  # either may be meant
+        (("table",), "norm"),  # either may be meant: the first comes first
         (("table", "gelu", "mlp"), "norm"),
         (("table", "gelu", "other"), "words"),
-        (("table", "gelu", "other", "words"), "norm"),  # when nothing else is left
+        (("table", "gelu", "other", "words"), "mlp"),  # when nothing else is left
     ],
 )
 def test_what_only_another_model_is_made_of_is_not_suggested(done: tuple[str, ...], first: str) -> None:
