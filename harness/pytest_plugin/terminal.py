@@ -16,6 +16,7 @@ from harness.reports import text
 from harness.reports.github_job import in_github
 from harness.reports.live import LiveLine, is_watched
 from harness.reports.next_step import next_step
+from harness.reports.wording import wrapped
 from harness.reports.writing import formats
 
 WIDEST = 120
@@ -111,8 +112,8 @@ def summary(run: RunState, reporter: TerminalReporter) -> None:
     for row in text.table(run.record, width):
         reporter.write_line(row.text, red=row.status == Status.FAILED, yellow=row.status in UNSURE)
     reporter.write_line("")
-    for note in text.notes(run.record):
-        reporter.write_line(f"note: {note}")
+    for line in note_lines(text.notes(run.record), width if reporter.isatty else None):
+        reporter.write_line(line)
     for line in run.gate.lines(run.record):
         reporter.write_line(line, yellow=True)
     for line in text.measurements(run.record, width):
@@ -126,6 +127,12 @@ def summary(run: RunState, reporter: TerminalReporter) -> None:
     if in_github():
         for line in formats()["github"].render(run.record).splitlines():
             reporter.write_line(line)
+
+
+def note_lines(notes: list[str], width: int | None) -> list[str]:
+    """Each note, wrapped in a terminal of so many columns; in one line where there is none (for grep and awk)."""
+    marked = [f"note: {note}" for note in notes]
+    return marked if width is None else [line for note in marked for line in wrapped(note, width, "", "      ")]
 
 
 def written_files(run: RunState) -> list[str]:

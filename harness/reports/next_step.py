@@ -148,7 +148,8 @@ def _of_other_models(record: RunRecord, done: set[str]) -> set[str]:
         model: names.difference(*(other for one, other in made_of.items() if one != model))
         for model, names in made_of.items()
     }
-    begun = [model for model, names in own.items() if names & done]
+    there = done | {name for name in record.order if name not in record.missing}
+    begun = [model for model, names in own.items() if names & there]
     if len(begun) != 1:
         return set()
     return set().union(*(names for model, names in made_of.items() if model not in begun)) - made_of[begun[0]]

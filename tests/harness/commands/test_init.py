@@ -88,8 +88,8 @@ def test_some_components_bring_what_they_are_made_of(folder: Path) -> None:
 
 def test_of_one_model_without_what_only_others_are_made_of(folder: Path) -> None:
     """A gate that may be missing is listed too; what a model class has as a method needs no class of its own."""
-    assert main(["init", "mine", "--model", "llama"]) == 0
-    text = (folder / "mine.py").read_text()
+    assert main(["init", "begin_llama", "--model", "llama"]) == 0
+    text = (folder / "begin_llama.py").read_text()
     named = [f"def {name}(" in text for name in ("llama", "llama_block", "rms_norm", "softmax", "lm_loss")]
     others = [name in text for name in ("def gpt2(", "def block(", "def attention(", "class generation:")]
     assert all(named) and not any(others)
