@@ -21,7 +21,8 @@ def judged(style: str, right: str, wrong: str, folder: Path, *more: str) -> dict
     (folder / "mine.py").write_text(text.replace(right, wrong) if right else text, encoding="utf-8")
     inspection = inspect_implementation(str(folder / "mine.py"), cases=4)
     chosen = [c for c in inspection.catalogue.claims_of("kv_cache") if c.name in (*CLAIMS, *more)]
-    return {claim.name: inspection.judge("kv_cache", claim).status for claim in chosen}
+    contract = inspection.catalogue.contracts["kv_cache"]
+    return {claim.name: inspection.bench.judge(contract, claim, shrink=False)[0].status for claim in chosen}
 
 
 @pytest.mark.parametrize(
