@@ -35,11 +35,13 @@ def attention_with(turn, dtype=torch.float32):
     return attention
 
 
-def judged(turn, claims=None, seed=2, dtype=torch.float32, **variants):
+def judged(turn, claims=None, seed=2, dtype=torch.float32, named=True, **variants):
     executor = Executor("theirs", {"attention": FunctionAdapter(attention_with(turn, dtype))}, KNOWN.contracts)
     inspection = Inspection(KNOWN, executor, seed=seed, cases=14, variants=variants)
     chosen = [claim for claim in KNOWN.claims_of("attention") if claims is None or claim.name in claims]
-    return [inspection.judge("attention", claim) for claim in chosen]
+    if named:
+        return [inspection.judge("attention", claim) for claim in chosen]
+    return [inspection.bench.judge(KNOWN.contracts["attention"], claim, shrink=False)[0] for claim in chosen]
 
 
 @pytest.mark.parametrize(("turn", "form"), [(neighbours, "rotary"), (halves, "rotary_halves")])
@@ -65,5 +67,5 @@ def test_undeclared_it_is_named(turn, form, dtype) -> None:
 
 def test_the_other_layout_fails() -> None:
     """What is declared must be what is there."""
-    (verdict,) = judged(halves, {"agrees_with_the_reference"}, attention="rotary")
+    (verdict,) = judged(halves, {"agrees_with_the_reference"}, named=False, attention="rotary")
     assert verdict.failing
