@@ -42,7 +42,8 @@ class Stranger(FunctionAdapter):
 
 def function_adapter(function: Callable[..., Any], contract: Contract, seconds: float) -> FunctionAdapter:
     """How a function of this name is called; a Stranger where its arguments have other names, and all trial calls show
-    another kind of argument or result: a TypeError, an AttributeError or a KeyError, or no tensor where one is due.
+    another kind of argument or result: an error of a type, an attribute, a key or an index, or no tensor where one is
+    due.
     """
     strange = _strange_names(function, contract)
     if not strange or _may_take_other_arrays(function):
@@ -55,7 +56,7 @@ def function_adapter(function: Callable[..., Any], contract: Contract, seconds: 
             result = trial_call("calling", function, seconds, bound(function, signature, case.arguments))
         except NotSupported:
             continue  # a setting that it does not take
-        except (TypeError, AttributeError, KeyError) as error:
+        except (TypeError, AttributeError, KeyError, IndexError) as error:
             meant = not isinstance(error, KeyError) and _is_named_after(strange, contract)
             if meant or _is_misspelt(error, contract):
                 return FunctionAdapter(function)

@@ -18,7 +18,7 @@ from harness.modules.layouts import ways
 from harness.modules.name_matching import match_biases, match_by_name, match_declared, note_other_sizes
 from harness.modules.parameter_map import Plan
 from harness.modules.partial_match import PartialMatch
-from harness.modules.shape_matching import match_by_order, match_by_shape
+from harness.modules.shape_matching import match_by_order, match_by_shape, match_head
 
 
 def plan(
@@ -47,6 +47,7 @@ def plan(
     if by_order:
         match_by_order(state)
         match_biases(state)
+    match_head(state)
     return _finished(state)
 
 

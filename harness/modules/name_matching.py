@@ -85,10 +85,7 @@ def match_by_name(state: PartialMatch, entries: Sequence[FoundParameter]) -> Non
             if entry.shape != fitting[0][0].shape and "vocab_size" not in slot.sizes:
                 continue  # of the same name in another layout: another tensor, and no copy (a head may be turned)
             if i > 0:
-                state.notes.append(
-                    f"{entry.pattern} and {fitting[0][0].pattern} are two tensors where {state.contract.name} has one; "
-                    "both are given the same numbers"
-                )
+                state.note_copy(entry, fitting[0][0])
             state.add(slot, entry, Basis.COPY if i > 0 else Basis.NAME)
 
 

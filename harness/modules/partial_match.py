@@ -38,6 +38,13 @@ class PartialMatch:
         """Match these two."""
         self.pairs.append(Pair(expected, found, basis))
 
+    def note_copy(self, entry: FoundParameter, first: FoundParameter) -> None:
+        """Say that one parameter is another once more, as far as the contract goes."""
+        self.notes.append(
+            f"{entry.pattern} and {first.pattern} are two tensors where {self.contract.name} has one; "
+            "both are given the same numbers"
+        )
+
     def free(self) -> list[FoundParameter]:
         """Parameters of the module that nothing is matched with."""
         taken = {name for pair in self.pairs for name in pair.found.names}

@@ -27,6 +27,21 @@ def match_by_shape(state: PartialMatch) -> None:
         state.add(*sure[0], Basis.SHAPE)
 
 
+def match_head(state: PartialMatch) -> None:
+    """The one free layer of the shape of a table of ids is the head that is this table, whatever it is called."""
+    wanted = {slot.shape for slot in state.open()}
+    for table in [
+        p for p in state.pairs if "vocab_size" in p.expected.sizes and isinstance(p.found.owner, nn.Embedding)
+    ]:
+        slot = table.expected
+        homes = [_home(entry) for entry in state.found]
+        free = [t for t in state.free() if isinstance(t.owner, nn.Linear) and t.shape == slot.shape and not t.layered]
+        is_alone = len(free) == 1 and homes.count(_home(free[0])) == 1 and slot.shape not in wanted
+        if is_alone and [p.expected for p in state.pairs].count(slot) == 1:
+            state.note_copy(free[0], table.found)
+            state.add(slot, free[0], Basis.COPY)
+
+
 def match_by_order(state: PartialMatch) -> None:
     """As many parameters of one shape as there are tensors of it are matched in the order in which they were made.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.core.grounds import Grounds
 from harness.core.record import RunRecord, Status, Verdict
@@ -42,6 +43,8 @@ def remarks(record: RunRecord) -> list[str]:
     """At most one line: of what was judged, what was not. In full of a single component, of several the names alone."""
     judged = {name for name in record.order if any(_is_judged(v) for v in record.of(name))}
     grounds = {name: record.grounds[name] for name in record.order if name in judged and name in record.grounds}
+    failing = {v.component for v in record.verdicts if v.failing}  # what raises reaches nothing behind it
+    grounds = {name: replace(one, unreached=()) if name in failing else one for name, one in grounds.items()}
     lacking = {name: what for name, one in grounds.items() if (what := [*not_judged(one), *_refused(one)])}
     if len(lacking) < 2:
         return [f"not judged in {name}: {'; '.join(what)}" for name, what in lacking.items()]

@@ -9,6 +9,7 @@ from support_styles import inspect_style, outcome
 
 STRANGERS = {
     "a range of numbers": "def linear(start, stop, steps):\n    return torch.linspace(start, stop, steps)\n",
+    "an index": "def linear(x, table, layer):\n    return table[layer + 0] * x\n",
     "a dictionary": "def linear(x, params):\n    return x @ params['w'] + params['b']\n",
 }
 OWN_MISTAKES = {

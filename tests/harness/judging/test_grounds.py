@@ -74,3 +74,13 @@ def test_two_workers_together_reach_what_either_reached() -> None:
     one, other = Grounds("a", unreached=("m.py:1", "m.py:2"), runs_watched=3), Grounds("a", unreached=("m.py:2",))
     assert one.joined(Grounds("a", unreached=("m.py:2", "m.py:3"), runs_watched=5)).unreached == ("m.py:2",)
     assert other.joined(one) == one
+
+
+def test_lines_behind_an_error_are_not_counted_as_never_reached() -> None:
+    """Of a component that fails: the failure says where it stopped."""
+    grounds = Grounds("gelu", 3, 3, unreached=("mine.py:3",), runs_watched=3)
+    told = []
+    for status in (Status.CRASHED, Status.PASSED):
+        verdict = Verdict("gelu", "agrees", "it agrees", status)
+        told.append(remarks(RunRecord("mine", 0, {}, ("gelu",), {}, {}, [verdict], {}, grounds={"gelu": grounds})))
+    assert told[0] == [] and "mine.py:3" in told[1][0]

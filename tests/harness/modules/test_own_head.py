@@ -7,6 +7,7 @@ from support_plugging import KNOWN, compared, plugged
 
 from harness.core.implementation import Request
 from harness.execution.executor import Executor
+from harness.execution.functions import MisfitAdapter
 from harness.strategies.sampling import draw
 
 MODEL = """
@@ -71,6 +72,16 @@ def test_embeddings_are_known_by_their_type(tmp_path):
         assert {"gpt2", "token_embedding", "learned_positions", "layer_norm"} <= set(implementation.adapters)
         assert compared(implementation, "gpt2").right
         assert not reloaded_differs(implementation)
+
+
+def test_a_head_is_known_by_its_shape(tmp_path):
+    """Of a name that no alias has; one with a bias is no table of ids."""
+    text = MODEL.format(**RIGHT).replace("self.head", "self.speak")
+    assert compared(plugged(tmp_path, text), "gpt2").right
+    biased = text.replace(
+        "self.speak = nn.Linear(n_embd, vocab_size, bias=False)", "self.speak = nn.Linear(n_embd, vocab_size)"
+    )
+    assert text != biased and isinstance(plugged(tmp_path, biased).adapters["gpt2"], MisfitAdapter)
 
 
 def test_a_head_that_is_lost_on_loading_is_seen(tmp_path):
