@@ -1,7 +1,7 @@
-"""The trace of a run: every operation of torch that their own files make, with copies of its results.
+"""The trace of a run: every operation of torch that the implementation's own files make, with copies of its results.
 
-A library's layer that a line of theirs calls belongs to that line. Results can be replaced on the way; their code goes
-on with what it is given instead.
+A library's layer that a line of the implementation calls belongs to that line. Results can be replaced on the way: the
+run goes on with what it is given instead.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ STOPPING = ("detach", "detach_", "data")
 """Operations that return their input without its history."""
 
 Stack = tuple[list[FrameType], tuple[int, ...]]
-"""Frames of their own files, the innermost first; and the instructions of the library's frames inside them."""
+"""Frames of the implementation, the innermost first; and the instructions of the library's frames inside them."""
 
 
 class Tape(TorchFunctionMode):
-    """Records steps while it is in force, and replaces results. ``own``: which files are theirs.
+    """Records steps while it is in force, and replaces results. ``own``: which files are the implementation's.
 
     ``records``: whether steps are kept; a run for the sake of its answer needs none.
     """
@@ -43,7 +43,7 @@ class Tape(TorchFunctionMode):
             self._replacements.setdefault(one.site, []).append(one)
         self._innermost = {one.site.stack[-1] for one in replacements}
         self._codes: dict[CodeType, bool] = {}
-        """Functions that were met, and whether they are their own."""
+        """Functions that were met, and whether they are the implementation's."""
         self._turns: Counter[Site] = Counter()
         self._made: dict[int, int] = {}
         """By identity of a tensor, the step that made it."""
@@ -107,7 +107,7 @@ class Tape(TorchFunctionMode):
         )
 
     def _stack(self) -> Stack | None:
-        """Where the operation stands; None where it is none of their own code, or nothing is recorded or replaced."""
+        """Where the operation stands; None outside the implementation, or where nothing is recorded or replaced."""
         frame: FrameType | None = sys._getframe(2)
         found: list[FrameType] = []
         inner: list[int] = []
@@ -176,7 +176,14 @@ def _written(
     """The tensor that the operation wrote to, None where it wrote to none."""
     if out is None and _name(func) == "__setitem__" and args and isinstance(args[0], torch.Tensor):
         return args[0]
-    return out if isinstance(out, torch.Tensor) and any(out is tensor for tensor in given) else None
+    is_given = isinstance(out, torch.Tensor) and any(out is tensor for tensor in given)
+    return out if is_given and _writes(_name(func)) else None
+
+
+def _writes(name: str) -> bool:
+    """Whether an operation of this name writes to its input: ``add_``, ``__iadd__``. Others may hand their input back
+    as it is (``contiguous``, ``to``), and then another value goes to the readers of the result alone."""
+    return name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
 
 
 def _results(out: Any) -> Iterator[Any]:

@@ -34,9 +34,15 @@ class Lines:
 
     def of(self, claim: Claim, verdict: Verdict) -> tuple[MarkedLine, ...]:
         """The lines behind a failed check; none where it is not about numbers, or where no experiment decides."""
-        inspection = self.inspection
         if verdict.status is not Status.FAILED or verdict.returned or claim.about.isdisjoint(NUMERIC):
             return ()
+        try:
+            return self._behind(verdict)
+        except Exception:  # no experiment may cost the verdict that it is about
+            return ()
+
+    def _behind(self, verdict: Verdict) -> tuple[MarkedLine, ...]:
+        inspection = self.inspection
         mistakes = [one for name in verdict.finding if (one := inspection.mistake(name)) is not None]
         if any(one.variant for one in mistakes):  # a legal form that is not declared is no wrong line
             return ()
@@ -56,11 +62,15 @@ class Lines:
         """The lines that make what a component computes forwards wrong, or its gradients alone."""
         if component not in self._found:
             self._found[component] = ()
-            offer = self.inspection.bench.implementation.offers(component)
-            altered = getattr(self.inspection.implementation, "is_altered", False)
-            if offer is not None and not (offer.to_do or offer.misfit or altered):
+            if self._may_look(component):
                 self._found[component] = self._located(component)
         return self._found[component]
+
+    def _may_look(self, component: str) -> bool:
+        """Whether the files of a component are what runs, and it can be called."""
+        offer = self.inspection.bench.implementation.offers(component)
+        altered = getattr(self.inspection.implementation, "is_altered", False)
+        return offer is not None and not (offer.to_do or offer.misfit or altered)
 
     def _beside(self, component: str, others: tuple[KnownMistake, ...]) -> tuple[MarkedLine, ...]:
         """The lines of what is wrong in a component beside these mistakes: the reference makes them too."""
@@ -68,13 +78,16 @@ class Lines:
             return self.of_component(component)
         key = " ".join((component, *(one.full_name for one in others)))
         if key not in self._found:
+            self._found[key] = ()
+            if not self._may_look(component):
+                return ()
             inspection = self.inspection
             inspection.bench.progress(f"{component}: which line is wrong")
-            reference = inspection.diagnostician.executor(edits_of(others))
+            reference = (inspection.diagnostician.quick or inspection.diagnostician.executor)(edits_of(others))
             wrong = _samples(_wrong(inspection.observations.of(component)))
             beside = [replace(one, right=reference.run(one.request)) for one in wrong]
             left = [one for one in beside if one.right.crash is None and not one.is_met_by(one.answer)]
-            self._found[key] = Locator(inspection.implementation, reference).lines(left)
+            self._found[key] = Locator(inspection.bench.implementation, reference).lines(left)
         return self._found[key]
 
     def _located(self, component: str) -> tuple[MarkedLine, ...]:
@@ -82,7 +95,7 @@ class Lines:
         inspection.bench.progress(f"{component}: which line is wrong")
         seen = inspection.observations.of(component)
         wrong = _wrong(seen)
-        locator = Locator(inspection.implementation, inspection.bench.reference)
+        locator = Locator(inspection.bench.implementation, inspection.bench.reference)
         if not wrong:
             return () if inspection.is_by_hand(component) else locator.gradient_lines(_samples(_wrong(seen, True)))
         if len(wrong) < ENOUGH:

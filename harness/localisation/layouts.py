@@ -93,7 +93,7 @@ def is_mask(value: torch.Tensor) -> bool:
     """Whether it holds two values that tell what is hidden: True and False, 0 and 1, or 0 and -inf."""
     if value.dtype == torch.bool:
         return True
-    if value.numel() < 2 or not bool((value == 0).any()):
+    if value.is_complex() or value.numel() < 2 or not bool((value == 0).any()):
         return False
     rest = value[value != 0]
     return bool(rest.numel()) and (bool((rest == 1).all()) or bool((rest < -LARGE).all()))

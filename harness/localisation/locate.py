@@ -16,7 +16,7 @@ from harness.localisation.quality import best_first
 from harness.localisation.sites import Sites
 
 SECONDS = 2.0
-"""Processor seconds for one localisation."""
+"""Processor seconds after which no other experiment of one localisation is begun."""
 SHARE = 0.7
 """Of this time, for the more likely of two ways to tell a right value."""
 CASES = 3
@@ -41,11 +41,11 @@ class Locator:
         for rounded in (True, False) if first.mixes else (False, True):
             clock = Clock(self.seconds * (SHARE if rounded is first.mixes else 1 - SHARE))
             experiments = [Experiment(self.implementation, self.reference, one, clock, rounded) for one in chosen]
-            for n, experiment in enumerate(experiments[:1]):
-                with suppress(OutOfTime):
-                    if recipes := Healing(experiment, experiments[:n] + experiments[n + 1 :]).found():
-                        rest = len(Sites(experiment).wrong_before(recipes[-1].site))
-                        found.append((rest, marked(experiment, recipes)))
+            experiment, *others = experiments
+            with suppress(OutOfTime):
+                recipes = Healing(experiment, others).found()
+                if recipes and (lines := marked(experiment, recipes)):
+                    found.append((len(Sites(experiment).wrong_before(recipes[-1].site)), lines))
             if found and not found[0][0]:
                 break
         return min(found, key=lambda one: one[0])[1] if found else ()

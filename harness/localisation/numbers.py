@@ -74,7 +74,8 @@ def _around(source: Source, line: int, kinds: tuple[type[ast.AST], ...]) -> ast.
 def _assignments(scope: ast.AST | None, name: ast.expr) -> Iterator[ast.stmt]:
     """The statements that give a name a computed value, or an attribute any, in order; a registered buffer is one."""
     wanted = ast.dump(name)
-    for node in ast.walk(scope) if scope is not None else ():
+    nodes = (node for node in ast.walk(scope) if isinstance(node, ast.stmt)) if scope is not None else ()
+    for node in sorted(nodes, key=lambda node: node.lineno):
         plain = isinstance(name, ast.Attribute) and isinstance(getattr(node, "value", None), (ast.Name, ast.Attribute))
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and (plain or _is_computed(node.value)):
             if ast.dump(node.targets[0]).replace("Store()", "Load()") == wanted:

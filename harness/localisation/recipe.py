@@ -24,8 +24,8 @@ class Recipe:
     """Values of the reference for one result of one site, or for one argument of its operation.
 
     ``sources``: one for all turns, or one for each. ``axis``: instead, turn n gets slice n of one value along this
-    axis. ``as_it_is``: in the reference's own shape, which their code then broadcasts. ``order``: instead, the results
-    in another order. ``missing``: whether the site is right, and the value is the reference's next one.
+    axis. ``as_it_is``: in the reference's own shape, which the implementation then broadcasts. ``order``: instead,
+    the results in another order. ``missing``: whether the site is right, and the value is the reference's next one.
     """
 
     site: Site
@@ -171,7 +171,7 @@ def _repeats(mine: torch.Tensor, value: torch.Tensor) -> bool:
 
 
 def _broadcasts(mine: torch.Tensor, value: torch.Tensor) -> bool:
-    """Whether a value of another shape may take the place of one that their code broadcasts."""
+    """Whether a value of another shape may take the place of one that the implementation broadcasts."""
     small, large = mine.shape, value.shape
     pairs = list(zip(reversed(small), reversed(large), strict=False))
     if len(small) == len(large):  # two ways to keep an axis of size 1

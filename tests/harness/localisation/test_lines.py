@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from support_lanes import sample
 from support_lines import FOLDER, Planted, in_small_files, marked
 from support_styles import inspect_style
@@ -12,8 +14,10 @@ from support_styles import inspect_style
 from harness.core.case import Case
 from harness.core.implementation import Request
 from harness.core.marked_line import Mark
+from harness.core.steps import Replacement
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
+from harness.localisation.locate import Locator
 
 NOT_FOUND = ("norm_by_deviation-8", "one_head_at_a_time-2", "one_head_at_a_time-9")
 """An assignment without an operation, one that changes nothing, and one that three lines go wrong by."""
@@ -77,7 +81,7 @@ def test_a_failed_check_carries_the_line_and_a_passed_one_none() -> None:
     assert inspection.judge("layer_norm", by_name["deterministic"]).lines == ()
 
 
-def test_a_trace_tells_each_operation_of_their_own_code() -> None:
+def test_a_trace_tells_each_operation_of_the_implementation() -> None:
     """File, line and columns, what it read and what came of it; nothing where none is asked for."""
     inspection = student(cases=3)
     case: Case = inspection.bench.cases_of(inspection.catalogue.contracts["layer_norm"])[0]
@@ -94,6 +98,39 @@ def test_a_trace_tells_each_operation_of_their_own_code() -> None:
     assert all(n < at for at, step in enumerate(answer.steps) for n in step.inputs)
     mean = case.arguments["x"].mean(-1, keepdim=True)
     assert first.values[0] is not None and first.values[0].equal(mean)
+
+
+ALREADY_SO = """
+TABLE = __import__("torch").ones(2, 3).double()
+
+def gelu(x):
+    return TABLE.contiguous().sum() + TABLE.sum() + 0 * x
+"""
+
+
+def test_a_result_that_is_its_input_is_replaced_for_its_readers_alone(tmp_path: Path) -> None:
+    """What contiguous() hands back is the table itself, which other lines, and later calls, read as it was."""
+    (tmp_path / "mine.py").write_text(ALREADY_SO, encoding="utf-8")
+    inspection = inspect_implementation(str(tmp_path / "mine.py"), cases=2)
+    case = inspection.bench.cases_of(inspection.catalogue.contracts["gelu"])[0].cast(torch.float64)
+    request, executor = Request("gelu", case, trace=True), inspection.implementation
+    first = next(step for step in executor.run(request).steps if step.name == "contiguous")
+    change = Replacement(first.site, 0, (torch.zeros(2, 3, dtype=torch.float64),))
+    changed = executor.run(replace(request, replacements=(change,))).outputs[0]
+    assert changed.unique().tolist() == [6.0]
+    assert executor.run(request).outputs[0].unique().tolist() == [12.0]
+
+
+def test_an_experiment_that_fails_costs_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the search for a line raises, the failed check is reported."""
+
+    def broken(*given: object) -> None:
+        raise RuntimeError("an experiment that cannot be made")
+
+    monkeypatch.setattr(Locator, "lines", broken)
+    inspection = student(cases=3)
+    verdict = inspection.judge("layer_norm", inspection.catalogue.claims_of("layer_norm")[0])
+    assert verdict.failing and verdict.finding and verdict.lines == ()
 
 
 def test_an_operation_that_ends_gradients_is_marked(tmp_path: Path) -> None:
