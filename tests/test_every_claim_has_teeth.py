@@ -39,6 +39,10 @@ def kind_of(pair: tuple[str, Claim]) -> str:
 CHOSEN = sample(PAIRS, lambda pair: f"{pair[0]}::{pair[1].name}", kind_of, 3)
 
 
+ADVICE = ("gelu::finite_in_float16",)
+"""What nobody is held to: broken, it is told as advice."""
+
+
 @lru_cache
 def right(cases: int | None) -> Inspection:
     """The reference beside itself: what it answers is worked out once for all pairs."""
@@ -86,9 +90,8 @@ def test_it_holds_for_the_reference_and_breaks_when_broken(component: str, claim
     assert verdict.status == Status.PASSED, verdict.message
     assert verdict.cases > 0, "no case says anything about it"
     verdict, _ = broken_by(claim, component, modules).bench.judge(contract, claim, shrink=False)
-    assert verdict.failing or verdict.status == Status.ADVICE, (
-        f"{claim.broken_by or 'its sabotage'} does not break it: {verdict.status}"
-    )
+    is_advice = verdict.status == Status.ADVICE and f"{component}::{claim.name}" in ADVICE
+    assert verdict.failing or is_advice, f"{claim.broken_by or 'its sabotage'} does not break it: {verdict.status}"
 
 
 def test_every_claim_says_what_breaks_it() -> None:

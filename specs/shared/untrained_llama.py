@@ -28,9 +28,9 @@ NAMES = ("gpt2", "llama")
 """The components whose modules have an initialisation."""
 REQUIRED = ("query_weight", "key_weight", "value_weight", "out_weight", "up_weight", "down_weight")
 """The tensors of a layer that every Llama has."""
-MOST = 1.0
-"""How far the first loss may be from ln V: logits of standard deviation 1.4. The defaults of torch.nn give 0.2 with a
-head of its own, and 16 with a tied one."""
+MOST = 1.5
+"""How far the first loss may be from ln V: logits of standard deviation 1.7. The defaults of torch.nn give 0.2 with a
+head of its own, He's law 1, and a tied table of torch.nn 16."""
 
 
 @st.composite
@@ -74,8 +74,9 @@ class UntrainedLlama:
 
 
 def gains_are_one(trial: Trial) -> None:
-    """Exactly; or all of them 0, where a gain is used as 1 + weight."""
-    named = [(path, leaf) for path, leaf in leaves(dict(initial_weights(trial))) if "norm" in str(path[-1])]
+    """Exactly; or all of them 0, where a gain is used as 1 + weight. Norms behind a sublayer may start smaller."""
+    every = [(str(path[-1]), path, leaf) for path, leaf in leaves(dict(initial_weights(trial)))]
+    named = [(path, leaf) for name, path, leaf in every if "norm" in name and not name.startswith("post_norm")]
     if not named:
         trial.not_applicable()
     usual = 1.0 if any(bool(leaf.any()) for _, leaf in named) else 0.0
@@ -86,7 +87,7 @@ def gains_are_one(trial: Trial) -> None:
 
 
 def loss_is_that_of_chance(trial: Trial) -> None:
-    """Within 1 of ln V. Code that draws nothing itself, but loads what others trained, is not asked."""
+    """Within 1.5 of ln V. Code that draws nothing itself, but loads what others trained, is not asked."""
     if is_as_torch_draws(initial_weights(trial)):
         trial.not_applicable()
     loss_is_near_chance(trial, MOST)
@@ -94,7 +95,7 @@ def loss_is_that_of_chance(trial: Trial) -> None:
 
 SENTENCES = {
     "biases_are_zero_and_gains_one": ("gains start at 1", gains_are_one),
-    "initial_loss_is_ln_vocab_size": ("the initial loss is ln V, within 1", loss_is_that_of_chance),
+    "initial_loss_is_ln_vocab_size": ("the initial loss is ln V, within 1.5", loss_is_that_of_chance),
 }
 LAWLESS = ("entries_are_independent", "layers_differ", "seed_changes_the_weights")
 """Claims that hold whatever the law is."""
