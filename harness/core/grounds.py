@@ -14,7 +14,7 @@ class Grounds:
     ``given`` of ``generated`` cases: the rest was refused, for the reasons in ``refused``, each with its number of
     cases. ``unmet``: what no given case has, though a pass would need it. ``never_given``: its own arguments with a
     default that no case gives. ``never_varied``: ``name=value`` of what the contract varies, and had one value.
-    ``unreached``: lines of their own code that no run reached (``model.py:12-14``), where lines were watched; in
+    ``unreached``: lines of the implementation that no run reached (``model.py:12-14``), where lines were watched; in
     ``runs_watched`` runs. Of a misfit: ``structure`` is what came of its structural checks, in words, ``needs`` what it
     needs, and ``plug_in`` the shortest lines that would plug it in.
     """

@@ -280,7 +280,7 @@ class Bench:
             message=message,
             returned=told.returned,
             explains=told.explains,
-            finding=(form_name(verdict.component, told.form),) if told.form else verdict.finding,
+            finding=verdict.finding or ((form_name(verdict.component, told.form),) if told.form else ()),
             worst=told.worst,
             frames=frames,
             case_id=case.key[:8],

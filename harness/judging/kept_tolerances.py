@@ -29,6 +29,8 @@ FORM = 1
 """Changes when the file's form or the meaning of its keys does."""
 MOST_FILES, MOST_BYTES = 100, 64 << 20
 """The folder keeps so many files, and so many bytes, the latest ones."""
+MOST_BOUNDS = 200_000
+"""A file that would hold more begins anew with the latest: smaller versions of failing cases are seldom met again."""
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("reference_model", "specs", "harness/core", "harness/execution", "harness/judging", "harness/numerics")
 """Folders whose code says what a bound is."""
@@ -70,6 +72,8 @@ class KeptTolerances:
         if not self._new:
             return
         bounds = {**_read(self.file), **self._known, **self._new}
+        if len(bounds) > MOST_BOUNDS:
+            bounds = self._new
         try:
             atomically(json.dumps({"form": FORM, "bounds": bounds}), self.file)
             _bound_size(self.file.parent)
@@ -101,12 +105,13 @@ def cache_folder() -> Path:
     """The folder of the user for what can be made again: as ``PLUMBLINE_CACHE`` says, or as the system has it."""
     if chosen := os.environ.get("PLUMBLINE_CACHE"):
         return Path(chosen) / "tolerances"
+    home = os.path.expanduser("~")  # Path.home() raises where there is none
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        base = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
     elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
+        base = os.path.join(home, "Library", "Caches")
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
     return Path(base) / "plumbline" / "tolerances"
 
 

@@ -128,7 +128,7 @@ class Plugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> Generator[None, Any, Any]:
-        """A verdict is on disk before it is shown; a finding is shown as soon as it is there."""
+        """A verdict is on disk before it is shown (within a second where it is to do); a finding is shown at once."""
         if self.run.line is not None:
             self.run.line.clear()
         if self.run.is_worker:

@@ -4,9 +4,10 @@
 
 Each run is a process of its own, as a person would start it, in an empty folder, with seed 0 and compiled bytecode.
 Its time is processor seconds, user and system, of it and of the processes that it started, the least of N (3): wall
-time on a shared machine says little. "cold": the cache of the reference's answers is empty; "warm": it is not. The
-first finding counts as shown when its line has come out of the process. Memory is the most that stood in main memory
-at once. Every number is also given in units of ``import torch``, which is independent of the machine.
+time on a shared machine says little. "cold": no tolerances are kept from an earlier run; "warm": they are. The first
+finding counts as shown when its line has come out of the process, after seconds of that process alone. Memory is the
+most that stood in main memory at once. Every number is also given in units of ``import torch``, which is independent
+of the machine.
 """
 
 from __future__ import annotations
@@ -81,8 +82,7 @@ def _run(folder: Path, arguments: list[str]) -> Cost:
     shutil.rmtree(here, ignore_errors=True)
     here.mkdir()
     own = {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONUNBUFFERED": "1"}
-    caches = {"XDG_CACHE_HOME": str(folder / "cache"), "LOCALAPPDATA": str(folder / "cache")}
-    environment = {**os.environ, **own, **caches, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **own, "PLUMBLINE_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     process = subprocess.Popen(
         [sys.executable, *arguments], cwd=here, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
