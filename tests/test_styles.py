@@ -164,7 +164,7 @@ MISTAKES: dict[str, list[tuple[str, str, set[str]]]] = {
         ("e / e.sum(dim, keepdim=True)", "e / e.mean(dim, keepdim=True)", {"softmax.mean_for_the_sum"}),
         ("math.sqrt(Q.shape[-1])", "Q.shape[-1]", {"scaled_dot_product_attention.scaled_by_head_size_without_root"}),
         ("gate * torch.sigmoid(gate)", "torch.sigmoid(gate)", {"swiglu.sigmoid_for_silu"}),
-        ("masked_fill(~mask", "masked_fill(mask", {"scaled_dot_product_attention.variant=true_hides"}),
+        ("masked_fill(~mask", "masked_fill(mask", {"scaled_dot_product_attention.mask_inverted"}),
         (
             "heads(q_proj_weight), heads(k_proj_weight)",
             "heads(k_proj_weight), heads(q_proj_weight)",

@@ -16,6 +16,7 @@ from dataclasses import replace
 from harness.core.contract import Contract
 from harness.core.mistake import Edit
 from harness.core.note import Note, NoteCode
+from harness.execution.dialects import SpeaksDialect
 from harness.execution.session import Adapter
 from harness.project.forms import edits_of_forms
 from harness.project.variants import Declared, merged
@@ -105,7 +106,16 @@ def undeclared(
         names = {form.name for form in contract.legal.in_text(of_whole)}
         taken[name] = {form.axis for form in forms if form.name not in names}
         implied += [edit for form in forms if form.name in names for edit in form.edits]
-    return {name: _in_place_of(contract.without_axes(taken[name]), implied) for name, contract in contracts.items()}
+    open_forms = {name: _as_called(c.without_axes(taken[name]), adapters.get(name)) for name, c in contracts.items()}
+    return {name: _in_place_of(contract, implied) for name, contract in open_forms.items()}
+
+
+def _as_called(contract: Contract, adapter: Adapter | None) -> Contract:
+    """The same contract without forms of other arguments, where a project says what its functions are called with."""
+    if not isinstance(adapter, SpeaksDialect) or not adapter.dialect.entry:
+        return contract
+    accepted = adapter.dialect.accepts
+    return replace(contract, variants=tuple(v for v in contract.variants if not v.given or v.name in accepted))
 
 
 def _in_place_of(contract: Contract, implied: list[Edit]) -> Contract:
