@@ -37,6 +37,18 @@ FOLDERS_ABOVE = 6
 """So many folders above a file are searched for a module that it imports."""
 
 
+class FreshLoader(SourceFileLoader):
+    """Always compiles the file as it stands, and leaves no cache beside it.
+
+    Python takes a cache for the file where size and whole second of the last change agree, as they do for a file
+    that is corrected at once.
+    """
+
+    def path_stats(self, path: Any) -> Any:
+        """Raises OSError, which is how a loader says that it keeps no cache."""
+        raise OSError(f"{path} is compiled anew")
+
+
 def import_seconds(time_limit: float) -> float:
     """Processor seconds for an import, where one case may take ``time_limit``; 0 means no limit for both."""
     return max(time_limit / SHARE, LEAST_SECONDS) if time_limit > 0 else 0.0
@@ -138,10 +150,11 @@ def _make_packages(place: Place) -> None:
         package.__path__ = [str(folder)]
         sys.modules[name] = package
         return
-    spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[str(folder)])
-    assert spec is not None and spec.loader is not None
+    loader = FreshLoader(name, str(init))
+    spec = importlib.util.spec_from_file_location(name, init, loader=loader, submodule_search_locations=[str(folder)])
+    assert spec is not None
     package = sys.modules[name] = importlib.util.module_from_spec(spec)
-    call.invoke(spec.loader.exec_module, package)
+    call.invoke(loader.exec_module, package)
 
 
 def _run(place: Place, wanted: Collection[str]) -> ModuleType:
@@ -166,7 +179,7 @@ def _made(place: Place, execute: Callable[[ModuleType], None]) -> ModuleType:
     if package:
         call.invoke(importlib.import_module, package)
     assert place.path is not None
-    loader = SourceFileLoader(place.module, str(place.path))
+    loader = FreshLoader(place.module, str(place.path))
     spec = importlib.util.spec_from_file_location(place.module, place.path, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
