@@ -104,7 +104,10 @@ class BenchTrial:
         return answer
 
     def expect(self, case: Case | None = None, **options: Any) -> Answer:
-        return self.bench.reference.run(self._request(case, options))
+        answer = self.bench.reference.run(self._request(case, options))
+        if answer.crash is not None and answer.crash.kind == CrashKind.NOT_SUPPORTED:
+            raise NotSupported(answer.crash.message)  # a reference that is made on somebody's own model
+        return answer
 
     def agreement(
         self, case: Case | None = None, *, dtype: torch.dtype | None = None, gradients: bool = False
