@@ -30,5 +30,5 @@ def test_what_is_shared_is_not_taken_for_another_model() -> None:
 
 def test_nothing_changes_where_there_is_no_model() -> None:
     """The catalogue of other implementations is as it is."""
-    found = inspect_implementation("reference_model:gelu", cases=2)
+    found = inspect_implementation(str(STYLES / "norm_from_formula.py"), cases=2)
     assert found.catalogue.contracts["initialisation"] is load_catalogue().contracts["initialisation"]
