@@ -13,7 +13,7 @@ import torch
 
 @dataclass(frozen=True)
 class Place:
-    """An expression in a file: lines from 1, columns from 0 in characters (``end_column`` is the first behind it).
+    """An expression in a file: lines from 1, columns from 0 in bytes (``end_column`` is the first behind it).
 
     Columns are -1 where the Python that ran does not know them (before 3.11). ``function``: the first line of the
     function that it stands in.
@@ -28,7 +28,7 @@ class Place:
 
 
 Spot = tuple[str, int, int]
-"""One instruction of their files: file, first line of its function, offset of the instruction."""
+"""One instruction of the implementation's files: file, first line of its function, offset of the instruction."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Replacement:
-    """Results of one site that are replaced by others, and their code goes on with these.
+    """Results of one site that are replaced by others, and the implementation goes on with these.
 
     ``values``: for each turn the tensor that takes the place of result number ``result`` (None leaves it alone; turns
     beyond the last are left alone). A site of one instruction alone stands for all calls of its function. ``order``:

@@ -16,7 +16,7 @@ LIBRARIES = tuple(
 
 
 class OwnFiles:
-    """Tells own files from others by name. ``named``: files that are their own wherever they lie (asked for once).
+    """Tells own files from others by name. ``named``: files that are own wherever they lie (asked for once).
 
     ``ours``: whether contract sheets are its own too, as they are the reference's.
     """

@@ -1,4 +1,4 @@
-"""The text of their files: statements, expressions, and where a name gets its value."""
+"""The text of the implementation's files: statements and expressions at a place."""
 
 from __future__ import annotations
 
