@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from harness.execution.time_limit import TimedOut
 from harness.modules.probing import trial_call
 from harness.modules.telling_cases import telling_cases
 
-MOST_TRIALS, CASES = 24, 3
+MOST_TRIALS, CASES = 36, 3
 """Ways to put pieces together that are tried, and cases that each must take."""
 
 
@@ -47,32 +48,51 @@ class ComposedAdapter(FunctionAdapter):
 
 
 def composed(contract: Contract, members: Mapping[str, Any], seconds: float) -> ComposedAdapter | None:
-    """The first way to put its pieces together that takes cases and returns results of the right shape.
+    """The first way to put its pieces together that takes cases, returns results of the right shape and is plausible.
 
-    What it computes has no say. ``seconds``: processor seconds for one trial call.
+    Where none is plausible, the first of the right shape: it is wrong, and judged. What it computes has no other say.
+    ``seconds``: processor seconds for one trial call.
     """
     if contract.composed is None:
         return None
-    signature = contract.calls[CALL]
-    for tried, composition in enumerate(contract.composed(members)):
-        if tried >= MOST_TRIALS:
-            break
-        taken = 0
-        for case in sorted(telling_cases(contract), key=_extent, reverse=True):  # generated where there is one to try
-            try:
-                given = bound(composition.function, signature, case.arguments)
-                result = trial_call("calling", composition.source, seconds, given)
-                expected = contract.reference(**case.arguments)
-            except NotSupported:
-                continue  # a setting that it does not take
-            except (Exception, TimedOut):
-                break
-            if not torch.is_tensor(result) or result.shape != expected.shape:
-                break
-            taken += 1
-            if taken == CASES:
-                return ComposedAdapter(composition, contract)
-    return None
+    first: ComposedAdapter | None = None
+    for composition in itertools.islice(contract.composed(members), MOST_TRIALS):
+        if not _takes_cases(composition, contract, seconds):
+            continue
+        adapter = ComposedAdapter(composition, contract)
+        if _is_plausible(composition, seconds):
+            return adapter
+        first = first or adapter
+    return first
+
+
+def _takes_cases(composition: Composition, contract: Contract, seconds: float) -> bool:
+    """Whether it takes a few cases, and returns tensors of the right shape."""
+    taken = 0
+    for case in sorted(telling_cases(contract), key=_extent, reverse=True):  # generated where there is one to try
+        try:
+            given = bound(composition.function, contract.calls[CALL], case.arguments)
+            result = trial_call("calling", composition.source, seconds, given)
+            expected = contract.reference(**case.arguments)
+        except NotSupported:
+            continue  # a setting that it does not take
+        except (Exception, TimedOut):
+            return False
+        if not torch.is_tensor(result) or result.shape != expected.shape:
+            return False
+        taken += 1
+        if taken == CASES:
+            return True
+    return False
+
+
+def _is_plausible(composition: Composition, seconds: float) -> bool:
+    if composition.is_plausible is None:
+        return True
+    try:
+        return bool(trial_call("calling", composition.source, seconds, composition.is_plausible))
+    except (Exception, TimedOut):
+        return False
 
 
 def _extent(case: Case) -> int:

@@ -1,9 +1,10 @@
 """Rotations as they are published: a function or class that computes tables, and a function that applies them; or a
 class that does both.
 
-What each argument is, its name tells (:mod:`specs.naming.forward`). x is [batch, heads, time, size] in some and
-[batch, time, heads, size] in others; which, the shapes that they return tell. Angles, tables and the rotation
-are those of the implementation: here they are only called.
+What each argument is, its name tells (:mod:`specs.naming.forward`). x is [batch, heads, time, size],
+[batch, time, heads, size] or [time, batch, heads, size]; which, the shapes that they return tell, and where several
+do, that a rotation differs along time alone. Angles, tables and the rotation are those of the implementation: here
+they are only called.
 """
 
 from __future__ import annotations
@@ -24,8 +25,13 @@ from specs.naming.forward import APPLIERS, FORWARD, METHODS, ROTATION_SIZES, ROT
 
 FAR = 4096
 """Positions that a table which is built once must have."""
+SAME = 1e-4
+"""Rotated ones that differ by less count as equal."""
 Rotation = Callable[[Tensor, Tensor, float], Tensor]
 """x [batch, heads, time, size] at positions [time] or [batch, time], with a base -> x, rotated."""
+Axes = tuple[int, int, int, int]
+LAYOUTS: tuple[Axes, ...] = ((0, 1, 2, 3), (0, 2, 1, 3), (2, 0, 1, 3))
+"""Axes of [batch, heads, time, size] in the order in which an implementation has them."""
 
 
 def rotations(members: Mapping[str, Any]) -> Iterator[Composition]:
@@ -37,14 +43,14 @@ def rotations(members: Mapping[str, Any]) -> Iterator[Composition]:
     makers = [f for f in functions if _named(f.__name__, FORWARD["maker"]) and _is_maker(f)]
     for apply in appliers:
         for make in (*makers, *(kind for kind in classes if _is_maker(kind))):
-            for heads_first in (True, False):
-                yield _composition(Applied(apply, make, heads_first), apply, make)
+            for axes in LAYOUTS:
+                yield _composition(Applied(apply, make, axes), apply, make)
     for kind in classes:
         if _is_maker(kind):
             for method in ("forward", *METHODS):
                 if method == "forward" or hasattr(kind, method):
-                    for heads_first in (True, False):
-                        yield _composition(Whole(kind, method, heads_first), kind)
+                    for axes in LAYOUTS:
+                        yield _composition(Whole(kind, method, axes), kind)
 
 
 def _is_theirs(value: Any) -> bool:
@@ -67,7 +73,16 @@ def _composition(rotation: Applied | Whole, *pieces: Any) -> Composition:
         return rotation(x, positions, 10000.0)
 
     words = " and ".join(f"its {piece.__name__}" for piece in pieces)
-    return Composition(with_base if _takes_base(rotation.make) else without, pieces[0], words)
+    function = with_base if _takes_base(rotation.make) else without
+    return Composition(function, pieces[0], words, lambda: _differs_along_time_alone(rotation))
+
+
+def _differs_along_time_alone(rotation: Applied | Whole) -> bool:
+    """Whether equal vectors everywhere are rotated alike in all heads and rows, and differently over time."""
+    time = 5
+    out = rotation(torch.ones(2, 3, time, 4, dtype=torch.float64), torch.arange(time), 10000.0)
+    same = bool((out - out[:1, :1]).abs().max() < SAME)
+    return same and bool((out[:, :, 1:] - out[:, :, :-1]).abs().amax((0, 1, 3)).min() > SAME)
 
 
 # arguments -----------------------------------------------------------------------------------------------------------
@@ -143,7 +158,7 @@ class Applied:
 
     apply: Callable[..., Any]
     make: Any
-    heads_first: bool
+    axes: Axes
 
     def __post_init__(self) -> None:
         self.built: dict[tuple[int, float], nn.Module] = {}
@@ -156,7 +171,7 @@ class Applied:
         roles = _roles(self.apply, tensors=True) or {}
         told = POSITIONS in roles.values() and POSITIONS in _required(self.apply, roles)
         tables = self._tables(x, positions, base, whole=told)
-        given = x if self.heads_first else x.transpose(1, 2)
+        given = x.permute(self.axes)
         values = {
             TENSOR: given,
             POSITIONS: positions.expand(len(x), -1),
@@ -169,7 +184,7 @@ class Applied:
         if any(values.get(role) is None for role in names.values()):
             raise NotSupported("its tables are of another form")
         returned = self.apply(**{name: values[role] for name, role in names.items()})
-        return _one(returned, self.heads_first)
+        return _one(returned, self.axes)
 
     def _tables(self, x: Tensor, positions: Tensor, base: float, whole: bool) -> Any:
         """The rows of these positions; of every position from 0 on, where ``whole``."""
@@ -208,13 +223,14 @@ def _rows(tables: Any, positions: Tensor | None, x: Tensor) -> Any:
     return tables if tables.is_complex() or not x.is_floating_point() else tables.to(x.dtype)
 
 
-def _one(returned: Any, heads_first: bool) -> Tensor:
+def _one(returned: Any, axes: Axes) -> Tensor:
     """What was rotated; of queries and keys, which were given the same, the mean: exact where both are the same."""
     if isinstance(returned, (tuple, list)) and len(returned) == 2:
         returned = (returned[0] + returned[1]) / 2
     if not torch.is_tensor(returned):
         raise NotSupported("it returns no tensor")
-    return returned if heads_first else returned.transpose(1, 2)
+    back: list[int] = torch.tensor(axes).argsort().tolist()
+    return returned.permute(back)
 
 
 @dataclass
@@ -223,7 +239,7 @@ class Whole:
 
     make: Any
     method: str
-    heads_first: bool
+    axes: Axes
 
     def __post_init__(self) -> None:
         self.built: dict[tuple[int, float], nn.Module] = {}
@@ -245,9 +261,9 @@ class Whole:
         return self._from_zero(call, roles, x, positions)
 
     def _called(self, call: Any, roles: Mapping[str, str], x: Tensor, more: Mapping[str, Any]) -> Tensor:
-        given = x if self.heads_first else x.transpose(1, 2)
+        given = x.permute(self.axes)
         values = {TENSOR: given, LENGTH: x.shape[-2], **more}
-        return _one(call(**{n: values[r] for n, r in roles.items() if r in values}), self.heads_first)
+        return _one(call(**{n: values[r] for n, r in roles.items() if r in values}), self.axes)
 
     def _from_zero(self, call: Any, roles: Mapping[str, str], x: Tensor, positions: Tensor) -> Tensor:
         """x at the places of its positions in a longer sequence of zeros; positions that repeat, one after another."""

@@ -16,6 +16,8 @@ FORMS = {
     "rope_einops": (),
     "rope_position_ids": ("halves",),
     "rope_tune": (),
+    "rope_time_first": ("halves",),
+    "rope_batch_time": (),
     "llama_course": (),
     "llama_meta": (),
     "llama_transformers": ("halves",),
@@ -30,6 +32,8 @@ MISTAKES = [
     ("rope_position_ids", "cos[position_ids]", "cos[0 * position_ids]"),
     ("rope_tune", "else self.cache[input_pos]", "else self.cache[:seq_len]"),
     ("rope_einops", "t * freqs.cos()", "t * freqs.sin()"),
+    ("rope_time_first", "torch.arange(x.shape[0]", "torch.arange(1, 1 + x.shape[0]"),
+    ("rope_batch_time", "places[:, None] *", "places[:1, None] *"),
 ]
 
 
