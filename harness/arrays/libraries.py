@@ -211,7 +211,7 @@ def _keep_compiled(jax: Any) -> None:
 
 
 def _imported(name: str) -> Any:
-    """A library that their code uses, and so has. Raises NotSupported where it is not installed."""
+    """A library that the implementation uses, and so has. Raises NotSupported where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -90,7 +90,7 @@ class Misfit(NotSupported):
 
 
 class Crashed(Exception):
-    """Their code raised where it must not; carries the Crash."""
+    """The implementation raised where it must not; carries the Crash."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.crash.message if answer.crash else "")
@@ -98,7 +98,7 @@ class Crashed(Exception):
 
 
 class ToDo(Exception):
-    """Their code says that it is not written yet (NotImplementedError)."""
+    """The implementation says that it is not written yet (NotImplementedError)."""
 
 
 class Trial(Protocol):

@@ -207,4 +207,4 @@ class Implementation(Protocol):
         """How it offers a component, or None when it does not."""
 
     def run(self, request: Request) -> Answer:
-        """Play a request. Never raises for what their code does; see :class:`Crash`."""
+        """Play a request. Never raises for what the implementation does; see :class:`Crash`."""

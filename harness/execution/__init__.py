@@ -1,1 +1,1 @@
-"""Their code runs here and nowhere else."""
+"""The implementation runs here and nowhere else."""

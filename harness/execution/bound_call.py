@@ -1,4 +1,4 @@
-"""One call of their code with everything at hand, for timing it: the harness's own work is done before and after."""
+"""One call of the implementation with everything at hand, to be timed: the harness works before and after it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def as_it_is(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Ready:
-    """``call()`` is their code and nothing else; ``value`` reads what it returned as the contract speaks of it.
+    """``call()`` is the implementation and nothing else; ``value`` reads what it returned as the contract speaks of it.
 
     ``wait``: waits until a returned value is computed, where a library computes in the background; it is timed too.
     ``handed``: (made, leaf) for each tensor that was made of arguments and is passed as a leaf of its own, so that

@@ -1,9 +1,9 @@
 """The one place where code of the person runs in this process.
 
 Import, construction, probing, the calls of a case, the backward pass and timed calls all go through :func:`invoke`.
-What their code calls in turn (a forward pass that a hook watches, say) runs inside it.
+What the implementation calls in turn (a forward pass that a hook watches, say) runs inside it.
 
-To prove that nothing calls their code from elsewhere, let that code look at :func:`is_running` when it is called, and
+To prove that nothing calls an implementation from elsewhere, let it look at :func:`is_running` when it is called, and
 fail where it is False; or patch ``harness.execution.call.invoke`` and count. Callers must therefore look the function
 up in the module (``from harness.execution import call`` and ``call.invoke(...)``), never import it by its name.
 """

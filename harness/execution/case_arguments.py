@@ -1,4 +1,4 @@
-"""The arguments of a case as their code gets them (copies, resources, earlier results), and who wrote to them."""
+"""The arguments of a case as the implementation gets them (copies, resources, results), and who wrote to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What their code raised, as data: its kind, its message with advice, and their own frames."""
+"""What the implementation raised, as data: its kind, its message with advice, and their own frames."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Backward:
     def run(self, session: Session, result: Any, request: Request, changed: Callable[[], list[str]]) -> dict[str, Any]:
         """Gradients by label, None where none arrived. ``changed``: arguments that were written to, by their labels.
 
-        Raises whatever their code raises.
+        Raises whatever the implementation raises.
         """
         pairs = incoming_gradients(result, request)
         before = [gradient.clone() for _, gradient in pairs]

@@ -29,7 +29,7 @@ def watched(signature: Signature, call: Call) -> tuple[dict[str, Any], Watched]:
 
 
 def read_to_the_end(results: Iterable[Any], stream: Watched) -> MeasuredOutput:
-    """All results in a list, and how far it had read when the first one came. Raises whatever their code raises."""
+    """All results in a list, and how far it had read when the first one came. Raises whatever that raises."""
     found: list[Any] = []
     facts: Mapping[str, float] | None = None
     for result in results:

@@ -37,7 +37,7 @@ class PlugIn:
 
 
 def is_refused_by_the_call(error: BaseException) -> bool:
-    """Whether a TypeError comes of the call itself (an unexpected, or a missing argument), not of their code."""
+    """Whether a TypeError comes of the call itself (an unexpected, or a missing argument), not of what it calls."""
     if type(error) is not TypeError:
         return False
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]

@@ -57,7 +57,7 @@ class Script:
         self.phase, self.at = Phase.FORWARD, 0
 
     def run(self, adapter: Adapter) -> Answer:
-        """The answer; whatever their code raises is in it as a crash."""
+        """The answer; whatever the implementation raises is in it as a crash."""
         try:
             with TimeLimit(self.seconds):
                 gradients = self._run(adapter)
@@ -70,7 +70,7 @@ class Script:
         return tuple(self.tape.steps) if self.tape is not None and self.request.trace else ()
 
     def _run(self, adapter: Adapter) -> dict[str, Any]:
-        """Make all calls, and return the gradients. Raises whatever their code raises."""
+        """Make all calls, and return the gradients. Raises whatever the implementation raises."""
         session = chokepoint.invoke(adapter.session, self.contract, self.request)
         with _gradient_context(self.request), self.tape or nullcontext():
             for at, call in enumerate(self.request.case.calls):
@@ -115,7 +115,7 @@ class Script:
         return output
 
     def _harness_step(self, call: Call) -> Any:
-        """A step of the harness's own: it may call the objects that their code made, so that it is invoked too."""
+        """A step of the harness's own: it may call objects of the implementation, so that it is invoked too."""
         given = self.arguments.of_harness_step(self.at, call)
         return chokepoint.invoke(load_function(given.pop("do")), **given)
 

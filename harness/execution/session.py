@@ -38,8 +38,9 @@ class Session(ABC):
     def call(self, call: Call) -> Any:
         """Make one call of the case and return what came back (or a MeasuredOutput that holds it).
 
-        Raises whatever their code raises, NotSupported where it does not support the call, NotImplementedError where it
-        is not written yet, CannotMatch where the parameters of a module are not those of the contract.
+        Raises whatever the implementation raises, NotSupported where it does not support the call,
+        NotImplementedError where it is not written yet, CannotMatch where the parameters of a module are not those of
+        the contract.
         """
 
     @abstractmethod

@@ -52,5 +52,5 @@ class Observations:
 
 
 def is_offered(answer: Answer) -> bool:
-    """Whether it says anything of what their code computes."""
+    """Whether it says anything of what the implementation computes."""
     return answer.crash is None or not answer.crash.kind.says_nothing

@@ -223,7 +223,7 @@ class ModuleAdapter(Adapter):
         for case in telling_cases(self.contract):
             try:
                 made = self.trial(case.arguments)
-            except Exception:  # reported when a case is run, with the frames of their code
+            except Exception:  # reported when a case is run, with the frames of the implementation
                 continue
             self._is_module = isinstance(made, Holder)
             if not self._is_module:

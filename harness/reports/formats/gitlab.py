@@ -1,4 +1,4 @@
-"""GitLab's code quality report: one issue per finding, at the line of their code."""
+"""GitLab's code quality report: one issue per finding, at the line of the implementation."""
 
 from __future__ import annotations
 
