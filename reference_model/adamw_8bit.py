@@ -73,9 +73,6 @@ def dynamic_map(signed: bool) -> Tensor:
     return torch.tensor(sorted(values), dtype=torch.float64)
 
 
-MAPS = {signed: dynamic_map(signed) for signed in (True, False)}
-
-
 def packed(moment: Tensor, signed: bool) -> Any:
     """(codes uint8 [numel], scales float32 [blocks]); a small moment as it is.
 
@@ -88,7 +85,7 @@ def packed(moment: Tensor, signed: bool) -> Any:
     blocks = torch.nn.functional.pad(flat, (0, short)).view(-1, BLOCK)
     scales = blocks.abs().amax(-1)
     shares = blocks / scales.clamp(min=1e-38).unsqueeze(-1)
-    codebook = MAPS[signed].to(moment.device, moment.dtype)
+    codebook = dynamic_map(signed).to(moment.device, moment.dtype)
     middles = (codebook[1:] + codebook[:-1]) / 2
     codes = torch.bucketize(shares, middles).to(torch.uint8)
     return codes.reshape(-1)[: flat.numel()].clone(), scales.to(torch.float32)
@@ -99,7 +96,7 @@ def unpacked(kept: Tensor | tuple[Tensor, Tensor], like: Tensor, signed: bool) -
     if torch.is_tensor(kept):
         return kept
     codes, scales = kept
-    shares = MAPS[signed].to(like.device, like.dtype)[codes.long()]
+    shares = dynamic_map(signed).to(like.device, like.dtype)[codes.long()]
     wide = scales.to(like.dtype).repeat_interleave(BLOCK)
     values = shares * wide[: shares.numel()]
     return values.view(like.shape)

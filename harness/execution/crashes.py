@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 import traceback
 from pathlib import Path
@@ -36,6 +37,8 @@ def crash_of(error: BaseException, adapter: Adapter, phase: Phase = Phase.FORWAR
     if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
         raise error
     kind = next((kind for type_, kind in KINDS if isinstance(error, type_)), CrashKind.RAISED)
+    if kind is CrashKind.TO_DO and is_from_an_extension(error):
+        kind = CrashKind.RAISED
     if kind is CrashKind.RAISED and (why := why_unbound(error)):
         kind, error = CrashKind.NOT_SUPPORTED, NotSupported(why)
     if kind is CrashKind.RAISED and (part := unwritten_part(error, adapter)):
@@ -46,6 +49,17 @@ def crash_of(error: BaseException, adapter: Adapter, phase: Phase = Phase.FORWAR
     if kind is CrashKind.RAISED and (advice := hint(message)):
         message = f"{message} ({advice})"
     return Crash(kind, type(error).__name__, message, their_frames(error), phase, at)
+
+
+def is_from_an_extension(error: BaseException) -> bool:
+    """Whether compiled code raised it, as torch does where a dtype has no such operation: no ``raise`` of any Python
+    code is where it began."""
+    at = error.__traceback__
+    if at is None:
+        return False
+    while at.tb_next is not None:
+        at = at.tb_next
+    return not dis.opname[at.tb_frame.f_code.co_code[at.tb_lasti]].startswith(("RAISE", "RERAISE"))
 
 
 def unwritten_part(error: BaseException, adapter: Adapter) -> str:

@@ -10,10 +10,10 @@ SECOND_USED = "self.second[place] = unpacked(self.second[place], like, False)"
 STEP = "adamw.update(self, place, grad, group)"
 SCALES = "scales = blocks.abs().amax(-1)"
 CODES = "codes = torch.bucketize(shares, middles).to(torch.uint8)"
-BOOK = "codebook = MAPS[signed].to(moment.device, moment.dtype)"
+BOOK = "codebook = dynamic_map(signed).to(moment.device, moment.dtype)"
 VALUES = "values = shares * wide[: shares.numel()]"
 WIDE = "wide = scales.to(like.dtype).repeat_interleave(BLOCK)"
-SHARES = "shares = MAPS[signed].to(like.device, like.dtype)[codes.long()]"
+SHARES = "shares = dynamic_map(signed).to(like.device, like.dtype)[codes.long()]"
 
 MISTAKES = (
     KnownMistake("moments_not_quantized", "The moments are stored in full precision beside their codes or instead of them: no memory is saved.",
@@ -43,7 +43,7 @@ MISTAKES = (
     KnownMistake("rounded_down", "The next lower code is chosen, not the nearest.", packed, CODES,
         "codes = (torch.bucketize(shares, codebook, right=True) - 1).clamp(min=0).to(torch.uint8)"),
     KnownMistake("linear_codes_read_as_dynamic", "The codes are evenly spaced but are looked up in the dynamic codebook.", packed, BOOK,
-        "codebook = torch.linspace(float(MAPS[signed][0]), 1, 256, dtype=moment.dtype)", aliases=("even_steps_read_as_dynamic",)),
+        "codebook = torch.linspace(float(dynamic_map(signed)[0]), 1, 256, dtype=moment.dtype)", aliases=("even_steps_read_as_dynamic",)),
     KnownMistake("only_four_bits_used", "Only four of the eight bits are used: 16 codes.", packed, CODES, CODES + "\ncodes = codes // 16 * 16", aliases=("sixteen_codes",)),
     KnownMistake("gradient_read_in_memory_order", "The gradient is read in memory order: a transposed (non-contiguous) gradient updates the wrong elements.",
         UPDATE, STEP, "adamw.update(self, place, grad.as_strided(grad.shape, like.stride()), group)",

@@ -125,6 +125,17 @@ def test_not_implemented_is_to_do():
     assert run(raises(NotImplementedError())).crash.kind == CrashKind.TO_DO
 
 
+def test_an_operation_that_torch_has_not_for_a_dtype_is_a_crash():
+    """torch says so with the same error; the code is there, and is wrong."""
+    crash = run(lambda x, scale: (x > 1) & x).crash
+    assert (crash.kind, crash.error) == ("raised", "NotImplementedError") and "bitwise_and" in crash.message
+
+
+def test_a_module_without_forward_is_to_do():
+    """torch raises that one in Python."""
+    assert run(lambda x, scale: torch.nn.Module()(x)).crash.kind == CrashKind.TO_DO
+
+
 def test_an_exit_is_a_crash():
     """It does not end the run."""
     assert run(raises(SystemExit(1))).crash.error == "SystemExit"

@@ -1,0 +1,1 @@
+"""Mutants: small changes of the reference that are made mechanically, to see whether the checks notice them."""
