@@ -11,8 +11,10 @@ class adamw:
     """m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p = p - lr d p - lr m^ / (sqrt(v^) + eps),
     with m^ = m / (1 - b1^t), v^ = v / (1 - b2^t), t the number of gradients this parameter has had, from 1 on.
 
-    params: tensors of any shape; they are copied.  groups: None for one group of all, or dictionaries with "params"
-    (places in the list) and whichever of lr, betas, eps and weight_decay d differ from the ones given beside.
+    params: tensors of any shape; they are copied.  16-bit ones are kept in float32 (a master copy), as are their
+    moments: a step or a decay of less than half the distance between two 16-bit numbers would be rounded away.
+    groups: None for one group of all, or dictionaries with "params" (places in the list) and whichever of lr, betas,
+    eps and weight_decay d differ from the ones given beside.
     Raises ValueError for a negative rate, decay or eps, a beta outside [0, 1), or a parameter in two groups or in none.
     Source: Loshchilov & Hutter 2019, algorithm 2 (d times lr, as in torch.optim.AdamW); Kingma & Ba 2015, algorithm 1.
     """
@@ -30,7 +32,8 @@ class adamw:
         everything = [{"params": range(len(params))}] if groups is None else groups
         self.groups = [{**defaults, **group} for group in everything]
         refuse_unusable(self.groups, len(params))
-        self.params = [param.detach().clone() for param in params]
+        self.dtypes = [param.dtype for param in params]
+        self.params = [param.detach().to(widest(param.dtype), copy=True) for param in params]
         self.first = [torch.zeros_like(param) for param in self.params]
         self.second = [torch.zeros_like(param) for param in self.params]
         self.counts = [0 for _ in self.params]
@@ -42,8 +45,8 @@ class adamw:
                 grad = grads[place]
                 if grad is None:
                     continue
-                self.update(place, grad, group)
-        return [param.clone() for param in self.params]
+                self.update(place, grad.to(self.params[place].dtype), group)
+        return [param.to(dtype, copy=True) for param, dtype in zip(self.params, self.dtypes, strict=True)]
 
     def update(self, place: int, grad: Tensor, group: Mapping[str, Any]) -> None:
         """One parameter, its two moments and its counter."""
@@ -53,8 +56,7 @@ class adamw:
         weight_decay = group["weight_decay"]
         param = self.params[place]
         count = self.counts[place] + 1
-        wide = torch.promote_types(param.dtype, torch.float32)
-        steps = torch.tensor(float(count), dtype=wide, device=param.device)
+        steps = torch.tensor(float(count), dtype=param.dtype, device=param.device)
 
         first = beta_1 * self.first[place] + (1 - beta_1) * grad
         second = beta_2 * self.second[place] + (1 - beta_2) * grad.square()
@@ -77,7 +79,10 @@ class adamw:
             group["lr"] = lr
 
     def state(self) -> dict[str, list[Any]]:
-        """What a resumed run needs beside the parameters: moments and counters, copied."""
+        """What a resumed run needs beside the parameters: moments and counters, copied.
+
+        A resumed run of 16-bit parameters begins from the rounded ones.
+        """
         first = [moment.clone() for moment in self.first]
         second = [moment.clone() for moment in self.second]
         return {"first": first, "second": second, "counts": list(self.counts)}
@@ -93,6 +98,11 @@ class adamw:
         self.first = [m.detach().to(dtype, copy=True) for m, dtype in zip(state["first"], dtypes, strict=True)]
         self.second = [m.detach().to(dtype, copy=True) for m, dtype in zip(state["second"], dtypes, strict=True)]
         self.counts = list(state["counts"])
+
+
+def widest(dtype: torch.dtype) -> torch.dtype:
+    """float32 in place of a 16-bit dtype; any other dtype as it is."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def refuse_unusable(groups: Sequence[Mapping[str, Any]], count: int) -> None:

@@ -21,9 +21,9 @@ def trainer(config: Any, data: Tensor, seed: int) -> dict[str, Any]:
 
     config: vocab_size, context, width, heads, layers, batch_size, steps, lr, and optionally dropout (of the stream that
     enters the blocks) and eval_interval (0: never).  data: int64 [N], N > context; a step sees batch_size windows of it
-    from places drawn from the seed, with the tokens one further as targets.  The loss of a step is that before its
-    move. Evaluation is the mean over the first windows of the data, without dropout; it moves nothing and draws
-    nothing.
+    from places drawn from the seed, with the tokens one further as targets.  Gradients are clipped to a total norm of
+    1, between backward and step.  The loss of a step is that before its move.  Evaluation is the mean over the first
+    windows of the data, without dropout; it moves nothing and draws nothing.
     Raises ValueError where the data hold no whole window.
     Source: Radford et al. 2018, section 4.1; karpathy/nanoGPT train.py.
     """
@@ -51,6 +51,7 @@ def trainer(config: Any, data: Tensor, seed: int) -> dict[str, Any]:
         loss = lm_loss(logits_of(ids, weights, config, dropout, generator), targets)
         optimizer.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
         optimizer.step()
         losses.append(loss.item())
     end = {name: parameter.detach().clone() for name, parameter in parameters.items()}

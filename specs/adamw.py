@@ -24,6 +24,7 @@ from specs.shared.adam import (
     step_without_gradient_keeps_state,
     stored_transposed_moves_the_same,
 )
+from specs.shared.adam_in_bfloat16 import long_steps_arrive_in_bfloat16, short_decays_arrive_in_bfloat16
 from specs.shared.adamw_cases import (
     cases,
     cases_with_gaps,
@@ -284,5 +285,7 @@ CONTRACT = Contract(
         every_setting_is_used,
         scale_invariant_in_gradients,
         new_learning_rate_takes_effect,
+        long_steps_arrive_in_bfloat16,
+        short_decays_arrive_in_bfloat16,
     ),
 )

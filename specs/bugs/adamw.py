@@ -6,7 +6,7 @@ from reference_model.adamw import adamw
 UPDATE, STEP = adamw.update, adamw.step
 PARAM = "param = self.params[place]"
 COUNT = "count = self.counts[place] + 1"
-STEPS = "steps = torch.tensor(float(count), dtype=wide, device=param.device)"
+STEPS = "steps = torch.tensor(float(count), dtype=param.dtype, device=param.device)"
 LR = 'lr = group["lr"]'
 BETA_1_2 = 'beta_1, beta_2 = group["betas"]'
 EPS = 'eps = group["eps"]'
@@ -39,9 +39,9 @@ MISTAKES = (
     KnownMistake("correction_outside_the_root", "The second moment's bias correction is outside the square root. Correct the moment first, then take the root.",
         UPDATE, ROOT, "root = torch.sqrt(second) / correction_2", aliases=("correction_without_root",)),
     KnownMistake("counted_from_zero", "The first step is counted as 0: 1 - beta**0 is 0, and the result is nan or infinite.",
-        UPDATE, STEPS, "steps = torch.tensor(float(count - 1), dtype=wide, device=param.device)"),
+        UPDATE, STEPS, "steps = torch.tensor(float(count - 1), dtype=param.dtype, device=param.device)"),
     KnownMistake("counted_from_two", "The first step is counted as 2: the counter is incremented both before and after the step.",
-        UPDATE, STEPS, "steps = torch.tensor(float(count + 1), dtype=wide, device=param.device)"),
+        UPDATE, STEPS, "steps = torch.tensor(float(count + 1), dtype=param.dtype, device=param.device)"),
     KnownMistake("always_the_first_step", "The step counter is never incremented: every step is corrected as if it were the first.", UPDATE, COUNT, "count = 1"),
     KnownMistake("counter_incremented_per_parameter", "One counter is incremented for every parameter: with two parameters the bias correction fades twice as fast.",
         UPDATE, COUNT, "count = sum(self.counts) + 1", also=(Edit(UPDATE, "self.counts[place] = count", "self.counts[place] += 1"),), aliases=("counted_per_parameter",)),
@@ -122,6 +122,11 @@ MISTAKES = (
         UPDATE, DECAY, 'weight_decay = group["weight_decay"] if param.dim() > 1 else 0.0', aliases=("decay_of_matrices_alone",)),
     KnownMistake("no_decay_where_gradient_is_zero", "Weights with a zero gradient are not decayed. Decay does not depend on the gradient.",
         UPDATE, DECAYED, "decayed = torch.where(grad != 0, param - lr * weight_decay * param, param)", aliases=("zeros_not_decayed",)),
+    # 16-bit parameters
+    KnownMistake("bias_correction_in_the_parameter_dtype", "The bias corrections are computed in the dtype of the parameters: in bfloat16 0.999 is 1, so the second moment is divided by 0 and nothing moves. Compute them in float32 or as Python numbers.",
+        UPDATE, STEPS, "steps = torch.tensor(float(count), dtype=self.dtypes[place], device=param.device)"),
+    KnownMistake("decay_factor_in_the_parameter_dtype", "1 - lr * weight_decay is computed in the dtype of the parameters: in bfloat16 1 - 1e-5 is 1, and nothing decays. Decay the float32 copy by a Python number.",
+        UPDATE, DECAYED, "decayed = param * torch.tensor(1 - lr * weight_decay, dtype=self.dtypes[place]).to(param.dtype)"),
     # missing gradients
     KnownMistake("missing_gradient_is_zero", "A missing gradient is treated as zeros: momentum and decay change a parameter that took no part.",
         STEP, MISSING, "if grad is None:\n    grad = torch.zeros_like(self.params[place])"),

@@ -9,6 +9,7 @@ OFF = "dropout = 0.0"
 LOOP = "for step in range(config.steps):"
 PLACES = "places = torch.randint(0, len(data) - config.context, (config.batch_size,), generator=generator)"
 STEP = "optimizer.step()"
+CLIP = "torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)"
 KEPT = "losses.append(loss.item())"
 EVALUATED = "evaluations.append(evaluate(config, data, weights, dropout, generator))"
 TARGETS = "targets = torch.stack([data[place + 1 : place + 1 + context] for place in places.tolist()])"
@@ -44,6 +45,10 @@ MISTAKES = (
         'for name, p in parameters.items():\n    p.grad = None if name.startswith("blocks") else p.grad\noptimizer.step()', aliases=("only_the_head_trained",)),
     KnownMistake("initial_weights_too_large", "The weights are initialised from N(0, 1), not N(0, 0.02): the initial loss is far above ln V.",
         trainer, WEIGHTS, WEIGHTS + '\nweights["token_embedding"] = weights["token_embedding"] * 50', aliases=("first_numbers_too_large",)),
+    KnownMistake("clipped_after_the_step", "The gradients are clipped when the step has been taken, and cleared then: nothing is clipped. Clip between backward() and step().",
+        trainer, CLIP + "\n" + STEP, STEP + "\n" + CLIP),
+    KnownMistake("clipped_before_backward", "The gradients are clipped before backward() has computed them: nothing is clipped. Clip between backward() and step().",
+        trainer, "loss.backward()\n" + CLIP, CLIP + "\nloss.backward()"),
     # data
     KnownMistake("targets_not_shifted", "The targets are the inputs, not the next ids: the model learns to copy its input.", windows, TARGETS, "targets = ids.clone()"),
     KnownMistake("same_batch_every_step", "Every step uses the first batch: the data loader restarts in each step.",

@@ -127,7 +127,7 @@ class TorchForm:
 
     def step(self, grads: Gradients) -> list[torch.Tensor]:
         for param, grad in zip(self.params, grads, strict=True):
-            param.grad = None if grad is None else grad.clone(memory_format=torch.preserve_format)
+            param.grad = None if grad is None else torch.empty_like(param).copy_(grad)  # laid out as backward() does
         self.optimizer.step()
         for param in self.params:
             param.grad = None

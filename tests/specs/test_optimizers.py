@@ -47,9 +47,11 @@ def judged(text: str, component: str = "adamw", cases: int = 4) -> dict[str, str
 
 
 def held(verdicts: dict[str, str]) -> bool:
-    """Everything, but for a deep copy, which torch makes of the state_dict alone."""
+    """Everything, but for a deep copy, which torch makes of the state_dict alone, and for short decays, which it rounds
+    away in bfloat16 as it does short steps."""
     return {name for name, status in verdicts.items() if status != Status.PASSED} == {
-        "deepcopy_and_state_dict_round_trip"
+        "deepcopy_and_state_dict_round_trip",
+        "short_decays_arrive_in_bfloat16",
     }
 
 
@@ -126,3 +128,17 @@ def test_what_is_kept_is_measured(component, facts):
     found = {measure.name: inspection.bench.measure(contract, measure) for measure in contract.measures}
     assert {name: fact.value for name, fact in found.items()} == {name: value for name, (_, value) in facts.items()}
     assert all(text in found[name].sentence for name, (text, _) in facts.items())
+
+
+def test_gradients_of_a_class_are_laid_out_as_backward_does(tmp_path):
+    """Like their parameters: torch's fused form reads both in the order of memory, and is right."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        textwrap.dedent("""
+        import torch
+        class AdamW(torch.optim.AdamW):
+            def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+                super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
+        """)
+    )
+    assert judged(str(file))["stored_transposed_moves_the_same"] == Status.PASSED

@@ -63,7 +63,10 @@ class PlainAdamW:
 
 
 class FunctionalAdamW:
-    """The contract's own form: every parameter in one long vector, masks in place of loops; live tensors come back."""
+    """The contract's own form: every parameter in one long vector, masks in place of loops; live tensors come back.
+
+    Settings and counters are float32 at least: in bfloat16 0.999 is 1, and a counter stops at 256.
+    """
 
     def __init__(self, params, groups, lr, betas, eps, weight_decay):
         self.live = [p.clone() for p in params]
@@ -73,6 +76,8 @@ class FunctionalAdamW:
         for group in groups or []:
             for place in group["params"]:
                 per[place] = {**per[place], **group}
+        dtype = torch.promote_types(self.flat.dtype, torch.float32)
+        self.flat = self.flat.to(dtype)
         wide = lambda values: torch.cat([self.flat.new_full((n,), v) for n, v in zip(self.sizes, values, strict=True)])  # noqa: E731
         self.lr, self.eps, self.decay = (wide([g[k] for g in per]) for k in ("lr", "eps", "weight_decay"))
         self.b1, self.b2 = wide([g["betas"][0] for g in per]), wide([g["betas"][1] for g in per])
