@@ -9,14 +9,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 import linecache
-import site
+import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from pathlib import Path
 from types import ModuleType
 
+from harness.core.library_files import is_library_file
 from harness.core.skipped import LIFTED
 
 Imported = tuple[str, str]
@@ -45,25 +44,8 @@ def is_foreign(origin: str, home: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     if file is None:
         places = [str(folder) for folder in getattr(module, "__path__", ())]
-        return not places or any(is_installed(Path(place)) for place in places)
-    return is_installed(Path(file))
-
-
-@lru_cache(maxsize=1)
-def _library_folders() -> tuple[Path, ...]:
-    paths = sysconfig.get_paths()
-    folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib") if key in paths}
-    folders |= {*getattr(site, "getsitepackages", list)(), site.getusersitepackages()}
-    return tuple(Path(folder).resolve() for folder in folders)
-
-
-@lru_cache(maxsize=1024)
-def is_installed(file: Path) -> bool:
-    """Whether a file lies where Python keeps its own library and what is installed."""
-    file = file.resolve()
-    return {"site-packages", "dist-packages"} & set(file.parts) != set() or any(
-        folder in file.parents for folder in _library_folders()
-    )
+        return not places or any(is_library_file(place + os.sep) for place in places)
+    return is_library_file(file)
 
 
 def _is_foreign_name(module: ModuleType, home: ModuleType, name: str, seen: frozenset[tuple[str, str]]) -> bool:

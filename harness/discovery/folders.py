@@ -15,8 +15,9 @@ from types import ModuleType
 from typing import Any
 
 from harness.core.errors import ImportFailed, UsageError
+from harness.core.library_files import is_library_file
 from harness.core.note import NoteCode
-from harness.discovery.bindings import is_installed, is_merely_imported
+from harness.discovery.bindings import is_merely_imported
 from harness.discovery.locate import Place, cut, locate, searched_first
 from harness.discovery.notes import FoundNote
 from harness.discovery.scripts import lifted_note
@@ -106,7 +107,7 @@ def _place(file: Path) -> Place:
     known = sys.modules.get(file.stem)
     origin = getattr(known, "__file__", None)
     is_it = origin is not None and Path(origin).resolve() == file.resolve()
-    if origin is not None and not is_it and not is_installed(Path(origin)):
+    if origin is not None and not is_it and not is_library_file(str(origin)):
         del sys.modules[file.stem]  # of another folder
         known = None
     taken = known is not None and not is_it

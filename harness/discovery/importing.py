@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from harness.core.errors import ImportFailed, UsageError, did_you_mean
+from harness.core.library_files import is_library_file
 from harness.core.notebook import cell_of
-from harness.discovery.bindings import is_installed
 from harness.discovery.folders import load_folder
 from harness.discovery.implements import forget
 from harness.discovery.locate import Place, cut, searched_first
@@ -125,7 +125,7 @@ def _run_with_folders_above(place: Place, wanted: Collection[str]) -> ModuleType
 
 def _folder_above_with(place: Place, name: str) -> str | None:
     """The nearest folder above a file, or ``src`` in it, that holds a module or package of this name."""
-    if place.path is None or not name or is_installed(place.path):
+    if place.path is None or not name or is_library_file(str(place.path)):
         return None
     for above in list(place.path.parents)[:FOLDERS_ABOVE]:
         for folder in (above, above / "src"):

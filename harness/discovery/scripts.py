@@ -13,9 +13,9 @@ from types import ModuleType
 
 from harness.core.errors import UsageError
 from harness.core.formatting import error_text
+from harness.core.library_files import is_library_file
 from harness.core.notebook import SUFFIX, cell_of, read_notebook
 from harness.core.skipped import LIFTED, SKIPPED
-from harness.discovery.bindings import is_installed
 from harness.discovery.lifting import Lifted, lift, script_in
 from harness.discovery.locate import Place
 from harness.discovery.statements import DEFINITIONS
@@ -93,7 +93,7 @@ def script_of(place: Place) -> Script | None:
     Raises UsageError where a notebook cannot be read.
     """
     path = place.path
-    if path is None or path.name == "__init__.py" or is_installed(path) or place.module in sys.modules:
+    if path is None or path.name == "__init__.py" or is_library_file(str(path)) or place.module in sys.modules:
         return None
     if path.suffix == SUFFIX:
         try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dis
-import sys
 import traceback
-from pathlib import Path
 
 from harness.core.claim import Misfit, NotSupported
 from harness.core.errors import CannotMatch
 from harness.core.formatting import error_text
 from harness.core.implementation import Crash, CrashKind, Phase
+from harness.core.library_files import is_own_file
 from harness.core.notebook import shown_line
 from harness.core.skipped import why_unbound
 from harness.execution.error_hints import hint
@@ -25,7 +24,6 @@ KINDS = (
     (NotImplementedError, CrashKind.TO_DO),
     (TimedOut, CrashKind.TIMED_OUT),
 )
-HERE = str(Path(__file__).resolve().parents[1])
 
 
 def crash_of(error: BaseException, adapter: Adapter, phase: Phase = Phase.FORWARD, at: int = 0) -> Crash:
@@ -72,10 +70,9 @@ def unwritten_part(error: BaseException, adapter: Adapter) -> str:
 
 def their_frames(error: BaseException) -> tuple[str, ...]:
     """Frames of their own files, as Python prints them, without those of the harness and of libraries."""
-    libraries = (HERE, sys.prefix, sys.base_prefix, "<frozen")
     found = []
     for frame in traceback.extract_tb(error.__traceback__):
-        if not frame.filename.startswith(libraries):
+        if is_own_file(frame.filename):
             at = shown_line(frame.filename, frame.lineno or 0)
             found.append(f"{at}, in {frame.name}\n    {frame.line or ''}".rstrip())
     return tuple(found)

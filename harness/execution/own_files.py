@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import sysconfig
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-OURS = (str(ROOT / "harness") + os.sep, str(ROOT / "specs") + os.sep)
-LIBRARIES = tuple(
-    {str(Path(path)) + os.sep for path in sysconfig.get_paths().values() if path} - {str(Path(sys.prefix)) + os.sep}
-)
+from harness.core.library_files import OURS, is_own_file
 
 
 class OwnFiles:
@@ -41,4 +33,4 @@ class OwnFiles:
             return True
         if file.startswith("<"):  # the reference with an edit in force; what else has no file is made by libraries
             return self._ours and not file.startswith("<frozen")
-        return not file.startswith((*OURS, *LIBRARIES))
+        return is_own_file(file)

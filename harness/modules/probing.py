@@ -11,11 +11,11 @@ import traceback
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from harness.core.library_files import is_own_file
 from harness.core.notebook import shown_line
 from harness.execution import call
 from harness.execution.guarded import DEFAULT_SECONDS, guarded
 from harness.execution.time_limit import TimedOut
-from harness.stubs.dependencies import NOT_THEIRS
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,7 +59,7 @@ def interrupted_at(error: TimedOut) -> str:
     lines = [
         shown_line(frame.filename, frame.lineno or 0, short=True)
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(NOT_THEIRS)
+        if is_own_file(frame.filename)
     ]
     return lines[-1] if lines else ""
 

@@ -6,7 +6,6 @@ import dis
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
@@ -14,13 +13,11 @@ from torch import nn
 
 from harness.core.contract import Contract
 from harness.core.formatting import error_text
+from harness.core.library_files import is_own_file
 from harness.core.notebook import shown_line
 from harness.stubs.classes import has_no_forward, module_unfinished, reason
 from harness.stubs.detection import code_of, unfinished
 
-HERE = str(Path(__file__).resolve().parents[1])
-NOT_THEIRS = (HERE, sys.prefix, sys.base_prefix, "<frozen")
-"""Where files lie that nobody was asked to write: ours, Python's and installed packages'."""
 MOST = 60
 """Functions and classes that are looked through for one that is to do."""
 
@@ -77,14 +74,14 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[Any, int]]:
 
 
 def _is_theirs(code: CodeType) -> bool:
-    return not code.co_filename.startswith(NOT_THEIRS)
+    return is_own_file(code.co_filename)
 
 
 def _belongs(thing: Any) -> bool:
     """Whether something is a function or class that they wrote."""
     if inspect.isclass(thing):
         file = getattr(sys.modules.get(thing.__module__), "__file__", None)
-        return bool(file) and not str(file).startswith(NOT_THEIRS)
+        return bool(file) and is_own_file(str(file))
     code = code_of(thing)
     return code is not None and _is_theirs(code)
 
