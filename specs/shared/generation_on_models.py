@@ -36,6 +36,29 @@ def loaded(make: Callable[..., Any], weights: Mapping[str, Any], config: Setting
     return built
 
 
+class OwnLogits:
+    """The logits that a model gives for all ids at once, in float32 where it refuses float64."""
+
+    def __init__(self, make: Callable[..., Any], weights: Mapping[str, Any], config: Settings) -> None:
+        self.make, self.weights, self.config = make, weights, config
+        self.built = loaded(make, weights, config)
+
+    def __call__(self, ids: torch.Tensor) -> Any:
+        """Of every id.  [B, T] -> [B, T, V]. Raises whatever the model raises in float32."""
+        ids = ids.contiguous()
+        with torch.no_grad():
+            try:
+                return self.built(ids)
+            except RuntimeError:
+                if self.weights["token_embedding"].dtype != torch.float64:
+                    raise
+            self.weights = map_leaves(
+                dict(self.weights), lambda _, leaf: leaf.float() if torch.is_tensor(leaf) else leaf
+            )
+            self.built = loaded(self.make, self.weights, self.config)
+            return self.built(ids)
+
+
 def from_a_module(make: Callable[..., Any]) -> type:
     """A model class with a method ``generate``, given the weights of the case."""
     seen: dict[str, Any] = {}
@@ -74,21 +97,8 @@ def reference_on(make: Callable[..., Any]) -> type:
 
     class Generation(generation):
         def __init__(self, weights: Mapping[str, Any], config: Settings) -> None:
-            super().__init__(weights, config, self.their_logits)
-            self.built = loaded(make, weights, config)
-
-        def their_logits(self, ids: torch.Tensor, *_: Any) -> Any:
-            """What the model gives, in float32 where it refuses float64."""
-            ids = ids.contiguous()
-            with torch.no_grad():
-                try:
-                    return self.built(ids)
-                except RuntimeError:
-                    if self.weights["token_embedding"].dtype != torch.float64:
-                        raise
-                single = map_leaves(dict(self.weights), lambda _, leaf: leaf.float() if torch.is_tensor(leaf) else leaf)
-                self.built = loaded(make, single, self.config)
-                return self.built(ids)
+            own = OwnLogits(make, weights, config)
+            super().__init__(weights, config, lambda ids, *_: own(ids))
 
         def logits(self, ids: torch.Tensor, least: int, crops: bool) -> torch.Tensor:
             """Those of the id after each prefix of at least so many.  -> [B, N, V]

@@ -25,7 +25,7 @@ from specs.naming import names
 from specs.naming.forward import FORWARD
 from specs.shared.caches import chunks_of
 from specs.shared.generation_models import Family
-from specs.shared.generation_on_models import FAMILIES, loaded
+from specs.shared.generation_on_models import FAMILIES, OwnLogits, loaded
 
 START = FORWARD["start"]
 PAST = names("past_key_values past_kvs past_kv past_key_value layer_past past kv_cache kv_caches cache caches")
@@ -36,6 +36,8 @@ CLAIMS = (
     *("rows_of_a_batch_are_independent", "reset_clears_the_cache", "accurate_in_float32"),
 )
 """The claims of a cache that a whole model can be asked."""
+SLIPS = (NameError, ImportError, NotImplementedError, RecursionError, ZeroDivisionError)
+"""What no argument can be the reason for: errors of the code itself."""
 NEAR = 1e-3
 """How far logits may move, of the largest, where later ids are added to a causal model: rounding in float32 is less."""
 
@@ -80,7 +82,8 @@ class CachedModel:
 
     def __init__(self, weights: Mapping[str, Any], config: Settings) -> None:
         self.built = loaded(self.make, weights, config)
-        self.without: Callable[[], Any] = lambda: loaded(self.make, weights, config)
+        self.anew: Callable[[], Any] = lambda: loaded(self.make, weights, config)
+        self.without: Callable[[], Any] = lambda: OwnLogits(self.make, weights, config)
         taken = parameter_names(type(self.built.module).forward)
         self.start, self.past, self.use = (next((n for n in usual if n in taken), "") for usual in (START, PAST, USE))
         self.seen: torch.Tensor | None = None
@@ -100,7 +103,11 @@ class CachedModel:
         try:
             with torch.no_grad():
                 returned = self.built.returned(x, **{name: value for name, value in options.items() if name})
+        except SLIPS:
+            raise
         except Exception as error:
+            if isinstance(error, RuntimeError) and self.refuses_its_dtype(x):
+                raise
             if position and x.shape[1] > 1:
                 raise NotSupported(f"it refuses several ids after the first ({type(error).__name__})") from None
             if not position:  # it needs more than ids and an empty cache: a mask over both, say
@@ -113,13 +120,21 @@ class CachedModel:
         self._note_seen(x)
         return self.built.adapter.output_of(returned, x)
 
+    def refuses_its_dtype(self, x: torch.Tensor) -> bool:
+        """Whether it raises without a cache too: in float32 it may not, and is judged in that then."""
+        try:
+            with torch.no_grad():
+                self.anew()(x)
+        except RuntimeError:
+            return True
+        return False
+
     def _note_seen(self, x: torch.Tensor) -> None:
         """Raises NotSupported where more ids change what the model gives before them: no cache can do that."""
         before, self.seen = self.seen, x if self.seen is None else torch.cat([self.seen, x], 1)
         if before is None:
             return
-        with torch.no_grad():
-            one, all_ids = self.without()(before.contiguous()), self.without()(self.seen)
+        one, all_ids = self.without()(before), self.without()(self.seen)
         if float((all_ids[:, : one.shape[1]] - one).abs().max()) > NEAR * float(one.abs().max()):
             raise NotSupported("its model is not causal: a cache cannot give what it gives")
 
@@ -142,13 +157,12 @@ def without_a_cache(make: Callable[..., Any]) -> type:
 
     class WithoutCache:
         def __init__(self, weights: Mapping[str, Any], config: Settings) -> None:
-            self.built = loaded(make, weights, config)
+            self.logits = OwnLogits(make, weights, config)
             self.seen: torch.Tensor | None = None
 
         def extend(self, x: torch.Tensor) -> Any:
             self.seen = x if self.seen is None else torch.cat([self.seen, x], 1)
-            with torch.no_grad():
-                return self.built(self.seen)[:, -x.shape[1] :]
+            return self.logits(self.seen)[:, -x.shape[1] :]
 
         prefill = step = extend
 

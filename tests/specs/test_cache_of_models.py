@@ -65,3 +65,16 @@ def test_what_no_cache_can_give_is_not_judged(style: str, right: str, wrong: str
     """A model that is not causal, and one that takes a cache and gives none."""
     found = judged(style, right, wrong, tmp_path)
     assert found and set(found.values()) <= {Status.NOT_CHECKED, Status.NOT_APPLICABLE, Status.BARELY_CHECKED}
+
+
+def test_a_slip_in_the_first_call_is_a_crash(tmp_path: Path) -> None:
+    """No cache that it is given can be the reason for a name that does not exist."""
+    found = judged("llama_past", "present if use_cache else None", "presents if use_cache else None", tmp_path)
+    assert set(found.values()) == {Status.CRASHED}
+
+
+def test_a_model_that_refuses_float64_is_judged_in_float32(tmp_path: Path) -> None:
+    """Its first call raises there."""
+    right, single = "self.lm_head(self.norm(hidden_states))", "self.lm_head(self.norm(hidden_states).float())"
+    found = judged("llama_past", right, single, tmp_path)
+    assert set(found.values()) == {Status.PASSED}
