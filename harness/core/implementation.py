@@ -20,13 +20,13 @@ class Request:
     """Play this case of this component.
 
     ``gradients``: seed of the random cotangent, or None for the forward pass alone. ``mode``: "eval" or "train" for
-    whatever has such a switch, "dropout" for training with the rates of dropout at one half. ``context``: "plain",
-    "inference" (inside torch.inference_mode), "deepcopied" or "reloaded" (state_dict round trip). ``fresh``: never
-    answer from memory (repeatability and state are being judged). ``output_part``: (axis, start, stop): gradients of
-    this part of the output alone; the cotangent is 0 outside it. ``weigh``: also tell what the object that the script
-    built holds in memory at its end (``facts["bytes"]``), and what each call returned holds
-    (``facts["bytes of quantize()"]``). ``trace``: also tell each step of the calls (``Answer.steps``).
-    ``replacements``: what takes the place of results on the way.
+    whatever has such a switch, "dropout" for training with the rates of dropout at one half, "faint dropout" with rates
+    that drop nothing. ``context``: "plain", "inference" (inside torch.inference_mode), "deepcopied" or "reloaded"
+    (state_dict round trip). ``fresh``: never answer from memory (repeatability and state are being judged).
+    ``output_part``: (axis, start, stop): gradients of this part of the output alone; the cotangent is 0 outside it.
+    ``weigh``: also tell what the object that the script built holds in memory at its end (``facts["bytes"]``), and what
+    each call returned holds (``facts["bytes of quantize()"]``). ``trace``: also tell each step of the calls
+    (``Answer.steps``). ``replacements``: what takes the place of results on the way.
     """
 
     component: str

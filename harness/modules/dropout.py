@@ -11,20 +11,27 @@ from torch import nn
 
 from harness.modules.size_names import is_dropout
 
-RATE, SEED = 0.5, 1234
+RATES = {"dropout": 0.5, "faint dropout": 1e-15}
+"""By the mode of a request. A faint rate drops nothing, and takes the branch of the code that dropout takes."""
+SEED = 1234
+"""Its first hundred thousand numbers in float32 are above the faint rate."""
 
 
 @contextmanager
-def with_dropout(module: nn.Module) -> Iterator[None]:
-    """Every rate of dropout in a module is one half, and torch's generator starts anew; both are as before afterwards.
+def with_dropout(module: nn.Module, mode: str) -> Iterator[None]:
+    """Every rate of dropout in a module is that of the mode, and torch's generator starts anew; both are as before
+    afterwards. Nothing happens in a mode without a rate.
 
     A rate is the ``p`` of torch's own dropout layers, or a number of a dropout's name that was set to 0.
     """
+    if mode not in RATES:
+        yield
+        return
     places = [place for inner in module.modules() for place in _rates(inner)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         for inner, name in places:
-            inner.__dict__[name] = RATE
+            inner.__dict__[name] = RATES[mode]
         try:
             yield
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -57,7 +56,7 @@ class ModuleSession(Session):
         else:
             self._set_mode(made)
             named = {f"inner.{name}": value for name, value in values.items()}
-            with with_dropout(made) if self.request.mode == "dropout" else nullcontext():
+            with with_dropout(made, self.request.mode):
                 result = execution.invoke(torch.func.functional_call, made, named, tuple(inputs), options)
             _forget_graphs(made.inner)
         value = self.adapter.output_of(result, call.arguments[signature.arguments[0].name])

@@ -46,20 +46,29 @@ class Twice(nn.Module):
 
 def test_rates_are_on_for_a_while_and_draw_the_same_each_time() -> None:
     module, x, state = Twice(), torch.ones(400), torch.get_rng_state()
-    with with_dropout(module):
+    with with_dropout(module, "dropout"):
         once = module(x)
         assert module.layer.p == module.attn_drop == 0.5 and module.rate == 0.0
-    with with_dropout(module):
+    with with_dropout(module, "dropout"):
         assert torch.equal(module(x), once)
     assert 0.1 < float((once != 0).float().mean()) < 0.4
     assert module.layer.p == module.attn_drop == 0.0 and torch.equal(torch.get_rng_state(), state)
     assert torch.equal(module(x), x)
 
 
-def status(text: str, folder: Path) -> Status:
+def test_a_faint_rate_drops_nothing_and_takes_the_branch() -> None:
+    module, x = Twice(), torch.ones(1000, dtype=torch.float64)
+    with with_dropout(module, "faint dropout"):
+        torch.testing.assert_close(module(x), x, rtol=1e-14, atol=0.0)
+        assert module.attn_drop > 0.0
+    with with_dropout(module, "train"):
+        assert module.attn_drop == 0.0
+
+
+def status(text: str, folder: Path, name: str = "causal_in_training") -> Status:
     (folder / "mine.py").write_text(text, encoding="utf-8")
     judged = inspect_implementation(str(folder / "mine.py"), seed=1, cases=3)
-    claim = next(c for c in judged.catalogue.claims_of("attention") if c.name == "causal_in_training")
+    claim = next(c for c in judged.catalogue.claims_of("attention") if c.name == name)
     return judged.bench.judge(judged.catalogue.contracts["attention"], claim, shrink=False)[0].status
 
 
@@ -68,3 +77,12 @@ def test_a_mask_that_training_lacks_is_seen(tmp_path: Path) -> None:
     (tmp_path / "right").mkdir()
     assert status(LOST, tmp_path) is Status.FAILED
     assert status(KEPT, tmp_path / "right") is Status.PASSED
+
+
+def test_a_scale_that_training_lacks_is_seen(tmp_path: Path) -> None:
+    """Its causal mask is right: the branch is compared with evaluation mode where dropout drops nothing."""
+    (tmp_path / "right").mkdir()
+    unscaled = KEPT.replace(" * q.shape[-1] ** -0.5", "")
+    assert unscaled != KEPT
+    assert status(unscaled, tmp_path, "train_and_eval_agree") is Status.FAILED
+    assert status(KEPT, tmp_path / "right", "train_and_eval_agree") is Status.PASSED
