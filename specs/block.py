@@ -20,12 +20,12 @@ from specs.naming.parameters import BLOCK
 from specs.naming.pico_gpt import PICO_BLOCK
 from specs.naming.sizes import SIZES
 from specs.shared.attention import (
-    ROOMY_CONTEXT,
     SILENCED,
     block_weights,
     elsewhere,
     head_sizes,
     output,
+    roomy_context,
     silence,
     silent_parts,
     tolerance,
@@ -46,7 +46,7 @@ def cases(draw: st.DrawFn) -> Case:
     weights = draw(block_weights(sizes["width"], sizes["hidden"], draw(silent_parts)))
     eps = draw(st.sampled_from(({}, {}, {}, {"eps": 1e-2}, {"eps": 1e-5})))
     arguments = {"x": x, "weights": weights, "n_heads": sizes["heads"], **eps}
-    return Case.of(arguments, family=family, context=ROOMY_CONTEXT, **sizes)
+    return Case.of(arguments, family=family, context=roomy_context(sizes["time"]), **sizes)
 
 
 def changed_weights(case: Case, names: tuple[str, ...], change: Callable[[torch.Tensor], torch.Tensor | None]) -> Case:

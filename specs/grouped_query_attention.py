@@ -19,7 +19,7 @@ from specs.naming.forward import FORWARD
 from specs.naming.llama import GROUPED_OPTIONS, GROUPED_PROJECTIONS
 from specs.naming.parameters import HEADS_JOINED
 from specs.naming.sizes import GROUPED_SIZES
-from specs.shared.attention import ROOMY_CONTEXT, elsewhere, learned, output, tolerance, unmoved
+from specs.shared.attention import elsewhere, learned, output, roomy_context, tolerance, unmoved
 from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, attention_variants
 from specs.shared.llama_cases import GAINS, HEADS, described, extents, grouped_weights, options, settings
 from specs.shared.model_forms import UNIT_OFFSET
@@ -51,7 +51,7 @@ def cases(draw: st.DrawFn) -> Case:
     x, kind = draw(tensors((sizes["batch"], sizes["time"], width), (*ORDINARY, "repeated rows")))
     arguments = {"x": x, **weights, "n_heads": heads, "n_kv_heads": groups}
     arguments |= draw(settings(all_sizes, plain))
-    return Case.of(arguments, family=kind + described(names), context=ROOMY_CONTEXT, **sizes)
+    return Case.of(arguments, family=kind + described(names), context=roomy_context(sizes["time"]), **sizes)
 
 
 @st.composite
@@ -64,7 +64,9 @@ def indivisible(draw: st.DrawFn) -> Case:
     given = {n: learned("normal", s, seed + i, 0.5) for i, (n, s) in enumerate(zip(names, shapes, strict=True))}
     sizes = {"width": width, "heads": heads, "kv_heads": groups, "time": 3, "batch": 1}
     family = f"{heads} heads in {groups} groups"
-    return Case.of({**given, "n_heads": heads, "n_kv_heads": groups}, family=family, context=ROOMY_CONTEXT, **sizes)
+    return Case.of(
+        {**given, "n_heads": heads, "n_kv_heads": groups}, family=family, context=roomy_context(sizes["time"]), **sizes
+    )
 
 
 def _sizes(trial: Trial) -> tuple[int, int, int]:

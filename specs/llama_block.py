@@ -18,7 +18,7 @@ from specs.naming.llama import LLAMA_BLOCK, LLAMA_BLOCKS
 from specs.naming.models import BLOCK_CLASSES
 from specs.naming.parameters import GATE_JOINED, HEADS_JOINED
 from specs.naming.sizes import GROUPED_SIZES
-from specs.shared.attention import ROOMY_CONTEXT, elsewhere, output, silence, tolerance
+from specs.shared.attention import elsewhere, output, roomy_context, silence, tolerance
 from specs.shared.grouped_query_forms import ATTENTION_NUMBERS
 from specs.shared.llama_cases import block_options, block_weights, described, llama_sizes, settings
 from specs.shared.llama_forms import BLOCK_VARIANTS
@@ -44,7 +44,7 @@ def cases(draw: st.DrawFn) -> Case:
     arguments = {"x": x, "weights": weights, "n_heads": sizes["heads"], "n_kv_heads": sizes["kv_heads"]}
     arguments |= draw(settings(sizes, plain))
     dimensions = {name: size for name, size in sizes.items() if name != "head_size"}
-    return Case.of(arguments, family=family + described(names), context=ROOMY_CONTEXT, **dimensions)
+    return Case.of(arguments, family=family + described(names), context=roomy_context(dimensions["time"]), **dimensions)
 
 
 def changed_weights(case: Case, names: tuple[str, ...], change: Callable[[torch.Tensor], torch.Tensor | None]) -> Case:

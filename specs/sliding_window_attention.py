@@ -18,11 +18,11 @@ from specs.naming.forward import FORWARD
 from specs.naming.parameters import ATTENTION
 from specs.naming.sizes import SIZES
 from specs.shared.attention import (
-    ROOMY_CONTEXT,
     attention_weights,
     elsewhere,
     head_sizes,
     output,
+    roomy_context,
     tolerance,
     with_time,
 )
@@ -44,7 +44,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 def _case(x: torch.Tensor, weights: dict[str, object], sizes: dict[str, int], window: int, family: str) -> Case:
     arguments = {"x": x, **weights, "n_heads": sizes["heads"], "window": window}
-    return Case.of(arguments, family=family, context=ROOMY_CONTEXT, window=window, **sizes)
+    return Case.of(arguments, family=family, context=roomy_context(sizes["time"]), window=window, **sizes)
 
 
 @st.composite

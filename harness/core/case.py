@@ -43,16 +43,29 @@ def harness_step(do: str, **arguments: Any) -> Call:
     return Call(HARNESS_STEP, {"do": do, **arguments})
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """That a case is one of a telling set, the same in every run.
+
+    ``needed_by``: claims that few others can be judged on. ``is_edge``: a size of it was set, for agreement alone.
+    """
+
+    needed_by: frozenset[str] = frozenset()
+    is_edge: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """Calls in order.
 
-    ``dimensions``: the named sizes it was generated with; ``family``: the kind of values in its tensors.
+    ``dimensions``: the named sizes it was generated with; ``family``: the kind of values in its tensors. ``chosen``:
+    where it, or the case that it was made from, is one of a telling set.
     """
 
     calls: tuple[Call, ...]
     dimensions: Mapping[str, int] = field(default_factory=dict)
     family: str = ""
+    chosen: Chosen | None = None
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any], *, family: str = "", **dimensions: int) -> Case:

@@ -38,6 +38,8 @@ class NoteCode(str, Enum):
     REPORT_NOT_WRITTEN = "report not written"
     CASE_NOT_SAVED = "case not saved"
     """A failing case could not be written for ``plumbline replay``."""
+    TELLING_SET = "telling set"
+    """Cases that were chosen beforehand, and that Hypothesis does not make as they were."""
     OTHER = "other"
     """A note of a record that had no codes yet."""
 

@@ -1,64 +1,37 @@
-"""The generated cases that the claims of a component are judged over.
+"""The cases that the claims of a component are judged over: its telling set first, then fresh ones.
 
-They are generated once per component from the run's seed. A claim with a strategy of its own gets cases of its own.
+The fresh ones are generated once per component from the run's seed. A claim with a strategy of its own gets cases of
+its own, of which some may be chosen too.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from harness.core.case import Case
-from harness.core.claim import Claim
+from harness.core.claim import About, Claim
 from harness.core.contract import Argument, Contract, Variant
 from harness.core.implementation import Crash, CrashKind, Implementation, Request
 from harness.core.measurement import Measure
 from harness.core.note import NoteCode
 from harness.core.quorum import Quorum
 from harness.core.tree import leaves
+from harness.judging.cases_given import CasesGiven
+from harness.judging.telling import chosen_cases
 from harness.strategies.sampling import draw
 
 USUAL_CASES = 50
 """Cases of a component whose contract states no other number."""
 EFFORTS = {"quick": 0.08, "default": 1.0, "thorough": 5.0}
 """How many cases are judged, relative to what contracts and claims state: a first look, a run, a night."""
+FRESH = 4
+"""However many cases were chosen beforehand, so many fresh ones follow: no code can be made to fit these alone."""
 FEW, FEWEST = 4, 2
 """However quick: at least this many cases of a component, and of a claim that asks for few."""
 WIDER, WIDEST = 4, 80
 """Where cases are left out, or none of them can tell enough, so many times more are generated to choose from, and so
 many where these do not suffice: of a quick run's few cases, a class of one ratio of sizes took one in five."""
-
-
-SIZES = re.compile(r"\[[\d, ]+\]")
-"""Shapes in a reason: the same reason holds at many sizes."""
-
-
-@dataclass
-class CasesGiven:
-    """The generated cases of a component, and those of them that the implementation does not take, with the reasons."""
-
-    generated: tuple[Case, ...]
-    refused: list[tuple[Case, str]] = field(default_factory=list)
-    wanted: int = 0
-    """How many were to be given."""
-
-    @property
-    def given(self) -> tuple[Case, ...]:
-        """Those that it takes."""
-        refused = {case.key for case, _ in self.refused}
-        return tuple(case for case in self.generated if case.key not in refused)
-
-    def keep(self, chosen: tuple[Case, ...]) -> None:
-        """Of those that it takes only these are used: the others count as never generated."""
-        kept = {case.key for case in (*chosen, *(case for case, _ in self.refused))}
-        self.generated = tuple(case for case in self.generated if case.key in kept)
-
-    def reasons(self) -> dict[str, int]:
-        """Each reason with its number of cases, the most frequent first."""
-        return dict(Counter(SIZES.sub("[...]", reason) for _, reason in self.refused).most_common())
 
 
 class GeneratedCases:
@@ -101,8 +74,19 @@ class GeneratedCases:
             self._of[key] = self._taken(contract, strategy, key, claim if own else None)
             if not own:
                 self._shared |= {case.key for case in self._of[key]}
-        cases = self._of[key]
-        return cases[: self._most(claim)] if claim and claim.max_cases else cases
+        return self._ordered(self._of[key], claim, own) if claim is not None else self._of[key]
+
+    def _ordered(self, cases: tuple[Case, ...], claim: Claim, own: bool) -> tuple[Case, ...]:
+        """For one claim: first the cases that few others of its can stand for, and as many as it takes.
+
+        Sizes at the edges of blocks are for agreement with the reference, which looks at all numbers, alone.
+        """
+        if not own:
+            needed = tuple(c for c in cases if c.chosen and claim.name in c.chosen.needed_by)
+            compares = About.NUMBERS in claim.about
+            others = [c for c in cases if c not in needed and (compares or not (c.chosen and c.chosen.is_edge))]
+            cases = (*needed, *others) or cases
+        return cases[: self._most(claim)] if claim.max_cases else cases
 
     def is_shared(self, case: Case) -> bool:
         """Whether all claims of its component are judged over this case."""
@@ -133,6 +117,14 @@ class GeneratedCases:
             return max(round(usual * EFFORTS[self.effort]), min(usual, FEW))
         return self.count if self.count <= usual else max(usual, usual * self.count // USUAL_CASES)
 
+    def _total(self, contract: Contract, strategy: Callable[[], Any], claim: Claim | None) -> int:
+        """How many cases in all: however many were chosen, there are fresh ones too."""
+        most = self.size(contract)
+        if claim and claim.max_cases:
+            most = min(most, self._most(claim))
+        chosen = len(chosen_cases(contract, claim.name if claim else "", strategy)[0])
+        return most if self.count else max(most, chosen + min(most, FRESH))
+
     def more(self, contract: Contract, count: int) -> tuple[Case, ...]:
         """So many cases of a component, whatever a run's effort, in the declared form; its own ones are among them."""
         return self._generate(contract, contract.cases, (contract.name, ""), count)
@@ -160,9 +152,7 @@ class GeneratedCases:
         self, contract: Contract, strategy: Callable[[], Any], key: tuple[str, str], claim: Claim | None
     ) -> tuple[Case, ...]:
         """The cases of a claim (None: of the component) that the implementation takes."""
-        most = self.size(contract)
-        if claim and claim.max_cases:
-            most = min(most, self._most(claim))
+        most = self._total(contract, strategy, claim)
         raises = claim is not None and "invalid" in claim.tags
         generated = self._generate(contract, strategy, key, most)
         cases = self._offered(contract, generated, raises, tell=claim is None)
@@ -226,9 +216,20 @@ class GeneratedCases:
         """
         place = (strategy, *key, most)  # a component that is run on a whole model has other cases than elsewhere
         if place not in self._generated:
-            self._generated[place] = tuple(draw(strategy(), self.seed, most))
+            self._generated[place] = self._drawn(contract, strategy, key[1], most)
         cases = tuple(self.restricted(contract, case) for case in self._generated[place])
         return tuple(case for case in cases if self.fits_declared_forms(contract, case)) or cases
+
+    def _drawn(self, contract: Contract, strategy: Callable[[], Any], claim: str, most: int) -> tuple[Case, ...]:
+        """The telling set, and fresh cases up to so many. Where a number was asked for, half of it is fresh."""
+        chosen, missing = chosen_cases(contract, claim, strategy)
+        if missing:
+            self.note(contract, NoteCode.TELLING_SET, missing)
+        if self.count:
+            chosen = chosen[: most - most // 2]
+        known = {case.key for case in chosen}
+        fresh = [case for case in draw(strategy(), self.seed, max(most - len(chosen), 1)) if case.key not in known]
+        return (*chosen, *fresh)
 
     def _are_all_refused_bare(self, contract: Contract, cases: tuple[Case, ...]) -> bool:
         """Whether every case lacks an optional parameter, and every one raises."""

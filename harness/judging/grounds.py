@@ -9,7 +9,7 @@ from harness.core.case import Case
 from harness.core.contract import Contract
 from harness.core.grounds import Grounds
 from harness.execution.executor import Executor
-from harness.judging.cases import CasesGiven
+from harness.judging.cases_given import CasesGiven
 from harness.judging.inspection import Inspection
 from harness.judging.structural import structure_of
 

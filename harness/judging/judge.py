@@ -104,9 +104,9 @@ class Bench:
 
     # trials ----------------------------------------------------------------------------------------------------------
 
-    def trial(self, contract: Contract, case: Case, index: int = 0) -> BenchTrial:
+    def trial(self, contract: Contract, case: Case, index: int = 0, claim: Claim | None = None) -> BenchTrial:
         """One case, ready for a claim."""
-        return BenchTrial(self, contract, case, index)
+        return BenchTrial(self, contract, case, index, bool(claim and claim.false_alarm))
 
     def agreement(
         self, component: str, case: Case, dtype: torch.dtype, gradients: bool, patient: bool = False
@@ -128,7 +128,8 @@ class Bench:
             found = tolerances(run, case, dtype, partial(run, fresh=True), moves)
             if self.kept:
                 whole = (component, case.key, dtype, gradients, moves, sorted(self.variants.items()))
-                found = self.kept.beside(self.contracts[component].reference, whole, found)
+                chosen = case.chosen is not None
+                found = self.kept.beside(self.contracts[component].reference, whole, found, chosen)
             self._agreements[key] = found
         return self._agreements[key]
 
@@ -193,7 +194,7 @@ class Bench:
         tally, unmeasured = Tally(), list[Unmeasured]()
         for index, case in enumerate(cases):
             self.progress(f"{contract.name}::{claim.name}: case {index + 1} of {len(cases)}")
-            trial = self.trial(contract, case, index)
+            trial = self.trial(contract, case, index, claim)
             outcome = outcome_of(claim, trial)
             if isinstance(outcome, NotApplicable):
                 tally.skipped += 1

@@ -2,7 +2,8 @@
 
 What the reference does to a case when it is moved by a rounding does not change while the case, the sources, torch and
 the machine stay the same. Bounds alone are kept, as plain numbers. Answers are not, neither the reference's nor, ever,
-those of an implementation. A run reads and writes one small file, named after all that its numbers depend on.
+those of an implementation. A run reads and writes two small files, named after all that their numbers depend on: one of
+the telling sets, whose cases are the same in every run, and one of the fresh cases of its seed.
 """
 
 from __future__ import annotations
@@ -36,61 +37,75 @@ SOURCES = ("reference_model", "specs", "harness/core", "harness/execution", "har
 """Folders whose code says what a bound is."""
 
 
-class KeptTolerances:
-    """The bounds of one seed. ``folder``: where files are kept; ``seed``: names the file, beside what it depends on.
+class _Bounds:
+    """The bounds in one file. One that is absent, damaged or of another form counts as empty, and is written anew."""
 
-    A file that is absent, damaged or of another form counts as empty, and is written anew.
-    """
-
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.file = folder / f"{_depends_on()}-{seed}.json"
-        self._known = _read(self.file)
-        self._new: dict[str, float] = {}
-
-    def beside(
-        self, reference: Callable[..., Any], key: tuple[object, ...], found: tuple[Answer, Answer]
-    ) -> tuple[Answer, Answer]:
-        """An exact answer and its tolerances; those that are known are not worked out again.
-
-        ``key``: all that ``reference`` was asked with, in values that read the same in every process. Nothing is kept
-        of a reference that was made for this run, on somebody's own model.
-        """
-        (exact, tolerance), source = found, _source_of(reference)
-        if tolerance.crash is not None or not source:
-            return found
-        name = hashlib.sha256(repr((source, *key)).encode()).hexdigest()[:24]
-
-        def kept(place: str, bound: Any) -> Any:
-            return self._kept(f"{name}:{place}", bound) if isinstance(bound, LazyBound) else bound
-
-        outputs = map_leaves(list(tolerance.outputs), lambda path, bound: kept(dotted(path), bound))
-        gradients = {label: kept(f"gradient {label}", bound) for label, bound in tolerance.gradients.items()}
-        return exact, Answer(tuple(outputs), gradients)
+    def __init__(self, folder: Path, of: str) -> None:
+        self.file = folder / f"{_depends_on()}-{of}.json"
+        self.known = _read(self.file)
+        self.new: dict[str, float] = {}
 
     def save(self) -> None:
         """Add what is new to the file, beside what other processes have added. Does nothing where that fails."""
-        if not self._new:
+        if not self.new:
             return
-        bounds = {**_read(self.file), **self._known, **self._new}
+        bounds = {**_read(self.file), **self.known, **self.new}
         if len(bounds) > MOST_BOUNDS:
-            bounds = self._new
+            bounds = self.new
         try:
             atomically(json.dumps({"form": FORM, "bounds": bounds}), self.file)
             _bound_size(self.file.parent)
         except OSError:
             return
 
-    def _kept(self, place: str, bound: LazyBound) -> LazyBound:
+    def kept(self, place: str, bound: LazyBound) -> LazyBound:
+        """The bound, which is not worked out where it is known."""
+
         def work_out() -> float:
-            known = self._known.get(place)
+            known = self.known.get(place)
             if known is not None and known >= bound.least:
                 return known
             value = bound.value
             if type(value) is float and math.isfinite(value):
-                self._new[place] = value
+                self.new[place] = value
             return value
 
         return LazyBound(lambda: bound.least, work_out)
+
+
+class KeptTolerances:
+    """The bounds of the telling sets, and of the fresh cases of one seed. ``folder``: where files are kept. ``seed``:
+    None where no later run will have it, so that nothing of its cases is kept."""
+
+    def __init__(self, folder: Path, seed: int | None) -> None:
+        self.chosen = _Bounds(folder, "chosen")
+        self.fresh = None if seed is None else _Bounds(folder, str(seed))
+
+    def beside(
+        self, reference: Callable[..., Any], key: tuple[object, ...], found: tuple[Answer, Answer], chosen: bool = False
+    ) -> tuple[Answer, Answer]:
+        """An exact answer and its tolerances; those that are known are not worked out again.
+
+        ``key``: all that ``reference`` was asked with, in values that read the same in every process. ``chosen``: with
+        a case of a telling set. Nothing is kept of a reference that was made for this run, on somebody's own model.
+        """
+        (exact, tolerance), source, bounds = found, _source_of(reference), self.chosen if chosen else self.fresh
+        if tolerance.crash is not None or not source or bounds is None:
+            return found
+        name = hashlib.sha256(repr((source, *key)).encode()).hexdigest()[:24]
+
+        def kept(place: str, bound: Any) -> Any:
+            return bounds.kept(f"{name}:{place}", bound) if isinstance(bound, LazyBound) else bound
+
+        outputs = map_leaves(list(tolerance.outputs), lambda path, bound: kept(dotted(path), bound))
+        gradients = {label: kept(f"gradient {label}", bound) for label, bound in tolerance.gradients.items()}
+        return exact, Answer(tuple(outputs), gradients)
+
+    def save(self) -> None:
+        """Write what is new."""
+        for bounds in (self.chosen, self.fresh):
+            if bounds is not None:
+                bounds.save()
 
 
 def _source_of(reference: Callable[..., Any]) -> str:

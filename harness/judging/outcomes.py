@@ -11,7 +11,7 @@ from harness.core.contract import Contract
 from harness.core.grounds import is_thin
 from harness.core.implementation import Offer, OfferKind, Phase
 from harness.core.record import Cause, Status, Verdict
-from harness.judging.cases import CasesGiven
+from harness.judging.cases_given import CasesGiven
 from harness.judging.evidence import Evidence
 
 

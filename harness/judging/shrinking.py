@@ -8,6 +8,7 @@ from harness.core.case import Case
 from harness.core.claim import Claim, ToDo
 from harness.core.contract import Contract
 from harness.core.formatting import weight
+from harness.judging.telling import chosen_draws
 from harness.judging.trial import RanOutOfTime, outcome_of
 from harness.strategies.sampling import shrunk
 
@@ -26,7 +27,7 @@ def smallest_violation(
     The search ends with the first case that the implementation does not finish: each further one could cost as much.
     """
     generated = bench.generated
-    strategy, _ = generated.strategy(contract, claim)
+    strategy, own = generated.strategy(contract, claim)
     found: list[tuple[Case, Exception]] = []
     unfinished: list[Exception] = []
 
@@ -47,5 +48,6 @@ def smallest_violation(
         found.append((trial.case, outcome))
         return True
 
-    shrunk(strategy(), bench.seed, generated.size(contract), violates, SHRINK_SECONDS)
+    singles = chosen_draws(contract, claim.name if own else "", strategy)
+    shrunk(strategy(), bench.seed, generated.size(contract), violates, SHRINK_SECONDS, singles)
     return min(found, key=lambda pair: weight(pair[0])) if found else None

@@ -16,6 +16,15 @@ from harness.core.values import Settings
 EPS = ("eps", "epsilon")
 """How the key may be spelled."""
 
+UNCHANGED = "unchanged"
+"""Under this name a strategy with another epsilon has the one that it changes."""
+
+
+def unchanged(strategy: Callable[[], Any]) -> Callable[[], Any]:
+    """What makes the strategy of a sheet, where its cases are changed afterwards; itself where they are not."""
+    plain: Callable[[], Any] = getattr(strategy, UNCHANGED, strategy)
+    return plain
+
 
 def epsilon(value: Any, where: str) -> float:
     """The number. Raises UsageError naming where it stands if it is no small positive one."""
@@ -56,21 +65,26 @@ def with_eps(contract: Contract, eps: float) -> Contract:
         calls = (c.with_arguments(left_out.get(c.method, {}) | _moved(c.arguments, usual, eps)) for c in case.calls)
         return replace(case, calls=tuple(calls))
 
-    def mapped(cases: Callable[[], Any]) -> Callable[[], Any]:
-        return lambda: cases().map(moved)
-
     calls = {
         name: replace(signature, arguments=tuple(_with_default(a, eps) for a in signature.arguments))
         for name, signature in contract.calls.items()
     }
-    claims = tuple(c if c.cases is None else replace(c, cases=mapped(c.cases)) for c in contract.claims)
+    claims = tuple(c if c.cases is None else replace(c, cases=_mapped(c.cases, moved)) for c in contract.claims)
     return replace(
         contract,
         calls=calls,
-        cases=mapped(contract.cases),
-        invalid=mapped(contract.invalid) if contract.invalid else None,
+        cases=_mapped(contract.cases, moved),
+        invalid=_mapped(contract.invalid, moved) if contract.invalid else None,
         claims=claims,
     )
+
+
+def _mapped(cases: Callable[[], Any], moved: Callable[[Case], Case]) -> Callable[[], Any]:
+    def changed() -> Any:
+        return cases().map(moved)
+
+    vars(changed)[UNCHANGED] = cases
+    return changed
 
 
 def _is_eps(a: Argument) -> bool:

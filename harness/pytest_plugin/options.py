@@ -14,6 +14,8 @@ from harness.reports.writing import BENCHMARKS_RECORD, USUAL_RECORD, Destination
 
 FRESH_SEEDS = 1_000_000
 """Without ``--impl-seed``, one of so many seeds is taken: short enough to be typed."""
+FRESH_SEED = "impl_fresh_seed"
+"""Told to workers: the seed that they are given is one that nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class RunOptions:
     shard: Shard
     destinations: Destinations
     keeps_tolerances: bool = False
-    """Whether tolerances are kept for the next run: not where it will have another seed."""
+    """Whether tolerances are kept for the next run."""
+    kept_seed: int | None = None
+    """The seed whose fresh cases are among them; None where the next run will have another seed."""
 
 
 def parse_options(given: Mapping[str, str], components: Collection[str], timed: bool) -> RunOptions:
@@ -52,9 +56,11 @@ def parse_options(given: Mapping[str, str], components: Collection[str], timed: 
     if timed and reports.record == USUAL_RECORD:
         reports = replace(reports, record=BENCHMARKS_RECORD)
     effort = _effort(given["impl_effort"])
+    seed = _seed(given["impl_seed"], given["impl_baseline"])
+    lasts = bool(given["impl_seed"] or given["impl_baseline"]) and not given.get(FRESH_SEED)
     return RunOptions(
         impl=given["impl"],
-        seed=_seed(given["impl_seed"], given["impl_baseline"]),
+        seed=seed,
         cases=cases,
         time_limit=time_limit,
         effort=effort,
@@ -63,7 +69,8 @@ def parse_options(given: Mapping[str, str], components: Collection[str], timed: 
         baseline=given["impl_baseline"],
         shard=shard_of(given["impl_shard"]),
         destinations=reports,
-        keeps_tolerances=not given.get("impl_no_cache") and bool(given["impl_seed"] or given["impl_baseline"]),
+        keeps_tolerances=not given.get("impl_no_cache"),
+        kept_seed=seed if lasts else None,
     )
 
 

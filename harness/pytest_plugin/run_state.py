@@ -29,7 +29,7 @@ from harness.project.names import Names
 from harness.project.variants import Project, declaration_of
 from harness.pytest_plugin.empty_record import empty_record
 from harness.pytest_plugin.interruption import Interruption
-from harness.pytest_plugin.options import RunOptions, parse_options
+from harness.pytest_plugin.options import FRESH_SEED, RunOptions, parse_options
 from harness.pytest_plugin.selection import Selection, take_arguments
 from harness.reports.autosave import Autosave
 from harness.reports.found import Found
@@ -73,7 +73,7 @@ class RunState:
             self.gate = self._gate(project, names)
             chosen = take_arguments(config, self.catalogue.contracts, self.check_names, names)
         if self.options.keeps_tolerances and not self.only_lists:
-            self.inspection.bench.kept = KeptTolerances(cache_folder(), self.options.seed)
+            self.inspection.bench.kept = KeptTolerances(cache_folder(), self.options.kept_seed)
         self.selection = Selection(
             chosen,
             self.options.shard,
@@ -103,7 +103,8 @@ class RunState:
     def settled(self) -> dict[str, str]:
         """What workers take over: they generate the same cases, beside the same baseline."""
         own = {"impl_seed": str(self.options.seed), "impl_no_cache": "" if self.options.keeps_tolerances else "yes"}
-        return {**own, "impl_baseline": self.options.baseline}
+        fresh = "yes" if self.options.kept_seed is None else ""
+        return {**own, FRESH_SEED: fresh, "impl_baseline": self.options.baseline}
 
     def _with_baseline_aside(self, options: RunOptions) -> RunOptions:
         """A baseline that lies where this run's record goes is copied beside it, for workers too."""
@@ -238,7 +239,7 @@ class RunState:
         return self.is_collected and not self.waiting and not self.interruption.reason
 
     def save_tolerances(self) -> None:
-        """Keep the tolerances that were worked out for the next run with the same seed."""
+        """Keep the tolerances that were worked out for the next run."""
         if kept := self.inspection.bench.kept:
             kept.save()
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as hypothesis_seed
+from hypothesis import strategies as st
 from hypothesis.errors import HypothesisSideeffectWarning, HypothesisWarning
 
 from harness.core.case import Case
+from harness.strategies.shapes import sizes_set
+
+providers: Any
+try:
+    from hypothesis.internal.conjecture import providers
+except ImportError:  # an earlier version, which takes no constants from anywhere
+    providers = None
 
 
 class _Enough(KeyboardInterrupt):
@@ -58,33 +66,102 @@ def draw(strategy: Any, seed: int, count: int) -> Iterable[Case]:
     return list(found.values())
 
 
+def single(strategy: Any, seed: int, sizes: Mapping[str, int] | None = None) -> Case | None:
+    """The one case of a seed: the same in every process with the same Hypothesis. None where it gives none.
+
+    ``sizes``: what some of the sizes are, whatever the strategy's own limits (see ``distinct_sizes``). Hypothesis tries
+    the simplest values first and takes some from the source files of whatever program runs; neither is wanted here.
+    """
+    found: list[Case] = []
+
+    @hypothesis_seed(seed)
+    @settings(max_examples=2, phases=[Phase.generate], **_COMMON)
+    @given(_but_not_the_simplest(strategy))
+    def collect(case: Case | None) -> None:
+        if case is not None:
+            found.append(case)
+            raise _Enough
+
+    with warnings.catch_warnings(), suppress(_Enough), sizes_set(sizes or {}), _without_local_constants():
+        warnings.simplefilter("ignore", HypothesisSideeffectWarning)
+        collect()
+    return found[0] if found else None
+
+
+def _but_not_the_simplest(strategy: Any) -> Any:
+    """The strategy; None in the place of its simplest example, which costs as much as another."""
+    return st.integers(0, 2**62).flatmap(lambda number: strategy if number else st.none())
+
+
+@contextmanager
+def _without_local_constants() -> Iterator[None]:
+    """Hypothesis takes no constants from the modules that happen to be loaded.
+
+    It keeps them under private names. A version that keeps them elsewhere draws other cases, which fingerprints show.
+    """
+    names = ("_get_local_constants", "Constants", "CONSTANTS_CACHE", "LRUCache")
+    if not all(hasattr(providers, name) for name in names):
+        yield
+        return
+    none, cache = providers.Constants(), providers.LRUCache(1024)
+    before = providers._get_local_constants, providers.CONSTANTS_CACHE
+    providers._get_local_constants, providers.CONSTANTS_CACHE = (lambda: none), cache
+    try:
+        yield
+    finally:
+        providers._get_local_constants, providers.CONSTANTS_CACHE = before
+
+
 def _hands(seed: int, count: int) -> Iterable[int]:
     """A seed for each batch, and for as many again: some cases are generated twice and count once."""
     return (seed * 1_000 + hand for hand in range(2 * -(-count // HAND) + 1))
 
 
-def shrunk(strategy: Any, seed: int, count: int, violates: Callable[[Case], bool], seconds: float) -> None:
-    """Let Hypothesis look for smaller and smaller violating cases, hand by hand; ``violates`` sees them all."""
+def shrunk(
+    strategy: Any,
+    seed: int,
+    count: int,
+    violates: Callable[[Case], bool],
+    seconds: float,
+    singles: Iterable[tuple[int, Mapping[str, int]]] = (),
+) -> None:
+    """Let Hypothesis look for smaller and smaller violating cases, hand by hand; ``violates`` sees them all.
+
+    ``singles``: seeds and set sizes of single draws (see :func:`single`) that are looked at before all others.
+    """
     deadline = time.perf_counter() + seconds
-    for hand_seed in _hands(seed, count):
 
-        @hypothesis_seed(hand_seed)
-        @settings(max_examples=HAND, phases=[Phase.generate, Phase.shrink], report_multiple_bugs=False, **_COMMON)
-        @given(strategy)
-        def search(case: Case) -> None:
-            if time.perf_counter() > deadline:
-                raise _Enough
-            assert not violates(case)
+    def seen(case: Case | None) -> None:
+        if time.perf_counter() > deadline:
+            raise _Enough
+        assert case is None or not violates(case)
 
-        try:
-            with warnings.catch_warnings():  # the cases of a whole model are long to print, and are not printed
-                warnings.simplefilter("ignore", HypothesisWarning)
-                search()
-        except (AssertionError, _Enough):
-            return
-        except Exception as error:
-            if type(error).__module__.startswith(
-                "hypothesis"
-            ):  # flaky or unsatisfiable: what was found by then is kept
+    for single_seed, sizes in singles:
+        with sizes_set(sizes), _without_local_constants():
+            if _is_shrunk(_but_not_the_simplest(strategy), single_seed, 2, seen):
                 return
-            raise
+    for hand_seed in _hands(seed, count):
+        if _is_shrunk(strategy, hand_seed, HAND, seen):
+            return
+
+
+def _is_shrunk(strategy: Any, seed: int, examples: int, seen: Callable[[Any], None]) -> bool:
+    """Whether the search is over: a violating case was found, and shrunk as far as there was time."""
+
+    @hypothesis_seed(seed)
+    @settings(max_examples=examples, phases=[Phase.generate, Phase.shrink], report_multiple_bugs=False, **_COMMON)
+    @given(strategy)
+    def search(case: Any) -> None:
+        seen(case)
+
+    try:
+        with warnings.catch_warnings():  # the cases of a whole model are long to print, and are not printed
+            warnings.simplefilter("ignore", HypothesisWarning)
+            search()
+    except (AssertionError, _Enough):
+        return True
+    except Exception as error:
+        if type(error).__module__.startswith("hypothesis"):  # flaky or unsatisfiable: what was found by then is kept
+            return True
+        raise
+    return False

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.core.claim import Trial, Violation
+from harness.strategies.shapes import size_set
 from harness.strategies.tensors import make, seeds
 
 ROOMY_CONTEXT = 32
-"""The context of modules that take one; no case has so many positions."""
+"""The context of modules that take one; no case has so many positions, unless its time is set."""
 Weights = dict[str, Any]
 """Tensors by name; None for a bias that is left out."""
 WEIGHTS = ("normal", "small integers")
@@ -47,9 +48,14 @@ def head_sizes(
     taken = {head_size, *sizes.values()}
     for name, (least, most) in {"time": (1, most_time), "batch": (1, most_batch), **more}.items():
         free = [n for n in range(least, most + 1) if n == 1 or n not in taken]
-        sizes[name] = draw(st.sampled_from(free))
+        sizes[name] = draw(st.sampled_from(size_set(name, free)))
         taken.add(sizes[name])
     return sizes
+
+
+def roomy_context(time: int) -> int:
+    """A context of modules that take one, with room for so many positions."""
+    return max(ROOMY_CONTEXT, time + 7)
 
 
 def learned(family: str, shape: Sequence[int], seed: int, scale: float, around: float = 0.0) -> torch.Tensor:

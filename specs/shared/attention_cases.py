@@ -11,7 +11,7 @@ from harness.core.case import Case
 from harness.core.claim import Trial
 from harness.core.measurement import Measurement
 from harness.strategies.tensors import ORDINARY, make, seeds, tensors
-from specs.shared.attention import ROOMY_CONTEXT, Weights, attention_weights, head_sizes, learned, output
+from specs.shared.attention import Weights, attention_weights, head_sizes, learned, output, roomy_context
 from specs.shared.error_maps import side_by_side
 
 
@@ -25,7 +25,9 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def _case(x: torch.Tensor, weights: Weights, sizes: dict[str, int], family: str) -> Case:
-    return Case.of({"x": x, **weights, "n_heads": sizes["heads"]}, family=family, context=ROOMY_CONTEXT, **sizes)
+    return Case.of(
+        {"x": x, **weights, "n_heads": sizes["heads"]}, family=family, context=roomy_context(sizes["time"]), **sizes
+    )
 
 
 @st.composite

@@ -35,9 +35,9 @@ def doubled(x: torch.Tensor, dim: int) -> torch.Tensor:
     return 2 * torch.softmax(x, dim)
 
 
-def judged(folder: Path, function=nearly, seed: int = 3):
+def judged(folder: Path, function=nearly, seed: int | None = 3):
     executor = Executor("theirs", {COMPONENT: FunctionAdapter(function)}, KNOWN.contracts)
-    inspection = Inspection(KNOWN, executor, seed=seed, cases=6)
+    inspection = Inspection(KNOWN, executor, seed=seed or 0, cases=6)
     inspection.bench.kept = KeptTolerances(folder, seed)
     verdicts = [inspection.judge(COMPONENT, claim) for claim in KNOWN.claims_of(COMPONENT)[:4]]
     inspection.bench.kept.save()
@@ -95,17 +95,17 @@ def test_another_seed_has_another_file(tmp_path: Path) -> None:
 )
 def test_a_damaged_file_is_ignored_and_written_anew(tmp_path: Path, moves: list[object], content: bytes) -> None:
     kept = KeptTolerances(tmp_path, 3)
-    kept.file.write_bytes(content)
-    assert not KeptTolerances(tmp_path, 3)._known
+    kept.fresh.file.write_bytes(content)
+    assert not KeptTolerances(tmp_path, 3).fresh.known
     if content == b"{":
         assert judged(tmp_path) == judged(tmp_path.parent / f"{tmp_path.name} fresh") and moves
-        assert KeptTolerances(tmp_path, 3)._known
+        assert KeptTolerances(tmp_path, 3).fresh.known
 
 
 def test_a_number_that_no_bound_can_be_is_not_used(tmp_path: Path, moves: list[object]) -> None:
     """A bound is at least what is known without working it out."""
     first = judged(tmp_path)
-    file = KeptTolerances(tmp_path, 3).file
+    file = KeptTolerances(tmp_path, 3).fresh.file
     values = json.loads(file.read_text())
     file.write_text(json.dumps({**values, "bounds": dict.fromkeys(values["bounds"], 0.0)}))
     moves.clear()
@@ -114,16 +114,16 @@ def test_a_number_that_no_bound_can_be_is_not_used(tmp_path: Path, moves: list[o
 
 def test_two_processes_keep_what_both_found(tmp_path: Path) -> None:
     one, other = KeptTolerances(tmp_path, 3), KeptTolerances(tmp_path, 3)
-    one._new["a"], other._new["b"] = 1.0, 2.0
+    one.fresh.new["a"], other.fresh.new["b"] = 1.0, 2.0
     one.save()
     other.save()
-    assert KeptTolerances(tmp_path, 3)._known == {"a": 1.0, "b": 2.0}
+    assert KeptTolerances(tmp_path, 3).fresh.known == {"a": 1.0, "b": 2.0}
 
 
 def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     kept = KeptTolerances(tmp_path / "file" / "below", 3)
-    kept._new["a"] = 1.0
+    kept.fresh.new["a"] = 1.0
     kept.save()
 
 
@@ -131,14 +131,14 @@ def test_the_oldest_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(kept_tolerances, "MOST_FILES", 3)
     for seed in range(5):
         kept = KeptTolerances(tmp_path, seed)
-        kept._new["a"] = 1.0
+        kept.fresh.new["a"] = 1.0
         kept.save()
-        os.utime(kept.file, (time.time() - 100 + seed,) * 2)
+        os.utime(kept.fresh.file, (time.time() - 100 + seed,) * 2)
     assert sorted(file.stem.rpartition("-")[2] for file in tmp_path.iterdir()) == ["2", "3", "4"]
 
 
 def test_the_file_depends_on_every_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = KeptTolerances(tmp_path, 3).file
+    before = KeptTolerances(tmp_path, 3).fresh.file
     changed = tmp_path / "reference_model" / "softmax.py"
     changed.parent.mkdir()
     changed.write_text("x = 1\n")
@@ -147,7 +147,7 @@ def test_the_file_depends_on_every_source(tmp_path: Path, monkeypatch: pytest.Mo
     for text in ("x = 1\n", "x = 2\n"):
         changed.write_text(text)
         kept_tolerances._depends_on.cache_clear()
-        names.add(KeptTolerances(tmp_path, 3).file)
+        names.add(KeptTolerances(tmp_path, 3).fresh.file)
     kept_tolerances._depends_on.cache_clear()
     assert len({before, *names}) == 3
 
@@ -183,7 +183,7 @@ def test_the_keys_are_the_same_in_every_process(tmp_path: Path) -> None:
     """A file of two runs in two processes is no larger than one of one run."""
     program = (
         "import sys; from pathlib import Path; import test_kept_tolerances as t; t.judged(Path(sys.argv[1])); "
-        "print(len(t.KeptTolerances(Path(sys.argv[1]), 3)._known))"
+        "print(len(t.KeptTolerances(Path(sys.argv[1]), 3).fresh.known))"
     )
     folders = [str(Path(__file__).parent), str(kept_tolerances.ROOT)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
