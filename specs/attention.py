@@ -34,7 +34,7 @@ from specs.shared.attention_forms import (
     softcap,
     window,
 )
-from specs.shared.padding import ATTENTION_MASK, padding_claims
+from specs.shared.padding import ATTENTION_MASK, NAN_AT_PADDING, padding_claims
 from specs.shared.quorums import ATTENDS
 from specs.shared.rotary import ROTARY_ATTENTION
 from specs.workloads import models as workloads
@@ -48,6 +48,7 @@ ONE_MORE = """
 nothing = torch.zeros_like(masked[..., :1])
 weights = softmax(torch.cat((masked, nothing), dim=-1), dim=-1)[..., :-1]
 """
+HEADS = Argument("n_heads", "int", role="setting")
 
 
 @claim(
@@ -234,8 +235,6 @@ def zero_out_weight_leaves_the_bias(trial: Trial) -> None:
     trial.close(output(trial, closed), bias.expand(a["x"].shape).to(trial.dtype), tolerance(trial, closed), what)
 
 
-HEADS = Argument("n_heads", "int", role="setting")
-
 CONTRACT = Contract(
     name="attention",
     meaning="Causal multi-head self-attention with an output projection.",
@@ -272,6 +271,7 @@ CONTRACT = Contract(
         *ROTARY_ATTENTION,
         qk_norm(attention, SPLIT_K),
         sink_of_zero((Edit(attention, SOFTMAX, ONE_MORE),)),
+        NAN_AT_PADDING,
     ),
     numbers=(
         softcap(lambda cap: (Edit(attention, SCORES, f"{SCORES}\ncap = {cap}\n{CAPPED}"),)),

@@ -31,7 +31,7 @@ from specs.shared.attention import (
     tolerance,
 )
 from specs.shared.block_forms import NORM_PLACES
-from specs.shared.padding import ATTENTION_MASK, padding_claims
+from specs.shared.padding import ATTENTION_MASK, NAN_AT_PADDING, padding_claims
 from specs.shared.quorums import ATTENDS
 from specs.workloads import models as workloads
 
@@ -201,7 +201,7 @@ CONTRACT = Contract(
         "mlp": {name: name for name in ("up_weight", "up_bias", "down_weight", "down_bias")},
     },
     case_count=32,
-    variants=NORM_PLACES,
+    variants=(*NORM_PLACES, NAN_AT_PADDING),
     sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py block"),
     workloads=workloads.BLOCK,
     quorum=ATTENDS,

@@ -35,7 +35,7 @@ from specs.shared.attention import (
 )
 from specs.shared.block_forms import NORM_PLACES
 from specs.shared.model_forms import HOW_TO_UNTIE, TIED, UNTIED
-from specs.shared.padding import ATTENTION_MASK, POSITION_IDS
+from specs.shared.padding import ATTENTION_MASK, NAN_AT_PADDING, POSITION_IDS
 from specs.shared.padding_of_models import model_padding_claims
 from specs.shared.quorums import ATTENDS
 from specs.shared.rotary import POSITIONS, ROTARY_MODEL
@@ -238,7 +238,7 @@ CONTRACT = Contract(
     classes=(*MODEL_CLASSES, *LLAMA_MODELS),
     forward_names=FORWARD,
     size_names=SIZES,
-    variants=(*TIED, *ROTARY_MODEL, *NORM_PLACES),
+    variants=(*TIED, *ROTARY_MODEL, *NORM_PLACES, NAN_AT_PADDING),
     inside={
         "block": {"weights": "blocks"},
         "layer_norm": {"weight": "final_norm_weight", "bias": "final_norm_bias"},

@@ -241,5 +241,6 @@ MISTAKES = (
     KnownMistake("last_real_position_hidden", "The last real position counts as padding too.",
         without_padding, REAL, "real = attention_mask.bool() & (attention_mask.long().cumsum(-1) < attention_mask.long().sum(-1, keepdim=True))"),
     KnownMistake("nan_where_all_is_padding", "With padding before the text, its own queries see nothing and become NaN: so does every gradient, and every later layer. Give such rows finite scores.",
-        without_padding, FINITE, "return kept", seen_in=("pytorch/pytorch#41508", "pytorch/pytorch#103749", "allenai/OLMo#322")),
+        without_padding, FINITE, "return kept", seen_in=("pytorch/pytorch#41508", "pytorch/pytorch#103749", "allenai/OLMo#322"),
+        looks_like=("variant=nan_where_all_is_hidden",)),
 )

@@ -11,6 +11,7 @@ from harness.core.mistake import Edit
 from reference_model.grouped_query_attention import grouped_query_attention
 from reference_model.rotary import rotary_tables, rotate
 from specs.shared.attention_forms import NO_EPS, attention_scale, qk_norm_eps, rope_base, softcap, window
+from specs.shared.padding import NAN_AT_PADDING
 
 gqa = grouped_query_attention
 
@@ -157,7 +158,8 @@ BACKWARDS = Variant(
 
 def attention_variants(default_positions: str) -> tuple[Variant, ...]:
     """Named forms of grouped-query attention, of a block, and of a model with it."""
-    return (*positions(default_positions), *SCALING, *QK_NORM, EPS_AS_NORMS, BACKWARDS, TILED, SCALE_BY_HEAD_SIZE)
+    others = (EPS_AS_NORMS, BACKWARDS, TILED, SCALE_BY_HEAD_SIZE, NAN_AT_PADDING)
+    return (*positions(default_positions), *SCALING, *QK_NORM, *others)
 
 
 OWN_BASE = "v = v.transpose(1, 2)"

@@ -13,6 +13,7 @@ from harness.core.claim import Claim, Trial
 from harness.strategies.tensors import seeds
 from specs.shared.attention import output
 from specs.shared.padding import (
+    NAN_AT_PADDING,
     POSITION_IDS,
     half_with_a_mask,
     nan_at_padding,
@@ -37,6 +38,8 @@ def _given_positions(trial: Trial) -> dict[str, torch.Tensor]:
 
 def left_padding_changes_nothing(trial: Trial) -> None:
     """Learned positions are given, and begin at 0 with the first real id; of rotated ones only differences count."""
+    if trial.has_form(NAN_AT_PADDING.name):
+        trial.not_applicable()  # from the second layer on, every position attends to NaN
     padding_changes_nothing(trial, "ids", **_given_positions(trial))
 
 
@@ -62,6 +65,8 @@ def _placed(draw: st.DrawFn, cases: Callable[[], Any]) -> Case:
 
 def ids_at_padding_are_ignored(trial: Trial) -> None:
     """Whatever positions the model gives to ids."""
+    if trial.has_form(NAN_AT_PADDING.name):
+        trial.not_applicable()
     padded_ids_are_ignored(trial, "ids")
 
 

@@ -67,7 +67,7 @@ def minus_infinity(scores, mask=None):
     return scores.masked_fill(hidden, -torch.inf)
 
 
-def inspection(hide, name="attention_mask"):
+def inspection(hide, name="attention_mask", variants=None):
     """A run of attention with this mask under this name."""
     inner = attention_with(hide)
 
@@ -79,7 +79,7 @@ def inspection(hide, name="attention_mask"):
 
     function = with_attention_mask if name == "attention_mask" else with_key_padding_mask
     executor = Executor("theirs", {CONTRACT.name: FunctionAdapter(function)}, KNOWN.contracts)
-    return Inspection(KNOWN, executor, seed=1, cases=4)
+    return Inspection(KNOWN, executor, seed=1, cases=4, variants=variants or {})
 
 
 def statuses(run):
@@ -110,6 +110,15 @@ def test_a_mask_that_is_ignored_is_named():
 def test_nan_at_padding_is_told():
     """Real positions are right; the queries of the padding are NaN."""
     assert statuses(inspection(minus_infinity)) == [Status.PASSED, Status.FAILED]
+
+
+def test_nan_at_padding_can_be_declared():
+    """The run says how; then nothing is asked of those queries."""
+    run = inspection(minus_infinity)
+    _, evidence = run.bench.judge(CONTRACT, CLAIMS["finite_where_all_is_padding"], shrink=False)
+    assert run.explain(CONTRACT.name, evidence).names == ("attention.variant=nan_where_all_is_hidden",)
+    declared = inspection(minus_infinity, variants={"attention": "nan_where_all_is_hidden"})
+    assert statuses(declared) == [Status.PASSED, Status.NOT_APPLICABLE]
 
 
 def test_attention_without_a_mask_is_not_asked():
