@@ -16,7 +16,7 @@ from specs.naming.cs336 import CS336_HEADS, CS336_ROTARY_HEADS
 from specs.naming.forward import FORWARD
 from specs.naming.parameters import ATTENTION
 from specs.naming.pico_gpt import PICO_HEADS
-from specs.naming.sizes import SIZES
+from specs.naming.sizes import SIZES_OF_GPT2
 from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, silence, tolerance, unmoved
 from specs.shared.attention_cases import cases, indivisible, large_logits, mapped_cases, weight_maps
 from specs.shared.attention_forms import (
@@ -35,15 +35,14 @@ from specs.shared.attention_forms import (
     window,
 )
 from specs.shared.padding import ATTENTION_MASK, NAN_AT_PADDING, padding_claims
+from specs.shared.qkv_order import BY_HEAD
 from specs.shared.quorums import ATTENDS
 from specs.shared.rotary import ROTARY_ATTENTION
 from specs.workloads import models as workloads
 
-SPLIT_K = "k = k.reshape(batch, time, n_heads, head_size)"
-SCORES = "scores = products * scale"
+SPLIT_K, SCORES = "k = k.reshape(batch, time, n_heads, head_size)", "scores = products * scale"
 FUTURE, SOFTMAX = "future = everywhere.triu(diagonal=1)", "weights = softmax(masked, dim=-1)"
-SCALE = "scale = 1.0 / math.sqrt(head_size)"
-CAPPED = "scores = cap * torch.tanh(scores / cap)"
+SCALE, CAPPED = "scale = 1.0 / math.sqrt(head_size)", "scores = cap * torch.tanh(scores / cap)"
 ONE_MORE = """
 nothing = torch.zeros_like(masked[..., :1])
 weights = softmax(torch.cat((masked, nothing), dim=-1), dim=-1)[..., :-1]
@@ -264,7 +263,7 @@ CONTRACT = Contract(
         "maskedmultiheadattention",
     ),
     forward_names=FORWARD,
-    size_names=SIZES,
+    size_names=SIZES_OF_GPT2,
     headline=True,
     variants=(
         NO_POSITIONS,
@@ -272,6 +271,7 @@ CONTRACT = Contract(
         qk_norm(attention, SPLIT_K),
         sink_of_zero((Edit(attention, SOFTMAX, ONE_MORE),)),
         NAN_AT_PADDING,
+        BY_HEAD,
     ),
     numbers=(
         softcap(lambda cap: (Edit(attention, SCORES, f"{SCORES}\ncap = {cap}\n{CAPPED}"),)),

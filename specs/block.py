@@ -18,7 +18,7 @@ from specs.naming.llama import LLAMA_BLOCKS
 from specs.naming.models import BLOCK_CLASSES
 from specs.naming.parameters import BLOCK
 from specs.naming.pico_gpt import PICO_BLOCK
-from specs.naming.sizes import SIZES
+from specs.naming.sizes import SIZES_OF_GPT2
 from specs.shared.attention import (
     SILENCED,
     block_weights,
@@ -32,6 +32,7 @@ from specs.shared.attention import (
 )
 from specs.shared.block_forms import NORM_PLACES
 from specs.shared.padding import ATTENTION_MASK, NAN_AT_PADDING, padding_claims
+from specs.shared.qkv_order import BLOCK_BY_HEAD
 from specs.shared.quorums import ATTENDS
 from specs.workloads import models as workloads
 
@@ -194,14 +195,14 @@ CONTRACT = Contract(
     headline=True,
     classes=(*BLOCK_CLASSES, *LLAMA_BLOCKS),
     forward_names=FORWARD,
-    size_names=SIZES,
+    size_names=SIZES_OF_GPT2,
     inside={
         "layer_norm": {"weight": "norm_1_weight", "bias": "norm_1_bias"},
         "attention": {name: name for name in ("qkv_weight", "qkv_bias", "out_weight", "out_bias")},
         "mlp": {name: name for name in ("up_weight", "up_bias", "down_weight", "down_bias")},
     },
     case_count=32,
-    variants=(*NORM_PLACES, NAN_AT_PADDING),
+    variants=(*NORM_PLACES, NAN_AT_PADDING, BLOCK_BY_HEAD),
     sources=("Radford et al. 2019, section 2.3", "openai/gpt-2 src/model.py block"),
     workloads=workloads.BLOCK,
     quorum=ATTENDS,

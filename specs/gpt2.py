@@ -21,7 +21,7 @@ from specs.naming.llama import LLAMA_MODELS
 from specs.naming.models import MODEL_CLASSES
 from specs.naming.parameters import GPT2
 from specs.naming.pico_gpt import PICO_MODEL
-from specs.naming.sizes import SIZES
+from specs.naming.sizes import SIZES_OF_GPT2
 from specs.shared.attention import (
     block_weights,
     elsewhere,
@@ -37,6 +37,7 @@ from specs.shared.block_forms import NORM_PLACES
 from specs.shared.model_forms import HOW_TO_UNTIE, TIED, UNTIED
 from specs.shared.padding import ATTENTION_MASK, NAN_AT_PADDING, POSITION_IDS
 from specs.shared.padding_of_models import model_padding_claims
+from specs.shared.qkv_order import MODEL_BY_HEAD
 from specs.shared.quorums import ATTENDS
 from specs.shared.rotary import POSITIONS, ROTARY_MODEL
 from specs.workloads import models as workloads
@@ -237,8 +238,8 @@ CONTRACT = Contract(
     headline=True,
     classes=(*MODEL_CLASSES, *LLAMA_MODELS),
     forward_names=FORWARD,
-    size_names=SIZES,
-    variants=(*TIED, *ROTARY_MODEL, *NORM_PLACES, NAN_AT_PADDING),
+    size_names=SIZES_OF_GPT2,
+    variants=(*TIED, *ROTARY_MODEL, *NORM_PLACES, NAN_AT_PADDING, MODEL_BY_HEAD),
     inside={
         "block": {"weights": "blocks"},
         "layer_norm": {"weight": "final_norm_weight", "bias": "final_norm_bias"},

@@ -53,6 +53,10 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(calls, config.as_dict(), f"{config.layers} layers")
 
 
+ALL_ALIKE = "all_alike"
+IF_ALIKE = ", unless this is intended (GPT-NeoX, OPT): then declare --impl-variant=residual_scale=all_alike"
+
+
 # claims --------------------------------------------------------------------------------------------------------------
 
 
@@ -83,21 +87,30 @@ def matrices_are_normal(trial: Trial) -> None:
 def residual_projections_are_scaled(trial: Trial) -> None:
     declared_default(trial)
     config = config_of(trial)
-    std = STD / math.sqrt(2 * config.layers)
+    is_plain = trial.has_form(ALL_ALIKE)
+    std = STD if is_plain else STD / math.sqrt(2 * config.layers)
+    law = "0.02" if is_plain else f"0.02 / sqrt(2 L) with {config.layers} layers"
 
-    def test(weights: Weights) -> tuple[float, str]:
+    def test(weights: Weights, std: float = std, law: str = law) -> tuple[float, str]:
         names = ("out_weight", "down_weight")
-        law = f"0.02 / sqrt(2 L) with {config.layers} layers"
         return max(spread_of(config, in_all_layers(weights, n), std, f"{n} of the blocks", law) for n in names)
 
-    twice(trial, test)
+    try:
+        twice(trial, test)
+    except Violation as violation:
+        if is_plain or test(initial_weights(trial), STD, "0.02")[0] > 1:
+            raise
+        raise Violation(f"{violation}{IF_ALIKE}", error=violation.error, form=ALL_ALIKE) from None
 
 
 @claim("position embeddings are small and random, and no two are equal", broken_by="position_embedding_zero")
 def positions_are_small_and_random(trial: Trial) -> None:
     """A standard deviation between 0.004 and 0.05: OpenAI's code has 0.01, many others have 0.02."""
     declared_default(trial)
-    positions = initial_weights(trial)["position_embedding"].double()
+    table = initial_weights(trial)["position_embedding"]
+    if not table.numel():
+        trial.not_applicable()
+    positions = table.double()
     found = float(positions.pow(2).mean().sqrt())
     if not found:
         raise Violation("position_embedding is all zeros: it must be small and random")
@@ -174,7 +187,7 @@ def seed_changes_the_weights(trial: Trial) -> None:
     first, second = initial_weights(trial), initial_weights(trial, other_seed=True)
     for path, leaf in leaves(dict(first)):
         other = dict(leaves(dict(second)))[path]
-        if leaf.dim() > 1 and torch.equal(leaf, other) and bool((leaf != leaf.flatten()[0]).any()):
+        if leaf.numel() and leaf.dim() > 1 and torch.equal(leaf, other) and bool((leaf != leaf.flatten()[0]).any()):
             meant = "if it has a generator of its own, declare it: --impl-variant=generator=own_generator"
             raise Violation(f"{dotted(path)} is the same with another seed ({meant})")
 
@@ -227,6 +240,13 @@ CONTRACT = Contract(
             "The weights are drawn from a generator of its own, so that no seed from outside changes them.",
             (),
             axis="generator",
+        ),
+        Variant(
+            ALL_ALIKE,
+            "All matrices are drawn from N(0, 0.02), those that write to the residual stream too (GPT-NeoX, OPT); in "
+            "GPT-2 these are smaller the more layers there are.",
+            (),
+            axis="residual_scale",
         ),
     ),
     order=73,

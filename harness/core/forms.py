@@ -24,7 +24,8 @@ class Variant:
     refuses are left out where it is declared. ``tables_in_float32``: as of a Contract, where it is declared.
     ``aliases``: other names that a declaration may use; by the first of them its axis calls it. ``given``: for a form
     of an argument, its name and what makes that form of a call's arguments. Where it is declared, the implementation is
-    given that; its edits are what shows while it is not.
+    given that; its edits are what shows while it is not. ``gradients``: for such a form of learned tensors, the last
+    name of each and what turns its gradient back into the contract's form, from a call's arguments and the gradient.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Variant:
     aliases: tuple[str, ...] = ()
     is_default: bool = False
     given: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
+    gradients: Mapping[str, Callable[[Mapping[str, Any], Any], Any]] = field(default_factory=dict)
 
     @property
     def name_on_axis(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import torch
 
 from harness.core.case import Case
@@ -15,15 +13,20 @@ from harness.modules.probing import trial_call
 from harness.modules.submodules import Model
 from harness.modules.telling_cases import telling_cases
 
+MOST_RUNS = 6
+"""Sizes at which a model is run that raises."""
 SHORT_SECONDS = 1.0
 """Processor seconds for a model whose forward is known not to end: what it calls before that is seen at once."""
 
 
 def run_once(adapter: FoundModule, seconds: float) -> Model | None:
-    """The model of the first case at whose sizes it can be built, after one run; None where there is no such case.
+    """The model of the first case at whose sizes it can be built and runs; None where it can be built at none.
 
-    What was called before an error, or within ``seconds`` of processor time, is seen.
+    Where it raises at the sizes of the first few (a head of odd size cannot be rotated in pairs), that of the case in
+    which most was called. What was called before an error, or within ``seconds`` of processor time, is seen.
     """
+    best: Model | None = None
+    built = 0
     for case in telling_cases(adapter.contract):
         try:
             made = adapter.trial(case.arguments)
@@ -31,10 +34,19 @@ def run_once(adapter: FoundModule, seconds: float) -> Model | None:
             continue
         inputs = _inputs(adapter.contract, case)
         limit = seconds if adapter.timed_out is None else min(seconds, SHORT_SECONDS)
-        with first_calls(made.inner) as seen, contextlib.suppress(Exception, TimedOut):
-            trial_call("calling", adapter.source, limit, made, *inputs.values())
-        return Model(made.inner, seen, inputs)
-    return None
+        has_run, built = True, built + 1
+        with first_calls(made.inner) as seen:
+            try:
+                trial_call("calling", adapter.source, limit, made, *inputs.values())
+            except TimedOut:
+                built = MOST_RUNS
+            except Exception:
+                has_run = False
+        if best is None or len(seen) > len(best.calls):
+            best = Model(made.inner, seen, inputs)
+        if has_run or built >= MOST_RUNS:
+            break
+    return best
 
 
 def _inputs(contract: Contract, case: Case) -> dict[str, torch.Tensor]:

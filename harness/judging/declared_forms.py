@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from harness.core.case import Call
@@ -11,6 +12,8 @@ from harness.core.implementation import Answer, Implementation, Offer, Request
 
 Given = Mapping[str, Callable[[Mapping[str, Any]], Any]]
 """Name of an argument -> from all arguments of a call to that argument in the form that is wanted."""
+Back = Mapping[str, Callable[[Mapping[str, Any], Any], Any]]
+"""Last name of a learned tensor -> from a call's arguments and its gradient to the gradient in the contract's form."""
 
 
 class InDeclaredForms:
@@ -20,12 +23,14 @@ class InDeclaredForms:
         self, implementation: Implementation, contracts: Mapping[str, Contract], variants: Mapping[str, str]
     ) -> None:
         self.implementation, self.name, self.components = implementation, implementation.name, implementation.components
+        forms = {name: contracts[name].legal.in_text(text) for name, text in variants.items() if name in contracts}
         self.given: dict[str, Given] = {
-            name: {
-                argument: make for form in contracts[name].legal.in_text(text) for argument, make in form.given.items()
-            }
-            for name, text in variants.items()
-            if name in contracts
+            name: {argument: make for form in declared for argument, make in form.given.items()}
+            for name, declared in forms.items()
+        }
+        self.back: dict[str, Back] = {
+            name: {tensor: turn for form in declared for tensor, turn in form.gradients.items()}
+            for name, declared in forms.items()
         }
 
     def offers(self, component: str) -> Offer | None:
@@ -44,4 +49,11 @@ class InDeclaredForms:
 
         case = request.case
         calls = tuple(converted(call) for call in case.calls)
-        return self.implementation.run(request.of(type(case)(calls, case.dimensions, case.family)))
+        answer = self.implementation.run(request.of(type(case)(calls, case.dimensions, case.family)))
+        back, arguments = self.back[request.component], case.calls[0].arguments
+
+        def turned(label: str, gradient: Any) -> Any:
+            turn = back.get(label.rpartition(".")[2])
+            return gradient if turn is None or gradient is None else turn(arguments, gradient)
+
+        return replace(answer, gradients={name: turned(name, value) for name, value in answer.gradients.items()})

@@ -20,6 +20,7 @@ SMALL: Mapping[str, Any] = {
     "context": CONTEXT,
     "eps": 1e-5,
     "rope_base": 10000.0,
+    "rotary_share": 1.0,
 }
 """Sizes of a model that is built for one part of it, where the part does not say."""
 SPELLINGS: Mapping[str, tuple[str, ...]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.core.errors import plain
 
-NOT_WHOLE = ("eps", "ratio", "rope_base", "hidden_factor")
+NOT_WHOLE = ("eps", "ratio", "rope_base", "hidden_factor", "rotary_share")
 """Sizes that need not be whole numbers."""
 LENGTHS = ("width", "head_size")
 """Sizes of an axis, whose names (``dim``) may also stand for the axis itself."""

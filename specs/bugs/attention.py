@@ -148,7 +148,7 @@ MISTAKES = (
     KnownMistake("qkv_read_as_vqk", "You read the rows of qkv_weight as v, q, k. They are q, then k, then v.",
         attention, PARTS, "v, q, k = qkv.split(width, dim=-1)", aliases=("parts_turned_right",)),
     KnownMistake("qkv_interleaved_per_head", "You read qkv_weight head by head, each with its own q, k, v (the GPT-NeoX layout). GPT-2 stores all of q first, then all of k, then all of v.",
-        attention, PARTS, "q, k, v = (part.flatten(2) for part in qkv.reshape(batch, time, n_heads, 3, head_size).unbind(3))", aliases=("parts_within_each_head",)),
+        attention, PARTS, "q, k, v = (part.flatten(2) for part in qkv.reshape(batch, time, n_heads, 3, head_size).unbind(3))", aliases=("parts_within_each_head",), looks_like=("variant=by_head",)),
     KnownMistake("qkv_interleaved_per_feature", "You read the rows of qkv_weight as q, k, v in turn, feature by feature. GPT-2 stores all of q first, then all of k, then all of v.",
         attention, PARTS, "q, k, v = qkv.reshape(batch, time, width, 3).unbind(-1)", aliases=("parts_within_each_feature",)),
     KnownMistake("keys_for_values", "The attention weights are applied to the keys. They must be applied to the values.", attention, MIXED, "mixed = weights @ k"),

@@ -71,6 +71,14 @@ SIZES: Mapping[str, tuple[str, ...]] = {
 """Size -> its usual names. A name under two sizes (``hidden_size``) is the later one where another name fits the
 earlier."""
 
+SIZES_OF_GPT2: Mapping[str, tuple[str, ...]] = {
+    **SIZES,
+    "rotary_share": names(
+        "rotary_pct partial_rotary_factor rotary_percentage rotary_percent rotary_fraction rope_percentage"
+    ),
+}
+"""With the share of a head that is rotated, which is a form of grouped-query attention alone: all of it."""
+
 GROUPED_SIZES: Mapping[str, tuple[str, ...]] = {
     **SIZES,
     "kv_heads": (*SIZES["kv_heads"], "n_groups", "num_groups", "groups"),

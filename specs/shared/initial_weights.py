@@ -49,6 +49,8 @@ def initial_weights(trial: Trial, other_seed: bool = False) -> Weights:
     found = dict(leaves(value))
     for path, leaf in leaves(expected):
         other = found.get(path)
+        if torch.is_tensor(other) and not other.numel():
+            continue  # a table that it does without
         if not torch.is_tensor(other) or other.shape != leaf.shape:
             raise Violation(f"{dotted(path)} must be a tensor {list(leaf.shape)}")
     weights: Weights = value

@@ -17,9 +17,13 @@ from reference_model.gpt2 import initialise
 from specs.shared.generation_llama import weights_of_llama
 from specs.shared.sizes_of_models import is_llama
 
+PLACES = "position_embedding"
+"""What a model with rotary positions does without."""
+
 
 def of_a_module(make: Callable[..., Any]) -> type:
-    """A class with the contract's calls, for a model class. Biases that it lacks count as zeros, gains as ones."""
+    """A class with the contract's calls, for a model class. Biases that it lacks count as zeros, gains as ones; a table
+    of positions that it lacks has no rows."""
 
     class Untrained:
         def __init__(self, config: Settings, seed: int) -> None:
@@ -32,6 +36,8 @@ def of_a_module(make: Callable[..., Any]) -> type:
 
             def neutral(path: Path, leaf: torch.Tensor) -> torch.Tensor:
                 value = found[path]
+                if value is None and path[-1] == PLACES:
+                    return leaf[:0]
                 if value is None:
                     return torch.ones_like(leaf) if str(path[-1]).endswith("norm_weight") else torch.zeros_like(leaf)
                 return value.to(leaf.dtype)

@@ -51,6 +51,13 @@ def test_residual_projections_in_words(wrong: str, message: str, tmp_path: Path)
     assert set(found) == {"residual_projections_are_scaled"} and message in found["residual_projections_are_scaled"]
 
 
+def test_residual_projections_like_all_others_may_be_declared(tmp_path: Path) -> None:
+    """GPT-NeoX and OPT draw them so; the message says how."""
+    found = failing(nano(), tmp_path)
+    assert "--impl-variant=residual_scale=all_alike" in found["residual_projections_are_scaled"]
+    assert failing(nano(), tmp_path, "residual_scale=all_alike") == {}
+
+
 def test_what_torch_draws_is_told_as_that_and_may_be_declared(tmp_path: Path) -> None:
     """One message for all claims that it breaks; none of them is judged where it is declared."""
     text = (STYLES / "mini.py").read_text(encoding="utf-8")
