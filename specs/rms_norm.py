@@ -13,7 +13,7 @@ from specs.naming.cs336 import CS336_RMS_NORM
 from specs.naming.parameters import GAINS
 from specs.naming.sizes import SIZES
 from specs.shared.attention import output, tolerance
-from specs.shared.model_forms import UNIT_OFFSET
+from specs.shared.model_forms import CLAMPED_NORM, UNIT_OFFSET
 from specs.shared.quorums import THREE_FEATURES
 from specs.workloads import parts as workloads
 
@@ -130,7 +130,7 @@ CONTRACT = Contract(
     dialects=(CS336_RMS_NORM,),
     order=22,
     case_count=26,
-    variants=(UNIT_OFFSET,),
+    variants=(UNIT_OFFSET, CLAMPED_NORM),
     sources=("Zhang & Sennrich 2019, section 3, equation 4", "meta-llama/llama llama/model.py RMSNorm"),
     workloads=workloads.RMS_NORM,
     quorum=(THREE_FEATURES,),

@@ -9,11 +9,11 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from support_lanes import FULL, sample
+from support_lanes import sample
 from support_styles import expected_of, outcomes
 
 TABLE = expected_of(Path(__file__).with_name("packages") / "table.toml")
-CASES = 6 if FULL else 3
+CASES = 6
 
 
 def package_of(place: str) -> str:

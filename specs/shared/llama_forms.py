@@ -14,6 +14,7 @@ from reference_model.llama import llama, llama_block
 from reference_model.rms_norm import rms_norm
 from specs.shared.activations import ACTIVATION, EXPRESSIONS, gated_edit, ungated_edit
 from specs.shared.grouped_query_forms import ATTENTION_NUMBERS, LOCAL_BASE, attention_variants, own_base
+from specs.shared.model_forms import CLAMPED_NORM
 
 # the block -----------------------------------------------------------------------------------------------------------
 
@@ -113,7 +114,14 @@ PLACES = (
         axis="norm_place",
     ),
 )
-BLOCK_VARIANTS = (*attention_variants("rotary_halves"), *ACTIVATIONS, *NORMS, EPS_OF_DTYPE, *PLACES)
+BLOCK_VARIANTS = (
+    *attention_variants("rotary_halves"),
+    *ACTIVATIONS,
+    *NORMS,
+    EPS_OF_DTYPE,
+    CLAMPED_NORM,
+    *PLACES,
+)
 
 # the model -----------------------------------------------------------------------------------------------------------
 

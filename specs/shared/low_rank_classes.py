@@ -7,6 +7,7 @@ nn.Linear that merge in ``eval()`` as loralib's do. The matrices are found by sh
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +39,8 @@ MERGES = ("merge", "merge_weights", "merge_lora", "merge_lora_weights", "fuse", 
 UNMERGES = ("unmerge", "unmerge_weights", "unmerge_lora", "unmerge_lora_weights", "unfuse", "unfuse_lora")
 OTHERS = ("dora", "vera", "adalora", "conv", "embedding", "merged", "quant", "4bit", "8bit")
 """Names of relatives that compute something else."""
+FREEZERS = ("mark_only_lora_as_trainable", "freeze_all_but_lora", "freeze_base", "freeze_base_weights")
+"""Functions of a project that freeze all of a model but the matrices of its adapters."""
 SIZES = {"inputs": 5, "outputs": 7, "rank": 3}
 """All different, so that a matrix tells by its shape what it is."""
 
@@ -141,7 +144,18 @@ def constructed(
         base = nn.Linear(inputs, outputs, bias=bias is not None, dtype=weight.dtype)
         given[_name(names, BASES)] = base.requires_grad_(False)
     layer: nn.Module = kind(**given)
+    _freeze(kind, layer)
     return layer.to(weight.dtype)
+
+
+def _freeze(kind: Callable[..., Any], layer: nn.Module) -> None:
+    """Call the function that a project has for it: a bias is then as frozen as its users have it."""
+    for home in (kind.__module__, kind.__module__.partition(".")[0]):
+        held = vars(sys.modules[home]) if home in sys.modules else {}
+        function = next((held[name] for name in FREEZERS if inspect.isfunction(held.get(name))), None)
+        if function is not None:
+            function(layer)
+            return
 
 
 class LowRankLayer:

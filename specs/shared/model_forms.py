@@ -23,3 +23,15 @@ UNIT_OFFSET = Variant(
     (Edit(rms_norm, "scaled = normalised * weight", "scaled = normalised * (1 + weight)"),),
     axis="norm",
 )
+CLAMPED_NORM = Variant(
+    "clamped",
+    "The norms have no epsilon: the length of a vector is divided by, but never by less than 1e-12 (F.normalize).",
+    (
+        Edit(
+            rms_norm,
+            "root = torch.sqrt(mean_square + eps)",
+            "root = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).clamp_min(1e-12) / wide.shape[-1] ** 0.5",
+        ),
+    ),
+    axis="norm_eps",
+)

@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cases", type=int, default=3)
+    parser.add_argument("--cases", type=int, default=6)
     parser.add_argument("--table", type=Path, default=STYLES / "expected.toml")
     parser.add_argument("--waits", action="store_true", help="print the tables of what is wrong, to paste")
     options = parser.parse_args()
