@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
-from harness.core.claim import Claim, NotSupported, Trial, Violation, claim
+from harness.core.claim import About, Claim, NotSupported, Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from reference_model.checkpoint import checkpoint
 from specs.shared.checkpoint_functions import DIALECTS
 from specs.shared.checkpoint_script import (
     AFTER,
     BEFORE,
+    STREAM,
     Script,
     cases,
     cases_with_generator,
@@ -187,6 +188,38 @@ def shape_mismatch_is_refused(trial: Trial) -> None:
         raise Violation("a file of a model of another width loads without an error: mismatched tensors are ignored")
 
 
+FILE_OBJECTS = (
+    "Nobody is held to this: hand what you are given to torch.save() and torch.load() as it is (CS336 asks for paths "
+    "and file objects), or raise an error for what is no path."
+)
+
+
+@claim(
+    "a file object can be saved to and loaded from, or is refused",
+    sabotage=lambda call, method, arguments, request: call(
+        {n: str(a) if n == "path" else a for n, a in arguments.items()}
+    ),
+    cases=plain_cases,
+    max_cases=1,
+    about=frozenset({About.FORM}),
+)
+def file_objects_work_or_are_refused(trial: Trial) -> None:
+    """An open file in memory: a text made of it names another file, and nothing is written to it."""
+    script = Script(options_of(trial))
+    script.save(STREAM, script.train(script.begin(), 0, BEFORE), BEFORE)
+    refused = trial.attempt(script.case()).crash
+    if refused is not None:
+        raise NotSupported(f"save() takes no file object ({refused.error})")
+    other = script.begin(seed=options_of(trial)["seed"] + 1)
+    script.load(STREAM, other)
+    script.train(other, BEFORE, AFTER)
+    answer = trial.attempt(script.case())
+    if answer.crash is not None:
+        what = f"save() takes a file object without an error, but reading it back ends in: {answer.crash.message}"
+        raise Violation(what, advice=FILE_OBJECTS)
+    same(answer.value, uninterrupted(trial), "resumed from a file object")
+
+
 PATH = Argument("path", "a path in a temporary folder", "setting")
 STEP = Argument("step", "int", "setting", optional=True, default=0)
 STATES = (
@@ -246,5 +279,6 @@ CONTRACT = Contract(
         files_are_independent,
         step_is_restored,
         shape_mismatch_is_refused,
+        file_objects_work_or_are_refused,
     ),
 )

@@ -39,7 +39,7 @@ def kind_of(pair: tuple[str, Claim]) -> str:
 CHOSEN = sample(PAIRS, lambda pair: f"{pair[0]}::{pair[1].name}", kind_of, 3)
 
 
-ADVICE = ("gelu::finite_in_float16",)
+ADVICE = ("gelu::finite_in_float16", "checkpoint::file_objects_work_or_are_refused")
 """What nobody is held to: broken, it is told as advice."""
 
 

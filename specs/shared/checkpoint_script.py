@@ -13,6 +13,8 @@ from harness.core.values import Earlier
 
 RUNS = "specs.shared.training"
 BUILD = Call("build", {})
+STREAM = "stream"
+"""The name of what is no file, but an open file object."""
 PARTS = ("model", "optimizer", "scheduler", "generator")
 BEFORE, AFTER = 3, 2
 """Steps before the file is written, and after it is read."""
@@ -50,7 +52,7 @@ class Script:
 
     def _parts(self, run: int, name: str) -> dict[str, Any]:
         if name not in self.files:
-            self.files[name] = self._add("file", name=f"{name}.pt")
+            self.files[name] = self._add(STREAM) if name == STREAM else self._add("file", name=f"{name}.pt")
         has = {"scheduler": bool(self.options["schedule"]), "generator": self.options["with_generator"]}
         given = {part: self._result(run, at) if has.get(part, True) else None for at, part in enumerate(PARTS)}
         return {"path": self._result(self.files[name], 0), **given}
@@ -61,6 +63,8 @@ class Script:
 
     def load(self, name: str, run: int) -> None:
         """The implementation loads the file of this name into a run."""
+        if name == STREAM:
+            self._add("rewind", stream=self._result(self.files[name], 0))
         self.calls.append(Call("load", self._parts(run, name)))
 
     def step(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,29 @@ def file(name: str) -> tuple[File]:
     path = File(Path(folder.name) / name)
     path.folder = folder
     return (path,)
+
+
+class Stream(io.BytesIO):
+    """A file object in memory. As a text it is a path in a temporary folder, for code that makes a text of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        (self.place,) = file("stream")
+
+    def __str__(self) -> str:
+        return str(self.place)
+
+
+def stream() -> tuple[Stream]:
+    """A file object that is open for writing and reading."""
+    return (Stream(),)
+
+
+def rewind(stream: Stream) -> None:
+    """Its next byte is the first again. Raises ValueError where it was closed, or holds nothing."""
+    if not stream.getbuffer().nbytes:
+        raise ValueError("nothing was written into the file object")
+    stream.seek(0)
 
 
 def train(run: Run, first: int, steps: int) -> dict[str, Any]:

@@ -39,3 +39,41 @@ def test_the_functions_of_cs336(tmp_path, prefix):
         "schedule_is_restored",
         "generator_is_restored",
     }
+
+
+SAVES = """
+import torch
+
+
+def save_checkpoint(path, model, optimizer):
+    state = [model.state_dict(), optimizer.state_dict()]
+    # save
+
+
+def load_checkpoint(path, model, optimizer):
+    of_model, of_optimizer = torch.load(path)
+    model.load_state_dict(of_model)
+    optimizer.load_state_dict(of_optimizer)
+"""
+CLOSES = "with path if hasattr(path, 'write') else open(path, 'wb') as to: torch.save(state, to)"
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("torch.save(state, path)", Status.PASSED),
+        ("torch.save(state, str(path))", Status.ADVICE),
+        ("torch.save(state, open(path, 'wb'))", Status.NOT_APPLICABLE),
+        (CLOSES, Status.ADVICE),
+    ],
+    ids=["as it is", "made a text", "refused", "closed"],
+)
+def test_a_file_object_is_used_or_refused(tmp_path, line, status):
+    """What is written elsewhere, or into a file object that is closed then, cannot be read back."""
+    file = tmp_path / "mine.py"
+    file.write_text(SAVES.replace("# save", line))
+    found = discover(str(file), KNOWN.contracts)
+    inspection = Inspection(KNOWN, Executor(found.name, found.adapters, KNOWN.contracts), seed=1, cases=2)
+    contract = KNOWN.contracts["checkpoint"]
+    claim = next(claim for claim in contract.claims if claim.name == "file_objects_work_or_are_refused")
+    assert inspection.bench.judge(contract, claim, shrink=False)[0].status is status
