@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from harness.core.claim import NotSupported
 from harness.core.contract import Dialect
 from specs.naming.cs336 import CS336
 
@@ -15,6 +16,8 @@ class Parameters(Iterator[Any]):
     """Like ``model.parameters()``, an iterator that can be used once. ``each``: the parameters themselves."""
 
     def __init__(self, grads: Sequence[torch.Tensor | None]) -> None:
+        if any(g is not None and 0 in g.stride() and g.numel() > 1 for g in grads):
+            raise NotSupported("no gradient is expanded in .grad: backward() lays it out")
         self.each = [torch.nn.Parameter(torch.zeros(()) if g is None else torch.zeros_like(g)) for g in grads]
         self.before = [None if g is None else g.clone() for g in grads]
         for parameter, grad in zip(self.each, grads, strict=True):
