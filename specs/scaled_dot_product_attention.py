@@ -15,7 +15,7 @@ from harness.core.mistake import Edit
 from reference_model.scaled_dot_product_attention import scaled_dot_product_attention
 from specs.naming.cs336 import CS336_ATTEND
 from specs.shared.attention import elsewhere, moved_by_a_float32_scale, output, tolerance, unmoved
-from specs.shared.attention_masks import FORMS
+from specs.shared.attention_masks import AS_TORCH, FORMS, torch_gives_nan
 from specs.shared.attention_weights import cases, large_logits, shown, weights_shown
 from specs.shared.published_products import products
 from specs.shared.quorums import SEVERAL_HEADS
@@ -187,7 +187,8 @@ def fully_masked_query_gets_zeros(trial: Trial) -> None:
     if out.shape[-2] > 1:
         trial.close(out[..., 1:, :], whole[..., 1:, :], bound, "next to a fully masked query, out")
     if bool(out[..., 0, :].isnan().all()):
-        raise Violation("a query that may attend to nothing gives NaN, and so does every gradient", explains=False)
+        what = "a query that may attend to nothing gives NaN, and so does every gradient"
+        raise Violation(what, explains=False, advice=AS_TORCH if torch_gives_nan() else "")
     steep = idle.changed(q=a["q"] * 1e7 / max(float((a["q"] @ a["k"].mT).abs().max()), 1e-3))
     found = [(case, output(trial, case), trial.expect(case).value, tolerance(trial, case)) for case in (steep, idle)]
     for _, actual, expected, bound in found:

@@ -199,8 +199,6 @@ MISTAKES = (
         unnamed_because="its ids are right"),
     KnownMistake("surrogates_become_question_marks", "A lone surrogate silently becomes \"?\" (errors=\"replace\"). Raise an error.",
         tokenizer.encode, REFUSE, "text = text.encode('utf-8', 'replace').decode('utf-8')"),
-    KnownMistake("surrogates_dropped", "A lone surrogate is silently dropped (errors=\"ignore\"). Raise an error.",
-        tokenizer.encode, REFUSE, "text = text.encode('utf-8', 'ignore').decode('utf-8')"),
     KnownMistake("surrogates_encoded", "A lone surrogate is encoded with \"surrogatepass\": three bytes that are not valid UTF-8 and do not round-trip. Raise an error.",
         tokenizer.encode, REFUSE, "pass",
         also=(Edit(tokenizer.encode_ordinary, ENCODED, 'encoded = piece.encode("utf-8", "surrogatepass")'),), aliases=("surrogates_passed",)),

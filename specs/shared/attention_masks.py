@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -15,6 +16,20 @@ HIDDEN = "hidden = torch.zeros_like(scores, dtype=torch.bool) if mask is None el
 MASKED = 'masked = scores.masked_fill(hidden, float("-inf"))'
 FILLED = "filled = masked.masked_fill(idle, 0.0)"
 USED = "used = weights.masked_fill(idle, 0.0)"
+
+
+AS_TORCH = (
+    "torch's own function gives NaN there too in the version that is installed (2.4 and earlier). Nobody is held to "
+    "zeros as long as no mask hides every key of a query."
+)
+
+
+@lru_cache(maxsize=1)
+def torch_gives_nan() -> bool:
+    """Whether the installed torch gives NaN to a query that may attend to nothing."""
+    one = torch.ones(1, 1, 1)
+    nothing = torch.zeros(1, 1, dtype=torch.bool)
+    return bool(torch.nn.functional.scaled_dot_product_attention(one, one, one, nothing).isnan().any())
 
 
 def _edit(right: str, wrong: str) -> Edit:

@@ -55,6 +55,21 @@ def bytes_by_id(trial: Trial) -> dict[int, bytes]:
     return {rank: token for token, rank in table.items()} | {i: name.encode() for name, i in special_of(trial).items()}
 
 
+SURROGATES = (
+    "Nobody is held to this: no text in UTF-8 holds one. Raise an error there, or put U+FFFD in its place, so that a "
+    "broken text is seen."
+)
+
+
+def require_no_lost_surrogate(text: str, back: object) -> None:
+    """Raises a Violation where a lone surrogate became anything but U+FFFD; advice where it is dropped."""
+    expected, dropped = (regex.sub(r"[\ud800-\udfff]", put, text) for put in (REPLACEMENT, ""))
+    if back != expected:
+        what = f"the lone surrogate in {shown(text)} decodes to {shown(str(back))}"
+        advice = SURROGATES if back == dropped else ""
+        raise Violation(f"{what}; it must raise an error or become U+FFFD", advice=advice)
+
+
 def require_text(what: str, actual: object, expected: str) -> None:
     if not isinstance(actual, str):
         raise Violation(f"{what} gives a {type(actual).__name__}; it must be a str")

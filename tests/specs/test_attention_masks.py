@@ -59,6 +59,14 @@ def test_nan_is_told():
     assert run.explain(CONTRACT.name, evidence).names == (f"{CONTRACT.name}.variant={NAN}",)
 
 
+def test_nan_is_advice_where_torch_gives_it_too(monkeypatch):
+    """As torch 2.4 does."""
+    monkeypatch.setattr("specs.scaled_dot_product_attention.torch_gives_nan", lambda: True)
+    claim = next(c for c in CONTRACT.claims if c.name == "fully_masked_query_gets_zeros")
+    verdict, _ = inspection(plain).bench.judge(CONTRACT, claim, shrink=False)
+    assert verdict.status is Status.ADVICE and "version" in verdict.advice
+
+
 def test_a_form_of_the_mask_is_told_where_it_is_not_declared():
     """By the mistake that gives the same numbers, or as the form."""
     finding = inspection(additive).finding_of(CONTRACT.name)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import regex
 
-from reference_model.tokenizer import GPT2_PATTERN
+from reference_model.tokenizer import GPT2_PATTERN, tokenizer
 
 
 class Base:
@@ -37,6 +37,13 @@ class Base:
 
     def decode(self, ids):
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+
+class SurrogatesIgnored(tokenizer):
+    """The reference, but for what is no text: lone surrogates are dropped."""
+
+    def encode(self, text, allowed_special=()):
+        return super().encode(text.encode("utf-8", "ignore").decode(), allowed_special)
 
 
 def halves(token, ranks):
@@ -246,6 +253,7 @@ VARIANTS = {
     "strings of letters": {"tokenizer": StringsOfLetters},
     "heap of pairs": {"tokenizer": HeapOfPairs},
     "scanner by hand": {"tokenizer": ScannerByHand},
+    "surrogates ignored": {"tokenizer": SurrogatesIgnored},
 }
 
 try:
