@@ -19,6 +19,7 @@ from harness.core.quorum import Quorum
 from harness.core.tree import leaves
 from harness.judging.cases_given import CasesGiven
 from harness.judging.telling import chosen_cases
+from harness.judging.varied import POOL, with_missing_pairs
 from harness.strategies.sampling import draw
 
 USUAL_CASES = 50
@@ -221,15 +222,18 @@ class GeneratedCases:
         return tuple(case for case in cases if self.fits_declared_forms(contract, case)) or cases
 
     def _drawn(self, contract: Contract, strategy: Callable[[], Any], claim: str, most: int) -> tuple[Case, ...]:
-        """The telling set, and fresh cases up to so many. Where a number was asked for, half of it is fresh."""
+        """The telling set, fresh cases (half of a number that was asked for), and pairs of options that these miss."""
         chosen, missing = chosen_cases(contract, claim, strategy)
         if missing:
             self.note(contract, NoteCode.TELLING_SET, missing)
         if self.count:
             chosen = chosen[: most - most // 2]
-        known = {case.key for case in chosen}
-        fresh = [case for case in draw(strategy(), self.seed, max(most - len(chosen), 1)) if case.key not in known]
-        return (*chosen, *fresh)
+        known, number = {case.key for case in chosen}, max(most - len(chosen), 1)
+        is_usual = self.effort == "default" and not self.count and most <= contract.case_count + len(chosen)
+        varies = is_usual and not claim
+        pool = list(draw(strategy(), self.seed, POOL * most if varies else number))
+        cases = (*chosen, *(case for case in pool[:number] if case.key not in known))
+        return with_missing_pairs(cases, pool) if varies else cases
 
     def _are_all_refused_bare(self, contract: Contract, cases: tuple[Case, ...]) -> bool:
         """Whether every case lacks an optional parameter, and every one raises."""
