@@ -21,6 +21,14 @@ def test_is_not_the_erf_form():
     assert 4.6e-4 < distance < 4.8e-4
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_slopes_of_large_numbers_are_finite_in_16_bits(dtype):
+    """0 and 1, where the square in the derivative of a plain cube overflows: 0 times infinity is NaN."""
+    x = torch.tensor([-5e4, -300.0, -41.0, 41.0, 300.0, 5e4], dtype=dtype, requires_grad=True)
+    gelu(x).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 def test_has_the_right_tails(dtype):
     """At +-1e4 the value is x and 0 exactly, in every dtype, float16's overflowing cube included."""
