@@ -142,6 +142,9 @@ def ends_at_the_floor(trial: Trial) -> None:
         trial.not_applicable()
     rates = Rates(trial)
     rates.is_close(rates.at(rates.total), rates.floor, f"the rate of step {rates.total}, the last,")
+    short = trial.case.changed(total=rates.warmup + 1, step=rates.warmup + 1)
+    found, due = float(trial.run(short).value), float(trial.expect(short).value)
+    rates.is_close(found, due, "where the decay takes one step, the rate at its end")
 
 
 @claim("after the last step the rate stays at the floor", broken_by="rises_again")

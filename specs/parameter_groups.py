@@ -27,7 +27,7 @@ def cases(draw: st.DrawFn, frozen: bool = False) -> Case:
     layers, bias, tied = draw(st.integers(1, 2)), draw(st.booleans()), draw(st.booleans())
     parts = draw(st.sampled_from(FROZEN[1:] if frozen else FROZEN))
     model = Resource("specs.shared.models:tiny_gpt", (0, 11, 4, layers, bias, tied, 0.0, parts))
-    decay = draw(st.sampled_from((0.1, 0.01, 0.3, 0.05)))
+    decay = draw(st.sampled_from((0.1, 0.01, 0.3, 0.05, 0.0)))
     look = harness_step(
         "specs.shared.models:decays", groups=Earlier(CALL), model=Given(CALL, "model"), weight_decay=decay
     )

@@ -114,12 +114,14 @@ def loads_without_the_head_entry(trial: Trial) -> None:
 )
 def writes_are_shared(trial: Trial) -> None:
     skip_if_untied(trial)
-    for calls, when in (
-        ((), ""),
-        ((Call("reload", {}),), "after loading, "),
-        ((Call("cast", {"dtype": "float64"}),), "in float64, "),
+    for calls, when, dtype in (
+        ((), "", None),
+        ((Call("reload", {}),), "after loading, ", None),
+        ((Call("cast", {"dtype": "float64"}),), "in float64, ", torch.float64),
     ):
         found = after(trial, *calls, Call("add", {"amount": 1.0}))
+        if found["embedding"].dtype != (dtype or found["embedding"].dtype):
+            raise Violation(f"moved to {dtype}, the embedding is {found['embedding'].dtype}")
         if not torch.equal(found["embedding"], found["head"]):
             if after(trial, SHARED)["memories"] > 1:
                 raise Violation(SEPARATE_HEAD, form=UNTIED)

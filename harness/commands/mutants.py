@@ -15,7 +15,7 @@ from harness.judging.catalogue import load_catalogue
 from harness.mutation.sweep import Score, sweep
 from harness.mutation.trials import Effort, population
 
-MOST = 20
+MOST = 8
 """Mutants of each component in the usual run."""
 ENOUGH = 99.0
 """Of a hundred mutants that change something, so many are noticed."""

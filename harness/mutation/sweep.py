@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any
 
 from harness.core.record import Status
 from harness.judging.catalogue import load_catalogue
@@ -74,21 +73,21 @@ def sweep(components: Sequence[str], effort: Effort, most: int, jobs: int) -> It
     ``most``: mutants of each component (0: all).
     """
     known = load_catalogue()
-    work = {name: _Work(name, population(known, name, most), effort, most) for name in components}
+    work = {name: _Work(name, population(known, name, most)) for name in components}
     waiting = sorted(work.values(), key=lambda one: -len(one.mutants))
-    live: dict[Any, _Work] = {}
-    for name in components:
-        while not work[name].is_finished:
-            while waiting and len(live) < jobs:
-                one = waiting.pop(0)
-                live[one.start()] = one
-            for connection in wait(list(live), timeout=1.0):
-                live[connection].receive()
-            for connection, one in list(live.items()):
-                if one.has_stopped():
-                    del live[connection]
-                    waiting[:0] = [] if one.is_finished else [one]
-        yield _score(work[name])
+    workers = [_Worker(effort, most) for _ in range(min(jobs, len(work)))]
+    try:
+        for name in components:
+            while not work[name].is_finished:
+                for worker in workers:
+                    if worker.is_idle and waiting:
+                        worker.take(waiting.pop(0))
+                wait([worker.connection for worker in workers if not worker.is_idle], timeout=1.0)
+                waiting[:0] = [lost for worker in workers if (lost := worker.listen()) is not None]
+            yield _score(work[name])
+    finally:
+        for worker in workers:
+            worker.end()
 
 
 def _score(work: _Work) -> Score:
@@ -100,63 +99,83 @@ def _score(work: _Work) -> Score:
 
 @dataclass
 class _Work:
-    """The mutants of one component, and the process that tries them."""
+    """The mutants of one component, and what came of the first of them."""
 
     component: str
     mutants: list[Mutant]
-    effort: Effort
-    most: int
     found: list[Outcome] = field(default_factory=list)
-    lost: bool = False
-    """Whether its process died, or must."""
 
     @property
     def is_finished(self) -> bool:
         return len(self.found) == len(self.mutants)
 
-    def start(self) -> Connection:
-        """A process for what is left, and where its outcomes come from."""
+    def lose(self, status: Status, seconds: float) -> None:
+        """The mutant that is tried now is to blame for the end of its process."""
+        mutant = self.mutants[len(self.found)]
+        place = places_of(load_catalogue(), mutant)[0]
+        self.found.append(Outcome(mutant.key, place, "the process", status, True, seconds))
+
+
+class _Worker:
+    """A process that tries the mutants of one component after the other; a new one where it dies or never answers."""
+
+    def __init__(self, effort: Effort, most: int) -> None:
+        self.effort, self.most = effort, most
+        self.work: _Work | None = None
+        self._start()
+
+    def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe(duplex=False)
-        given = (theirs, self.component, self.effort, self.most, len(self.found))
-        self.process = context.Process(target=_try_all, args=given, daemon=True)
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_try_all, args=(theirs, self.effort, self.most), daemon=True)
         self.process.start()
         theirs.close()
-        self.heard = time.monotonic()
-        return self.connection
 
-    def receive(self) -> None:
-        """Take one outcome; where the process is gone instead, the mutant it was at is to blame."""
-        try:
-            self.found.append(self.connection.recv())
-            self.heard = time.monotonic()
-        except EOFError:
-            self._lose(Status.CRASHED)
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has nothing to do."""
+        return self.work is None
 
-    def has_stopped(self) -> bool:
-        """Whether its process is at its end: all is done, it died, or it was silent for too long and is ended."""
-        if not self.is_finished and not self.lost and time.monotonic() - self.heard > PATIENCE:
-            self._lose(Status.TIMED_OUT)
-        if not (self.is_finished or self.lost):
-            return False
+    def take(self, work: _Work) -> None:
+        """Try what is left of this."""
+        self.work, self.heard = work, time.monotonic()
+        self.connection.send((work.component, len(work.found)))
+
+    def listen(self) -> _Work | None:
+        """Take what it has found; where it is lost, what is left of its work."""
+        while self.work is not None and not self.work.is_finished and self.connection.poll():
+            try:
+                self.work.found.append(self.connection.recv())
+                self.heard = time.monotonic()
+            except EOFError:
+                return self._lost(Status.CRASHED)
+        if self.work is not None and self.work.is_finished:
+            self.work = None
+        if self.work is not None and time.monotonic() - self.heard > PATIENCE:
+            return self._lost(Status.TIMED_OUT)
+        return None
+
+    def _lost(self, status: Status) -> _Work | None:
+        work, self.work = self.work, None
+        assert work is not None
+        work.lose(status, time.monotonic() - self.heard)
+        self.end()
+        self._start()
+        return None if work.is_finished else work
+
+    def end(self) -> None:
+        """End the process."""
         self.process.kill()
         self.process.join()
         self.connection.close()
-        self.lost = False
-        return True
-
-    def _lose(self, status: Status) -> None:
-        self.lost = True
-        mutant = self.mutants[len(self.found)]
-        place = places_of(load_catalogue(), mutant)[0]
-        self.found.append(Outcome(mutant.key, place, "the process", status, True, time.monotonic() - self.heard))
 
 
-def _try_all(connection: Connection, component: str, effort: Effort, most: int, first: int) -> None:
+def _try_all(connection: Connection, effort: Effort, most: int) -> None:
     import torch
 
     torch.set_num_threads(1)
     known = load_catalogue()
-    for mutant in population(known, component, most)[first:]:
-        connection.send(try_mutant(known, mutant, effort))
-    connection.close()
+    while True:
+        component, first = connection.recv()
+        for mutant in population(known, component, most)[first:]:
+            connection.send(try_mutant(known, mutant, effort))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from harness.core.contract import Contract, Variant
 from harness.core.implementation import Request
@@ -21,7 +21,7 @@ from harness.mutation import alarm
 from harness.mutation.making import Key, Mutant, mutants_of
 from harness.project.forms import edits_of_forms
 
-SECONDS_PER_CASE = 10.0
+SECONDS_PER_CASE = 5.0
 """Processor seconds for one case of a mutant. One that needs more is taken for an endless loop."""
 
 
@@ -68,7 +68,12 @@ def population(known: Catalogue, component: str, most: int = 0) -> list[Mutant]:
     """
     gradients = known.contracts[component].differentiable
     found = [mutant for module in _modules(known, component) for mutant in mutants_of(module, gradients)]
-    found = [mutant for mutant in found if places_of(known, mutant)[0].component == component]
+    found = [
+        mutant
+        for mutant in found
+        if places_of(known, mutant)[0].component == component
+        and _is_used(sys.modules[mutant.edit.of.__module__], mutant.of.split(".")[1])
+    ]
     if most and len(found) > most:
         chosen = {mutant.key for mutant in sorted(found, key=_digest)[:most]}
         found = [mutant for mutant in found if mutant.key in chosen]
@@ -99,6 +104,26 @@ def _modules(known: Catalogue, component: str) -> list[ModuleType]:
     return [sys.modules[name] for name in sorted(names) if name.startswith(package)]
 
 
+@cache
+def _is_used(module: ModuleType, function: str) -> bool:
+    """Whether a component comes to a function of this module: it is in a component's own file, or such a file, or a
+    function that is used, takes it. What only counts for people (the size of a model) is not judged."""
+    references = [contract.reference.__module__ for contract in load_catalogue().contracts.values()]
+    if module.__name__ in references:
+        return True
+    files = [vars(sys.modules[name]) for name in dict.fromkeys(references)]
+    taken = {n for names in files for n, value in names.items() if getattr(value, "__module__", "") == module.__name__}
+    while more := {n for name in taken for n in _names_in(vars(module).get(name))} & set(vars(module)) - taken:
+        taken |= more
+    return function in taken
+
+
+def _names_in(value: object) -> set[str]:
+    """The names that a function, or the methods of a class, look up."""
+    methods = vars(value).values() if isinstance(value, type) else [value]
+    return {name for method in methods if isinstance(method, FunctionType) for name in method.__code__.co_names}
+
+
 def _digest(mutant: Mutant) -> str:
     return hashlib.sha256("\n".join(map(str, mutant.key)).encode()).hexdigest()
 
@@ -107,24 +132,38 @@ def try_mutant(known: Catalogue, mutant: Mutant, effort: Effort) -> Outcome:
     """Judge the reference with this change until a check fails.
 
     In the plain form first; where that does not reach the line, in the legal forms, and by the components that use the
-    function, in the first of these that does.
+    function, in the first of these that does. A survivor is judged in the forms that change its own function, too.
     """
     started, own = time.perf_counter(), places_of(known, mutant)[0]
     place = next((place for place in _all_places(known, mutant) if _reaches(known, mutant, place, effort)), None)
-    claim, status = _first_failure(known, mutant.edit, place or own, effort)
-    reached = place is not None or claim is not None
-    return Outcome(mutant.key, place or own, claim, status, reached, time.perf_counter() - started)
+    reached, place = place is not None, place or own
+    claim, status = _first_failure(known, mutant.edit, place, effort)
+    for form in _forms_of(known, mutant, place) if claim is None else ():
+        claim, status = _first_failure(known, mutant.edit, form, effort)
+        if claim is not None:
+            place = form
+            break
+    reached |= claim is not None
+    return Outcome(mutant.key, place, claim, status, reached, time.perf_counter() - started)
+
+
+def _forms_of(known: Catalogue, mutant: Mutant, place: Place) -> list[Place]:
+    """The legal forms that change the mutant's function, where it was judged in the plain form."""
+    forms = [] if place.form else _forms(known.contracts[place.component])
+    return [Place(place.component, f.name) for f in forms if any(edit.of is mutant.edit.of for edit in f.edits)]
 
 
 def _all_places(known: Catalogue, mutant: Mutant) -> Iterator[Place]:
-    """Every component in the plain form and in its legal ones; first the forms that change the mutant's own file, alone
-    and beside another form, without which they may not show."""
-    for place in places_of(known, mutant):
-        yield place
+    """Every component in the plain form, then in its legal ones; first the forms that change the mutant's own file,
+    alone and beside one of the sheet's first axis, without which others may not show."""
+    places = places_of(known, mutant)
+    yield from places
+    for place in places:
         forms = _forms(known.contracts[place.component])
         near = [form for form in forms if any(edit.of.__module__ == mutant.edit.of.__module__ for edit in form.edits)]
         beside = [form for form in forms if form not in near]
-        pairs = [f"{other.name}+{form.name}" for other in beside for form in near if other.axis != form.axis]
+        first = [form for form in beside if form.axis == beside[0].axis]
+        pairs = [f"{other.name}+{form.name}" for other in first for form in near]
         for name in (*(form.name for form in near), *pairs, *(form.name for form in beside)):
             yield Place(place.component, name)
 

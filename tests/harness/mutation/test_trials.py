@@ -15,7 +15,7 @@ from harness.mutation.sweep import Score
 from harness.mutation.trials import Effort, Outcome, Place, population, try_mutant
 
 KNOWN = load_catalogue()
-SAMPLE = (("gelu", 6), ("linear", 4), ("softmax", 6), ("mlp", 3), ("rms_norm", 4), ("swiglu", 3))
+SAMPLE = (("gelu", 6), ("linear", 4), ("softmax", 6), ("mlp", 3), ("rms_norm", 4))
 """Components that are judged fast, and how many mutants of each."""
 GELU = population(KNOWN, "gelu", 2)
 
@@ -50,6 +50,21 @@ def test_code_that_only_a_form_runs_is_judged_in_that_form() -> None:
     scaling = next(m for m in everything if m.of.endswith(".ntk_scaling") and m.after == "return frequencies")
     outcome = try_mutant(KNOWN, scaling, Effort(effort="quick"))
     assert outcome.reached and outcome.killed_by and "+" in outcome.place.form
+
+
+def test_what_no_component_comes_to_is_left_out() -> None:
+    """The number of parameters of a configuration is for people; what a model is initialised with is judged."""
+    components = ("gpt2", "llama_block", "grouped_query_attention")
+    functions = {mutant.of.split(".")[1] for name in components for mutant in population(KNOWN, name)}
+    assert "llama_parameter_count" not in functions and {"initialise", "LlamaConfig", "ntk_scaling"} <= functions
+
+
+def test_a_form_of_the_same_function_is_judged_too() -> None:
+    """The plain form comes to the line of a cap on the logits, and returns before the cap."""
+    (capped,) = (m for m in population(KNOWN, "llama") if m.after.endswith("softcap * torch.tanh(logits)"))
+    forms = [place.form for place in trials._forms_of(KNOWN, capped, Place("llama"))]
+    assert any(form.startswith("final_softcap=") for form in forms)
+    assert trials._forms_of(KNOWN, capped, Place("llama", forms[0])) == []
 
 
 def test_a_line_that_nothing_runs_is_told(monkeypatch) -> None:
