@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from types import CodeType
 from typing import Any
@@ -14,6 +14,7 @@ from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.execution import environment
+from harness.execution.changed_code import ChangedCode
 from harness.execution.crashes import crash_of, unwritten_part
 from harness.execution.guarded import limit_for_calls
 from harness.execution.line_coverage import LineCoverage, codes_of
@@ -100,6 +101,21 @@ class Executor:
     def is_altered(self) -> bool:
         """Whether what runs is not what their files say: a known mistake is in force, or a sabotage."""
         return self.around is not nullcontext or self.middleware is not None
+
+    def with_changes(self, changes: Sequence[ChangedCode], time_limit: float) -> Executor:
+        """The same implementation with changes of its files in force in every run. ``time_limit``: see the class."""
+
+        @contextmanager
+        def around() -> Iterator[None]:
+            with ExitStack() as stack, self.around():
+                for change in changes:
+                    stack.enter_context(change.in_force())
+                yield
+
+        new = {name: adapter.anew() for name, adapter in self.adapters.items()}
+        changed = Executor(self.name, new, self.contracts, around=around, time_limit=time_limit, traced=False)
+        changed._to_do, changed._plug_in, changed._places = self._to_do, self._plug_in, self._places
+        return changed
 
     def to_do(self, component: str) -> str:
         """Why a component that is there is not written yet, known without calling it; an empty text where it is."""

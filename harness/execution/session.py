@@ -7,6 +7,7 @@ members and nothing else, so that a session may live in another process.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -76,6 +77,19 @@ class Adapter(ABC):
     has_factory: bool = False
     has_own_code: bool = True
     """Whether what is judged is ``source``, not something inside it."""
+
+    def anew(self) -> Adapter:
+        """The same adapter, and those that it calls through, with nothing built yet."""
+        made = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Adapter):
+                setattr(made, name, value.anew())
+        made.forget()
+        return made
+
+    def forget(self) -> None:
+        """Forget what was built. A copy is asked that; the copied one keeps it."""
+        return
 
     @property
     def kind(self) -> OfferKind:

@@ -23,6 +23,7 @@ from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
 from harness.execution.half_precision import mentions_half_precision
 from harness.judging.catalogue import Catalogue
+from harness.judging.changes import Changes
 from harness.judging.declared_forms import InDeclaredForms
 from harness.judging.diagnosticians import diagnosticians
 from harness.judging.evidence import EVIDENCE_CASES, Evidence
@@ -87,7 +88,7 @@ class Inspection:
         )
         if self.like and not own_references(contracts, self.like.catalogue.contracts):
             self.diagnostician.kept, self.by_result.kept = self.like.diagnostician.kept, self.like.by_result.kept
-        self.lines = Lines(self)
+        self.lines, self.changes = Lines(self), Changes(self)
         self._found: dict[str, Finding] = {}
         """What explained the first claim of a component that failed; it is tried first for the others."""
         self._reported: dict[tuple[str, Any], str] = {}

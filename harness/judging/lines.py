@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.core.claim import About, Claim
@@ -25,12 +26,20 @@ ENOUGH, MORE = 3 * CASES, 40
 """Violating cases to choose from; where there are fewer, so many cases are generated."""
 
 
+@dataclass(frozen=True)
+class Located:
+    """Lines that are wrong, and the answers that they make wrong."""
+
+    lines: tuple[MarkedLine, ...] = ()
+    samples: Sequence[Sample] = ()
+
+
 class Lines:
     """Finds the lines of each component once. Only what fails is looked at."""
 
     def __init__(self, inspection: Inspection) -> None:
         self.inspection = inspection
-        self._found: dict[str, tuple[MarkedLine, ...]] = {}
+        self._found: dict[str, Located] = {}
 
     def of(self, claim: Claim, verdict: Verdict) -> tuple[MarkedLine, ...]:
         """The lines behind a failed check; none where it is not about numbers, or where no experiment decides."""
@@ -58,13 +67,17 @@ class Lines:
         lines = lines or self._beside(component, _without(every, one))
         return tuple(replace(line, mistake=one.full_name) for line in lines)
 
+    def groups(self, component: str) -> list[Located]:
+        """The wrong lines of a component, mistake by mistake where several known ones explain it together."""
+        finding = self.inspection.finding_of(component)
+        mistakes = list(finding.mistakes) if finding is not None else []
+        others = [_without(mistakes, one) for one in mistakes] or [()]
+        found = [self._group(component, one) for one in others]
+        return found if all(one.lines for one in found) else []
+
     def of_component(self, component: str) -> tuple[MarkedLine, ...]:
         """The lines that make what a component computes forwards wrong, or its gradients alone."""
-        if component not in self._found:
-            self._found[component] = ()
-            if self._may_look(component):
-                self._found[component] = self._located(component)
-        return self._found[component]
+        return self._group(component, ()).lines
 
     def _may_look(self, component: str) -> bool:
         """Whether the files of a component are what runs, and it can be called."""
@@ -74,33 +87,38 @@ class Lines:
 
     def _beside(self, component: str, others: tuple[KnownMistake, ...]) -> tuple[MarkedLine, ...]:
         """The lines of what is wrong in a component beside these mistakes: the reference makes them too."""
-        if not others:
-            return self.of_component(component)
+        return self._group(component, others).lines
+
+    def _group(self, component: str, others: tuple[KnownMistake, ...]) -> Located:
         key = " ".join((component, *(one.full_name for one in others)))
         if key not in self._found:
-            self._found[key] = ()
-            if not self._may_look(component):
-                return ()
-            inspection = self.inspection
-            inspection.bench.progress(f"{component}: which line is wrong")
-            reference = (inspection.diagnostician.quick or inspection.diagnostician.executor)(edits_of(others))
-            wrong = _samples(_wrong(inspection.observations.of(component)))
-            beside = [replace(one, right=reference.run(one.request)) for one in wrong]
-            left = [one for one in beside if one.right.crash is None and not one.is_met_by(one.answer)]
-            self._found[key] = Locator(inspection.bench.implementation, reference).lines(left)
+            self._found[key] = Located()
+            if self._may_look(component):
+                self.inspection.bench.progress(f"{component}: which line is wrong")
+                located = self._located_beside(component, others) if others else self._located(component)
+                self._found[key] = located
         return self._found[key]
 
-    def _located(self, component: str) -> tuple[MarkedLine, ...]:
+    def _located_beside(self, component: str, others: tuple[KnownMistake, ...]) -> Located:
         inspection = self.inspection
-        inspection.bench.progress(f"{component}: which line is wrong")
+        reference = (inspection.diagnostician.quick or inspection.diagnostician.executor)(edits_of(others))
+        wrong = _samples(_wrong(inspection.observations.of(component)))
+        beside = [replace(one, right=reference.run(one.request)) for one in wrong]
+        left = [one for one in beside if one.right.crash is None and not one.is_met_by(one.answer)]
+        return Located(Locator(inspection.bench.implementation, reference).lines(left), left)
+
+    def _located(self, component: str) -> Located:
+        inspection = self.inspection
         seen = inspection.observations.of(component)
         wrong = _wrong(seen)
         locator = Locator(inspection.bench.implementation, inspection.bench.reference)
         if not wrong:
-            return () if inspection.is_by_hand(component) else locator.gradient_lines(_samples(_wrong(seen, True)))
+            samples = [] if inspection.is_by_hand(component) else _samples(_wrong(seen, True))
+            return Located(locator.gradient_lines(samples), samples)
         if len(wrong) < ENOUGH:
             wrong += self._more(component, wrong)
-        return locator.lines(_samples(wrong))
+        samples = _samples(wrong)
+        return Located(locator.lines(samples), samples)
 
     def _more(self, component: str, known: list[Observation]) -> list[Observation]:
         """More cases that are answered wrongly."""

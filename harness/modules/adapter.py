@@ -63,6 +63,10 @@ class ModuleAdapter(Adapter):
         self._probed = False
         self._is_module = True
 
+    def forget(self) -> None:
+        """Forget the modules that were built."""
+        self._built = OrderedDict()
+
     @property
     def kind(self) -> OfferKind:
         """A module, or a function where the factory builds functions."""

@@ -1,0 +1,157 @@
+"""A change of the implementation's file that mends a component, and the proof: every claim is judged with it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from harness.core.change import Change
+from harness.core.implementation import Implementation
+from harness.core.record import Status
+from harness.execution.changed_code import CannotChange, ChangedCode, LoadedFile
+from harness.execution.executor import Executor
+from harness.judging.declared_forms import InDeclaredForms
+from harness.judging.lines import NUMERIC, Located
+from harness.localisation.repair.candidates import changes
+from harness.localisation.repair.search import that_mend
+
+if TYPE_CHECKING:
+    from harness.judging.inspection import Inspection
+
+SECONDS = 6.0
+"""Processor seconds for the search at one wrong line."""
+MOST_PROOFS = 6
+"""Changes that are right on the violating cases, and are then judged by every claim."""
+CASES = 3
+LIMIT = 1.0
+"""Processor seconds for one case with a change in force: what a change does to a loop is not known."""
+
+
+@dataclass(frozen=True)
+class Proven:
+    """Changes, one a file, that mend a component. ``held`` of ``run`` checks hold with them."""
+
+    component: str
+    changes: tuple[Change, ...]
+    held: int
+    run: int
+    failing: tuple[str, ...] = ()
+    """Checks that fail with the change too, and failed before."""
+
+
+class Changes:
+    """Finds a proven change of each component that fails. Nothing is written."""
+
+    def __init__(self, inspection: Inspection) -> None:
+        self.inspection = inspection
+        self._loaded: dict[str, LoadedFile] = {}
+        self._found: dict[str, Proven | None] = {}
+        self._failing: dict[str, list[str]] = {}
+
+    def of(self, component: str) -> Proven | None:
+        """The smallest change with which every claim of a component holds that can; None where none was found."""
+        if component not in self._found:
+            self._found[component] = self._proven(component)
+        return self._found[component]
+
+    def with_these(self, component: str, chosen: Sequence[Change]) -> Proven | None:
+        """These changes with what every claim of a component says of them; None where they do not mend it."""
+        return self._proof(component, tuple(chosen), self.failing(component)) if chosen else None
+
+    def failing(self, component: str) -> list[str]:
+        """The claims of a component that fail as it stands."""
+        if component not in self._failing:
+            claims = self.inspection.catalogue.claims_of(component)
+            found = [claim.name for claim in claims if self.inspection._judged(component, claim)[0].failing]
+            self._failing[component] = found
+        return self._failing[component]
+
+    def _proven(self, component: str) -> Proven | None:
+        groups = self.inspection.lines.groups(component)
+        if not groups or not isinstance(self.inspection.implementation, Executor):
+            return None
+        failing = self.failing(component)
+        for chosen in islice(self._chosen(component, groups, ()), MOST_PROOFS):
+            proven = self._proof(component, chosen, failing)
+            if proven is not None:
+                return proven
+        return None
+
+    def _chosen(
+        self, component: str, groups: Sequence[Located], before: tuple[Change, ...]
+    ) -> Iterator[tuple[Change, ...]]:
+        """Changes that together answer the violating cases rightly: one for each group of lines, in any file."""
+        first, *rest = groups
+        numbers = _numbers(self.inspection.catalogue.contracts[component].reference)
+        fixed = {change.file: change for change in before}
+        candidates = changes(first.lines, numbers, fixed)
+        made = partial(self._made, before)
+        for change in that_mend(candidates, made, first.samples[:CASES], SECONDS):
+            chosen = _beside(before, change)
+            if not rest:
+                yield chosen
+            else:
+                yield from self._chosen(component, rest, chosen)
+
+    def _made(self, before: Sequence[Change], change: Change) -> Implementation | None:
+        """The implementation with changes in force; None where they cannot be without importing its files again."""
+        inspection = self.inspection
+        executor = self._changed(_beside(before, change))
+        if executor is None:
+            return None
+        return InDeclaredForms(executor, inspection.catalogue.contracts, inspection.variants)
+
+    def _changed(self, chosen: Sequence[Change], limit: float = LIMIT) -> Executor | None:
+        executor = self.inspection.implementation
+        assert isinstance(executor, Executor)
+        codes = []
+        for change in chosen:
+            try:
+                if change.file not in self._loaded:
+                    self._loaded[change.file] = LoadedFile(change.file, change.before)
+                codes.append(ChangedCode(change, self._loaded[change.file]))
+            except CannotChange:
+                return None
+        return executor.with_changes(codes, limit)
+
+    def _proof(self, component: str, chosen: tuple[Change, ...], before: Sequence[str]) -> Proven | None:
+        """The changes with what every claim says of them.
+
+        None where one fails that held before, or that is about numbers: another mistake may be left, of another kind.
+        """
+        executor = self._changed(chosen, limit=10 * LIMIT)
+        if executor is None:
+            return None
+        self.inspection.bench.progress(f"{component}: trying a change on every check")
+        judged = replace(self.inspection, implementation=executor, like=self.inspection, findings={})
+        held, failing = 0, list[str]()
+        for claim in judged.catalogue.claims_of(component):
+            verdict, _ = judged._judged(component, claim)
+            held += verdict.status == Status.PASSED
+            if verdict.failing:
+                failing.append(claim.name)
+                if claim.name not in before or not claim.about.isdisjoint(NUMERIC):
+                    return None
+        return Proven(component, chosen, held, held + len(failing), tuple(failing)) if held else None
+
+
+def _beside(before: Sequence[Change], change: Change) -> tuple[Change, ...]:
+    """The changes of other files, and this one, which has those of its own file in it."""
+    return (*(one for one in before if one.file != change.file), change)
+
+
+def _numbers(reference: Callable[..., Any]) -> list[float]:
+    """The numbers in the reference's source."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(reference)))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    values = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    numbers = [float(value) for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    return list(dict.fromkeys(numbers))

@@ -1,0 +1,78 @@
+"""A change is shown only where every claim passes with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.core.change import Change
+from harness.judging.inspection import Inspection
+from harness.judging.loading import inspect_implementation
+
+NORM = """\
+import torch
+
+
+def mean_square(x):
+    return (x * x).mean(-1, keepdim=True)
+
+
+def rms_norm(x, weight, eps):
+    y = x * torch.rsqrt(mean_square(x) + eps)
+    return y * weight
+"""
+CLASS = """\
+import torch
+from torch import nn
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width, eps=1e-5):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * self.weight
+"""
+
+
+def inspected(folder: Path, text: str) -> Inspection:
+    file = folder / "norms.py"
+    file.write_text(text)
+    return inspect_implementation(str(file), seed=1, cases=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "wrong"),
+    [
+        (NORM, "(x * x).mean(-1, keepdim=True)", "(x + x).mean(-1, keepdim=True)"),
+        (NORM, "y * weight", "y + weight"),
+        (CLASS, "self.eps = eps", "self.eps = 100 * eps"),
+    ],
+    ids=["a helper", "an operator", "a constructor"],
+)
+def test_the_change_mends_it(tmp_path: Path, text: str, right: str, wrong: str) -> None:
+    """Every claim passes with it, and it is the text that was right."""
+    judged = inspected(tmp_path, text.replace(right, wrong))
+    found = judged.changes.of("rms_norm")
+    assert found is not None and not found.failing and found.held == found.run > 5
+    assert found.changes[0].after == text
+
+
+def test_what_breaks_another_claim_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right numbers are no proof: this change writes to its argument."""
+    wrong = NORM.replace("y * weight", "y + weight")
+    spoils = NORM.replace("y * weight", "x.copy_(y * weight)")
+    judged = inspected(tmp_path, wrong)
+    file = str(tmp_path / "norms.py")
+    monkeypatch.setattr("harness.judging.changes.changes", lambda *_: [Change(file, wrong, spoils)])
+    assert judged.changes.of("rms_norm") is None
+    monkeypatch.setattr("harness.judging.changes.changes", lambda *_: [Change(file, wrong, NORM)])
+    assert inspected(tmp_path, wrong).changes.of("rms_norm") is not None
+
+
+def test_right_code_has_no_change(tmp_path: Path) -> None:
+    judged = inspected(tmp_path, NORM)
+    assert judged.changes.failing("rms_norm") == [] and judged.changes.of("rms_norm") is None
