@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from harness.modules.found_parameters import FoundParameter
-from harness.modules.layouts import Arrangement, shown, ways
+from harness.modules.layouts import Arrangement, shown, ways, with_rows_before
 from harness.modules.parameter_map import LayoutBasis, Match
 from harness.modules.partial_match import PartialMatch
 
@@ -21,7 +21,7 @@ def choose_layouts(state: PartialMatch) -> list[Match]:
     decided = _decided_by_shape(state)
     found, assumed = [], []
     for slot, entry, basis in state.pairs:
-        fitting = ways(slot, entry.shape)
+        fitting = ways(slot, entry.shape) or with_rows_before(slot, entry.shape, entry.owner)
         if not fitting:
             problem = f"{entry.pattern} is {shown(entry.shape)}, but {slot.label} is {shown(slot.shape)}"
             state.problems.append(problem)

@@ -10,9 +10,13 @@ import math
 from enum import Enum
 from typing import NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from harness.modules.expected_parameters import ExpectedParameter
+
+MOST_ROWS_BEFORE = 2
+"""Rows that a table of positions may have before the first position."""
 
 
 class Arrangement(Enum):
@@ -28,6 +32,8 @@ class Arrangement(Enum):
     OUT_PIECE_IN = "[out, piece, in]"
     IN_PIECES_OUT = "[pieces of in, out]"
     IN_PIECES_OUT_IN = "[pieces of in: out, in]"
+    ROWS_BEFORE = "[rows before it, then out; in]"
+    """A table with a few rows more, of its own, before those of the contract."""
 
 
 class Layout(NamedTuple):
@@ -44,6 +50,18 @@ def ways(slot: ExpectedParameter, shape: tuple[int, ...]) -> list[Layout]:
     bare = tuple(size for i, size in enumerate(shape) if i not in ones)
     splits_rows = slot.part is not None or bool(slot.parts)
     return [Layout(kind, ones) for kind in _arrangements(slot.shape, bare, splits_rows)]
+
+
+def with_rows_before(slot: ExpectedParameter, shape: tuple[int, ...], owner: nn.Module) -> list[Layout]:
+    """The layout of a table of positions with one or two rows before those of the contract, as in fairseq and OPT.
+
+    None unless it stands in an embedding whose forward pass is the implementation's own: that adds to what it looks up.
+    """
+    is_own = isinstance(owner, nn.Embedding) and type(owner).forward is not nn.Embedding.forward
+    if not is_own or slot.sizes[:1] != ("context",) or len(shape) != 2 or len(slot.shape) != 2:
+        return []
+    more = shape[0] - slot.shape[0]
+    return [Layout(Arrangement.ROWS_BEFORE)] if shape[1] == slot.shape[1] and 0 < more <= MOST_ROWS_BEFORE else []
 
 
 def _arrangements(expected: tuple[int, ...], shape: tuple[int, ...], splits_rows: bool) -> list[Arrangement]:
@@ -80,6 +98,8 @@ def laid_out(value: Tensor, way: Layout, shape: tuple[int, ...]) -> Tensor:
     Raises ValueError where the sizes differ.
     """
     bare = tuple(size for i, size in enumerate(shape) if i not in way.ones)
+    if way.kind is Arrangement.ROWS_BEFORE and 0 < shape[0] - len(value) <= MOST_ROWS_BEFORE:
+        return torch.cat((value.new_zeros(shape[0] - len(value), *shape[1:]), value))
     if way.kind not in _arrangements(tuple(value.shape), bare, True):
         raise ValueError(f"{shown(tuple(value.shape))} cannot be laid out as {shown(shape)} {way.kind.value}")
     match way.kind:

@@ -18,7 +18,9 @@ from harness.execution.arguments import bound, given_by_name
 from harness.execution.bound_call import Ready
 from harness.execution.session import Session
 from harness.modules.dropout import with_dropout
+from harness.modules.expected_parameters import ExpectedParameter
 from harness.modules.holder import Holder, passes_options, timed_call
+from harness.modules.layouts import Arrangement
 from harness.modules.parameter_map import Basis
 from harness.modules.parameter_values import values_for
 
@@ -60,7 +62,20 @@ class ModuleSession(Session):
                 result = execution.invoke(torch.func.functional_call, made, named, tuple(inputs), options)
             _forget_graphs(made.inner)
         value = self.adapter.output_of(result, call.arguments[signature.arguments[0].name])
-        return MeasuredOutput(value, {"parameters": _trained_numbers(made.inner)})
+        return MeasuredOutput(value, {"parameters": _trained_numbers(made.inner) - self._surplus(values)})
+
+    def _surplus(self, values: Mapping[str, torch.Tensor]) -> int:
+        """Numbers in the rows that tables have before those of the contract. ``values``: what the module was given."""
+        plan = self.adapter.plan
+        tables = [m for m in plan.matches if m.layout.kind is Arrangement.ROWS_BEFORE] if plan is not None else []
+        given = [(values.get(m.found.names[0]), m.expected) for m in tables]
+        return sum(value.numel() - self._numbers(slot) for value, slot in given if value is not None)
+
+    def _numbers(self, slot: ExpectedParameter) -> int:
+        value: Any = self.request.case.calls[-1].arguments
+        for step in slot.path:
+            value = value[step]
+        return int(value.numel())
 
     def ready(self, call: Call) -> Ready:
         """The call for timing, on a module that holds the weights of the first call; later ones bring inputs."""

@@ -10,7 +10,7 @@ from torch import nn
 from harness.core.errors import near
 from harness.modules.expected_parameters import LAYER, ExpectedParameter
 from harness.modules.found_parameters import FoundParameter, stacks
-from harness.modules.layouts import shown, ways
+from harness.modules.layouts import shown, ways, with_rows_before
 from harness.modules.parameter_map import Basis
 from harness.modules.partial_match import PartialMatch
 
@@ -67,9 +67,10 @@ def match_by_name(state: PartialMatch, entries: Sequence[FoundParameter]) -> Non
         fits = [
             (fit, slot)
             for slot in open_slots
-            if slot.layered == entry.layered and ways(slot, entry.shape) and (fit := longest_alias(entry, slot.aliases))
+            if slot.layered == entry.layered and _can_be(slot, entry) and (fit := longest_alias(entry, slot.aliases))
         ]
-        if not fits and (table := _only_table(entry, open_slots)) is not None:
+        is_named = any(longest_alias(entry, slot.aliases) for slot in open_slots if not slot.layered)
+        if not fits and not is_named and (table := _only_table(entry, open_slots)) is not None:
             fits = [(AliasFit(TYPE_RANK, entry.pattern), table)]
         if fits:
             best, slot = max(fits, key=lambda pair: _preference(entry, *pair))
@@ -87,6 +88,10 @@ def match_by_name(state: PartialMatch, entries: Sequence[FoundParameter]) -> Non
             if i > 0:
                 state.note_copy(entry, fitting[0][0])
             state.add(slot, entry, Basis.COPY if i > 0 else Basis.NAME)
+
+
+def _can_be(slot: ExpectedParameter, entry: FoundParameter) -> bool:
+    return bool(ways(slot, entry.shape) or with_rows_before(slot, entry.shape, entry.owner))
 
 
 def _only_table(entry: FoundParameter, slots: Sequence[ExpectedParameter]) -> ExpectedParameter | None:
