@@ -8,6 +8,7 @@ compared with is the same model without a cache.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -121,12 +122,17 @@ class CachedModel:
         return self.built.adapter.output_of(returned, x)
 
     def refuses_its_dtype(self, x: torch.Tensor) -> bool:
-        """Whether it raises without a cache too: in float32 it may not, and is judged in that then."""
+        """Whether it raises without a cache too, but not in float32: it is judged in that then.
+
+        At sizes that it does not take (a head of odd size cannot be rotated in pairs) it raises in float32 too.
+        """
         try:
             with torch.no_grad():
                 self.anew()(x)
         except RuntimeError:
-            return True
+            with suppress(Exception):
+                self.without()(x)
+                return True
         return False
 
     def _note_seen(self, x: torch.Tensor) -> None:
