@@ -63,8 +63,12 @@ def row_of(score: Score) -> Iterator[str]:
 
 
 def markdown(scores: Sequence[Score], quick: Sequence[Score], most: int) -> str:
-    """The page: a table of scores at two efforts, then the survivors with their reasons."""
-    lines = [_line(score.component, [score], [fast]) for score, fast in zip(scores, quick, strict=True)]
+    """The page: a table of scores at two efforts, then the survivors with their reasons.
+
+    ``quick``: the scores at the effort quick; nothing where it was not tried.
+    """
+    by_name = {score.component: score for score in quick}
+    lines = [_line(s.component, [s], [by_name[s.component]] if s.component in by_name else []) for s in scores]
     lines.append(_line("**all**", scores, quick))
     how_many = f"At most {most} mutants of each component are taken, chosen by a digest" if most else "All are taken"
     page = HEAD.format(most=how_many) + "\n".join(lines) + "\n"
@@ -82,5 +86,6 @@ def _line(name: str, scores: Sequence[Score], quick: Sequence[Score]) -> str:
     killed, judged = sum(score.killed for score in scores), sum(score.judged for score in scores)
     equivalent, crashed = sum(len(score.equivalent) for score in scores), sum(score.crashed for score in scores)
     fast = percent(sum(score.killed for score in quick), sum(score.judged for score in quick))
+    shown = f"{fast:.1f} %" if quick else "not tried"
     counts = f"{judged + equivalent} | {equivalent} | {killed} | {crashed}"
-    return f"| {name} | {counts} | {percent(killed, judged):.1f} % | {fast:.1f} % |"
+    return f"| {name} | {counts} | {percent(killed, judged):.1f} % | {shown} |"

@@ -53,9 +53,10 @@ def run(options: argparse.Namespace) -> int:
     effort = "default" if options.write else options.effort
     scores = _judged(components, effort, options)
     if options.write:
+        Path(options.write).write_text(markdown(scores, [], options.most), encoding="utf-8")
+        print(f"{options.write} is written; now at the effort quick", flush=True)
         quick = _judged(components, "quick", options, tell=False)
         Path(options.write).write_text(markdown(scores, quick, options.most), encoding="utf-8")
-        print(f"{options.write} is written")
     return exit_code(scores)
 
 

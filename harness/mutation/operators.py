@@ -230,7 +230,7 @@ def condition(node: ast.AST) -> Iterator[ast.AST]:
         yield type(node)(node.elt, [*node.generators[:-1], plain])
 
 
-def negated(node: ast.AST) -> Iterator[ast.AST]:
+def negated(node: ast.expr) -> Iterator[ast.AST]:
     """The condition of a statement negated (``node`` is the condition)."""
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         return  # another comparison says it already, or nearly
@@ -238,7 +238,7 @@ def negated(node: ast.AST) -> Iterator[ast.AST]:
         yield ast.UnaryOp(ast.Not(), node)
 
 
-def cut_off(node: ast.AST) -> Iterator[ast.AST]:
+def cut_off(node: ast.expr) -> Iterator[ast.AST]:
     """The gradient cut off: ``detach()`` behind what is assigned (``node`` is the value)."""
     if _may_have_gradient(node):
         yield ast.Call(ast.Attribute(node, "detach", ast.Load()), [], [])
