@@ -64,15 +64,13 @@ def _replay_one(path: Path, impl: str | None, project: Project) -> int:
     print(f"{'ERROR' if verdict.status == Status.CRASHED else 'FAILED':<7} {title}")
     print(f"        {verdict.message}" + (f"  ({verdict.worst})" if verdict.worst else ""))
     print(f"        {verdict.smallest}")
+    known = {b.full_name for b in inspection.catalogue.all_mistakes()}
     for name in verdict.finding:
-        print(
-            textwrap.indent(
-                explain_mistake(inspection.catalogue, name)
-                if name in {b.full_name for b in inspection.catalogue.all_mistakes()}
-                else name,
-                "        ",
-            )
-        )
+        found = inspection.mistake(name)
+        told = explain_mistake(inspection.catalogue, name) if name in known else name
+        if found is not None and found.is_relation:
+            told = f"{found.sentence}\n{found.diff()}"
+        print(textwrap.indent(told, "        "))
     for frame in verdict.frames:
         print(textwrap.indent(frame, "        "))
     return 1

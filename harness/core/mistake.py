@@ -82,6 +82,8 @@ class KnownMistake:
     """The axis that the variant stands on."""
     under: tuple[str, ...] = ()
     """The legal forms that must be declared for it, as ``--impl-variant`` takes them: it exists in them only."""
+    is_relation: bool = False
+    """Whether no catalogue holds it: a relation to the reference that was fitted to an implementation's answers."""
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -107,6 +109,16 @@ class KnownMistake:
     def diff(self) -> str:
         """All its edits as one diff: ``-`` is the wrong code, ``+`` the expected code."""
         return "\n".join(edit.diff() for edit in self.edits)
+
+
+def _only_what_differs(right: str, wrong: str) -> str:
+    """A diff without the lines that both begin or end with."""
+    rights, wrongs = (textwrap.dedent(code).strip("\n").splitlines() for code in (right, wrong))
+    while rights and wrongs and rights[0] == wrongs[0]:
+        rights, wrongs = rights[1:], wrongs[1:]
+    while rights and wrongs and rights[-1] == wrongs[-1]:
+        rights, wrongs = rights[:-1], wrongs[:-1]
+    return "\n".join([*(f"-    {line}" for line in wrongs), *(f"+    {line}" for line in rights)])
 
 
 _LOCK = threading.RLock()

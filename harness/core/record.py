@@ -131,6 +131,8 @@ class Verdict:
 
     explained_by: str = ""
     """The claim that failed first for the same reason, where this one was not judged on further cases for that."""
+    stopped_early: bool = False
+    """Whether further cases were left out, since so many had failed: ``failed_cases`` then is a part of them."""
 
     @property
     def failing(self) -> bool:
@@ -168,7 +170,8 @@ class MistakeSummary:
     """A known mistake as a report shows it: what it is called, one sentence, where it was reported.
 
     ``diff``: ``-`` is the mistake, ``+`` the expected code. ``declare``: of a legal form, how it is declared
-    (``softcap=50``); empty for a mistake.
+    (``softcap=50``); empty for a mistake. ``is_relation``: it stands in no catalogue; the reference with these lines in
+    it gives the same output.
     """
 
     name: str
@@ -177,6 +180,7 @@ class MistakeSummary:
     diff: str
     seen_in: tuple[str, ...] = ()
     declare: str = ""
+    is_relation: bool = False
 
 
 @dataclass

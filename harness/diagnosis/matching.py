@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 
 from harness.core.case import Case, is_float
-from harness.core.implementation import Answer, Implementation, Request
+from harness.core.implementation import Answer, Crash, Implementation, Request
 from harness.core.tree import leaves
 from harness.numerics.bounds import LazyBound
 from harness.numerics.compare import compare, is_within
@@ -114,10 +114,29 @@ def is_silent(answer: Answer, o: Observation) -> bool:
 
 
 def is_much_nearer(predicted: Answer, o: Observation) -> bool:
-    """Whether a wrong answer is far nearer to the predicted one than to the right one."""
-    if predicted.crash is not None or o.answer.crash is not None or o.reference.crash is not None:
-        return (predicted.crash is None) == (o.answer.crash is None)
-    return _distance(o.answer, predicted, o) <= MOST_LEFT * _distance(o.answer, o.reference, o)
+    """Whether a wrong answer is far nearer to the predicted one than to the right one.
+
+    An error must be of the same kind and in the same call. Where the reference alone raises one, there is no distance
+    from what is right: then the answer must be the predicted one.
+    """
+    if predicted.crash is not None or o.answer.crash is not None:
+        return (
+            predicted.crash is not None and o.answer.crash is not None and _same_error(predicted.crash, o.answer.crash)
+        )
+    missed = _distance(o.answer, predicted, o)
+    return (
+        missed <= SLACK if o.reference.crash is not None else missed <= MOST_LEFT * _distance(o.answer, o.reference, o)
+    )
+
+
+def _same_error(one: Crash, other: Crash) -> bool:
+    """Whether two errors are of one kind, in the same call."""
+    return one.error == other.error and one.call == other.call
+
+
+def is_near(predicted: Answer, o: Observation) -> bool:
+    """Whether a predicted answer is the implementation's, within a few tolerances; gradients included."""
+    return predicted.crash is None and o.answer.crash is None and _distance(o.answer, predicted, o) <= SLACK
 
 
 def apart(predicted: Answer, o: Observation) -> float:
@@ -143,10 +162,8 @@ def misfit(predicted: Answer, o: Observation, executor: EditedReference) -> floa
     if o.effects and set(predicted.effects) != set(o.answer.effects):
         return None
     if predicted.crash is not None and o.answer.crash is not None:
-        alike = predicted.crash.error == o.answer.crash.error and predicted.crash.call == o.answer.crash.call
-        return 0.0 if alike or o.reference.crash is not None else None
-    predicted, answer = _where_defined(predicted, o.answer)
-    o = replace(o, answer=answer)
+        return 0.0 if _same_error(predicted.crash, o.answer.crash) or o.reference.crash is not None else None
+    predicted, o = _where_defined(predicted, o)
     missed = _distance(o.answer, predicted, o)
     if missed <= 1:
         return missed
@@ -158,22 +175,40 @@ def misfit(predicted: Answer, o: Observation, executor: EditedReference) -> floa
     return None
 
 
-def _where_defined(predicted: Answer, answer: Answer) -> tuple[Answer, Answer]:
-    """Both answers without the elements of a gradient that the edited reference does not define.
+def _where_defined(predicted: Answer, o: Observation) -> tuple[Answer, Observation]:
+    """Both without the elements of a gradient that are not finite in one of them.
 
     A root or a quotient at zero has no slope, and two ways to write the same mistake differ in what they return there
-    (``x.std()`` gives 0, the root of a mean nan): that says nothing against it. Elements are set to 0 in both.
+    (``x.std()`` gives 0, the root of a mean nan): that says nothing against it. Elements are set to 0. Where nothing
+    else is wrong, those that only the implementation leaves undefined are what is to be explained, and stay.
     """
-    predicted_gradients, gradients = dict(predicted.gradients), dict(answer.gradients)
+    both = _masked(predicted, o, True)
+    return both if not o.wrong or is_wrong(both[1]) else _masked(predicted, o, False)
+
+
+def _masked(predicted: Answer, o: Observation, where_either: bool) -> tuple[Answer, Observation]:
+    """Both with 0 where the predicted gradient, or either, is not finite; in the reference's gradient too."""
+    three = [dict(answer.gradients) for answer in (predicted, o.answer, o.reference)]
     for name, value in predicted.gradients.items():
-        other = gradients.get(name)
-        if is_float(value) and is_float(other) and value.shape == other.shape and not bool(torch.isfinite(value).all()):
-            undefined = ~torch.isfinite(value)
-            predicted_gradients[name], gradients[name] = (
-                value.masked_fill(undefined, 0.0),
-                other.masked_fill(undefined, 0.0),
-            )
-    return replace(predicted, gradients=predicted_gradients), replace(answer, gradients=gradients)
+        other = o.answer.gradients.get(name)
+        if not (is_float(value) and is_float(other) and value.shape == other.shape):
+            continue
+        undefined = ~torch.isfinite(value)
+        undefined = undefined | ~torch.isfinite(other) if where_either else undefined
+        if bool(undefined.any()):
+            for gradients in three:
+                held = gradients.get(name)
+                if is_float(held) and held.shape == undefined.shape:
+                    gradients[name] = held.masked_fill(undefined, 0.0)
+    first, second, third = three
+    answer, reference = replace(o.answer, gradients=second), replace(o.reference, gradients=third)
+    return replace(predicted, gradients=first), replace(o, answer=answer, reference=reference)
+
+
+def outputs_alone(o: Observation) -> Observation:
+    """The same without its gradients."""
+    answer, reference = replace(o.answer, gradients={}), replace(o.reference, gradients={})
+    return replace(o, answer=answer, reference=reference)
 
 
 def _within_its_own_rounding(o: Observation, executor: EditedReference) -> bool:

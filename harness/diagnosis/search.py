@@ -14,25 +14,35 @@ others come after them, for inside one function a mistake may well show only tog
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.core.contract import Contract
-from harness.core.implementation import Implementation, Request
-from harness.core.mistake import Edit, KnownMistake, fits
+from harness.core.implementation import Request
+from harness.core.mistake import KnownMistake, fits
 from harness.diagnosis import forms
-from harness.diagnosis.finding import Finding, edits_of, variants_as_mistakes
+from harness.diagnosis.explaining import Explainer
+from harness.diagnosis.finding import Finding, variants_as_mistakes
 from harness.diagnosis.literals import Literal
-from harness.diagnosis.matching import EditedReference, KeptAnswers, Observation, error_message, is_silent, misfit
-from harness.diagnosis.matching import has_no_place as refuses
+from harness.diagnosis.matching import (
+    EditedReference,
+    Observation,
+    is_silent,
+    misfit,
+)
 from harness.diagnosis.matching import is_much_nearer as is_nearer
 from harness.diagnosis.nearer import that_explain
 from harness.diagnosis.ranking import ELSE, EXPLAINS, SILENT, Alone, forms_before_their_likes, ranked
+from harness.diagnosis.relations import relation_behind
 
 SECONDS = 12.0
 """Computing time for one diagnosis; singles come first."""
 FORM_SECONDS = 3.0
 """Computing time for combinations of legal forms, and as much for those that come nearer one by one."""
+RELATION_SECONDS = 4.0
+"""Computing time for relations to the reference that no catalogue holds."""
+MOST_LOOKS = 3
+"""Times that they are looked for in one component: each claim that fails asks again."""
 SAMPLE = 8
 """Requests on which each mistake is seen alone before pairs are tried: one of every kind (a kind is where the same
 parts are silent), and cheap ones and dearer ones."""
@@ -43,27 +53,19 @@ CALM = 4
 
 
 @dataclass
-class Diagnostician:
-    """Finds the known mistakes behind observations. ``executor(edits)`` makes the reference with edits in force;
-    ``quick(edits)`` does so without watching for side effects, for where they do not matter. ``always``: edits in force
-    beside them, of declared variants; a mistake of a line that one of them changed cannot be made.
-    ``literals(component)``: the numbers in the implementation's own source."""
+class Diagnostician(Explainer):
+    """Finds the known mistakes behind observations. ``literals(component)``: the numbers in the implementation's own
+    source."""
 
-    contracts: Mapping[str, Contract]
-    mistakes: Mapping[str, Sequence[KnownMistake]]
-    executor: Callable[[tuple[Edit, ...]], Implementation]
-    quick: Callable[[tuple[Edit, ...]], Implementation] | None = None
     seconds: float = SECONDS
     form_seconds: float = FORM_SECONDS
+    relation_seconds: float = RELATION_SECONDS
     literals: Callable[[str], Sequence[Literal]] = lambda component: ()
-    always: tuple[Edit, ...] = ()
-    kept: KeptAnswers = field(default_factory=KeptAnswers)
-    """What each mistake alone answered: shared by those who look for the same mistakes with the same edits in force."""
+    relations: dict[str, KnownMistake] = field(default_factory=dict)
+    """The relations that were found, by name: no catalogue holds them."""
+    _looked: Counter[str] = field(default_factory=Counter)
     _reach: dict[str, tuple[KnownMistake, ...]] = field(default_factory=dict)
     _candidates: dict[str, list[forms.Candidate]] = field(default_factory=dict)
-    _explained: dict[tuple[str, ...], dict[int, tuple[float, Observation]]] = field(default_factory=dict)
-    """By mistakes and observation (kept beside its id): how far off those that they explain are. A deck is asked for
-    again."""
 
     def candidates(self, component: str) -> tuple[KnownMistake, ...]:
         """The known mistakes and legal variants of a component and, below it, of everything it is made of."""
@@ -95,6 +97,10 @@ class Diagnostician:
         singles = self.candidates(component)
         finding = self._single(singles, order, deadline)
         if finding is None and together:
+            finding = self._forms(component, (), order)
+        if finding is None:
+            finding = self._relation(component, order)
+        if finding is None and together and any(first):
             finding = self._forms(component, first, order)
         if finding is not None:
             return finding
@@ -152,9 +158,25 @@ class Diagnostician:
         )
         return Finding(nearest) if nearest else None
 
-    def _made(self, mistakes: tuple[KnownMistake, ...]) -> EditedReference | None:
-        """The reference with these mistakes, None where they cannot be made together."""
-        return self._edited(mistakes) if fits((*self.always, *edits_of(mistakes))) else None
+    def _relation(self, component: str, order: Sequence[Observation]) -> Finding | None:
+        """A relation to the component's own reference that explains all."""
+        if self._looked[component] >= MOST_LOOKS:
+            return None
+        self._looked[component] += 1
+        wrong = [o for o in order if o.wrong]
+        literals, made = self.literals(component), self.quick or self.executor
+        found = relation_behind(
+            self.contracts[component],
+            wrong,
+            made,
+            lambda relation: self._misfit((relation,), order) is not None,
+            literals,
+            self.always,
+            self.relation_seconds,
+        )
+        if found is not None:
+            self.relations[found.full_name] = found
+        return None if found is None else Finding((found,))
 
     def _reach_of(self, component: str) -> list[str]:
         """A component and, below it, everything it is made of."""
@@ -218,10 +240,6 @@ class Diagnostician:
         chosen += [n for n in spread if n < len(wrong) and n not in chosen][: SAMPLE - len(chosen)]
         return sorted(chosen)
 
-    def _edited(self, mistakes: tuple[KnownMistake, ...]) -> EditedReference:
-        edits, single = edits_of(mistakes), mistakes[0].full_name if len(mistakes) == 1 else ""
-        return EditedReference(self.executor(edits), self.quick(edits) if self.quick else None, single, self.kept)
-
     def _first_unexplained(self, mistake: KnownMistake, wrong: Sequence[Observation]) -> int:
         """Which wrong answer a mistake leaves unexplained that explains the whole sample."""
         executor = self._edited((mistake,))
@@ -246,50 +264,6 @@ class Diagnostician:
             else:
                 marks.append(ELSE if misfit(answer, o, executor) is None else EXPLAINS)
         return tuple(marks)
-
-    def _misfit(self, mistakes: tuple[KnownMistake, ...], observations: Sequence[Observation]) -> float | None:
-        """How far from the implementation's answers these mistakes together are at the worst, in units of the
-        tolerance; None where they do not explain one of them, or cannot be made together."""
-        edits = edits_of(mistakes)
-        if not fits((*self.always, *edits)):
-            return None
-        executor, worst = self._edited(mistakes), 0.0
-        known = self._explained.setdefault(tuple(mistake.full_name for mistake in mistakes), {})
-        is_form = all(mistake.variant for mistake in mistakes)
-        for o in observations:
-            if id(o) not in known:
-                predicted = executor.run(o)
-                if is_form and refuses(predicted, o):
-                    continue
-                missed = misfit(predicted, o, executor)
-                if missed is None:
-                    return None
-                known[id(o)] = (missed, o)
-            worst = max(worst, known[id(o)][0])
-        crashes = [o for o in observations if o.answer.crash is not None and o.reference.crash is None]
-        only_errors = crashes and len(crashes) == sum(o.wrong for o in observations)  # there is nothing else to go by
-        if only_errors and any(error_message(executor.run(o)) != error_message(o.answer) for o in crashes):
-            return None
-        if not is_form:
-            return worst
-        placed = [o for o in observations if o.wrong and id(o) in known]
-        return worst if placed and (len(placed) == len(observations) or self._each_shows(mistakes, placed)) else None
-
-    def _each_shows(self, forms: tuple[KnownMistake, ...], placed: Sequence[Observation]) -> bool:
-        """Whether none of several forms could be left out: the others alone leave one of these answers unexplained.
-
-        A form that refuses the cases which could tell would otherwise come with any other that explains the rest.
-        """
-        if len(forms) == 1:
-            return True
-        for form in forms:
-            rest = tuple(other for other in forms if other is not form)
-            if not fits((*self.always, *edits_of(rest))):
-                continue  # the others change what this form brings: the base of a rotation
-            others = self._edited(rest)
-            if all(misfit(others.run(o), o, others) is not None for o in placed):
-                return False
-        return True
 
 
 def _cost(request: Request) -> int:

@@ -139,9 +139,8 @@ class Inspection:
         verdict = replace(verdict, lines=self.lines.of(claim, verdict))
         report = (component, verdict.finding or verdict.message)
         if report in self._reported:  # it will be counted beneath the first one that says the same
-            is_short = verdict.failed_cases == most
-            return replace(verdict, explained_by=self._reported[report]) if is_short else verdict
-        if verdict.failed_cases == most:
+            return replace(verdict, explained_by=self._reported[report]) if verdict.stopped_early else verdict
+        if verdict.stopped_early:
             in_full = self._judged(component, claim)[0]
             verdict = replace(in_full, finding=verdict.finding, or_else=verdict.or_else, lines=verdict.lines)
             report = (component, verdict.finding or verdict.message)
@@ -234,7 +233,10 @@ class Inspection:
         return found or self._in_float32(component, cases, first)
 
     def mistake(self, full_name: str) -> KnownMistake | None:
-        """The known mistake or legal form of this name, whatever its number; None where there is none."""
+        """The known mistake, legal form or relation of this name, whatever its number; None where there is none."""
+        for found in (self.diagnostician.relations, self.by_result.relations):
+            if full_name in found:
+                return found[full_name]
         with suppress(KeyError):
             return self.catalogue.mistake(full_name)
         return self.catalogue.form(full_name)

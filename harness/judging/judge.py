@@ -214,6 +214,7 @@ class Bench:
                 if len(tally.broken) <= EVIDENCE_CASES:
                     tally.evidence += trial.log
                 if len(tally.broken) == enough:
+                    tally.stopped_early = index + 1 < len(cases)
                     break
             else:
                 tally.cases += 1
@@ -263,7 +264,12 @@ class Bench:
         largest_error_map = max(error_maps, key=lambda error_map: sum(map(len, error_map)), default=())
         shown = self._shown(base, case, problem)
         return replace(
-            shown, excess=excess, failed_cases=len(tally.broken), first=tally.first, error_map=largest_error_map
+            shown,
+            excess=excess,
+            failed_cases=len(tally.broken),
+            first=tally.first,
+            error_map=largest_error_map,
+            stopped_early=tally.stopped_early,
         )
 
     def _shown(self, verdict: Verdict, case: Case, problem: Exception) -> Verdict:

@@ -24,6 +24,8 @@ class Tally:
     advised: list[tuple[Case, Violation]] = field(default_factory=list)
     """The cases that break what nobody is held to."""
     first: int = 0
+    stopped_early: bool = False
+    """Whether further cases were left out, since so many had failed."""
     evidence: list[Evidence] = field(default_factory=list)
     judged: list[Case] = field(default_factory=list)
     """The cases that the claim says something about."""

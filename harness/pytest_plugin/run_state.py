@@ -190,7 +190,9 @@ class RunState:
         """What the reports show of the known mistakes that a verdict names."""
         known = (self.inspection.mistake(name) for name in (*verdict.finding, *verdict.or_else))
         return [
-            MistakeSummary(b.full_name, b.component, b.sentence, b.diff(), b.seen_in, self._declaration(b))
+            MistakeSummary(
+                b.full_name, b.component, b.sentence, b.diff(), b.seen_in, self._declaration(b), b.is_relation
+            )
             for b in known
             if b is not None
         ]

@@ -109,7 +109,7 @@ def evidence(record: RunRecord, group: Group) -> list[tuple[str, str]]:
 def command_rows(record: RunRecord, group: Group) -> list[tuple[str, str]]:
     """The commands that explain and reproduce a failure, with their labels."""
     summary, verdict = group.summary(record), group.head
-    rows = [("details", f"plumbline explain {summary.name}")] if summary else []
+    rows = [("details", f"plumbline explain {summary.name}")] if summary and not summary.is_relation else []
     rows += [("reproduce", f"plumbline replay {verdict.case_id}")] if verdict.case_id else []
     return [*rows, ("or run" if verdict.case_id else "reproduce", check_command(record, verdict))]
 

@@ -1,4 +1,4 @@
-"""A name is true of what the code does, or it is not told; a plain relation is told in words where no name fits."""
+"""A name is true of what the code does, or it is not told; a plain relation is told where no name fits."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ CASES = {
         HALVED,
         "mlp::agrees_with_the_reference",
         5,
-        (),
-        "the output is 0.5 times the expected value",
+        ("mlp.output_times_0.5",),
+        "",
     ),
 }
 
