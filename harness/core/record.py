@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -10,6 +11,7 @@ from harness.core.claim import About
 from harness.core.grounds import Grounds
 from harness.core.marked_line import MarkedLine
 from harness.core.measurement import Measurement
+from harness.core.mistake import KnownMistake
 from harness.core.note import Note
 from harness.core.workload import Benchmark
 
@@ -131,6 +133,8 @@ class Verdict:
 
     explained_by: str = ""
     """The claim that failed first for the same reason, where this one was not judged on further cases for that."""
+    covers: tuple[str, ...] = ()
+    """Claims of the component that were judged before, which the finding explains too: it takes the place of theirs."""
     stopped_early: bool = False
     """Whether further cases were left out, since so many had failed: ``failed_cases`` then is a part of them."""
 
@@ -161,6 +165,17 @@ class Verdict:
         return cls(**{**frozen, "status": status, "cause": cause, "about": about, "notes": notes, "lines": lines})
 
 
+def with_covered(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Every verdict under the name that explains most: a finding takes the place of what was found before it where it
+    explains that too."""
+    settled = list(verdicts)
+    for late in [v for v in verdicts if v.covers and v.finding]:
+        for place, early in enumerate(settled):
+            if early.component == late.component and early.claim in late.covers and early.failing:
+                settled[place] = replace(early, finding=late.finding, or_else=late.or_else, lines=late.lines)
+    return settled
+
+
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
@@ -181,6 +196,12 @@ class MistakeSummary:
     seen_in: tuple[str, ...] = ()
     declare: str = ""
     is_relation: bool = False
+
+    @classmethod
+    def of(cls, mistake: KnownMistake, declare: str) -> MistakeSummary:
+        """Of a known mistake. ``declare``: how it is declared, where it is a legal form."""
+        m = mistake
+        return cls(m.full_name, m.component, m.sentence, m.diff(), m.seen_in, declare, m.is_relation)
 
 
 @dataclass
@@ -219,6 +240,12 @@ class RunRecord:
     seconds: float = 0.0
     finished: bool = False
     version: int = VERSION
+
+    def add(self, verdict: Verdict) -> None:
+        """One more verdict; what it covers goes by its finding from now on."""
+        self.verdicts.append(verdict)
+        if verdict.covers:
+            self.verdicts = with_covered(self.verdicts)
 
     def of(self, component: str) -> list[Verdict]:
         """The verdicts of one component, in the order they came."""

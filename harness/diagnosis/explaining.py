@@ -40,6 +40,10 @@ class Explainer:
     """By mistakes and observation (kept beside its id): how far off those that they explain are. A deck is asked for
     again."""
 
+    def explains(self, mistakes: tuple[KnownMistake, ...], observations: Sequence[Observation]) -> bool:
+        """Whether these mistakes together give the implementation's answer to everything that was asked."""
+        return self._misfit(mistakes, observations) is not None
+
     def _made(self, mistakes: tuple[KnownMistake, ...]) -> EditedReference | None:
         """The reference with these mistakes, None where they cannot be made together."""
         return self._edited(mistakes) if fits((*self.always, *edits_of(mistakes))) else None

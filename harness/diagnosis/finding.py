@@ -15,10 +15,14 @@ VARIANT = "variant="
 
 @dataclass(frozen=True)
 class Finding:
-    """The known mistakes that together explain every case tried. ``or_else``: others that do so equally well."""
+    """The known mistakes that together explain every case tried. ``or_else``: others that do so equally well.
+
+    ``is_coarse``: they were found in float32, and in float64 only bring the answers far nearer.
+    """
 
     mistakes: tuple[KnownMistake, ...]
     or_else: tuple[KnownMistake, ...] = ()
+    is_coarse: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

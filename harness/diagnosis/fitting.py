@@ -96,10 +96,13 @@ class Fitter:
     ) -> None:
         self.sample, self.made, self.starts, self.deadline = sample, made, starts, deadline
 
-    def numbers(self, site: Site, fit_with: tuple[Edit, ...] = ()) -> Iterator[float]:
-        """Numbers that give the sample's answers, the shortest first; none where none does."""
-        edits = (*fit_with, *site.at(None, HERE).edits)
-        if not _can_be_made(edits):
+    def numbers(self, site: Site, always: tuple[Edit, ...] = ()) -> Iterator[float]:
+        """Numbers that give the sample's answers, the shortest first; none where none does.
+
+        ``always``: edits that are in force beside those that ``made`` is given.
+        """
+        edits = site.at(None, HERE).edits
+        if not _can_be_made((*always, *edits)):
             return
         reference = self.made(edits)
         for start in self._starts(site):

@@ -28,7 +28,7 @@ def moves(result: str) -> Iterator[tuple[str, str, str]]:
         along = f"axis {names[axis]}" if named else "its last axis" if axis == -1 else f"axis {axis}"
         for line, name, words in _along(axis):
             yield line, f"{name}_along_" + re.sub(r"\W+", "_", along).strip("_"), words.format(along)
-    yield "out = out.mT.reshape(out.shape)", "transposed", "is transposed in its last two axes"
+    yield "out = out.transpose(-1, -2).reshape(out.shape)", "transposed", "is transposed in its last two axes"
 
 
 def _along(axis: int) -> Iterator[tuple[str, str, str]]:

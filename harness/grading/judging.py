@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.note import Note
-from harness.core.record import MistakeSummary, Verdict
+from harness.core.record import MistakeSummary, Verdict, with_covered
 from harness.grading import journal
 from harness.grading.checks import Checks
 from harness.grading.forkserver import ForkServer
@@ -116,7 +116,7 @@ def _judged(task: Task, fork_server: ForkServer, blank: Judged, folder: Path) ->
         state=PARTLY if unreached else JUDGED,
         why="; ".join(log.whys()),
         deaths=tuple(log.deaths),
-        verdicts=tuple(log.verdicts.values()),
+        verdicts=tuple(with_covered(list(log.verdicts.values()))),
         summaries=log.summaries,
         unreached=unreached,
         notes=tuple(log.notes),

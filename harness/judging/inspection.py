@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import torch
-
 from harness.core.claim import Claim, ToDo
 from harness.core.implementation import Implementation
 from harness.core.measurement import Measurement
@@ -19,6 +17,7 @@ from harness.core.record import Status, Verdict
 from harness.core.workload import Workload
 from harness.diagnosis.finding import Finding, variants_as_mistakes
 from harness.diagnosis.matching import Observation, is_wrong
+from harness.diagnosis.search import Diagnostician
 from harness.execution.caching import CachingImplementation
 from harness.execution.executor import Executor
 from harness.execution.half_precision import mentions_half_precision
@@ -27,6 +26,7 @@ from harness.judging.changes import Changes
 from harness.judging.declared_forms import InDeclaredForms
 from harness.judging.diagnosticians import diagnosticians
 from harness.judging.evidence import EVIDENCE_CASES, Evidence
+from harness.judging.in_float32 import found_in_float32
 from harness.judging.judge import Bench
 from harness.judging.last_result import last_result_alone
 from harness.judging.lines import Lines
@@ -34,6 +34,7 @@ from harness.judging.observations import Observations, is_offered
 from harness.judging.outcomes import as_advice
 from harness.judging.reference import own_references, reference_executor, with_own
 from harness.judging.trial import RanOutOfTime
+from harness.judging.true_names import TrueNames
 from harness.judging.wrong_in_words import wrong_in_words
 from harness.project.forms import edits_of_forms
 from harness.project.variants import Declared
@@ -89,10 +90,11 @@ class Inspection:
         if self.like and not own_references(contracts, self.like.catalogue.contracts):
             self.diagnostician.kept, self.by_result.kept = self.like.diagnostician.kept, self.like.by_result.kept
         self.lines, self.changes = Lines(self), Changes(self)
-        self._found: dict[str, Finding] = {}
-        """What explained the first claim of a component that failed; it is tried first for the others."""
+        self._found: dict[str, list[Finding]] = {}
+        """What explained the claims of a component that failed; it is tried first for the others."""
         self._reported: dict[tuple[str, Any], str] = {}
         """Of what was said of a component: the claim that it was said of first."""
+        self.names = TrueNames(self)
         self._unexplained: set[tuple[str, str] | None] = set()
         """Crashes that nothing known explains: not looked for again in every claim that they spoil."""
 
@@ -131,7 +133,7 @@ class Inspection:
         and for the same reason, is not judged on more: it is counted beneath the claim that failed first.
         """
         contract = self.catalogue.contracts[component]
-        most = EVIDENCE_CASES if component in self._found else 0
+        most = EVIDENCE_CASES if self._found.get(component) else 0
         verdict, evidence = self._judged(component, claim, most)
         if not verdict.failing:
             return verdict
@@ -142,10 +144,11 @@ class Inspection:
             return replace(verdict, explained_by=self._reported[report]) if verdict.stopped_early else verdict
         if verdict.stopped_early:
             in_full = self._judged(component, claim)[0]
-            verdict = replace(in_full, finding=verdict.finding, or_else=verdict.or_else, lines=verdict.lines)
+            told = {"finding": verdict.finding, "or_else": verdict.or_else, "covers": verdict.covers}
+            verdict = replace(in_full, **told, lines=verdict.lines)
             report = (component, verdict.finding or verdict.message)
         self._reported[report] = claim.name
-        verdict = self.bench.smaller(contract, claim, verdict)
+        verdict = self._named_truly(claim, self.bench.smaller(contract, claim, verdict), evidence)
         if verdict.status == Status.FAILED and not verdict.finding:
             cases, by_hand = self.observations.of(component), self.is_by_hand(component)
             words = wrong_in_words(claim, contract, cases, self.bench.reference.run, by_hand)
@@ -171,10 +174,25 @@ class Inspection:
         finding = None if known_to_be_unknown else self.explain(component, evidence)
         if finding is None and crash is not None:
             self._unexplained.add(crash)
+        self.names.note(component, claim.name, finding, evidence)
         if finding is None:
             return verdict
-        self._found.setdefault(component, finding)
-        return replace(verdict, finding=finding.names, or_else=tuple(b.full_name for b in finding.or_else))
+        if finding not in self._found.setdefault(component, []):
+            self._found[component].append(finding)
+        covers = self.names.covered_by(component, claim.name, finding)
+        others = tuple(b.full_name for b in finding.or_else)
+        return replace(verdict, finding=finding.names, or_else=others, covers=covers)
+
+    def _named_truly(self, claim: Claim, verdict: Verdict, evidence: Sequence[Evidence]) -> Verdict:
+        """The verdict without a name that the printed case refutes; with another one where that explains it too."""
+        component = verdict.component
+        finding = next((f for f in self._found.get(component, ()) if f.names == verdict.finding), None)
+        if finding is None or not self.names.is_refuted(claim, verdict, finding):
+            return verdict
+        self._found[component].remove(finding)
+        self.findings.pop(component, None)
+        bare = replace(verdict, finding=(), or_else=(), covers=())
+        return self._named_truly(claim, self._explained(claim, bare, evidence), evidence)
 
     def held(self, claim: Claim, verdict: Verdict) -> Verdict:
         """The verdict; advice where the implementation is not held to the claim."""
@@ -214,23 +232,30 @@ class Inspection:
         A hand-written backward function may be right where its component is wrong: what is computed forwards is then
         explained alone.
         """
-        cases, evidence = self.observations.of(component), [item for item in evidence if is_offered(item.answer)]
+        cases = self.observations.of(component)
+        evidence = [item for item in evidence if is_offered(item.answer)]
         apart = self.is_by_hand(component)
         backwards = apart and any(item.request.gradients is not None for item in evidence)
         if apart and not backwards:
             cases = [o for o in cases if o.request.gradients is None]
         if evidence and not backwards and any(is_wrong(o) for o in cases) and self.finding_of(component) is None:
             return None  # what explains them and the evidence would explain them alone
-        observations = [*cases, *(self.observations.of_evidence(item) for item in evidence)]
-        first = self._first(component)
-        if not self.catalogue.contracts[
-            component
-        ].agrees:  # what is handed on inside is the implementation's own business
-            results = [last_result_alone(o) for o in observations]
-            if any(is_wrong(o) for o in results):
-                return self.by_result.explain(component, results, first)
-        found = self.diagnostician.explain(component, observations, first, any(is_wrong(o) for o in cases))
-        return found or self._in_float32(component, cases, first)
+        evidence = [*evidence, *self.names.against.get(component, ())]
+        first, (diagnostician, beside) = self._first(component), self.observed(component, evidence)
+        if diagnostician is self.by_result:
+            if any(is_wrong(o) for o in beside):
+                return diagnostician.explain(component, beside, first)
+            beside = [self.observations.of_evidence(item) for item in evidence]
+        found = self.diagnostician.explain(component, [*cases, *beside], first, any(is_wrong(o) for o in cases))
+        return found or found_in_float32(self, component, cases, beside, first)
+
+    def observed(self, component: str, evidence: Sequence[Evidence]) -> tuple[Diagnostician, list[Observation]]:
+        """What was answered beside what is right, and who explains it: what a component that need not agree hands on
+        inside is the implementation's own business."""
+        observations = [self.observations.of_evidence(item) for item in evidence]
+        if self.catalogue.contracts[component].agrees:
+            return self.diagnostician, observations
+        return self.by_result, [last_result_alone(o) for o in observations]
 
     def mistake(self, full_name: str) -> KnownMistake | None:
         """The known mistake, legal form or relation of this name, whatever its number; None where there is none."""
@@ -271,22 +296,5 @@ class Inspection:
     def _first(self, component: str) -> list[tuple[KnownMistake, ...]]:
         below = [f for part in self.catalogue.contracts[component].parts if (f := self.finding_of(part))]
         union = tuple(dict.fromkeys(mistake for finding in below for mistake in finding.mistakes))
-        own = self.findings.get(component) or self._found.get(component)
-        return [mistakes for mistakes in (own.mistakes if own else (), union) if mistakes]
-
-    def _in_float32(self, component: str, cases: Sequence[Observation], first: Any) -> Finding | None:
-        """What explains it in float32, where nothing does in float64: wrong code that also computes in float32 inside.
-
-        Where it raises, what explains it must raise too; and some of it must be numbers.
-        """
-        contract = self.catalogue.contracts[component]
-        if self.bench.precision(contract) != torch.float64 or not any(is_wrong(o) for o in cases):
-            return None
-        crashed = not any(is_wrong(o) and o.answer.crash is None for o in cases)
-        if crashed or not any(o.request.case.tensors() for o in cases):
-            return None
-        single = self.observations.of(component, True)
-        found = self.diagnostician.explain(component, single, first)
-        wrong = {(o.request.case.key, o.request.gradients) for o in single if o.wrong}
-        told = [o for o in cases if (o.request.case.cast(torch.float32).key, o.request.gradients) in wrong]
-        return found if found and self.diagnostician.explains_most(found, told) else None
+        own = [f for f in (*reversed(self._found.get(component, ())), self.findings.get(component)) if f]
+        return [mistakes for mistakes in dict.fromkeys((*(f.mistakes for f in own), union)) if mistakes]

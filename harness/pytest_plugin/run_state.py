@@ -189,13 +189,7 @@ class RunState:
     def summaries(self, verdict: Verdict) -> list[MistakeSummary]:
         """What the reports show of the known mistakes that a verdict names."""
         known = (self.inspection.mistake(name) for name in (*verdict.finding, *verdict.or_else))
-        return [
-            MistakeSummary(
-                b.full_name, b.component, b.sentence, b.diff(), b.seen_in, self._declaration(b), b.is_relation
-            )
-            for b in known
-            if b is not None
-        ]
+        return [MistakeSummary.of(b, self._declaration(b)) for b in known if b is not None]
 
     def _declaration(self, mistake: KnownMistake) -> str:
         return declaration_of(mistake, self.catalogue.contracts, self.inspection.eps)
@@ -210,7 +204,7 @@ class RunState:
         for name, summary in report.plumbline_summaries.items():
             self.record.summaries[name] = MistakeSummary(**{**summary, "seen_in": tuple(summary["seen_in"])})
         verdict = Verdict.from_dict(values)
-        self.record.verdicts.append(verdict)
+        self.record.add(verdict)
         grounds, before = Grounds.from_dict(report.plumbline_grounds), self.record.grounds.get(verdict.component)
         self.record.grounds[verdict.component] = grounds if before is None else before.joined(grounds)
         self.waiting.discard(f"{verdict.component}::{verdict.claim}")

@@ -22,7 +22,7 @@ def failure(record: RunRecord, group: Group, width: int = WIDTH, commands: bool 
     """A failure in lines of ``width`` columns. ``commands``: also those that explain and reproduce it."""
     verdict, summary = group.head, group.summary(record)
     if summary is not None:
-        lines = wrapped(f"{opening(verdict, summary)} ({LEGEND}):", width)
+        lines = wrapped(f"{opening(group, summary)} ({LEGEND}):", width)
         for one in group.summaries(record):
             lines += ["", textwrap.indent(one.diff, "    "), "", *wrapped(one.sentence, width, "  ")]
         lines += ["", *wrapped(how, width, "  ")] if (how := how_to_declare(declarations(record, [group]))) else []
@@ -67,13 +67,28 @@ def _apart(one: MistakeSummary) -> str:
     return one.declare if one.declare.startswith(f"{one.component}=") else f"{one.component}.{one.declare}"
 
 
-def opening(verdict: Verdict, summary: MistakeSummary) -> str:
-    """Which output or claim is wrong, and in how many cases, where a known mistake explains it."""
+def opening(group: Group, summary: MistakeSummary) -> str:
+    """Which output or claim is wrong, and in how many cases, where a known mistake explains it; or what it resembles,
+    where the mistake explains a part of the failed checks only."""
+    verdict = group.head
     if summary.component != verdict.component:
-        return f"{verdict.component}: wrong output {in_cases(verdict)}, caused by its {summary.component}"
-    if {About.NUMBERS, About.ROUNDING} & set(verdict.about):
-        return f"{verdict.component}: wrong output {in_cases(verdict)}"
-    return broken_claim(verdict).rstrip(".")
+        said = f"{verdict.component}: wrong output {in_cases(verdict)}, caused by its {summary.component}"
+    elif {About.NUMBERS, About.ROUNDING} & set(verdict.about):
+        said = f"{verdict.component}: wrong output {in_cases(verdict)}"
+    else:
+        said = broken_claim(verdict).rstrip(".")
+    return f"{said}. {_sentence(resemblance(group))}" if group.is_hedged else said
+
+
+def resemblance(group: Group) -> str:
+    """``it resembles eps_outside_the_root in 3 of 11 failed checks``."""
+    names = " and ".join(name.partition(".")[2] or name for name in group.names)
+    explained, failed = group.share
+    return f"it resembles {names} in {explained} of {failed} failed checks"
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def broken_claim(verdict: Verdict) -> str:
@@ -134,6 +149,7 @@ def headline(record: RunRecord, group: Group) -> str:
     summary, verdict = group.summary(record), group.head
     if summary:
         sentences = [one.sentence for one in group.summaries(record)]
+        sentences[:0] = [f"{_sentence(resemblance(group))}:"] if group.is_hedged else []
         return " ".join([*sentences, how_to_declare(declarations(record, [group]))]).strip()
     if verdict.status in (Status.CRASHED, Status.TIMED_OUT) or verdict.returned:
         return verdict.message

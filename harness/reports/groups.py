@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass, replace
 
 from harness.core.claim import About
-from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
+from harness.core.record import MistakeSummary, RunRecord, Status, Verdict, with_covered
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,13 @@ class Group:
 
     home: str
     """The component whose mistake it is: a part of ``head.component``, or that itself."""
+    share: tuple[int, int] = (0, 0)
+    """How many failed checks of the component the names explain, and how many failed, where nothing explains some."""
+
+    @property
+    def is_hedged(self) -> bool:
+        """Whether the names are a resemblance only: some failed checks of the component have no explanation."""
+        return bool(self.share[1])
 
     @property
     def also(self) -> tuple[str, ...]:
@@ -46,6 +53,7 @@ def groups(record: RunRecord) -> list[Group]:
     known from its parts adds nothing of its own; a crash that repeats in several claims is one. Where a part fails
     without an explanation, so may its composites.
     """
+    record = replace(record, verdicts=with_covered(record.verdicts))
     by_finding: dict[str, list[Verdict]] = {}
     unexplained: dict[tuple[str, ...], list[Verdict]] = {}
     for verdict in (v for name in record.order for v in record.of(name) if v.failing):
@@ -60,8 +68,18 @@ def groups(record: RunRecord) -> list[Group]:
         together.setdefault(key, []).append(name)
     found = [_explained(record, tuple(names), by_finding[names[0]]) for names in together.values()]
     found += [Group(verdicts[0], tuple(verdicts[1:]), (), verdicts[0].component) for verdicts in unexplained.values()]
+    found = [replace(group, share=_share(record, group)) for group in found]
     last = len(record.order)
     return sorted(found, key=lambda g: (not g.names, record.order.index(g.home) if g.home in record.order else last))
+
+
+def _share(record: RunRecord, group: Group) -> tuple[int, int]:
+    """How many failed checks of the component that is shown the names explain, of how many; (0, 0) where every one has
+    an explanation. A check that ran out of time is none."""
+    failed = [v for v in record.of(group.head.component) if v.failing and v.status is not Status.TIMED_OUT]
+    if not group.names or all(v.finding for v in failed):
+        return 0, 0
+    return sum(not set(group.names).isdisjoint(v.finding) for v in failed), len(failed)
 
 
 def _explained(record: RunRecord, names: tuple[str, ...], verdicts: list[Verdict]) -> Group:

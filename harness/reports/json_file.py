@@ -35,15 +35,17 @@ class Writer:
     """Writes one record that grows: a verdict is encoded once, however often the file is written."""
 
     def __init__(self) -> None:
-        self._verdicts: list[str] = []
+        self._verdicts: list[tuple[Verdict, str]] = []
         self._lasting: dict[str, tuple[dict[str, Any], str]] = {}
 
     def write(self, record: RunRecord, path: Path) -> None:
         """Write a file beside it and rename that: readers see the old record or the new one. Raises OSError."""
-        self._verdicts += [encode(v) for v in record.verdicts[len(self._verdicts) :]]
+        known = [*self._verdicts, *[None] * len(record.verdicts)]
+        pairs = zip(record.verdicts, known, strict=False)
+        self._verdicts = [pair if pair is not None and pair[0] is v else (v, encode(v)) for v, pair in pairs]
         names = [field.name for field in fields(record) if field.name != "verdicts"]
         lines = [f"{encode(name)}: {self._text(name, getattr(record, name))}" for name in names]
-        lines.append('"verdicts": [\n' + ",\n".join(self._verdicts) + "\n]")
+        lines.append('"verdicts": [\n' + ",\n".join(text for _, text in self._verdicts) + "\n]")
         atomically("{\n" + ",\n".join(lines) + "\n}\n", path)
 
     def _text(self, name: str, value: Any) -> str:

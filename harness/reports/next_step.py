@@ -85,6 +85,7 @@ def _place(group: Group) -> str:
     head = group.head
     at = shown_line(*place_of(head), short=True) if head.where else ""
     name = (group.names[0].partition(".")[2] or group.names[0]) if group.names else ""
+    name = f"it resembles {name}" if name and group.is_hedged else name
     known = ", ".join(filter(None, (at, name)))
     return f" ({known})" if known else ""
 

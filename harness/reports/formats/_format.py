@@ -94,7 +94,7 @@ def _failure_report(record: RunRecord, group: Group) -> FailureReport:
         title=", ".join(group.names) or f"{head.component}::{head.claim}",
         line=headline(record, group),
         text=failure(record, group),
-        opening=f"{opening(head, summary)} ({LEGEND}):" if summary else "",
+        opening=f"{opening(group, summary)} ({LEGEND}):" if summary else "",
         diff=summary.diff if summary else "",
         evidence=tuple(evidence(record, group)),
         file=relative(place_of(head)[0]),

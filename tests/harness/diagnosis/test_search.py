@@ -9,7 +9,7 @@ from harness.core.case import Case
 from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.core.mistake import Edit, KnownMistake, applied
 from harness.diagnosis.finding import edits_of
-from harness.diagnosis.matching import EditedReference, Observation, is_silent, is_wrong, misfit
+from harness.diagnosis.matching import EditedReference, Observation, is_much_nearer, is_silent, is_wrong, misfit
 from harness.diagnosis.search import Diagnostician
 from harness.judging.catalogue import load_catalogue
 
@@ -108,3 +108,49 @@ def test_an_answer_is_not_explained_by_a_crash_nor_a_crash_by_an_answer() -> Non
     executor = EditedReference(Line(edits_of([SLOPE])), None)
     assert misfit(crash, o, executor) is None
     assert misfit(executor.run(o), replace(o, answer=crash), executor) is None and is_wrong(replace(o, answer=crash))
+
+
+def answered(value: float, gradient: Sequence[float]) -> Answer:
+    return Answer((torch.tensor([value], dtype=torch.float64),), {"x": torch.tensor(gradient, dtype=torch.float64)})
+
+
+def asked(answer: Answer, reference: Answer) -> Observation:
+    request = Request("line", Case.of({"x": torch.ones(2, dtype=torch.float64)}), gradients=1)
+    return Observation(request, answer, reference, Answer((1e-12,), {"x": 1e-12}))
+
+
+def test_gradients_are_compared_where_both_are_finite() -> None:
+    """A root at zero has no slope in one writing and some in another one; the value is wrong beside it."""
+    executor = EditedReference(Line(), None)
+    nan = float("nan")
+    o = asked(answered(3.0, (nan, 2.0)), answered(1.0, (1.0, 1.0)))
+    assert misfit(answered(3.0, (5.0, 2.0)), o, executor) == 0.0
+    assert misfit(answered(3.0, (nan, 2.0)), o, executor) == 0.0
+    assert misfit(answered(3.0, (5.0, 4.0)), o, executor) is None
+
+
+def test_a_gradient_that_is_wrong_only_where_it_is_not_finite_is_not_explained_by_leaving_that_out() -> None:
+    executor = EditedReference(Line(), None)
+    o = asked(answered(1.0, (float("nan"), 1.0)), answered(1.0, (1.0, 1.0)))
+    assert misfit(answered(1.0, (1.0, 1.0)), o, executor) is None
+
+
+def test_nan_is_equal_to_nan_in_what_is_returned() -> None:
+    executor = EditedReference(Line(), None)
+    o = asked(answered(float("nan"), (1.0, 1.0)), answered(1.0, (1.0, 1.0)))
+    assert misfit(answered(float("nan"), (1.0, 1.0)), o, executor) == 0.0
+    assert misfit(answered(1.0, (1.0, 1.0)), o, executor) is None
+
+
+def test_an_error_is_near_to_the_same_error_alone_and_numbers_are_compared_where_the_reference_has_none() -> None:
+    def raised(error: str, call: int = 0) -> Answer:
+        return Answer((), crash=Crash(CrashKind.RAISED, error, "no", call=call))
+
+    (o,) = observed(lambda x: 3.0 * x + 1.0, 2.0)
+    crashed = replace(o, answer=raised("ValueError"))
+    assert is_much_nearer(raised("ValueError"), crashed)
+    assert not is_much_nearer(raised("TypeError"), crashed) and not is_much_nearer(raised("ValueError", 1), crashed)
+    assert not is_much_nearer(raised("ValueError"), o) and not is_much_nearer(o.reference, crashed)
+    alone = replace(o, reference=raised("ValueError"))
+    assert is_much_nearer(o.answer, alone) and not is_much_nearer(o.reference, alone)
+    assert not is_much_nearer(o.reference, o) and is_much_nearer(o.answer, o)

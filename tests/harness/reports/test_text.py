@@ -1,11 +1,14 @@
 """What a person reads: findings once and in order, tables, the trust line, the next step."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.core.claim import About
 from harness.core.measurement import Measurement
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
 from harness.reports import text
+from harness.reports.next_step import next_step
 
 
 def record(*verdicts: Verdict, **changes) -> RunRecord:
@@ -185,3 +188,36 @@ def test_checks_that_compare_all_numbers_are_one_failure() -> None:
     ]
     found = [{g.head.claim, *(v.claim for v in g.rest)} for g in text.groups(record(*verdicts))]
     assert found == [{"a", "b", "c"}, {"d"}, {"e"}, {"f", "g"}]
+
+
+def test_a_name_that_leaves_failed_checks_unexplained_is_told_as_a_resemblance() -> None:
+    """In the failure, in the line of summaries, and in what comes next."""
+    run = record(
+        wrong("part", "agrees", "part.slip"),
+        wrong("part", "gradients", "part.slip"),
+        verdict("part", "keeps", Status.FAILED, failed_cases=2, message="it remembers"),
+    )
+    named, bare = text.groups(run)
+    told = "It resembles slip in 2 of 3 failed checks"
+    assert named.is_hedged and named.share == (2, 3) and not bare.is_hedged
+    assert told in text.failure(run, named) and text.headline(run, named).startswith(f"{told}: You slipped.")
+    assert "it resembles slip" in " ".join(next_step(run))
+
+
+def test_a_name_that_explains_every_failed_check_is_no_resemblance() -> None:
+    """Two names that explain all together neither; a check that ran out of time says nothing."""
+    run = record(
+        wrong("part", "agrees", "part.slip"),
+        wrong("part", "gradients", "other.slip"),
+        verdict("part", "ends", Status.TIMED_OUT, failed_cases=1, message="it did not end"),
+    )
+    assert not any(group.is_hedged for group in text.groups(run))
+
+
+def test_a_finding_takes_the_place_of_those_that_it_covers() -> None:
+    """One cause is one finding: in the groups, and in the record."""
+    run = record(wrong("part", "agrees", "part.slip"), verdict("part", "keeps", Status.FAILED, failed_cases=2))
+    run.add(replace(wrong("part", "gradients", "other.slip"), covers=("agrees", "keeps")))
+    (group,) = text.groups(run)
+    assert group.names == ("other.slip",) and len(group.rest) == 2
+    assert [v.finding for v in run.verdicts] == [("other.slip",)] * 3
