@@ -135,6 +135,8 @@ class Verdict:
     """The claim that failed first for the same reason, where this one was not judged on further cases for that."""
     covers: tuple[str, ...] = ()
     """Claims of the component that were judged before, which the finding explains too: it takes the place of theirs."""
+    depends_on_earlier_calls: bool = False
+    """Whether the same case passes in a fresh instance; the message says what came before."""
     stopped_early: bool = False
     """Whether further cases were left out, since so many had failed: ``failed_cases`` then is a part of them."""
 

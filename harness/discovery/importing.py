@@ -7,14 +7,15 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from harness.core.errors import ImportFailed, UsageError, did_you_mean
-from harness.core.library_files import is_library_file
+from harness.core.library_files import is_library_file, is_own_file
 from harness.core.notebook import cell_of
 from harness.discovery.folders import load_folder
 from harness.discovery.implements import forget
@@ -47,6 +48,24 @@ class FreshLoader(SourceFileLoader):
     def path_stats(self, path: Any) -> Any:
         """Raises OSError, which is how a loader says that it keeps no cache."""
         raise OSError(f"{path} is compiled anew")
+
+
+@contextmanager
+def imported_anew(files: Iterable[str]) -> Iterator[None]:
+    """Nothing beside these files counts as imported inside; afterwards the modules are again those that were there."""
+    folders = tuple({os.path.dirname(os.path.abspath(file)) + os.sep for file in files if file})
+    loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name != "__main__"}
+    beside = [name for name, file in loaded.items() if isinstance(file, str) and _lies_in(file, folders)]
+    before = {name: sys.modules.pop(name) for name in beside}
+    try:
+        yield
+    finally:
+        sys.modules.update(before)
+
+
+def _lies_in(file: str, folders: tuple[str, ...]) -> bool:
+    """Whether a file of a person's own lies in one of these folders."""
+    return bool(folders) and os.path.abspath(file).startswith(folders) and is_own_file(file)
 
 
 def import_seconds(time_limit: float) -> float:

@@ -17,6 +17,7 @@ from harness.execution import environment
 from harness.execution.changed_code import ChangedCode
 from harness.execution.crashes import crash_of, unwritten_part
 from harness.execution.guarded import limit_for_calls
+from harness.execution.held_state import changed, held_in
 from harness.execution.line_coverage import LineCoverage, codes_of
 from harness.execution.misfits import PlugIn
 from harness.execution.own_files import OwnFiles
@@ -186,6 +187,26 @@ class Executor:
             if self._time_outs[component] == MOST_TIME_OUTS:
                 self._never_returned[component] = answer.crash
         return replace(answer, effects=(*answer.effects, *effects))
+
+    def changed_by_a_call(self, request: Request) -> list[str]:
+        """Attributes of the object that a case calls which are not what they were when the same call was made before.
+
+        None of a plain function, and none where it raises.
+        """
+        adapter, contract = self.adapters[request.component], self.contracts[request.component]
+        try:
+            with self.around(), self.watched(request), TimeLimit(min(self.time_limit or math.inf, EXPERIMENT_SECONDS)):
+                session = adapter.session(contract, request)
+                for call in request.case.calls:
+                    session.call(call)
+                held = session.built if session.called is None else session.called
+                before = held_in(held)
+                session.call(request.case.calls[-1])
+                return changed(before, held_in(held)) if held is not None else []
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:  # whatever their code raises: its checks tell
+            return []
 
     def prepared(self, request: Request, *, whole: bool = False, fresh: bool = False) -> Prepared:
         """Their code without this executor, for timing it: see :class:`harness.execution.timed_script.Prepared`.

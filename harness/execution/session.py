@@ -27,11 +27,13 @@ from harness.execution.source_location import source_location
 class Session(ABC):
     """Makes the calls of one case in order. Each case gets a session of its own.
 
-    ``built``: the object that the case built, None for a plain function. ``notes``: what a person should know of the
+    ``built``: the object that the case built, None for a plain function. ``called``: an object that is kept between
+    cases, which the calls were made on. ``notes``: what a person should know of the
     calls that were made, in words. ``gives_gradients``: whether ``gradients`` is asked, rather than autograd.
     """
 
     built: Any = None
+    called: Any = None
     notes: tuple[str, ...] = ()
     gives_gradients: bool = False
 

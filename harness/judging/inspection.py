@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +25,7 @@ from harness.judging.catalogue import Catalogue
 from harness.judging.changes import Changes
 from harness.judging.declared_forms import InDeclaredForms
 from harness.judging.diagnosticians import diagnosticians
+from harness.judging.earlier_calls import EarlierCalls
 from harness.judging.evidence import EVIDENCE_CASES, Evidence
 from harness.judging.in_float32 import found_in_float32
 from harness.judging.judge import Bench
@@ -35,7 +36,7 @@ from harness.judging.outcomes import as_advice
 from harness.judging.reference import own_references, reference_executor, with_own
 from harness.judging.trial import RanOutOfTime
 from harness.judging.true_names import TrueNames
-from harness.judging.wrong_in_words import wrong_in_words
+from harness.judging.wrong_in_words import told_in_words
 from harness.project.forms import edits_of_forms
 from harness.project.variants import Declared
 
@@ -62,6 +63,8 @@ class Inspection:
     """Failures that the implementation's own module expects, with reasons."""
     half_precision: bool = True
     """Whether it is held to its 16-bit numbers; if not, only what mentions 16-bit dtypes in its code is."""
+    anew: Callable[[], Executor] | None = None
+    """Makes the implementation again, its files imported anew, for what depends on earlier calls."""
     bench: Bench = field(init=False)
     findings: dict[str, Finding | None] = field(default_factory=dict)
 
@@ -94,7 +97,7 @@ class Inspection:
         """What explained the claims of a component that failed; it is tried first for the others."""
         self._reported: dict[tuple[str, Any], str] = {}
         """Of what was said of a component: the claim that it was said of first."""
-        self.names = TrueNames(self)
+        self.names, self.earlier = TrueNames(self), EarlierCalls(self, self.anew)
         self._unexplained: set[tuple[str, str] | None] = set()
         """Crashes that nothing known explains: not looked for again in every claim that they spoil."""
 
@@ -141,19 +144,16 @@ class Inspection:
         verdict = replace(verdict, lines=self.lines.of(claim, verdict))
         report = (component, verdict.finding or verdict.message)
         if report in self._reported:  # it will be counted beneath the first one that says the same
-            return replace(verdict, explained_by=self._reported[report]) if verdict.stopped_early else verdict
+            short = replace(verdict, explained_by=self._reported[report]) if verdict.stopped_early else verdict
+            return self.earlier.applied(short)
         if verdict.stopped_early:
             in_full = self._judged(component, claim)[0]
-            told = {"finding": verdict.finding, "or_else": verdict.or_else, "covers": verdict.covers}
-            verdict = replace(in_full, **told, lines=verdict.lines)
+            named = replace(in_full, finding=verdict.finding, or_else=verdict.or_else)
+            verdict = replace(named, covers=verdict.covers, lines=verdict.lines)
             report = (component, verdict.finding or verdict.message)
         self._reported[report] = claim.name
         verdict = self._named_truly(claim, self.bench.smaller(contract, claim, verdict), evidence)
-        if verdict.status == Status.FAILED and not verdict.finding:
-            cases, by_hand = self.observations.of(component), self.is_by_hand(component)
-            words = wrong_in_words(claim, contract, cases, self.bench.reference.run, by_hand)
-            verdict = replace(verdict, message=words, explains=True) if words else verdict
-        return verdict
+        return told_in_words(self, claim, verdict)
 
     def _judged(self, component: str, claim: Claim, most: int = 0) -> tuple[Verdict, list[Evidence]]:
         """The verdict, and what the implementation answered. ``most``: failing cases after which no more are judged,

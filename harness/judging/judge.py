@@ -87,6 +87,10 @@ class Bench:
         self.progress: Callable[[str], None] = lambda doing: None
         """Called with what is being done, many times a second."""
 
+    def follow(self, other: Bench) -> None:
+        """Take the cases and the working precision that were found with another instance: nothing is probed."""
+        self.generated, self._precision = other.generated, other._precision
+
     def cases_of(self, contract: Contract, claim: Claim | None = None) -> tuple[Case, ...]:
         """The cases a claim is judged over: its own where it brings some, the component's otherwise."""
         return self.generated.of(contract, claim)

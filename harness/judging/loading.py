@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -11,6 +12,7 @@ from harness.core.errors import UsageError
 from harness.core.mistake import KnownMistake, named_mistakes
 from harness.core.note import Note
 from harness.diagnosis.finding import edits_of
+from harness.discovery.importing import imported_anew
 from harness.discovery.search import Found, discover
 from harness.execution.executor import Executor
 from harness.judging.accepted_forms import with_accepted_forms
@@ -45,6 +47,7 @@ def inspect_implementation(
     """
     torch.set_num_threads(1)  # the tensors are small: a second thread only waits, and two processes wait for each other
     known, expected = load_catalogue(), dict[str, str]()
+    anew: Callable[[], Executor] | None = None
     wide = half_precision(project.table.get(HALF_PRECISION, False), f"{project.file}, [tool.plumbline]")
     in_file = in_project(project, known.contracts)
     given = _given(variants, known)
@@ -60,12 +63,22 @@ def inspect_implementation(
         wide = wide or found.half_precision
         adapters, replaced = without_replaced(found.adapters, declared, known.contracts)
         executor = Executor(found.name, adapters, known.contracts, time_limit=time_limit)
+        files = [adapter.place[0] for adapter in adapters.values()]
+        anew = partial(_anew, impl, known, declared, time_limit, files)
         declared = with_accepted_forms(declared, found.accepted, known, executor, seed)
         declared = with_forms_of_missing(declared, known.contracts, adapters)
         declared, of_parts = with_forms_of_wholes(declared, known.contracts, adapters)
         notes = (*notes, *notes_of(known.contracts, adapters), *of_parts, *replaced)
     forms, eps = declared.variants, declared.eps
-    return Inspection(known, executor, seed, cases, forms, where, notes, None, eps, effort, expected, wide)
+    return Inspection(known, executor, seed, cases, forms, where, notes, None, eps, effort, expected, wide, anew)
+
+
+def _anew(impl: str, known: Catalogue, declared: Declared, time_limit: float, files: Sequence[str]) -> Executor:
+    """The implementation again, its own files imported anew. Raises UsageError where it cannot be had again."""
+    with imported_anew(files):
+        found = discover(impl, known.contracts, time_limit)
+    adapters, _ = without_replaced(found.adapters, declared, known.contracts)
+    return Executor(found.name, adapters, known.contracts, time_limit=time_limit)
 
 
 def _discovered(

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from harness.core.claim import About, Claim
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Request
+from harness.core.record import Status, Verdict
 from harness.diagnosis.matching import Observation, is_wrong
+from harness.judging.earlier_calls import without_a_name
 from harness.numerics.gradient_relations import ComparedCall, in_words
 from harness.numerics.output_words import output_in_words
+
+if TYPE_CHECKING:
+    from harness.judging.inspection import Inspection
+
+
+def told_in_words(inspection: Inspection, claim: Claim, verdict: Verdict) -> Verdict:
+    """A failed verdict without a name, with what is known of it in words: that it depends on earlier calls, or how the
+    numbers are related to the right ones. A name of a component that depends on earlier calls is none."""
+    if verdict.status is Status.TIMED_OUT or (verdict.finding and not inspection.earlier.may_depend(verdict.component)):
+        return verdict
+    if kept := inspection.earlier.behind(claim, verdict):
+        return without_a_name(verdict, kept)
+    if verdict.status is not Status.FAILED or verdict.finding:
+        return verdict
+    component, contract = verdict.component, inspection.catalogue.contracts[verdict.component]
+    cases, by_hand = inspection.observations.of(component), inspection.is_by_hand(component)
+    words = wrong_in_words(claim, contract, cases, inspection.bench.reference.run, by_hand)
+    return replace(verdict, message=words, explains=True) if words else verdict
 
 
 def wrong_in_words(

@@ -49,6 +49,7 @@ class ModuleSession(Session):
         if not isinstance(made, Holder):
             function = self._deep_copy(made) if self.request.context == "deepcopied" else made
             return execution.invoke(bound(function, signature, call.arguments))
+        self.called = made.inner
         values = self._values(made, call.arguments)
         inputs, options = self._inputs(call, made)
         if self.request.context in ("deepcopied", "reloaded") and self.request.gradients is None:

@@ -151,6 +151,6 @@ def headline(record: RunRecord, group: Group) -> str:
         sentences = [one.sentence for one in group.summaries(record)]
         sentences[:0] = [f"{_sentence(resemblance(group))}:"] if group.is_hedged else []
         return " ".join([*sentences, how_to_declare(declarations(record, [group]))]).strip()
-    if verdict.status in (Status.CRASHED, Status.TIMED_OUT) or verdict.returned:
+    if verdict.status in (Status.CRASHED, Status.TIMED_OUT) or verdict.returned or verdict.depends_on_earlier_calls:
         return verdict.message
     return f'fails the check "{verdict.sentence}": {verdict.worst or verdict.message}'

@@ -51,7 +51,7 @@ def lm_loss(
 
 
 def test_a_finding_that_explains_what_was_found_before_takes_its_place() -> None:
-    inspection = inspected("lm_loss", lm_loss)
+    inspection = inspected("lm_loss", lm_loss, 5)
     first, last = judged(inspection, "lm_loss", "agrees_with_the_reference", "z_loss_at_counted_targets")
     assert last.finding == ("lm_loss.logits_times_0.5",)
     assert first.finding == last.finding or first.claim in last.covers
