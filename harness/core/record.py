@@ -137,6 +137,8 @@ class Verdict:
     """Claims of the component that were judged before, which the finding explains too: it takes the place of theirs."""
     depends_on_earlier_calls: bool = False
     """Whether the same case passes in a fresh instance; the message says what came before."""
+    searched: tuple[int, ...] = ()
+    """Of a failure that nothing explains: how many known mistakes, sets of them, and relations were tried."""
     stopped_early: bool = False
     """Whether further cases were left out, since so many had failed: ``failed_cases`` then is a part of them."""
 

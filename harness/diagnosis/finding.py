@@ -29,6 +29,17 @@ class Finding:
         return tuple(mistake.full_name for mistake in self.mistakes)
 
 
+@dataclass
+class Searched:
+    """How much was tried for a component that nothing explains, and for how many seconds of processor time."""
+
+    mistakes: int = 0
+    together: int = 0
+    """Pairs of mistakes, and sets of legal forms."""
+    relations: int = 0
+    seconds: float = 0.0
+
+
 def edits_of(mistakes: Iterable[KnownMistake]) -> tuple[Edit, ...]:
     """All edits of several mistakes, each once: a form that two components have is one."""
     return tuple(dict.fromkeys(edit for mistake in mistakes for edit in mistake.edits))

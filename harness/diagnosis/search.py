@@ -14,7 +14,7 @@ others come after them, for inside one function a mistake may well show only tog
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ from harness.core.implementation import Request
 from harness.core.mistake import KnownMistake, fits
 from harness.diagnosis import forms
 from harness.diagnosis.explaining import Explainer
-from harness.diagnosis.finding import Finding, variants_as_mistakes
+from harness.diagnosis.finding import Finding, Searched, variants_as_mistakes
 from harness.diagnosis.literals import Literal
 from harness.diagnosis.matching import (
     EditedReference,
@@ -34,6 +34,7 @@ from harness.diagnosis.matching import is_much_nearer as is_nearer
 from harness.diagnosis.nearer import that_explain
 from harness.diagnosis.ranking import ELSE, EXPLAINS, SILENT, Alone, forms_before_their_likes, ranked
 from harness.diagnosis.relations import relation_behind
+from harness.diagnosis.sites import sites_of
 
 SECONDS = 12.0
 """Computing time for one diagnosis; singles come first."""
@@ -41,6 +42,8 @@ FORM_SECONDS = 3.0
 """Computing time for combinations of legal forms, and as much for those that come nearer one by one."""
 RELATION_SECONDS = 4.0
 """Computing time for relations to the reference that no catalogue holds."""
+BUDGET = 30.0
+"""Computing time for all diagnoses of a component that find nothing: then nothing more is looked for."""
 MOST_LOOKS = 3
 """Times that they are looked for in one component: each claim that fails asks again."""
 SAMPLE = 8
@@ -63,6 +66,8 @@ class Diagnostician(Explainer):
     literals: Callable[[str], Sequence[Literal]] = lambda component: ()
     relations: dict[str, KnownMistake] = field(default_factory=dict)
     """The relations that were found, by name: no catalogue holds them."""
+    searched: dict[str, Searched] = field(default_factory=lambda: defaultdict(Searched))
+    """What was tried for each component without success."""
     _looked: Counter[str] = field(default_factory=Counter)
     _reach: dict[str, tuple[KnownMistake, ...]] = field(default_factory=dict)
     _candidates: dict[str, list[forms.Candidate]] = field(default_factory=dict)
@@ -90,11 +95,29 @@ class Diagnostician(Explainer):
         known = {id(o) for o in wrong}
         right = sorted((o for o in observations if id(o) not in known), key=lambda o: _cost(o.request))
         order = [*wrong, *right]
-        deadline = time.thread_time() + self.seconds
         for mistakes in first:
             if mistakes and self._misfit(mistakes, order) is not None:
                 return Finding(mistakes)
-        singles = self.candidates(component)
+        searched, started = self.searched[component], time.thread_time()
+        if searched.seconds > BUDGET:
+            return None
+        finding = self._searched_for(component, wrong, right, first, together)
+        if finding is None:
+            searched.seconds += time.thread_time() - started
+        return finding
+
+    def _searched_for(
+        self,
+        component: str,
+        wrong: Sequence[Observation],
+        right: Sequence[Observation],
+        first: Sequence[tuple[KnownMistake, ...]],
+        together: bool,
+    ) -> Finding | None:
+        """A single mistake, legal forms, a relation, or a pair, in this order; what was tried is counted."""
+        deadline, order, singles = time.thread_time() + self.seconds, [*wrong, *right], self.candidates(component)
+        searched = self.searched[component]
+        searched.mistakes = len(singles)
         finding = self._single(singles, order, deadline)
         if finding is None and together:
             finding = self._forms(component, (), order)
@@ -106,6 +129,7 @@ class Diagnostician(Explainer):
             return finding
         deadline = max(deadline, time.thread_time() + 0.5 * self.seconds)
         for pair, pair_order in self._pairs(singles, first, wrong, right, deadline):
+            searched.together += 1
             if self._misfit(pair, pair_order) is not None:
                 return Finding(pair)
             if time.thread_time() > deadline:
@@ -148,6 +172,7 @@ class Diagnostician(Explainer):
         found = self._candidates[component]
         bases = [(), *(forms.as_of_the_whole(base, found) for base in first)]
         for chosen in forms.combinations(found, bases):
+            self.searched[component].together += 1
             if self._misfit(chosen, order) is not None:
                 return Finding(chosen)
             self._explained.pop(tuple(form.full_name for form in chosen), None)
@@ -163,6 +188,7 @@ class Diagnostician(Explainer):
         if self._looked[component] >= MOST_LOOKS:
             return None
         self._looked[component] += 1
+        self.searched[component].relations = len(sites_of(self.contracts[component]))
         wrong = [o for o in order if o.wrong]
         literals, made = self.literals(component), self.quick or self.executor
         found = relation_behind(

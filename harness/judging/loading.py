@@ -61,10 +61,8 @@ def inspect_implementation(
         known, declared, found = _discovered(impl, known, given, in_file, time_limit)
         where, notes, expected = found.where, found.notes, dict(found.expected)
         wide = wide or found.half_precision
-        adapters, replaced = without_replaced(found.adapters, declared, known.contracts)
-        executor = Executor(found.name, adapters, known.contracts, time_limit=time_limit)
-        files = [adapter.place[0] for adapter in adapters.values()]
-        anew = partial(_anew, impl, known, declared, time_limit, files)
+        executor, replaced = _executor(found, known, declared, time_limit)
+        adapters, anew = executor.adapters, partial(_anew, executor, impl, known, declared)
         declared = with_accepted_forms(declared, found.accepted, known, executor, seed)
         declared = with_forms_of_missing(declared, known.contracts, adapters)
         declared, of_parts = with_forms_of_wholes(declared, known.contracts, adapters)
@@ -73,12 +71,17 @@ def inspect_implementation(
     return Inspection(known, executor, seed, cases, forms, where, notes, None, eps, effort, expected, wide, anew)
 
 
-def _anew(impl: str, known: Catalogue, declared: Declared, time_limit: float, files: Sequence[str]) -> Executor:
+def _executor(found: Found, known: Catalogue, declared: Declared, time_limit: float) -> tuple[Executor, list[Note]]:
+    """What was found, to be called; and notes of what is judged in the place of something else."""
+    adapters, replaced = without_replaced(found.adapters, declared, known.contracts)
+    return Executor(found.name, adapters, known.contracts, time_limit=time_limit), replaced
+
+
+def _anew(before: Executor, impl: str, known: Catalogue, declared: Declared) -> Executor:
     """The implementation again, its own files imported anew. Raises UsageError where it cannot be had again."""
-    with imported_anew(files):
-        found = discover(impl, known.contracts, time_limit)
-    adapters, _ = without_replaced(found.adapters, declared, known.contracts)
-    return Executor(found.name, adapters, known.contracts, time_limit=time_limit)
+    with imported_anew(adapter.place[0] for adapter in before.adapters.values()):
+        found = discover(impl, known.contracts, before.time_limit)
+    return _executor(found, known, declared, before.time_limit)[0]
 
 
 def _discovered(

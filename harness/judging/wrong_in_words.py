@@ -28,10 +28,18 @@ def told_in_words(inspection: Inspection, claim: Claim, verdict: Verdict) -> Ver
         return without_a_name(verdict, kept)
     if verdict.status is not Status.FAILED or verdict.finding:
         return verdict
+    verdict = replace(verdict, searched=_searched(inspection, verdict.component))
     component, contract = verdict.component, inspection.catalogue.contracts[verdict.component]
     cases, by_hand = inspection.observations.of(component), inspection.is_by_hand(component)
     words = wrong_in_words(claim, contract, cases, inspection.bench.reference.run, by_hand)
     return replace(verdict, message=words, explains=True) if words else verdict
+
+
+def _searched(inspection: Inspection, component: str) -> tuple[int, ...]:
+    """How many known mistakes, sets of them and relations were tried; empty where nothing was."""
+    both = (inspection.diagnostician.searched.get(component), inspection.by_result.searched.get(component))
+    found = max((one for one in both if one is not None), key=lambda one: one.mistakes, default=None)
+    return (found.mistakes, found.together, found.relations) if found is not None and found.mistakes else ()
 
 
 def wrong_in_words(

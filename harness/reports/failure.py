@@ -114,6 +114,7 @@ def evidence(record: RunRecord, group: Group) -> list[tuple[str, str]]:
         ("together with", ", ".join(name for name in verdict.finding if name not in group.names)),
         ("also failed", ", ".join(dict.fromkeys(claims))),
         ("also explains", ", ".join(group.also)),
+        ("not known", "" if group.names else _searched(verdict)),
         ("fix first", "" if group.names else _failing_parts(record, verdict)),
         ("your code", shown_line(*place_of(verdict)) if verdict.where else ""),
         ("reported in", ", ".join(summary.seen_in) if summary else ""),
@@ -133,6 +134,14 @@ def _or_form(record: RunRecord, verdict: Verdict) -> str:
     """How to declare a legal form whose output is the same as the mistake's; empty where there is none."""
     forms = [record.summaries[name].declare for name in verdict.or_else if name in record.summaries]
     return next((f"if you mean it so, declare it: --impl-variant={pair}" for pair in forms if pair), "")
+
+
+def _searched(verdict: Verdict) -> str:
+    """What was tried where nothing explains the failure; empty where nothing was looked for."""
+    if not verdict.searched:
+        return ""
+    mistakes, together, relations = verdict.searched
+    return f"none of {mistakes:,} known mistakes, {together:,} sets of them and {relations:,} relations explains it"
 
 
 def _failing_parts(record: RunRecord, verdict: Verdict) -> str:

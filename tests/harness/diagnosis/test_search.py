@@ -10,7 +10,7 @@ from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.core.mistake import Edit, KnownMistake, applied
 from harness.diagnosis.finding import edits_of
 from harness.diagnosis.matching import EditedReference, Observation, is_much_nearer, is_silent, is_wrong, misfit
-from harness.diagnosis.search import Diagnostician
+from harness.diagnosis.search import BUDGET, Diagnostician
 from harness.judging.catalogue import load_catalogue
 
 CONTRACTS = {"line": replace(load_catalogue().contracts["gelu"], name="line", variants=(), parts=())}
@@ -154,3 +154,16 @@ def test_an_error_is_near_to_the_same_error_alone_and_numbers_are_compared_where
     alone = replace(o, reference=raised("ValueError"))
     assert is_much_nearer(o.answer, alone) and not is_much_nearer(o.reference, alone)
     assert not is_much_nearer(o.reference, o) and is_much_nearer(o.answer, o)
+
+
+def test_a_component_that_nothing_explains_is_given_up_after_a_budget() -> None:
+    """What was tried is counted; what was found elsewhere is still tried."""
+    looking = Diagnostician(CONTRACTS, {"line": MISTAKES}, Line)
+    unknown = observed(lambda x: x.sin(), 1.0, -1.0, 0.5)
+    assert looking.explain("line", unknown) is None
+    searched = looking.searched["line"]
+    assert searched.mistakes == len(MISTAKES) and searched.together == 3 and searched.seconds > 0
+    searched.seconds = BUDGET + 1
+    known = observed(lambda x: 3.0 * x + 1.0, 1.0, -1.0, 2.0)
+    assert looking.explain("line", known) is None
+    assert looking.explain("line", known, [(SLOPE,)]) is not None

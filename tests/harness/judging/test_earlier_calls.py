@@ -72,6 +72,8 @@ def test_what_earlier_calls_leave_behind_is_named(
 def test_what_fails_in_a_fresh_instance_too_does_not_depend_on_earlier_calls(tmp_path: Path) -> None:
     (verdict,) = judged(WRONG_ALWAYS, tmp_path, "agrees_with_the_reference")
     assert verdict.failing and not verdict.depends_on_earlier_calls
+    mistakes, _, relations = verdict.searched
+    assert mistakes > 20 and relations > 20, "what was tried without success is told"
 
 
 def test_a_change_inside_a_container_is_seen() -> None:

@@ -221,3 +221,10 @@ def test_a_finding_takes_the_place_of_those_that_it_covers() -> None:
     (group,) = text.groups(run)
     assert group.names == ("other.slip",) and len(group.rest) == 2
     assert [v.finding for v in run.verdicts] == [("other.slip",)] * 3
+
+
+def test_a_failure_without_a_name_says_what_was_tried() -> None:
+    run = record(verdict("part", "agrees", Status.FAILED, failed_cases=1, message="no", searched=(1829, 3100, 47)))
+    (group,) = text.groups(run)
+    told = " ".join(text.failure(run, group).split())
+    assert "none of 1,829 known mistakes, 3,100 sets of them and 47 relations explains it" in told
