@@ -80,9 +80,10 @@ def combinations(
 ) -> Iterator[tuple[KnownMistake, ...]]:
     """Sets of forms to try, the likeliest first: single ones, then several on different axes.
 
-    ``known``: forms that were found in the parts, which are tried with each set too.
+    ``known``: forms that were found in the parts, which are tried alone, and with each set too.
     """
     bases = list(dict.fromkeys([(), *known]))
+    yield from filter(None, bases)  # with a form that changes nothing they would be right, too
     made = 0
     for cost in range(1, DEAREST + 1):
         for chosen in _of_cost(found, cost, ()):
