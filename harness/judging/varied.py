@@ -22,6 +22,8 @@ POOL = 3
 """So many times the cases of a run are looked at. Of 150 cases, a pair that one in thirty has is in all but 0.6 %."""
 SHARE = 0.25
 """At most so many are added, in proportion to the cases of a run."""
+MOST_FIELDS = 24
+"""A record of settings has no more fields; a vocabulary has."""
 COMMON = 0.04
 """An option that a smaller share of the pool has is a value of its own (a seed, a drawn number), and forms no pairs."""
 
@@ -72,7 +74,7 @@ def _of_argument(label: str, value: Any, settings: set[int]) -> Iterator[Option]
         yield f"{label} with None", any(entry is None for entry in value)
     elif isinstance(value, (Settings, Mapping)):
         inner = value.as_dict() if isinstance(value, Settings) else value
-        for name, entry in inner.items():
+        for name, entry in inner.items() if len(inner) <= MOST_FIELDS else ():
             if entry is None or isinstance(entry, (bool, str, int, float)):
                 yield f"{label}.{name}", entry
 

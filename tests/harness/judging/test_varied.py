@@ -83,3 +83,9 @@ def test_ids_are_told_by_what_settings_say_of_them() -> None:
     targets = torch.tensor([[-1, -1, 5]])
     found = options_of(Case.of({"targets": targets, "ignore_index": -1}, family="any"))
     assert {("call.targets other than a setting", 1), ("call.targets repeated", True)} <= found
+
+
+def test_a_vocabulary_is_no_record_of_settings() -> None:
+    """Pairs of its tokens would be billions."""
+    ranks = {bytes([one, other]): one for one in range(256) for other in range(4)}
+    assert len(options_of(Case.of({"ranks": ranks, "pattern": "x"}, family="any"))) == 1
