@@ -43,7 +43,7 @@ such mutants for every fresh one: of 50 generated in one go, 43 had a batch of 1
 
 
 def draw(strategy: Any, seed: int, count: int) -> Iterable[Case]:
-    """The same cases for the same seed, generated batch by batch."""
+    """The same cases for the same seed, generated batch by batch, whatever else is loaded."""
     found: dict[str, Case] = {}
     for hand_seed in _hands(seed, count):
 
@@ -55,10 +55,8 @@ def draw(strategy: Any, seed: int, count: int) -> Iterable[Case]:
             if len(found) >= count:
                 raise _Enough
 
-        with (
-            warnings.catch_warnings(),
-            suppress(_Enough),
-        ):  # forms may be told apart before Hypothesis expects to be used
+        # Forms may be told apart before Hypothesis expects to be used.
+        with warnings.catch_warnings(), suppress(_Enough), _without_local_constants():
             warnings.simplefilter("ignore", HypothesisSideeffectWarning)
             collect()
         if len(found) >= count:
@@ -137,7 +135,7 @@ def shrunk(
         assert case is None or not violates(case)
 
     for single_seed, sizes in singles:
-        with sizes_set(sizes), _without_local_constants():
+        with sizes_set(sizes):
             if _is_shrunk(_but_not_the_simplest(strategy), single_seed, 2, seen):
                 return
     for hand_seed in _hands(seed, count):
@@ -155,7 +153,8 @@ def _is_shrunk(strategy: Any, seed: int, examples: int, seen: Callable[[Any], No
         seen(case)
 
     try:
-        with warnings.catch_warnings():  # the cases of a whole model are long to print, and are not printed
+        # The cases of a whole model are long to print, and are not printed.
+        with warnings.catch_warnings(), _without_local_constants():
             warnings.simplefilter("ignore", HypothesisWarning)
             search()
     except (AssertionError, _Enough):

@@ -21,8 +21,8 @@ GEMMA = {
 
 @pytest.fixture(scope="module")
 def gemma() -> Inspection:
-    """Five forms at once, without its parts' findings."""
-    return inspect_implementation(str(FOLDER / "gemma2.py"), seed=1, cases=4)
+    """Five forms at once, without its parts' findings. No case of this seed shows its windows."""
+    return inspect_implementation(str(FOLDER / "gemma2.py"), seed=0, cases=4)
 
 
 def candidates(inspection: Inspection) -> list[Candidate]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.core.case import Case
 from harness.judging.catalogue import load_catalogue
-from harness.strategies.sampling import shrunk, single
+from harness.strategies.sampling import draw, shrunk, single
 from harness.strategies.shapes import distinct_sizes, sizes_set
 
 CASES = {name: load_catalogue().contracts[name].cases for name in ("layer_norm", "tokenizer", "lr_schedule")}
@@ -18,16 +18,23 @@ import sys
 sys.path[:0] = sys.argv[1:3]
 import constants_of_somebody
 import test_single as t
-print([t.single(t.CASES[name](), seed).key for name in t.CASES for seed in range(9)])
+print(t.keys())
 """
 
 
+def keys() -> list[str]:
+    """Of single draws, and of many cases of one seed."""
+    singles = [single(CASES[name](), seed) for name in CASES for seed in range(9)]
+    many = [case for name in CASES for case in draw(CASES[name](), 5, 25)]
+    return [case.key for case in (*singles, *many)]
+
+
 def test_it_is_the_same_in_another_process_with_other_modules(tmp_path: Path) -> None:
-    """Hypothesis takes constants from local modules; a single draw takes none."""
+    """Hypothesis takes constants from local modules; none is wanted: a seed means the same cases everywhere."""
     (tmp_path / "constants_of_somebody.py").write_text(f"THEIRS = {list(range(3, 900))}\n", encoding="utf-8")
     command = [sys.executable, "-c", KEYS, str(tmp_path), str(Path(__file__).parent)]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert told.strip() == str([single(CASES[name](), seed).key for name in CASES for seed in range(9)])
+    assert told.strip() == str(keys())
 
 
 def test_other_seeds_give_other_cases_and_not_the_simplest() -> None:
