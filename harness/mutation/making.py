@@ -228,6 +228,8 @@ def _expressions(statement: ast.stmt) -> Iterator[tuple[ast.AST, ast.AST]]:
 def _may_go(statement: ast.stmt, bound: set[str]) -> bool:
     """Whether a statement may be deleted: what it binds was bound before, or it binds nothing."""
     if isinstance(statement, ast.Assign):
+        if isinstance(statement.value, ast.Call) and getattr(statement.value.func, "attr", "") in operators.FILLING:
+            return False  # what is in memory by chance is noticed, or not, by chance
         return all(not isinstance(t, ast.Name) or t.id in bound for t in statement.targets) and not any(
             isinstance(t, ast.Tuple) for t in statement.targets
         )

@@ -102,6 +102,8 @@ NO_GRADIENT = (
     "detach",
 )
 """What never gives one tensor that a gradient may flow through."""
+FILLING = ("uniform_", "normal_", "fill_", "zero_")
+"""Methods that give a tensor its first numbers."""
 SMALL = 1e-3
 
 

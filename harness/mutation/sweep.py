@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 
@@ -175,7 +176,8 @@ def _try_all(connection: Connection, effort: Effort, most: int) -> None:
 
     torch.set_num_threads(1)
     known = load_catalogue()
-    while True:
-        component, first = connection.recv()
-        for mutant in population(known, component, most)[first:]:
-            connection.send(try_mutant(known, mutant, effort))
+    with suppress(EOFError, BrokenPipeError):  # whoever gave the work is gone
+        while True:
+            component, first = connection.recv()
+            for mutant in population(known, component, most)[first:]:
+                connection.send(try_mutant(known, mutant, effort))

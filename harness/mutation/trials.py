@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 from harness.core.contract import Contract, Variant
 from harness.core.implementation import Request
@@ -106,13 +106,13 @@ def _modules(known: Catalogue, component: str) -> list[ModuleType]:
 
 @cache
 def _is_used(module: ModuleType, function: str) -> bool:
-    """Whether a component comes to a function of this module: it is in a component's own file, or such a file, or a
-    function that is used, takes it. What only counts for people (the size of a model) is not judged."""
-    references = [contract.reference.__module__ for contract in load_catalogue().contracts.values()]
-    if module.__name__ in references:
-        return True
-    files = [vars(sys.modules[name]) for name in dict.fromkeys(references)]
-    taken = {n for names in files for n, value in names.items() if getattr(value, "__module__", "") == module.__name__}
+    """Whether a component comes to a function of this module: it is a component itself, or a component's file or a
+    function that is used takes it. What only counts for people (the size of a model) is not judged."""
+    references = [contract.reference for contract in load_catalogue().contracts.values()]
+    taken = {reference.__name__ for reference in references if reference.__module__ == module.__name__}
+    files = {reference.__module__ for reference in references} - {module.__name__}
+    for name, value in (item for file in files for item in vars(sys.modules[file]).items()):
+        taken |= {name} if getattr(value, "__module__", "") == module.__name__ else set()
     while more := {n for name in taken for n in _names_in(vars(module).get(name))} & set(vars(module)) - taken:
         taken |= more
     return function in taken
@@ -121,7 +121,10 @@ def _is_used(module: ModuleType, function: str) -> bool:
 def _names_in(value: object) -> set[str]:
     """The names that a function, or the methods of a class, look up."""
     methods = vars(value).values() if isinstance(value, type) else [value]
-    return {name for method in methods if isinstance(method, FunctionType) for name in method.__code__.co_names}
+    codes = [method.__code__ for method in methods if isinstance(method, FunctionType)]
+    for code in codes:  # with those of its comprehensions
+        codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    return {name for code in codes for name in code.co_names}
 
 
 def _digest(mutant: Mutant) -> str:
