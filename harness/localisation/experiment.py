@@ -126,13 +126,6 @@ class Experiment:
         return self.sample.is_met_by(answer) or (self.rounded and self.sample.is_nearly_met_by(answer))
 
     @property
-    def is_right_already(self) -> bool:
-        """Whether the answer is right without any replacement."""
-        return self.sample.is_met_by(self.sample.answer) or (
-            self.rounded and self.sample.is_nearly_met_by(self.sample.answer)
-        )
-
-    @property
     def mixes(self) -> bool:
         """Whether the implementation computes in float32 somewhere, in a case of float64."""
         floats = [t.dtype for _, t in self.sample.request.case.tensors() if is_float(t)]

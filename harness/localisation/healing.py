@@ -69,23 +69,16 @@ class Healing:
         return missing
 
     def _heals(self, *chosen: Recipe) -> bool:
-        """Whether these replacements together heal this case, and every other in which they can be made.
-
-        Where the implementation has these very values already, and is wrong all the same, they heal nothing.
-        """
-        return all(self._heals_in(experiment, chosen) for experiment in (self.experiment, *self.others))
-
-    def _heals_in(self, experiment: Experiment, chosen: Sequence[Recipe]) -> bool:
-        replacements = []
-        for recipe in chosen:
-            replacement = recipe.made(experiment)
-            if replacement is not None:
-                replacements.append(replacement)
-            elif experiment is self.experiment:
+        """Whether these replacements together heal this case, and every other in which they can be made."""
+        for experiment in (self.experiment, *self.others):
+            made = [recipe.made(experiment) for recipe in chosen]
+            replacements = [replacement for replacement in made if replacement is not None]
+            can_be_made = len(replacements) == len(made)
+            if not can_be_made and experiment is self.experiment:
                 return False
-            elif not recipe.changes_nothing(experiment):
-                return True  # it cannot be made there, which says nothing
-        return experiment.heals(*replacements) if replacements else experiment.is_right_already
+            if can_be_made and not experiment.heals(*replacements):
+                return False
+        return True
 
     def _new_values(self) -> Iterator[Recipe]:
         """At every site, the earliest first: the values that are nowhere computed, other orders, what is missing."""

@@ -43,25 +43,13 @@ class Recipe:
         """The replacement in one case; None where it cannot be made there, or changes nothing."""
         if self.order:
             return Replacement(self.site, order=self.order) if self.site in experiment.own.at else None
-        values = self._values(experiment)
-        if values is None or self._are_close(values, experiment):
+        own = self.own(experiment)
+        values = [self._value(experiment, turn, value, len(own)) for turn, value in enumerate(own)]
+        if not own or any(value is None for value in values):
+            return None
+        if all(value is not None and is_close(value, mine) for value, mine in zip(values, own, strict=True)):
             return None
         return Replacement(self.site, self.result, tuple(values), argument=self.argument)
-
-    def changes_nothing(self, experiment: Experiment) -> bool:
-        """Whether it can be made in a case, and the implementation has these very values there."""
-        values = None if self.order else self._values(experiment)
-        return values is not None and self._are_close(values, experiment)
-
-    def _values(self, experiment: Experiment) -> list[torch.Tensor] | None:
-        """The right values at each turn; None where there are none."""
-        own = self.own(experiment)
-        found = [self._value(experiment, turn, value, len(own)) for turn, value in enumerate(own)]
-        values = [value for value in found if value is not None]
-        return values if own and len(values) == len(own) else None
-
-    def _are_close(self, values: Sequence[torch.Tensor], experiment: Experiment) -> bool:
-        return all(is_close(value, mine) for value, mine in zip(values, self.own(experiment), strict=True))
 
     def own(self, experiment: Experiment) -> list[torch.Tensor]:
         """What it replaces, at each turn; none where the site is not reached."""
