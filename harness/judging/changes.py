@@ -17,7 +17,7 @@ from harness.core.record import Status
 from harness.execution.changed_code import CannotChange, ChangedCode, LoadedFile
 from harness.execution.executor import Executor
 from harness.judging.declared_forms import InDeclaredForms
-from harness.judging.lines import NUMERIC, Located
+from harness.judging.lines import Located
 from harness.localisation.repair.candidates import changes
 from harness.localisation.repair.search import that_mend
 
@@ -35,14 +35,11 @@ LIMIT = 1.0
 
 @dataclass(frozen=True)
 class Proven:
-    """Changes, one a file, that mend a component. ``held`` of ``run`` checks hold with them."""
+    """Changes, one a file, that mend a component. ``held``: how many checks pass with them; none fails."""
 
     component: str
     changes: tuple[Change, ...]
     held: int
-    run: int
-    failing: tuple[str, ...] = ()
-    """Checks that fail with the change too, and failed before."""
 
 
 class Changes:
@@ -62,7 +59,7 @@ class Changes:
 
     def with_these(self, component: str, chosen: Sequence[Change]) -> Proven | None:
         """These changes with what every claim of a component says of them; None where they do not mend it."""
-        return self._proof(component, tuple(chosen), self.failing(component)) if chosen else None
+        return self._proof(component, tuple(chosen)) if chosen else None
 
     def failing(self, component: str) -> list[str]:
         """The claims of a component that fail as it stands."""
@@ -76,9 +73,8 @@ class Changes:
         groups = self.inspection.lines.groups(component)
         if not groups or not isinstance(self.inspection.implementation, Executor):
             return None
-        failing = self.failing(component)
         for chosen in islice(self._chosen(component, groups, ()), MOST_PROOFS):
-            proven = self._proof(component, chosen, failing)
+            proven = self._proof(component, chosen)
             if proven is not None:
                 return proven
         return None
@@ -120,25 +116,20 @@ class Changes:
                 return None
         return executor.with_changes(codes, limit)
 
-    def _proof(self, component: str, chosen: tuple[Change, ...], before: Sequence[str]) -> Proven | None:
-        """The changes with what every claim says of them.
-
-        None where one fails that held before, or that is about numbers: another mistake may be left, of another kind.
-        """
+    def _proof(self, component: str, chosen: tuple[Change, ...]) -> Proven | None:
+        """The changes, where every claim that says anything holds with them."""
         executor = self._changed(chosen, limit=10 * LIMIT)
         if executor is None:
             return None
         self.inspection.bench.progress(f"{component}: trying a change on every check")
         judged = replace(self.inspection, implementation=executor, like=self.inspection, findings={})
-        held, failing = 0, list[str]()
+        held = 0
         for claim in judged.catalogue.claims_of(component):
             verdict, _ = judged._judged(component, claim)
             held += verdict.status == Status.PASSED
             if verdict.failing:
-                failing.append(claim.name)
-                if claim.name not in before or not claim.about.isdisjoint(NUMERIC):
-                    return None
-        return Proven(component, chosen, held, held + len(failing), tuple(failing)) if held else None
+                return None
+        return Proven(component, chosen, held) if held else None
 
 
 def _beside(before: Sequence[Change], change: Change) -> tuple[Change, ...]:

@@ -64,7 +64,7 @@ def shown(planted: Planted, cases: int) -> str:
                 restored = proven.changes[0].after == planted.file.read_text(encoding="utf-8")
                 result = RESTORED if restored else OTHER
                 lines = [line for line in proven.changes[0].diff(context=0).splitlines() if line[:2] in ("- ", "+ ")]
-                text += f", {proven.held} of {proven.run}, cost {proven.changes[0].cost:g}\n" + "\n".join(lines)
+                text += f", {proven.held} checks, cost {proven.changes[0].cost:g}\n" + "\n".join(lines)
                 break
     print(f"{result:10}{planted.name:24} {text}", flush=True)
     if result in (NONE, UNSEEN):
