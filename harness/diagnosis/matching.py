@@ -116,13 +116,11 @@ def is_silent(answer: Answer, o: Observation) -> bool:
 def is_much_nearer(predicted: Answer, o: Observation) -> bool:
     """Whether a wrong answer is far nearer to the predicted one than to the right one.
 
-    An error must be of the same kind and in the same call. Where the reference alone raises one, there is no distance
-    from what is right: then the answer must be the predicted one.
+    Both must raise an error, of whatever kind, or none. Where the reference alone raises one, there is no distance from
+    what is right: then the answer must be the predicted one.
     """
     if predicted.crash is not None or o.answer.crash is not None:
-        return (
-            predicted.crash is not None and o.answer.crash is not None and _same_error(predicted.crash, o.answer.crash)
-        )
+        return predicted.crash is not None and o.answer.crash is not None
     missed = _distance(o.answer, predicted, o)
     return (
         missed <= SLACK if o.reference.crash is not None else missed <= MOST_LEFT * _distance(o.answer, o.reference, o)

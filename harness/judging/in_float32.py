@@ -11,6 +11,7 @@ import torch
 from harness.core.mistake import KnownMistake
 from harness.diagnosis.finding import Finding
 from harness.diagnosis.matching import Observation, is_wrong
+from harness.judging.evidence import Evidence
 
 if TYPE_CHECKING:
     from harness.judging.inspection import Inspection
@@ -38,6 +39,14 @@ def found_in_float32(
     found = diagnostician.explain(component, single, first)
     wrong = {(o.request.case.key, o.request.gradients) for o in single if o.wrong}
     told = [o for o in cases if (o.request.case.cast(torch.float32).key, o.request.gradients) in wrong]
-    if found is None or not diagnostician.explains_most(found, [*told, *beside]):
+    more = [o for o in beside if found is not None and o.wrong and _is_wrong_in_float32(inspection, o)]
+    if found is None or not diagnostician.explains_most(found, [*told, *more]):
         return None
     return replace(found, is_coarse=True)
+
+
+def _is_wrong_in_float32(inspection: Inspection, o: Observation) -> bool:
+    """Whether more is wrong with an answer than what float32 rounds."""
+    request = o.request.of(o.request.case.cast(torch.float32))
+    answer = inspection.bench.implementation.run(request)
+    return inspection.observations.of_evidence(Evidence(request, answer)).wrong

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 def told_in_words(inspection: Inspection, claim: Claim, verdict: Verdict) -> Verdict:
     """A failed verdict without a name, with what is known of it in words: that it depends on earlier calls, or how the
     numbers are related to the right ones. A name of a component that depends on earlier calls is none."""
+    if _is_a_gradient_s_relation(inspection, claim, verdict):
+        words = _words(inspection, claim, verdict.component)
+        return replace(verdict, finding=(), or_else=(), covers=(), message=words, explains=True) if words else verdict
     if verdict.status is Status.TIMED_OUT or (verdict.finding and not inspection.earlier.may_depend(verdict.component)):
         return verdict
     if kept := inspection.earlier.behind(claim, verdict):
@@ -29,10 +32,21 @@ def told_in_words(inspection: Inspection, claim: Claim, verdict: Verdict) -> Ver
     if verdict.status is not Status.FAILED or verdict.finding:
         return verdict
     verdict = replace(verdict, searched=_searched(inspection, verdict.component))
-    component, contract = verdict.component, inspection.catalogue.contracts[verdict.component]
-    cases, by_hand = inspection.observations.of(component), inspection.is_by_hand(component)
-    words = wrong_in_words(claim, contract, cases, inspection.bench.reference.run, by_hand)
+    words = _words(inspection, claim, verdict.component)
     return replace(verdict, message=words, explains=True) if words else verdict
+
+
+def _is_a_gradient_s_relation(inspection: Inspection, claim: Claim, verdict: Verdict) -> bool:
+    """Whether all that is known of wrong gradients is a relation that no catalogue holds: words say more of them."""
+    found = {**inspection.diagnostician.relations, **inspection.by_result.relations}
+    gradients = About.GRADIENT in claim.about and inspection.is_by_hand(verdict.component)
+    return gradients and bool(verdict.finding) and all(name in found for name in verdict.finding)
+
+
+def _words(inspection: Inspection, claim: Claim, component: str) -> str:
+    contract, by_hand = inspection.catalogue.contracts[component], inspection.is_by_hand(component)
+    cases = inspection.observations.of(component)
+    return wrong_in_words(claim, contract, cases, inspection.bench.reference.run, by_hand)
 
 
 def _searched(inspection: Inspection, component: str) -> tuple[int, ...]:

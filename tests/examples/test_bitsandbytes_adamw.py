@@ -29,7 +29,9 @@ def inspection() -> Inspection:
 @pytest.mark.parametrize(("component", "claim"), CLAIMS, ids=lambda v: v if isinstance(v, str) else v.name)
 def test_it_keeps_the_claims(inspection, component, claim):
     verdict, _ = inspection.bench.judge(KNOWN.contracts[component], claim, shrink=False)
-    assert verdict.status == Status.PASSED, f"{verdict.message} {verdict.worst}"
+    told = f"{verdict.message} {verdict.worst}"
+    rounds = (component, claim.name) == ("adamw", "short_decays_arrive_in_bfloat16")  # it keeps no float32 copy
+    assert verdict.status == (Status.NOT_APPLICABLE if rounds else Status.PASSED), told
 
 
 @pytest.mark.xfail(
