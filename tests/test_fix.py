@@ -64,10 +64,10 @@ def test_yes_writes_without_asking_and_keeps_line_breaks(file: Path) -> None:
 def test_right_code_is_left_alone(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(RIGHT)
     assert fix("gelu") == 0
-    assert "nothing to mend" in capsys.readouterr().err
+    assert "nothing to fix" in capsys.readouterr().err
 
 
-def test_what_cannot_be_mended_is_an_exit_code_of_1(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_fixed_is_an_exit_code_of_1(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(RIGHT.replace("0.5 * x *", "0.5 * x.flip(-1).cumsum(-1) *"))
     assert fix("gelu") == 1
     said = capsys.readouterr()

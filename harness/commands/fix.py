@@ -1,4 +1,4 @@
-"""``plumbline fix``: a change of your file that is proven to mend a component, as a patch."""
+"""``plumbline fix``: a change of your file that is proven to fix a component, as a patch."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Nothing is written without --write.
 examples:
   plumbline fix layer_norm --impl=student.py               print a patch
   plumbline fix layer_norm --impl=student.py | git apply   apply it
-  plumbline fix --impl=student.py --write                  mend all that fails, after asking"""
+  plumbline fix --impl=student.py --write                  fix all that fails, after asking"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``plumbline fix``."""
-    parser.add_argument("components", nargs="*", metavar="COMPONENT", help="what to mend (default: all that fails)")
+    parser.add_argument("components", nargs="*", metavar="COMPONENT", help="what to fix (default: all that fails)")
     parser.add_argument("--impl", metavar="IMPL", help="a module or file (default: impl in pyproject.toml)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the generated cases (default: 0)")
     parser.add_argument("--cases", type=int, metavar="N", help="generated cases per component")
@@ -38,10 +38,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the patch. Returns 1 where something fails that no change mends."""
+    """Print the patch. Returns 1 where something fails that no change fixes."""
     impl = options.impl or str(options.project.table.get("impl", ""))
     if not impl:
-        raise UsageError("no implementation to mend: plumbline fix COMPONENT --impl=mymodel.py")
+        raise UsageError("no implementation to fix: plumbline fix COMPONENT --impl=mymodel.py")
     if options.yes and not options.write:
         raise UsageError("--yes goes with --write: without it nothing is written")
     inspection = inspect_implementation(impl, seed=options.seed, cases=options.cases, project=options.project)
@@ -52,9 +52,9 @@ def run(options: argparse.Namespace) -> int:
     if absent:
         raise UsageError(f"{impl} has no {absent[0]} that could be judged; plumbline doctor {impl} says why")
     chosen = [name for name in inspection.catalogue.contracts if name in (names or inspection.begun)]
-    proven, left = _mended(inspection, chosen)
+    proven, left = _find_fixes(inspection, chosen)
     if not proven and not left:
-        _say(f"nothing to mend: no check of {', '.join(chosen)} fails")
+        _say(f"nothing to fix: no check of {', '.join(chosen)} fails")
     _print(proven)
     if proven and options.write and (options.yes or _is_wanted(proven)):
         _write(proven)
@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _mended(inspection: Inspection, components: Sequence[str]) -> tuple[tuple[Change, ...], list[str]]:
-    """The changes, one a file, that mend these components, and the components that stay as they are."""
+def _find_fixes(inspection: Inspection, components: Sequence[str]) -> tuple[tuple[Change, ...], list[str]]:
+    """The changes, one a file, that fix these components, and the components that stay as they are."""
     proven: tuple[Change, ...] = ()
     left = []
     for name in components:
@@ -71,7 +71,7 @@ def _mended(inspection: Inspection, components: Sequence[str]) -> tuple[tuple[Ch
             continue
         found = inspection.changes.with_these(name, proven)
         if found is not None:
-            _say(f"{name}: mended by the same change, {_checks(found)}")
+            _say(f"{name}: fixed by the same change, {_checks(found)}")
             continue
         found = inspection.changes.of(name)
         together = merged([*proven, *found.changes]) if found is not None else None
@@ -90,7 +90,7 @@ def _checks(found: Proven) -> str:
 
 def _why_not(inspection: Inspection, name: str, found: Proven | None) -> str:
     if found is not None:
-        return "its change and an earlier one are of the same lines; mend the first, and run this again"
+        return "its change and an earlier one touch the same lines; apply the first, then run this again"
     lines = [line for group in inspection.lines.groups(name) for line in group.lines]
     if not lines:
         return "no experiment shows which line is wrong, so no change was tried"
@@ -137,4 +137,4 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-COMMAND = Command("print a change of your file that is proven to mend it", arguments, run, DETAILS)
+COMMAND = Command("print a change of your file that is proven to fix it", arguments, run, DETAILS)

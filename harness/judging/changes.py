@@ -1,4 +1,4 @@
-"""A change of the implementation's file that mends a component, and the proof: every claim is judged with it."""
+"""A change of the implementation's file that fixes a component, and the proof: every check passes with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.execution.executor import Executor
 from harness.judging.declared_forms import InDeclaredForms
 from harness.judging.lines import Located
 from harness.localisation.repair.candidates import changes
-from harness.localisation.repair.search import that_mend
+from harness.localisation.repair.search import find_fixes
 
 if TYPE_CHECKING:
     from harness.judging.inspection import Inspection
@@ -35,7 +35,7 @@ LIMIT = 1.0
 
 @dataclass(frozen=True)
 class Proven:
-    """Changes, one a file, that mend a component. ``held``: how many checks pass with them; none fails."""
+    """Changes, one a file, that fix a component. ``held``: how many checks pass with them; none fails."""
 
     component: str
     changes: tuple[Change, ...]
@@ -58,7 +58,7 @@ class Changes:
         return self._found[component]
 
     def with_these(self, component: str, chosen: Sequence[Change]) -> Proven | None:
-        """These changes with what every claim of a component says of them; None where they do not mend it."""
+        """These changes with what every claim of a component says of them; None where they do not fix it."""
         return self._proof(component, tuple(chosen)) if chosen else None
 
     def failing(self, component: str) -> list[str]:
@@ -88,7 +88,7 @@ class Changes:
         fixed = {change.file: change for change in before}
         candidates = changes(first.lines, numbers, fixed)
         made = partial(self._made, before)
-        for change in that_mend(candidates, made, first.samples[:CASES], SECONDS):
+        for change in find_fixes(candidates, made, first.samples[:CASES], SECONDS):
             chosen = _beside(before, change)
             if not rest:
                 yield chosen

@@ -81,7 +81,7 @@ def test_a_whole_library_is_plugged_in_within_twenty_lines() -> None:
 def test_the_fast_path_of_torch_is_seen_to_compute_another_activation() -> None:
     """Why examples/torch_nn.py hands the layer a function: given nn.GELU("tanh"), it computes the erf form.
 
-    Only in evaluation, without gradients, with an even number of heads. Skipped where torch has mended it.
+    Only in evaluation, without gradients, with an even number of heads. Skipped where torch has fixed it.
     """
 
     layer = nn.TransformerEncoderLayer(4, 2, 8, 0.0, nn.GELU("tanh"), batch_first=True, norm_first=True).eval()

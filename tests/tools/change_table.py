@@ -1,4 +1,4 @@
-"""Plant mistakes, and print the change that is proven to mend each.  python tests/tools/change_table.py [NAME ...]
+"""Plant mistakes, and print the change that is proven to fix each.  python tests/tools/change_table.py [NAME ...]
 
 The last line sums up: proven changes (those that restore the text as it was, and others), none, and the time it took.
 """

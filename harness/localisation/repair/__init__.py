@@ -1,1 +1,1 @@
-"""Small changes of the lines that an experiment marked. Which of them mends the component is for others to prove."""
+"""Small changes of the lines that an experiment marked. Which of them fixes the component is proven elsewhere."""

@@ -1,4 +1,4 @@
-"""The changes that may mend a file whose wrong lines are known, the smallest first."""
+"""The changes that may fix a file whose wrong lines are known, the smallest first."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from harness.core.implementation import Implementation
 from harness.localisation.experiment import Sample
 
 
-def that_mend(
+def find_fixes(
     candidates: Sequence[Change],
     made: Callable[[Change], Implementation | None],
     samples: Sequence[Sample],
@@ -29,8 +29,8 @@ def that_mend(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # nobody has written what is tried here
             implementation = made(change)
-            mends = implementation is not None and all(_is_met(implementation, sample) for sample in samples)
-        if mends:
+            fixes = implementation is not None and all(_is_met(implementation, sample) for sample in samples)
+        if fixes:
             yield change
 
 

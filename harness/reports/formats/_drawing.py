@@ -10,7 +10,7 @@ GAP, LAYER, HIGH, MARGIN, BEND = 22, 86, 44, 6, 14
 LETTER, PADDING = 8.0, 40
 """Pixels for a letter of a name, and for the sign and the margins of a box."""
 SWEEPS = 6
-"""How often the order within the layers is mended; five layers come to rest after three."""
+"""How often the order within the layers is improved; five layers come to rest after three."""
 
 
 @dataclass(frozen=True)

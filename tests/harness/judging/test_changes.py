@@ -53,7 +53,7 @@ def inspected(folder: Path, text: str) -> Inspection:
     ],
     ids=["a helper", "an operator", "a constructor"],
 )
-def test_the_change_mends_it(tmp_path: Path, text: str, right: str, wrong: str) -> None:
+def test_the_change_fixes_it(tmp_path: Path, text: str, right: str, wrong: str) -> None:
     """Every claim passes with it, and it is the text that was right."""
     judged = inspected(tmp_path, text.replace(right, wrong))
     found = judged.changes.of("rms_norm")

@@ -444,7 +444,7 @@ def test_a_factory_that_returns_no_module_is_told(value, said):
 
 
 def test_parameters_that_cannot_be_matched_are_told_in_a_table():
-    """What was found, what was not, and the line that would mend it."""
+    """What was found, what was not, and the line that would fix it."""
 
     class Odd(nn.Module):
         def __init__(self, width):

@@ -118,7 +118,7 @@ def test_records_of_earlier_and_later_versions_are_read(tmp_path) -> None:
 
 
 def test_the_schema_is_up_to_date() -> None:
-    """Mended by: python -m harness.reports.json_file > docs/run.schema.json"""
+    """Rewritten by: python -m harness.reports.json_file > docs/run.schema.json"""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert (ROOT / "docs" / "run.schema.json").read_text(encoding="utf-8") == json_file.record_schema()
 

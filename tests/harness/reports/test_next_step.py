@@ -90,7 +90,7 @@ def test_a_mistake_found_in_a_whole_names_the_part() -> None:
 
 
 def test_an_unexplained_composite_waits_for_its_parts() -> None:
-    """A crash in a part is mended before the composite that stands on it."""
+    """A crash in a part is fixed before the composite that stands on it."""
     assert told(block=Status.CRASHED, norm=Status.CRASHED).startswith(
         "next: fix norm first (mine.py:3): block depends on it."
     )
