@@ -82,3 +82,10 @@ def test_wrong_usage_is_told(file: Path, capsys: pytest.CaptureFixture[str], arg
     file.write_text(WRONG)
     assert fix(*arguments) == 4
     assert says in capsys.readouterr().err
+
+
+def test_what_raises_is_told_with_its_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(RIGHT.replace("0.5 * x *", "0.5 * y *"))
+    assert fix("gelu") == 1
+    assert "gelu: it raises NameError: name 'y' is not defined in" in (said := capsys.readouterr().err)
+    assert "mine.py:10" in said

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.commands._command import Command, component_of
 from harness.core.change import Change, merged
 from harness.core.errors import UsageError
+from harness.core.record import Status
 from harness.execution.executor import Executor
 from harness.judging.changes import Proven
 from harness.judging.inspection import Inspection
@@ -92,6 +93,10 @@ def _why_not(inspection: Inspection, name: str, found: Proven | None) -> str:
     if found is not None:
         return "its change and an earlier one touch the same lines; apply the first, then run this again"
     lines = [line for group in inspection.lines.groups(name) for line in group.lines]
+    crash = next((v for v in inspection.changes.failing(name) if v.status is Status.CRASHED), None)
+    if not lines and crash is not None:
+        where = crash.frames[-1].partition(",")[0] if crash.frames else ""
+        return f"it raises {crash.message}" + (f" in {where}" if where else "")
     if not lines:
         return "no experiment shows which line is wrong, so no change was tried"
     places = ", ".join(f"{Path(line.file).name}:{line.line}" for line in lines)

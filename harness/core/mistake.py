@@ -52,6 +52,15 @@ class Edit:
             wrong, right = (textwrap.dedent(code).strip("\n").splitlines() for code in (self.wrong, self.right))
         return "\n".join([*(f"-    {line}" for line in wrong), *(f"+    {line}" for line in right)])
 
+    def without_context(self) -> Edit:
+        """The same without the lines that stand in both, at the beginning or the end."""
+        right, wrong = (textwrap.dedent(code).strip("\n").splitlines() for code in (self.right, self.wrong))
+        while right and wrong and right[0] == wrong[0]:
+            right, wrong = right[1:], wrong[1:]
+        while right and wrong and right[-1] == wrong[-1]:
+            right, wrong = right[:-1], wrong[:-1]
+        return replace(self, right="\n".join(right), wrong="\n".join(wrong))
+
 
 @dataclass(frozen=True)
 class KnownMistake:
@@ -107,8 +116,12 @@ class KnownMistake:
         return replace(self, component=component)
 
     def diff(self) -> str:
-        """All its edits as one diff: ``-`` is the wrong code, ``+`` the expected code."""
-        return "\n".join(edit.diff() for edit in self.edits)
+        """All its edits as one diff: ``-`` is the wrong code, ``+`` the expected code.
+
+        What a relation adds to the reference stands alone: the line that it was put beside says nothing of it.
+        """
+        edits = [edit.without_context() if self.is_relation else edit for edit in self.edits]
+        return "\n".join(edit.diff() for edit in edits)
 
 
 def _only_what_differs(right: str, wrong: str) -> str:

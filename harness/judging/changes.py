@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.change import Change
 from harness.core.implementation import Implementation
-from harness.core.record import Status
+from harness.core.record import Status, Verdict
 from harness.execution.changed_code import CannotChange, ChangedCode, LoadedFile
 from harness.execution.executor import Executor
 from harness.judging.declared_forms import InDeclaredForms
@@ -49,7 +49,7 @@ class Changes:
         self.inspection = inspection
         self._loaded: dict[str, LoadedFile] = {}
         self._found: dict[str, Proven | None] = {}
-        self._failing: dict[str, list[str]] = {}
+        self._failing: dict[str, list[Verdict]] = {}
 
     def of(self, component: str) -> Proven | None:
         """The smallest change with which every claim of a component holds that can; None where none was found."""
@@ -61,12 +61,12 @@ class Changes:
         """These changes with what every claim of a component says of them; None where they do not fix it."""
         return self._proof(component, tuple(chosen)) if chosen else None
 
-    def failing(self, component: str) -> list[str]:
-        """The claims of a component that fail as it stands."""
+    def failing(self, component: str) -> list[Verdict]:
+        """The verdicts of a component that fail as it stands."""
         if component not in self._failing:
             claims = self.inspection.catalogue.claims_of(component)
-            found = [claim.name for claim in claims if self.inspection._judged(component, claim)[0].failing]
-            self._failing[component] = found
+            verdicts = (self.inspection._judged(component, claim)[0] for claim in claims)
+            self._failing[component] = [verdict for verdict in verdicts if verdict.failing]
         return self._failing[component]
 
     def _proven(self, component: str) -> Proven | None:

@@ -86,3 +86,13 @@ def test_two_threads_do_not_mix_their_edits() -> None:
     for thread in threads:
         thread.join()
     assert wrong == [] and whole(5) == 11
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"), [("doubled = x * times", "x = 3 * x\ndoubled = x * times"), ("return x", "return x\nx = 3 * x")]
+)
+def test_a_relation_s_diff_shows_what_it_adds_alone(right: str, wrong: str) -> None:
+    """The line that it stands beside is no part of it; a known mistake shows both as they are written."""
+    relation = KnownMistake("scaled", "3 times x is used in the place of x.", part, right, wrong, is_relation=True)
+    assert relation.diff() == "-    x = 3 * x"
+    assert KnownMistake("scaled", "", part, right, wrong).diff().count("\n") == 2
