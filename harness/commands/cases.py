@@ -13,9 +13,9 @@ from harness.judging.telling_choice import choose
 
 DETAILS = """\
 A telling set is a small choice of cases on which every known mistake and every
-legal form gives other numbers than the reference, and than each other. Every run
-judges them first, then fresh random cases. specs/cases/COMPONENT.json holds the
-numbers that regenerate them.
+legal form gives other numbers than the reference, and than each other.
+specs/cases/COMPONENT.json holds the numbers that regenerate them. A run judges
+them first, then fresh random cases; where there is no such file, fresh ones alone.
 
 --regenerate chooses them anew, after the sheet or its known mistakes changed.
 --check makes them again and tries every known mistake on them; the exit code is
