@@ -16,7 +16,7 @@ from harness.diagnosis.finding import edits_of
 from harness.diagnosis.matching import Observation
 from harness.judging.evidence import Evidence
 from harness.localisation.experiment import Sample
-from harness.localisation.locate import CASES, Locator
+from harness.localisation.locate import CASES, SECONDS, Locator
 
 if TYPE_CHECKING:
     from harness.judging.inspection import Inspection
@@ -40,6 +40,8 @@ class Lines:
     def __init__(self, inspection: Inspection) -> None:
         self.inspection = inspection
         self._found: dict[str, Located] = {}
+        self.seconds = SECONDS
+        """Processor seconds of one localisation."""
 
     def of(self, claim: Claim, verdict: Verdict) -> tuple[MarkedLine, ...]:
         """The lines behind a failed check; none where it is not about numbers, or where no experiment decides."""
@@ -105,13 +107,13 @@ class Lines:
         wrong = _samples(_wrong(inspection.observations.of(component)))
         beside = [replace(one, right=reference.run(one.request)) for one in wrong]
         left = [one for one in beside if one.right.crash is None and not one.is_met_by(one.answer)]
-        return Located(Locator(inspection.bench.implementation, reference).lines(left), left)
+        return Located(Locator(inspection.bench.implementation, reference, self.seconds).lines(left), left)
 
     def _located(self, component: str) -> Located:
         inspection = self.inspection
         seen = inspection.observations.of(component)
         wrong = _wrong(seen)
-        locator = Locator(inspection.bench.implementation, inspection.bench.reference)
+        locator = Locator(inspection.bench.implementation, inspection.bench.reference, self.seconds)
         if not wrong:
             samples = [] if inspection.is_by_hand(component) else _samples(_wrong(seen, True))
             return Located(locator.gradient_lines(samples), samples)

@@ -70,6 +70,15 @@ class Graph:
                 waiting += self.before(step)
         return found or set(range(len(self.steps)))
 
+    @cached_property
+    def constant(self) -> set[int]:
+        """The steps that read no tensor from outside, nor anything that is made of one: a mask, a table."""
+        found: set[int] = set()
+        for n, step in enumerate(self.steps):
+            if found.issuperset(step.inputs):
+                found.add(n)
+        return found
+
     def before(self, step: int) -> Iterable[int]:
         """The steps whose results a step reads."""
         return {source for source in self.steps[step].inputs if source >= 0}

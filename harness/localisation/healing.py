@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice, permutations, product
 
-from harness.core.steps import Site
+import torch
+
+from harness.core.steps import Replacement, Site
 from harness.localisation.alignment import Known
 from harness.localisation.experiment import Experiment, OutOfTime
 from harness.localisation.omission import omissions, omitted_arguments
@@ -31,6 +33,8 @@ class Healing:
     def __init__(self, experiment: Experiment, others: Sequence[Experiment]) -> None:
         self.experiment, self.others = experiment, others
         self.sites = Sites(experiment)
+        self._failed: set[tuple[object, ...]] = set()
+        """What was tried in the first case: many recipes make the same numbers."""
 
     def found(self) -> tuple[Recipe, ...]:
         """The earliest replacement that makes the answer right, or several that do so together; none where none does.
@@ -70,15 +74,14 @@ class Healing:
 
     def _heals(self, *chosen: Recipe) -> bool:
         """Whether these replacements together heal this case, and every other in which they can be made."""
-        for experiment in (self.experiment, *self.others):
-            made = [recipe.made(experiment) for recipe in chosen]
-            replacements = [replacement for replacement in made if replacement is not None]
-            can_be_made = len(replacements) == len(made)
-            if not can_be_made and experiment is self.experiment:
-                return False
-            if can_be_made and not experiment.heals(*replacements):
-                return False
-        return True
+        made = _all_made(chosen, self.experiment)
+        if made is None or (key := tuple(map(_content, made))) in self._failed:
+            return False
+        if not self.experiment.heals(*made):
+            self._failed.add(key)
+            return False
+        others = ((one, _all_made(chosen, one)) for one in self.others)
+        return all(made is None or one.heals(*made) for one, made in others)
 
     def _new_values(self) -> Iterator[Recipe]:
         """At every site, the earliest first: the values that are nowhere computed, other orders, what is missing."""
@@ -97,11 +100,16 @@ class Healing:
                 yield from omissions(experiment, site, result, sites.reached)
 
     def _known_values(self, at: Sequence[tuple[Site, int]]) -> Iterator[Recipe]:
-        """At these sites: the values that are computed elsewhere, and another way to each value."""
-        every = self.experiment.alignment.known
-        old = [known for known in every if known.step in self.sites.reached]
+        """At these sites: the values that are computed elsewhere, and another way to each value.
+
+        What is made of no argument is replaced by such a value only.
+        """
+        own, right = self.experiment.own, self.experiment.right
         for site, result in at:
-            of = Recipe(site, result)
+            of, every = Recipe(site, result), self.experiment.alignment.known
+            if own.constant.issuperset(own.at[site]):
+                every = [known for known in every if known.step in right.constant]
+            old = [known for known in every if known.step in self.sites.reached]
             yield from recipes(self.experiment, of, self._likely_first(site, old))
             yield from derived_recipes(self.experiment, of, self._likely_first(site, every))
 
@@ -149,3 +157,22 @@ class Healing:
                         read |= {match.known.step for match in self.experiment.alignment.matches(value)}
         likely = {n for n, step in enumerate(self.experiment.right.steps) if read & set(step.inputs) - {-1}}
         return sorted(known, key=lambda one: one.step not in likely)
+
+
+def _all_made(chosen: Sequence[Recipe], experiment: Experiment) -> list[Replacement] | None:
+    """The replacements in one case; None where one of them cannot be made there."""
+    made = [recipe.made(experiment) for recipe in chosen]
+    found = [replacement for replacement in made if replacement is not None]
+    return found if len(found) == len(made) else None
+
+
+def _content(one: Replacement) -> tuple[object, ...]:
+    """What a replacement does, to be compared by its numbers."""
+    return (one.site, one.result, one.argument, one.order, *map(_numbers, one.values))
+
+
+def _numbers(value: torch.Tensor | None) -> object:
+    if value is None:
+        return None
+    raw = value.detach().cpu().resolve_conj().resolve_neg().contiguous().flatten().view(torch.uint8)
+    return (value.shape, value.dtype, raw.numpy().tobytes())

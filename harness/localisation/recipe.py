@@ -101,7 +101,7 @@ def recipes(experiment: Experiment, of: Recipe, known: Sequence[Known]) -> Itera
         if turns > 1:
             yield from _slices(replace(of, sources=source), one.value, mine, turns)
     if turns > 1:
-        yield from _one_each(experiment, of, mine, turns)
+        yield from _one_each(experiment, of, mine, {source_of(experiment, one) for one in known if one.step >= 0})
 
 
 def derived_recipes(experiment: Experiment, of: Recipe, known: Sequence[Known]) -> Iterator[Recipe]:
@@ -129,9 +129,9 @@ def _slices(of: Recipe, value: torch.Tensor, mine: torch.Tensor, turns: int) -> 
                 yield replace(of, layout=Layout(axes), axis=axis, striding=striding)
 
 
-def _one_each(experiment: Experiment, of: Recipe, mine: torch.Tensor, turns: int) -> Iterator[Recipe]:
-    """Where the reference has as many turns, or as many results: one for each, in order."""
-    graph = experiment.right
+def _one_each(experiment: Experiment, of: Recipe, mine: torch.Tensor, known: set[Source]) -> Iterator[Recipe]:
+    """Where the reference has as many turns, or as many results: one for each, in order, a known one first."""
+    graph, turns = experiment.right, len(of.own(experiment))
     groups: list[tuple[Source, ...]] = _alike(experiment, turns, mine.numel())
     for other, at in graph.at.items():
         steps = [graph.steps[n] for n in at]
@@ -142,7 +142,7 @@ def _one_each(experiment: Experiment, of: Recipe, mine: torch.Tensor, turns: int
     for sources in dict.fromkeys(groups):
         first = graph.step(sources[0][0], sources[0][1])
         value = first.values[sources[0][2]] if first is not None else None
-        if value is not None and value.numel() == mine.numel():
+        if sources[0] in known and value is not None and value.numel() == mine.numel():
             for layout in whole_layouts(value, mine.shape, mine.dtype):
                 yield replace(of, sources=sources, layout=layout)
 

@@ -15,6 +15,8 @@ from harness.core.record import Status
 
 FOLDER = Path(__file__).parents[1] / "lines"
 CASES = 8
+SECONDS = 60.0
+"""So long that what is found does not depend on how fast a machine is."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,15 @@ def in_styles() -> Iterator[Planted]:
         yield Planted(name, file, *one["edit"], tuple(one["fails"]), table[name].known_forms()[0])
 
 
-def marked(planted: Planted, folder: Path, cases: int = CASES) -> dict[str, tuple[MarkedLine, ...]]:
+def marked(
+    planted: Planted, folder: Path, cases: int = CASES, seconds: float = SECONDS
+) -> dict[str, tuple[MarkedLine, ...]]:
     """What is marked for each component that fails and that the mistake may spoil; nothing where none fails."""
     try:
         inspection = inspect_style(str(planted.plant(folder)), planted.declared, cases=cases)
     except UsageError:
         return {}
+    inspection.lines.seconds = seconds
     found = {}
     for component in planted.components:
         if component not in inspection.implementation.components:

@@ -18,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).p
 from support_lines import CASES, Planted, in_small_files, in_styles, marked  # noqa: E402
 
 from harness.judging.lines import Lines  # noqa: E402
+from harness.localisation.locate import SECONDS  # noqa: E402
 
 RIGHT, SECOND, WRONG, NOTHING, UNSEEN = "right", "second", "WRONG", "nothing", "not failing"
 seconds: list[float] = []
@@ -59,7 +60,7 @@ def time_localisation() -> None:
 def shown(planted: Planted, cases: int) -> str:
     """What came of one mistake, printed."""
     with tempfile.TemporaryDirectory() as folder:
-        found = marked(planted, Path(folder), cases)
+        found = marked(planted, Path(folder), cases, SECONDS)
     result, text = UNSEEN, ""
     for component, lines in found.items():
         numbers = [range(line.line, line.end_line + 1) for line in lines]
