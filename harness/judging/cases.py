@@ -236,9 +236,9 @@ class GeneratedCases:
         return with_missing_pairs(cases, pool) if varies else cases
 
     def _are_all_refused_bare(self, contract: Contract, cases: tuple[Case, ...]) -> bool:
-        """Whether every case lacks an optional parameter, and every one raises."""
-        requests = (Request(contract.name, case) for case in cases)
-        return all(is_bare(contract, r.case) and self.implementation.run(r).crash is not None for r in requests)
+        """Whether every case lacks an optional parameter, and every one raises (not: none of them can be given)."""
+        crashes = (is_bare(contract, c) and self.implementation.run(Request(contract.name, c)).crash for c in cases)
+        return all(crash and not crash.kind.says_nothing for crash in crashes)
 
     def _offered(
         self, contract: Contract, cases: tuple[Case, ...], raises: bool = False, tell: bool = False

@@ -73,7 +73,7 @@ def sized_contract(case_count: int, **options) -> Contract:
     return Contract("sized", "Multiplies.", call, lambda x, n: x * n, lambda: sizes, case_count=case_count, **options)
 
 
-def cases_for(function, contract: Contract, **variants: str) -> GeneratedCases:
+def cases_for(function, contract: Contract, count: int | None = None, **variants: str) -> GeneratedCases:
     contracts = {"sized": contract}
     implementation = Executor("theirs", {"sized": FunctionAdapter(function)}, contracts)
     reference = Executor("reference", {"sized": FunctionAdapter(contract.reference)}, contracts)
@@ -82,7 +82,7 @@ def cases_for(function, contract: Contract, **variants: str) -> GeneratedCases:
         implementation,
         reference,
         seed=0,
-        count=None,
+        count=count,
         effort="default",
         variants=variants,
         note=lambda *_: None,
@@ -103,6 +103,24 @@ def test_cases_that_are_left_out_are_made_up_for():
     assert len(cases) == 10 and all(case.dimensions["n"] % 2 == 0 for case in cases)
     given = generated.given["sized"]
     assert set(given.given) == set(cases) and set(given.reasons()) == {"odd"}
+
+
+def test_cases_without_an_optional_parameter_that_cannot_be_given_are_made_up_for():
+    """Also where none of the few that were generated first can be given: that is not a crash over None."""
+
+    def large_only(x, n, bias=None):
+        if n < 95:
+            raise NotSupported("too small")
+        return x * n
+
+    bias = Argument("bias", "float[width]", "parameter", optional=True)
+    plain = sized_contract(10)
+    call = {"call": Signature((*plain.calls["call"].arguments, bias), "float[width]")}
+    bare = plain.cases().map(lambda case: Case.of({**case.calls[0].arguments, "bias": None}, **case.dimensions))
+    contract = replace(plain, calls=call, reference=large_only, cases=lambda: bare)
+    generated = cases_for(large_only, contract, count=2)
+    assert not any(case.dimensions["n"] >= 95 for case in draw(bare, 0, 2)), "these were chosen to be refused"
+    assert [case.dimensions["n"] >= 95 for case in generated.of(contract)] == [True] * 2
 
 
 def test_cases_that_a_declared_form_does_not_allow_are_made_up_for():
