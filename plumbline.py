@@ -55,6 +55,12 @@ OPTIONS = (
     ),
     Option("impl-seed", "seed of the generated cases (default: a new one in each run, which the header shows)"),
     Option("impl-effort", "how many cases: quick (a twelfth), default, or thorough (five times as many)", "default"),
+    Option(
+        "impl-hints",
+        "how much of what is wrong is shown: claim, finding, line (default), or change, which also seeks a change "
+        "of your file that is proven to fix each component",
+        "line",
+    ),
     Option("impl-cases", "generated cases per component (default: as its contract states, 50 for most)"),
     Option(
         "impl-timeout",

@@ -122,6 +122,12 @@ WRONG_USE = (
         command=("--impl=mine", "--impl-effort=quik"),
     ),
     Error(
+        "a level of hints that is none",
+        4,
+        ("--impl-hints does not take 'lines'", "did you mean line?"),
+        command=("--impl=mine", "--impl-hints=lines"),
+    ),
+    Error(
         "a number that is none",
         4,
         ("--impl-seed takes a whole number, not 'x'",),

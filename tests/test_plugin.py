@@ -440,3 +440,15 @@ def test_a_usage_error_leaves_the_last_record_alone(folder: Path) -> None:
     (folder / "pyproject.toml").unlink()
     done = run(folder, "--impl=reference_model", QUICK, "gelu::nosuch")
     assert done.returncode == 4 and "nosuch" in done.output and record.read_bytes() == before
+
+
+def test_a_change_is_sought_only_where_it_is_to_be_shown(folder: Path) -> None:
+    """After the last check, proven by every check of the component; the terminal and the record have it."""
+    asked = run(folder, "--impl=wrong", QUICK, "layer_norm", "--impl-hints=change")
+    assert "A change that fixes it; all " in asked.output and "(- your code, + the change):" in asked.output
+    verdicts = json.loads((folder / ".plumbline" / "run.json").read_text())["verdicts"]
+    failed = [v for v in verdicts if v["status"] == "failed"]
+    assert failed and all(v["change"]["checks_run"] >= v["change"]["checks_held"] > 10 for v in failed)
+    assert all(v["change"] is None for v in verdicts if v not in failed)
+    plain = run(folder, "--impl=wrong", QUICK, "layer_norm", "--impl-hints=claim")
+    assert "fails the check" in plain.output and "^^^" not in plain.output and "variance" not in plain.output

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from harness.commands._command import Command
 from harness.core.errors import UsageError, did_you_mean
+from harness.core.hint import Hint
 from harness.core.record import RunRecord
 from harness.project.shards import joined
 from harness.reports import json_file
@@ -20,6 +22,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("record", nargs="*", metavar="RECORD", default=[USUAL_RECORD], help=record)
     parser.add_argument("--to", default="html", metavar="FORMAT[,FORMAT]", help="report formats (default: html)")
     where = "file to write, or folder for several formats; - prints"
+    levels = [level.value for level in Hint]
+    parser.add_argument("--hints", choices=levels, help="how much a failure shows (default: as in the run)")
     parser.add_argument("-o", "--output", metavar="PATH", help=where)
 
 
@@ -31,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
             hint = did_you_mean(name, formats()) or f"there are: {', '.join(formats())}"
             raise UsageError(f"--to: there is no format {name!r}; {hint}")
     record = joined([_read(name) for name in options.record], options.record)
+    if options.hints:
+        record = replace(record, hints=Hint(options.hints))
     if options.output == "-":
         sys.stdout.write("".join(formats()[name].render(record) for name in names))
         return 0

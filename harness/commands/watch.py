@@ -22,6 +22,7 @@ from harness.discovery.locate import locate
 from harness.reports import json_file, text
 from harness.reports.formats._format import State, status_of
 from harness.reports.found import Found
+from harness.reports.hints import limited
 from harness.reports.next_step import next_step
 
 PAUSE = 0.3
@@ -119,8 +120,8 @@ class Watch:
 
     def _report(self, chosen: Iterable[str], seconds: float) -> None:
         """Print the rows of these components, the first failure, the next step and the counts."""
-        record = self.record
-        assert record is not None
+        assert self.record is not None
+        record = limited(self.record)
         judged = {name for name in chosen if any(v.status.is_judged for v in record.of(name))}
         title, *rows = text.table(record, layout.width())
         shown = [row.text for row in rows if row.component in judged]

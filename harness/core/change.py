@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,24 @@ class Change:
         before, after = self.before.splitlines(keepends=True), self.after.splitlines(keepends=True)
         lines = difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", n=context)
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+@dataclass(frozen=True)
+class ProvenChange:
+    """A change that fixes a component: its unified diff, and the proof.
+
+    ``checks_run``: checks of the component that were judged with the change, ``checks_held``: those that passed. None
+    failed; one that did not pass is barely checked.
+    """
+
+    diff: str
+    checks_held: int
+    checks_run: int
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ProvenChange:
+        """The change of plain values. Raises TypeError where a field is unknown or absent."""
+        return cls(**values)
 
 
 def merged(changes: Iterable[Change]) -> tuple[Change, ...] | None:

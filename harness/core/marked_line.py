@@ -44,6 +44,10 @@ class MarkedLine:
     mark: Mark = Mark.WRONG
     mistake: str = ""
     """The known mistake that it is, where one is known."""
+    above: str = ""
+    """A few lines of the file before it."""
+    below: str = ""
+    """A few lines of the file after it."""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> MarkedLine:

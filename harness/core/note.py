@@ -36,6 +36,8 @@ class NoteCode(str, Enum):
     RECORD_NOT_WRITTEN = "record not written"
     RECORD_ELSEWHERE = "record elsewhere"
     REPORT_NOT_WRITTEN = "report not written"
+    NO_CHANGE_SOUGHT = "no change sought"
+    """Components for which no change was sought, since the time for that was over."""
     CASE_NOT_SAVED = "case not saved"
     """A failing case could not be written for ``plumbline replay``."""
     TELLING_SET = "telling set"

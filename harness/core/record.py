@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from harness.core.change import ProvenChange
 from harness.core.claim import About
 from harness.core.grounds import Grounds
+from harness.core.hint import Hint
 from harness.core.marked_line import MarkedLine
 from harness.core.measurement import Measurement
 from harness.core.mistake import KnownMistake
@@ -130,6 +132,8 @@ class Verdict:
     lines: tuple[MarkedLine, ...] = ()
     """Lines of the implementation that an experiment found to be wrong, the surest first; none where it does not
     decide."""
+    change: ProvenChange | None = None
+    """What fixes its component, proven by every check of it; None where none was sought or found."""
 
     explained_by: str = ""
     """The claim that failed first for the same reason, where this one was not judged on further cases for that."""
@@ -165,8 +169,9 @@ class Verdict:
         about = tuple(map(About, frozen.get("about", ())))
         notes = tuple(map(Note.from_dict, frozen.get("notes", ())))
         lines = tuple(map(MarkedLine.from_dict, frozen.get("lines", ())))
-        status, cause = Status(frozen.get("status")), Cause(frozen.get("cause", ""))
-        return cls(**{**frozen, "status": status, "cause": cause, "about": about, "notes": notes, "lines": lines})
+        change = ProvenChange.from_dict(frozen["change"]) if frozen.get("change") else None
+        plain = {"status": Status(frozen.get("status")), "cause": Cause(frozen.get("cause", "")), "change": change}
+        return cls(**{**frozen, **plain, "about": about, "notes": notes, "lines": lines})
 
 
 def with_covered(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -239,6 +244,8 @@ class RunRecord:
     machine: dict[str, Any] = field(default_factory=dict)
     """What was measured on: names, and the rates that benchmarks are held against."""
     effort: str = "default"
+    hints: Hint = Hint.LINE
+    """How much of what is wrong the reports show. The record itself holds everything."""
     started: float = 0.0
     """Seconds since 1970."""
     seconds: float = 0.0
@@ -250,6 +257,12 @@ class RunRecord:
         self.verdicts.append(verdict)
         if verdict.covers:
             self.verdicts = with_covered(self.verdicts)
+
+    def add_change(self, component: str, change: ProvenChange) -> None:
+        """Every failing verdict of a component with the change that fixes it."""
+        found = self.verdicts
+        fixed = (v.component == component and v.failing for v in found)
+        self.verdicts = [replace(v, change=change) if fits else v for v, fits in zip(found, fixed, strict=True)]
 
     def of(self, component: str) -> list[Verdict]:
         """The verdicts of one component, in the order they came."""

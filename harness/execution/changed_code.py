@@ -35,7 +35,7 @@ class LoadedFile:
     @cached_property
     def functions(self) -> list[FunctionType]:
         """The functions that come from it, closures and methods among them."""
-        return [one for one in gc.get_objects() if type(one) is FunctionType and one.__code__.co_filename == self.file]
+        return [one for one in _objects() if type(one) is FunctionType and one.__code__.co_filename == self.file]
 
     def changed(self, after: list[str]) -> list[tuple[ast.stmt, int, str]]:
         """The statements at the top of the file that change: each with its first line, from 1, and its new text.
@@ -99,6 +99,18 @@ class ChangedCode:
             for name in self._assigned:
                 self._namespace.pop(name, None)
             self._namespace.update(values)
+
+
+def _objects() -> list[Any]:
+    """Everything that the collector knows, also what was frozen, which it does not list."""
+    is_frozen = gc.get_freeze_count() > 0
+    if is_frozen:
+        gc.unfreeze()
+    try:
+        return gc.get_objects()
+    finally:
+        if is_frozen:
+            gc.freeze()
 
 
 def _differing(before: list[str], after: list[str]) -> tuple[int, int]:

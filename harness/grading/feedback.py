@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.core.record import Status
+from harness.core.hint import Hint
+from harness.core.record import RunRecord, Status
 from harness.grading.scoring import UNREACHED, Grade, PartGrade
 from harness.reports.failure import failure
 from harness.reports.formats._format import FailureReport, failure_reports
 from harness.reports.formats.markdown import block, escaped
+from harness.reports.hints import limited
 
 WORDS = {
     Status.FAILED: "failed",
@@ -100,8 +102,8 @@ def explained(grade: Grade, part: PartGrade) -> str:
             continue
         weight = f", weight {claim.weight:g}" if claim.weight != 1 else ""
         lines.append(f"{WORDS[claim.status]}: {claim.name}{weight} (expected: {claim.sentence})")
-    if grade.rubric.hints != "claim":
-        reports = failure_reports(grade.record)
+    if grade.rubric.hints != Hint.CLAIM:
+        reports = failure_reports(_shown(grade))
         for one in reports:
             if one.group.head.component == part.part.name:
                 lines += ["", _finding(one, grade)]
@@ -111,15 +113,20 @@ def explained(grade: Grade, part: PartGrade) -> str:
     return "\n".join(lines)
 
 
+def _shown(grade: Grade) -> RunRecord:
+    """The record as far as the rubric lets a student see it."""
+    return limited(grade.record, Hint(grade.rubric.hints))
+
+
 def _finding(one: FailureReport, grade: Grade) -> str:
-    """One finding: its sentence; with the hint ``line`` also the wrong line and the evidence.
+    """One finding: its sentence; from the hint ``line`` on also the wrong line and the evidence.
 
     Commands are left out: they take saved cases and a seed that students do not have.
     """
-    if grade.rubric.hints == "finding":
+    if grade.rubric.hints == Hint.FINDING:
         names = f"{', '.join(one.group.names)}: " if one.group.names else ""
         return _cut(f"{names}{one.line}")
-    return _cut(failure(grade.record, one.group, commands=False))
+    return _cut(failure(_shown(grade), one.group, commands=False))
 
 
 def _problem(grade: Grade) -> list[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container
-from dataclasses import dataclass, field
+from collections.abc import Container, Generator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.core.note import Note
-from harness.core.record import Status
+from harness.core.record import RunRecord, Status
 
 PATIENCE = 2
 """So many checks of one component may run out of time; the rest of them is left out."""
@@ -25,6 +25,7 @@ class Journal:
     def __init__(self, path: str, done: Container[str] = (), without: Container[str] = ()) -> None:
         self.path, self.done, self.without = path, done, without
         self.timed_out: dict[str, int] = {}
+        self.record: RunRecord | None = None
 
     def write(self, **entry: Any) -> None:
         with open(self.path, "a", encoding="utf-8") as file:
@@ -33,9 +34,14 @@ class Journal:
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         items[:] = [i for i in items if i.nodeid not in self.done and i.nodeid.partition("::")[0] not in self.without]
 
+    def _changes(self) -> dict[str, Any]:
+        """The change that fixes each component, which is sought after the last check."""
+        found = {v.component: v.change for v in self.record.verdicts} if self.record is not None else {}
+        return {component: asdict(change) for component, change in found.items() if change is not None}
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: Any) -> None:
-        record = session.config.pluginmanager.get_plugin("plumbline-run").run.record
+        self.record = record = session.config.pluginmanager.get_plugin("plumbline-run").run.record
         planned = [item.nodeid for item in session.items]
         self.write(
             planned=planned,
@@ -60,9 +66,12 @@ class Journal:
             if verdict["status"] == Status.TIMED_OUT:
                 self.timed_out[verdict["component"]] = self.timed_out.get(verdict["component"], 0) + 1
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        self.write(end=int(exitstatus))
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, Any, Any]:
+        self.write(judged=True)
+        result = yield  # changes are sought here
+        self.write(end=int(exitstatus), changes=self._changes())
+        return result
 
 
 @dataclass
@@ -82,6 +91,9 @@ class Kept:
     last: str = ""
     open: bool = False
     end: int | None = None
+    is_judged: bool = False
+    """Whether every check of this process was over."""
+    changes: dict[str, Any] = field(default_factory=dict)
 
 
 def read(path: Path) -> Kept:
@@ -116,6 +128,9 @@ def _take(kept: Kept, entry: dict[str, Any]) -> None:
         kept.summaries.update(entry.get("summaries") or {})
     elif "end" in entry:
         kept.end = int(entry["end"])
+        kept.changes = dict(entry.get("changes") or {})
+    elif "judged" in entry:
+        kept.is_judged = True
 
 
 def _cut(value: Any) -> Any:

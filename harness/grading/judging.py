@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.core.hint import Hint
 from harness.core.note import Note
 from harness.core.record import MistakeSummary, Verdict, with_covered
 from harness.grading import journal
@@ -147,6 +148,8 @@ def _attempts(task: Task, fork_server: ForkServer, folder: Path, impl: str, log:
         log.take(kept)
         if kept.end in FINISHED and not outcome.ended_for:
             return outcome, ""
+        if kept.is_judged and not log.missing():  # it ended while a change was sought
+            return outcome, ""
         log.blame(kept, _died(outcome), timed_out=outcome.limit in TIMES)
         if not log.missing():
             return outcome, ""
@@ -207,6 +210,7 @@ def _arguments(task: Task, impl: str) -> tuple[str, ...]:
         f"--impl-timeout={rubric.limits.case_seconds:g}",
         "--impl-report=run.json",
         f"--impl-variant={rubric.variant_option}",
+        *([f"--impl-hints={Hint.CHANGE}"] if rubric.hints == Hint.CHANGE else []),
         *(f"--impl-select={name}" for name in rubric.names),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.core.change import ProvenChange
 from harness.core.note import Note
 from harness.core.record import MistakeSummary, Status, Verdict
 from harness.grading.checks import Checks
@@ -50,11 +51,26 @@ class Log:
                 self.suspicious.append("it wrote verdicts that Plumbline did not make")
             else:
                 self.verdicts[check] = replace(verdict, excused="")
+        self._take_changes(kept.changes)
         self.summaries |= summaries_of(kept.summaries)
         self.left_out |= dict.fromkeys((c for c in kept.left_out if c in planned), OUT_OF_TIME)
         self.notes = list(dict.fromkeys([*self.notes, *kept.notes]))
         self.variants |= {str(component): str(variant) for component, variant in kept.variants.items()}
         self.suspicious = list(dict.fromkeys(self.suspicious))
+
+    def _take_changes(self, changes: Mapping[str, Any]) -> None:
+        """The failing verdicts of each component with the change that fixes it; what is no change is left out."""
+        for component, values in changes.items():
+            try:
+                change = ProvenChange.from_dict(values)
+            except TypeError:
+                continue
+            counts = (change.checks_held, change.checks_run)
+            if not isinstance(change.diff, str) or not all(isinstance(number, int) for number in counts):
+                continue
+            for check, verdict in self.verdicts.items():
+                if verdict.component == component and verdict.failing:
+                    self.verdicts[check] = replace(verdict, change=change)
 
     def died(self, how: str) -> None:
         self.deaths.append(how)
@@ -99,7 +115,7 @@ class Log:
 def _verdict(values: Mapping[str, Any]) -> Verdict | None:
     """A verdict from plain values; None where they are not those of one."""
     try:
-        verdict = Verdict.from_dict(dict(values))
+        verdict = Verdict.from_dict({**values, "change": None})  # changes are told when all is judged
     except (TypeError, ValueError):
         return None
     texts = (

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.core.errors import UsageError, did_you_mean
 from harness.core.forms import ANY_NUMBER, as_number, names_in
+from harness.core.hint import Hint
 from harness.grading.checks import Checks
 
 if sys.version_info >= (3, 11):
@@ -18,7 +19,7 @@ else:  # a dependency of pytest
     import tomli as tomllib
 
 EFFORTS = ("quick", "default", "thorough")
-HINTS = ("claim", "finding", "line")
+HINTS = tuple(level.value for level in Hint)
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 OURS = ("reference_model", "specs", "harness")
 ANY = "any"
@@ -87,7 +88,7 @@ class Rubric:
         return ",".join(f"{part.name}={part.variant}" for part in self.parts if part.variant)
 
     def judged_by(self) -> dict[str, Any]:
-        """Everything that decides what is judged and how; points and hints do not."""
+        """Everything that decides what is judged and how; points and hints do not, but changes must be sought."""
         return {
             "components": self.names,
             "variants": self.variant_option,
@@ -95,6 +96,7 @@ class Rubric:
             "entry": self.entry,
             "forbidden": self.forbidden,
             "limits": asdict(self.limits),
+            "changes": self.hints == Hint.CHANGE,
         }
 
 

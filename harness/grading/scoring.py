@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from harness.core.forms import joined, names_in
+from harness.core.hint import Hint
 from harness.core.record import RunRecord, Status, Verdict
 from harness.grading.checks import ROOT, Checks
 from harness.grading.judging import NOT_JUDGED, REFUSED, Judged
@@ -156,6 +157,7 @@ def _record(judged: Judged, rubric: Rubric, checks: Checks, seed: int) -> RunRec
         variants=dict(judged.variants),
         notes=judged.notes,
         effort=rubric.effort,
+        hints=Hint.CHANGE,
         finished=not judged.unreached and not judged.why,
         signatures={name: checks.signatures.get(name, "") for name in names},
         missing=tuple(n for n in names if all(v.status == Status.TO_DO for v in judged.verdicts if v.component == n)),

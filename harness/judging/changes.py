@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.core.change import Change
+from harness.core.change import Change, ProvenChange, merged
 from harness.core.implementation import Implementation
 from harness.core.record import Status, Verdict
 from harness.execution.changed_code import CannotChange, ChangedCode, LoadedFile
@@ -35,11 +37,17 @@ LIMIT = 1.0
 
 @dataclass(frozen=True)
 class Proven:
-    """Changes, one a file, that fix a component. ``held``: how many checks pass with them; none fails."""
+    """Changes, one a file, that fix a component. ``held``: how many checks pass with them, of how many that were
+    judged (``run``); none fails."""
 
     component: str
     changes: tuple[Change, ...]
     held: int
+    run: int
+
+    def in_record(self, folder: Path) -> ProvenChange:
+        """As a verdict holds it, with paths below ``folder``."""
+        return ProvenChange("".join(change.diff(folder) for change in self.changes), self.held, self.run)
 
 
 class Changes:
@@ -56,6 +64,26 @@ class Changes:
         if component not in self._found:
             self._found[component] = self._proven(component)
         return self._found[component]
+
+    def of_all(self, components: Sequence[str], seconds: float) -> Iterator[tuple[str, Proven | None]]:
+        """These components, parts before composites, each with a change where there is one. What fixes the parts of a
+        composite is tried first on that. ``seconds``: processor seconds after which no other component is begun."""
+        found: dict[str, Proven] = {}
+        deadline = time.thread_time() + seconds
+        for component in components:
+            if time.thread_time() > deadline:
+                return
+            below = [found[part] for part in self._below(component) if part in found]
+            together = merged(change for one in below for change in one.changes)
+            proven = (self.with_these(component, together) if together else None) or self.of(component)
+            if proven is not None:
+                found[component] = proven
+            yield component, proven
+
+    def _below(self, component: str) -> list[str]:
+        """What a component is made of, directly or not."""
+        parts = self.inspection.catalogue.contracts[component].parts
+        return list(dict.fromkeys(name for part in parts for name in (part, *self._below(part))))
 
     def with_these(self, component: str, chosen: Sequence[Change]) -> Proven | None:
         """These changes with what every claim of a component says of them; None where they do not fix it."""
@@ -123,13 +151,14 @@ class Changes:
             return None
         self.inspection.bench.progress(f"{component}: trying a change on every check")
         judged = replace(self.inspection, implementation=executor, like=self.inspection, findings={})
-        held = 0
+        held = run = 0
         for claim in judged.catalogue.claims_of(component):
             verdict, _ = judged._judged(component, claim)
             held += verdict.status == Status.PASSED
+            run += verdict.status.is_judged
             if verdict.failing:
                 return None
-        return Proven(component, chosen, held) if held else None
+        return Proven(component, chosen, held, run) if held else None
 
 
 def _beside(before: Sequence[Change], change: Change) -> tuple[Change, ...]:

@@ -16,6 +16,8 @@ from harness.localisation.sites import Sites
 from harness.localisation.sources import Source, source_of_file
 
 MOST_LINES = 2
+AROUND = 3
+"""Lines above and below that a report may show with a line."""
 MOST_WRONG = 3
 """Lines that a healed value may rest on and that are not right; of more the experiment has not decided."""
 
@@ -71,8 +73,12 @@ def line_at(place: Place, mark: Mark, expected: str = "") -> MarkedLine:
     start = source.characters(place.line, place.column)
     end = source.characters(place.end_line, place.end_column)
     computes = source.part(place.line, start, place.end_line, end) if start >= 0 else source.line(place.line).strip()
-    text = "\n".join(source.line(n) for n in range(place.line, place.end_line + 1))
-    return MarkedLine(place.file, place.line, place.end_line, start, end, text, computes, expected, mark)
+    text = source.lines_between(place.line, place.end_line)
+    return MarkedLine(
+        *(place.file, place.line, place.end_line, start, end, text, computes, expected, mark),
+        above=source.lines_between(place.line - AROUND, place.line - 1),
+        below=source.lines_between(place.end_line + 1, place.end_line + AROUND),
+    )
 
 
 def _narrowed(experiment: Experiment, step: Step, sites: Sites) -> Place:

@@ -33,6 +33,10 @@ class Source:
         """A line, by its number from 1; empty where there is none."""
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
 
+    def lines_between(self, first: int, last: int) -> str:
+        """The lines with these numbers, both included, as far as they are there."""
+        return "\n".join(self.lines[max(first, 1) - 1 : max(last, 0)])
+
     def characters(self, line: int, column: int) -> int:
         """A column in bytes, as Python counts, in characters."""
         return len(self.line(line).encode("utf-8")[:column].decode("utf-8", "ignore")) if column >= 0 else -1

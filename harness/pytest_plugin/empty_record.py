@@ -25,5 +25,6 @@ def empty_record(options: RunOptions, known: Catalogue, started: float) -> RunRe
         signatures={name: signature_line(c) for name, c in contracts.items()},
         models=tuple(name for name in contracts if name in models_of(contracts)),
         effort=options.effort,
+        hints=options.hints,
         started=started,
     )

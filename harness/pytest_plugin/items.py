@@ -11,9 +11,11 @@ import pytest
 from _pytest._code.code import ExceptionInfo, ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
 from harness.core.claim import Claim
+from harness.core.hint import Hint
 from harness.core.record import Status, Verdict
 from harness.pytest_plugin.run_state import RunState
 from harness.reports import text
+from harness.reports.hints import limited
 from harness.reports.marked_lines import place_of
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class Check(pytest.Item):
         ]
         if verdict.error is not None:
             self.user_properties.append(("error_over_tolerance", f"{verdict.error:.6g}"))
-        if verdict.finding:
+        if verdict.finding and self.run.options.hints is not Hint.CLAIM:
             self.user_properties.append(("finding", ", ".join(verdict.finding)))
         if verdict.failing:
             raise ComponentMismatch(verdict)
@@ -81,10 +83,10 @@ class Check(pytest.Item):
             return super().repr_failure(excinfo)
         verdict = excinfo.value.verdict
         summaries = {s.name: s for s in self.run.summaries(verdict)}
-        record = replace(self.run.record, verdicts=[verdict], summaries=summaries)
+        record = limited(replace(self.run.record, verdicts=[verdict], summaries=summaries))
         groups = text.groups(record)
         body = "\n\n".join(text.failure(record, group) for group in groups)
-        return as_longrepr(body, text.headline(record, groups[0]), verdict)
+        return as_longrepr(body, text.headline(record, groups[0]), groups[0].head)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         offer = self.run.inspection.implementation.offers(self.component)

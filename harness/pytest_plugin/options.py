@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from harness.core.errors import UsageError, did_you_mean
+from harness.core.hint import Hint
 from harness.judging.cases import EFFORTS
 from harness.project.expected_failures import baseline_record
 from harness.project.shards import Shard, shard_of
@@ -40,6 +41,8 @@ class RunOptions:
     """Whether tolerances are kept for the next run."""
     kept_seed: int | None = None
     """The seed whose fresh cases are among them; None where the next run will have another seed."""
+    hints: Hint = Hint.LINE
+    """How much of what is wrong is shown. Changes are sought only where they are shown."""
 
 
 def parse_options(given: Mapping[str, str], components: Collection[str], timed: bool) -> RunOptions:
@@ -71,6 +74,7 @@ def parse_options(given: Mapping[str, str], components: Collection[str], timed: 
         destinations=reports,
         keeps_tolerances=not given.get("impl_no_cache"),
         kept_seed=seed if lasts else None,
+        hints=_hints(given["impl_hints"]),
     )
 
 
@@ -99,6 +103,14 @@ def _effort(given: str) -> str:
         hint = did_you_mean(given, EFFORTS) or f"there are: {', '.join(EFFORTS)}"
         raise UsageError(f"--impl-effort does not take {given!r}; {hint}")
     return given
+
+
+def _hints(given: str) -> Hint:
+    levels = [level.value for level in Hint]
+    if given not in levels:
+        hint = did_you_mean(given, levels) or f"there are: {', '.join(levels)}"
+        raise UsageError(f"--impl-hints does not take {given!r}; {hint}")
+    return Hint(given)
 
 
 def _whole_number(option: str, given: str) -> int:

@@ -15,7 +15,7 @@ from harness.core.errors import UsageError
 from harness.core.grounds import Grounds
 from harness.core.mistake import KnownMistake
 from harness.core.note import NoteCode
-from harness.core.record import EXPECTED, Cause, MistakeSummary, Status, Verdict
+from harness.core.record import EXPECTED, Cause, MistakeSummary, RunRecord, Status, Verdict
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.grounds import grounds_of
 from harness.judging.inspection import Inspection
@@ -27,6 +27,7 @@ from harness.judging.structural import with_structure
 from harness.project.expected_failures import Gate, baseline_record, gate
 from harness.project.names import Names
 from harness.project.variants import Project, declaration_of
+from harness.pytest_plugin.afterwards import work_afterwards
 from harness.pytest_plugin.empty_record import empty_record
 from harness.pytest_plugin.interruption import Interruption
 from harness.pytest_plugin.options import FRESH_SEED, RunOptions, parse_options
@@ -34,6 +35,7 @@ from harness.pytest_plugin.selection import Selection, take_arguments
 from harness.reports.autosave import Autosave
 from harness.reports.found import Found
 from harness.reports.github_job import append_summary
+from harness.reports.hints import limited
 from harness.reports.json_file import as_kept, atomically
 from harness.reports.live import LiveLine, time_left
 from harness.reports.writing import write_report
@@ -88,6 +90,11 @@ class RunState:
     def catalogue(self) -> Catalogue:
         """The catalogue with the declared epsilon."""
         return self.inspection.catalogue
+
+    @property
+    def shown(self) -> RunRecord:
+        """The record as far as ``--impl-hints`` lets it be shown."""
+        return limited(self.record)
 
     @property
     def writes_record(self) -> bool:
@@ -240,13 +247,11 @@ class RunState:
             kept.save()
 
     def finish(self, session: pytest.Session) -> None:
-        """Measure what was judged, and write the record and the reports."""
+        """Seek changes where they are to be shown, measure what was judged, and write the record and the reports."""
         try:
-            if self.is_finished and self.options.effort != "quick":
-                with self.interruption.raised_at_once():
-                    self._measure()
+            work_afterwards(self)
         except KeyboardInterrupt:
-            self.interruption.note("stopped while measuring")
+            self.interruption.note("stopped after the last check")
         self._settle(session)
 
     def close(self, session: pytest.Session) -> None:
@@ -266,20 +271,6 @@ class RunState:
         interrupted = self.interruption.reason and session.exitstatus == pytest.ExitCode.TESTS_FAILED
         if interrupted or (passed and not self.record.finished):
             session.exitstatus = pytest.ExitCode.INTERRUPTED
-
-    def _measure(self) -> None:
-        """The measurements of what was judged: all of it here, also where workers judged."""
-        judged = {v.component for v in self.record.verdicts if v.status == Status.PASSED or v.failing}
-        for name in self.catalogue.contracts:
-            if name in judged and not self.selection.has_single_checks(name):
-                if self.line is not None:
-                    self.line.begin()
-                self.record.measurements += self.inspection.measurements(name)
-                self.autosave.keep()
-        for note in self.inspection.not_measured:
-            self.autosave.note(NoteCode.NOT_MEASURED, note, note)
-        if self.line is not None:
-            self.line.clear()
 
     def _write_reports(self) -> None:
         """The report formats that were asked for; in a workflow of GitHub also the summary of its job."""

@@ -68,7 +68,7 @@ def progress_line(config: pytest.Config) -> LiveLine | None:
 
 def show_found(run: RunState, reporter: TerminalReporter) -> None:
     """The findings that are new, below the letters of the checks so far."""
-    lines = run.found.new(run.record)
+    lines = run.found.new(run.shown)
     if not lines:
         return
     if reporter._tw.width_of_current_line:
@@ -86,7 +86,8 @@ def show_each_finding_once(run: RunState, reporter: TerminalReporter) -> None:
     if not ours:
         return
     shown: list[Any] = []
-    for group in text.groups(run.record):
+    record = run.shown
+    for group in text.groups(record):
         report = ours.get((group.head.component, group.head.claim))
         if report is None:
             continue
@@ -94,8 +95,8 @@ def show_each_finding_once(run: RunState, reporter: TerminalReporter) -> None:
             report = _copied(report, group.names)
         if run.config.getoption("tbstyle") != "long":
             report.longrepr = as_longrepr(
-                text.failure(run.record, group, width_of(reporter)),
-                text.headline(run.record, group),
+                text.failure(record, group, width_of(reporter)),
+                text.headline(record, group),
                 group.head,
             )
         shown.append(report)
@@ -108,19 +109,19 @@ def show_each_finding_once(run: RunState, reporter: TerminalReporter) -> None:
 def summary(run: RunState, reporter: TerminalReporter) -> None:
     """The table of components, what to know beside it, the next step, and where the files are."""
     reporter.section("components", sep="=")
-    width = width_of(reporter)
-    for row in text.table(run.record, width):
+    width, record = width_of(reporter), run.shown
+    for row in text.table(record, width):
         reporter.write_line(row.text, red=row.status == Status.FAILED, yellow=row.status in UNSURE)
     reporter.write_line("")
-    for line in note_lines(text.notes(run.record), width if reporter.isatty else None):
+    for line in note_lines(text.notes(record), width if reporter.isatty else None):
         reporter.write_line(line)
-    for line in run.gate.lines(run.record):
+    for line in run.gate.lines(record):
         reporter.write_line(line, yellow=True)
-    for line in text.measurements(run.record, width):
+    for line in text.measurements(record, width):
         reporter.write_line(line)
-    for line in next_step(run.record, width):
+    for line in next_step(record, width):
         reporter.write_line(line, bold=True)
-    for line in text.coverage(run.record):
+    for line in text.coverage(record):
         reporter.write_line(line)
     for line in written_files(run):
         reporter.write_line(line)

@@ -9,11 +9,10 @@ from harness.core.claim import About
 from harness.core.forms import how_to_declare
 from harness.core.notebook import shown_line
 from harness.core.record import MistakeSummary, RunRecord, Status, Verdict
-from harness.reports.groups import Group, check_command
-from harness.reports.marked_lines import marked_lines, place_of
+from harness.reports.groups import Group, check_command, fix_command
+from harness.reports.marked_lines import LEGEND, fixing_lines, marked_lines, place_of
 from harness.reports.wording import WIDTH, times_the_tolerance, wrapped
 
-LEGEND = "- your code, + expected code"
 LABEL = 16
 """Columns of the labels of the evidence."""
 
@@ -22,9 +21,10 @@ def failure(record: RunRecord, group: Group, width: int = WIDTH, commands: bool 
     """A failure in lines of ``width`` columns. ``commands``: also those that explain and reproduce it."""
     verdict, summary = group.head, group.summary(record)
     if summary is not None:
-        lines = wrapped(f"{opening(group, summary)} ({LEGEND}):", width)
+        lines = wrapped(introduction(group, summary), width)
         for one in group.summaries(record):
-            lines += ["", textwrap.indent(one.diff, "    "), "", *wrapped(one.sentence, width, "  ")]
+            lines += ["", textwrap.indent(one.diff, "    ")] if one.diff else []
+            lines += ["", *wrapped(one.sentence, width, "  ")]
         lines += ["", *wrapped(how, width, "  ")] if (how := how_to_declare(declarations(record, [group]))) else []
     elif verdict.status == Status.CRASHED:
         lines = [f"{verdict.component} raised an error {in_cases(verdict)}:", "", f"    {verdict.message}"]
@@ -32,9 +32,10 @@ def failure(record: RunRecord, group: Group, width: int = WIDTH, commands: bool 
     elif verdict.returned or verdict.status == Status.TIMED_OUT:
         lines = wrapped(f"{verdict.component}: {verdict.message}", width)
     else:
-        lines = [*wrapped(broken_claim(verdict), width), "", *wrapped(verdict.message, width, "    ")]
-    if verdict.lines:
-        lines += ["", *marked_lines(verdict, width)]
+        lines = wrapped(broken_claim(verdict), width)
+        lines += ["", *wrapped(verdict.message, width, "    ")] if verdict.message else []
+    lines += ["", *shown] if (shown := marked_lines(verdict, width)) else []
+    lines += ["", *shown] if (shown := fixing_lines(verdict, width)) else []
     lines.append("")
     for label, value in evidence(record, group) + (command_rows(record, group) if commands else []):
         lines += wrapped(value, width, f"  {label:<{LABEL}}", " " * (LABEL + 2))
@@ -78,6 +79,11 @@ def opening(group: Group, summary: MistakeSummary) -> str:
     else:
         said = broken_claim(verdict).rstrip(".")
     return f"{said}. {_sentence(resemblance(group))}" if group.is_hedged else said
+
+
+def introduction(group: Group, summary: MistakeSummary) -> str:
+    """What is wrong, before the diff that shows it; says which line of that is whose."""
+    return f"{opening(group, summary)} ({LEGEND}):" if summary.diff else f"{opening(group, summary)}."
 
 
 def resemblance(group: Group) -> str:
@@ -125,9 +131,11 @@ def evidence(record: RunRecord, group: Group) -> list[tuple[str, str]]:
 def command_rows(record: RunRecord, group: Group) -> list[tuple[str, str]]:
     """The commands that explain and reproduce a failure, with their labels."""
     summary, verdict = group.summary(record), group.head
-    rows = [("details", f"plumbline explain {summary.name}")] if summary and not summary.is_relation else []
+    is_told = summary is not None and bool(summary.diff) and not summary.is_relation
+    rows = [("details", f"plumbline explain {summary.name}")] if summary is not None and is_told else []
     rows += [("reproduce", f"plumbline replay {verdict.case_id}")] if verdict.case_id else []
-    return [*rows, ("or run" if verdict.case_id else "reproduce", check_command(record, verdict))]
+    rows += [("or run" if verdict.case_id else "reproduce", check_command(record, verdict))]
+    return [*rows, ("fix it", fix_command(record, verdict))] if verdict.change is not None else rows
 
 
 def _or_form(record: RunRecord, verdict: Verdict) -> str:
@@ -162,4 +170,5 @@ def headline(record: RunRecord, group: Group) -> str:
         return " ".join([*sentences, how_to_declare(declarations(record, [group]))]).strip()
     if verdict.status in (Status.CRASHED, Status.TIMED_OUT) or verdict.returned or verdict.depends_on_earlier_calls:
         return verdict.message
-    return f'fails the check "{verdict.sentence}": {verdict.worst or verdict.message}'
+    why = verdict.worst or verdict.message
+    return f'fails the check "{verdict.sentence}"{": " if why else ""}{why}'

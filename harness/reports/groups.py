@@ -123,6 +123,11 @@ def run_command(record: RunRecord) -> str:
     return " ".join(["pytest", *(shlex.quote(option) for option in options if option)])
 
 
+def fix_command(record: RunRecord, verdict: Verdict) -> str:
+    """The command that writes the change which fixes a component, after asking."""
+    return f"plumbline fix {verdict.component} --impl={shlex.quote(record.impl)} --seed={record.seed} --write"
+
+
 def check_command(record: RunRecord, verdict: Verdict) -> str:
     """The command that repeats one check on the same cases."""
     return f'{run_command(record)} -k "{verdict.component} and {verdict.claim}"'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.core.marked_line import Mark, MarkedLine
 from harness.core.notebook import shown_line
 from harness.core.record import Verdict
@@ -15,18 +17,24 @@ INTRODUCED = {
     Mark.GRADIENT: "the gradient goes wrong in {at}",
 }
 SECOND = "or in {at}"
+LEGEND = "- your code, + expected code"
+BEFORE_AND_AFTER = "- your code, + the change"
 
 
 def marked_lines(verdict: Verdict, width: int = WIDTH) -> list[str]:
     """The lines of a failed check as paragraphs, each with its text and an underline; none where none is known."""
     found: list[str] = []
     for n, line in enumerate(verdict.lines):
-        opening = SECOND if n and line.mark is Mark.WRONG else INTRODUCED[line.mark]
-        at = shown_line(line.file, line.line, short=True)
-        found += [*([""] if found else []), f"  {opening.format(at=at)}:", "", *underlined(line)]
+        found += [*([""] if found else []), f"  {place_in_words(line, n)}:", "", *underlined(line)]
         if line.expected:
             found += ["", *wrapped(expectation(line), width, "  ")]
     return found
+
+
+def place_in_words(line: MarkedLine, number: int) -> str:
+    """``wrong in student.py:28``. ``number``: how many lines of the same check were shown before."""
+    opening = SECOND if number and line.mark is Mark.WRONG else INTRODUCED[line.mark]
+    return opening.format(at=shown_line(line.file, line.line, short=True))
 
 
 def underlined(line: MarkedLine, indent: str = "    ") -> list[str]:
@@ -45,6 +53,37 @@ def expectation(line: MarkedLine) -> str:
     if line.mark is Mark.MISSING:
         return f"The reference goes on with `{line.expected}`; with that the result is right."
     return f"With the reference's `{line.expected}` in its place the result is right."
+
+
+def fixing_lines(verdict: Verdict, width: int = WIDTH) -> list[str]:
+    """The change that fixes the component of a failed check, and its proof; nothing where none is known."""
+    if verdict.change is None:
+        return []
+    return [*wrapped(f"{proof(verdict)} ({BEFORE_AND_AFTER}):", width, "  "), "", *changed_lines(verdict.change.diff)]
+
+
+def proof(verdict: Verdict) -> str:
+    """``A change that fixes it; all 21 checks of layer_norm pass with it``. Of a verdict with a change."""
+    assert verdict.change is not None
+    held, run, what = verdict.change.checks_held, verdict.change.checks_run, f"checks of {verdict.component}"
+    if held == run:
+        return f"A change that fixes it; all {held} {what} pass with it"
+    return f"A change that fixes it; {held} of {run} {what} pass with it, and none fails"
+
+
+def changed_lines(diff: str, indent: str = "    ") -> list[str]:
+    """The lines that a unified diff takes away and adds, a blank line between two places; the files' names where there
+    are several."""
+    pieces = [piece.splitlines() for piece in re.split(r"^(?=@@ |--- .*\n\+\+\+ )", diff, flags=re.MULTILINE) if piece]
+    several = sum(lines[0].startswith("--- ") for lines in pieces) > 1
+    found: list[str] = []
+    for lines in pieces:
+        is_name = lines[0].startswith("--- ")
+        if is_name and not several:
+            continue
+        kept = [f"{lines[0].removeprefix('--- a/')}:"] if is_name else [one for one in lines[1:] if one[:1] in "+-"]
+        found += [*([""] if found else []), *(f"{indent}{one}".rstrip() for one in kept)]
+    return found
 
 
 def place_of(verdict: Verdict) -> tuple[str, int]:

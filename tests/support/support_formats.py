@@ -84,6 +84,9 @@ GRADESCOPE = closed(
 )
 """gradescope/autograder_samples, docs/specs.md. Nothing is hidden: with a hidden test students see no score at all."""
 
+PATH = {"type": "string", "pattern": "^(?!\\./).+"}
+FROM_1 = {"type": "integer", "minimum": 1}
+POINT = closed({"line": FROM_1, "column": FROM_1})
 GITLAB = {
     "type": "array",
     "items": closed(
@@ -92,16 +95,17 @@ GITLAB = {
             "check_name": {"type": "string", "minLength": 1},
             "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
             "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
-            "location": closed(
-                {
-                    "path": {"type": "string", "pattern": "^(?!\\./).+"},
-                    "lines": closed({"begin": {"type": "integer", "minimum": 1}}),
-                }
-            ),
+            "location": {
+                "oneOf": [
+                    closed({"path": PATH, "lines": closed({"begin": FROM_1}, end=FROM_1)}),
+                    closed({"path": PATH, "positions": closed({"begin": POINT, "end": POINT})}),
+                ]
+            },
         }
     ),
 }
-"""docs.gitlab.com/ci/testing/code_quality: paths must be relative to the repository, without ./ before them."""
+"""docs.gitlab.com/ci/testing/code_quality: paths must be relative to the repository, without ./ before them. A place is
+given as lines, or as positions, not as both."""
 
 BADGE = closed(
     {
@@ -243,7 +247,8 @@ def check_benchmarks(text: str, run: RunRecord) -> None:
     assert not any(value.startswith(("=", "+", "@", "\t")) for row in rows for value in row)
 
 
-COMMAND = re.compile(r"::error (?:file=[^:,\r\n]+,line=[1-9]\d*,)?title=[^:,\r\n]+::[^\r\n]*")
+PLACE = r"file=[^:,\r\n]+,line=[1-9]\d*,(?:endLine=[1-9]\d*,|col=[1-9]\d*,endColumn=[1-9]\d*,)?"
+COMMAND = re.compile(rf"::error (?:{PLACE})?title=[^:,\r\n]+::[^\r\n]*")
 
 
 def check_github(text: str, run: RunRecord) -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from harness.core.marked_line import MarkedLine
 from harness.core.record import RunRecord, Status, Verdict
-from harness.reports.failure import LEGEND, command_rows, evidence, failure, headline, opening
+from harness.reports.failure import command_rows, evidence, failure, headline, introduction
 from harness.reports.formats._words import readable
 from harness.reports.groups import Group, groups
+from harness.reports.hints import limited
 from harness.reports.marked_lines import place_of
 
 
@@ -59,15 +61,17 @@ class Format:
     convert: Callable[[RunRecord], str]
 
     def render(self, record: RunRecord) -> str:
-        """The text of the file: valid UTF-8 whatever the implementation's messages hold."""
-        return self.convert(readable(record))
+        """The text of the file: as much as the record's level of hints allows, and valid UTF-8 whatever the
+        implementation's messages hold."""
+        return self.convert(readable(limited(record)))
 
 
 @dataclass(frozen=True)
 class FailureReport:
     """A failure as every format shows it: its group, one line, the whole text and its parts, and the line of code.
 
-    ``commands``: what explains it, what replays its smallest case, what repeats the check.
+    ``commands``: what explains it, what replays its smallest case, what repeats the check. ``mark``: the line that an
+    experiment found, where it found one; ``file`` and ``at`` are then its place.
     """
 
     group: Group
@@ -80,6 +84,7 @@ class FailureReport:
     file: str
     at: int
     commands: tuple[str, ...]
+    mark: MarkedLine | None = None
 
 
 def failure_reports(record: RunRecord) -> list[FailureReport]:
@@ -94,12 +99,13 @@ def _failure_report(record: RunRecord, group: Group) -> FailureReport:
         title=", ".join(group.names) or f"{head.component}::{head.claim}",
         line=headline(record, group),
         text=failure(record, group),
-        opening=f"{opening(group, summary)} ({LEGEND}):" if summary else "",
+        opening=introduction(group, summary) if summary else "",
         diff=summary.diff if summary else "",
         evidence=tuple(evidence(record, group)),
         file=relative(place_of(head)[0]),
         at=place_of(head)[1],
         commands=tuple(command for _, command in command_rows(record, group)),
+        mark=head.lines[0] if head.lines else None,
     )
 
 

@@ -28,6 +28,7 @@ from harness.reports.formats._format import (
     status_of,
     verdict_line,
 )
+from harness.reports.formats._marked_code import fix, places
 from harness.reports.formats._plots import bars, error_map, maps, plot
 from harness.reports.grounds_text import given_cases, not_judged
 from harness.reports.groups import run_command
@@ -160,7 +161,7 @@ def _absent(record: RunRecord, rows: list[dict[str, Any]]) -> list[dict[str, Any
 def _card(one: FailureReport) -> dict[str, Any]:
     """A finding in its parts; without a known mistake, the frames of the user's code stand in place of the diff."""
     head = one.group.head
-    if one.diff:
+    if one.opening:
         lead, message = one.line, ""
     elif head.status in (Status.CRASHED, Status.TIMED_OUT):
         what = "Raised an error" if head.status == Status.CRASHED else "Timed out"
@@ -175,6 +176,8 @@ def _card(one: FailureReport) -> dict[str, Any]:
         "at": one.at,
         "opening": one.opening,
         "diff": [(line[:1], line) for line in one.diff.splitlines()],
+        "places": places(head),
+        "fix": fix(head),
         "evidence": one.evidence,
         "frames": "\n".join(head.frames),
         "commands": one.commands,

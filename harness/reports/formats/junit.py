@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 from harness.core.record import RunRecord, Status, Verdict
 from harness.reports.formats._format import Format
+from harness.reports.marked_lines import fixing_lines, marked_lines
 
 RAISED = (Status.CRASHED, Status.TIMED_OUT)
 
@@ -47,6 +48,7 @@ def _case(suite: ElementTree.Element, v: Verdict) -> None:
         "cases": str(v.cases),
         "finding": ", ".join(v.finding),
         "replay": v.case_id,
+        "lines": ", ".join(f"{line.file}:{line.line}" for line in v.lines),
     }
     if v.error is not None:
         told["error_over_tolerance"] = f"{v.error:.6g}"
@@ -56,7 +58,7 @@ def _case(suite: ElementTree.Element, v: Verdict) -> None:
             ElementTree.SubElement(properties, "property", name=key, value=value)
     if v.failing:
         kind = "error" if v.status in RAISED else "failure"
-        text = "\n".join(filter(None, (v.message, v.worst, v.smallest, *v.frames)))
+        text = "\n".join(filter(None, (v.message, v.worst, v.smallest, *v.frames, *marked_lines(v), *fixing_lines(v))))
         ElementTree.SubElement(case, kind, message=" ".join(v.message.split()), type=v.status).text = text
     elif v.status != Status.PASSED:
         ElementTree.SubElement(case, "skipped", message=": ".join(filter(None, (v.status, v.message, v.excused))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,16 @@ def test_it_is_gone_where_something_raises(module: Any) -> None:
 def test_what_cannot_be_in_force_is_refused(module: Any, old: str, new: str) -> None:
     with pytest.raises(CannotChange):
         ChangedCode(Change(module.__file__, TEXT, TEXT.replace(old, new)))
+
+
+def test_functions_that_the_collector_froze_are_found(module: Any) -> None:
+    """A run freezes what is loaded; ``gc.get_objects`` lists none of it."""
+    file = module.__file__
+    gc.freeze()
+    try:
+        change = Change(file, TEXT, TEXT.replace("x + more", "x - more"))
+        with ChangedCode(change).in_force():
+            assert module.plain(7) == 6
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.core.change import ProvenChange
 from harness.core.note import Note, NoteCode
 from harness.core.record import Status, Verdict
 from harness.grading import journal
@@ -166,3 +167,20 @@ def test_a_limit_of_time_is_a_time_out(timed_out: bool, status: Status, tmp_path
     log.take(kept)
     log.blame(kept, "in other words", timed_out=timed_out)
     assert log.verdicts["part::agrees"].status == status
+
+
+def test_changes_are_taken_over_and_an_end_while_they_are_sought_costs_nothing(tmp_path: Path) -> None:
+    """They stand at the end of a journal; before that, it says that all was judged."""
+    failed = {**verdict("part", "agrees"), "status": "failed", "change": {"diff": "made up"}}
+    begun = [
+        {"planned": PLANNED, "notes": [], "variants": {}},
+        {"start": "part::agrees"},
+        {"verdict": failed, "summaries": {}},
+        {"judged": True},
+    ]
+    assert written(tmp_path / "j", *begun).is_judged
+    change = {"diff": "+right", "checks_held": 3, "checks_run": 3}
+    kept = written(tmp_path / "j", *begun, {"end": 1, "changes": {"part": change, "whole": {"diff": 3}}})
+    log = Log(CHECKS, ("part", "whole"))
+    log.take(kept)
+    assert log.verdicts["part::agrees"].change == ProvenChange("+right", 3, 3)

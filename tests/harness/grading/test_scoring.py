@@ -10,11 +10,12 @@ from typing import Any
 
 from support_records import NASTY
 
+from harness.core.change import ProvenChange
 from harness.core.record import MistakeSummary, Status, Verdict
 from harness.grading import feedback, tables
 from harness.grading.checks import ROOT, Checks
 from harness.grading.judging import NOT_JUDGED, Judged
-from harness.grading.rubric import Part, Rubric
+from harness.grading.rubric import HINTS, Part, Rubric
 from harness.grading.scoring import Grade, as_dict, grade
 
 CLAIMS = {"agrees": "its numbers agree", "grows": "it grows", "ends": "it ends"}
@@ -142,6 +143,17 @@ def test_hints_tell_as_much_as_they_say() -> None:
         services = feedback.gradescope(scored(judged(Status.FAILED, Status.PASSED, Status.PASSED), hints))
         assert str(SEED) not in services and ("wrong line" in services) == (hints == "line")
     assert "(seed)" in texts["line"], "their own code may have printed it"
+
+
+def test_a_change_is_shown_only_where_the_course_asks() -> None:
+    """``change`` shows the proven change, ``line`` does not, although it may be known."""
+    found = judged(Status.FAILED, Status.PASSED, Status.PASSED)
+    change = ProvenChange("--- a/me.py\n+++ b/me.py\n@@ -7 +7 @@\n-wrong\n+repaired\n", 3, 3)
+    found = replace(found, verdicts=(replace(found.verdicts[0], change=change), *found.verdicts[1:]))
+    shown = {hints: feedback.markdown(scored(found, hints)) for hints in HINTS}
+    assert ["repaired" in shown[hints] for hints in HINTS] == [False, False, False, True]
+    assert ["repaired" in feedback.gradescope(scored(found, hints)) for hints in HINTS] == [False, False, False, True]
+    assert "plumbline fix" not in shown["change"], "students may not have it"
 
 
 def test_gradescope_has_a_test_per_component() -> None:

@@ -76,3 +76,14 @@ def test_what_breaks_another_claim_is_not_shown(tmp_path: Path, monkeypatch: pyt
 def test_right_code_has_no_change(tmp_path: Path) -> None:
     judged = inspected(tmp_path, NORM)
     assert judged.changes.failing("rms_norm") == [] and judged.changes.of("rms_norm") is None
+
+
+def test_changes_are_sought_one_component_after_the_other(tmp_path: Path) -> None:
+    """With the number of checks behind each; none is begun when the time is over."""
+    judged = inspected(tmp_path, NORM.replace("y * weight", "y + weight"))
+    assert list(judged.changes.of_all(["rms_norm"], seconds=-1.0)) == []
+    [(name, found)] = judged.changes.of_all(["rms_norm"], seconds=60.0)
+    assert name == "rms_norm" and found is not None and found.run >= found.held > 5
+    told = found.in_record(tmp_path)
+    assert told.diff.startswith("--- a/norms.py\n+++ b/norms.py\n") and (told.checks_held, told.checks_run)
+    assert "+    return y * weight\n" in told.diff

@@ -1,14 +1,16 @@
 """Lines that were found to be wrong, as the terminal shows them, and in the record."""
 
 import json
+from dataclasses import replace
 
 from support_records import record, verdict
 
+from harness.core.change import ProvenChange
 from harness.core.marked_line import Mark, MarkedLine
 from harness.core.record import Status, Verdict
 from harness.reports.failure import failure
 from harness.reports.groups import groups
-from harness.reports.marked_lines import marked_lines, place_of
+from harness.reports.marked_lines import changed_lines, fixing_lines, marked_lines, place_of
 from harness.reports.plain import from_plain, to_plain
 
 WRONG = MarkedLine("model.py", 28, 28, 12, 21, "    y = x / (std + eps)", "std + eps", "sqrt(variance + eps)")
@@ -45,3 +47,32 @@ def test_lines_go_through_the_record_and_between_processes() -> None:
     """As plain values, and the same when they are read."""
     assert Verdict.from_dict(json.loads(json.dumps(FAILED.as_dict()))) == FAILED
     assert from_plain(Verdict, json.loads(json.dumps(to_plain(FAILED)))) == FAILED
+
+
+def test_the_change_is_shown_with_its_proof() -> None:
+    """The changed lines alone, a blank line between two places, and what each sign means."""
+    diff = "--- a/m.py\n+++ b/m.py\n@@ -1,2 +1,2 @@\n-a = 1\n+a = 2\n b = 1\n@@ -9,2 +9,1 @@\n x\n-y\n"
+    failed = replace(FAILED, change=ProvenChange(diff, 20, 21))
+    lines = fixing_lines(failed)
+    assert lines[-5:] == ["", "    -a = 1", "    +a = 2", "", "    -y"]
+    assert "20 of 21 checks of part pass with it, and none fails (- your code, + the change):" in " ".join(lines)
+    run = record(failed)
+    assert "plumbline fix part --impl=mine --seed=3 --write" in failure(run, groups(run)[0])
+    assert fixing_lines(FAILED) == []
+
+
+def test_a_change_of_two_files_names_them() -> None:
+    one = "--- a/{0}\n+++ b/{0}\n@@ -1 +1 @@\n-a = 1\n+a = 2\n"
+    lines = changed_lines(one.format("m.py") + one.format("n.py"), "")
+    assert lines == ["m.py:", "", "-a = 1", "+a = 2", "", "n.py:", "", "-a = 1", "+a = 2"]
+
+
+def test_changes_go_through_the_record_and_between_processes() -> None:
+    """As plain values, and the same when they are read."""
+    failed = replace(FAILED, change=ProvenChange("diff", 3, 3))
+    assert Verdict.from_dict(json.loads(json.dumps(failed.as_dict()))) == failed
+    assert from_plain(Verdict, json.loads(json.dumps(to_plain(failed)))) == failed
+    fine = verdict("part", "grows")
+    run = record(FAILED, fine)
+    run.add_change("part", failed.change)
+    assert [v.change for v in run.verdicts] == [failed.change, None]
