@@ -31,6 +31,8 @@ SECONDS = 6.0
 MOST_PROOFS = 6
 """Changes that are right on the violating cases, and are then judged by every claim."""
 CASES = 3
+EPSILONS = (1e-5, 1e-6, 1e-8)
+"""Numbers that are arguments of the reference, and written down in many implementations."""
 LIMIT = 1.0
 """Processor seconds for one case with a change in force: what a change does to a loop is not known."""
 
@@ -112,7 +114,7 @@ class Changes:
     ) -> Iterator[tuple[Change, ...]]:
         """Changes that together answer the violating cases rightly: one for each group of lines, in any file."""
         first, *rest = groups
-        numbers = _numbers(self.inspection.catalogue.contracts[component].reference)
+        numbers = self._numbers_of(component)
         fixed = {change.file: change for change in before}
         candidates = changes(first.lines, numbers, fixed)
         made = partial(self._made, before)
@@ -122,6 +124,12 @@ class Changes:
                 yield chosen
             else:
                 yield from self._chosen(component, rest, chosen)
+
+    def _numbers_of(self, component: str) -> list[float]:
+        """The numbers in the reference of a component and of its parts, and those that an epsilon is."""
+        contracts = self.inspection.catalogue.contracts
+        sources = [contracts[name].reference for name in (component, *self._below(component))]
+        return list(dict.fromkeys([*(number for one in sources for number in _numbers(one)), *EPSILONS]))
 
     def _made(self, before: Sequence[Change], change: Change) -> Implementation | None:
         """The implementation with changes in force; None where they cannot be without importing its files again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from harness.localisation.repair.scope import Scope
 from harness.localisation.repair.siblings import (
@@ -212,6 +213,35 @@ def turned(node: ast.expr, at: Surroundings) -> Iterator[Written]:
         yield from ((f"({wrap.format(whole)})", 1.9) for wrap in WRAPPERS)
 
 
+def views(node: ast.expr, at: Surroundings) -> Iterator[Written]:
+    """Two axes that were exchanged while a tensor was given its shape: the shape first, then the axes. And the other
+    orders of a permutation."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return
+    whole, owner, given = at.text.of(node), at.text.inner(node.func.value), [at.text.of(one) for one in node.args]
+    if node.func.attr in ("view", "reshape") and len(given) > 2 and not node.keywords:
+        for n in range(1, len(given) - 1):
+            yield f"{owner}.{node.func.attr}({_exchanged(given, n)}).transpose({n}, {n + 1})", 1.7
+            yield f"{whole}.transpose({n}, {n + 1})", 1.6
+    if node.func.attr == "permute" and len(given) < 5 and not node.keywords:
+        yield from ((f"{owner}.permute({', '.join(one)})", 1.5) for one in permutations(given) if list(one) != given)
+        inner = node.func.value
+        if (
+            isinstance(inner, ast.Call)
+            and isinstance(inner.func, ast.Attribute)
+            and inner.func.attr in ("view", "reshape")
+        ):
+            shape = [at.text.of(one) for one in inner.args]
+            for n in range(1, len(shape) - 1):
+                made = f"{at.text.of(inner.func)}({_exchanged(shape, n)})"
+                yield from ((f"{made}.transpose({k}, {k + 1})", 2.0) for k in range(1, len(shape) - 1))
+
+
+def _exchanged(given: Sequence[str], n: int) -> str:
+    """The arguments with the one at ``n`` and the next in each other's place."""
+    return ", ".join([*given[:n], given[n + 1], given[n], *given[n + 2 :]])
+
+
 def slices(node: ast.expr, at: Surroundings) -> Iterator[Written]:
     """A slice moved by one, or none at all."""
     if not isinstance(node, ast.Subscript):
@@ -231,6 +261,9 @@ def steps_more(node: ast.expr, at: Surroundings) -> Iterator[Written]:
     if isinstance(node, VALUES):
         bare, whole = at.text.of(node), at.text.inner(node)
         plain = bare if isinstance(node, ast.BinOp) and isinstance(node.op, BEFORE_SUMS) else whole
+        rows = {at.text.of(one.slice) for one in ast.walk(node) if isinstance(one, ast.Subscript)}
+        for piece in sorted(rows)[:2]:  # what is missing is taken from the same rows
+            yield from ((f"({plain} + {name}[{piece}])", 2.5) for name in at.named(node))
         for name in at.named(node)[:12]:
             yield from ((f"({plain} {sign} {name})", 2.6) for sign in ("+", "-"))
             yield from ((f"({whole} {sign} {name})", 2.6) for sign in ("*", "/"))
@@ -244,6 +277,7 @@ KINDS: tuple[Callable[[ast.expr, Surroundings], Iterator[Written]], ...] = (
     constants,
     calls,
     turned,
+    views,
     slices,
     names,
     steps_more,

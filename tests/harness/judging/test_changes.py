@@ -87,3 +87,18 @@ def test_changes_are_sought_one_component_after_the_other(tmp_path: Path) -> Non
     told = found.in_record(tmp_path)
     assert told.diff.startswith("--- a/norms.py\n+++ b/norms.py\n") and (told.checks_held, told.checks_run)
     assert "+    return y * weight\n" in told.diff
+
+
+def test_a_number_may_be_one_of_a_part(tmp_path: Path) -> None:
+    """The constant of GELU stands in another function of the reference; an epsilon stands in none."""
+    text = (
+        "import math\n\nimport torch\n\n\n"
+        "def mlp(x, up_weight, up_bias, down_weight, down_bias):\n"
+        "    h = x @ up_weight.T + up_bias\n"
+        "    g = 0.5 * h * (1 + torch.tanh(math.sqrt(2 / math.pi) * (h + 0.044715 * h**3)))\n"
+        "    return g @ down_weight.T + down_bias\n"
+    )
+    judged = inspected(tmp_path, text.replace("0.044715", "0.44715"))
+    found = judged.changes.of("mlp")
+    assert found is not None and found.changes[0].after == text
+    assert {1e-5, 1e-6} <= set(judged.changes._numbers_of("rms_norm"))

@@ -45,6 +45,11 @@ PAIRS = [
     ("y = x if size else weight", "y = weight if size else x"),
     ("y = x + 1e-5", "y = x + EPS"),
     ("y = x ** 0.25", "y = x ** 0.5"),
+    ("y = x.reshape(1, n_heads, size, 2)", "y = x.reshape(1, size, n_heads, 2).transpose(1, 2)"),
+    ("y = x.view(1, 2, size, n_heads)", "y = x.view(1, 2, size, n_heads).transpose(2, 3)"),
+    ("y = x.permute(0, 3, 1, 2)", "y = x.permute(0, 2, 1, 3)"),
+    ("y = x.view(1, 2, size, n_heads).permute(0, 3, 1, 2)", "y = x.view(1, 2, n_heads, size).transpose(1, 2)"),
+    ("y = x @ weight[size].T", "y = x @ weight[size].T + bias[size]"),
 ]
 
 
