@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
-from harness.core.marked_line import MarkedLine
+from harness.core.marked_line import Mark, MarkedLine
 from harness.core.record import Status
 from harness.judging.catalogue import load_catalogue
 from harness.judging.inspection import Inspection
@@ -185,10 +185,15 @@ def _tried(inspection: Inspection, component: str, planted: Planted, blank: Line
 
 
 def _marked(lines: tuple[MarkedLine, ...], planted: Planted) -> Marked:
-    hits = [bool(set(planted.lines) & set(range(line.line, line.end_line + 1))) for line in lines]
+    hits = [_is_hit(line, planted) for line in lines]
     if not hits:
         return Marked.NOTHING
     return Marked.RIGHT if hits[0] else Marked.SECOND if any(hits) else Marked.WRONG
+
+
+def _is_hit(line: MarkedLine, planted: Planted) -> bool:
+    covered = set(range(line.line, line.end_line + 1))
+    return bool(covered & set(planted.lines)) or (line.mark is Mark.MISSING and bool(covered & set(planted.after)))
 
 
 def _changed(inspection: Inspection, row: LineRow, planted: Planted) -> LineRow:
@@ -220,13 +225,26 @@ def transplanted(style: Style, seed: int, cases: int) -> Iterator[list[Planted]]
                     continue
                 known.add(whole)
                 name = f"{mistake.full_name} in {style.file.stem}"
-                found.append(
-                    Planted(name, style.file, whole, lines, place.right, place.wrong, (component,), style.declared)
-                )
+                after = _computed(place.wrong, text, span[0], lines.start)
+                edit = (whole, lines, place.right, place.wrong)
+                found.append(Planted(name, style.file, *edit, (component,), style.declared, after))
                 if len(found) == MOST_PLACES:
                     break
             if found:
                 yield found
+
+
+def _computed(name: str, text: str, first: int, line: int) -> tuple[int, ...]:
+    """The lines of the last assignment of a name between two lines; none where it is no name."""
+    if not name.isidentifier():
+        return ()
+    found = [
+        range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Assign) and first <= node.lineno < line
+        if any(isinstance(one, ast.Name) and one.id == name for target in node.targets for one in ast.walk(target))
+    ]
+    return tuple(max(found, key=lambda lines: lines.start, default=()))
 
 
 def _span(inspection: Inspection, component: str, file: Path, text: str) -> tuple[int, int] | None:

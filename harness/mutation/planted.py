@@ -41,6 +41,9 @@ class Planted:
     wrong: str
     components: tuple[str, ...]
     declared: str = ""
+    after: tuple[int, ...] = ()
+    """Lines after which something is missing, where that is as right to say: the mistake leaves a value as it was
+    computed there."""
 
     def plant(self, folder: Path) -> Path:
         """Write the file with the mistake in it."""

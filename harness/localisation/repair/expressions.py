@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
+from harness.localisation.repair.exchanges import names_exchanged, views
 from harness.localisation.repair.scope import Scope
 from harness.localisation.repair.siblings import (
     COMPARISONS,
@@ -213,35 +213,6 @@ def turned(node: ast.expr, at: Surroundings) -> Iterator[Written]:
         yield from ((f"({wrap.format(whole)})", 1.9) for wrap in WRAPPERS)
 
 
-def views(node: ast.expr, at: Surroundings) -> Iterator[Written]:
-    """Two axes that were exchanged while a tensor was given its shape: the shape first, then the axes. And the other
-    orders of a permutation."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-        return
-    whole, owner, given = at.text.of(node), at.text.inner(node.func.value), [at.text.of(one) for one in node.args]
-    if node.func.attr in ("view", "reshape") and len(given) > 2 and not node.keywords:
-        for n in range(1, len(given) - 1):
-            yield f"{owner}.{node.func.attr}({_exchanged(given, n)}).transpose({n}, {n + 1})", 1.7
-            yield f"{whole}.transpose({n}, {n + 1})", 1.6
-    if node.func.attr == "permute" and len(given) < 5 and not node.keywords:
-        yield from ((f"{owner}.permute({', '.join(one)})", 1.5) for one in permutations(given) if list(one) != given)
-        inner = node.func.value
-        if (
-            isinstance(inner, ast.Call)
-            and isinstance(inner.func, ast.Attribute)
-            and inner.func.attr in ("view", "reshape")
-        ):
-            shape = [at.text.of(one) for one in inner.args]
-            for n in range(1, len(shape) - 1):
-                made = f"{at.text.of(inner.func)}({_exchanged(shape, n)})"
-                yield from ((f"{made}.transpose({k}, {k + 1})", 2.0) for k in range(1, len(shape) - 1))
-
-
-def _exchanged(given: Sequence[str], n: int) -> str:
-    """The arguments with the one at ``n`` and the next in each other's place."""
-    return ", ".join([*given[:n], given[n + 1], given[n], *given[n + 2 :]])
-
-
 def slices(node: ast.expr, at: Surroundings) -> Iterator[Written]:
     """A slice moved by one, or none at all."""
     if not isinstance(node, ast.Subscript):
@@ -278,6 +249,7 @@ KINDS: tuple[Callable[[ast.expr, Surroundings], Iterator[Written]], ...] = (
     calls,
     turned,
     views,
+    names_exchanged,
     slices,
     names,
     steps_more,

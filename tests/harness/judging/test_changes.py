@@ -102,3 +102,14 @@ def test_a_number_may_be_one_of_a_part(tmp_path: Path) -> None:
     found = judged.changes.of("mlp")
     assert found is not None and found.changes[0].after == text
     assert {1e-5, 1e-6} <= set(judged.changes._numbers_of("rms_norm"))
+
+
+@pytest.mark.parametrize("cast", ["x", "x * 1.0"], ids=["rounded at the end", "rounded inside"])
+def test_code_that_rounds_to_float32_is_fixed_too(tmp_path: Path, cast: str) -> None:
+    """Its right answers miss the tolerance of float64, in which it is judged while it is wrong."""
+    text = NORM.replace("y = x *", "wide = x\n    x = x.float()\n    y = x *").replace(
+        "y * weight", "y.to(wide.dtype) * weight"
+    )
+    text = text.replace("wide = x\n", f"wide = {cast}\n")
+    found = inspected(tmp_path, text.replace("(x * x).mean", "(x * x).sum")).changes.of("rms_norm")
+    assert found is not None and found.changes[0].after == text

@@ -49,6 +49,8 @@ PAIRS = [
     ("y = x.view(1, 2, size, n_heads)", "y = x.view(1, 2, size, n_heads).transpose(2, 3)"),
     ("y = x.permute(0, 3, 1, 2)", "y = x.permute(0, 2, 1, 3)"),
     ("y = x.view(1, 2, size, n_heads).permute(0, 3, 1, 2)", "y = x.view(1, 2, n_heads, size).transpose(1, 2)"),
+    ("y = x.cos() * size - weight * x.sin()", "y = x.sin() * size - weight * x.cos()"),
+    ("y = torch.tanh(x) * weight", "y = torch.tanh(weight) * x"),
     ("y = x @ weight[size].T", "y = x @ weight[size].T + bias[size]"),
 ]
 
