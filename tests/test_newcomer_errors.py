@@ -58,6 +58,7 @@ WRONG_USE = (
     Error("the file is in a folder", 4, ("--impl=src/mine.py",), {"src/mine.py": GOOD}),
     Error("--impl without a value", 4, ("--impl is empty", "./student.py"), command=("--impl",)),
     Error("an object that does not exist", 4, ("has no 'thing'", "It has: gelu"), command=("--impl=mine.py:thing",)),
+    Error("a typo in a marker", 5, ("did you mean gelu?",), command=("--impl=mine", "-m", "gellu")),
     Error("a syntax error", 4, ("line 1", "def gelu(x)", "No check was run"), "def gelu(x)\n    return x\n"),
     Error("a half-typed file", 4, ("'(' was never closed", "No check was run"), f"{GOOD}def layer_norm(x,\n"),
     Error(

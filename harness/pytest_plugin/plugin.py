@@ -182,3 +182,5 @@ class Plugin:
             self.timing.summary(terminalreporter)
         if self.run.record.planned:
             terminal.summary(self.run, terminalreporter)
+        else:
+            terminal.nothing_chosen(self.run, terminalreporter)

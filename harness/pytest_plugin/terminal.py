@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from harness.core.errors import did_you_mean
 from harness.core.record import Status
 from harness.pytest_plugin.items import as_longrepr
 from harness.pytest_plugin.run_state import RunState
@@ -128,6 +129,15 @@ def summary(run: RunState, reporter: TerminalReporter) -> None:
     if in_github():
         for line in formats()["github"].render(run.record).splitlines():
             reporter.write_line(line)
+
+
+def nothing_chosen(run: RunState, reporter: TerminalReporter) -> None:
+    """Where -m or -k leaves no check: what they said, and the component that may be meant."""
+    option = run.config.option
+    for flag, said in (("-m", option.markexpr), ("-k", option.keyword)):
+        if said:
+            hint = did_you_mean(said, run.catalogue.contracts, 0.7) or "`plumbline list` shows the components"
+            reporter.write_line(f"no check was judged: none fits {flag} {said!r}; {hint}", yellow=True)
 
 
 def note_lines(notes: list[str], width: int | None) -> list[str]:

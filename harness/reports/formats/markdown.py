@@ -58,7 +58,8 @@ def render(record: RunRecord) -> str:
 
 
 def _table(record: RunRecord) -> list[str]:
-    rows, absent = [], []
+    rows: list[str] = []
+    absent: dict[State, list[str]] = {}
     for name in record.order:
         verdicts, state = record.of(name), status_of(record, name)
         if state in SIGNS:
@@ -70,10 +71,12 @@ def _table(record: RunRecord) -> list[str]:
             verdict = f"{SIGNS[state]}{': ' + finding if finding else ''}"
             rows.append(f"| `{name}` | {len(passed)} of {len(seen)} | {largest} | {gradients(verdicts)} | {verdict} |")
         elif state:
-            absent.append(name if state == State.TO_DO else f"{name} ({state})")
+            absent.setdefault(state, []).append(name)
     head = [f"| {' | '.join(TITLES)} |", "|---" * len(TITLES) + "|"]
     lines = [*head, *rows, ""] if rows else []
-    return [*lines, *([f"To do: {', '.join(absent)}.", ""] if absent else [])]
+    for state, names in absent.items():
+        lines += [f"{str(state).capitalize()}: {', '.join(names)}.", ""]
+    return lines
 
 
 def block(text: str) -> list[str]:

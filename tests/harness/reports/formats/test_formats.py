@@ -97,6 +97,13 @@ def test_github_annotations_are_one_line_each_and_at_most_ten() -> None:
     assert len(lines) == 10 and "title=and 5 more::" in lines[-1] and "c13" in lines[-1]
 
 
+def test_markdown_says_of_each_component_why_no_check_ran() -> None:
+    """What is not applicable is nothing to do."""
+    some = record(verdict("b", "agrees", Status.NOT_APPLICABLE), verdict("c", "agrees", Status.TO_DO), order=["b", "c"])
+    text = formats()["markdown"].render(some)
+    assert "Not applicable: b." in text and "To do: c." in text
+
+
 def test_markdown_tells_the_verdict_the_findings_and_the_facts() -> None:
     """Their words are no markup, outside the fenced blocks."""
     text = formats()["markdown"].render(BUSY)
