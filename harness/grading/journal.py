@@ -36,8 +36,8 @@ class Journal:
 
     def _changes(self) -> dict[str, Any]:
         """The change that fixes each component, which is sought after the last check."""
-        found = {v.component: v.change for v in self.record.verdicts} if self.record is not None else {}
-        return {component: asdict(change) for component, change in found.items() if change is not None}
+        verdicts = self.record.verdicts if self.record is not None else []
+        return {v.component: asdict(v.change) for v in verdicts if v.change is not None}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: Any) -> None:

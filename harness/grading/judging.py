@@ -249,11 +249,12 @@ def _deaths(outcome: Outcome, why: str) -> tuple[str, ...]:
 def _clean(judged: Judged, folder: Path) -> Judged:
     """Without the names of folders that are different in every run."""
     inside = re.compile(f"{re.escape(str(folder / 'work'))}/(?:{SUBMISSION}/)?|\\./{SUBMISSION}/")
+    below = re.compile(rf"^((?:---|\+\+\+) [ab]/){SUBMISSION}/", re.MULTILINE)  # in a diff
     loaded = re.compile(r"_plumbline_(\w+)_[0-9a-f]{8}\b")
 
     def clean(value: Any) -> Any:
         if isinstance(value, str):
-            return ADVICE.sub("", loaded.sub(r"\1", inside.sub("", value)))
+            return ADVICE.sub("", loaded.sub(r"\1", below.sub(r"\1", inside.sub("", value))))
         if isinstance(value, Mapping):
             return {key: clean(inner) for key, inner in value.items()}
         return [clean(inner) for inner in value] if isinstance(value, (list, tuple)) else value

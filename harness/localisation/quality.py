@@ -15,6 +15,8 @@ USUAL = (0.05, 20.0)
 """Numbers of this size on the average; with smaller or larger ones a wrong step may change next to nothing."""
 PLAIN = 1.5
 """Powers of ten by which an error may be smaller than the values and still be plain."""
+MANY = 8
+"""Different numbers in a tensor that are enough."""
 LARGE = 20_000
 """Numbers in the arguments of a case that take long."""
 
@@ -51,9 +53,11 @@ def quality(case: Case) -> float:
 
 
 def _variety(tensor: torch.Tensor) -> float:
-    """The share of its numbers that are unlike all others; 0 where they are of no usual size."""
+    """How unlike each other its numbers are, and how many: of two numbers, one may be the other's half by chance. 0
+    where they are of no usual size."""
     flat = tensor.detach().reshape(-1).double()
     size = float(flat.square().mean().sqrt())
     if not USUAL[0] <= size <= USUAL[1]:
         return 0.0
-    return float(flat.unique().numel()) / flat.numel()
+    different = flat.unique().numel()
+    return min(different / MANY, 1.0) * (1 + different / flat.numel()) / 2

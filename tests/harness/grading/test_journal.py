@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support_records import record
 
 from harness.core.change import ProvenChange
 from harness.core.note import Note, NoteCode
@@ -184,3 +185,18 @@ def test_changes_are_taken_over_and_an_end_while_they_are_sought_costs_nothing(t
     log = Log(CHECKS, ("part", "whole"))
     log.take(kept)
     assert log.verdicts["part::agrees"].change == ProvenChange("+right", 3, 3)
+
+
+def test_what_a_process_wrote_of_changes_is_read(tmp_path: Path) -> None:
+    """Of every component that has one, though its last check passed."""
+    one = journal.Journal(str(tmp_path / "j"))
+    failed = Verdict("part", "agrees", "", Status.FAILED, change=ProvenChange("+right", 3, 3))
+    one.record = record(failed, Verdict("part", "grows", "", Status.PASSED))
+    one.write(judged=True)
+    end = one.pytest_sessionfinish(1)
+    next(end)
+    with pytest.raises(StopIteration):
+        end.send(None)
+    kept = journal.read(tmp_path / "j")
+    assert kept.is_judged and kept.end == 1
+    assert kept.changes == {"part": {"diff": "+right", "checks_held": 3, "checks_run": 3}}
