@@ -59,5 +59,5 @@ def _variety(tensor: torch.Tensor) -> float:
     size = float(flat.square().mean().sqrt())
     if not USUAL[0] <= size <= USUAL[1]:
         return 0.0
-    different = flat.unique().numel()
+    different = int(flat.unique().numel())
     return min(different / MANY, 1.0) * (1 + different / flat.numel()) / 2

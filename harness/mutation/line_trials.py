@@ -244,7 +244,8 @@ def _computed(name: str, text: str, first: int, line: int) -> tuple[int, ...]:
         if isinstance(node, ast.Assign) and first <= node.lineno < line
         if any(isinstance(one, ast.Name) and one.id == name for target in node.targets for one in ast.walk(target))
     ]
-    return tuple(max(found, key=lambda lines: lines.start, default=()))
+    last = max(found, key=min, default=None)
+    return tuple(last) if last is not None else ()
 
 
 def _span(inspection: Inspection, component: str, file: Path, text: str) -> tuple[int, int] | None:
