@@ -13,6 +13,7 @@ from harness.localisation.repair.siblings import (
     KEYWORDS,
     OF_THREE,
     OPERATORS,
+    REDUCTIONS,
     SIGNS,
     TURNS,
     WRAPPERS,
@@ -193,6 +194,8 @@ def calls(node: ast.expr, at: Surroundings) -> Iterator[Written]:
         order = [*head]
         order[n], order[n + 1] = order[n + 1], order[n]
         yield f"{function}({', '.join(order)})", 1.2
+    if name in REDUCTIONS and not given:
+        yield from ((f"{function}({axis}, keepdim=True)", 1.6) for axis in ("-1", *at.scope.near[:8]))
     has = {keyword.arg for keyword in node.keywords}
     for keyword in (*KEYWORDS.get(name, ()), *(OF_THREE if len(node.args) == 3 else ())):
         if keyword.partition("=")[0] not in has:

@@ -80,11 +80,24 @@ KEYWORDS: dict[str, tuple[str, ...]] = {
     "cross_entropy": ("ignore_index=-100",),
 }
 """Settings that are left out of calls."""
+REDUCTIONS = frozenset({"sum", "mean", "var", "std", "amax", "amin", "logsumexp"})
+"""Functions that reduce a whole tensor where no axis is given."""
 OF_THREE = ("is_causal=True",)
 """Settings that are left out of calls with three values: queries, keys and values."""
 TURNS = (".T", ".transpose(-2, -1)", ".transpose(1, 2)", ".mT")
 """How axes are exchanged."""
-WRAPPERS = ("torch.sqrt({})", "torch.rsqrt({})", "1 / {}", "1 - {}", "-{}", "{} ** 2", "{} ** 0.5", "{} ** -0.5", "~{}")
+WRAPPERS = (
+    "torch.sqrt({})",
+    "torch.rsqrt({})",
+    "1 / {}",
+    "1 + {}",
+    "1 - {}",
+    "-{}",
+    "{} ** 2",
+    "{} ** 0.5",
+    "{} ** -0.5",
+    "~{}",
+)
 """What is done to a value and forgotten."""
 
 
