@@ -16,6 +16,7 @@ from harness.core.claim import Trial, Violation, claim
 from harness.core.contract import Argument, Contract, Signature
 from reference_model.lr_schedule import lr_schedule
 from specs.naming.cs336 import CS336_SCHEDULES
+from specs.naming.schedules import FLOOR, PEAK, STEP, TOTAL, WARMUP
 from specs.shared.schedule_forms import DECAY_SHARE, PLATEAUS, SCHEDULE, SHAPES, WARM_UPS, WITHOUT_END
 
 PRECISION = 1e-6
@@ -222,11 +223,11 @@ CONTRACT = Contract(
     calls={
         "call": Signature(
             (
-                Argument("step", "int"),
-                Argument("warmup", "int", role="setting"),
-                Argument("total", "int", role="setting"),
-                Argument("peak", "float", role="setting"),
-                Argument("floor", "float", role="setting", optional=True, default=0.0),
+                Argument("step", "int", aliases=STEP),
+                Argument("warmup", "int", role="setting", aliases=WARMUP),
+                Argument("total", "int", role="setting", aliases=TOTAL),
+                Argument("peak", "float", role="setting", aliases=PEAK),
+                Argument("floor", "float", role="setting", optional=True, aliases=FLOOR, default=0.0),
             ),
             "float",
         )

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
+
 from harness.arrays.detection import FRAMEWORKS, framework_of
 from harness.arrays.libraries import KINDS
 from harness.arrays.session import ArraySession
@@ -35,13 +37,15 @@ def with_arrays(
     """
     notes: list[Note] = []
     wrapped: dict[str, Adapter] = {}
-    sources = [adapter.source for adapter in adapters.values()]
+    sources = [getattr(adapter.source, "theirs", adapter.source) for adapter in adapters.values()]
     for name, adapter in adapters.items():
         contract = contracts[name]
         framework = "torch"
         if any(a.holds_arrays for signature in contract.calls.values() for a in signature.arguments):
             built = adapter.has_factory  # a factory may import its module from elsewhere
-            framework = declared.get(name) or framework_of(adapter.source, () if built else sources, imports=not built)
+            found = "torch" if _is_module_class(adapter.source) else ""
+            found = found or framework_of(adapter.source, () if built else sources, imports=not built)
+            framework = declared.get(name) or found
         backward = _backward_of(adapter, contract, member)
         if backward is not None and framework == "torch":
             if backward.fits():
@@ -53,6 +57,11 @@ def with_arrays(
         plain = framework == "torch" and backward is None
         wrapped[name] = adapter if plain else ArrayAdapter(adapter, framework, backward)
     return wrapped, notes
+
+
+def _is_module_class(source: Any) -> bool:
+    """Whether it is a class of torch modules, which take tensors whatever they compute with."""
+    return isinstance(source, type) and issubclass(source, torch.nn.Module)
 
 
 def declared_frameworks(declared: Any, contracts: Iterable[str], where: str) -> dict[str, str]:

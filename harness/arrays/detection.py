@@ -7,12 +7,16 @@ import inspect
 import sys
 import types
 import typing
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 FRAMEWORKS = ("torch", "jax", "mlx", "cupy", "numpy")
 """Strongest first: code that refers to several is the first one's (numpy alone is used for constants everywhere)."""
-TOP = {"torch": "torch", "jax": "jax", "jaxlib": "jax", "mlx": "mlx", "cupy": "cupy", "cupyx": "cupy", "numpy": "numpy"}
+TOP = {
+    **{"torch": "torch", "mlx": "mlx", "cupy": "cupy", "cupyx": "cupy", "numpy": "numpy"},
+    **dict.fromkeys(("jax", "jaxlib", "flax", "equinox"), "jax"),
+}
 """Top-level module -> the library whose arrays it handles."""
 SHORT = {"np": "numpy", "jnp": "jax", "mx": "mlx", "cp": "cupy"}
 """How annotations that are kept as text usually name them."""
@@ -89,7 +93,9 @@ def _named_in(function: types.FunctionType) -> Iterator[tuple[Any, set[str]]]:
         names = set(code.co_names)
         for name in names & set(inside):
             value = inside[name]
-            attributes = {n for n in names if n != name and hasattr(value, n)} if inspect.ismodule(value) else set()
+            with warnings.catch_warnings():  # numpy warns of names that it will define
+                warnings.simplefilter("ignore")
+                attributes = {n for n in names if n != name and hasattr(value, n)} if inspect.ismodule(value) else set()
             yield value, attributes
     for cell in function.__closure__ or ():
         try:

@@ -80,7 +80,8 @@ def _found(offer: Offer) -> str:
     at = shown_line(_shown(offer.where), offer.line) if offer.where else "an unknown place"
     if offer.misfit:
         return f"not checked at {at}: {offer.misfit}"
-    return f"to do at {at}: {offer.to_do}" if offer.to_do else f"judged as a {offer.kind} at {at}"
+    how = "judged inside a class" if offer.kind is OfferKind.INSIDE else f"judged as a {offer.kind}"
+    return f"to do at {at}: {offer.to_do}" if offer.to_do else f"{how} at {at}"
 
 
 def _shown(path: str) -> str:

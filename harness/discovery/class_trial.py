@@ -8,7 +8,7 @@ from harness.core.case import Case
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.declaration import Declaration
-from harness.discovery.refusals import what_does_not_fit, why_not_built
+from harness.discovery.refusals import takes_its_arrays, what_does_not_fit, why_not_built
 from harness.discovery.resemblance import may_be_another, not_told, resemblance
 from harness.discovery.slips import is_slip
 from harness.execution.time_limit import TimedOut
@@ -37,6 +37,8 @@ class ClassTrial:
 
     def of(self, kind: type, contract: Contract, layout: str | None, names: Names) -> FoundModule:
         """The class as this component, with biases, or without where only that matches all of it. Raises Refused."""
+        if given := takes_its_arrays(kind, contract):
+            raise Refused(given)
         factory = Factory(kind, contract)
         adapter: FoundModule | None = None
         refused = Refused()

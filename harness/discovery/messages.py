@@ -35,10 +35,11 @@ def near_misses(
     ``notes``: those that there are already; a class that one is about is not mentioned again.
     """
     missing = {plain(name): name for name in contracts if name not in found}
+    told = {id(getattr(thing, "theirs", thing)) for thing in (*(n.kind for n in notes), *_sources(found))}
     added = []
     for name, value in target.members():
         ignored = name.startswith("_") or name in contracts or not callable(value) or is_module_class(value)
-        if ignored or not target.holds(value) or any(value is adapter.source for adapter in found.values()):
+        if ignored or not target.holds(value) or id(value) in told:
             continue
         match = _nearest(plain(name), missing)
         if match:
@@ -50,6 +51,10 @@ def near_misses(
                 how = decorated(contracts[component], kind)
                 added.append(FoundNote(f"the module class {kind.__name__} is not checked. {how}", kind=kind))
     return added
+
+
+def _sources(found: Mapping[str, Adapter]) -> list[Any]:
+    return [adapter.source for adapter in found.values()]
 
 
 def merely_imported(target: Target, contracts: Contracts, found: Collection[str]) -> list[FoundNote]:

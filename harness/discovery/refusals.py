@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from harness.core.contract import Contract
+from harness.core.parameters import parameters_of
 from harness.modules.parameter_map import Plan
 from harness.modules.size_names import CannotBuild
+
+
+def takes_its_arrays(kind: type, contract: Contract) -> str:
+    """What to write for a class that is no torch module and is given its learned arrays; empty where it makes them."""
+    if not hasattr(kind, "theirs") or not contract.is_function:
+        return ""
+    learned = contract.arguments("parameter")
+    known = {name for a in learned for name in (a.name, *a.aliases, *(n for s in a.slices.values() for n in s))}
+    required = [p.name for p in parameters_of(kind) or () if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    if not required or required[0] not in known:
+        return ""
+    given = ", ".join(a.name for signature in contract.calls.values() for a in signature.arguments)
+    return (
+        f"its constructor takes its arrays ({', '.join(required)}). To have it checked, write a function: "
+        f"def {contract.name}({given}): return {kind.__name__}(...)(...)"
+    )
 
 
 def why_not_built(error: Exception) -> str:

@@ -18,6 +18,7 @@ from harness.core.errors import ImportFailed, UsageError, did_you_mean, plain
 from harness.core.note import Note, NoteCode
 from harness.core.parameters import parameter_names
 from harness.discovery import map_file
+from harness.discovery.array_classes import array_classes
 from harness.discovery.composed import ComposedAdapter, composed
 from harness.discovery.folders import modules_of, notes_of
 from harness.discovery.implements import declared_in
@@ -107,7 +108,7 @@ class _Search:
         factories = self._declared_factories()
         adapters = self._by_factory_or_name(factories)
         variants = declared_variants(target, factories, self.contracts)
-        own = target.own_classes()
+        own = [*target.own_classes(), *array_classes(target, self.contracts, adapters)]
         plugged = built_by([a.source for a in adapters.values() if inspect.isclass(a.source)], own)
         if classes := [kind for kind in without_bases(own) if kind not in plugged]:
             adapters = self._in_classes(classes, adapters)
@@ -207,8 +208,6 @@ class _Search:
                     f"have; {hint}"
                 )
         return ModuleAdapter(declaration, contract, self.seconds)
-
-    # names -----------------------------------------------------------------------------------------------------------
 
     def _by_name(self, name: str, contract: Contract) -> Adapter | None:
         thing = self.target.called(name)

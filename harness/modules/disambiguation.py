@@ -20,6 +20,7 @@ from harness.execution import call
 from harness.modules.adapter import ModuleAdapter, building
 from harness.modules.expected_parameters import LAYER
 from harness.modules.holder import Holder
+from harness.modules.layout_choice import IN_OUT
 from harness.modules.matching import plan
 from harness.modules.output_form import calling, result_of
 from harness.modules.parameter_map import Basis, LayoutBasis, Plan
@@ -56,6 +57,45 @@ def disambiguate(
         for m in chosen.matches
     ]
     return replace(chosen, ordered=(), matches=matches)
+
+
+def settled_layout(
+    found: Plan, adapter: ModuleAdapter, module: nn.Module, arguments: Mapping[str, Any], build: Build
+) -> Plan:
+    """The plan with square matrices as [in, out] where nothing else tells, and that alone gives the reference's result.
+
+    Where neither layout gives it, the one that such classes usually have (``usual_layout`` of the class).
+    """
+    open_ones = [m.found.pattern for m in found.matches if m.layout_basis is LayoutBasis.ASSUMED]
+    if not found.fine or not open_ones or any(m.basis is Basis.COMPUTATION for m in found.matches):
+        return found
+    right = [layout for layout in (None, IN_OUT) if _agrees_in(layout, found, adapter, build)]
+    usual = getattr(adapter.source, "usual_layout", None)
+    if right != [IN_OUT] and (right or usual != IN_OUT):
+        return found
+    chosen = _plan_with(adapter, module, arguments, {}, IN_OUT)
+    matches = [
+        replace(m, layout_basis=LayoutBasis.COMPUTATION if right else LayoutBasis.USUAL)
+        if m.found.pattern in open_ones
+        else m
+        for m in chosen.matches
+    ]
+    return replace(chosen, matches=matches)
+
+
+def _agrees_in(layout: str | None, found: Plan, adapter: ModuleAdapter, build: Build) -> bool:
+    """Whether the module gives the reference's result with square matrices in this layout, in every case tried."""
+    tried = 0
+    for whole in sorted(telling_cases(adapter.contract), key=_extent, reverse=True):
+        if tried == LEAST_CASES:
+            break
+        try:
+            if not _Trial(adapter, whole.without(found.absent), build).agrees({}, layout):
+                return False
+        except Exception:  # sizes that it does not take; anything else is reported when a case is run
+            continue
+        tried += 1
+    return tried == LEAST_CASES
 
 
 def gives_the_reference(adapter: ModuleAdapter) -> bool:
@@ -115,9 +155,9 @@ class _Trial:
             how = calling(self.holder, self.inputs, self.expected.shape, adapter.source, adapter.seconds)
         self.options = dict.fromkeys(how.options, self.inputs[0])
 
-    def agrees(self, order: Order) -> bool:
-        """Whether the module gives the reference's result with its parameters in this order."""
-        matched = _plan_with(self.adapter, self.holder.inner, self.arguments, order)
+    def agrees(self, order: Order, layout: str | None = None) -> bool:
+        """Whether the module gives the reference's result with its parameters in this order and layout."""
+        matched = _plan_with(self.adapter, self.holder.inner, self.arguments, order, layout)
         if not matched.fine:
             return False
         values = values_for(matched, self.holder.inner, self.arguments)
@@ -131,9 +171,12 @@ class _Trial:
         return is_within(value.reshape(self.expected.shape), self.expected, self.tolerance)
 
 
-def _plan_with(adapter: ModuleAdapter, module: nn.Module, arguments: Mapping[str, Any], order: Order) -> Plan:
+def _plan_with(
+    adapter: ModuleAdapter, module: nn.Module, arguments: Mapping[str, Any], order: Order, layout: str | None = None
+) -> Plan:
     declared = adapter.declaration
-    return plan(adapter.contract, module, arguments, {**declared.names, **order}, declared.layout, by_order=True)
+    names = {**declared.names, **order}
+    return plan(adapter.contract, module, arguments, names, layout or declared.layout, by_order=True)
 
 
 def _orders(groups: tuple[tuple[tuple[str, str], ...], ...]) -> Iterator[Order]:

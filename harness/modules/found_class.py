@@ -28,7 +28,7 @@ from harness.modules.build_sizes import sizes_for
 from harness.modules.call_in_place import WHOLE
 from harness.modules.class_location import location
 from harness.modules.construction import construct, global_sizes, globals_set
-from harness.modules.disambiguation import disambiguate
+from harness.modules.disambiguation import disambiguate, settled_layout
 from harness.modules.forward_arguments import WithMore
 from harness.modules.forward_roles import SIZES
 from harness.modules.holder import Holder, How, passes_options, timed_call
@@ -146,6 +146,8 @@ class FoundModule(ModuleAdapter):
         self._place = place or location(kind)
         self.has_own_code = place is None
         self.remark(found)
+        for text in getattr(kind, "remarks", ()):  # of a class that is no torch module
+            self.remark(text)
         if known is not None:
             self.plan, self._probed = known, True
 
@@ -174,6 +176,10 @@ class FoundModule(ModuleAdapter):
                 found = disambiguate(found, self, module, arguments, partial(ModuleAdapter.built, self))
             except TimedOut as error:  # the order stays a guess
                 self.note_timed_out(error)
+        try:
+            found = settled_layout(found, self, module, arguments, partial(ModuleAdapter.built, self))
+        except TimedOut as error:
+            self.note_timed_out(error)
         return judged_as_it_is(found)
 
     def _learn_calling(self, made: Holder, case: Case) -> None:

@@ -71,8 +71,8 @@ def _of_square(
 
 
 def is_conv1d(owner: nn.Module) -> bool:
-    """Whether it is the layer of Hugging Face's GPT-2 that keeps its matrix as [in, out]."""
-    return type(owner).__name__ == "Conv1D"
+    """Whether it is the layer of Hugging Face's GPT-2 that keeps its matrix as [in, out], or another that does so."""
+    return type(owner).__name__ == "Conv1D" or getattr(owner, "keeps_in_out", False) is True
 
 
 def is_torch_layer(owner: nn.Module) -> bool:

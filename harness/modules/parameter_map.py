@@ -34,6 +34,8 @@ class LayoutBasis(Enum):
     """Its shape, or the type of the layer that owns it."""
     DECLARED = "layout as declared"
     SIBLINGS = "square: laid out as its siblings"
+    COMPUTATION = "square: by what it computes"
+    USUAL = "square: as arrays without a layer usually are"
     ASSUMED = "square: assumed to be [out, in]"
 
 
@@ -59,7 +61,7 @@ class Match:
     @property
     def confidence(self) -> Confidence:
         """The least sure of what it rests on."""
-        if self.layout_basis is LayoutBasis.ASSUMED or self.basis is Basis.ORDER:
+        if self.layout_basis in (LayoutBasis.ASSUMED, LayoutBasis.USUAL) or self.basis is Basis.ORDER:
             return Confidence.GUESSED
         if self.basis in (Basis.SHAPE, Basis.NEIGHBOUR):
             return Confidence.LIKELY

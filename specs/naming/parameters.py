@@ -39,6 +39,9 @@ DOWN = names(
     "c_proj proj fc2 fc_2 linear2 linear_2 lin2 w2 W2 down down_proj fc_out dense_4h_to_h output.dense w_2 "
     "contract layers.2 net.2 ff.2 2"
 )
+UP_ALONE, UP_BIAS_ALONE = names("W_in W1 w1 W_1 w_1 W_up w_up W_fc w_fc"), names("b_in b1 b_1 B1 b_up b_fc")
+DOWN_ALONE, DOWN_BIAS_ALONE = names("W_out W2 w2 W_2 w_2 W_down w_down"), names("b_out b2 b_2 B2 b_down")
+"""Of arrays that are no layer's."""
 
 ATTENTION_OWNERS = names(
     "attn att attention self_attn self_attention sa sa_head sa_heads mha mhsa multi_head_attention "
@@ -99,9 +102,9 @@ QKV_WEIGHT = Argument(
     "parameter",
     aliases=(*named(QKV, WEIGHTS), "in_proj_weight", "qkv_weight"),
     slices={
-        "query": (*named(QUERY, WEIGHTS), "q_proj_weight", "W_Q"),
-        "key": (*named(KEY, WEIGHTS), "k_proj_weight", "W_K"),
-        "value": (*named(VALUE, WEIGHTS), "v_proj_weight", "W_V"),
+        "query": (*named(QUERY, WEIGHTS), "q_proj_weight", *names("W_Q W_q w_q Wq wq W_query")),
+        "key": (*named(KEY, WEIGHTS), "k_proj_weight", *names("W_K W_k w_k Wk wk W_key")),
+        "value": (*named(VALUE, WEIGHTS), "v_proj_weight", *names("W_V W_v w_v Wv wv W_value")),
     },
 )
 QKV_BIAS = Argument(
@@ -117,7 +120,10 @@ QKV_BIAS = Argument(
     },
 )
 OUT_WEIGHT = Argument(
-    "out_weight", "float[width, width]", "parameter", aliases=(*named(OUT, WEIGHTS), "W_O", "out_weight")
+    "out_weight",
+    "float[width, width]",
+    "parameter",
+    aliases=(*named(OUT, WEIGHTS), *names("W_O W_o w_o Wo wo"), "out_weight"),
 )
 OUT_BIAS = Argument(
     "out_bias", "float[width]", "parameter", optional=True, aliases=(*named(OUT, BIASES), "b_O", "out_bias")
@@ -126,16 +132,20 @@ ATTENTION = (QKV_WEIGHT, QKV_BIAS, OUT_WEIGHT, OUT_BIAS)
 """The learned tensors of attention, in the order of its call."""
 
 UP_WEIGHT = Argument(
-    "up_weight", "float[hidden, width]", "parameter", aliases=(*named(UP, WEIGHTS), "W_in", "up_weight")
+    "up_weight", "float[hidden, width]", "parameter", aliases=(*named(UP, WEIGHTS), *UP_ALONE, "up_weight")
 )
 UP_BIAS = Argument(
-    "up_bias", "float[hidden]", "parameter", optional=True, aliases=(*named(UP, BIASES), "b_in", "up_bias")
+    "up_bias", "float[hidden]", "parameter", optional=True, aliases=(*named(UP, BIASES), *UP_BIAS_ALONE, "up_bias")
 )
 DOWN_WEIGHT = Argument(
-    "down_weight", "float[width, hidden]", "parameter", aliases=(*named(DOWN, WEIGHTS), "W_out", "down_weight")
+    "down_weight", "float[width, hidden]", "parameter", aliases=(*named(DOWN, WEIGHTS), *DOWN_ALONE, "down_weight")
 )
 DOWN_BIAS = Argument(
-    "down_bias", "float[width]", "parameter", optional=True, aliases=(*named(DOWN, BIASES), "b_out", "down_bias")
+    "down_bias",
+    "float[width]",
+    "parameter",
+    optional=True,
+    aliases=(*named(DOWN, BIASES), *DOWN_BIAS_ALONE, "down_bias"),
 )
 MLP = (UP_WEIGHT, UP_BIAS, DOWN_WEIGHT, DOWN_BIAS)
 """The learned tensors of the feed-forward half, in the order of its call."""

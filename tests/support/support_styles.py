@@ -109,6 +109,7 @@ class Expected:
     fails: dict[str, list[str]] = field(default_factory=dict)
     unjudged: tuple[str, ...] = ()
     waits: dict[str, str] = field(default_factory=dict)
+    needs: str = ""
 
     def known_forms(self) -> tuple[str, list[str]]:
         """The declarations that the machine knows, and those that it does not."""
