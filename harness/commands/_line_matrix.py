@@ -116,8 +116,8 @@ def _summed(known: Catalogue, rows: Sequence[LineRow], with_changes: bool) -> in
     """Print the totals: of tensor components, of the others (text), and, on the last line, of all."""
     seen = [row for row in rows if row.marked not in (Marked.UNSEEN, Marked.RAISED)]
     kinds = {
-        "tensor": [r for r in seen if _has_tensors(known, r)],
-        "text": [r for r in seen if not _has_tensors(known, r)],
+        "tensor": [r for r in seen if has_tensors(known, r.component)],
+        "text": [r for r in seen if not has_tensors(known, r.component)],
     }
     enough = True
     for kind, some in kinds.items():
@@ -157,7 +157,7 @@ def _seconds(values: Sequence[float]) -> str:
     return f"median {statistics.median(values or [0.0]):.2f} s, most {max(values, default=0.0):.1f} s of the processor"
 
 
-def _has_tensors(known: Catalogue, row: LineRow) -> bool:
+def has_tensors(known: Catalogue, component: str) -> bool:
     """Whether a component computes with tensors of floating-point numbers."""
-    calls = known.contracts[row.component].calls.values()
+    calls = known.contracts[component].calls.values()
     return any("float[" in call.result or any("float[" in a.kind for a in call.arguments) for call in calls)
