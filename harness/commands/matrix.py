@@ -17,6 +17,7 @@ from harness.commands._line_matrix import arguments as add_line_arguments
 from harness.commands._line_matrix import run as run_lines
 from harness.core.errors import UsageError
 from harness.core.mistake import KnownMistake
+from harness.judging.cases import EFFORTS
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.evidence import EVIDENCE_CASES
 from harness.judging.inspection import Inspection
@@ -61,6 +62,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", metavar="FILE", help="also write the rows as JSON")
     add("--seed", type=int, default=0, help="seed of the generated cases (default: 0)")
     add("--cases", type=int, default=None, metavar="N", help="generated cases per component")
+    add("--effort", choices=EFFORTS, default="default", help="how much a run judges (default: default)")
+    add("--every", type=int, default=1, metavar="N", help="only every Nth known mistake of a component")
     add("--jobs", type=int, default=1, metavar="N", help="processes that share the work (default: 1)")
     add("--first", action="store_true", help="stop at the first claim that catches and names a mistake")
     add_line_arguments(parser)
@@ -107,8 +110,8 @@ def _rows(known: Catalogue, components: list[str], options: argparse.Namespace) 
     A process takes all mistakes of a component, which share what the reference answers; first the components with the
     most work, so that all processes end at about the same time.
     """
-    work = {c: [mistake.full_name for mistake in known.mistakes.get(c, ())] for c in components}
-    how = (options.seed, options.cases, not options.first)
+    work = {c: [m.full_name for m in known.mistakes.get(c, ())][:: max(options.every, 1)] for c in components}
+    how = (options.seed, options.cases, not options.first, options.effort)
     if options.jobs == 1:
         for names in work.values():
             for name in names:
@@ -129,29 +132,33 @@ def _work(known: Catalogue, component: str) -> int:
     return len(known.mistakes.get(component, ())) * len(reach)
 
 
-def _try_all(names: list[str], seed: int, cases: int | None, every_claim: bool) -> list[Row]:
+def _try_all(names: list[str], seed: int, cases: int | None, every_claim: bool, effort: str = "default") -> list[Row]:
     import torch
 
     torch.set_num_threads(1)
     known = load_catalogue()
     mistakes = [known.mistake(name) for name in names]
-    return [try_mistake(known, m, seed, cases, every_claim=every_claim, like=right(seed, cases, m)) for m in mistakes]
+    rights = [right(seed, cases, mistake, effort) for mistake in mistakes]
+    return [
+        try_mistake(known, mistake, seed, cases, every_claim=every_claim, like=like)
+        for mistake, like in zip(mistakes, rights, strict=True)
+    ]
 
 
-def right(seed: int, cases: int | None, mistake: KnownMistake) -> Inspection:
+def right(seed: int, cases: int | None, mistake: KnownMistake, effort: str = "default") -> Inspection:
     """The reference judged against itself, in the forms that a mistake exists in.
 
     Made once per process: all mistakes of the same forms share its cases, answers and tolerances.
     """
-    return _right(seed, cases, mistake.under)
+    return _right(seed, cases, mistake.under, effort)
 
 
 @cache
-def _right(seed: int, cases: int | None, under: tuple[str, ...]) -> Inspection:
+def _right(seed: int, cases: int | None, under: tuple[str, ...], effort: str) -> Inspection:
     known = load_catalogue()
     variants = forms_under(known, under)
     edits = edits_of_forms(variants, known.contracts)
-    return Inspection(known, reference_executor(known.contracts, edits), seed, cases, variants)
+    return Inspection(known, reference_executor(known.contracts, edits), seed, cases, variants, effort=effort)
 
 
 def forms_under(known: Catalogue, under: Sequence[str]) -> dict[str, str]:
@@ -190,7 +197,8 @@ def try_mistake(
     variants = forms_under(known, mistake.under)
     edits = (*edits_of_forms(variants, known.contracts), *mistake.edits)
     executor = reference_executor(known.contracts, edits)
-    inspection = Inspection(known, executor, seed, cases, variants, like=like)
+    effort = like.effort if like is not None else "default"
+    inspection = Inspection(known, executor, seed, cases, variants, like=like, effort=effort)
     caught_by, toothless, names, drawn = _judge(inspection, mistake, every_claim)
     alike = {mistake.full_name, *mistake.looks_like, *(f"{mistake.component}.{name}" for name in mistake.looks_like)}
     return {

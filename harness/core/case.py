@@ -47,10 +47,11 @@ def harness_step(do: str, **arguments: Any) -> Call:
 class Chosen:
     """That a case is one of a telling set, the same in every run.
 
-    ``needed_by``: claims that few others can be judged on. ``is_edge``: a size of it was set, for agreement alone.
+    ``needed_by``: the tests of claims that few other cases say something about. ``is_edge``: a size of it was set, for
+    agreement alone.
     """
 
-    needed_by: frozenset[str] = frozenset()
+    needed_by: frozenset[Any] = frozenset()
     is_edge: bool = False
 
 

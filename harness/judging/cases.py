@@ -11,12 +11,12 @@ from typing import Any
 
 from harness.core.case import Case
 from harness.core.claim import About, Claim
-from harness.core.contract import Argument, Contract, Variant
+from harness.core.contract import Contract, Variant
 from harness.core.implementation import Crash, CrashKind, Implementation, Request
 from harness.core.measurement import Measure
 from harness.core.note import NoteCode
 from harness.core.quorum import Quorum
-from harness.core.tree import leaves
+from harness.judging.bare import is_bare
 from harness.judging.cases_given import CasesGiven
 from harness.judging.telling import chosen_cases
 from harness.judging.varied import POOL, with_missing_pairs
@@ -26,8 +26,9 @@ USUAL_CASES = 50
 """Cases of a component whose contract states no other number."""
 EFFORTS = {"quick": 0.08, "default": 1.0, "thorough": 5.0}
 """How many cases are judged, relative to what contracts and claims state: a first look, a run, a night."""
-FRESH = 4
-"""However many cases were chosen beforehand, so many fresh ones follow: no code can be made to fit these alone."""
+FRESH = 0.4
+"""However many cases were chosen beforehand, fresh ones follow: no code can be made to fit these alone. In a usual run
+this share of what is judged where none were chosen: known mistakes, rare inputs and edges are in those already."""
 FEW, FEWEST = 4, 2
 """However quick: at least this many cases of a component, and of a claim that asks for few."""
 WIDER, WIDEST = 4, 80
@@ -75,19 +76,25 @@ class GeneratedCases:
             self._of[key] = self._taken(contract, strategy, key, claim if own else None)
             if not own:
                 self._shared |= {case.key for case in self._of[key]}
-        return self._ordered(self._of[key], claim, own) if claim is not None else self._of[key]
+        return self._of[key] if claim is None else self._ordered(contract, self._of[key], claim, own)
 
-    def _ordered(self, cases: tuple[Case, ...], claim: Claim, own: bool) -> tuple[Case, ...]:
+    def _ordered(self, contract: Contract, cases: tuple[Case, ...], claim: Claim, own: bool) -> tuple[Case, ...]:
         """For one claim: first the cases that few others of its can stand for, and as many as it takes.
 
-        Sizes at the edges of blocks are for agreement with the reference, which looks at all numbers, alone.
+        Sizes at the edges of blocks are for agreement with the reference alone, which looks at all numbers. So are most
+        cases of a quick run, which also the component's own claims are judged on.
         """
-        if not own:
-            needed = tuple(c for c in cases if c.chosen and claim.name in c.chosen.needed_by)
-            compares = About.NUMBERS in claim.about
-            others = [c for c in cases if c not in needed and (compares or not (c.chosen and c.chosen.is_edge))]
-            cases = (*needed, *others) or cases
-        return cases[: self._most(claim)] if claim.max_cases else cases
+        first = [c for c in cases if c.chosen and (own or claim.test in c.chosen.needed_by)]
+        compares = own or About.NUMBERS in claim.about
+        others = [c for c in cases if c not in first and (compares or not (c.chosen and c.chosen.is_edge))]
+        is_short = self.effort == "quick" and not self.count and not compares
+        if is_short and not any(claim is its_own for its_own in contract.claims):
+            others = others[:FEW]
+        cases = (*first, *others) or cases
+        if not claim.max_cases:
+            return cases
+        most = max(self._most(claim), len(first))
+        return cases[: min(most, claim.max_cases) if claim.false_alarm else most]
 
     def is_shared(self, case: Case) -> bool:
         """Whether all claims of its component are judged over this case."""
@@ -123,8 +130,10 @@ class GeneratedCases:
         most = self.size(contract)
         if claim and claim.max_cases:
             most = min(most, self._most(claim))
-        chosen = len(chosen_cases(contract, claim.name if claim else "", strategy)[0])
-        return most if self.count else max(most, chosen + min(most, FRESH))
+        chosen = len(chosen_cases(contract, strategy)[0])
+        if self.count or not chosen:
+            return most
+        return chosen + max(round(most * (FRESH if self.effort == "default" else 1.0)), FEWEST)
 
     def more(self, contract: Contract, count: int) -> tuple[Case, ...]:
         """So many cases of a component, whatever a run's effort, in the declared form; its own ones are among them."""
@@ -217,21 +226,22 @@ class GeneratedCases:
         """
         place = (strategy, *key, most)  # a component that is run on a whole model has other cases than elsewhere
         if place not in self._generated:
-            self._generated[place] = self._drawn(contract, strategy, key[1], most)
+            self._generated[place] = self._drawn(contract, strategy, most, bool(key[1]))
         cases = tuple(self.restricted(contract, case) for case in self._generated[place])
         return tuple(case for case in cases if self.fits_declared_forms(contract, case)) or cases
 
-    def _drawn(self, contract: Contract, strategy: Callable[[], Any], claim: str, most: int) -> tuple[Case, ...]:
-        """The telling set, fresh cases (half of a number that was asked for), and pairs of options that these miss."""
-        chosen, missing = chosen_cases(contract, claim, strategy)
+    def _drawn(self, contract: Contract, strategy: Callable[[], Any], most: int, own: bool) -> tuple[Case, ...]:
+        """The telling set, fresh cases, and pairs of options that these miss; a number that was asked for is all fresh.
+
+        ``own``: for a claim with a strategy of its own, which has no such pairs added.
+        """
+        chosen, missing = ((), "") if self.count else chosen_cases(contract, strategy)
         if missing:
             self.note(contract, NoteCode.TELLING_SET, missing)
-        if self.count:
-            chosen = chosen[: most - most // 2]
-        known, number = {case.key for case in chosen}, max(most - len(chosen), 1)
+        known, number = {case.key for case in chosen}, most - len(chosen) if chosen else most
         is_usual = self.effort == "default" and not self.count and most <= contract.case_count + len(chosen)
-        varies = is_usual and not claim
-        pool = list(draw(strategy(), self.seed, POOL * most if varies else number))
+        varies = is_usual and not own
+        pool = list(draw(strategy(), self.seed, POOL * contract.case_count if varies else number)) if number else []
         cases = (*chosen, *(case for case in pool[:number] if case.key not in known))
         return with_missing_pairs(cases, pool) if varies else cases
 
@@ -286,15 +296,3 @@ class GeneratedCases:
         most = claim.max_cases or 0
         share = min(EFFORTS[self.effort], 1.0) if claim.false_alarm else EFFORTS[self.effort]
         return max(round(most * share), min(most, FEWEST))
-
-
-def is_bare(contract: Contract, case: Case) -> bool:
-    """Whether an optional parameter is None in a case."""
-    optional = {name for argument in contract.arguments("parameter") for name in _optional_names(argument)}
-    found = (path for call in case.calls for path, leaf in leaves(dict(call.arguments)) if leaf is None and path)
-    return any(path[-1] in optional for path in found)
-
-
-def _optional_names(argument: Argument) -> list[str]:
-    below = [name for inner in argument.fields for name in _optional_names(inner)]
-    return [argument.name, *below] if argument.optional else below

@@ -27,7 +27,7 @@ def smallest_violation(
     The search ends with the first case that the implementation does not finish: each further one could cost as much.
     """
     generated = bench.generated
-    strategy, own = generated.strategy(contract, claim)
+    strategy, _ = generated.strategy(contract, claim)
     found: list[tuple[Case, Exception]] = []
     unfinished: list[Exception] = []
 
@@ -48,6 +48,6 @@ def smallest_violation(
         found.append((trial.case, outcome))
         return True
 
-    singles = chosen_draws(contract, claim.name if own else "", strategy)
+    singles = chosen_draws(contract, strategy)
     shrunk(strategy(), bench.seed, generated.size(contract), violates, SHRINK_SECONDS, singles)
     return min(found, key=lambda pair: weight(pair[0])) if found else None

@@ -79,8 +79,8 @@ class TellingSet:
     claims: Mapping[str, tuple[TellingCase, ...]] = field(default_factory=dict)
 
     def of(self, claim: str) -> tuple[TellingCase, ...]:
-        """The chosen cases of a claim's own strategy; of the component's where it is "" ."""
-        return self.claims.get(claim, ()) if claim else self.cases
+        """The chosen cases of a claim's own strategy."""
+        return self.claims.get(claim, ())
 
     @property
     def told_by(self) -> dict[str, list[int]]:
@@ -129,43 +129,53 @@ def telling_set(component: str, folder: Path = FOLDER) -> TellingSet:
         return TellingSet(component)
 
 
-def chosen_cases(contract: Contract, claim: str, strategy: Callable[[], Any]) -> tuple[tuple[Case, ...], str]:
-    """The cases of a component's telling set, or of what was chosen for a claim with a strategy of its own.
+def chosen_cases(contract: Contract, strategy: Callable[[], Any]) -> tuple[tuple[Case, ...], str]:
+    """The cases that were chosen from a strategy: of a component, or of claims that have it as their own.
 
-    Empty where the strategy is not the sheet's. The text says how many cannot be had: none, as a rule.
+    Empty where the strategy is not the sheet's, as of a component that is run on a whole model. The text says how many
+    cannot be had: none, as a rule.
     """
-    return _chosen(contract.name, claim, strategy)
+    return _chosen(contract.name, strategy)
 
 
-def chosen_draws(contract: Contract, claim: str, strategy: Callable[[], Any]) -> list[tuple[int, Mapping[str, int]]]:
+def chosen_draws(contract: Contract, strategy: Callable[[], Any]) -> list[tuple[int, Mapping[str, int]]]:
     """What regenerates the same cases: a seed and set sizes each. Those of which no size is set go first: they are
     small."""
-    if not chosen_cases(contract, claim, strategy)[0]:
-        return []
-    draws = [(entry.seed, entry.sizes) for entry in telling_set(contract.name).of(claim)]
+    draws = [(entry.seed, entry.sizes) for entry in _entries(contract.name, strategy)]
     return sorted(draws, key=lambda draw: bool(draw[1]))
 
 
 @cache
-def _chosen(component: str, claim: str, strategy: Callable[[], Any]) -> tuple[tuple[Case, ...], str]:
-    sheet, entries = load_catalogue().contracts.get(component), telling_set(component).of(claim)
-    if sheet is None or not entries or not is_of_its_sheet(sheet, strategy):
+def _chosen(component: str, strategy: Callable[[], Any]) -> tuple[tuple[Case, ...], str]:
+    entries = _entries(component, strategy)
+    if not entries:
         return (), ""
+    claims = load_catalogue().claims_of(component)
     made, plain = strategy(), None if unchanged(strategy) is strategy else unchanged(strategy)()
     found = []
     for entry in entries:
         case = entry.drawn(made) if plain is None else entry.moved(plain, made)
         if case is not None:
-            found.append(replace(case, chosen=Chosen(frozenset(entry.needed_by), bool(entry.sizes))))
+            tests = (claim.test for claim in claims if {claim.name, *claim.aliases} & set(entry.needed_by))
+            found.append(replace(case, chosen=Chosen(frozenset(tests), bool(entry.sizes))))
     if len(found) == len(entries):
         return tuple(found), ""
     others = f"{len(entries) - len(found)} of {len(entries)} chosen cases"
     return tuple(found), f"Hypothesis {hypothesis.__version__} makes {others} otherwise; fresh ones take their place"
 
 
-def is_of_its_sheet(sheet: Contract, strategy: Callable[[], Any]) -> bool:
-    """Whether a component's cases come from its sheet; one that is run on a whole model has others."""
-    return unchanged(strategy) in (sheet.cases, sheet.invalid, *(claim.cases for claim in sheet.claims))
+def _entries(component: str, strategy: Callable[[], Any]) -> tuple[TellingCase, ...]:
+    """Whatever was chosen from this strategy, each once. A claim is known by its strategy, not by its name."""
+    known = load_catalogue()
+    sheet, plain, chosen = known.contracts.get(component), unchanged(strategy), telling_set(component)
+    if sheet is None:
+        return ()
+    found = list(chosen.cases) if plain is sheet.cases else []
+    for claim in known.claims_of(component):
+        own = claim.cases or (sheet.invalid if "invalid" in claim.tags else None)
+        if own is plain:
+            found += [entry for name in (claim.name, *claim.aliases) for entry in chosen.of(name)]
+    return tuple({(entry.seed, *entry.sizes.items()): entry for entry in found}.values())
 
 
 def fingerprint(case: Case) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.core.claim import Claim
 from harness.core.contract import Contract
+from harness.core.mistake import KnownMistake
 from harness.judging.catalogue import Catalogue
 from harness.judging.telling import TellingCase, TellingSet
 from harness.judging.telling_power import Breaks, Pooled, Power, Told
@@ -80,12 +81,17 @@ def _lost(power: Power, claims: Sequence[Claim], pooled: Pooled, entry: TellingC
     lost = []
     for name in entry.tells:
         mistake = mistakes.get(name)
-        if mistake is None or Told(mistake.full_name) in pooled.shows:
-            continue
-        for claim in sorted(claims, key=lambda claim: claim.broken_by != name):
-            power.breaks(claim, mistake, [pooled])
-            if Breaks(claim.name, mistake.full_name) in pooled.shows:
-                break
-        else:
+        if mistake is None or not _is_told(power, claims, pooled, mistake):
             lost.append(name)
     return lost
+
+
+def _is_told(power: Power, claims: Sequence[Claim], pooled: Pooled, mistake: KnownMistake) -> bool:
+    """Whether numbers tell it, or else a claim, its own one first."""
+    if Told(mistake.full_name) in pooled.shows:
+        return True
+    for claim in sorted(claims, key=lambda claim: claim.broken_by != mistake.name):
+        power.breaks(claim, mistake, [pooled])
+        if Breaks(claim.name, mistake.full_name) in pooled.shows:
+            return True
+    return False

@@ -34,9 +34,12 @@ BEYOND, AROUND = 129, (64, 127, 32, 65, 31)
 """Sizes at and around which programs work in blocks: 129 is one more than a multiple of every usual size of a block."""
 NO_EDGES = frozenset({"heads", "kv_heads", "layers", "context", "documents", "new", "window"})
 """Sizes that other sizes follow from, or that are no axis of a tensor."""
+CONTEXT, ROOM = "context", 3
+"""The size that positions must fit in, and how many more it has where they are set."""
 MOST_EDGES = 5
 DEAREST = 0.03
 """Processor seconds of one run with gradients, at the most, for a case at an edge."""
+MOST_CHOSEN = 16
 OVERHEAD = 200
 """What a case costs beside the number of its elements, in elements. (Times would make another choice every time.)"""
 
@@ -143,14 +146,22 @@ def _times(pool: Sequence[Pooled], mistake: KnownMistake) -> int:
 
 
 def _cover(pool: Sequence[Pooled], power: Power) -> list[int]:
+    """The chosen ones; where these would be many, what is told is told less often."""
     own = {mistake.full_name for mistake in power.own}
-    needs: dict[Hashable, int] = {}
-    for pooled in pool:
-        for thing in pooled.shows:
-            of_a_part = isinstance(thing, Told) and thing.mistake not in own
-            once = of_a_part or isinstance(thing, Least) or (isinstance(thing, Apart) and not power.contract.agrees)
-            needs[thing] = ONCE if once else TWICE
-    return cover([p.shows for p in pool], [OVERHEAD + weight(p.case)[0] for p in pool], needs)
+    chosen: list[int] = []
+    for apart, told in ((TWICE, TWICE), (ONCE, TWICE), (ONCE, ONCE)):
+        needs: dict[Hashable, int] = {}
+        for pooled in pool:
+            for thing in pooled.shows:
+                if isinstance(thing, Apart):
+                    needs[thing] = apart if power.contract.agrees else ONCE
+                else:
+                    of_a_part = isinstance(thing, Told) and thing.mistake not in own
+                    needs[thing] = ONCE if of_a_part or isinstance(thing, Least) else told
+        chosen = cover([p.shows for p in pool], [OVERHEAD + weight(p.case)[0] for p in pool], needs)
+        if len(chosen) <= MOST_CHOSEN:
+            break
+    return chosen
 
 
 def _entry(pooled: Pooled, power: Power, rare: set[Hashable]) -> TellingCase:
@@ -178,6 +189,8 @@ def _edges(power: Power, pool: Sequence[Pooled]) -> Iterator[Pooled]:
     yielded = 0
     for number, (name, size) in enumerate(sizes):
         found = _at(strategy, {name: size}, 7 * number)
+        if found is None or run(Request(contract.name, found.case)).crash is not None:  # it may need a longer context
+            found = _at(strategy, {name: size, CONTEXT: size + ROOM}, 7 * number)
         for pooled in priced(contract, run, [] if found is None else [found]):
             if (
                 pooled.cost <= DEAREST

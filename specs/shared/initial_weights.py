@@ -124,13 +124,18 @@ def laws(config: Settings, shape: Iterable[int]) -> dict[str, float]:
 
 
 def law_of(config: Settings, values: torch.Tensor) -> str:
-    """The standard deviation of the values, with the nearest of these laws where so many values can distinguish it."""
+    """The standard deviation of the values, with the nearest of these laws where so many values can distinguish it.
+
+    With four layers 0.02 / sqrt(L) is 0.01: laws that give the same number are all named.
+    """
     found = float(values.pow(2).mean().sqrt())
     if not found:
         return "0: it is all zeros"
     resolution = 6 / math.sqrt(2 * values.numel())
-    distance, name = min((abs(math.log(found / law)), name) for name, law in laws(config, values.shape).items())
-    return f"{found:.4g}" + (f" ({name})" if distance < resolution else "")
+    known = laws(config, values.shape)
+    nearest = min(known.values(), key=lambda law: abs(math.log(found / law)))
+    names = " or ".join(name for name, law in known.items() if math.isclose(law, nearest))
+    return f"{found:.4g}" + (f" ({names})" if abs(math.log(found / nearest)) < resolution else "")
 
 
 TORCH_DEFAULT = (

@@ -1,5 +1,6 @@
 """``plumbline doctor``, as it is printed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,8 @@ def test_functions_are_shown_with_their_lines(folder: Path, capsys: pytest.Captu
     assert main(["doctor", "mine.py"]) == 0
     text = capsys.readouterr().out
     assert "1 of " in text and " components judged, 1 to do" in text
-    assert "gelu        judged as a function at mine.py:2" in text and "    50 of 50 cases given\n" in text
+    assert "gelu        judged as a function at mine.py:2" in text
+    assert re.search(r"\n    (\d\d) of \1 cases given\n", text)
     assert "layer_norm  to do at mine.py:6" in text
     assert "more components have not been begun" in text and "attention" not in text
 

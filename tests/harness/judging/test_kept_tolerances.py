@@ -37,7 +37,7 @@ def doubled(x: torch.Tensor, dim: int) -> torch.Tensor:
 
 def judged(folder: Path, function=nearly, seed: int | None = 3):
     executor = Executor("theirs", {COMPONENT: FunctionAdapter(function)}, KNOWN.contracts)
-    inspection = Inspection(KNOWN, executor, seed=seed or 0, cases=6)
+    inspection = Inspection(KNOWN, executor, seed=seed or 0)
     inspection.bench.kept = KeptTolerances(folder, seed)
     verdicts = [inspection.judge(COMPONENT, claim) for claim in KNOWN.claims_of(COMPONENT)[:4]]
     inspection.bench.kept.save()
@@ -74,8 +74,18 @@ def test_code_that_became_wrong_is_seen(tmp_path: Path) -> None:
 
 def test_another_seed_has_another_file(tmp_path: Path) -> None:
     judged(tmp_path)
+    known = KeptTolerances(tmp_path, 3).chosen.known
     judged(tmp_path, seed=4)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
+    later = KeptTolerances(tmp_path, 4).chosen.known
+    assert known and known.items() <= later.items(), "the telling set is the same for every seed"
+    assert len(later) <= 1.5 * len(known), "beside other fresh cases, others may have the largest error"
+
+
+def test_nothing_is_kept_of_a_seed_that_will_not_come_again(tmp_path: Path) -> None:
+    """But the telling set is."""
+    judged(tmp_path, seed=None)
+    assert [file.name.rpartition("-")[2] for file in tmp_path.iterdir()] == ["chosen.json"]
 
 
 @pytest.mark.parametrize(
