@@ -67,6 +67,14 @@ def test_right_code_is_left_alone(file: Path, capsys: pytest.CaptureFixture[str]
     assert "nothing to fix" in capsys.readouterr().err
 
 
+def test_a_legal_form_can_be_declared(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is undeclared is told as a form, not as a wrong line."""
+    exact = "import torch\n\n\ndef gelu(x):\n    return x * (1 + torch.erf(x / 2**0.5)) / 2\n"
+    file.write_text(exact)
+    assert fix("gelu") == 1 and "declare it: --variant=activation=gelu_erf" in capsys.readouterr().err
+    assert fix("gelu", "--variant=activation=gelu_erf") == 0 and "nothing to fix" in capsys.readouterr().err
+
+
 def test_what_cannot_be_fixed_is_an_exit_code_of_1(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(RIGHT.replace("0.5 * x *", "0.5 * x.flip(-1).cumsum(-1) *"))
     assert fix("gelu") == 1

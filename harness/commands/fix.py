@@ -15,6 +15,7 @@ from harness.execution.executor import Executor
 from harness.judging.changes import Proven
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
+from harness.project.variants import declaration_of
 
 DETAILS = """\
 The wrong line is found by experiment. Small changes of it are tried on the
@@ -32,6 +33,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``plumbline fix``."""
     parser.add_argument("components", nargs="*", metavar="COMPONENT", help="what to fix (default: all that fails)")
     parser.add_argument("--impl", metavar="IMPL", help="a module or file (default: impl in pyproject.toml)")
+    forms = "legal forms, as --impl-variant takes them"
+    parser.add_argument("--variant", action="append", default=[], metavar="KEY=VALUE", help=forms)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the generated cases (default: 0)")
     parser.add_argument("--cases", type=int, metavar="N", help="generated cases per component")
     parser.add_argument("--write", action="store_true", help="write the changes into your files, after asking")
@@ -45,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("no implementation to fix: plumbline fix COMPONENT --impl=mymodel.py")
     if options.yes and not options.write:
         raise UsageError("--yes goes with --write: without it nothing is written")
-    inspection = inspect_implementation(impl, seed=options.seed, cases=options.cases, project=options.project)
+    forms, project = ",".join(options.variant), options.project
+    inspection = inspect_implementation(impl, seed=options.seed, cases=options.cases, variants=forms, project=project)
     if not isinstance(inspection.implementation, Executor) or inspection.implementation.is_altered:
         raise UsageError(f"{impl} has no file of yours that could be changed")
     names = [component_of(inspection.catalogue, name) for name in options.components]
@@ -92,6 +96,8 @@ def _checks(found: Proven) -> str:
 def _why_not(inspection: Inspection, name: str, found: Proven | None) -> str:
     if found is not None:
         return "its change and an earlier one touch the same lines; apply the first, then run this again"
+    if forms := _legal_forms(inspection, name):
+        return f"it computes a legal form; if that is meant, declare it: --variant={forms}"
     lines = [line for group in inspection.lines.groups(name) for line in group.lines]
     crash = next((v for v in inspection.changes.failing(name) if v.status is Status.CRASHED), None)
     if not lines and crash is not None:
@@ -101,6 +107,15 @@ def _why_not(inspection: Inspection, name: str, found: Proven | None) -> str:
         return "no experiment shows which line is wrong, so no change was tried"
     places = ", ".join(f"{Path(line.file).name}:{line.line}" for line in lines)
     return f"wrong in {places}; no small change of it makes every check pass"
+
+
+def _legal_forms(inspection: Inspection, name: str) -> str:
+    """What declares the legal forms that a component has, where these alone explain what fails."""
+    finding = inspection.finding_of(name)
+    mistakes = finding.mistakes if finding is not None else ()
+    if not mistakes or not all(one.variant for one in mistakes):
+        return ""
+    return ",".join(declaration_of(one, inspection.catalogue.contracts) for one in mistakes)
 
 
 def _print(changes: Sequence[Change]) -> None:

@@ -113,7 +113,7 @@ def _compares_all_numbers(verdict: Verdict) -> bool:
 
 def run_command(record: RunRecord) -> str:
     """The command that repeats the run on the same cases."""
-    variants = ",".join(f"{component}={name}" for component, name in (record.variants or {}).items())
+    variants = _variants(record)
     options = [
         f"--impl={record.impl}",
         f"--impl-seed={record.seed}",
@@ -125,7 +125,19 @@ def run_command(record: RunRecord) -> str:
 
 def fix_command(record: RunRecord, verdict: Verdict) -> str:
     """The command that writes the change which fixes a component, after asking."""
-    return f"plumbline fix {verdict.component} --impl={shlex.quote(record.impl)} --seed={record.seed} --write"
+    variants = _variants(record)
+    options = [
+        f"--impl={record.impl}",
+        f"--seed={record.seed}",
+        f"--variant={variants}" if variants else "",
+        "--write",
+    ]
+    return " ".join(["plumbline", "fix", verdict.component, *(shlex.quote(option) for option in options if option)])
+
+
+def _variants(record: RunRecord) -> str:
+    """What was declared, as an option takes it."""
+    return ",".join(f"{component}={name}" for component, name in (record.variants or {}).items())
 
 
 def check_command(record: RunRecord, verdict: Verdict) -> str:
