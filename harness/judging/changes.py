@@ -15,19 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.change import Change, ProvenChange, merged
 from harness.core.implementation import Implementation
+from harness.core.marked_line import MarkedLine
 from harness.core.record import Status, Verdict
 from harness.execution.changed_code import CannotChange, ChangedCode, LoadedFile
 from harness.execution.executor import Executor
 from harness.judging.declared_forms import InDeclaredForms
 from harness.judging.lines import Located
+from harness.localisation.by_change import FEW, mended_lines
+from harness.localisation.experiment import Sample
 from harness.localisation.repair.candidates import changes
 from harness.localisation.repair.search import find_fixes
+from harness.localisation.run_lines import Lines, lines_of
 
 if TYPE_CHECKING:
     from harness.judging.inspection import Inspection
 
 SECONDS = 6.0
 """Processor seconds for the search at one wrong line."""
+SECONDS_FOR_A_LINE = 3.0
+"""... and where every line that runs may be the wrong one."""
 MOST_PROOFS = 6
 """Changes that are right on the violating cases, and are then judged by every claim."""
 CASES = 3
@@ -35,6 +41,8 @@ EPSILONS = (1e-5, 1e-6, 1e-8)
 """Numbers that are arguments of the reference, and written down in many implementations."""
 LIMIT = 1.0
 """Processor seconds for one case with a change in force: what a change does to a loop is not known."""
+LOOP_FACTOR, SHORTEST_LIMIT = 10, 0.02
+"""... and where lines of a loop are changed, which often makes one without an end: so many times what the case took."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,26 @@ class Changes:
         """These changes with what every claim of a component says of them; None where they do not fix it."""
         return self._proof(component, tuple(chosen)) if chosen else None
 
+    def mended_lines(self, component: str, wrong: Sequence[Sample], right: Sequence[Sample]) -> tuple[MarkedLine, ...]:
+        """The line of a component whose change makes the wrong answers right, and leaves the right ones so."""
+        if not isinstance(self.inspection.implementation, Executor) or not wrong:
+            return ()
+        implementation = self.inspection.bench.implementation
+
+        def ran(sample: Sample) -> Lines:
+            return lines_of(lambda: implementation.run(replace(sample.request, fresh=True)))
+
+        def seconds(sample: Sample) -> float:
+            started = time.thread_time()
+            implementation.run(replace(sample.request, fresh=True))
+            return time.thread_time() - started
+
+        quick_first = sorted(((seconds(one), n) for n, one in enumerate(wrong)))
+        limit = max(LOOP_FACTOR * quick_first[min(FEW, len(wrong)) - 1][0], SHORTEST_LIMIT)
+        made = partial(self._made, (), limit=limit)
+        chosen = [wrong[n] for _, n in quick_first]
+        return mended_lines(chosen, right, ran, made, self._numbers_of(component), SECONDS_FOR_A_LINE)
+
     def failing(self, component: str) -> list[Verdict]:
         """The verdicts of a component that fail as it stands."""
         if component not in self._failing:
@@ -131,10 +159,10 @@ class Changes:
         sources = [contracts[name].reference for name in (component, *self._below(component))]
         return list(dict.fromkeys([*(number for one in sources for number in _numbers(one)), *EPSILONS]))
 
-    def _made(self, before: Sequence[Change], change: Change) -> Implementation | None:
+    def _made(self, before: Sequence[Change], change: Change, limit: float = LIMIT) -> Implementation | None:
         """The implementation with changes in force; None where they cannot be without importing its files again."""
         inspection = self.inspection
-        executor = self._changed(_beside(before, change))
+        executor = self._changed(_beside(before, change), limit)
         if executor is None:
             return None
         return InDeclaredForms(executor, inspection.catalogue.contracts, inspection.variants)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from harness.core.record import Status, Verdict
 from harness.diagnosis.finding import edits_of
 from harness.diagnosis.matching import Observation
 from harness.judging.evidence import Evidence
+from harness.localisation.by_change import is_text
 from harness.localisation.experiment import Sample
 from harness.localisation.locate import CASES, SECONDS, Locator
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 NUMERIC = frozenset({About.NUMBERS, About.GRADIENT, About.CONSISTENCY, About.ROUNDING})
 ENOUGH, MORE = 3 * CASES, 40
 """Violating cases to choose from; where there are fewer, so many cases are generated."""
+MOST_TEXTS = 60
+"""Cases of a component without tensors that are compared with the reference where no claim does so."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,15 @@ class Lines:
     def __init__(self, inspection: Inspection) -> None:
         self.inspection = inspection
         self._found: dict[str, Located] = {}
+        self._answered: dict[str, list[Observation]] = {}
         self.seconds = SECONDS
         """Processor seconds of one localisation."""
 
     def of(self, claim: Claim, verdict: Verdict) -> tuple[MarkedLine, ...]:
         """The lines behind a failed check; none where it is not about numbers, or where no experiment decides."""
-        if verdict.status is not Status.FAILED or verdict.returned or claim.about.isdisjoint(NUMERIC):
+        if verdict.status is not Status.FAILED or verdict.returned:
+            return ()
+        if claim.about.isdisjoint(NUMERIC) and (claim.about or not self._is_text(verdict.component)):
             return ()
         try:
             return self._behind(verdict)
@@ -81,6 +87,28 @@ class Lines:
         """The lines that make what a component computes forwards wrong, or its gradients alone."""
         return self._group(component, ()).lines
 
+    def _is_text(self, component: str) -> bool:
+        """Whether a component computes no tensors: what its claims say of text and steps is in its numbers too."""
+        return is_text(_samples(self._seen(component)))
+
+    def _seen(self, component: str) -> list[Observation]:
+        """What was seen of a component; of one that no claim compares as a whole, the answers to cases of text."""
+        if component not in self._answered:
+            seen = list(self.inspection.observations.of(component))
+            self._answered[component] = seen or list(self._answers_to_text(component))
+        return self._answered[component]
+
+    def _answers_to_text(self, component: str) -> Iterator[Observation]:
+        """The answers to cases of a component without tensors; none where its cases hold tensors."""
+        inspection, bench = self.inspection, self.inspection.bench
+        contract = inspection.catalogue.contracts[component]
+        if any(case.tensors() for case in bench.generated.of(contract)):
+            return
+        for case in bench.generated.more(contract, MOST_TEXTS):
+            request = Request(component, case)
+            with suppress(ValueError):
+                yield inspection.observations.of_evidence(Evidence(request, bench.implementation.run(request)))
+
     def _may_look(self, component: str) -> bool:
         """Whether the files of a component are what runs, and it can be called."""
         offer = self.inspection.bench.implementation.offers(component)
@@ -111,9 +139,13 @@ class Lines:
 
     def _located(self, component: str) -> Located:
         inspection = self.inspection
-        seen = inspection.observations.of(component)
+        seen = self._seen(component)
         wrong = _wrong(seen)
         locator = Locator(inspection.bench.implementation, inspection.bench.reference, self.seconds)
+        if is_text(_samples(seen)):
+            samples = _samples(wrong + self._more(component, wrong))
+            right = _samples([o for o in seen if o.answer.crash is None and o.reference.crash is None and not o.wrong])
+            return Located(inspection.changes.mended_lines(component, samples, right[:ENOUGH]), samples)
         if not wrong:
             samples = [] if inspection.is_by_hand(component) else _samples(_wrong(seen, True))
             return Located(locator.gradient_lines(samples), samples)

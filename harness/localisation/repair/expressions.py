@@ -24,6 +24,7 @@ from harness.localisation.repair.text import Text
 Written = tuple[str, float]
 """Another text of an expression, and what it costs: how much it changes."""
 NUMBERS = (0, 1, 2, 0.5, -1, -2)
+STRINGS = ("none", "tanh", "mean", "sum", "inf", "-inf", "utf-8", "replace", "ignore", "strict")
 NEAR, FAR = 1.0, 3.0
 BEFORE_SUMS = (ast.Mult, ast.Div, ast.MatMult, ast.FloorDiv, ast.Mod, ast.Pow, ast.Add, ast.Sub)
 VALUES = (ast.Name, ast.Attribute, ast.Call, ast.BinOp, ast.Subscript)
@@ -118,11 +119,16 @@ def _one_argument(call: ast.Call, text: Text) -> tuple[str, str, str] | None:
 
 
 def comparisons(node: ast.expr, at: Surroundings) -> Iterator[Written]:
-    """Another comparison, or its two sides exchanged; the opposite of a condition."""
+    """Another comparison, or its two sides exchanged; the opposite of a condition, or one part of it."""
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         left, right = at.text.inner(node.left), at.text.inner(node.comparators[0])
         for other in COMPARISONS.get(type(node.ops[0]), ()):
             yield f"{left} {other} {right}", NEAR
+    if isinstance(node, ast.BoolOp):
+        parts = [at.text.inner(one) for one in node.values]
+        yield (" or " if isinstance(node.op, ast.And) else " and ").join(parts), NEAR
+        if len(parts) == 2:
+            yield from ((part, 1.2) for part in parts)
     if isinstance(node, ast.UnaryOp) and number_in(node) is None:
         yield at.text.inner(node.operand), NEAR
     if isinstance(node, ast.IfExp):
@@ -156,7 +162,7 @@ def constants(node: ast.expr, at: Surroundings) -> Iterator[Written]:
         yield from ((_number(one), NEAR) for one in dict.fromkeys(others) if one != value)
         yield from ((name, 2.0) for name in at.named(node))
     elif isinstance(value, str):
-        yield from ((repr(one), NEAR) for one in ("none", "tanh", "mean", "sum", "inf", "-inf") if one != value)
+        yield from ((repr(one), NEAR) for one in STRINGS if one != value)
 
 
 def _plain(value: float) -> float:
@@ -190,6 +196,8 @@ def calls(node: ast.expr, at: Surroundings) -> Iterator[Written]:
     head = [*given]
     for n in range(len(given)):
         yield f"{function}({', '.join(head[:n] + head[n + 1 :])})", 1.4
+    if len(given) > 1:
+        yield f"{function}()", 1.5
     for n in range(len(node.args) - 1):
         order = [*head]
         order[n], order[n + 1] = order[n + 1], order[n]
