@@ -93,12 +93,6 @@ WRONG_USE = (
         f"{TORCH}layer_norm = torch.nn.LayerNorm(8)\n",
     ),
     Error(
-        "a class where a function is due",
-        4,
-        ("gelu is a class; it must be a function gelu(x)",),
-        f"{TORCH}class gelu:\n    def __call__(self, x):\n        return {GELU}\n",
-    ),
-    Error(
         "--impl-require with a typo",
         4,
         ("--impl-require names 'geluu'", "did you mean gelu?"),

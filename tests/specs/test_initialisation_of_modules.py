@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from harness.core.record import Status
+from harness.core.values import Settings
 from harness.judging.loading import inspect_implementation
+from specs.shared.initial_weights import law_of
 
 STYLES = Path(__file__).parents[1] / "styles"
 SCALED = """        for name, p in self.named_parameters():
@@ -42,7 +45,7 @@ def test_gpt2s_own(tmp_path: Path) -> None:
             SCALED.replace('name.endswith("c_proj.weight")', 'name == "c_proj.weight"'),
             "(0.02); it must be 0.02 / sqrt(2 L)",
         ),
-        (SCALED.replace("2 * config", "config"), "(0.02 / sqrt(L) or 0.01); it must be"),
+        (SCALED.replace("2 * config", "config"), "(0.02 / sqrt(L)); it must be"),
     ],
 )
 def test_residual_projections_in_words(wrong: str, message: str, tmp_path: Path) -> None:
@@ -104,3 +107,10 @@ def test_what_no_law_allows_is_told_of_a_llama(right: str, wrong: str, claim: st
     """A tied head with numbers as large as 1, layers that are copies, a fixed seed, gains that are drawn."""
     assert right in llama()
     assert claim in failing(llama().replace(right, wrong), tmp_path)
+
+
+def test_laws_that_give_the_same_number_are_all_named() -> None:
+    """With four layers 0.02 / sqrt(L) is 0.01."""
+    values = 0.01 * torch.randn(200, 200, generator=torch.Generator().manual_seed(0))
+    assert law_of(Settings(layers=4), values).endswith("(0.02 / sqrt(L) or 0.01)")
+    assert law_of(Settings(layers=3), values).endswith("(0.01)")
