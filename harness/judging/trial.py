@@ -145,7 +145,7 @@ class BenchTrial:
                 self.note_error(found.ratio)
             return
         raise Violation(
-            f"wrong {'output' if what == 'out' else what.removeprefix('the ')}",
+            f"wrong {'output' if what == 'out' else what.removeprefix('the ').rstrip(',')}",
             worst=found.where,
             error=found.ratio,
             error_map=found.error_map,

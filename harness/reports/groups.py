@@ -67,7 +67,7 @@ def groups(record: RunRecord) -> list[Group]:
         key = ("forms", *map(id, verdicts)) if is_form else ("mistake", name)
         together.setdefault(key, []).append(name)
     found = [_explained(record, tuple(names), by_finding[names[0]]) for names in together.values()]
-    found += [Group(verdicts[0], tuple(verdicts[1:]), (), verdicts[0].component) for verdicts in unexplained.values()]
+    found += [_unexplained(verdicts) for verdicts in unexplained.values()]
     found = [replace(group, share=_share(record, group)) for group in found]
     last = len(record.order)
     return sorted(found, key=lambda g: (not g.names, record.order.index(g.home) if g.home in record.order else last))
@@ -96,8 +96,16 @@ def _explained(record: RunRecord, names: tuple[str, ...], verdicts: list[Verdict
     return Group(replace(head, lines=lines), rest, names, home if is_known else head.component)
 
 
+def _unexplained(verdicts: list[Verdict]) -> Group:
+    """Failures with one cause that nothing explains; first to read is a comparison of all numbers."""
+    head = next((v for v in verdicts if About.NUMBERS in v.about), verdicts[0])
+    return Group(head, tuple(v for v in verdicts if v is not head), (), head.component)
+
+
 def _cause(verdict: Verdict) -> tuple[str, ...]:
     """What unexplained failures of one component have in common that are shown as one."""
+    if verdict.lines:
+        return ("lines", *(f"{line.file}:{line.line}" for line in verdict.lines))
     if verdict.status != Status.FAILED or verdict.explains:
         return ("message", verdict.message)
     if _compares_all_numbers(verdict):

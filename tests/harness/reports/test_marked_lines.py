@@ -6,6 +6,7 @@ from dataclasses import replace
 from support_records import record, verdict
 
 from harness.core.change import ProvenChange
+from harness.core.claim import About
 from harness.core.marked_line import Mark, MarkedLine
 from harness.core.record import Status, Verdict
 from harness.reports.failure import failure
@@ -41,6 +42,16 @@ def test_the_failure_shows_it_and_points_there() -> None:
     assert "^^^^^^^^^" in text and "your code       model.py:28" in text
     assert place_of(FAILED) == ("model.py", 28)
     assert place_of(verdict("part", "agrees", Status.FAILED, where="model.py", line=20)) == ("model.py", 20)
+
+
+def test_what_has_one_wrong_line_is_one_failure() -> None:
+    """Whatever each check says; first to read is the one that compares all numbers."""
+    jumps = replace(FAILED, claim="has_no_jumps", message="it jumps", explains=True, about=())
+    numbers = replace(FAILED, about=(About.NUMBERS,))
+    other = replace(FAILED, claim="refuses_text", lines=(), about=())
+    one, two = groups(record(jumps, numbers, other))
+    assert one.head.claim == numbers.claim and [v.claim for v in one.rest] == ["has_no_jumps"]
+    assert two.head.claim == "refuses_text" and "also failed     has_no_jumps" in failure(record(jumps, numbers), one)
 
 
 def test_lines_go_through_the_record_and_between_processes() -> None:
