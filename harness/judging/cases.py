@@ -126,14 +126,16 @@ class GeneratedCases:
         return self.count if self.count <= usual else max(usual, usual * self.count // USUAL_CASES)
 
     def _total(self, contract: Contract, strategy: Callable[[], Any], claim: Claim | None) -> int:
-        """How many cases in all: however many were chosen, there are fresh ones too."""
+        """How many cases in all, fresh ones always: a telling set is chosen in the default forms and spares none in
+        others."""
         most = self.size(contract)
         if claim and claim.max_cases:
             most = min(most, self._most(claim))
         chosen = len(chosen_cases(contract, strategy)[0])
         if self.count or not chosen:
             return most
-        return chosen + max(round(most * (FRESH if self.effort == "default" else 1.0)), FEWEST)
+        is_spared = self.effort == "default" and not self.declared(contract)
+        return chosen + max(round(most * (FRESH if is_spared else 1.0)), FEWEST)
 
     def more(self, contract: Contract, count: int) -> tuple[Case, ...]:
         """So many cases of a component, whatever a run's effort, in the declared form; its own ones are among them."""
