@@ -37,7 +37,7 @@ def with_arrays(
     """
     notes: list[Note] = []
     wrapped: dict[str, Adapter] = {}
-    sources = [getattr(adapter.source, "theirs", adapter.source) for adapter in adapters.values()]
+    sources = [getattr(adapter.source, "own_class", adapter.source) for adapter in adapters.values()]
     for name, adapter in adapters.items():
         contract = contracts[name]
         framework = "torch"

@@ -27,9 +27,9 @@ WEIGHTS = ("kernel", "embedding")
 
 
 class ArrayModule(nn.Module):
-    """An object of ``theirs``, whose arrays are ``library``'s, behind the parameters of a torch module."""
+    """An object of ``own_class``, whose arrays are ``library``'s, behind the parameters of a torch module."""
 
-    theirs: type
+    own_class: type
     library: str
     maps: bool
     """Whether it may be written for one example, as equinox modules are: then it is mapped over the leading axes."""
@@ -40,7 +40,7 @@ class ArrayModule(nn.Module):
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__()
-        made = self.theirs(*given, **options, **_drawn(self.theirs))
+        made = self.own_class(*given, **options, **_drawn(self.own_class))
         self.__dict__["_held"] = held_by(made)
         known: dict[int, nn.Parameter] = {}
         self.__dict__["_names"] = names = dict[Path, str]()
@@ -60,7 +60,7 @@ class ArrayModule(nn.Module):
         """What their object returns for these tensors, as tensors."""
         mine = dict(self.named_parameters(remove_duplicate=False))
         learned = {path: mine[name] for path, name in self.__dict__["_names"].items()}
-        options |= _drawn(_method(self.theirs))
+        options |= _drawn(_method(self.own_class))
         call = Call(self._held, learned, given, options, self.leads if self.maps else None)
         return ArrayCall(KINDS[self.library](), call).result()
 
@@ -183,7 +183,7 @@ def as_module_class(kind: type, library: str) -> type[ArrayModule]:
         return self._called(*given, **options)
 
     inside: Mapping[str, Any] = {
-        "theirs": kind,
+        "own_class": kind,
         "library": library,
         "maps": library == "jax",
         "leads": {},

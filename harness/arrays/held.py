@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import types
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy
@@ -19,16 +20,15 @@ START = (0.0, 1.0)
 """What the first row of a table begins with: a mask, the cosines and sines of position 0."""
 
 
-class Held:
+class Held(ABC):
     """The learned arrays of one object. ``arrays``: by path, in the order in which they are held."""
 
     def __init__(self, made: Any, arrays: dict[Path, Any]) -> None:
         self.made, self.arrays = made, arrays
 
-    @contextmanager
-    def given(self, values: Mapping[Path, Any]) -> Iterator[Any]:
+    @abstractmethod
+    def given(self, values: Mapping[Path, Any]) -> AbstractContextManager[Any]:
         """The object with these arrays in the place of its own, as long as this lasts."""
-        raise NotImplementedError
 
 
 class InPlace(Held):

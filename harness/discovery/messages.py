@@ -35,7 +35,7 @@ def near_misses(
     ``notes``: those that there are already; a class that one is about is not mentioned again.
     """
     missing = {plain(name): name for name in contracts if name not in found}
-    told = {id(getattr(thing, "theirs", thing)) for thing in (*(n.kind for n in notes), *_sources(found))}
+    told = {id(getattr(thing, "own_class", thing)) for thing in (*(n.kind for n in notes), *_sources(found))}
     added = []
     for name, value in target.members():
         ignored = name.startswith("_") or name in contracts or not callable(value) or is_module_class(value)

@@ -10,7 +10,7 @@ from harness.modules.size_names import CannotBuild
 
 def takes_its_arrays(kind: type, contract: Contract) -> str:
     """What to write for a class that is no torch module and is given its learned arrays; empty where it makes them."""
-    if not hasattr(kind, "theirs") or not contract.is_function:
+    if not hasattr(kind, "own_class") or not contract.is_function:
         return ""
     learned = contract.arguments("parameter")
     known = {name for a in learned for name in (a.name, *a.aliases, *(n for s in a.slices.values() for n in s))}
