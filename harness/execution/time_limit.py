@@ -11,6 +11,7 @@ import math
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType, TracebackType
@@ -120,7 +121,7 @@ class TimeLimit:
             signal.setitimer(signal.ITIMER_REAL, max(left, SHORTEST_ALARM), self._outer_interval)
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
-        if _is_entering_or_leaving(frame):
+        if _is_entering_or_leaving(frame) or _is_lost_in(frame):
             signal.setitimer(signal.ITIMER_REAL, SHORTEST_ALARM)
             return
         if time.monotonic() >= self._outer_due:
@@ -170,6 +171,11 @@ def _is_entering_or_leaving(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _is_lost_in(frame: FrameType | None) -> bool:
+    """Whether what is raised there would be printed and forgotten: in what is called when an object goes away."""
+    return frame is not None and frame.f_code.co_filename == weakref.__file__
 
 
 def _can_interrupt() -> bool:

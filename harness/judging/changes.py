@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import inspect
 import textwrap
 import time
@@ -21,7 +22,7 @@ from harness.execution.changed_code import CannotChange, ChangedCode, LoadedFile
 from harness.execution.executor import Executor
 from harness.judging.declared_forms import InDeclaredForms
 from harness.judging.lines import Located
-from harness.localisation.by_change import FEW, mended_lines
+from harness.localisation.by_change import FEW, lines_by_change
 from harness.localisation.experiment import Sample
 from harness.localisation.repair.candidates import changes
 from harness.localisation.repair.search import find_fixes
@@ -41,7 +42,7 @@ EPSILONS = (1e-5, 1e-6, 1e-8)
 """Numbers that are arguments of the reference, and written down in many implementations."""
 LIMIT = 1.0
 """Processor seconds for one case with a change in force: what a change does to a loop is not known."""
-LOOP_FACTOR, SHORTEST_LIMIT = 10, 0.02
+LOOP_FACTOR, SHORTEST_LIMIT = 10, 0.04
 """... and where lines of a loop are changed, which often makes one without an end: so many times what the case took."""
 
 
@@ -99,7 +100,9 @@ class Changes:
         """These changes with what every claim of a component says of them; None where they do not fix it."""
         return self._proof(component, tuple(chosen)) if chosen else None
 
-    def mended_lines(self, component: str, wrong: Sequence[Sample], right: Sequence[Sample]) -> tuple[MarkedLine, ...]:
+    def lines_by_change(
+        self, component: str, wrong: Sequence[Sample], right: Sequence[Sample]
+    ) -> tuple[MarkedLine, ...]:
         """The line of a component whose change makes the wrong answers right, and leaves the right ones so."""
         if not isinstance(self.inspection.implementation, Executor) or not wrong:
             return ()
@@ -117,7 +120,13 @@ class Changes:
         limit = max(LOOP_FACTOR * quick_first[min(FEW, len(wrong)) - 1][0], SHORTEST_LIMIT)
         made = partial(self._made, (), limit=limit)
         chosen = [wrong[n] for _, n in quick_first]
-        return mended_lines(chosen, right, ran, made, self._numbers_of(component), SECONDS_FOR_A_LINE)
+        numbers, collects = self._numbers_of(component), gc.isenabled()
+        gc.disable()  # a collection takes longer than most cases, and a right change would be taken for an endless loop
+        try:
+            return lines_by_change(chosen, right, ran, made, numbers, SECONDS_FOR_A_LINE)
+        finally:
+            if collects:
+                gc.enable()
 
     def failing(self, component: str) -> list[Verdict]:
         """The verdicts of a component that fail as it stands."""

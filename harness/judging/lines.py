@@ -51,9 +51,9 @@ class Lines:
         """The lines behind a failed check; none where it is not about numbers, or where no experiment decides."""
         if verdict.status is not Status.FAILED or verdict.returned:
             return ()
-        if claim.about.isdisjoint(NUMERIC) and (claim.about or not self._is_text(verdict.component)):
-            return ()
         try:
+            if claim.about.isdisjoint(NUMERIC) and (claim.about or not self._is_text(verdict.component)):
+                return ()
             return self._behind(verdict)
         except Exception:  # no experiment may cost the verdict that it is about
             return ()
@@ -145,7 +145,7 @@ class Lines:
         if is_text(_samples(seen)):
             samples = _samples(wrong + self._more(component, wrong))
             right = _samples([o for o in seen if o.answer.crash is None and o.reference.crash is None and not o.wrong])
-            return Located(inspection.changes.mended_lines(component, samples, right[:ENOUGH]), samples)
+            return Located(inspection.changes.lines_by_change(component, samples, right[:ENOUGH]), samples)
         if not wrong:
             samples = [] if inspection.is_by_hand(component) else _samples(_wrong(seen, True))
             return Located(locator.gradient_lines(samples), samples)

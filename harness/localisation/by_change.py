@@ -1,7 +1,8 @@
-"""The line whose change mends the answers: for code that computes no tensors, in which no value can be replaced.
+"""The line whose change fixes the answers: for code that computes no tensors, in which no value can be replaced.
 
 Every line that wrong answers come from is changed in small ways, the smallest first. The first change with which all
-wrong answers are right, and the right ones stay so, shows the line.
+wrong answers are right, and the right ones stay so, shows the line. Functions that may touch files or other programs
+are left alone: nobody knows what they would do with a change.
 """
 
 from __future__ import annotations
@@ -32,6 +33,42 @@ MARGIN = 0.4
 """What a change of another line may cost more to be as likely: then both lines are marked."""
 TENSORS = ("torch.", ".T", ".mT", ".transpose(", ".permute(", ".view(", ".masked_fill(", ".unsqueeze(", "keepdim")
 """What is written of tensors only."""
+OUTSIDE = frozenset(
+    [
+        "open",
+        "os",
+        "io",
+        "sys",
+        "shutil",
+        "pathlib",
+        "Path",
+        "tempfile",
+        "subprocess",
+        "socket",
+        "urllib",
+        "requests",
+        "http",
+        "sqlite3",
+        "pickle",
+        "system",
+        "popen",
+        "unlink",
+        "rmdir",
+        "rmtree",
+        "rename",
+        "write",
+        "write_text",
+        "write_bytes",
+        "dump",
+        "save",
+        "eval",
+        "exec",
+        "input",
+    ]
+)
+"""Names in functions that may touch what is outside of them."""
+MOST_TEXT = 100_000_000
+"""Characters of all candidates together: each holds the text of its file."""
 WHOLE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal)
 """Statements that are no computation."""
 
@@ -43,7 +80,7 @@ def is_text(samples: Sequence[Sample]) -> bool:
     return bool(samples) and not given and not any(torch.is_tensor(value) and value.numel() > 1 for value in values)
 
 
-def mended_lines(
+def lines_by_change(
     wrong: Sequence[Sample],
     right: Sequence[Sample],
     ran: Callable[[Sample], Lines],
@@ -51,18 +88,15 @@ def mended_lines(
     numbers: Sequence[float],
     seconds: float,
 ) -> tuple[MarkedLine, ...]:
-    """The line that a change mends, and a second one where a change of that is as likely; none where none mends.
+    """The line that a change fixes, and a second one where a change of that is as likely; none where none does.
 
     ``ran``: the lines that run for a sample. ``made``: the implementation with a change in force. ``numbers``: those of
     the reference's source. ``seconds``: of the processor, for the search.
     """
     bad, good = [ran(one) for one in wrong[:FEW]], [ran(one) for one in right[:FEW]]
-    candidates: list[tuple[float, Change]] = []
-    for file in sorted({file for lines in bad for file in lines}):
-        for line in _statements(file, bad):
-            less = SUSPECT * (_share(file, line.line, bad) - _share(file, line.line, good))
-            candidates += [(one.cost - less, one) for one in changes([line], numbers) if not _adds_tensors(one)]
-    ordered = sorted(candidates, key=lambda pair: pair[0])
+    if any(_reaches_outside(file, bad) for file in _files(bad)):
+        return ()
+    ordered = _candidates(bad, good, numbers)
     samples = (*wrong, *right)
 
     def first_of(pairs: Sequence[tuple[float, Change]], seconds: float) -> int:
@@ -83,8 +117,41 @@ def mended_lines(
     return (line,) if second < 0 else (line, _marked(as_likely[second][1]))
 
 
-def _adds_tensors(change: Change) -> bool:
-    return any(change.after.count(word) > change.before.count(word) for word in TENSORS)
+def _candidates(bad: Sequence[Lines], good: Sequence[Lines], numbers: Sequence[float]) -> list[tuple[float, Change]]:
+    """Changes of the lines that run, the likeliest first, each with what it costs. Of a long file the cheapest ones of
+    every line, as many as have a place in memory."""
+    lines = [line for file in _files(bad) for line in _statements(file, bad)]
+    found: list[tuple[float, Change]] = []
+    for line in lines:
+        less = SUSPECT * (_share(line, bad) - _share(line, good))
+        left = MOST_TEXT // len(lines)
+        for change in changes([line], numbers):
+            if left <= 0:
+                break
+            if not any(change.after.count(word) > change.before.count(word) for word in TENSORS):
+                found.append((change.cost - less, change))
+                left -= len(change.after)
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _files(ran: Sequence[Lines]) -> list[str]:
+    return sorted({file for lines in ran for file in lines})
+
+
+def _reaches_outside(file: str, ran: Sequence[Lines]) -> bool:
+    """Whether a function that runs may touch files or other programs, in whatever branch."""
+    source = source_of_file(file)
+    numbers = {number for lines in ran for number in lines.get(file, ())}
+    tree = source.tree if source is not None else None
+    running = [
+        node
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and any(node.lineno <= number <= (node.end_lineno or node.lineno) for number in numbers)
+    ]
+    inner = [node for function in running for node in ast.walk(function)]
+    names = {node.id for node in inner if isinstance(node, ast.Name)}
+    return not OUTSIDE.isdisjoint(names | {node.attr for node in inner if isinstance(node, ast.Attribute)})
 
 
 def _statements(file: str, ran: Sequence[Lines]) -> Iterator[MarkedLine]:
@@ -100,8 +167,9 @@ def _statements(file: str, ran: Sequence[Lines]) -> Iterator[MarkedLine]:
             yield MarkedLine(file, statement.lineno, statement.lineno)
 
 
-def _share(file: str, number: int, ran: Sequence[Lines]) -> float:
-    return sum(number in lines.get(file, ()) for lines in ran) / len(ran) if ran else 0.0
+def _share(line: MarkedLine, ran: Sequence[Lines]) -> float:
+    """In which share of these runs a line runs."""
+    return sum(line.line in lines.get(line.file, ()) for lines in ran) / len(ran) if ran else 0.0
 
 
 def _number(change: Change) -> int:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -201,3 +204,20 @@ def test_a_foreign_timer_is_restored() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_nothing_is_raised_where_it_would_be_lost() -> None:
+    """Python prints what is raised in a callback of a weak reference, and goes on: the limit waits until it is over."""
+    code = compile("frame = sys._getframe()", weakref.__file__, "exec")
+    names: dict[str, Any] = {"sys": sys}
+    exec(code, names)
+    clocks, went_on = FakeClocks(), False
+    with (
+        pytest.raises(TimedOut),
+        TimeLimit(1.0, clocks=Clocks(lambda: clocks.processor, lambda: clocks.processor)) as limit,
+    ):
+        clocks.processor = 2.0
+        limit._on_alarm(signal.SIGALRM, names["frame"])
+        went_on = True
+        limit._on_alarm(signal.SIGALRM, sys._getframe())
+    assert went_on

@@ -1,4 +1,4 @@
-"""The wrong line of code that computes no tensors: the one whose change mends the answers."""
+"""The wrong line of code that computes no tensors: the one whose change fixes the answers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from support_styles import inspect_style
+
+from harness.localisation import by_change
 
 SCHEDULE = """\
 import math
@@ -46,6 +48,20 @@ def test_the_line_of_a_schedule(right: str, tmp_path: Path) -> None:
 
 def test_a_right_schedule_has_no_wrong_line(tmp_path: Path) -> None:
     assert marked(tmp_path / "schedule.py", SCHEDULE, "lr_schedule") == ()
+
+
+def test_a_function_that_touches_files_is_left_alone(tmp_path: Path) -> None:
+    """Nobody knows what it would do with a change: it is judged as it stands, and no line is sought."""
+    log = tmp_path / "log.txt"
+    text = SCHEDULE.replace("    share =", f"    open({str(log)!r}, 'a').close()\n    share =")
+    assert marked(tmp_path / "schedule.py", text.replace("step / warmup", "step / total"), "lr_schedule") == ()
+
+
+def test_a_file_of_any_length_takes_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each line the cheapest changes are tried; others have no place."""
+    monkeypatch.setattr(by_change, "MOST_TEXT", 200 * len(SCHEDULE))
+    wrong = SCHEDULE.replace("step / warmup", "step / total")
+    assert [line for line, _ in marked(tmp_path / "schedule.py", wrong, "lr_schedule")] == [6]
 
 
 def test_the_change_of_a_schedule_is_proven(tmp_path: Path) -> None:
