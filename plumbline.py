@@ -1,8 +1,8 @@
 """Plumbline: checks a language model written from scratch, component by component, and names the line that is wrong.
 
-The front door: pytest's options, ``python -m plumbline`` and the public names. It imports ``harness.pytest_plugin`` and
-``harness.cli`` only, and only when asked: `harness` and `specs` are everyday names, and a user's own packages of these
-names must not be disturbed.
+The front door: pytest's options, ``python -m plumbline`` and the public names. It imports ``harness.pytest_plugin``,
+``harness.cli`` and ``harness.training`` only, and only when asked: `harness` and `specs` are everyday names, and a
+user's own packages of these names must not be disturbed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import pytest
+
+    from harness.training import InspectionResult
 
 __version__ = "0.1.0"
 DISTRIBUTION = "plumbline-llm"
 """What pip installs. The name `plumbline` on PyPI belongs to another project."""
-__all__ = ["implements", "main"]
+__all__ = ["implements", "inspecting", "main"]
 
 
 class Option(NamedTuple):
@@ -89,6 +93,13 @@ def implements(component: str, **options: Any) -> Callable[[Factory], Factory]:
     from harness.pytest_plugin import implements as decorate
 
     return decorate(component, **options)
+
+
+def inspecting(steps: int = 8) -> AbstractContextManager[InspectionResult]:
+    """Watch the training in a ``with`` block for so many optimiser steps. See ``harness.training.inspecting``."""
+    from harness.training import inspecting as watch
+
+    return watch(steps)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -40,6 +40,8 @@ class NoteCode(str, Enum):
     """Components for which no change was sought, since the time for that was over."""
     CASE_NOT_SAVED = "case not saved"
     """A failing case could not be written for ``plumbline replay``."""
+    TRAINING = "training"
+    """Something unusual in a training script that may be meant so."""
     TELLING_SET = "telling set"
     """Cases that were chosen beforehand, and that Hypothesis does not make as they were."""
     OTHER = "other"

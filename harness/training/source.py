@@ -1,0 +1,86 @@
+"""The person's source: statements by line, methods that are called, and methods that are named without a call."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from harness.training.places import Place
+
+
+class Statement(NamedTuple):
+    """A statement, or the head of a compound one. Lines count from 1."""
+
+    line: int
+    end_line: int
+    text: str
+
+
+class Source:
+    """One file, parsed. A file that cannot be read or parsed has no statements."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.lines = [line.rstrip("\n") for line in linecache.getlines(file)]
+        try:
+            self.tree = ast.parse("\n".join(self.lines))
+        except (SyntaxError, ValueError):
+            self.tree = ast.parse("")
+
+    def statement(self, line: int) -> Statement:
+        """The innermost statement that covers a line; of a compound statement its head alone."""
+        best: ast.stmt | None = None
+        for node in ast.walk(self.tree):
+            covers = isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
+            if covers and isinstance(node, ast.stmt) and (best is None or node.lineno >= best.lineno):
+                best = node
+        if best is None:
+            return Statement(line, line, self._text(line, line))
+        end = best.end_lineno or best.lineno
+        body = getattr(best, "body", None)
+        if isinstance(body, list) and body:
+            end = max(best.lineno, body[0].lineno - 1) if body[0].lineno > best.lineno else best.lineno
+            if line > end:
+                return Statement(line, line, self._text(line, line))
+        return Statement(best.lineno, end, self._text(best.lineno, end))
+
+    def named_without_call(self, method: str) -> list[int]:
+        """Lines of expression statements that name a method without calling it: ``optimizer.zero_grad``."""
+        found = []
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute) and node.value.attr == method:
+                found.append(node.lineno)
+        return found
+
+    def calls(self, *methods: str) -> list[int]:
+        """Lines at which a function or method of one of these names is called."""
+        return sorted(node.lineno for name, node in self._calls() if name in methods)
+
+    def _calls(self) -> Iterator[tuple[str, ast.Call]]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call):
+                called = node.func
+                name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+                yield name, node
+
+    def _text(self, first: int, last: int) -> str:
+        return "\n".join(self.lines[first - 1 : last])
+
+
+@lru_cache(maxsize=64)
+def _source(file: str, stamp: int) -> Source:
+    return Source(file)
+
+
+def source_of(file: str) -> Source:
+    """The file, parsed once for each state of it."""
+    linecache.checkcache(file)
+    return _source(file, hash(tuple(linecache.getlines(file))))
+
+
+def statement_of(place: Place) -> Statement:
+    """The statement at a place."""
+    return source_of(place.file).statement(place.line) if place else Statement(0, 0, "")
