@@ -13,7 +13,7 @@ SHARED = ("specs.shared", "specs.naming", "specs.workloads")
 FLOORS = (
     (("harness/cli.py",), 13),
     (("harness/commands/", "harness/pytest_plugin/"), 12),
-    (("harness/grading/", "harness/mutation/", "harness/training/"), 11),
+    (("harness/grading/", "harness/mutation/", "harness/study/", "harness/training/"), 11),
     (("harness/judging/",), 10),
     (("harness/diagnosis/", "harness/benchmark/", "harness/localisation/"), 9),
     (("harness/discovery/",), 8),

@@ -11,6 +11,7 @@ from harness.core.change import ProvenChange
 from harness.core.claim import About
 from harness.core.grounds import Grounds
 from harness.core.hint import Hint
+from harness.core.lesson import LessonResult
 from harness.core.marked_line import MarkedLine
 from harness.core.measurement import Measurement
 from harness.core.mistake import KnownMistake
@@ -237,6 +238,8 @@ class RunRecord:
     signatures: dict[str, str] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
     benchmarks: list[Benchmark] = field(default_factory=list)
+    lessons: list[LessonResult] = field(default_factory=list)
+    """What came of the lessons of ``plumbline study``."""
     grounds: dict[str, Grounds] = field(default_factory=dict)
     """What the verdicts on each component rest on."""
     models: tuple[str, ...] = ()

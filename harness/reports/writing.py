@@ -16,6 +16,8 @@ from harness.reports.json_file import atomically
 USUAL_RECORD = ".plumbline/run.json"
 BENCHMARKS_RECORD = ".plumbline/bench.json"
 """The record of a run of benchmarks alone: it does not overwrite the record of the checks."""
+LESSONS_RECORD = ".plumbline/study.json"
+"""The record of lessons alone."""
 
 
 class UnknownFormat(ValueError):

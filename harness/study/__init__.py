@@ -1,0 +1,1 @@
+"""``plumbline study``: runs lessons over seeds within a budget, decides their questions, and shows them."""
