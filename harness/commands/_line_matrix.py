@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--styles", action="append", metavar="FOLDER", help=f"with --lines: the files (default: {', '.join(FOLDERS)})")
     most = f"with --lines: mistakes of the catalogue made in each file; 0: all that can be (default: {MOST})"
     add("--most", type=int, default=MOST, metavar="N", help=most)
-    add("--only", metavar="TEXT", help="with --lines: only mistakes whose name contains this")
+    add("--only", metavar="TEXT", help="with --lines or --training: only mistakes whose name contains this")
     add("--no-changes", action="store_true", help="with --lines: seek no changes, which takes most of the time")
 
 

@@ -15,6 +15,8 @@ from typing import TypedDict
 from harness.commands._command import Command, component_of
 from harness.commands._line_matrix import arguments as add_line_arguments
 from harness.commands._line_matrix import run as run_lines
+from harness.commands._training_matrix import arguments as add_training_arguments
+from harness.commands._training_matrix import run as run_training
 from harness.core.errors import UsageError
 from harness.core.mistake import KnownMistake
 from harness.judging.cases import EFFORTS
@@ -35,7 +37,12 @@ exit code is 0 if all are caught and at least 95 % are named.
 With --lines, mistakes are planted in files of other styles: those that a folder
 has, and those of the catalogue, made there by the same operation. The wrong line
 is known. The exit code is 0 if it is among the two that are marked in 90 % of
-them (70 % where no tensors are computed), and a change is proven for 75 %."""
+them (70 % where no tensors are computed), and a change is proven for 75 %.
+
+With --training, the known mistakes of training scripts are planted in small
+scripts and inspected, and so are scripts that are right, with several seeds. The
+exit code is 0 if 95 % are caught, 85 % are named with a right line, and nothing
+is found in the scripts that are right."""
 
 
 class Row(TypedDict):
@@ -67,6 +74,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=int, default=1, metavar="N", help="processes that share the work (default: 1)")
     add("--first", action="store_true", help="stop at the first claim that catches and names a mistake")
     add_line_arguments(parser)
+    add_training_arguments(parser)
     add("--brief", action="store_true", help="print only mistakes that are missed or not named, and the totals")
 
 
@@ -74,8 +82,8 @@ def run(options: argparse.Namespace) -> int:
     """Print a row for each known mistake, and the totals."""
     if options.jobs < 1:
         raise UsageError(f"--jobs must be at least 1, not {options.jobs}")
-    if options.lines:
-        return run_lines(options)
+    if options.lines or options.training:
+        return run_lines(options) if options.lines else run_training(options)
     started, known = time.perf_counter(), load_catalogue()
     components = [component_of(known, name) for name in options.component] or list(known.contracts)
     rows = []
