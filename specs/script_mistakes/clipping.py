@@ -16,6 +16,10 @@ MISTAKES = (
         ),
         ("clip_after_step",),
         ("norm = torch.nn.utils.clip_grad_norm_(model.parameters(), args.grad_clip)",),
+        seen_in=(
+            "https://github.com/VGraphRNN/VGRNN/issues/4",
+            "https://github.com/awslabs/graphstorm/issues/1366",
+        ),
     ),
     ScriptMistake(
         "clip_before_backward",
@@ -30,6 +34,7 @@ MISTAKES = (
         ),
         ("clip_before_backward", "clip_of_nothing"),
         ("nn.utils.clip_grad_norm_(module.parameters(), self.gradient_clip_val)",),
+        seen_in=("https://github.com/jongwook/onsets-and-frames/issues/24",),
     ),
     ScriptMistake(
         "clip_of_an_exhausted_generator",
@@ -44,6 +49,10 @@ MISTAKES = (
             "torch.nn.utils.clip_grad_norm_(parameters, args.max_grad_norm)",
             "completed_steps, parameters = 0, model.parameters()",
         ),
+        seen_in=(
+            "https://github.com/ShusenTang/Dive-into-DL-PyTorch/issues/101",
+            "https://github.com/pytorch/pytorch/pull/151529",
+        ),
     ),
     ScriptMistake(
         "clip_before_unscale",
@@ -52,6 +61,11 @@ MISTAKES = (
         edits(("        scaler.unscale_(optimizer)\n", "")),
         ("clip_before_unscale",),
         ("torch.nn.utils.clip_grad_norm_(model.parameters(), grad_clip)",),
+        seen_in=(
+            "https://github.com/pytorch/examples/issues/1196",
+            "https://github.com/milesial/Pytorch-UNet/issues/468",
+            "https://github.com/Lightning-AI/pytorch-lightning/issues/9599",
+        ),
     ),
     ScriptMistake(
         "clip_of_another_model",
@@ -81,5 +95,6 @@ MISTAKES = (
         ),
         ("clip_before_all_gradients",),
         ("norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)",),
+        seen_in=("https://github.com/huggingface/transformers/issues/1563",),
     ),
 )

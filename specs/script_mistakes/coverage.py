@@ -15,6 +15,10 @@ MISTAKES = (
         ),
         ("optimizer_holds_other_parameters",),
         ("optimizer = torch.optim.AdamW(", "optimizer.step()"),
+        seen_in=(
+            "https://github.com/pytorch/pytorch/issues/14467",
+            "https://github.com/microsoft/nni/issues/4521",
+        ),
     ),
     ScriptMistake(
         "optimizer_before_adapters",
@@ -29,6 +33,7 @@ MISTAKES = (
         ),
         ("parameter_not_in_optimizer",),
         ("optimizer = torch.optim.AdamW(trainable, lr=1e-2, weight_decay=0.0)", "add_lora(model)"),
+        seen_in=("https://github.com/openvinotoolkit/nncf/pull/327",),
     ),
     ScriptMistake(
         "group_left_out",
@@ -61,6 +66,10 @@ MISTAKES = (
             "self.layers = [TransformerBlock(dim, n_heads, dropout) for _ in range(n_layers)]",
             'optimizer = torch.optim.AdamW(model.parameters(), lr=TRAIN["lr"], betas=(0.9, 0.95), weight_decay=0.0)',
         ),
+        seen_in=(
+            "https://github.com/pytorch/pytorch/issues/666",
+            "https://github.com/asyml/texar-pytorch/issues/72",
+        ),
     ),
     ScriptMistake(
         "optimizer_of_a_state_dict",
@@ -82,6 +91,10 @@ MISTAKES = (
         ),
         ("tied_weights_broken",),
         ("self.wte.weight = nn.Parameter(self.lm_head.weight.detach().clone())",),
+        seen_in=(
+            "https://github.com/NVIDIA/Megatron-LM/issues/656",
+            "https://github.com/NVIDIA-NeMo/Automodel/pull/2511",
+        ),
     ),
     ScriptMistake(
         "tied_weight_twice_in_a_group",
@@ -106,6 +119,10 @@ MISTAKES = (
         edits(('        p.requires_grad = "lora_" in name\n', '        p.requires_grad = "lora_A" in name\n')),
         ("adapter_frozen", "gradient_zero", "parameter_never_moves"),
         ('p.requires_grad = "lora_A" in name',),
+        seen_in=(
+            "https://github.com/huggingface/transformers/issues/26098",
+            "https://github.com/microsoft/LoRA/pull/125",
+        ),
     ),
     ScriptMistake(
         "adapter_zero_on_both_sides",
@@ -137,6 +154,7 @@ MISTAKES = (
             "optimizer = torch.optim.AdamW(trainable, lr=1e-2, weight_decay=0.0)",
             "layer[name] = LoRALinear(layer[name])",
         ),
+        seen_in=("https://github.com/microsoft/aurora/issues/167",),
     ),
     ScriptMistake(
         "hidden_state_detached",
@@ -228,6 +246,7 @@ MISTAKES = (
             'groups = [{"params": decay, "weight_decay": weight_decay}, {"params": nodecay, "weight_decay": 0.0}]',
             "return torch.optim.AdamW(groups, lr=learning_rate, betas=(beta1, beta2))",
         ),
+        seen_in=("https://github.com/bigscience-workshop/Megatron-DeepSpeed/pull/262",),
     ),
     ScriptMistake(
         "decay_by_names_that_do_not_exist",
@@ -238,6 +257,10 @@ MISTAKES = (
         (
             'no_decay = ["bias", "LayerNorm.weight"]',
             "optimizer = torch.optim.AdamW(optimizer_grouped_parameters, lr=args.learning_rate)",
+        ),
+        seen_in=(
+            "https://github.com/deepspeedai/DeepSpeedExamples/pull/755",
+            "https://github.com/huggingface/transformers/issues/16908",
         ),
     ),
 )

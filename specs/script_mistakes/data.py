@@ -65,6 +65,10 @@ MISTAKES = (
         edits(("DataLoader(train_dataset, shuffle=True,", "DataLoader(train_dataset, shuffle=False,")),
         ("epochs_identical",),
         ("train_dataloader = DataLoader(train_dataset, shuffle=False, collate_fn=collate,",),
+        seen_in=(
+            "https://github.com/choderalab/modelforge/pull/129",
+            "https://github.com/Deci-AI/super-gradients/issues/416",
+        ),
     ),
     ScriptMistake(
         "loader_made_anew_with_one_seed",
@@ -82,6 +86,10 @@ MISTAKES = (
             "loader = DataLoader(train_set, batch_size=12, shuffle=True, collate_fn=collate,",
             "generator=torch.Generator().manual_seed(7))",
             "for batch in loader:",
+        ),
+        seen_in=(
+            "https://github.com/cszn/KAIR/pull/106",
+            "https://github.com/ORNL/HydraGNN/pull/98",
         ),
     ),
     ScriptMistake(
@@ -111,6 +119,7 @@ MISTAKES = (
             "val_loader = DataLoader(windows(1, 32), batch_size=8)",
             "losses = [module.validation_step(batch, i) for i, batch in enumerate(val_loader)]",
         ),
+        seen_in=("https://github.com/openai/parameter-golf/issues/2127",),
     ),
     ScriptMistake(
         "validation_split_overlaps",
@@ -122,6 +131,7 @@ MISTAKES = (
             "eval_set = SupervisedDataset([PAIRS[i] for i in order[:12]])",
             'logits, loss = model(batch["input_ids"], batch["labels"])',
         ),
+        seen_in=("https://github.com/marin-community/marin/pull/2700",),
     ),
     ScriptMistake(
         "validation_of_the_training_shards",
@@ -134,6 +144,7 @@ MISTAKES = (
             "x, y = val_loader.next_batch()",
             "logits, loss = model(x, y)",
         ),
+        seen_in=("https://github.com/luxonis/luxonis-train/pull/213",),
     ),
     ScriptMistake(
         "evaluation_sets_the_seed",
@@ -142,6 +153,7 @@ MISTAKES = (
         edits(("    out = {}\n", "    torch.manual_seed(1337)\n    out = {}\n")),
         ("evaluation_sets_seed", "batch_repeated"),
         ("torch.manual_seed(1337)", "losses = estimate_loss()"),
+        seen_in=("https://github.com/huggingface/diffusers/pull/8223",),
     ),
     ScriptMistake(
         "evaluation_loads_the_average",

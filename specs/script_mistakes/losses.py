@@ -10,6 +10,7 @@ MISTAKES = (
         edits(("data[i + 1:i + 1 + block_size]", "data[i:i + block_size]")),
         ("targets_not_shifted",),
         ("y = torch.stack([torch.from_numpy((data[i:i + block_size]).astype(np.int64)) for i in ix])",),
+        seen_in=("https://github.com/huggingface/transformers/issues/27517",),
     ),
     ScriptMistake(
         "targets_not_shifted_in_a_training_step",
@@ -40,6 +41,10 @@ MISTAKES = (
             "shift_labels = labels[:, 1:].contiguous()",
             "loss = loss_fct(shift_logits.view(-1, shift_logits.size(-1)), shift_labels.view(-1))",
         ),
+        seen_in=(
+            "https://github.com/huggingface/transformers/issues/47394",
+            "https://github.com/huggingface/transformers/pull/44642",
+        ),
     ),
     ScriptMistake(
         "targets_shifted_by_two",
@@ -58,6 +63,7 @@ MISTAKES = (
         ),
         ("targets_shifted_twice",),
         ("y = buf[2:].view(B, T)",),
+        seen_in=("https://github.com/InternLM/InternLM/issues/318",),
     ),
     ScriptMistake(
         "targets_shifted_the_wrong_way",
@@ -117,6 +123,10 @@ MISTAKES = (
             "loss = loss_fct(shift_logits.view(-1, shift_logits.size(-1)), shift_labels.view(-1))",
             "loss_fct = nn.CrossEntropyLoss(reduction=reduction)",
         ),
+        seen_in=(
+            "https://github.com/EleutherAI/gpt-neo/pull/45",
+            "https://github.com/01-ai/Yi/issues/110",
+        ),
     ),
     ScriptMistake(
         "padding_counted_in_the_answers",
@@ -128,6 +138,7 @@ MISTAKES = (
             'labels = torch.tensor([lab + [VOCAB["<pad>"]] * (width - len(lab)) for _, lab in rows])',
             "loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORE_INDEX)",
         ),
+        seen_in=("https://github.com/kaiyinzhou/BERT-NER/issues/3",),
     ),
     ScriptMistake(
         "loss_over_a_softmax",
@@ -136,6 +147,7 @@ MISTAKES = (
         edits(("        logits = model(inputs)\n", "        logits = model(inputs).softmax(dim=-1)\n")),
         ("loss_over_softmax",),
         ("logits = model(inputs).softmax(dim=-1)", "loss = loss_fn(logits.transpose(1, 2), targets)"),
+        seen_in=("https://github.com/jindongwang/Deep-learning-activity-recognition/issues/10",),
     ),
     ScriptMistake(
         "softmax_in_the_model",
@@ -151,6 +163,10 @@ MISTAKES = (
         (
             "logits = F.softmax(self.lm_head(self.ln_f(x)), dim=-1)",
             "loss = F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1)",
+        ),
+        seen_in=(
+            "https://github.com/Lightning-Universe/lightning-bolts/issues/654",
+            "https://github.com/gitabcworld/MatchingNetworks/issues/5",
         ),
     ),
     ScriptMistake(
@@ -201,6 +217,10 @@ MISTAKES = (
         edits(("loss: {loss_accum.item():.6f}", "loss: {loss.item():.6f}")),
         ("logged_loss_differs",),
         ('print(f"step {step:4d} | loss: {loss.item():.6f} | lr {lr:.4e} | norm: {norm:.4f}")',),
+        seen_in=(
+            "https://github.com/allenai/allennlp/pull/4706",
+            "https://github.com/karpathy/nanochat/pull/52",
+        ),
     ),
     ScriptMistake(
         "logged_loss_of_the_evaluation",
@@ -225,5 +245,9 @@ MISTAKES = (
         ("graph_kept",),
         ("total_loss += loss",),
         unchanged_because="only memory grows",
+        seen_in=(
+            "https://github.com/google/brax/pull/152",
+            "https://github.com/BatsResearch/labelmodels/issues/4",
+        ),
     ),
 )

@@ -15,6 +15,7 @@ MISTAKES = (
         ),
         ("causal_mask_missing",),
         ("y = F.scaled_dot_product_attention(q, k, v)",),
+        seen_in=("https://github.com/huggingface/transformers/issues/48745",),
     ),
     ScriptMistake(
         "causal_mask_missing_in_training",
@@ -25,6 +26,7 @@ MISTAKES = (
         (
             "y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout if self.training else 0, is_causal=not self.training)",
         ),
+        seen_in=("https://github.com/keras-team/keras/issues/23038",),
     ),
     ScriptMistake(
         "causal_mask_off_by_one",
@@ -41,6 +43,7 @@ MISTAKES = (
             'self.register_buffer("bias", torch.tril(torch.ones(block_size, block_size), diagonal=1).view(1, 1, block_size, block_size))',
             'att = att.masked_fill(self.bias[:, :, :T, :T] == 0, float("-inf"))',
         ),
+        seen_in=("https://github.com/karpathy/nanoGPT/issues/331",),
     ),
     ScriptMistake(
         "softmax_over_the_queries",
@@ -59,6 +62,7 @@ MISTAKES = (
         edits(("hidden = layer(hidden, src_mask=causal_mask, src_key", "hidden = layer(hidden, src_key")),
         ("causal_mask_missing",),
         ("hidden = layer(hidden, src_key_padding_mask=padding_mask)",),
+        seen_in=("https://github.com/rainmaker22/SMART/issues/42",),
     ),
     ScriptMistake(
         "evaluation_mode_never_left",
@@ -67,6 +71,10 @@ MISTAKES = (
         edits(("        out[split] = losses.mean()\n    model.train()\n", "        out[split] = losses.mean()\n")),
         ("training_in_evaluation_mode",),
         ("model.eval()", "losses = estimate_loss()", "logits, loss = model(X, Y)"),
+        seen_in=(
+            "https://github.com/shubhamagarwal92/mmd/issues/14",
+            "https://github.com/tk-rusch/coRNN/issues/1",
+        ),
     ),
     ScriptMistake(
         "evaluation_mode_of_the_average_alone",
@@ -84,6 +92,7 @@ MISTAKES = (
             "model.train()",
             "loss = cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())",
         ),
+        seen_in=("https://github.com/fartashf/vsepp/issues/4",),
     ),
     ScriptMistake(
         "training_mode_of_the_first_epoch_alone",
@@ -94,6 +103,7 @@ MISTAKES = (
         ),
         ("training_in_evaluation_mode",),
         ("model.eval()", "output, hidden = model(data, hidden)"),
+        seen_in=("https://github.com/MILVLG/mcan-vqa/issues/26",),
     ),
     ScriptMistake(
         "training_in_evaluation_mode",
@@ -113,6 +123,7 @@ MISTAKES = (
         edits(("    model.eval()\n", "")),
         ("evaluation_in_training_mode",),
         ("outputs = model(**batch)", "eval_loss = evaluate(model, eval_dataloader)"),
+        seen_in=("https://github.com/udacity/deep-learning-v2-pytorch/issues/3",),
     ),
     ScriptMistake(
         "evaluation_in_training_mode_in_a_callback",
@@ -121,6 +132,7 @@ MISTAKES = (
         edits(("        trainer.model.eval()\n", ""), ("        trainer.model.train()\n", "")),
         ("evaluation_in_training_mode",),
         ("logits, loss = trainer.model(x, y)",),
+        seen_in=("https://github.com/wolny/pytorch-3dunet/issues/53",),
     ),
     ScriptMistake(
         "dropout_in_both_modes",
@@ -129,6 +141,10 @@ MISTAKES = (
         edits(("dropout_p=dropout if self.training else 0, ", "dropout_p=dropout, ")),
         ("dropout_in_evaluation",),
         ("y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)",),
+        seen_in=(
+            "https://github.com/pytorch/pytorch/issues/124464",
+            "https://github.com/huggingface/pytorch-image-models/pull/1978",
+        ),
     ),
     ScriptMistake(
         "functional_dropout_in_both_modes",
@@ -142,6 +158,7 @@ MISTAKES = (
         ),
         ("dropout_in_evaluation",),
         ("return self.to_logits(nn.functional.dropout(self.norm(x), 0.1))",),
+        seen_in=("https://github.com/wenwenyu/PICK-pytorch/issues/77",),
     ),
     ScriptMistake(
         "initialised_too_large",
@@ -178,6 +195,10 @@ MISTAKES = (
         edits(("use_reentrant=False)", "use_reentrant=False, preserve_rng_state=False)")),
         ("checkpointing_without_rng",),
         ("h = checkpoint(layer, h, self.freqs_cis, use_reentrant=False, preserve_rng_state=False)",),
+        seen_in=(
+            "https://github.com/openai/guided-diffusion/issues/167",
+            "https://github.com/allenai/OLMo/pull/702",
+        ),
     ),
     ScriptMistake(
         "average_never_updated",
@@ -189,6 +210,7 @@ MISTAKES = (
             "ema = copy.deepcopy(model).requires_grad_(False)",
             'print(f"step {step} val {evaluate(model, val_data):.6f} ema val {evaluate(ema, val_data):.6f}")',
         ),
+        seen_in=("https://github.com/lucidrains/DALLE2-pytorch/issues/131",),
     ),
     ScriptMistake(
         "average_not_in_place",
@@ -221,6 +243,10 @@ MISTAKES = (
         ("updates_rounded_away",),
         ("model = GPT(V, T).bfloat16()", "optimizer.step()"),
         arguments=("--learning_rate", "1e-4"),
+        seen_in=(
+            "https://github.com/NVIDIA/apex/issues/1728",
+            "https://github.com/meta-pytorch/torchtune/issues/2254",
+        ),
     ),
     ScriptMistake(
         "float16_without_a_scaler",

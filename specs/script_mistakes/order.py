@@ -10,6 +10,7 @@ MISTAKES = (
         edits(("    optimizer.zero_grad(set_to_none=True)", "    optimizer.zero_grad")),
         ("zero_grad_missing",),
         ("optimizer.zero_grad",),
+        seen_in=("https://github.com/yastrebksv/TennisCourtDetector/issues/7",),
     ),
     ScriptMistake(
         "zero_grad_missing",
@@ -18,6 +19,10 @@ MISTAKES = (
         edits(("            optimizer.zero_grad()\n", "")),
         ("zero_grad_missing",),
         ("loss.backward()", "optimizer.step()"),
+        seen_in=(
+            "https://github.com/wenet-e2e/wekws/issues/72",
+            "https://github.com/snakers4/silero-vad/pull/699",
+        ),
     ),
     ScriptMistake(
         "zero_grad_missing_by_hand",
@@ -26,6 +31,7 @@ MISTAKES = (
         edits(("    for t in params.values():\n        t.grad = None\n    idx", "    idx")),
         ("zero_grad_missing",),
         ("loss.backward()", "adamw(params, step, lr)", "total = clip(params, 1.0)"),
+        seen_in=("https://github.com/jcjohnson/pytorch-examples/issues/31",),
     ),
     ScriptMistake(
         "zero_grad_after_backward",
@@ -40,6 +46,7 @@ MISTAKES = (
         ),
         ("gradients_cleared_before_step",),
         ("optimizer.zero_grad()",),
+        seen_in=("https://github.com/lucidrains/byol-pytorch/issues/93",),
     ),
     ScriptMistake(
         "zero_grad_in_every_micro_step",
@@ -54,6 +61,7 @@ MISTAKES = (
         ),
         ("gradients_cleared_before_step",),
         ("optimizer.zero_grad()",),
+        seen_in=("https://github.com/meta-pytorch/opacus/issues/93",),
     ),
     ScriptMistake(
         "zero_grad_of_another_model",
@@ -62,6 +70,7 @@ MISTAKES = (
         edits(("        optimizer.zero_grad()\n", "        ema.zero_grad()\n")),
         ("zero_grad_of_other_parameters",),
         ("ema.zero_grad()",),
+        seen_in=("https://github.com/Hsintien-Ng/idinvert_pytorch-reproduced/issues/1",),
     ),
     ScriptMistake(
         "zero_grad_once_per_epoch",
@@ -76,6 +85,7 @@ MISTAKES = (
         ),
         ("zero_grad_not_in_every_step", "zero_grad_missing"),
         ("optimizer.zero_grad()",),
+        seen_in=("https://github.com/pytorch/pytorch/issues/47175",),
     ),
     ScriptMistake(
         "step_before_backward",

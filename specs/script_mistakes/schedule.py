@@ -13,6 +13,7 @@ MISTAKES = (
         ),
         ("scheduler_before_optimizer",),
         ("lr_scheduler.step()",),
+        seen_in=("https://github.com/ThilinaRajapakse/pytorch-transformers-classification/issues/21",),
     ),
     ScriptMistake(
         "scheduler_in_every_micro_step",
@@ -27,6 +28,7 @@ MISTAKES = (
         ),
         ("scheduler_stepped_too_often", "scheduler_before_optimizer"),
         ("lr_scheduler.step()",),
+        seen_in=("https://github.com/nvidia-cosmos/cosmos-rl/pull/207",),
     ),
     ScriptMistake(
         "scheduler_stepped_twice",
@@ -35,6 +37,7 @@ MISTAKES = (
         edits(("        scheduler.step()\n", "        scheduler.step()\n        scheduler.step()\n")),
         ("scheduler_stepped_too_often",),
         ("scheduler.step()",),
+        seen_in=("https://github.com/aimagelab/meshed-memory-transformer/issues/71",),
     ),
     ScriptMistake(
         "scheduler_never_stepped",
@@ -46,6 +49,7 @@ MISTAKES = (
             "schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=epochs * len(loader))",
             "optimizer.step()",
         ),
+        seen_in=("https://github.com/tumurzakov/AnimateDiff/issues/11",),
     ),
     ScriptMistake(
         "scheduler_named_not_called",
@@ -68,6 +72,7 @@ MISTAKES = (
             "scheduler.step()",
             "scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=self.lr, total_steps=self.max_steps)",
         ),
+        seen_in=("https://github.com/galilai-group/stable-worldmodel/issues/280",),
     ),
     ScriptMistake(
         "schedule_counted_in_epochs",
@@ -76,6 +81,7 @@ MISTAKES = (
         edits(("T_max=14", "T_max=3")),
         ("schedule_past_its_end",),
         ("scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=3)", "scheduler.step()"),
+        seen_in=("https://github.com/crowsonkb/k-diffusion/issues/50",),
     ),
     ScriptMistake(
         "scheduler_of_another_optimizer",
