@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 import torch
 
 from harness.training.places import Place
+
+
+class Holder(str, Enum):
+    """What a state belongs to."""
+
+    MODULE = "module"
+    OPTIMIZER = "optimiser"
+    SCHEDULER = "scheduler"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,26 +39,69 @@ class ModelCalled(Event):
     """Names of submodules in training mode that behave differently in it, where the model itself is not."""
     not_in_training_mode: tuple[str, ...] = ()
     """Names of such submodules that are in evaluation mode, where the model itself is in training mode."""
+    model_has_dropout: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossComputed(Event):
-    """A cross-entropy. ``value``: of the loss; ``expected``: the same from the logits, in float64 and by its meaning.
+    """A cross-entropy. ``value``: of the loss; ``expected``: its mean over the counted targets, in float64.
 
-    ``targets``, ``ids``: copies, of shape (batch, time) where that is known. ``logits``: their shape.
+    ``targets``, ``ids``: copies, of shape (batch, time) where that is known. ``logits``: shape (rows, classes).
     """
 
     value: float
-    expected: float | None
+    expected: float
+    counted: int
+    """Targets that are not ignored."""
     logits: tuple[int, ...]
     targets: torch.Tensor | None
     ids: torch.Tensor | None
+    ids_object: int
+    """The identity of the tensor of ids."""
     ignore_index: int
     reduction: str
     gradient: bool
     training: bool | None
-    standard: bool
+    """Whether the model that was called last is in training mode."""
+    plain: bool
     """Whether neither class weights nor label smoothing change it."""
+    probabilities: bool
+    """Whether every row of the logits is a distribution already: a softmax came before."""
+    normalised: bool
+    """Whether every row of the logits is one of log-probabilities."""
+    is_nll: bool
+    """Whether it was computed by ``nll_loss``, which takes log-probabilities."""
+    misordered: bool
+    """Whether the logits are those of the model in another order."""
+    dropout: bool = False
+    """Whether a dropout of the model that was called last is at work."""
+    functional_dropout: bool = False
+    """Whether functional dropout was at work in that call."""
+    smoothing: float = 0.0
+    source: int = 0
+    """Elements of the memory that the ids are a view of."""
+    mark: str = ""
+    """Stands for the values of the ids."""
+    half: str = ""
+    """The 16-bit type of automatic mixed precision, where it is on."""
+    root: int = -1
+    """The model that was called last, by the number of its root."""
+    called_at: Place = field(default_factory=Place)
+    """Where that was called."""
+    time_major: bool = False
+    """Whether the ids were given as (time, batch); here they are turned."""
+    reordered: bool = False
+    """Whether the targets would be the next tokens in another order of rows and positions."""
+
+
+@dataclass(frozen=True)
+class LossUse:
+    """How a backward pass uses a cross-entropy. ``index``: of its event. ``weight``: of one target in what is
+    differentiated; ``equal``: whether all counted targets have that weight."""
+
+    index: int
+    weight: float
+    coefficient: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +114,15 @@ class BackwardRan(Event):
     stale: tuple[str, ...]
     carried: tuple[str, ...]
     not_finite: tuple[str, ...]
-    loss_place: Place = field(default_factory=Place)
-    forward: bool = True
-    """Whether a forward pass came since the last backward pass."""
+    uses: tuple[LossUse, ...] = ()
+    norm: float | None = None
+    """Of all gradients after it."""
+    scaled: bool = False
+    """Whether a scaler scaled the loss up."""
+    root: int = 0
+    """The identity of the tensor that was differentiated."""
+    kept: int = 0
+    """Losses of earlier steps whose graphs still live."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +164,14 @@ class StepOfParameter:
     moved: bool
     lost: float
     finite: bool
-    clipped: bool = False
+    dtype: str = ""
+    frozen: bool = False
+    """Whether it requires no gradient."""
+    dimensions: int = 0
+    size: int = 0
+    """Number of values."""
+    along: float = 0.0
+    """The cosine between what was added and the gradient: below 0 where it descends."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +181,18 @@ class Group:
     names: tuple[str, ...]
     rate: float
     decay: float
+    extra: tuple[tuple[str, float], ...] = ()
+    """Numbers under keys that the optimiser did not have when it was built."""
+    default_rate: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerStepped(Event):
     """An optimiser made a step. ``number``: which optimiser, in order of its first appearance; -1 for an own one.
 
-    ``count``: its own count of steps before this one, None where it keeps none.
+    ``count``: its own count of steps before this one, None where it keeps none. ``scaled``: whether the gradients
+    still are those of a loss that a scaler had scaled up. ``attribute_rate``: a rate that somebody set on the optimiser
+    itself, where no step reads it.
     """
 
     number: int
@@ -132,6 +202,15 @@ class OptimizerStepped(Event):
     count: int | None
     since_backward: int
     """Backward passes since the last step of any optimiser."""
+    scaled: bool = False
+    light: bool = False
+    """Whether nothing was looked at but the step itself."""
+    attribute_rate: bool = False
+    betas: tuple[float, ...] = ()
+    made_at: Place = field(default_factory=Place)
+    """Where the optimiser was built."""
+    ascends: bool = False
+    """Whether it maximises."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +222,10 @@ class ScheduleStepped(Event):
     optimizer: int
     before: tuple[float, ...]
     after: tuple[float, ...]
-    in_evaluation: bool = False
+    wants_every_step: bool = False
+    """Whether schedulers of its kind go on with every step, by torch's documentation."""
+    past_its_end: bool = False
+    """Whether a half period of a cosine is over, and the rate rises again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +235,8 @@ class LoaderStarted(Event):
     number: int
     batches: int | None
     shuffled: bool
+    made_at: Place = field(default_factory=Place)
+    """Where it was built."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,15 +257,43 @@ class ScalerUsed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StateLoaded(Event):
-    """``load_state_dict`` of a module, an optimiser or a scheduler. ``number``: of the optimiser."""
+    """``load_state_dict`` of a module, an optimiser or a scheduler, each by its number.
 
-    owner: str
+    ``holder``: which of them. ``taken``: how many tensors of a module were in the state; ``of``: how many it has.
+    ``own``: whether the state holds the module's own tensors, so that nothing was kept.
+    """
+
+    holder: Holder
     number: int
+    taken: int = 0
+    of: int = 0
+    own: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class StateRead(Event):
-    """``torch.load``. ``holds_optimizer``: whether the state of an optimiser lies in it."""
+    """``torch.load``: states of how many optimisers, schedulers and modules lie in what was read."""
 
-    holds_optimizer: bool
-    holds_model: bool
+    optimizers: int
+    schedulers: int
+    modules: int
+    counters: int = 0
+    """Whole numbers above 0 in it: steps or epochs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerMade(Event):
+    """An optimiser was built. ``live``: how many of its parameters belong to a module that is not gone."""
+
+    number: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerMade(Event):
+    """A scheduler was built. ``number``: its own; ``optimizer``: that of its optimiser. ``target``: the name that its
+    line assigns it to."""
+
+    number: int
+    optimizer: int
+    kind: str

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import harness.training.probes
 import harness.training.watching
 from harness.core.record import RunRecord
 from harness.core.registry import scan
@@ -27,7 +28,8 @@ STEPS = 8
 class InspectionResult:
     """What came of an inspection. ``steps``: training steps that were watched. ``crash``: what the script raised.
 
-    ``record``: the same as every report reads it. In a ``with`` block it is filled in at the end of the block.
+    ``troubles``: what our own measurements raised; nothing is judged by these. ``record``: as reports read it. In a
+    ``with`` block all is filled in at its end.
     """
 
     name: str
@@ -35,6 +37,7 @@ class InspectionResult:
     steps: int = 0
     crash: BaseException | None = None
     stream: Stream = field(default_factory=Stream)
+    troubles: list[Exception] = field(default_factory=list)
     record: RunRecord | None = None
 
     @property
@@ -86,13 +89,13 @@ def watched(session: Session) -> Iterator[Session]:
 
 
 def watchers() -> list[type[Watcher]]:
-    """Every watcher of ``harness/training/watching``."""
-    found: list[type[Watcher]] = list(scan(harness.training.watching, "WATCHER", type).values())
-    return found
+    """Every watcher of ``harness/training/watching``, and every probe of ``harness/training/probes``."""
+    watching, probes = scan(harness.training.watching, "WATCHER", type), scan(harness.training.probes, "PROBE", type)
+    return [*watching.values(), *probes.values()]
 
 
 def _filled(result: InspectionResult, session: Session) -> InspectionResult:
-    result.stream, result.steps = session.stream, session.stream.steps
+    result.stream, result.steps, result.troubles = session.stream, session.stream.steps, session.troubles
     result.findings, verdicts = judge(session.stream)
     result.record = record_of(result.name, verdicts, session.started)
     return result

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import nn
 
+NAMELESS = "parameter"
+"""What a parameter of no known module is called."""
 SAMPLED = 16384
 """So many values of a tensor, evenly spread, stand for all of them; a smaller tensor is taken whole."""
 
@@ -31,15 +33,22 @@ def is_same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
 
 class Tracked:
     """One parameter. ``used``: its gradient when an optimiser's step last used it; ``left``: its gradient when the last
-    backward pass or clip ended, as long as no step has used that; ``values``: its values when they were last looked at.
+    backward pass or clip ended, as long as no step has used that; ``last``: its gradient when the last backward pass
+    ended, used or not; ``values``: its values when they were last looked at.
     """
 
     def __init__(self, name: str, tensor: torch.Tensor) -> None:
         self.name = name
         self._tensor = weakref.ref(tensor)
+        self.is_nameless = False
         self.used: torch.Tensor | None = None
         self.left: torch.Tensor | None = None
+        self.last: torch.Tensor | None = None
         self.values: torch.Tensor | None = None
+
+    def rename(self, name: str) -> None:
+        """Its name in a module, where it had none."""
+        self.name, self.is_nameless = name, False
 
     @property
     def tensor(self) -> torch.Tensor | None:
@@ -53,11 +62,23 @@ class ModuleTree:
     def __init__(self) -> None:
         self._parents: dict[int, tuple[weakref.ref[nn.Module], weakref.ref[nn.Module]]] = {}
         self._numbers: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
+        self._holders: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[nn.Module]]] = {}
 
     def registered(self, parent: nn.Module, name: str, child: nn.Module | None) -> None:
         """A module became a part of another (a hook of torch)."""
         if child is not None:
             self._parents[id(child)] = (weakref.ref(child), weakref.ref(parent))
+
+    def holds(self, module: nn.Module, name: str, tensor: torch.Tensor | None) -> None:
+        """A module got a parameter (a hook of torch)."""
+        if tensor is not None:
+            self._holders[id(tensor)] = (weakref.ref(tensor), weakref.ref(module))
+
+    def root_holding(self, tensor: torch.Tensor) -> nn.Module | None:
+        """The root above the module that has this parameter, where it got it while the run was watched."""
+        known = self._holders.get(id(tensor))
+        holder = known[1]() if known is not None and known[0]() is tensor else None
+        return self.root(holder) if holder is not None else None
 
     def root(self, module: nn.Module) -> nn.Module:
         """The module at the top of the tree that this one stands in."""
@@ -83,10 +104,10 @@ class ModuleTree:
 class Parameters:
     """Every parameter that took part, by the tensor and in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, tree: ModuleTree) -> None:
+        self.tree = tree
         self._by_id: dict[int, Tracked] = {}
         self._taken: dict[str, int] = {}
-        self._known_roots: dict[int, weakref.ref[nn.Module]] = {}
 
     def __iter__(self) -> Iterator[tuple[Tracked, torch.Tensor]]:
         for each in list(self._by_id.values()):
@@ -98,7 +119,13 @@ class Parameters:
         """What is known of a parameter; it is tracked from now on."""
         found = self._by_id.get(id(tensor))
         if found is None or found.tensor is not tensor:
-            found = self._add("parameter", tensor)
+            root = self.tree.root_holding(tensor)
+            if root is not None:
+                self.adopt(root)
+            found = self._by_id.get(id(tensor))
+        if found is None or found.tensor is not tensor:
+            found = self._add(NAMELESS, tensor)
+            found.is_nameless = True
         return found
 
     def knows(self, tensor: torch.Tensor) -> bool:
@@ -111,13 +138,22 @@ class Parameters:
         for name, tensor in root.named_parameters():
             if not self.knows(tensor):
                 self._add(name, tensor)
+            elif self._by_id[id(tensor)].is_nameless:
+                self._by_id[id(tensor)].rename(self._unique(name))
 
     def names(self, tensors: Iterable[torch.Tensor]) -> tuple[str, ...]:
         """The names of parameters; they are tracked from now on."""
         return tuple(self.of(tensor).name for tensor in tensors)
 
+    def forget(self) -> None:
+        """Nothing is known of values and gradients any more: the run went on unwatched."""
+        for each in self._by_id.values():
+            each.used = each.left = each.last = each.values = None
+
     def _add(self, name: str, tensor: torch.Tensor) -> Tracked:
-        count = self._taken[name] = self._taken.get(name, 0) + 1
-        tracked = Tracked(name if count == 1 else f"{name} ({count})", tensor)
-        self._by_id[id(tensor)] = tracked
+        tracked = self._by_id[id(tensor)] = Tracked(self._unique(name), tensor)
         return tracked
+
+    def _unique(self, name: str) -> str:
+        count = self._taken[name] = self._taken.get(name, 0) + 1
+        return name if count == 1 else f"{name} ({count})"

@@ -31,7 +31,7 @@ class Places:
     def is_own(self, file: str) -> bool:
         """Whether a file, by its name in a frame, is the person's."""
         if file not in self._known:
-            given = bool(self._folders) and file.startswith(self._folders) and not file.startswith(OURS)
+            given = bool(self._folders) and file.startswith(self._folders) and not file.startswith(OURS[0])
             self._known[file] = not file.startswith("<") and (given or is_own_file(file))
         return self._known[file]
 

@@ -59,6 +59,37 @@ class Source:
         """Lines at which a function or method of one of these names is called."""
         return sorted(node.lineno for name, node in self._calls() if name in methods)
 
+    def subscripts_set(self, key: str) -> list[int]:
+        """Lines that assign to something under a key: ``group["lr"] = ...``."""
+        return [
+            node.lineno
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Subscript)
+            and isinstance(node.ctx, ast.Store)
+            and isinstance(node.slice, ast.Constant)
+            and node.slice.value == key
+        ]
+
+    def assigned_at(self, line: int) -> str:
+        """The last part of the name that the statement at a line assigns to; empty where it assigns to none."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Assign) and node.lineno <= line <= (node.end_lineno or node.lineno):
+                return ast.unparse(node.targets[0]).split(".")[-1] if len(node.targets) == 1 else ""
+        return ""
+
+    def uses_of(self, name: str) -> dict[str, int]:
+        """How often something of a name is used, by the attribute that is asked of it; empty text: as a whole."""
+        parents = {id(child): node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        found: dict[str, int] = {}
+        for node in ast.walk(self.tree):
+            own = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
+            if own != name or not isinstance(getattr(node, "ctx", None), ast.Load):
+                continue
+            above = parents.get(id(node))
+            asked = above.attr if isinstance(above, ast.Attribute) else ""
+            found[asked] = found.get(asked, 0) + 1
+        return found
+
     def _calls(self) -> Iterator[tuple[str, ast.Call]]:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Call):

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from harness.training.events import Event, OptimizerStepped
+from harness.training.places import Place
 
 E = TypeVar("E", bound=Event)
 
 
 @dataclass
 class Stream:
-    """``trainable``: name of every parameter that requires a gradient -> its place in the run (None: not known).
-
-    ``files``: the person's files that took part.
-    """
+    """``files``: the person's files that took part. ``called``: parameters whose modules were called with a
+    gradient, and the line of the first call."""
 
     events: list[Event] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
+    called: dict[str, Place] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
         """One more event."""
@@ -37,8 +37,12 @@ class Stream:
 
     @property
     def steps(self) -> int:
-        """Training steps that were watched."""
-        return len({event.step for event in self.of(OptimizerStepped)})
+        """Training steps that were watched closely."""
+        return len({event.step for event in self.watched_steps()})
+
+    def watched_steps(self) -> list[OptimizerStepped]:
+        """Steps of optimisers that were watched closely."""
+        return [event for event in self.of(OptimizerStepped) if not event.light]
 
     def main_file(self) -> str:
         """The file of the first optimiser step; else of the first event."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import torch
 
-from harness.training.events import BackwardRan, LossComputed, ModelCalled, OptimizerStepped, StepOfParameter
+from harness.training.events import BackwardRan, LossUse, OptimizerStepped, StepOfParameter
 from harness.training.parameters import Tracked, is_same, sample
-from harness.training.places import Place
-from harness.training.session import Session, Watcher
+from harness.training.session import PendingLoss, Session, Watcher
+
+
+class Token:
+    """Lives as long as the graph that holds it."""
 
 
 class Backward(Watcher):
@@ -21,7 +25,7 @@ class Backward(Watcher):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._depth = 0
-        self._last = -1
+        self._tokens: list[tuple[int, weakref.ref[Token]]] = []
 
     def install(self, stack: ExitStack) -> None:
         """See :class:`Watcher`."""
@@ -33,6 +37,9 @@ class Backward(Watcher):
             if not self.session.is_on or self._depth or torch.compiler.is_compiling():
                 return original(*arguments, **options)
             self.session.safe_point()
+            if self.session.horizon.is_light:
+                self.session.count_backward()
+                return original(*arguments, **options)
             return self._watched(original, arguments, options)
 
         return backward
@@ -47,10 +54,15 @@ class Backward(Watcher):
             own_step = self._own_step()
         if own_step is not None:
             session.done += 1
+            session.losses = session.losses[-1:]
+        uses: tuple[LossUse, ...] = ()
         with session.quiet():
             before = self._before()
+            with session.measuring():
+                uses = tuple(_uses(loss, session.losses))
             for probe in session.before_backward:
-                probe(loss)
+                with session.measuring():
+                    probe(loss)
         self._depth += 1
         try:
             result = original(*arguments, **options)
@@ -59,10 +71,20 @@ class Backward(Watcher):
         with session.quiet():
             after = self._after(before)
         session.since_backward += 1
-        forward = any(e.index > self._last for e in session.stream.of(ModelCalled))
-        event = session.emit(BackwardRan, at=place, loss=_number(loss), forward=forward, **after)
-        self._last = event.index
+        root, kept = id(loss), self._kept(loss)
+        scaled = session.is_scaled
+        session.emit(BackwardRan, at=place, loss=_number(loss), uses=uses, scaled=scaled, root=root, kept=kept, **after)
         return result
+
+    def _kept(self, loss: torch.Tensor | None) -> int:
+        """How many losses of earlier steps have graphs that still live: each graph holds a token of ours."""
+        alive = sum(token() is not None for step, token in self._tokens if step < self.session.done)
+        node = None if loss is None else loss.grad_fn
+        if node is not None:
+            token = Token()
+            node.metadata["plumbline"] = token
+            self._tokens.append((self.session.done, weakref.ref(token)))
+        return alive
 
     def _own_step(self) -> OptimizerStepped | None:
         """The step of an optimiser that is no torch optimiser: parameters changed since the last backward pass."""
@@ -71,9 +93,10 @@ class Backward(Watcher):
         if session.since_backward:
             for each, tensor in session.parameters:
                 now = sample(tensor)
-                if each.left is not None and each.values is not None and not is_same(each.values, now):
-                    steps.append(StepOfParameter(each.name, float(each.left.norm()), True, 0.0, True))
-                    each.used, each.left = each.left, None
+                if each.values is not None and each.last is not None and not is_same(each.values, now):
+                    steps.append(_own(each, tensor, now))
+                    each.used = None if tensor.grad is None else sample(tensor.grad)
+                    each.left = None
                 each.values = now
         if not steps:
             return None
@@ -114,7 +137,7 @@ class Backward(Watcher):
             now = None if tensor.grad is None else sample(tensor.grad)
             if now is None or is_same(now, gradient):
                 continue
-            each.left = now
+            each.left = each.last = now
             reached.append(each.name)
             if kind == "stale":
                 stale.append(each.name)
@@ -123,8 +146,23 @@ class Backward(Watcher):
             if not bool(now.isfinite().all()):
                 broken.append(each.name)
         lists = {"reached": reached, "stale": stale, "carried": carried, "not_finite": broken}
-        place = next((e.at for e in reversed(self.session.stream.events) if isinstance(e, LossComputed)), Place())
-        return {**{name: tuple(names) for name, names in lists.items()}, "loss_place": place}
+        norms = [float(each.left.double().norm()) for each, *_ in before if each.left is not None]
+        norm = sum(one**2 for one in norms) ** 0.5
+        return {**{name: tuple(names) for name, names in lists.items()}, "norm": norm}
+
+
+def _own(each: Tracked, tensor: torch.Tensor, now: torch.Tensor) -> StepOfParameter:
+    assert each.last is not None and each.values is not None
+    along = cosine(now.double() - each.values.double(), each.last.double())
+    norm, dtype = float(each.last.double().norm()), str(tensor.dtype).removeprefix("torch.")
+    finite, sizes = bool(now.isfinite().all()), (tensor.dim(), tensor.numel())
+    return StepOfParameter(each.name, norm, True, 0.0, finite, dtype, False, *sizes, along)
+
+
+def cosine(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Of the angle between two samples; 0 where one of them is 0."""
+    norms = float(one.norm() * other.norm())
+    return float(one @ other) / norms if norms and one.shape == other.shape else 0.0
 
 
 def _only(tensors: Any) -> torch.Tensor | None:
@@ -132,6 +170,21 @@ def _only(tensors: Any) -> torch.Tensor | None:
     if isinstance(tensors, (list, tuple)) and len(tensors) == 1:
         tensors = tensors[0]
     return tensors if isinstance(tensors, torch.Tensor) else None
+
+
+def _uses(loss: torch.Tensor | None, pending: list[PendingLoss]) -> Iterator[LossUse]:
+    """With which weights a backward pass uses the cross-entropies that were computed."""
+    asked = [one for one in pending if one.result.requires_grad]
+    if loss is None or not asked:
+        return
+    inputs = [one.result for one in asked]
+    gradients = torch.autograd.grad(loss, inputs, torch.ones_like(loss), retain_graph=True, allow_unused=True)
+    for one, gradient in zip(asked, gradients, strict=True):
+        if gradient is not None:
+            whole, counted = float(gradient.double().sum()), max(one.event.counted, 1)
+            is_mean = one.event.reduction == "mean"
+            weight = whole if one.event.reduction == "sum" else whole / counted
+            yield LossUse(one.event.index, weight, whole if is_mean else weight * counted)
 
 
 def _number(loss: torch.Tensor | None) -> float | None:

@@ -22,6 +22,7 @@ class Models(Watcher):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._outermost: list[nn.Module] = []
+        self._noted: dict[int, nn.Module] = {}
 
     def install(self, stack: ExitStack) -> None:
         """See :class:`Watcher`."""
@@ -30,31 +31,56 @@ class Models(Watcher):
         stack.callback(after.remove)
         built = torch_module.register_module_module_registration_hook(self._registered)
         stack.callback(built.remove)
+        given = torch_module.register_module_parameter_registration_hook(self._given)
+        stack.callback(given.remove)
 
     def _registered(self, parent: nn.Module, name: str, child: nn.Module | None) -> None:
         if not torch.compiler.is_compiling():
             self.session.tree.registered(parent, name, child)
 
+    def _given(self, module: nn.Module, name: str, tensor: torch.Tensor | None) -> None:
+        if not torch.compiler.is_compiling():
+            self.session.tree.holds(module, name, tensor)
+
     def _entered(self, module: nn.Module, arguments: Any) -> None:
-        if torch.compiler.is_compiling() or self._outermost or not self.session.is_on:
+        if torch.compiler.is_compiling() or not self.session.is_on:
+            return
+        if torch.is_grad_enabled():
+            self._note(module)
+        if self._outermost:
             return
         if next(module.parameters(), None) is None:
             return
         if torch.is_grad_enabled():
             self.session.safe_point()
         self.session.root_of(module)
+        self.session.dropout_seen = False
+        self.session.model_in_use, self.session.is_in_call = module, True
+        self.session.called_at = self.session.places.here()
         self._outermost.append(module)
+
+    def _note(self, module: nn.Module) -> None:
+        """Which parameters took part in a forward pass with a gradient."""
+        if id(module) in self._noted or not module._parameters:
+            return
+        self._noted[id(module)] = module
+        place = self.session.places.here()
+        with self.session.quiet():
+            for tensor in module.parameters(recurse=False):
+                self.session.stream.called.setdefault(self.session.parameters.of(tensor).name, place)
 
     def _left(self, module: nn.Module, arguments: Any, options: Any, output: Any) -> None:
         if torch.compiler.is_compiling() or not self._outermost or self._outermost[-1] is not module:
             return
         self._outermost.pop()
+        self.session.is_in_call = False
         if not self.session.is_on:
             return
         modes = [(name, part.training) for name, part in module.named_modules() if isinstance(part, MODES_MATTER)]
         on = tuple(name for name, training in modes if training and not module.training)
         off = tuple(name for name, training in modes if not training and module.training)
         session = self.session
+        session.last_call = (module, arguments, options, output)
         session.emit(
             ModelCalled,
             model=type(module).__name__,
@@ -63,8 +89,8 @@ class Models(Watcher):
             gradient=torch.is_grad_enabled(),
             in_training_mode=on,
             not_in_training_mode=off,
+            model_has_dropout=any(isinstance(p, nn.modules.dropout._DropoutNd) and p.p > 0 for p in module.modules()),
         )
-        session.last_call = (module, arguments, options, output)
 
 
 WATCHER = Models

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,7 +18,9 @@ from torch.optim.optimizer import (
 
 from harness.training.events import GradientsCleared, Group, OptimizerStepped, StepOfParameter
 from harness.training.parameters import Tracked, is_same, sample
+from harness.training.places import Place
 from harness.training.session import Session, Watcher
+from harness.training.watching.backward import cosine
 
 Seen = list[tuple[Tracked, torch.Tensor, "torch.Tensor | None", torch.Tensor]]
 
@@ -42,8 +45,8 @@ class Optimizers(Watcher):
             return
         session.safe_point()
         with session.quiet():
-            seen = []
-            for tensor in tensors_of(optimizer):
+            seen: Seen = []
+            for tensor in [] if session.horizon.is_light else tensors_of(optimizer):
                 gradient = None if tensor.grad is None else sample(tensor.grad)
                 seen.append((session.parameters.of(tensor), tensor, gradient, sample(tensor)))
             self._before[id(optimizer)] = (seen, count_of(optimizer))
@@ -56,11 +59,14 @@ class Optimizers(Watcher):
         is_first = session.since_backward > 0 or session.done == 0
         with session.quiet():
             parameters = tuple(_step_of(*one) for one in seen)
+            known = {*optimizer.defaults, "initial_lr", "params"}
             groups = tuple(
                 Group(
                     session.parameters.names(group["params"]),
                     float(group.get("lr", 0.0)),
                     float(group.get("weight_decay", 0.0) or 0.0),
+                    tuple((k, float(v)) for k, v in group.items() if k not in known and isinstance(v, float)),
+                    float(optimizer.defaults.get("lr", 0.0)),
                 )
                 for group in optimizer.param_groups
             )
@@ -68,12 +74,19 @@ class Optimizers(Watcher):
             OptimizerStepped,
             step=session.done if is_first else max(session.done - 1, 0),
             number=session.optimizer_number(optimizer),
+            light=session.horizon.is_light,
             kind=type(optimizer).__name__,
             parameters=parameters,
             groups=groups,
             count=count,
             since_backward=session.since_backward,
+            scaled=session.is_scaled and not session.unscales_itself,
+            attribute_rate="lr" in vars(optimizer),
+            made_at=session.made.get(session.optimizer_number(optimizer), Place()),
+            betas=tuple(map(float, optimizer.defaults.get("betas", ()))),
+            ascends=bool(optimizer.defaults.get("maximize", False)),
         )
+        session.losses, session.embedded, session.last_call = [], [], None
         if is_first:
             session.done += 1
         session.since_backward = 0
@@ -116,12 +129,21 @@ def _step_of(
     after = sample(tensor)
     each.used, each.left, each.values = gradient, None, after
     if gradient is None:
-        return StepOfParameter(each.name, None, not is_same(before, after), 0.0, bool(after.isfinite().all()))
+        return _step(each, tensor, None, not is_same(before, after), 0.0, after)
     wanted = gradient != 0
     kept = (before == after) & wanted if before.shape == wanted.shape else wanted & False
     lost = float(kept.sum()) / max(float(wanted.sum()), 1.0)
     norm = float(gradient.double().norm())
-    return StepOfParameter(each.name, norm, not is_same(before, after), lost, bool(after.isfinite().all()))
+    along = cosine(after.double() - before.double(), gradient.double()) if before.dtype.is_floating_point else 0.0
+    return replace(_step(each, tensor, norm, not is_same(before, after), lost, after), along=along)
+
+
+def _step(
+    each: Tracked, tensor: torch.Tensor, norm: float | None, moved: bool, lost: float, after: torch.Tensor
+) -> StepOfParameter:
+    finite, dtype = bool(after.isfinite().all()), str(tensor.dtype).removeprefix("torch.")
+    sizes = tensor.dim(), tensor.numel()
+    return StepOfParameter(each.name, norm, moved, lost, finite, dtype, not tensor.requires_grad, *sizes)
 
 
 WATCHER = Optimizers

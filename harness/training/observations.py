@@ -1,0 +1,78 @@
+"""Events that an experiment of ours, or a comparison, found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.training.events import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenAhead(Event):
+    """Which positions of its input one row of logits depends on, by the gradient.
+
+    ``position``: of the row; ``seen``: the last position that it depends on, among ``length``; ``other_rows``: whether
+    it depends on other rows of the batch. ``training``: the mode.
+    """
+
+    position: int
+    target: int
+    """The position whose token this row predicts; -1 where it is not known."""
+    seen: int
+    length: int
+    other_rows: bool
+    training: bool
+    mixes: bool = False
+    """Whether a part of the model mixes the rows of a batch by its nature, as batch normalisation does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenAheadIn(Event):
+    """The line that first brings later positions in. ``has_mask``: whether a mask takes part there."""
+
+    has_mask: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomInEvaluation(Event):
+    """The model was called twice in evaluation mode with the same input, and gave different results."""
+
+    difference: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSet(Event):
+    """``torch.manual_seed`` was called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateTaken(Event):
+    """``state_dict`` of a module was called; ``number``: of its root."""
+
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointedAtRandom(Event):
+    """A part with dropout is computed again in the backward pass, with other random numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TiedByValue(Event):
+    """Two parameters of one model, an embedding and a projection of its shape, were equal and not the same."""
+
+    names: tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyEvaluated(Event):
+    """A second model of the same class and sizes was called without a gradient.
+
+    ``shared``: whether its parameters are those of the trained model. ``changed``: whether its values differ from those
+    that it had at the first call. ``copied``: whether these were the initial values of the trained model.
+    """
+
+    root: int
+    shared: bool
+    changed: bool
+    copied: bool
