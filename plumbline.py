@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 DISTRIBUTION = "plumbline-llm"
 """What pip installs. The name `plumbline` on PyPI belongs to another project."""
-__all__ = ["implements", "inspecting", "main"]
+__all__ = ["curve", "implements", "inspecting", "main"]
 
 
 class Option(NamedTuple):
@@ -100,6 +100,17 @@ def inspecting(steps: int = 8) -> AbstractContextManager[InspectionResult]:
     from harness.training import inspecting as watch
 
     return watch(steps)
+
+
+def curve(source: Any, **columns: str | None) -> Any:
+    """The episodes of a training run: of a log (a path), or of lists by name (``{"step": [...], "loss": [...]}``).
+
+    A list that shows itself in notebooks. ``columns``: train, valid, step, rate or norm -> name of the column, where
+    the guess is wrong. See ``harness.curves.api.curve``.
+    """
+    from harness.curves.api import curve as judge
+
+    return judge(source, **columns)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

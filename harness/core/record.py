@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.core.change import ProvenChange
 from harness.core.claim import About
+from harness.core.curve import CurveReading
 from harness.core.grounds import Grounds
 from harness.core.hint import Hint
 from harness.core.lesson import LessonResult
@@ -242,6 +243,8 @@ class RunRecord:
     """What came of the lessons of ``plumbline study``."""
     grounds: dict[str, Grounds] = field(default_factory=dict)
     """What the verdicts on each component rest on."""
+    curves: list[CurveReading] = field(default_factory=list)
+    """Curves of training runs that were judged, in the order in which they were given."""
     models: tuple[str, ...] = ()
     """Whole models, of which somebody writes one: what another one is made of need not be written."""
     machine: dict[str, Any] = field(default_factory=dict)

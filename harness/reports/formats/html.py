@@ -16,6 +16,7 @@ from harness.core.claim import About
 from harness.core.record import RunRecord, Status, Verdict
 from harness.reports.failure import broken_claim, in_cases
 from harness.reports.formats._benchmarks import drawn as benchmarks
+from harness.reports.formats._curves import shown as curves
 from harness.reports.formats._drawing import dependencies
 from harness.reports.formats._format import (
     FailureReport,
@@ -76,6 +77,7 @@ def render(record: RunRecord) -> str:
         signs=SIGNS,
         state=state_of,
         benchmarks=benchmarks(record),
+        curves=curves(record.curves),
     )
     return page.rstrip() + "\n"
 

@@ -1,0 +1,42 @@
+"""One file per format of a log. Each defines READER; the first that fits a file reads it."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from harness.core.registry import scan
+from harness.curves.readers._table import CurveUnreadable, Reader, Table
+
+HEAD = 4096
+"""Bytes by which a format is known."""
+
+
+@cache
+def readers() -> dict[str, Reader]:
+    """Every reader by the name of its file, in the order in which they are asked."""
+    import harness.curves.readers as package
+
+    return dict(sorted(scan(package, "READER", Reader).items(), key=lambda pair: pair[1].rank))
+
+
+def read_table(path: Path) -> Table:
+    """The rows of a log. Raises CurveUnreadable where it cannot be read, or no format fits."""
+    if not path.exists():
+        raise CurveUnreadable(path, 0, "a file was expected; there is none of this name")
+    try:
+        head = b"" if path.is_dir() else _head(path)
+        if not head and not path.is_dir():
+            raise CurveUnreadable(path, 0, "a log was expected; the file is empty")
+        for reader in readers().values():
+            if reader.fits(path, head):
+                return reader.read(path)
+    except OSError as error:
+        raise CurveUnreadable(path, 0, f"a file that can be read was expected: {error}") from None
+    known = "; ".join(reader.title for reader in readers().values())
+    raise CurveUnreadable(path, 0, f"one of these formats was expected: {known}")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
