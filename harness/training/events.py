@@ -7,6 +7,7 @@ from enum import Enum
 
 import torch
 
+from harness.training.origins import NOWHERE, Origin
 from harness.training.places import Place
 
 
@@ -74,9 +75,8 @@ class LossComputed(Event):
     misordered: bool
     """Whether the logits are those of the model in another order."""
     dropout: bool = False
-    """Whether a dropout of the model that was called last is at work."""
     functional_dropout: bool = False
-    """Whether functional dropout was at work in that call."""
+    """Whether any dropout of the model that was called last is at work, and whether a functional one was."""
     smoothing: float = 0.0
     source: int = 0
     """Elements of the memory that the ids are a view of."""
@@ -85,9 +85,10 @@ class LossComputed(Event):
     half: str = ""
     """The 16-bit type of automatic mixed precision, where it is on."""
     root: int = -1
-    """The model that was called last, by the number of its root."""
     called_at: Place = field(default_factory=Place)
-    """Where that was called."""
+    """The model that was called last, by the number of its root, and where that was called."""
+    ids_from: Origin = NOWHERE
+    targets_from: Origin = NOWHERE
     time_major: bool = False
     """Whether the ids were given as (time, batch); here they are turned."""
     reordered: bool = False

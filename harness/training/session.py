@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from harness.training.events import Event, LossComputed, OptimizerStepped, StateLoaded
 from harness.training.horizon import WITHOUT_A_STEP, Horizon
+from harness.training.origins import Origins
 from harness.training.parameters import ModuleTree, Parameters
 from harness.training.places import Place, Places
 from harness.training.stopping import Stopper
@@ -86,6 +87,8 @@ class Session(Current):
         """Experiments on the graph of a loss, before the backward pass consumes it."""
         self.last_call: tuple[nn.Module, Any, Any, Any] | None = None
         """The last call of a model: the module, its arguments, its keyword arguments, its output."""
+        self.origins = Origins()
+        """Where tensors of whole numbers were made."""
         self.made: dict[int, Place] = {}
         """Where each optimiser was built."""
         self.troubles: list[Exception] = []

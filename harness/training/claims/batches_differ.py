@@ -66,13 +66,17 @@ def _always(stream: Stream, outcome: Judgement, losses: list[LossComputed]) -> b
     certain = first.source > LARGER * size or len(starts) >= len(steps) or len(held_out) > 1
     message = f"All {len(steps)} steps see the same batch."
     level = Level.FAILED if certain else Level.NOTE
-    outcome.find("batch_repeated", message, _place(stream, first, len(steps)), level, steps=len(steps))
+    outcome.find("batch_repeated", message, _place(stream, losses[-1], len(steps)), level, steps=len(steps))
     return True
 
 
 def _place(stream: Stream, loss: LossComputed, steps: int) -> Place:
     starts = list(stream.of(LoaderStarted))
-    return starts[-1].at if len(starts) >= steps else loss.called_at or loss.at
+    if len(starts) >= steps:
+        return starts[-1].at
+    made_once = loss.ids_from.step < loss.step
+    made = loss.ids_from.within(loss.called_at) if made_once else loss.ids_from.at
+    return made or loss.called_at or loss.at
 
 
 def _micro(stream: Stream, outcome: Judgement, losses: list[LossComputed]) -> bool:
@@ -85,7 +89,8 @@ def _micro(stream: Stream, outcome: Judgement, losses: list[LossComputed]) -> bo
     if len(same) < 2 or 2 * len(same) <= len(several):
         return False
     message = f"The {len(same[0])} micro-batches of a step are the same batch: accumulation makes it no larger."
-    outcome.find("micro_batches_repeated", message, losses[0].called_at or losses[0].at)
+    place = losses[-1].ids_from.within(losses[-1].called_at) or losses[0].called_at or losses[0].at
+    outcome.find("micro_batches_repeated", message, place)
     return True
 
 
@@ -137,7 +142,8 @@ def _rows(outcome: Judgement, losses: list[LossComputed]) -> None:
     copies = [1 - len({tuple(row) for row in ids.tolist()}) / ids.shape[0] for ids in batches]
     if copies and min(copies) > 0.5 and any(len(set(ids[0].tolist())) > 1 for ids in batches):
         message = f"At least {min(copies):.0%} of the rows of every batch are copies of another row of it."
-        outcome.find("rows_repeated", message, losses[0].called_at or losses[0].at)
+        place = losses[0].ids_from.filled_at or losses[0].called_at or losses[0].at
+        outcome.find("rows_repeated", message, place)
 
 
 CLAIM = TrainingClaim(Topic.DATA, "batches_differ", "Batches differ from step to step and from epoch to epoch.", judge)

@@ -82,7 +82,7 @@ def _looks_like_text(loss: LossComputed) -> bool:
 
 
 def _place(losses: list[LossComputed]) -> Place:
-    return losses[0].called_at or losses[0].at
+    return losses[0].targets_from.at or losses[0].called_at or losses[0].at
 
 
 CLAIM = TrainingClaim(Topic.DATA, "targets_follow", "Each target is the token after the last one that was read.", judge)

@@ -94,6 +94,8 @@ class Losses(Watcher):
             probabilities=probabilities,
             normalised=normalised,
             is_nll=is_nll,
+            ids_from=session.origins.of(found[0] if found else None),
+            targets_from=session.origins.of(target),
             **_data(flat, found[0] if found else None, ignore),
             **self._model(rows),
         )
