@@ -30,7 +30,7 @@ def trained(setting: Setting, recipe: Recipe, spoiled: bool = False, scale: floa
 
 def overfitted(setting: Setting, recipe: Recipe) -> list[tuple[float, float]]:
     """Validation losses (step, loss) of a run on little text."""
-    weights = fresh(Config(VOCABULARY, LENGTH, 32, HEADS, 2), setting.seed)
+    weights = fresh(Config(VOCABULARY, LENGTH, 32, HEADS, 2), setting.seed, 1.0)
     start = setting.seed * 3 * SMALL_DATA
     data = training_text()[start : start + SMALL_DATA]
     loss = text_loss(setting, weights, HEADS, data, BATCH, LENGTH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,12 +45,17 @@ def named(weights: Mapping[str, Any]) -> dict[str, Tensor]:
     return found
 
 
-def fresh(config: Config, seed: int, scale: float = 1.0) -> dict[str, Any]:
-    """Weights as `gpt2` takes them. ``scale``: of the matrices, relative to GPT-2's 0.02."""
+def fresh(config: Config, seed: int, scale: float | None = None) -> dict[str, Any]:
+    """Weights as `gpt2` takes them. ``scale``: of the matrices, relative to GPT-2's 0.02.
+
+    Without one it is the root of 768 / width, so that a narrow model's layers begin with outputs as large as those of
+    GPT-2, for whose width of 768 the 0.02 was chosen.
+    """
+    factor = math.sqrt(768 / config.width) if scale is None else scale
     weights = initialise(config, generator(seed, 7))
     for tensor in named(weights).values():
         if tensor.dim() > 1:
-            tensor *= scale
+            tensor *= factor
     return weights
 
 
