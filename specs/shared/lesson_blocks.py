@@ -57,7 +57,8 @@ def norm(components: Components, x: Tensor, weight: Tensor, bias: Tensor) -> Ten
 
 def in_heads(x: Tensor, heads: int) -> Tensor:
     """[B, T, D] -> [B, H, T, K]"""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    found: Tensor = x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return found
 
 
 def embedded(weights: Mapping[str, Any], ids: Tensor) -> Tensor:
