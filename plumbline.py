@@ -65,6 +65,12 @@ OPTIONS = (
         "of your file that is proven to fix each component",
         "line",
     ),
+    Option(
+        "impl-isolation",
+        "where your code runs: none (this process, default), process (one of its own), limits (with limits on memory "
+        "and files), sandbox (and nothing read or written elsewhere, no network, no other processes; Linux)",
+        "none",
+    ),
     Option("impl-cases", "generated cases per component (default: as its contract states, 50 for most)"),
     Option(
         "impl-timeout",

@@ -15,7 +15,7 @@ FLOORS = (
     (("harness/commands/", "harness/pytest_plugin/"), 12),
     (("harness/grading/", "harness/mutation/", "harness/study/", "harness/training/", "harness/curves/"), 11),
     (("harness/judging/",), 10),
-    (("harness/diagnosis/", "harness/benchmark/", "harness/localisation/"), 9),
+    (("harness/diagnosis/", "harness/benchmark/", "harness/localisation/", "harness/isolation/"), 9),
     (("harness/discovery/",), 8),
     (("harness/arrays/",), 7),
     (("harness/modules/",), 6),

@@ -12,13 +12,14 @@ from typing import Any, cast
 
 from harness.commands import _layout as layout
 from harness.commands._command import Command
+from harness.commands._levels import levels_here
 from harness.core.contract import Contract
+from harness.core.errors import UsageError
 from harness.core.forms import SEPARATOR
 from harness.core.implementation import Offer, OfferKind
 from harness.core.notebook import shown_line
 from harness.discovery import map_file
 from harness.discovery.locate import locate
-from harness.discovery.search import map_folder
 from harness.execution.executor import Executor
 from harness.judging.grounds import grounds_of
 from harness.judging.inspection import Inspection
@@ -37,14 +38,28 @@ HEAD = ("parameter", "in your module", "shape", "layout", "match", "why")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``plumbline doctor``."""
-    parser.add_argument("impl", metavar="IMPL", help="a module or file, as --impl takes it")
+    parser.add_argument("impl", metavar="IMPL", nargs="?", help="a module or file, as --impl takes it")
+    parser.add_argument(
+        "--isolation", action="store_true", help="try which levels of --impl-isolation hold on this machine"
+    )
     written = f"rewrite this implementation's part of {map_file.FILE}, corrections included"
     parser.add_argument("--refresh", action="store_true", help=written)
     parser.add_argument("--anew", dest="refresh", action="store_true", help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what was found of each component, and keep the match of parameters in a file."""
+    """Print what was found of each component, and keep the match of parameters in a file; or which levels hold."""
+    if options.isolation:
+        print("\n".join(levels_here()))
+    if options.impl is not None:
+        return _explained(options)
+    if not options.isolation:
+        raise UsageError("plumbline doctor takes a module or file, as --impl does, or --isolation")
+    return 0
+
+
+def _explained(options: argparse.Namespace) -> int:
+    """How an implementation was found."""
     inspection = inspect_implementation(options.impl, project=options.project)
     executor = cast(Executor, inspection.implementation)
     contracts = inspection.catalogue.contracts
@@ -151,7 +166,7 @@ def _write_map(impl: str, adapters: Mapping[str, Any], refresh: bool) -> None:
     """Write the match of parameters to a file that a person may correct and commit."""
     place = locate(impl)
     try:
-        kept = map_file.write(map_folder(place), place.name, adapters, refresh)
+        kept = map_file.write(map_file.map_folder(place), place.name, adapters, refresh)
     except OSError as error:
         print(f"\n{map_file.FILE} could not be written: {error}")
         return

@@ -12,7 +12,6 @@ from typing import Any
 
 from harness.commands._command import Command
 from harness.core.errors import UsageError
-from harness.grading import processes
 from harness.grading.checks import ROOT, Checks
 from harness.grading.example import example
 from harness.grading.judging import Judged, Task
@@ -20,6 +19,7 @@ from harness.grading.rubric import Rubric, read
 from harness.grading.session import Session, here
 from harness.grading.slurm import CLUSTERS, on_cluster
 from harness.grading.submissions import Submission, find, submission
+from harness.isolation import processes
 from harness.judging.catalogue import Catalogue, load_catalogue
 
 OUT = "grades"

@@ -44,6 +44,8 @@ class NoteCode(str, Enum):
     """Something unusual in a training script that may be meant so."""
     TELLING_SET = "telling set"
     """Cases that were chosen beforehand, and that Hypothesis does not make as they were."""
+    IN_PROCESS = "in process"
+    """What ran in the judge's process, although another one was asked for, with the reason."""
     OTHER = "other"
     """A note of a record that had no codes yet."""
 

@@ -252,6 +252,8 @@ class RunRecord:
     effort: str = "default"
     hints: Hint = Hint.LINE
     """How much of what is wrong the reports show. The record itself holds everything."""
+    isolation: str = "none"
+    """Where the implementation's code ran: in the judge's process ("none"), or how far apart from it."""
     started: float = 0.0
     """Seconds since 1970."""
     seconds: float = 0.0

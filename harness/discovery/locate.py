@@ -11,7 +11,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class Place:
     path: Path | None
     attributes: tuple[str, ...]
     text: str
+    folder: Path = field(default_factory=Path.cwd, compare=False)
+    """The current folder when it was looked for."""
 
     @property
     def is_file(self) -> bool:

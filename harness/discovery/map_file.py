@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.core.declaration import LAYOUTS
 from harness.core.errors import UsageError, did_you_mean
+from harness.discovery.locate import Place
 from harness.execution.session import Adapter
 from harness.modules.expected_parameters import LAYER
 from harness.modules.found_class import FoundModule, PartFactory
@@ -42,6 +43,13 @@ class MapEntry:
     layout: str | None = None
     skip: bool = False
     names: Mapping[str, Any] = field(default_factory=dict)
+
+
+def map_folder(place: Place) -> Path:
+    """The folder of an implementation's ``plumbline.map.toml``: that of its file, or the current one for a module."""
+    if place.path is None or not place.is_file:
+        return place.folder
+    return place.path if place.path.is_dir() else place.path.parent
 
 
 def read(folder: Path, implementation: str, components: Mapping[str, Any]) -> dict[str, MapEntry]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -69,29 +68,29 @@ class Found:
     """The legal forms that the project accepts whose functions a component is called through; "" for the plain one."""
 
 
-def discover(text: str, contracts: Mapping[str, Contract], time_limit: float = DEFAULT_SECONDS) -> Found:
+def discover(
+    text: str,
+    contracts: Mapping[str, Contract],
+    time_limit: float = DEFAULT_SECONDS,
+    before_import: Callable[[Place], None] = lambda place: None,
+) -> Found:
     """Every component of these contracts that a module, a file or an object offers.
 
     A component is a function (or a class, where its contract has a ``build``) of its name, defined there or imported
     from a module of the implementation, or a factory decorated with ``@implements``; or it is found in the module
     classes. What is imported from another distribution is none, unless it is assigned to its name. ``time_limit``:
     processor seconds for one case, from which those for an import and for a trial call follow; 0 for none.
+    ``before_import``: called with what was located, before any code of it runs.
 
     Raises UsageError with a complete text where there is nothing to check; ImportFailed, one of these, where the module
     fails while it is imported.
     """
     place = locate(text)
+    before_import(place)
     spelled = [dialect.function for contract in contracts.values() for dialect in contract.dialects]
     module, thing = load(place, time_limit, {*contracts, *spelled})
     target = Target(place, module, thing, contracts)
     return _Search(target, contracts, probe_seconds(time_limit)).found()
-
-
-def map_folder(place: Place) -> Path:
-    """The folder of an implementation's ``plumbline.map.toml``: that of its file, or the current one for a module."""
-    if place.path is None or not place.is_file:
-        return Path.cwd()
-    return place.path if place.path.is_dir() else place.path.parent
 
 
 class _Search:
@@ -231,7 +230,7 @@ class _Search:
     def _in_classes(self, classes: list[type], adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
         """With the components that are found in module classes, and those that are named like one and to do."""
         place = self.target.place
-        declared = map_file.read(map_folder(place), place.name, self.contracts)
+        declared = map_file.read(map_file.map_folder(place), place.name, self.contracts)
         # A class goes before a function of its component's name that is another component already.
         composed_of = [adapter.source for adapter in adapters.values() if isinstance(adapter, ComposedAdapter)]
         fitting = {n: a for n, a in adapters.items() if isinstance(a, ComposedAdapter) or a.source not in composed_of}

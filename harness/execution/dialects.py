@@ -86,6 +86,11 @@ class SpeaksDialect(Adapter):
 
     dialect: Dialect
 
+    @property
+    def called_in_forms(self) -> tuple[str, ...] | None:
+        """The forms that the project accepts, where it calls components through such functions alone."""
+        return self.dialect.accepts if self.dialect.entry else None
+
 
 class DialectClass(ClassAdapter, SpeaksDialect):
     """A function or class that builds a component with a state, as its own project does."""

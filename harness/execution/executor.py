@@ -10,17 +10,21 @@ from dataclasses import replace
 from types import CodeType
 from typing import Any
 
+from harness.core.change import Change
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.implementation import Answer, Crash, CrashKind, Offer, Request
 from harness.execution import environment
-from harness.execution.changed_code import ChangedCode
+from harness.execution.changed_code import CannotChange, ChangedCode, LoadedFile
 from harness.execution.crashes import crash_of, unwritten_part
+from harness.execution.discovered import Discovered
+from harness.execution.functions import MisfitAdapter
 from harness.execution.guarded import limit_for_calls
-from harness.execution.held_state import changed, held_in
+from harness.execution.held_state import changed, held_by, held_in
 from harness.execution.line_coverage import LineCoverage, codes_of
 from harness.execution.misfits import PlugIn
 from harness.execution.own_files import OwnFiles
+from harness.execution.run_lines import Lines, lines_of
 from harness.execution.script import Middleware, Script
 from harness.execution.session import Adapter
 from harness.execution.source_location import source_location
@@ -30,11 +34,13 @@ from harness.stubs import dependencies
 
 EXPERIMENT_SECONDS = 5.0
 """Processor seconds for a run that is traced, or that goes on with replaced values: it says nothing of their code."""
+AS_BUILT_SECONDS = 10.0
+"""Processor seconds for a case of a class that is run with its own weights."""
 MOST_TIME_OUTS = 2
 """Cases of a component that may time out: it is not called again after that, so that its other checks need not wait."""
 
 
-class Executor:
+class Executor(Discovered):
     """An Implementation in this process.
 
     ``adapters``: component name -> how it is called. ``around``: a context manager in force during every run (a known
@@ -70,6 +76,12 @@ class Executor:
         self._own = OwnFiles(self._files, ours=trusted)
         self._never_returned: dict[str, Crash] = {}
         self._time_outs: Counter[str] = Counter()
+        self._loaded: dict[str, LoadedFile] = {}
+
+    @property
+    def found(self) -> Mapping[str, Adapter]:
+        """Its adapters."""
+        return self.adapters
 
     def offers(self, component: str) -> Offer | None:
         """How a component is called, None where there is none.
@@ -117,6 +129,37 @@ class Executor:
         changed = Executor(self.name, new, self.contracts, around=around, time_limit=time_limit, traced=False)
         changed._to_do, changed._plug_in, changed._places = self._to_do, self._plug_in, self._places
         return changed
+
+    def with_files_changed(self, changes: Sequence[Change], time_limit: float) -> Executor | None:
+        """See :class:`harness.execution.discovered.Discovered`."""
+        codes = []
+        for change in changes:
+            try:
+                if change.file not in self._loaded:
+                    self._loaded[change.file] = LoadedFile(change.file, change.before)
+                codes.append(ChangedCode(change, self._loaded[change.file]))
+            except CannotChange:
+                return None
+        return self.with_changes(codes, time_limit)
+
+    def as_built(self, component: str) -> Executor | None:
+        """A class that could not be plugged in, with its own weights."""
+        adapter = self.adapters.get(component)
+        if not isinstance(adapter, MisfitAdapter) or adapter.as_built is None:
+            return None
+        return Executor(self.name, {component: adapter.as_built}, self.contracts, time_limit=AS_BUILT_SECONDS)
+
+    def lines_of(self, run: Callable[[], object]) -> Lines:
+        """The lines of own files that run."""
+        return lines_of(run)
+
+    def kept(self) -> dict[str, dict[str, Any]]:
+        """What the module of each component keeps, by component."""
+        return {name: held_by(adapter.source) for name, adapter in self.adapters.items()}
+
+    def changed_since(self, kept: Mapping[str, Mapping[str, Any]], component: str) -> list[str]:
+        """What the module of a component keeps that is not what it was."""
+        return changed(kept[component], held_by(self.adapters[component].source))
 
     def to_do(self, component: str) -> str:
         """Why a component that is there is not written yet, known without calling it; an empty text where it is."""

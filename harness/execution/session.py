@@ -77,6 +77,8 @@ class Adapter(ABC):
     source: Any
     backward: ManualBackward | None = None
     has_factory: bool = False
+    within: str = ""
+    """The component whose module it was found inside; empty where it stands alone."""
     has_own_code: bool = True
     """Whether what is judged is ``source``, not something inside it."""
 
@@ -107,6 +109,11 @@ class Adapter(ABC):
     def notes(self) -> tuple[str, ...]:
         """What a person should know of how it is called, in words."""
         return ()
+
+    @property
+    def called_in_forms(self) -> tuple[str, ...] | None:
+        """The legal forms that the project accepts whose functions are called, where they are its only way in."""
+        return None
 
     @property
     def place(self) -> tuple[str, int]:

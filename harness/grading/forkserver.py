@@ -19,9 +19,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.grading import processes, supervisor
+from harness.grading import supervisor
 from harness.grading.checks import ROOT
 from harness.grading.supervisor import Job, Outcome
+from harness.isolation import processes
 
 PROGRAM = (
     "import sys; sys.path[:] = [p for p in sys.path if p] + [sys.argv[1]]; "

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
-from harness.grading import processes
 from harness.grading.rubric import Limits
+from harness.isolation import processes
 
 MB = 1_000_000
 PAUSE = 0.05

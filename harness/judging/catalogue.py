@@ -124,3 +124,18 @@ def _in_reading_order(contracts: Mapping[str, Contract]) -> dict[str, Contract]:
 def load_catalogue() -> Catalogue:
     """The catalogue of this project: the one place where the machine finds the sheets, by name, at run time."""
     return catalogue(importlib.import_module("specs"), importlib.import_module("specs.bugs"))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a process without the reference may ask of it, see :class:`harness.isolation.oracle.Oracle`."""
+
+    sheets: str
+    open_to: Mapping[str, tuple[str, ...]]
+    sizes: tuple[str, ...]
+
+
+def load_inputs() -> Inputs:
+    """What the sheets say that inputs are made of."""
+    named = importlib.import_module("specs.naming.inputs")
+    return Inputs("specs", named.INPUTS, named.SIZES)

@@ -18,15 +18,14 @@ from harness.core.change import Change, ProvenChange, merged
 from harness.core.implementation import Implementation
 from harness.core.marked_line import MarkedLine
 from harness.core.record import Status, Verdict
-from harness.execution.changed_code import CannotChange, ChangedCode, LoadedFile
-from harness.execution.executor import Executor
+from harness.execution.discovered import Discovered
+from harness.execution.run_lines import Lines
 from harness.judging.declared_forms import InDeclaredForms
 from harness.judging.lines import Located
 from harness.localisation.by_change import FEW, lines_by_change
 from harness.localisation.experiment import Sample
 from harness.localisation.repair.candidates import changes
 from harness.localisation.repair.search import find_fixes
-from harness.localisation.run_lines import Lines, lines_of
 
 if TYPE_CHECKING:
     from harness.judging.inspection import Inspection
@@ -66,7 +65,6 @@ class Changes:
 
     def __init__(self, inspection: Inspection) -> None:
         self.inspection = inspection
-        self._loaded: dict[str, LoadedFile] = {}
         self._found: dict[str, Proven | None] = {}
         self._failing: dict[str, list[Verdict]] = {}
 
@@ -104,12 +102,12 @@ class Changes:
         self, component: str, wrong: Sequence[Sample], right: Sequence[Sample]
     ) -> tuple[MarkedLine, ...]:
         """The line of a component whose change makes the wrong answers right, and leaves the right ones so."""
-        if not isinstance(self.inspection.implementation, Executor) or not wrong:
+        discovered, implementation = self.inspection.implementation, self.inspection.bench.implementation
+        if not isinstance(discovered, Discovered) or not wrong:
             return ()
-        implementation = self.inspection.bench.implementation
 
         def ran(sample: Sample) -> Lines:
-            return lines_of(lambda: implementation.run(replace(sample.request, fresh=True)))
+            return discovered.lines_of(lambda: implementation.run(replace(sample.request, fresh=True)))
 
         def seconds(sample: Sample) -> float:
             started = time.thread_time()
@@ -138,7 +136,7 @@ class Changes:
 
     def _proven(self, component: str) -> Proven | None:
         groups = self.inspection.lines.groups(component)
-        if not groups or not isinstance(self.inspection.implementation, Executor):
+        if not groups or not isinstance(self.inspection.implementation, Discovered):
             return None
         for chosen in islice(self._chosen(component, groups, ()), MOST_PROOFS):
             proven = self._proof(component, chosen)
@@ -176,18 +174,10 @@ class Changes:
             return None
         return InDeclaredForms(executor, inspection.catalogue.contracts, inspection.variants)
 
-    def _changed(self, chosen: Sequence[Change], limit: float = LIMIT) -> Executor | None:
-        executor = self.inspection.implementation
-        assert isinstance(executor, Executor)
-        codes = []
-        for change in chosen:
-            try:
-                if change.file not in self._loaded:
-                    self._loaded[change.file] = LoadedFile(change.file, change.before)
-                codes.append(ChangedCode(change, self._loaded[change.file]))
-            except CannotChange:
-                return None
-        return executor.with_changes(codes, limit)
+    def _changed(self, chosen: Sequence[Change], limit: float = LIMIT) -> Discovered | None:
+        implementation = self.inspection.implementation
+        assert isinstance(implementation, Discovered)
+        return implementation.with_files_changed(chosen, limit)
 
     def _proof(self, component: str, chosen: tuple[Change, ...]) -> Proven | None:
         """The changes, where every claim that says anything holds with them."""

@@ -9,6 +9,7 @@ from harness.core.implementation import Implementation
 from harness.core.mistake import Edit
 from harness.diagnosis.literals import literals_in
 from harness.diagnosis.search import Diagnostician
+from harness.execution.discovered import Discovered
 from harness.execution.executor import Executor
 from harness.judging.catalogue import Catalogue
 from harness.judging.last_result import LastResultOnly
@@ -26,8 +27,8 @@ def diagnosticians(
 
     ``always``: the edits of the declared forms. ``executor(edits, trusted=...)``: the reference with more of them.
     """
-    adapters = implementation.adapters if isinstance(implementation, Executor) else {}
-    contracts = undeclared(catalogue.contracts, variants, adapters)
+    found = implementation.found if isinstance(implementation, Discovered) else {}
+    contracts = undeclared(catalogue.contracts, variants, found)
     literals = partial(literals_in, implementation)
     quick = partial(executor, trusted=True)
     return (

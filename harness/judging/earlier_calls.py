@@ -19,8 +19,7 @@ from harness.core.formatting import describe
 from harness.core.implementation import Request
 from harness.core.record import Status, Verdict
 from harness.execution.caching import CachingImplementation
-from harness.execution.executor import Executor
-from harness.execution.held_state import changed, held_by
+from harness.execution.discovered import Discovered
 from harness.judging.declared_forms import InDeclaredForms
 from harness.judging.judge import Bench
 
@@ -45,21 +44,22 @@ class EarlierCalls:
     ``anew``: the implementation, imported again; None where it has no file to import.
     """
 
-    def __init__(self, inspection: Inspection, anew: Callable[[], Executor] | None) -> None:
+    def __init__(self, inspection: Inspection, anew: Callable[[], Discovered] | None) -> None:
         self.inspection, self.anew = inspection, anew
         self._told: dict[str, str] = {}
         self._searches: Counter[str] = Counter()
-        executor = inspection.implementation
-        sources = {n: a.source for n, a in executor.adapters.items()} if isinstance(executor, Executor) and anew else {}
-        self._sources, self._before = sources, {name: held_by(source) for name, source in sources.items()}
+        implementation = inspection.implementation
+        self._watched = implementation if isinstance(implementation, Discovered) and anew else None
+        self._before = self._watched.kept() if self._watched is not None else None
 
     def may_depend(self, component: str) -> bool:
         """Whether its failures are known to depend on earlier calls, or may: its module does not hold what it held."""
         if self._told.get(component):
             return True
-        if component not in self._sources or self._searches[component] >= MOST_SEARCHES:
+        watched = self._watched
+        if watched is None or component not in watched.components or self._searches[component] >= MOST_SEARCHES:
             return False
-        return bool(changed(self._before[component], held_by(self._sources[component])))
+        return bool(watched.changed_since(self._before, component))
 
     def behind(self, claim: Claim, verdict: Verdict) -> str:
         """What the failures of a component depend on, in words; empty where they do not."""
@@ -89,8 +89,10 @@ class EarlierCalls:
         return f"it depends on earlier calls: {_listed(names)} {verb} with every call" if names else ""
 
     def _attributes(self, component: str, case: Case) -> list[str]:
-        executor = self.inspection.implementation
-        return executor.changed_by_a_call(Request(component, case)) if isinstance(executor, Executor) else []
+        implementation = self.inspection.implementation
+        if not isinstance(implementation, Discovered):
+            return []
+        return implementation.changed_by_a_call(Request(component, case))
 
     def _searched(self, component: str, claim: Claim, case: Case) -> str:
         earlier = [o.request for o in self.inspection.observations.of(component)][-MOST_CALLS:]
@@ -150,14 +152,13 @@ class EarlierCalls:
     def _changed_by(self, component: str, requests: Sequence[Request]) -> list[str]:
         """The names of what the last of these requests changes in the module that the component stands in."""
         assert self.anew is not None
-        executor = self.anew()
-        source, contracts = executor.adapters[component].source, self.inspection.catalogue.contracts
-        implementation = InDeclaredForms(executor, contracts, self.inspection.variants)
+        fresh = self.anew()
+        implementation = InDeclaredForms(fresh, self.inspection.catalogue.contracts, self.inspection.variants)
         for request in requests[:-1]:
             implementation.run(request)
-        before = held_by(source)
+        before = fresh.kept()
         implementation.run(requests[-1])
-        return changed(before, held_by(source))
+        return fresh.changed_since(before, component)
 
 
 def without_a_name(verdict: Verdict, told: str) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Any
 from harness.core.case import Case
 from harness.core.contract import Contract
 from harness.core.grounds import Grounds
-from harness.execution.executor import Executor
+from harness.execution.discovered import Discovered
 from harness.judging.cases_given import CasesGiven
 from harness.judging.inspection import Inspection
 from harness.judging.structural import structure_of
@@ -20,7 +20,7 @@ def grounds_of(inspection: Inspection, component: str) -> Grounds:
     """How much was given of what was generated, what never was, and which lines were not reached."""
     contract = inspection.catalogue.contracts[component]
     executor = inspection.implementation
-    if not isinstance(executor, Executor) or component not in executor.adapters:
+    if not isinstance(executor, Discovered) or component not in executor.components:
         return Grounds(component)
     if (misfit := executor.plug_in(component)).needs:
         said = str(structure_of(inspection, component))

@@ -19,6 +19,7 @@ from harness.diagnosis.finding import Finding, variants_as_mistakes
 from harness.diagnosis.matching import Observation, is_wrong
 from harness.diagnosis.search import Diagnostician
 from harness.execution.caching import CachingImplementation
+from harness.execution.discovered import Discovered
 from harness.execution.executor import Executor
 from harness.execution.half_precision import mentions_half_precision
 from harness.judging.catalogue import Catalogue
@@ -63,7 +64,7 @@ class Inspection:
     """Failures that the implementation's own module expects, with reasons."""
     half_precision: bool = True
     """Whether it is held to its 16-bit numbers; if not, only what mentions 16-bit dtypes in its code is."""
-    anew: Callable[[], Executor] | None = None
+    anew: Callable[[], Discovered] | None = None
     """Makes the implementation again, its files imported anew, for what depends on earlier calls."""
     bench: Bench = field(init=False)
     findings: dict[str, Finding | None] = field(default_factory=dict)
@@ -124,10 +125,9 @@ class Inspection:
     @property
     def begun(self) -> tuple[str, ...]:
         """The components that are there, as far as can be seen without calling anything; the rest is to do."""
-        executor, names = self.implementation, self.implementation.components
-        if not isinstance(executor, Executor):
-            return names
-        return tuple(name for name in names if not (executor.to_do(name) or executor.plug_in(name).needs))
+        there = self.implementation
+        known = there if isinstance(there, Discovered) else None
+        return tuple(n for n in there.components if known is None or not (known.to_do(n) or known.plug_in(n).needs))
 
     def judge(self, component: str, claim: Claim) -> Verdict:
         """One claim, with its finding where a known mistake explains the violation.

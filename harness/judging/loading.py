@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -12,16 +12,15 @@ from harness.core.errors import UsageError
 from harness.core.mistake import KnownMistake, named_mistakes
 from harness.core.note import Note
 from harness.diagnosis.finding import edits_of
-from harness.discovery.importing import imported_anew
-from harness.discovery.search import Found, discover
-from harness.execution.executor import Executor
+from harness.execution.discovered import Discovered
+from harness.isolation.level import Level
 from harness.judging.accepted_forms import with_accepted_forms
 from harness.judging.catalogue import Catalogue, load_catalogue
 from harness.judging.inspection import Inspection
-from harness.judging.part_forms import with_forms_of_wholes, without_replaced
+from harness.judging.part_forms import replaced, with_forms_of_wholes
+from harness.judging.places_of_code import Apart, Here, PlaceOfCode, WhatWasFound
 from harness.judging.reference import reference_executor
 from harness.judging.stand_ins import notes_of, with_forms_of_missing
-from harness.modules.whole_model import WholeAdapter
 from harness.project.epsilon import with_eps
 from harness.project.forms import edits_of_forms, that_fit
 from harness.project.precision import HALF_PRECISION, half_precision
@@ -39,64 +38,77 @@ def inspect_implementation(
     variants: str | Mapping[str, str] = "",
     project: Project = NO_PROJECT,
     effort: str = "default",
+    isolation: Level = Level.NONE,
 ) -> Inspection:
     """An inspection of what ``--impl`` names. Raises UsageError with a complete text where it cannot be had.
 
     What is declared in ``variants`` (the command line) goes before what the implementation's own file declares, and
-    that before what the project's table does.
+    that before what the project's table does. ``isolation``: where its code runs; known mistakes of the reference run
+    in this process always.
     """
     torch.set_num_threads(1)  # the tensors are small: a second thread only waits, and two processes wait for each other
-    known, expected = load_catalogue(), dict[str, str]()
-    anew: Callable[[], Executor] | None = None
-    wide = half_precision(project.table.get(HALF_PRECISION, False), f"{project.file}, [tool.plumbline]")
-    in_file = in_project(project, known.contracts)
-    given = _given(variants, known)
+    known, file = load_catalogue(), f"{project.file}, [tool.plumbline]"
+    wide = half_precision(project.table.get(HALF_PRECISION, False), file)
+    said = _given(variants, known), in_project(project, known.contracts)
     if names := named_mistakes(impl):
-        mistakes, notes = _mistakes(known, names)
-        known, declared = _with(known, merged(known.contracts, given, _under(mistakes, known), in_file))
-        edits = (*edits_of_forms(declared.variants, known.contracts), *edits_of(mistakes))
-        executor = reference_executor(known.contracts, edits, name=impl, time_limit=time_limit)
-        where, wide = "the reference with this mistake", True
+        loaded = _mistaken(impl, names, known, said, time_limit)
     else:
-        known, declared, found = _discovered(impl, known, given, in_file, time_limit)
-        where, notes, expected = found.where, found.notes, dict(found.expected)
-        wide = wide or found.half_precision
-        executor, replaced = _executor(found, known, declared, time_limit)
-        adapters, anew = executor.adapters, partial(_anew, executor, impl, known, declared)
-        declared = with_accepted_forms(declared, found.accepted, known, executor, seed)
-        declared = with_forms_of_missing(declared, known.contracts, adapters)
-        declared, of_parts = with_forms_of_wholes(declared, known.contracts, adapters)
-        notes = (*notes, *notes_of(known.contracts, adapters), *of_parts, *replaced)
-    forms, eps = declared.variants, declared.eps
-    return Inspection(known, executor, seed, cases, forms, where, notes, None, eps, effort, expected, wide, anew)
+        code = Here(impl, time_limit) if isolation is Level.NONE else Apart(impl, time_limit, isolation)
+        loaded = _loaded(code, known, said, seed)
+    declared, wide = loaded.declared, wide or loaded.half_precision
+    inspection = partial(Inspection, loaded.known, loaded.implementation, seed, cases, declared.variants)
+    rest = (declared.eps, effort, loaded.expected, wide, loaded.anew)
+    return inspection(loaded.where, loaded.notes, None, *rest)
 
 
-def _executor(found: Found, known: Catalogue, declared: Declared, time_limit: float) -> tuple[Executor, list[Note]]:
-    """What was found, to be called; and notes of what is judged in the place of something else."""
-    adapters, replaced = without_replaced(found.adapters, declared, known.contracts)
-    return Executor(found.name, adapters, known.contracts, time_limit=time_limit), replaced
+@dataclass(frozen=True)
+class _Loaded:
+    """What there is to inspect: see the fields of Inspection."""
+
+    known: Catalogue
+    declared: Declared
+    implementation: Discovered
+    where: str
+    notes: tuple[Note, ...]
+    half_precision: bool
+    expected: Mapping[str, str] = field(default_factory=dict)
+    anew: Callable[[], Discovered] | None = None
 
 
-def _anew(before: Executor, impl: str, known: Catalogue, declared: Declared) -> Executor:
-    """The implementation again, its own files imported anew. Raises UsageError where it cannot be had again."""
-    with imported_anew(adapter.place[0] for adapter in before.adapters.values()):
-        found = discover(impl, known.contracts, before.time_limit)
-    return _executor(found, known, declared, before.time_limit)[0]
+def _mistaken(
+    impl: str, names: Sequence[str], known: Catalogue, said: tuple[Declared, Declared], time_limit: float
+) -> _Loaded:
+    """The reference with known mistakes. ``said``: what the command line and the project's table declare."""
+    mistakes, notes = _mistakes(known, names)
+    given, in_file = said
+    known, declared = _with(known, merged(known.contracts, given, _under(mistakes, known), in_file))
+    edits = (*edits_of_forms(declared.variants, known.contracts), *edits_of(mistakes))
+    executor = reference_executor(known.contracts, edits, name=impl, time_limit=time_limit)
+    return _Loaded(known, declared, executor, "the reference with this mistake", notes, True)
+
+
+def _loaded(code: PlaceOfCode, known: Catalogue, said: tuple[Declared, Declared], seed: int) -> _Loaded:
+    """What was found, and the forms in which it is judged."""
+    known, declared, found = _discovered(code, known, *said)
+    gone, replacing = replaced(code.components, declared, known.contracts)
+    implementation = code.judged(known.contracts, declared.eps, gone)
+    declared = with_accepted_forms(declared, found.accepted, known, implementation, seed)
+    declared = with_forms_of_missing(declared, known.contracts, implementation.found)
+    declared, of_parts = with_forms_of_wholes(declared, known.contracts, implementation.found)
+    instead = notes_of(known.contracts, implementation.found)
+    notes = (*found.notes, *code.notes(), *instead, *of_parts, *replacing)
+    wide, expected = found.half_precision, dict(found.expected)
+    return _Loaded(known, declared, implementation, found.where, notes, wide, expected, code.anew)
 
 
 def _discovered(
-    impl: str, known: Catalogue, given: Declared, in_file: Declared, time_limit: float
-) -> tuple[Catalogue, Declared, Found]:
+    code: PlaceOfCode, known: Catalogue, given: Declared, in_file: Declared
+) -> tuple[Catalogue, Declared, WhatWasFound]:
     """What was found, with the catalogue and the declarations as the implementation's own file makes them."""
     eps = given.eps if given.eps is not None else in_file.eps
-    found = discover(impl, _with(known, Declared({}, eps))[0].contracts, time_limit)
-    wholes = {name: adapter for name, adapter in found.adapters.items() if isinstance(adapter, WholeAdapter)}
-    on_models = {name: adapter.contract_there(known.contracts[name]) for name, adapter in wholes.items()}
-    known = replace(known, contracts={**known.contracts, **on_models})
-    known, declared = _with(known, merged(known.contracts, given, Declared(found.variants, found.eps), in_file))
-    for name, adapter in found.adapters.items():
-        if hasattr(adapter, "contract") and (declared.eps != eps or name in on_models):  # not the one it was found with
-            adapter.contract = known.contracts[name]
+    found = code.discover(_with(known, Declared({}, eps))[0].contracts, eps)
+    known = replace(known, contracts={**known.contracts, **code.on_models(known.contracts)})
+    known, declared = _with(known, merged(known.contracts, given, Declared(dict(found.variants), found.eps), in_file))
     return known, declared, found
 
 

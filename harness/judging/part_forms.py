@@ -16,14 +16,13 @@ from dataclasses import replace
 from harness.core.contract import Contract
 from harness.core.mistake import Edit
 from harness.core.note import Note, NoteCode
-from harness.execution.dialects import SpeaksDialect
-from harness.execution.session import Adapter
+from harness.execution.discovered import FoundComponent
 from harness.project.forms import edits_of_forms
 from harness.project.variants import Declared, merged
 
 
 def with_forms_of_wholes(
-    declared: Declared, contracts: Mapping[str, Contract], adapters: Mapping[str, Adapter]
+    declared: Declared, contracts: Mapping[str, Contract], components: Mapping[str, FoundComponent]
 ) -> tuple[Declared, list[Note]]:
     """What is declared, with what it and the contract of a model say of the parts that were found inside it.
 
@@ -32,8 +31,8 @@ def with_forms_of_wholes(
     """
     found: dict[str, str] = {}
     notes = []
-    for name, adapter in adapters.items():
-        whole = contracts.get(getattr(adapter, "within", ""))
+    for name, component in components.items():
+        whole = contracts.get(component.within)
         if whole is None or not (legal := contracts[name].legal):
             continue
         implied = {form.axis: form for form in legal.in_text(whole.part_forms.get(name, ""))}
@@ -48,15 +47,15 @@ def with_forms_of_wholes(
     return merged(contracts, declared, Declared(found)), notes
 
 
-def without_replaced(
-    adapters: Mapping[str, Adapter], declared: Declared, contracts: Mapping[str, Contract]
-) -> tuple[dict[str, Adapter], list[Note]]:
-    """The adapters aside from parts found inside a model in whose place a declared form has something else.
+def replaced(
+    components: Mapping[str, FoundComponent], declared: Declared, contracts: Mapping[str, Contract]
+) -> tuple[frozenset[str], list[Note]]:
+    """Parts found inside a model in whose place a declared form has something else: they are not judged.
 
     (The activation of a feed-forward layer, where ReLU is declared, is no GELU.) A note says so.
     """
     edits = edits_of_forms(declared.variants, contracts)
-    found = {name for name, adapter in adapters.items() if getattr(adapter, "within", "")}
+    found = {name for name, component in components.items() if component.within}
     gone = {
         part
         for contract in contracts.values()
@@ -65,8 +64,7 @@ def without_replaced(
         if 0 < _calls(contracts[part], contract) <= _taken(contracts[part], own)
     }
     text = "{} is not judged: the form that is declared has something else in its place"
-    notes = [Note(name, NoteCode.PART_FORM, text.format(name)) for name in sorted(gone)]
-    return {name: adapter for name, adapter in adapters.items() if name not in gone}, notes
+    return frozenset(gone), [Note(name, NoteCode.PART_FORM, text.format(name)) for name in sorted(gone)]
 
 
 def _calls(part: Contract, whole: Contract) -> int:
@@ -90,7 +88,7 @@ def _names(code: str) -> Counter[str]:
 
 
 def undeclared(
-    contracts: Mapping[str, Contract], declared: Mapping[str, str], adapters: Mapping[str, Adapter]
+    contracts: Mapping[str, Contract], declared: Mapping[str, str], components: Mapping[str, FoundComponent]
 ) -> dict[str, Contract]:
     """The contracts without the forms on axes on which something is declared.
 
@@ -101,20 +99,20 @@ def undeclared(
     implied: list[Edit] = []
     for name, contract in contracts.items():
         forms = contract.legal.in_text(declared.get(name, ""))
-        whole = contracts.get(getattr(adapters.get(name), "within", ""))
+        whole = contracts.get(components[name].within) if name in components else None
         of_whole = whole.part_forms.get(name, "") if whole is not None else ""
         names = {form.name for form in contract.legal.in_text(of_whole)}
         taken[name] = {form.axis for form in forms if form.name not in names}
         implied += [edit for form in forms if form.name in names for edit in form.edits]
-    open_forms = {name: _as_called(c.without_axes(taken[name]), adapters.get(name)) for name, c in contracts.items()}
+    open_forms = {name: _as_called(c.without_axes(taken[name]), components.get(name)) for name, c in contracts.items()}
     return {name: _in_place_of(contract, implied) for name, contract in open_forms.items()}
 
 
-def _as_called(contract: Contract, adapter: Adapter | None) -> Contract:
+def _as_called(contract: Contract, component: FoundComponent | None) -> Contract:
     """The same contract without forms of other arguments, where a project says what its functions are called with."""
-    if not isinstance(adapter, SpeaksDialect) or not adapter.dialect.entry:
+    accepted = None if component is None else component.called_in_forms
+    if accepted is None:
         return contract
-    accepted = adapter.dialect.accepts
     return replace(contract, variants=tuple(v for v in contract.variants if not v.given or v.name in accepted))
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 
 from harness.core.record import Cause, Status, Verdict
 from harness.execution.caching import CachingImplementation
-from harness.execution.executor import Executor
-from harness.execution.functions import MisfitAdapter
+from harness.execution.discovered import Discovered
 from harness.judging.inspection import Inspection
 from harness.judging.judge import Bench
 
@@ -39,12 +38,9 @@ def structure_of(inspection: Inspection, component: str) -> Structure:
     kept = inspection.bench.structures
     if component not in kept:
         kept[component] = Structure()
-        executor = inspection.implementation
-        adapter = executor.adapters.get(component) if isinstance(executor, Executor) else None
-        if isinstance(adapter, MisfitAdapter) and adapter.as_built is not None:
-            own = Executor(
-                executor.name, {component: adapter.as_built}, inspection.catalogue.contracts, time_limit=10.0
-            )
+        implementation = inspection.implementation
+        own = implementation.as_built(component) if isinstance(implementation, Discovered) else None
+        if own is not None:
             kept[component] = _tested(inspection, component, own)
     found: Structure = kept[component]
     return found
@@ -57,7 +53,7 @@ def with_structure(inspection: Inspection, verdict: Verdict) -> Verdict:
     return replace(verdict, message=f"{said}. {verdict.message}")
 
 
-def _tested(inspection: Inspection, component: str, executor: Executor) -> Structure:
+def _tested(inspection: Inspection, component: str, executor: Discovered) -> Structure:
     catalogue, contract = inspection.catalogue, inspection.catalogue.contracts[component]
     bench = Bench(
         catalogue.contracts,

@@ -17,12 +17,12 @@ from harness.core.implementation import Implementation
 from harness.core.marked_line import Mark, MarkedLine
 from harness.core.steps import Place
 from harness.core.tree import leaves
+from harness.execution.run_lines import Lines
 from harness.localisation.experiment import Sample
 from harness.localisation.marking import line_at
 from harness.localisation.repair.candidates import changes
 from harness.localisation.repair.scope import statement_at
 from harness.localisation.repair.search import find_fixes
-from harness.localisation.run_lines import Lines
 from harness.localisation.sources import Source, source_of_file
 
 FEW = 3

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from harness.core.errors import UsageError, did_you_mean
 from harness.core.hint import Hint
+from harness.isolation.level import Level
 from harness.judging.cases import EFFORTS
 from harness.project.expected_failures import baseline_record
 from harness.project.shards import Shard, shard_of
@@ -41,6 +42,8 @@ class RunOptions:
     """Whether tolerances are kept for the next run."""
     kept_seed: int | None = None
     """The seed whose fresh cases are among them; None where the next run will have another seed."""
+    isolation: Level = Level.NONE
+    """Where the implementation's code runs."""
     hints: Hint = Hint.LINE
     """How much of what is wrong is shown. Changes are sought only where they are shown."""
 
@@ -75,6 +78,7 @@ def parse_options(given: Mapping[str, str], components: Collection[str], timed: 
         keeps_tolerances=not given.get("impl_no_cache"),
         kept_seed=seed if lasts else None,
         hints=_hints(given["impl_hints"]),
+        isolation=_isolation(given["impl_isolation"]),
     )
 
 
@@ -111,6 +115,14 @@ def _hints(given: str) -> Hint:
         hint = did_you_mean(given, levels) or f"there are: {', '.join(levels)}"
         raise UsageError(f"--impl-hints does not take {given!r}; {hint}")
     return Hint(given)
+
+
+def _isolation(given: str) -> Level:
+    levels = [level.value for level in Level]
+    if given not in levels:
+        hint = did_you_mean(given, levels) or f"there are: {', '.join(levels)}"
+        raise UsageError(f"--impl-isolation does not take {given!r}; {hint}")
+    return Level(given)
 
 
 def _whole_number(option: str, given: str) -> int:

@@ -32,6 +32,7 @@ from harness.pytest_plugin.empty_record import empty_record
 from harness.pytest_plugin.interruption import Interruption
 from harness.pytest_plugin.options import FRESH_SEED, RunOptions, parse_options
 from harness.pytest_plugin.selection import Selection, take_arguments
+from harness.pytest_plugin.where_code_runs import level_of
 from harness.reports.autosave import Autosave
 from harness.reports.found import Found
 from harness.reports.github_job import append_summary
@@ -150,6 +151,10 @@ class RunState:
             raise
 
     def _inspect(self, project: Project) -> Inspection:
+        level, why = level_of(self.options, self.timed)
+        self.record.isolation = str(level)
+        if why:
+            self.autosave.note(NoteCode.IN_PROCESS, why)
         return inspect_implementation(
             self.options.impl,
             seed=self.options.seed,
@@ -158,6 +163,7 @@ class RunState:
             variants=self.options.variants,
             project=project,
             effort=self.options.effort,
+            isolation=level,
         )
 
     def _gate(self, project: Project, names: Names) -> Gate:

@@ -11,6 +11,7 @@ from _pytest.terminal import TerminalReporter
 
 from harness.core.errors import did_you_mean
 from harness.core.record import Status
+from harness.isolation.level import Level
 from harness.pytest_plugin.items import as_longrepr
 from harness.pytest_plugin.run_state import RunState
 from harness.reports import text
@@ -48,6 +49,7 @@ def header(run: RunState) -> str:
         + f", {len(components) - len(run.record.missing)} of {len(components)} components implemented"
         + f", seed={run.options.seed}"
         + (f", effort={run.options.effort}" if run.options.effort != "default" else "")
+        + (f", isolation={run.record.isolation}" if run.options.isolation is not Level.NONE else "")
         + (f", shard {run.options.shard}" if run.options.shard.of > 1 else "")
     )
 

@@ -17,8 +17,8 @@ import classroom
 import pytest
 
 from harness.cli import main
-from harness.grading import processes
 from harness.grading.checks import ROOT
+from harness.isolation import processes
 
 pytestmark = pytest.mark.skipif(not processes.supported(), reason="processes are watched through Linux's /proc")
 COMPARED = ("grade.json", "feedback.md", "results.json")

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.grading import processes
 from harness.grading.checks import ROOT
+from harness.isolation import processes
 
 pytestmark = pytest.mark.skipif(not processes.supported(), reason="processes are watched through Linux's /proc")
 
 FAMILY = """
 import os, sys, time
 sys.path.append(sys.argv[1])
-from harness.grading import processes
+from harness.isolation import processes
 processes.adopts_orphans()
 ready, tell = os.pipe()
 if os.fork() == 0:                       # a child that leaves an orphan behind, in a session of its own
@@ -59,7 +59,7 @@ def test_what_is_gone_weighs_nothing() -> None:
 def test_a_namespace_is_taken_where_there_is_one(tmp_path: Path) -> None:
     """There, the first process is number 1 and nobody else can be signalled; elsewhere it is said, and all goes on."""
     code = (
-        "import os, sys\nsys.path.append(sys.argv[1])\nfrom harness.grading import processes\n"
+        "import os, sys\nsys.path.append(sys.argv[1])\nfrom harness.isolation import processes\n"
         "apart = processes.apart()\n"
         "if os.fork() == 0:\n    print(apart, os.getpid() == 1, flush=True)\n    os._exit(0)\nos.wait()\n"
     )
