@@ -14,6 +14,8 @@ class Mark(str, Enum):
     """It computes something else than it must."""
     MISSING = "missing"
     """It is right; what must come after it is not there."""
+    SURPLUS = "surplus"
+    """It does something that must not be done; without it the result is right."""
     READER = "reader"
     """It reads the value after which something is missing."""
     NUMBER = "number"

@@ -141,7 +141,7 @@ class Inspection:
         if not verdict.failing:
             return verdict
         verdict = self._explained(claim, verdict, evidence)
-        verdict = replace(verdict, lines=self.lines.of(claim, verdict))
+        verdict = replace(verdict, lines=self.lines.of(claim, verdict, evidence))
         report = (component, verdict.finding or verdict.message)
         if report in self._reported:  # it will be counted beneath the first one that says the same
             short = replace(verdict, explained_by=self._reported[report]) if verdict.stopped_early else verdict

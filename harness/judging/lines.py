@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from harness.judging.inspection import Inspection
 
 NUMERIC = frozenset({About.NUMBERS, About.GRADIENT, About.CONSISTENCY, About.ROUNDING})
+ELSEWHERE = frozenset({About.FORM, About.STATE})
+"""Of what no line that computes a wrong number is the cause."""
 ENOUGH, MORE = 3 * CASES, 40
 """Violating cases to choose from; where there are fewer, so many cases are generated."""
 MOST_TEXTS = 60
@@ -47,25 +49,53 @@ class Lines:
         self.seconds = SECONDS
         """Processor seconds of one localisation."""
 
-    def of(self, claim: Claim, verdict: Verdict) -> tuple[MarkedLine, ...]:
-        """The lines behind a failed check; none where it is not about numbers, or where no experiment decides."""
+    def of(self, claim: Claim, verdict: Verdict, evidence: Sequence[Evidence] = ()) -> tuple[MarkedLine, ...]:
+        """The lines behind a failed check; none where no experiment decides.
+
+        ``evidence``: what was answered where it failed. It is looked at where the cases of the component show nothing:
+        only scores that are large overflow, and only float32 loses what cancels.
+        """
         if verdict.status is not Status.FAILED or verdict.returned:
             return ()
-        try:
-            if claim.about.isdisjoint(NUMERIC) and (claim.about or not self._is_text(verdict.component)):
-                return ()
-            return self._behind(verdict)
-        except Exception:  # no experiment may cost the verdict that it is about
-            return ()
-
-    def _behind(self, verdict: Verdict) -> tuple[MarkedLine, ...]:
         inspection = self.inspection
         mistakes = [one for name in verdict.finding if (one := inspection.mistake(name)) is not None]
         if any(one.variant for one in mistakes):  # a legal form that is not declared is no wrong line
             return ()
+        try:
+            is_numeric = not claim.about.isdisjoint(NUMERIC) or not (claim.about or self._has_tensors(verdict))
+            lines = self._behind(verdict, mistakes) if is_numeric else ()
+            return lines or self._behind_evidence(claim, verdict, mistakes, evidence)
+        except Exception:  # no experiment may cost the verdict that it is about
+            return ()
+
+    def _behind(self, verdict: Verdict, mistakes: list[KnownMistake]) -> tuple[MarkedLine, ...]:
         if not mistakes:
             return self.of_component(verdict.component)
         return tuple(line for one in mistakes for line in self._of_mistake(one, mistakes, verdict.component))
+
+    def _behind_evidence(
+        self, claim: Claim, verdict: Verdict, mistakes: list[KnownMistake], evidence: Sequence[Evidence]
+    ) -> tuple[MarkedLine, ...]:
+        """The lines that make these answers wrong, which are beside the reference's where nobody need agree with it."""
+        component, inspection = verdict.component, self.inspection
+        agrees = inspection.catalogue.contracts[component].agrees
+        if len(mistakes) > 1 or not agrees or not claim.about.isdisjoint(ELSEWHERE) or not self._may_look(component):
+            return ()
+        inspection.bench.progress(f"{component}: which line is wrong")
+        locator = Locator(inspection.bench.implementation, inspection.bench.reference, self.seconds)
+        samples = _samples(_wrong(self._forwards(evidence)))
+        lines = locator.lines(samples)
+        return tuple(replace(line, mistake=one.full_name) for one in mistakes for line in lines) if mistakes else lines
+
+    def _forwards(self, evidence: Sequence[Evidence]) -> list[Observation]:
+        """What is computed forwards for these requests, whether or not they ask for gradients too."""
+        inspection, seen = self.inspection, []
+        for item in evidence:
+            if item.request.gradients is not None:
+                request = replace(item.request, gradients=None)
+                item = Evidence(request, inspection.bench.implementation.run(request))
+            seen.append(inspection.observations.of_evidence(item))
+        return seen
 
     def _of_mistake(self, one: KnownMistake, every: list[KnownMistake], component: str) -> tuple[MarkedLine, ...]:
         """The lines of one known mistake of several: in the part that has it, or in the component beside the others."""
@@ -87,9 +117,9 @@ class Lines:
         """The lines that make what a component computes forwards wrong, or its gradients alone."""
         return self._group(component, ()).lines
 
-    def _is_text(self, component: str) -> bool:
-        """Whether a component computes no tensors: what its claims say of text and steps is in its numbers too."""
-        return is_text(_samples(self._seen(component)))
+    def _has_tensors(self, verdict: Verdict) -> bool:
+        """Whether a component computes tensors; if not, what its claims say of text and steps is in its numbers too."""
+        return not is_text(_samples(self._seen(verdict.component)))
 
     def _seen(self, component: str) -> list[Observation]:
         """What was seen of a component; of one that no claim compares as a whole, the answers to cases of text."""

@@ -27,6 +27,8 @@ CLOSE = {torch.float64: 1e-8, torch.float32: 2e-5}
 ROUNDED = 1e-5
 """The same where tables were computed in float32, whatever is computed with them."""
 MOST_PARTS = 64
+FRACTIONS = 5040.0
+"""A fraction of whole numbers up to ten, times this, is a whole number."""
 
 
 @dataclass(eq=False)
@@ -98,18 +100,27 @@ def is_close(one: torch.Tensor, other: torch.Tensor, rounded: bool = False) -> b
 class Alignment:
     """Tells right values. ``steps``: the reference's run; ``arguments``: the tensors of the case.
 
-    ``rounded``: whether tables may have been computed in float32.
+    ``rounded``: whether tables may have been computed in float32. ``single``: whether tensors of one number are told
+    too, which the results of a loss are.
     """
 
-    def __init__(self, steps: Sequence[Step], arguments: Sequence[torch.Tensor], rounded: bool = False) -> None:
-        self.steps, self.known, self.rounded = steps, list[Known](), rounded
+    def __init__(
+        self, steps: Sequence[Step], arguments: Sequence[torch.Tensor], rounded: bool = False, single: bool = False
+    ) -> None:
+        self.steps, self.known, self.rounded, self.single = steps, list[Known](), rounded, single
         for n, step in enumerate(steps):
             for k, value in enumerate(step.values):
-                if value is not None and value.numel() > 1:
+                if value is not None and self.is_telling(value):
                     self.known.append(Known(value, n, k))
         self.known += [Known(argument) for argument in arguments if argument.numel() > 1]
         self._found: dict[int, list[Match]] = {}
         self._kept: list[torch.Tensor] = []
+
+    def is_telling(self, value: torch.Tensor) -> bool:
+        """Whether a value that equals a right one is right: not a single number, but for one that is none by chance."""
+        if value.numel() != 1:
+            return value.numel() > 1
+        return self.single and value.is_floating_point() and not _is_round(float(value))
 
     def matches(self, value: torch.Tensor) -> list[Match]:
         """The right values that a value is as a whole, or else one that it is a part of; none where it is not right."""
@@ -120,7 +131,7 @@ class Alignment:
 
     def derived(self, value: torch.Tensor) -> Match | None:
         """A right value whose root, square, quotient or negative a value is."""
-        if not value.is_floating_point() or value.numel() < 2:
+        if not value.is_floating_point() or not self.is_telling(value):
             return None
         for known in self.known:
             if not known.value.is_floating_point() or known.value.numel() != value.numel():
@@ -175,6 +186,11 @@ class Alignment:
         if shown is None or not is_close(shown, value, self.rounded):
             return None
         return Match(known, layout, list(layout.axes) == sorted(layout.axes) and _bare(known.value) == _bare(value))
+
+
+def _is_round(number: float) -> bool:
+    """Whether it is a simple fraction, or no number."""
+    return not math.isfinite(number) or (number * FRACTIONS).is_integer()
 
 
 def _bare(value: torch.Tensor) -> list[int]:

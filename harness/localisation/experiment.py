@@ -103,7 +103,13 @@ class Experiment:
     def alignment(self) -> Alignment:
         """Which values are right."""
         arguments = [tensor for _, tensor in self.sample.request.case.tensors()]
-        return Alignment(self.right.steps, arguments, self.rounded)
+        return Alignment(self.right.steps, arguments, self.rounded, self.is_single)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the right result is one number: a loss, a norm."""
+        found = [leaf for _, leaf in leaves(list(self.sample.right.outputs))]
+        return all(torch.is_tensor(leaf) and leaf.numel() == 1 for leaf in found)
 
     @cached_property
     def outputs(self) -> list[torch.Tensor]:

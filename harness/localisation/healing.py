@@ -48,15 +48,25 @@ class Healing:
             if first is None:
                 suspects = [at for at in self.experiment.own.by_value if self.sites.is_suspect(at[0])]
                 first = self._first(self._known_values(suspects))
+                if first is None:
+                    return self._together({n for n, fine in enumerate(self.sites.fine) if not fine})
             elif not first.missing and not first.order:
                 on_the_way = self.sites.not_right_before(first.site)
+                if left_out := self._together(on_the_way, only_left_out=True):
+                    return left_out
                 earlier = [
                     at for at in self.experiment.own.by_value if on_the_way.issuperset(self.experiment.own.at[at[0]])
                 ]
                 first = self._first(self._known_values(earlier)) or first
-                if together := self._together(first):
+                if together := self._together(self.sites.not_right_before(first.site)):
                     return together
-        return () if first is None else (first,)
+        return () if first is None or self._is_the_result(first) else (first,)
+
+    def _is_the_result(self, recipe: Recipe) -> bool:
+        """Whether the result itself was replaced, or one number that it is made of alone, and what that is made of is
+        wrong: that says nothing."""
+        is_single = self.experiment.is_single and all(value.numel() == 1 for value in recipe.own(self.experiment))
+        return is_single and bool(self.sites.wrong_before(recipe.site))
 
     def _first(self, candidates: Iterable[Recipe]) -> Recipe | None:
         missing: Recipe | None = None
@@ -110,23 +120,38 @@ class Healing:
             if own.constant.issuperset(own.at[site]):
                 every = [known for known in every if known.step in right.constant]
             old = [known for known in every if known.step in self.sites.reached]
+            yield from self._left_out(site, result)
             yield from recipes(self.experiment, of, self._likely_first(site, old))
             yield from derived_recipes(self.experiment, of, self._likely_first(site, every))
 
-    def _together(self, first: Recipe) -> tuple[Recipe, ...]:
-        """Several values that are wrong by themselves, each replaced by a right one: sine and cosine of one angle."""
+    def _together(self, wrong: set[int], only_left_out: bool = False) -> tuple[Recipe, ...]:
+        """Several of these values that are wrong by themselves, each replaced by a right one: sine and cosine of one
+        angle; or all left out: logits and targets are both shifted."""
         own, sites = self.experiment.own, self.sites
-        wrong = sites.not_right_before(first.site)
         roots = [n for n in sorted(wrong) if wrong.isdisjoint(own.before(n))]
         if not 1 < len(roots) <= MOST_ROOTS:
+            return ()
+        left_out = [one for n in roots for one in self._left_out(own.steps[n].site, 0)]
+        if len(left_out) == len(roots) and self._heals(*left_out):
+            return tuple(left_out)
+        if only_left_out:
             return ()
         new = [known for known in self.experiment.alignment.known if known.step not in sites.reached]
         choices = []
         for n in roots:
             site = own.steps[n].site
             fitting = recipes(self.experiment, Recipe(site), self._likely_first(site, new))
-            choices.append(list(islice((one for one in fitting if one.made(self.experiment)), MOST_EACH)))
+            made = islice((one for one in fitting if one.made(self.experiment)), MOST_EACH)
+            choices.append(list(made))
         return next((chosen for chosen in product(*choices) if self._heals(*chosen)), ())
+
+    def _left_out(self, site: Site, result: int) -> Iterator[Recipe]:
+        """An operation on right values, left out: a second shift, a factor that is there already."""
+        steps = [self.experiment.own.steps[n] for n in self.experiment.own.at[site]]
+        given = [step.read[0] for step in steps if step.read]
+        right = self.experiment
+        if len(given) == len(steps) and all(right.alignment.is_telling(v) and right.is_right(v) for v in given):
+            yield Recipe(site, result, undone=True)
 
     def _other_layouts(self, site: Site, result: int) -> Iterator[Recipe]:
         """The same right value, its axes merged or split in another order, where the reference has it in none alike."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.core.marked_line import Mark, MarkedLine
 from harness.core.steps import Place, Step
 from harness.localisation.alignment import is_close
 from harness.localisation.experiment import Experiment
+from harness.localisation.layouts import Form
 from harness.localisation.numbers import origins
 from harness.localisation.recipe import Recipe
 from harness.localisation.sites import Sites
@@ -27,9 +29,23 @@ def marked(experiment: Experiment, recipes: Sequence[Recipe]) -> tuple[MarkedLin
     found: list[MarkedLine] = []
     for recipe in recipes:
         found += _of_one(experiment, recipe, alone=len(recipes) == 1)
+    if len(recipes) > 1:
+        found = _joined(found)
     once = {(line.file, line.line): line for line in reversed(found) if line.text}
     lines = [line for line in found if line.text and once[(line.file, line.line)] is line]
     return tuple(lines[:MOST_LINES]) if len(recipes) == 1 or len(lines) <= MOST_LINES else ()
+
+
+def _joined(found: Sequence[MarkedLine]) -> list[MarkedLine]:
+    """Parts of one line that are wrong alike become one part: from the first to the last."""
+    joined: dict[tuple[object, ...], MarkedLine] = {}
+    for line in found:
+        key = (line.file, line.line, line.end_line, line.mark)
+        first = joined.setdefault(key, line)
+        if first is not line and first.column >= 0 and line.column >= 0 and line.line == line.end_line:
+            start, end = min(first.column, line.column), max(first.end_column, line.end_column)
+            joined[key] = replace(first, column=start, end_column=end, computes=line.text[start:end])
+    return list(joined.values())
 
 
 def _of_one(experiment: Experiment, recipe: Recipe, alone: bool) -> list[MarkedLine]:
@@ -44,6 +60,11 @@ def _of_one(experiment: Experiment, recipe: Recipe, alone: bool) -> list[MarkedL
         reader = sites.first_wrong_reader(recipe.site)
         head = line_at(step.place, Mark.MISSING, _expected(experiment, recipe))
         return [head] if reader is None else [head, line_at(own.steps[reader].place, Mark.READER)]
+    if recipe.undone:
+        return [line_at(step.place, Mark.SURPLUS)]
+    if negatives := _negatives(experiment, recipe):
+        places = {(one.place.file, one.place.line): one.place for one in negatives}
+        return [line_at(place, Mark.WRONG) for place in reversed(places.values())]
     head = line_at(_narrowed(experiment, step, sites), Mark.WRONG, _expected(experiment, recipe))
     before = [own.steps[n].place for n in sorted(sites.wrong_before(recipe.site))]
     others = {(place.file, place.line): place for place in before if place.line != step.place.line}
@@ -54,6 +75,27 @@ def _of_one(experiment: Experiment, recipe: Recipe, alone: bool) -> list[MarkedL
         return [line_at(_narrowed(experiment, root, sites), Mark.WRONG), *(_numbers(experiment, root) or [head])]
     second = [line_at(place, Mark.WRONG) for place in list(others.values())[:1]] if alone else []
     return [head, *(second or _numbers(experiment, step))]
+
+
+def _negatives(experiment: Experiment, recipe: Recipe) -> list[Step]:
+    """Where the sign of what healed was wrong alone: that step and those after it whose results are negatives of right
+    values, in order. A sign is missing behind one of them: log-probabilities are negative by themselves."""
+    made, own = recipe.made(experiment), recipe.own(experiment)
+    if len(own) != 1 or made is None or not made.values or (value := made.values[0]) is None:
+        return []
+    if value.shape != own[0].shape or not is_close(-value if value.is_floating_point() else value, own[0]):
+        return []
+    graph, found = experiment.own, [experiment.own.at[recipe.site][0]]
+    while len(after := graph.readers[found[-1]]) == 1 and _is_negative(experiment, graph.steps[min(after)]):
+        found += after
+    return [graph.steps[n] for n in found] if len(found) > 1 else []
+
+
+def _is_negative(experiment: Experiment, step: Step) -> bool:
+    """Whether a result is the negative of a right value."""
+    value = step.values[0] if len(step.values) == 1 else None
+    match = None if value is None else experiment.alignment.derived(value)
+    return match is not None and match.layout.form is Form.NEGATIVE
 
 
 def _is_scaled(experiment: Experiment, recipe: Recipe) -> bool:

@@ -71,5 +71,5 @@ def _known(experiment: Experiment, steps: set[int]) -> list[Known]:
         Known(value, step, k)
         for step in sorted(steps)
         for k, value in enumerate(experiment.right.steps[step].values)
-        if value is not None and value.numel() > 1
+        if value is not None and experiment.alignment.is_telling(value)
     ]

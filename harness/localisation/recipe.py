@@ -26,6 +26,7 @@ class Recipe:
     ``sources``: one for all turns, or one for each. ``axis``: instead, turn n gets slice n of one value along this
     axis. ``as_it_is``: in the reference's own shape, which the implementation then broadcasts. ``order``: instead,
     the results in another order. ``missing``: whether the site is right, and the value is the reference's next one.
+    ``undone``: instead, what the operation read: it is left out.
     """
 
     site: Site
@@ -38,12 +39,15 @@ class Recipe:
     order: tuple[int, ...] = ()
     missing: bool = False
     argument: int = -1
+    undone: bool = False
 
     def made(self, experiment: Experiment) -> Replacement | None:
         """The replacement in one case; None where it cannot be made there, or changes nothing."""
         if self.order:
             return Replacement(self.site, order=self.order) if self.site in experiment.own.at else None
         own = self.own(experiment)
+        if self.undone:
+            return self._without(experiment, own)
         values = [self._value(experiment, turn, value, len(own)) for turn, value in enumerate(own)]
         if not own or any(value is None for value in values):
             return None
@@ -59,6 +63,21 @@ class Recipe:
             return experiment.own.values(self.site, self.result)
         steps = [experiment.own.steps[n] for n in experiment.own.at[self.site]]
         return [step.read[self.argument] for step in steps if len(step.read) > self.argument]
+
+    def _without(self, experiment: Experiment, own: Sequence[torch.Tensor]) -> Replacement | None:
+        """What the operation reads first takes the place of its result, at each turn."""
+        graph = experiment.own
+        steps = [graph.steps[n] for n in graph.at.get(self.site, ())]
+        if not own or any(
+            not step.read or step.read[0].dtype != mine.dtype for step, mine in zip(steps, own, strict=True)
+        ):
+            return None
+        if all(
+            step.read[0].shape == mine.shape and is_close(step.read[0], mine)
+            for step, mine in zip(steps, own, strict=True)
+        ):
+            return None
+        return Replacement(self.site, self.result, tuple(step.read[0] for step in steps))
 
     def _value(self, experiment: Experiment, turn: int, mine: torch.Tensor, turns: int) -> torch.Tensor | None:
         if len(self.sources) not in (1, turns):

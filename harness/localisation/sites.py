@@ -19,14 +19,14 @@ class Sites:
         self._right: dict[int, bool] = {}
 
     def is_right(self, step: int) -> bool:
-        """Whether every result of a step is right; what has one number alone says nothing, and is not."""
+        """Whether every result of a step is right; one number alone may say nothing, and is not then."""
         if step not in self._right:
             values = [value for value in self.graph.steps[step].values if value is not None]
             self._right[step] = all(map(self._is_right_value, values))
         return self._right[step]
 
     def _is_right_value(self, value: torch.Tensor) -> bool:
-        return value.numel() > 1 and self.experiment.is_right(value)
+        return self.experiment.alignment.is_telling(value) and self.experiment.is_right(value)
 
     @cached_property
     def fine(self) -> list[bool]:
@@ -69,9 +69,9 @@ class Sites:
     @cached_property
     def reached(self) -> set[int]:
         """The steps of the reference whose values the implementation computes somewhere, as a whole or in parts."""
-        matches = self.experiment.alignment.matches
+        alignment, matches = self.experiment.alignment, self.experiment.alignment.matches
         values = (value for step in self.graph.steps for value in step.values if value is not None)
-        found = {match.known for value in values if value.numel() > 1 for match in matches(value)}
+        found = {match.known for value in values if alignment.is_telling(value) for match in matches(value)}
         alike = (match.known.step for known in found for match in matches(known.value))
         return {*alike, *(known.step for known in found)} - {-1}
 

@@ -169,14 +169,15 @@ def _tried(inspection: Inspection, component: str, planted: Planted, blank: Line
     """The first lines that a failed check of a component shows."""
     row, contract = blank, inspection.catalogue.contracts[component]
     for claim in inspection.catalogue.claims_of(component):
-        verdict = inspection.held(claim, inspection.bench.judge(contract, claim, shrink=False)[0])
+        judged, evidence = inspection.bench.judge(contract, claim, shrink=False)
+        verdict = inspection.held(claim, judged)
         if not verdict.failing:
             continue
         if verdict.status is not Status.FAILED:
             row = replace(row, component=component, marked=Marked.RAISED) if row.marked is Marked.UNSEEN else row
             continue
         started = time.thread_time()
-        lines = inspection.lines.of(claim, verdict)
+        lines = inspection.lines.of(claim, verdict, evidence)
         spent = row.line_seconds + time.thread_time() - started
         row = replace(row, component=component, marked=_marked(lines, planted), lines=lines, line_seconds=spent)
         if lines:

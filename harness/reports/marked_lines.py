@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from harness.core.marked_line import Mark, MarkedLine
 from harness.core.notebook import shown_line
@@ -12,6 +13,7 @@ from harness.reports.wording import WIDTH, wrapped
 INTRODUCED = {
     Mark.WRONG: "wrong in {at}",
     Mark.MISSING: "a step is missing after {at}",
+    Mark.SURPLUS: "one step too many in {at}",
     Mark.READER: "before {at}",
     Mark.NUMBER: "its number comes from {at}",
     Mark.GRADIENT: "the gradient goes wrong in {at}",
@@ -26,8 +28,8 @@ def marked_lines(verdict: Verdict, width: int = WIDTH) -> list[str]:
     found: list[str] = []
     for n, line in enumerate(verdict.lines):
         found += [*([""] if found else []), f"  {place_in_words(line, n)}:", "", *underlined(line)]
-        if line.expected:
-            found += ["", *wrapped(expectation(line), width, "  ")]
+        if words := expectation(line, verdict.lines):
+            found += ["", *wrapped(words, width, "  ")]
     return found
 
 
@@ -48,8 +50,18 @@ def underlined(line: MarkedLine, indent: str = "    ") -> list[str]:
     return [*shown, f"{indent}{' ' * (line.column - margin)}{marks}"]
 
 
-def expectation(line: MarkedLine) -> str:
-    """What the reference has in the place of a marked line, in a sentence."""
+def expectation(line: MarkedLine, lines: Sequence[MarkedLine] = ()) -> str:
+    """What the reference has in the place of a marked line, in a sentence; empty where that is not known.
+
+    ``lines``: all that are marked for the same check; of several steps too many, the last one speaks for all.
+    """
+    if line.mark is Mark.SURPLUS:
+        alike = [other for other in lines if (other.mark, other.mistake) == (line.mark, line.mistake)]
+        if alike and line is not alike[-1]:
+            return ""
+        return f"Without {'both' if len(alike) > 1 else 'it'} the result is right."
+    if not line.expected:
+        return ""
     if line.mark is Mark.MISSING:
         return f"The reference goes on with `{line.expected}`; with that the result is right."
     return f"With the reference's `{line.expected}` in its place the result is right."

@@ -20,6 +20,8 @@ Z_LOSS = "surprise = surprise + z_loss * normaliser**2"
 KEPT = "kept = surprise.masked_fill(~counted, 0.0)"
 COUNT = "count = counted.sum()"
 RESULT = "return kept.sum() / count.clamp(min=1)"
+MEAN_OF_NOTHING = Edit(lm_loss, RESULT, "return kept.sum() / count")
+"""A row of one position has nothing left after a shift; torch's mean of nothing is nan."""
 
 
 def _gradient_over_all_positions(logits, targets, ignore_index=-100):
@@ -91,12 +93,12 @@ MISTAKES = (
     # which target belongs to which logits
     KnownMistake("shifted_twice", "The loss shifts again: logits[:, :-1] against targets[:, 1:]. The targets are the next ids already, so the model learns the id after the next.",
         lm_loss, COUNTED, "logits, targets = logits[:, :-1], targets[:, 1:]\ncounted = targets != ignore_index",
-        seen_in=("huggingface/transformers#47394", "huggingface/transformers#37830", "huggingface/transformers#46897")),
+        also=(MEAN_OF_NOTHING,), seen_in=("huggingface/transformers#47394", "huggingface/transformers#37830", "huggingface/transformers#46897")),
     KnownMistake("shifted_across_rows", "Logits and targets are flattened before they are shifted: the last position of a row is paired with the first target of the next row.",
         lm_loss, COUNTED, "logits, targets = logits.flatten(0, 1)[:-1], targets.flatten()[1:]\ncounted = targets != ignore_index",
         seen_in=("huggingface/transformers#46897",)),
     KnownMistake("shifted_backwards", "The shift is in the wrong direction: logits[:, 1:] against targets[:, :-1].",
-        lm_loss, COUNTED, "logits, targets = logits[:, 1:], targets[:, :-1]\ncounted = targets != ignore_index"),
+        lm_loss, COUNTED, "logits, targets = logits[:, 1:], targets[:, :-1]\ncounted = targets != ignore_index", also=(MEAN_OF_NOTHING,)),
     KnownMistake("targets_rolled", "The targets are rolled by one: the last position is paired with the row's first target.",
         lm_loss, COUNTED, "targets = targets.roll(-1, 1)\ncounted = targets != ignore_index", aliases=("rolled",)),
     KnownMistake("flattened_in_another_order", "The logits are flattened as [T, B, V] but the targets as [B, T]: positions are paired with the targets of other rows.",
@@ -104,7 +106,7 @@ MISTAKES = (
     KnownMistake("last_position_only", "The loss covers only the last position of each row. It must cover all positions.",
         lm_loss, COUNTED, "logits, targets = logits[:, -1:], targets[:, -1:]\ncounted = targets != ignore_index"),
     KnownMistake("last_position_left_out", "The last position of each row is left out, although it has a target.",
-        lm_loss, COUNTED, "logits, targets = logits[:, :-1], targets[:, :-1]\ncounted = targets != ignore_index"),
+        lm_loss, COUNTED, "logits, targets = logits[:, :-1], targets[:, :-1]\ncounted = targets != ignore_index", also=(MEAN_OF_NOTHING,)),
     KnownMistake("first_row_only", "The loss covers only the first row of the batch.",
         lm_loss, COUNTED, "logits, targets = logits[:1], targets[:1]\ncounted = targets != ignore_index"),
     # what is ignored

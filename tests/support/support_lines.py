@@ -37,8 +37,8 @@ def marked(
         if component not in inspection.implementation.components:
             continue
         for claim in inspection.catalogue.claims_of(component):
-            verdict, _ = inspection.bench.judge(inspection.catalogue.contracts[component], claim, shrink=False)
-            if verdict.status is Status.FAILED and (lines := inspection.lines.of(claim, verdict)):
+            verdict, evidence = inspection.bench.judge(inspection.catalogue.contracts[component], claim, shrink=False)
+            if verdict.status is Status.FAILED and (lines := inspection.lines.of(claim, verdict, evidence)):
                 found[component] = lines
                 break
             if verdict.failing:

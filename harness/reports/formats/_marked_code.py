@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core.marked_line import MarkedLine
@@ -33,12 +34,12 @@ class Place:
 
 def places(verdict: Verdict) -> list[Place]:
     """The marked lines of a failed check, the surest first."""
-    return [_place(line, n) for n, line in enumerate(verdict.lines)]
+    return [_place(line, n, verdict.lines) for n, line in enumerate(verdict.lines)]
 
 
-def _place(line: MarkedLine, number: int) -> Place:
+def _place(line: MarkedLine, number: int, lines: Sequence[MarkedLine]) -> Place:
     words = place_in_words(line, number)
-    return Place(f"{words[:1].upper()}{words[1:]}:", tuple(_rows(line)), expectation(line) if line.expected else "")
+    return Place(f"{words[:1].upper()}{words[1:]}:", tuple(_rows(line)), expectation(line, lines))
 
 
 def _rows(line: MarkedLine) -> list[Row]:

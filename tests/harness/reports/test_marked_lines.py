@@ -35,6 +35,17 @@ def test_what_is_missing_stands_after_a_line() -> None:
     assert "    y = (a\n      + b)" in text
 
 
+def test_of_steps_too_many_the_last_speaks_for_all() -> None:
+    """Two slices that shift together are told as two lines, and once that the result is right without both."""
+    logits = MarkedLine("model.py", 5, 5, 13, 26, "    logits = logits[:, :-1]", "logits[:, :-1]", mark=Mark.SURPLUS)
+    targets = replace(logits, line=6, end_line=6)
+    text = "\n".join(marked_lines(verdict("part", "agrees", Status.FAILED, lines=(logits, targets))))
+    assert text.count("one step too many in model.py") == 2 and text.count("result is right") == 1
+    assert text.endswith("Without both the result is right.")
+    alone = marked_lines(verdict("part", "agrees", Status.FAILED, lines=(logits,)))
+    assert alone[-1].strip() == "Without it the result is right."
+
+
 def test_the_failure_shows_it_and_points_there() -> None:
     """The row of the code names the marked line, not where the component begins."""
     run = record(FAILED)
