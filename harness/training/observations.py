@@ -76,3 +76,31 @@ class CopyEvaluated(Event):
     shared: bool
     changed: bool
     copied: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParametersReplaced(Event):
+    """A state was loaded into the trained model for an evaluation, and training went on with it."""
+
+    parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptersSeen(Event):
+    """A model has matrices of low rank beside weights. ``trained``: how many of these weights are trained too."""
+
+    root: int
+    adapters: int
+    trained: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedForNothing(Event):
+    """A state was loaded into a model that was gone at the first step, while another one of its class was trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberRead(Event):
+    """A tensor of one value was read as a number."""
+
+    value: float

@@ -44,6 +44,13 @@ class Places:
             frame = frame.f_back
         return Place()
 
+    def caller(self) -> Place:
+        """The line of the outermost function that is running in the innermost own file; of the module where none is."""
+        stack = self.stack()
+        same = [place for place in stack if place.file == stack[0].file]
+        inside = [place for place in same if place.function != "<module>"]
+        return (inside or [Place(), *same])[-1]
+
     def stack(self) -> tuple[Place, ...]:
         """Every own frame of the caller's stack, the innermost first."""
         found = []

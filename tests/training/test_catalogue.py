@@ -15,7 +15,22 @@ from support_scripts import HEALTHY, SCRIPTS
 from harness.training.trials import script_mistakes, try_healthy, try_mistake
 
 FULL = bool(os.environ.get("PLUMBLINE_FULL"))
-SAMPLE = ("zero_grad_named_not_called", "zero_grad_missing")
+SAMPLE = (
+    "zero_grad_named_not_called",
+    "clip_before_unscale",
+    "targets_shifted_the_wrong_way",
+    "causal_mask_off_by_one",
+    "evaluation_in_training_mode",
+    "optimizer_not_loaded",
+    "tied_weights_copied",
+    "base_not_frozen",
+    "model_loaded_after_the_copy",
+    "average_never_updated",
+    "average_shares_the_weights",
+    "evaluation_loads_the_average",
+    "logged_loss_of_a_micro_batch",
+    "logged_loss_of_the_evaluation",
+)
 """One or two of each topic."""
 MISTAKES = [m for m in script_mistakes() if FULL or m.name in SAMPLE]
 RIGHT = sorted(HEALTHY.glob("*.py"))

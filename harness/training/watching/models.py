@@ -69,7 +69,8 @@ class Models(Watcher):
             for tensor in module.parameters(recurse=False):
                 self.session.stream.called.setdefault(self.session.parameters.of(tensor).name, place)
 
-    def _left(self, module: nn.Module, arguments: Any, options: Any, output: Any) -> None:
+    def _left(self, module: nn.Module, arguments: Any, *rest: Any) -> None:
+        options, output = rest if len(rest) == 2 else ({}, None)  # torch leaves the options out where forward raised
         if torch.compiler.is_compiling() or not self._outermost or self._outermost[-1] is not module:
             return
         self._outermost.pop()
