@@ -198,8 +198,9 @@ def memory_saved(trial: Trial) -> Measurement | None:
     saved = 100 * (1 - fact.value / 8)
     total = 100 * (8 - fact.value) / 16
     text = (
-        f"its state takes {saved:.1f} % less than AdamW's 8 bytes per parameter; "
-        f"parameters, gradients and state together take {total:.1f} % less"
+        f"its state takes {saved:.1f} % less than AdamW's 8 bytes per parameter. The popular 75 % is of the state "
+        f"alone, of large tensors: parameters, gradients and state together take {total:.1f} % less, and activations "
+        "come on top"
     )
     return Measurement(text, fact.how, saved, "%")
 

@@ -210,7 +210,8 @@ def memory(trial: Trial) -> Measurement:
     right = computed["after 23 positions"] if grows or held == 0 else computed["whole context"]
     how = "grows with the sequence" if grows else "is allocated for the whole context from the start"
     ratio = held / right
-    text = f"its memory {how}: {held:g} bytes, {ratio:.3g} times the {right:g} that keys and values need"
+    share = "exactly" if ratio == 1 else f"{ratio:.3g} times"
+    text = f"its memory {how}: {held:,.0f} bytes, {share} the {right:,.0f} that keys and values need"
     measured = (
         "bytes of all tensors it can reach, minus those after build(); "
         "keys and values need 2 x batch x positions x width numbers"

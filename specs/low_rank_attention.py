@@ -191,11 +191,13 @@ def gradient_variance(trial: Trial) -> Measurement:
             totals[f"{name}, rank {rank}"] = squares[rank][name] / squares[0][name]
     shown = ", ".join(f"{totals[f'v, rank {rank}']:.3g} at rank {rank}" for rank in RANKS)
     return Measurement(
-        f"the gradient variance of the values, relative to full attention, is {shown}, with {POSITIONS} positions",
+        f"the mean squared gradient of the values, relative to full attention, is {shown}, with {POSITIONS} positions. "
+        "That is its size, which follows the scale of the projections. Whether a low rank makes gradients noisier, as "
+        "is claimed, is another question: `plumbline study low-rank-noise` compares the noise with the signal",
         f"mean squared gradients over {DRAWS} draws of normal q, k, v and projections of variance 1/R, "
         "divided by those of the identity",
         totals[f"v, rank {RANKS[0]}"],
-        f"variance of the gradient of v at rank {RANKS[0]} over that of full attention",
+        f"mean squared gradient of v at rank {RANKS[0]} over that of full attention",
         totals,
     )
 
@@ -228,7 +230,7 @@ CONTRACT = Contract(
             "scale = (1.0 + 2.0**-24) / math.sqrt(q.shape[-1])",
         ),
     ),
-    measures=(Measure("gradient_variance", "gradient variance compared with full attention", gradient_variance),),
+    measures=(Measure("gradient_variance", "mean squared gradients compared with full attention", gradient_variance),),
     sources=("Wang et al. 2020 (Linformer), section 4, equation 7",),
     claims=(
         identity_projections_give_full_attention,

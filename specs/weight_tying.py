@@ -211,7 +211,7 @@ CONTRACT = Contract(
     order=71,
     case_count=8,
     sources=("Press & Wolf 2017", "Radford et al. 2018, section 3.1", "openai/gpt-2 src/model.py"),
-    measures=(Measure("share_saved", "share of the parameters that weight tying saves", share_saved),),
+    measures=(Measure("share_saved", "share of the parameters that a head of its own would add", share_saved),),
     claims=(
         one_tensor,
         parameters_counted_once,

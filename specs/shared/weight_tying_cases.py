@@ -97,8 +97,8 @@ def share_saved(trial: Trial) -> Measurement | None:
     shares = {name: 100 * c.vocab_size * c.width / parameter_count(c) for name, c in SIZES.items()}
     small, largest = shares["GPT-2 small"], shares["GPT-3 175B"]
     return Measurement(
-        f"tying embedding and head saves {small:.0f} % of the parameters of GPT-2 small, {shares['GPT-2 XL']:.1f} % at "
-        f"GPT-2 XL and {largest:.1f} % at 175 billion",
+        f"a head of its own would add {small:.0f} % to the parameters of GPT-2 small, {shares['GPT-2 XL']:.1f} % to "
+        f"GPT-2 XL and {largest:.1f} % at 175 billion: tying saves a large share in small models alone",
         "V D over V D + C D + L (12 D^2 + 13 D) + 2 D, for a model whose head was verified to be its embedding",
         value=round(small, 2),
         unit="% of the parameters",

@@ -17,4 +17,5 @@ def test_the_memory_of_the_reference_is_as_computed() -> None:
     assert fact is not None
     assert fact.value == pytest.approx(2 * 24 * 8)
     assert "grows with the sequence" in fact.sentence
+    assert "17,664 bytes, exactly the 17,664 that keys and values need" in fact.sentence
     assert (fact.component, fact.name) == ("kv_cache", "memory")

@@ -15,3 +15,4 @@ def test_the_gradients_of_the_reference_vary_more_the_smaller_the_rank() -> None
     values = [fact.series[f"v, rank {rank}"] for rank in (4, 16, 64)]
     assert values == sorted(values, reverse=True)
     assert all(value > 0 for value in fact.series.values())
+    assert fact.sentence.startswith("the mean squared gradient of the values") and "noise" in fact.sentence
