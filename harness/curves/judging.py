@@ -23,7 +23,7 @@ EXPLAINS = {
     EpisodeKind.DIVERGENCE: {EpisodeKind.SPIKES, EpisodeKind.OVERFIT, EpisodeKind.ENDS_EARLY, EpisodeKind.PLATEAU},
     EpisodeKind.NAN: {EpisodeKind.ENDS_EARLY},
     EpisodeKind.PLATEAU: {EpisodeKind.ENDS_EARLY, EpisodeKind.OVERFIT, EpisodeKind.SPIKES},
-    EpisodeKind.LEAK: {EpisodeKind.ENDS_EARLY},
+    EpisodeKind.LEAK: {EpisodeKind.ENDS_EARLY, EpisodeKind.SPIKES},
     EpisodeKind.OVERFIT: {EpisodeKind.ENDS_EARLY},
     EpisodeKind.REPEATED_BATCHES: {EpisodeKind.ENDS_EARLY},
 }
@@ -57,11 +57,12 @@ def judge(run: RunCurve) -> CurveReading:
         if isinstance(measured, str) or (run.growing and not detector.in_growing):
             not_judged[name] = measured if isinstance(measured, str) else "the run goes on"
             continue
-        tail = envelope()[detector.name] if detector.name else CERTAIN
+        tail = envelope()[detector.name + measured.form] if detector.name else CERTAIN
         limit = max(tail.limit(measured.points), detector.least)
         if measured.statistic > limit and (one := detector.tell(ready, measured, tail)):
             found.append(replace(one, check=name))
     told, consequences = _without_consequences(found)
+    told.sort(key=lambda one: one.onset if one.onset is not None else 0.0)
     episodes = (*told, *_notes(ready), *([] if any(one.level.is_finding for one in told) else [_healthy(ready)]))
     tracks = {role: series.track() for role in ROLES if len(series := getattr(run, role))}
     sentences = {name: detector.sentence for name, detector in detectors().items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +21,10 @@ NEAR = 12
 RATE_JUMPS = 3.0
 """A learning rate that rises so many times within RATE_WITHIN values is cause enough for a rise of the loss."""
 RATE_WITHIN = 15
+CALM = 9
+"""Width of the running median by which the level is back."""
+BACK = 0.25
+"""Share of a rise (at most up to the first loss) that may be left where the level is back."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class Prepared:
     valid: Series
     broken_at: float | None
     """The first step at which a loss is NaN or infinite."""
+
+    @cached_property
+    def held_out(self) -> Prepared:
+        """The validation loss in the place of the training loss: fewer values, and less noise."""
+        return replace(self, main=self.valid)
 
     @property
     def steps(self) -> Array:
@@ -78,8 +88,8 @@ class Prepared:
 
     @cached_property
     def first(self) -> float:
-        """The level at the beginning."""
-        return level(self.values[: max(1, min(3, self.count // 20))])
+        """The level at the beginning: the first value, or the median of three where that is lower."""
+        return min(float(self.values[0]), level(self.values[: max(1, min(3, self.count // 20))]))
 
     @cached_property
     def end(self) -> float:
@@ -90,6 +100,11 @@ class Prepared:
     def best(self) -> float:
         """The least level."""
         return float(self.smooth.min())
+
+    @property
+    def doubt(self) -> float:
+        """Two standard errors of the level of the last twelfth."""
+        return 2 * 1.25 * self.sigma / math.sqrt(max(3, self.count // 12))
 
     @property
     def span(self) -> float:
@@ -118,7 +133,7 @@ class Prepared:
             mean = (sums[width:] - sums[:-width]) / width
             rise = mean[width:] - mean[:-width]
             at = np.arange(width, self.count - width + 1)
-            scale = self.local[np.maximum(at - width, 0)] * np.sqrt(2 / width)
+            scale = np.maximum(self.local[np.maximum(at - width, 0)], self.sigma) * np.sqrt(2 / width)
             found[at] = np.maximum(found[at], rise / scale)
         found[: self.quiet] = 0
         found[self.rate_rises] = 0
@@ -126,14 +141,18 @@ class Prepared:
 
     @cached_property
     def rate_rises(self) -> NDArray[np.bool_]:
-        """For each value, whether the learning rate has risen RATE_JUMPS times shortly before. [n]"""
+        """For each value, whether the learning rate has risen RATE_JUMPS times near it. [n]"""
         rate = self.run.rate.finite
         if len(rate) < 2:
             return np.zeros(self.count, dtype=bool)
         now = np.interp(self.steps, rate.steps, rate.values)
+        warm = np.flatnonzero(np.diff(now) <= 0)
+        now[: int(warm[0]) if len(warm) else 0] = now[int(warm[0])] if len(warm) else 0.0
         padded = np.concatenate([np.full(RATE_WITHIN, now[0]), now])
         least = np.lib.stride_tricks.sliding_window_view(padded, RATE_WITHIN + 1).min(axis=1)
-        found: NDArray[np.bool_] = now > RATE_JUMPS * np.maximum(least, 1e-12)
+        rises = now > RATE_JUMPS * np.maximum(least, 1e-12)
+        around = np.pad(rises, WIDTHS[-1])
+        found: NDArray[np.bool_] = np.lib.stride_tricks.sliding_window_view(around, 2 * WIDTHS[-1] + 1).any(axis=1)
         return found
 
     def jumps(self, limit: float) -> list[Jump]:
@@ -159,8 +178,10 @@ class Prepared:
         above = np.flatnonzero(self.values[start : stop + NEAR] > threshold)
         index = start + int(above[0]) if len(above) else int(start + self.edges[start:stop].argmax())
         peak = float(level_now[index : max(stop, index) + NEAR].max() - before)
-        calm = running_median(self.values, 5)
-        back = np.flatnonzero(calm[index + 1 :] <= before + 0.3 * peak)
+        calm = running_median(self.values, CALM)
+        sigma = float(self.local[max(0, start - 1)])
+        near = max(BACK * min(peak, max(self.first - before, 0.0)), sigma / 2)
+        back = np.flatnonzero(calm[index + 1 :] <= before + near)
         return Jump(index, size, before, peak, index + 1 + int(back[0]) if len(back) else None)
 
 

@@ -17,7 +17,19 @@ class Measured:
 
     statistic: float
     points: int = POINTS
+    form: str = ""
+    """The part of the table that it is compared with: runs with few values, without a learning rate, ..."""
     facts: dict[str, float] = field(default_factory=dict)
+
+
+SPARSE = ".sparse"
+DENSE = 120
+"""Values of a loss from which a run counts as dense; the noise of a level over fewer values is another."""
+
+
+def form_of(count: int) -> str:
+    """The part of the table for a series of so many values."""
+    return "" if count >= DENSE else SPARSE
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from harness.core.curve import Episode, EpisodeKind, Level
 from harness.curves.envelope import Tail
 from harness.curves.episodes._descent import never_learned
-from harness.curves.episodes._detector import Detector, Measured, episode
+from harness.curves.episodes._detector import Detector, Measured, episode, form_of
 from harness.curves.episodes.resume_jump import state_lost
 from harness.curves.prepared import FEWEST, Prepared
 
@@ -19,7 +19,8 @@ def measure(run: Prepared) -> Measured | str:
     """How far the end lies above the best level, in units of what the loss fell (and of its noise)."""
     if run.count < FEWEST:
         return f"it takes {FEWEST} values of a loss; there are {run.count}"
-    return Measured((run.end - run.best) / (run.span + NOISE * run.sigma))
+    rise = (run.end - run.best - run.doubt) / (run.span + NOISE * run.sigma)
+    return Measured(rise, form=form_of(run.count))
 
 
 def tell(run: Prepared, measured: Measured, tail: Tail) -> Episode | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from harness.core.curve import Episode, EpisodeKind, Level
 from harness.curves.envelope import Tail
-from harness.curves.episodes._detector import Detector, Measured, episode
+from harness.curves.episodes._detector import Detector, Measured, episode, form_of
 from harness.curves.prepared import FEWEST, Prepared
-from harness.curves.robust import level
+from harness.curves.robust import level, spread
 
 CUT = 2.0
 """How much more a fall at the end counts where the log says that the run was cut short."""
@@ -26,8 +28,12 @@ def measure(run: Prepared) -> Measured | str:
     first = float(np.median(values[: max(1, len(values) // 40)]))
     if first - late < 0.02 * abs(first):
         return "the loss hardly falls"
-    share = (early - late) / (first - late)
-    return Measured(share * (CUT if _is_cut(run) else 1), facts={"early": early, "late": late, "share": share})
+    doubt = 2 * 1.25 * spread(values) * math.sqrt(2 / max(1, len(values) // 8))
+    share = (early - late - doubt) / (first - late)
+    form = ".validation" if len(run.valid) >= FEWEST else form_of(run.count)
+    return Measured(
+        share * (CUT if _is_cut(run) else 1), form=form, facts={"early": early, "late": late, "share": share}
+    )
 
 
 def _is_cut(run: Prepared) -> bool:

@@ -13,6 +13,9 @@ from harness.curves.prepared import Prepared
 
 LEAST_FIRST = 3.0
 """Nats: ln 20. Tasks with fewer classes may be learned to nothing."""
+LEAST = 0.78
+"""A share that is gone of no interest, if it is less: a well trained model of characters ends at a third of its first
+loss."""
 SHORT = 2000
 """Steps up to which the envelope of short runs holds."""
 FLOOR = 0.6
@@ -35,7 +38,7 @@ def tell(run: Prepared, measured: Measured, tail: Tail) -> Episode | None:
     is_short = run.run.unit == "step" and run.run.last - run.run.first <= SHORT
     if not is_short and end > FLOOR:
         return None
-    allowed = run.first * (1 - tail.limit())
+    allowed = run.first * (1 - max(tail.limit(), LEAST))
     index = int(np.flatnonzero(run.smooth < max(allowed, end + run.sigma))[0])
     onset = float(run.steps[index])
     where = "training and validation loss end" if measured.facts["both"] else "the training loss ends"
@@ -57,4 +60,4 @@ def tell(run: Prepared, measured: Measured, tail: Tail) -> Episode | None:
 
 
 SENTENCE = "the loss stays above what the data allow"
-DETECTOR = Detector(EpisodeKind.LEAK, "share_of_the_first_loss_gone", SENTENCE, measure, tell, 35)
+DETECTOR = Detector(EpisodeKind.LEAK, "share_of_the_first_loss_gone", SENTENCE, measure, tell, 35, least=LEAST)

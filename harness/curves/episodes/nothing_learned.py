@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.core.curve import Episode, EpisodeCause, EpisodeKind, Level
 from harness.curves.envelope import Tail
-from harness.curves.episodes._descent import has_diverged, late_progress, not_from_scratch, share_kept
+from harness.curves.episodes._descent import has_diverged, late_progress, not_from_scratch, share_left
 from harness.curves.episodes._detector import Detector, Measured, episode
 from harness.curves.prepared import Prepared
 
@@ -20,7 +20,8 @@ AT_ALL = 0.005
 
 def measure(run: Prepared) -> Measured | str:
     """The last level as a share of the first."""
-    return not_from_scratch(run) or Measured(share_kept(run))
+    share, form = share_left(run)
+    return not_from_scratch(run) or Measured(share, form=form)
 
 
 def tell(run: Prepared, measured: Measured, tail: Tail) -> Episode | None:
@@ -35,7 +36,8 @@ def tell(run: Prepared, measured: Measured, tail: Tail) -> Episode | None:
     elif abs(fall) < max(AT_ALL * run.first, 0.3 * run.sigma) and not _is_wild(run):
         cause = EpisodeCause.UNKNOWN
     words = (
-        f"the loss goes from {run.first:.4g} to {run.end:.4g}, {100 * share_kept(run):.0f} % of the first level is left"
+        f"the loss goes from {run.first:.4g} to {run.end:.4g}, {100 * share_left(run)[0]:.0f} % of the first "
+        "level is left"
     )
     rate = run.run.rate.finite.values
     known = f"; the learning rate is {np.median(rate):.3g}" if len(rate) else ""
@@ -61,10 +63,8 @@ def tell(run: Prepared, measured: Measured, tail: Tail) -> Episode | None:
 
 
 def _is_wild(run: Prepared) -> bool:
-    """Whether the noise has grown, or the loss rose above its first value."""
-    third = run.count // 3
-    late = run.local[-third:] if third else run.local
-    return bool(np.median(late) > 3 * np.median(run.local[:5]) or run.smooth.max() > 1.05 * run.first)
+    """Whether the loss rose above its first value."""
+    return bool(run.smooth.max() > 1.05 * run.first)
 
 
 SENTENCE = "the loss falls well below its first value"

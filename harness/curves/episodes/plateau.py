@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.core.curve import Episode, EpisodeCause, EpisodeKind, Level
 from harness.curves.envelope import Tail
-from harness.curves.episodes._descent import has_diverged, late_progress, not_from_scratch, share_kept
+from harness.curves.episodes._descent import calmest, has_diverged, late_progress, not_from_scratch, share_left
 from harness.curves.episodes._detector import Detector, Measured, episode
 from harness.curves.prepared import Prepared
 
@@ -16,7 +16,11 @@ WEIGHT = 4.0
 
 def measure(run: Prepared) -> Measured | str:
     """The share of the first loss that is left, less so much the more is learned after the first third."""
-    return not_from_scratch(run) or Measured(share_kept(run) * max(0.0, 1 - WEIGHT * max(0.0, late_progress(run))))
+    share, form = share_left(run)
+    calm, _ = calmest(run)
+    late = max(late_progress(calm, calm.doubt / 2), late_progress(run, run.doubt / 2))
+    height = share * max(0.0, 1 - WEIGHT * max(0.0, late))
+    return not_from_scratch(run) or Measured(height, form=form)
 
 
 def tell(run: Prepared, measured: Measured, tail: Tail) -> Episode | None:

@@ -28,7 +28,7 @@ def measure(run: Prepared) -> Measured | str:
     if run.count < FEWEST:
         return f"it takes {FEWEST} values of the training loss; there are {run.count}"
     period, score, correlation = _period(run)
-    return Measured(score, run.count, {"period": period, "correlation": correlation})
+    return Measured(score, run.count, facts={"period": period, "correlation": correlation})
 
 
 def _period(run: Prepared) -> tuple[float, float, float]:

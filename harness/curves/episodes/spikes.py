@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.core.curve import Episode, EpisodeKind, Level
 from harness.curves.envelope import Tail
-from harness.curves.episodes._detector import Detector, Measured, episode
+from harness.curves.episodes._detector import Detector, Measured, episode, form_of
 from harness.curves.episodes.resume_jump import state_lost
 from harness.curves.prepared import Prepared
 from harness.curves.robust import odd, running_median
@@ -32,7 +32,7 @@ def measure(run: Prepared) -> Measured | str:
     """The highest of them."""
     if run.count < FEWEST:
         return f"it takes {FEWEST} values of a loss; there are {run.count}"
-    return Measured(float(heights(run).max()), run.count)
+    return Measured(float(heights(run).max()), run.count, form_of(run.count))
 
 
 def tell(run: Prepared, measured: Measured, tail: Tail) -> Episode | None:
@@ -41,8 +41,9 @@ def tell(run: Prepared, measured: Measured, tail: Tail) -> Episode | None:
     high = np.flatnonzero(found > tail.limit(run.count))
     lost = state_lost(run)
     if lost is not None:
-        jump = lost[0]
-        high = high[(high < jump.index - APART) | (high > (jump.back or run.count) + APART)]
+        back = lost.run.steps[lost.jump.back] if lost.jump.back is not None else run.steps[-1]
+        at = run.steps[high]
+        high = high[(at < lost.onset - APART) | (at > back + APART)]
     if not len(high):
         return None
     groups = np.split(high, np.flatnonzero(np.diff(high) > APART) + 1)
