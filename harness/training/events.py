@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 import torch
 
 from harness.training.origins import NOWHERE, Origin
 from harness.training.places import Place
-
-
-class Holder(str, Enum):
-    """What a state belongs to."""
-
-    MODULE = "module"
-    OPTIMIZER = "optimiser"
-    SCHEDULER = "scheduler"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +71,8 @@ class LossComputed(Event):
     smoothing: float = 0.0
     source: int = 0
     """Elements of the memory that the ids are a view of."""
+    memory: int = 0
+    """Where that memory lies."""
     mark: str = ""
     """Stands for the values of the ids."""
     half: str = ""
@@ -122,6 +115,10 @@ class BackwardRan(Event):
     """Whether a scaler scaled the loss up."""
     root: int = 0
     """The identity of the tensor that was differentiated."""
+    changed: tuple[str, ...] = ()
+    """Parameters that no optimiser holds and that changed all the same."""
+    moved: bool = False
+    """Whether parameters changed since the last backward pass although no step came in between."""
     kept: int = 0
     """Losses of earlier steps whose graphs still live."""
 
@@ -171,6 +168,10 @@ class StepOfParameter:
     dimensions: int = 0
     size: int = 0
     """Number of values."""
+    beside_frozen: bool = False
+    """Whether its module has another parameter that requires no gradient."""
+    born: Place = field(default_factory=Place)
+    """Where it was put into a module."""
     along: float = 0.0
     """The cosine between what was added and the gradient: below 0 where it descends."""
 
@@ -254,32 +255,6 @@ class ScalerUsed(Event):
     """A gradient scaler did something. ``what``: the method's name."""
 
     what: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class StateLoaded(Event):
-    """``load_state_dict`` of a module, an optimiser or a scheduler, each by its number.
-
-    ``holder``: which of them. ``taken``: how many tensors of a module were in the state; ``of``: how many it has.
-    ``own``: whether the state holds the module's own tensors, so that nothing was kept.
-    """
-
-    holder: Holder
-    number: int
-    taken: int = 0
-    of: int = 0
-    own: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class StateRead(Event):
-    """``torch.load``: states of how many optimisers, schedulers and modules lie in what was read."""
-
-    optimizers: int
-    schedulers: int
-    modules: int
-    counters: int = 0
-    """Whole numbers above 0 in it: steps or epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from harness.training.events import Event, ModelCalled, OptimizerMade, StateLoaded, StateRead
+from harness.training.events import Event, ModelCalled, OptimizerMade
+from harness.training.observations import StateLoaded, StateRead
 from harness.training.source import source_of
 from harness.training.stream import Stream
 

@@ -95,7 +95,7 @@ def watchers() -> list[type[Watcher]]:
 
 
 def _filled(result: InspectionResult, session: Session) -> InspectionResult:
-    result.stream, result.steps, result.troubles = session.stream, session.stream.steps, session.troubles
+    result.stream, result.steps, result.troubles = session.stream, session.stream.steps, session.stream.troubles
     result.findings, verdicts = judge(session.stream)
     result.record = record_of(result.name, verdicts, session.started)
     return result

@@ -37,11 +37,21 @@ def judge(stream: Stream) -> tuple[list[TrainingFinding], list[Verdict]]:
     findings: list[TrainingFinding] = []
     verdicts = []
     for claim in claims().values():
-        outcome = claim.judge(stream)
+        try:
+            outcome = claim.judge(stream)
+        except Exception as error:  # a claim of ours that stumbles over an unusual run says nothing about it
+            stream.troubles.append(error)
+            verdicts.append(_stumbled(claim, error))
+            continue
         found = [replace(each, claim=claim.name) for each in outcome.findings]
         findings += found
         verdicts.append(_verdict(claim, outcome, found))
     return findings, verdicts
+
+
+def _stumbled(claim: TrainingClaim, error: Exception) -> Verdict:
+    why = f"the check itself raised {type(error).__name__}: {error}"
+    return Verdict(claim.topic.value, claim.name, claim.sentence, Status.NOT_CHECKED, message=why, cause=Cause.MISFIT)
 
 
 def _verdict(claim: TrainingClaim, outcome: Judgement, found: Sequence[TrainingFinding]) -> Verdict:

@@ -1,8 +1,9 @@
-"""Events that an experiment of ours, or a comparison, found."""
+"""Events of states that are kept and loaded, and what experiments of ours found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from harness.training.events import Event
 
@@ -43,6 +44,40 @@ class RandomInEvaluation(Event):
 @dataclass(frozen=True, kw_only=True)
 class SeedSet(Event):
     """``torch.manual_seed`` was called."""
+
+
+class Holder(str, Enum):
+    """What a state belongs to."""
+
+    MODULE = "module"
+    OPTIMIZER = "optimiser"
+    SCHEDULER = "scheduler"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateLoaded(Event):
+    """``load_state_dict`` of a module, an optimiser or a scheduler, each by its number.
+
+    ``holder``: which of them. ``taken``: how many tensors of a module were in the state; ``of``: how many it has.
+    ``own``: whether the state holds the module's own tensors, so that nothing was kept.
+    """
+
+    holder: Holder
+    number: int
+    taken: int = 0
+    of: int = 0
+    own: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateRead(Event):
+    """``torch.load``: states of how many optimisers, schedulers and modules lie in what was read."""
+
+    optimizers: int
+    schedulers: int
+    modules: int
+    counters: int = 0
+    """Whole numbers above 0 in it: steps or epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import nn
 
+from harness.training.places import Place
+
 NAMELESS = "parameter"
 """What a parameter of no known module is called."""
 SAMPLED = 16384
@@ -33,7 +35,8 @@ def is_same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
 
 class Tracked:
     """One parameter. ``used``: its gradient when an optimiser's step last used it; ``left``: its gradient when the last
-    backward pass or clip ended, as long as no step has used that; ``last``: its gradient when the last backward pass
+    backward pass or clip ended, as long as no step has used that; ``changed``: whether its values ever
+    changed without an optimiser. ``last``: its gradient when the last backward pass
     ended, used or not; ``values``: its values when they were last looked at.
     """
 
@@ -44,6 +47,7 @@ class Tracked:
         self.used: torch.Tensor | None = None
         self.left: torch.Tensor | None = None
         self.last: torch.Tensor | None = None
+        self.changed = False
         self.values: torch.Tensor | None = None
 
     def rename(self, name: str) -> None:
@@ -63,16 +67,25 @@ class ModuleTree:
         self._parents: dict[int, tuple[weakref.ref[nn.Module], weakref.ref[nn.Module]]] = {}
         self._numbers: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
         self._holders: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[nn.Module]]] = {}
+        self.born: dict[int, Place] = {}
+        """Where each parameter was put into a module, by its identity."""
 
     def registered(self, parent: nn.Module, name: str, child: nn.Module | None) -> None:
         """A module became a part of another (a hook of torch)."""
         if child is not None:
             self._parents[id(child)] = (weakref.ref(child), weakref.ref(parent))
 
-    def holds(self, module: nn.Module, name: str, tensor: torch.Tensor | None) -> None:
+    def holds(self, module: nn.Module, tensor: torch.Tensor | None, at: Place) -> None:
         """A module got a parameter (a hook of torch)."""
         if tensor is not None:
+            self.born[id(tensor)] = at
             self._holders[id(tensor)] = (weakref.ref(tensor), weakref.ref(module))
+
+    def is_beside_frozen(self, tensor: torch.Tensor) -> bool:
+        """Whether the module of a parameter has another one that requires no gradient."""
+        known = self._holders.get(id(tensor))
+        holder = known[1]() if known is not None and known[0]() is tensor else None
+        return holder is not None and any(not one.requires_grad for one in holder.parameters(recurse=False))
 
     def root_holding(self, tensor: torch.Tensor) -> nn.Module | None:
         """The root above the module that has this parameter, where it got it while the run was watched."""

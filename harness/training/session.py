@@ -11,11 +11,13 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from harness.training.events import Event, LossComputed, OptimizerStepped, StateLoaded
+from harness.training.events import Event, LossComputed, OptimizerStepped
 from harness.training.horizon import WITHOUT_A_STEP, Horizon
+from harness.training.observations import StateLoaded
 from harness.training.origins import Origins
 from harness.training.parameters import ModuleTree, Parameters
 from harness.training.places import Place, Places
+from harness.training.source import source_of
 from harness.training.stopping import Stopper
 from harness.training.stream import Stream
 
@@ -30,12 +32,14 @@ class Embedded(NamedTuple):
 
 
 class PendingLoss(NamedTuple):
-    """A cross-entropy that no backward pass has used: its event, its value in the graph, its logits and embedding."""
+    """A cross-entropy that no backward pass has used: its event, its value in the graph, its tensors."""
 
     event: LossComputed
     result: torch.Tensor
     logits: torch.Tensor
     embedding: torch.Tensor | None
+    targets: torch.Tensor
+    ids: torch.Tensor | None
 
 
 class Current:
@@ -48,6 +52,8 @@ class Current:
         """Cross-entropies since the last step."""
         self.is_scaled = False
         """Whether a scaler has scaled the loss up, and gradients have not been scaled back."""
+        self.scale = 1.0
+        """By how much it did so last."""
         self.unscales_itself = False
         """Whether a scaler is making a step, which scales gradients back."""
         self.dropout_seen = False
@@ -87,12 +93,12 @@ class Session(Current):
         """Experiments on the graph of a loss, before the backward pass consumes it."""
         self.last_call: tuple[nn.Module, Any, Any, Any] | None = None
         """The last call of a model: the module, its arguments, its keyword arguments, its output."""
+        self.held: set[int] = set()
+        """The identities of the parameters that optimisers hold."""
         self.origins = Origins()
         """Where tensors of whole numbers were made."""
         self.made: dict[int, Place] = {}
         """Where each optimiser was built."""
-        self.troubles: list[Exception] = []
-        """What our own measurements raised: nothing is judged by these."""
         self._schedulers: dict[int, tuple[weakref.ref[Any], int]] = {}
         self._optimizers: dict[int, tuple[weakref.ref[Any], int]] = {}
         self._quiet = 0
@@ -118,7 +124,7 @@ class Session(Current):
         try:
             yield
         except Exception as error:
-            self.troubles.append(error)
+            self.stream.troubles.append(error)
 
     def root_number(self) -> int:
         """The number of the root of the model in use; -1 where there is none."""
@@ -165,6 +171,9 @@ class Session(Current):
 
     def own_step_place(self) -> Place:
         """The line of an optimiser that the person wrote; empty where it is not known."""
+        for file in sorted(self.stream.files):
+            for line in source_of(file).updates_from_gradients():
+                return Place(file, line)
         return Place()
 
     def count_backward(self) -> None:

@@ -70,6 +70,60 @@ class Source:
             and node.slice.value == key
         ]
 
+    def requires_grad_set(self) -> list[int]:
+        """Lines that set ``requires_grad``."""
+        found = self.calls("requires_grad_")
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Attribute) and node.attr == "requires_grad" and isinstance(node.ctx, ast.Store):
+                found.append(node.lineno)
+        return sorted(found)
+
+    def cuts_after(self, line: int) -> list[int]:
+        """Lines of the same function, from this one on, at which a graph may be cut: ``detach()`` and the like."""
+        functions = [n for n in ast.walk(self.tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        around = [f for f in functions if f.lineno <= line <= (f.end_lineno or f.lineno)]
+        last = min((f.end_lineno or f.lineno for f in around), default=len(self.lines))
+        cuts = self.calls("detach", "no_grad", "tensor", "item", "numpy", "detach_")
+        return [number for number in cuts if line <= number <= last]
+
+    def updates_from_gradients(self) -> list[int]:
+        """Statements that read ``.grad`` and change something: an own optimiser's."""
+        found = []
+        for node in ast.walk(self.tree):
+            if not isinstance(node, (ast.Expr, ast.AugAssign, ast.Assign)):
+                continue
+            reads = any(
+                isinstance(n, ast.Attribute) and n.attr == "grad" and isinstance(n.ctx, ast.Load)
+                for n in ast.walk(node)
+            )
+            if reads and not _only_clears(node):
+                found.append(node.lineno)
+        return sorted(found)
+
+    def keeps(self, name: str) -> list[int]:
+        """Statements that add a name as it is to something, or append it."""
+        found = []
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.AugAssign) and isinstance(node.value, ast.Name) and node.value.id == name:
+                found.append(node.lineno)
+            is_append = (
+                isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "append"
+            )
+            if is_append and any(isinstance(one, ast.Name) and one.id == name for one in node.args):
+                found.append(node.lineno)
+        return sorted(found)
+
+    def owner_of_call(self, line: int, method: str) -> str:
+        """The name whose method is called at a line; empty where it is none."""
+        for called, node in self._calls():
+            if (
+                called == method
+                and node.lineno <= line <= (node.end_lineno or line)
+                and isinstance(node.func, ast.Attribute)
+            ):
+                return node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+        return ""
+
     def assigned_at(self, line: int) -> str:
         """The last part of the name that the statement at a line assigns to; empty where it assigns to none."""
         for node in ast.walk(self.tree):
@@ -99,6 +153,14 @@ class Source:
 
     def _text(self, first: int, last: int) -> str:
         return "\n".join(self.lines[first - 1 : last])
+
+
+def _only_clears(node: ast.AST) -> bool:
+    """Whether a statement sets gradients to zero or None, or scales them."""
+    value = node.value if isinstance(node, (ast.Expr, ast.AugAssign, ast.Assign)) else None
+    called = value.func if isinstance(value, ast.Call) else None
+    on_gradient = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Attribute)
+    return bool(on_gradient and called.value.attr == "grad") or isinstance(node, ast.Assign)
 
 
 @lru_cache(maxsize=64)

@@ -19,7 +19,11 @@ class Stream:
 
     events: list[Event] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
+    troubles: list[Exception] = field(default_factory=list)
+    """What our own measurements and claims raised."""
     called: dict[str, Place] = field(default_factory=dict)
+    called_without: dict[str, Place] = field(default_factory=dict)
+    """The same of modules that were called without a gradient, within a call of a model that records one."""
 
     def add(self, event: Event) -> None:
         """One more event."""
@@ -41,8 +45,10 @@ class Stream:
         return len({event.step for event in self.watched_steps()})
 
     def watched_steps(self) -> list[OptimizerStepped]:
-        """Steps of optimisers that were watched closely."""
-        return [event for event in self.of(OptimizerStepped) if not event.light]
+        """Steps of optimisers that were watched closely. Beside torch's, changes by hand are no steps of their own."""
+        found = [event for event in self.of(OptimizerStepped) if not event.light]
+        of_torch = [event for event in found if event.number >= 0]
+        return of_torch or found
 
     def main_file(self) -> str:
         """The file of the first optimiser step; else of the first event."""

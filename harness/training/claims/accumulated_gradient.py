@@ -17,18 +17,18 @@ Micro = tuple[BackwardRan, LossComputed, float, float]
 def judge(stream: Stream) -> Judgement:
     """The weights come from the graph: the derivative of what is differentiated with respect to each cross-entropy."""
     outcome = Judgement()
-    whole = [group for group in micro_batches(stream) if len(group) > 1]
+    groups = micro_batches(stream)
+    whole = [group for group in groups if len(group) > 1]
     outcome.judged = len(whole)
-    if not whole:
+    if 2 * len(whole) <= len(groups):
         return outcome
     uneven = [group for group in whole if _is_uneven(group)]
     totals = [sum(weight * loss.counted for _, loss, weight, _ in group) for group in whole]
     at, count = place_of_loss(whole[0]), len(whole[0])
-    scaled = any(backward.scaled for group in whole for backward, *_ in group)
     if 2 * len(uneven) > len(whole):
         weights = [weight for _, _, weight, _ in uneven[0]]
         counts = [loss.counted for _, loss, _, _ in uneven[0]]
-        each = all(abs(factor - 1) < NEAR for _, _, _, factor in uneven[0]) and not scaled
+        each = all(abs(factor - 1) < NEAR for _, _, _, factor in uneven[0])
         if each:
             _not_divided(outcome, at, count, totals[0])
             return outcome
@@ -39,21 +39,14 @@ def judge(stream: Stream) -> Judgement:
         )
         outcome.find("accumulation_unequal_tokens", message, at, counts=counts, weights=weights)
         return outcome
-    _total(outcome, whole, totals, scaled)
+    _total(outcome, whole, totals)
     return outcome
 
 
-def _total(outcome: Judgement, whole: list[list[Micro]], totals: list[float], scaled: bool) -> None:
+def _total(outcome: Judgement, whole: list[list[Micro]], totals: list[float]) -> None:
     """Whether the weights of all targets of a step add up to 1."""
     at, count = place_of_loss(whole[0]), len(whole[0])
-    if any(loss.reduction == "sum" for group in whole for _, loss, _, _ in group) or scaled:
-        if not scaled:
-            return
-        factors = [factor for group in whole for _, _, _, factor in group]
-        # a scaler's factor is a power of two; dividing by the number of micro-batches shows unless that is one too
-        if count & (count - 1) == 0 or any(abs(f - 2 ** round(_log2(f))) > NEAR * f for f in factors):
-            return
-        _not_divided(outcome, at, count, float(count))
+    if any(loss.reduction == "sum" for group in whole for _, loss, _, _ in group):
         return
     if sum(abs(total - len(group)) < NEAR for total, group in zip(totals, whole, strict=True)) * 2 > len(whole):
         _not_divided(outcome, at, count, totals[0])
@@ -63,12 +56,6 @@ def _total(outcome: Judgement, whole: list[list[Micro]], totals: list[float], sc
             f"{totals[0]:.3g} times that of one large batch."
         )
         outcome.find("accumulation_divided_twice", message, at, total=totals[0])
-
-
-def _log2(value: float) -> float:
-    import math
-
-    return math.log2(value) if value > 0 else 0.0
 
 
 def _not_divided(outcome: Judgement, at: Place, count: int, total: float) -> None:
@@ -86,14 +73,15 @@ def micro_batches(stream: Stream) -> list[list[Micro]]:
     group: list[Micro] = []
     for event in stream.events:
         if isinstance(event, OptimizerStepped):
-            if group and len({loss.called_at.line or loss.at.line for _, loss, _, _ in group}) == 1:
+            places = {(backward.at, loss.at, loss.called_at) for backward, loss, _, _ in group}
+            if len(places) == 1 and all(backward.carried for backward, *_ in group[1:]):
                 found.append(group)
             group = []
         elif isinstance(event, BackwardRan):
             uses = [use for use in event.uses if use.index in losses and losses[use.index].plain]
             if len(uses) == 1 and uses[0].weight > 0:
                 group.append((event, losses[uses[0].index], uses[0].weight, uses[0].coefficient))
-    return [group for group in found if len({backward.root for backward, *_ in group}) == len(group) or len(group) > 1]
+    return found
 
 
 def place_of_loss(group: list[Micro]) -> Place:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 
 from harness.training.claim import Judgement, Topic, TrainingClaim
-from harness.training.events import BackwardRan, LoaderStarted, LossComputed, StateLoaded, StateRead
+from harness.training.claims.accumulated_gradient import micro_batches
+from harness.training.events import BackwardRan, LoaderStarted, LossComputed
 from harness.training.finding import Level
-from harness.training.observations import SeedSet
+from harness.training.observations import SeedSet, StateLoaded, StateRead
 from harness.training.places import Place
 from harness.training.stream import Stream
 
@@ -81,17 +82,18 @@ def _place(stream: Stream, loss: LossComputed, steps: int) -> Place:
 
 def _micro(stream: Stream, outcome: Judgement, losses: list[LossComputed]) -> bool:
     """All micro-batches of a step are the same."""
-    steps: dict[int, list[str]] = {}
-    for loss in losses:
-        steps.setdefault(loss.step, []).append(loss.mark)
-    several = [marks for marks in steps.values() if len(marks) > 1]
-    same = [marks for marks in several if len(set(marks)) == 1]
+    several = [group for group in micro_batches(stream) if len(group) > 1]
+    same = [group for group in several if len({_contents(loss) for _, loss, _, _ in group}) == 1]
     if len(same) < 2 or 2 * len(same) <= len(several):
         return False
     message = f"The {len(same[0])} micro-batches of a step are the same batch: accumulation makes it no larger."
     place = losses[-1].ids_from.within(losses[-1].called_at) or losses[0].called_at or losses[0].at
     outcome.find("micro_batches_repeated", message, place)
     return True
+
+
+def _contents(loss: LossComputed) -> tuple[str, tuple[int, ...]]:
+    return loss.mark, tuple(loss.targets.flatten().tolist()) if loss.targets is not None else ()
 
 
 def _is_stream(losses: list[LossComputed]) -> bool:
@@ -127,11 +129,19 @@ def _turned_back(outcome: Judgement, losses: list[LossComputed]) -> None:
     """A text that is read in order begins again long before its end."""
     first, size = losses[0], losses[0].ids.numel() if losses[0].ids is not None else 0
     again = [number for number, loss in enumerate(losses) if number and loss.mark == first.mark]
-    if len(again) >= 1 and size and first.source > LARGER * size * again[0] and again[0] > 1:
+    if not again or not size or again[0] < 2:
+        return
+    used = 0
+    for loss in reversed(losses[: again[0]]):
+        if loss.memory != losses[again[0] - 1].memory:
+            break
+        used += size
+    source = losses[again[0] - 1].source
+    if source > LARGER * used:
         loss = losses[again[0]]
         message = (
-            f"The first batch comes again in step {loss.step + 1}, after {size * again[0]} of {first.source} tokens: "
-            "the data begins again before its end."
+            f"The first batch comes again in step {loss.step + 1}, after {used} of {source} tokens: the data begins "
+            "again before its end."
         )
         outcome.find("batch_repeated", message, loss.called_at or loss.at, step=loss.step)
 
@@ -142,8 +152,8 @@ def _rows(outcome: Judgement, losses: list[LossComputed]) -> None:
     copies = [1 - len({tuple(row) for row in ids.tolist()}) / ids.shape[0] for ids in batches]
     if copies and min(copies) > 0.5 and any(len(set(ids[0].tolist())) > 1 for ids in batches):
         message = f"At least {min(copies):.0%} of the rows of every batch are copies of another row of it."
-        place = losses[0].ids_from.filled_at or losses[0].called_at or losses[0].at
-        outcome.find("rows_repeated", message, place)
+        at = losses[0].ids_from.filled_at or losses[0].called_at or losses[0].at
+        outcome.find("rows_repeated", message, at)
 
 
 CLAIM = TrainingClaim(Topic.DATA, "batches_differ", "Batches differ from step to step and from epoch to epoch.", judge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.training.claim import Judgement, Topic, TrainingClaim
+from harness.training.claims.every_parameter_trained import names_of
 from harness.training.events import BackwardRan, Clipped, OptimizerStepped
 from harness.training.stream import Stream
 
@@ -12,13 +13,15 @@ def judge(stream: Stream) -> Judgement:
     outcome = Judgement()
     clips = list(stream.of(Clipped))
     outcome.judged = len(clips)
+    if _others(stream, outcome, clips):
+        return outcome
     for test in (_of_nothing, _after_step, _before_backward, _scaled, _limit):
         found = [clip for clip in clips if test(stream, clip)]
         if len(found) * 2 > len(clips):
             kind, message = MESSAGES[test.__name__]
             outcome.find(kind, message, found[0].at, times=len(found), given=found[0].given, norm=found[0].norm)
             return outcome
-    _others(stream, outcome, clips)
+    _some(stream, outcome, clips)
     _within(stream, outcome, clips)
     return outcome
 
@@ -32,7 +35,8 @@ def _after_step(stream: Stream, clip: Clipped) -> bool:
 
 
 def _before_backward(stream: Stream, clip: Clipped) -> bool:
-    return clip.empty and clip.given > 0
+    reached = {name for event in stream.of(BackwardRan) for name in event.reached}
+    return clip.empty and clip.given > 0 and bool(reached & set(clip.names))
 
 
 def _scaled(stream: Stream, clip: Clipped) -> bool:
@@ -67,13 +71,28 @@ MESSAGES = {
 }
 
 
-def _others(stream: Stream, outcome: Judgement, clips: list[Clipped]) -> None:
-    """None of the clipped parameters is one that a step uses."""
+def _others(stream: Stream, outcome: Judgement, clips: list[Clipped]) -> bool:
+    """Whether none of the clipped parameters is one that a step uses."""
     used = {each.name for step in stream.watched_steps() for each in step.parameters if each.gradient is not None}
     clipped = {name for clip in clips for name in clip.names}
-    if clips and used and not used & clipped:
+    held = {each.name for step in stream.watched_steps() for each in step.parameters}
+    if not clipped or used & clipped or (not used and held & clipped):
+        return False
+    if used:
         message = "The clip is given other parameters than those that the optimiser updates."
         outcome.find("clip_of_other_parameters", message, clips[0].at)
+    return bool(used)
+
+
+def _some(stream: Stream, outcome: Judgement, clips: list[Clipped]) -> None:
+    """A step uses gradients that no clip has seen, beside those that it has seen."""
+    steps = [step for step in stream.watched_steps() if step.number >= 0]
+    clipped = {name for clip in clips for name in clip.names}
+    used = {each.name for step in steps for each in step.parameters if each.gradient}
+    left_out = sorted(used - clipped)
+    if left_out and used & clipped and len({step.number for step in steps}) == 1:
+        message = f"The clip leaves out {names_of(left_out)}: the step uses their gradients as they are."
+        outcome.find("clip_of_some_parameters", message, clips[0].at, parameters=left_out)
 
 
 def _within(stream: Stream, outcome: Judgement, clips: list[Clipped]) -> None:

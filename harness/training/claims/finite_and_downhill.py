@@ -7,6 +7,8 @@ import math
 
 from harness.training.claim import Judgement, Topic, TrainingClaim
 from harness.training.events import BackwardRan, LossComputed, ScalerUsed
+from harness.training.places import Place
+from harness.training.source import source_of
 from harness.training.stream import Stream
 
 LEAST_COSINE = 0.05
@@ -22,14 +24,24 @@ def judge(stream: Stream) -> Judgement:
     _finite(stream, outcome, backwards)
     _sign(stream, outcome, backwards)
     _once(outcome, backwards)
-    if backwards and max(event.kept for event in backwards) >= LOSSES_KEPT:
-        event = next(event for event in backwards if event.kept >= LOSSES_KEPT)
+    kept = [event for event in backwards if event.kept]
+    if kept and (max(event.kept for event in kept) >= LOSSES_KEPT or _names_of_kept(kept[0])):
+        event = kept[0]
         message = (
             f"The graphs of {event.kept} losses of earlier steps are still in memory: something keeps the losses "
             "themselves. Keep `loss.item()` or `loss.detach()`."
         )
-        outcome.find("graph_kept", message, event.at, kept=event.kept)
+        lines = _names_of_kept(event)
+        at = Place(event.at.file, lines[0]) if lines else event.at
+        outcome.find("graph_kept", message, at, kept=event.kept)
     return outcome
+
+
+def _names_of_kept(event: BackwardRan) -> list[int]:
+    """Lines that add the loss as it is to something, or append it."""
+    source = source_of(event.at.file)
+    name = source.owner_of_call(event.at.line, "backward") if event.at else ""
+    return source.keeps(name) if name else []
 
 
 def _finite(stream: Stream, outcome: Judgement, backwards: list[BackwardRan]) -> None:

@@ -50,7 +50,7 @@ def _report(stream: Stream, outcome: Judgement, found: list[BackwardRan]) -> Non
         outcome.find("zero_grad_of_other_parameters", message, others[0].at, **evidence)
         return
     called = [c for c in stream.of(GradientsCleared) if set(c.names) & set(first.stale)]
-    if called and called[0].index > first.index:
+    if called:
         message = f"`zero_grad` is not called in every step. {what}"
         outcome.find("zero_grad_not_in_every_step", message, called[0].at, **evidence)
         return

@@ -10,6 +10,9 @@ from harness.training.places import Place
 from harness.training.source import source_of
 from harness.training.stream import Stream
 
+LEAST = 2
+"""Gradients that are thrown away once may be meant so: a step is skipped, or an evaluation needs gradients."""
+
 
 def judge(stream: Stream) -> Judgement:
     """Looks at what comes between one step and the next."""
@@ -21,14 +24,16 @@ def judge(stream: Stream) -> Judgement:
     elif steps and not backwards:
         _no_backward(stream, outcome, steps)
     else:
-        _without_gradients(stream, outcome)
+        if not _too_early(outcome, backwards, stream.watched_steps()):
+            _without_gradients(stream, outcome)
         _lost(stream, outcome, backwards)
         _twice(outcome, stream.watched_steps())
     return outcome
 
 
 def _no_step(stream: Stream, outcome: Judgement, backwards: list[BackwardRan]) -> None:
-    at = _named(stream, "step") or backwards[0].at
+    updates = [Place(f, line) for f in sorted(stream.files) for line in source_of(f).updates_from_gradients()]
+    at = _named(stream, "step") or next(iter(updates), backwards[0].at)
     message = f"No optimiser makes a step: {len(backwards)} backward passes ran, and no parameter changed."
     outcome.find("step_missing", message, at, backward_passes=len(backwards))
 
@@ -37,6 +42,20 @@ def _no_backward(stream: Stream, outcome: Judgement, steps: list[OptimizerSteppe
     at = _named(stream, "backward") or steps[0].at
     message = "No backward pass ran before this step, so it has no gradients and changes nothing."
     outcome.find("backward_missing", message, at, steps=len(steps))
+
+
+def _too_early(outcome: Judgement, backwards: list[BackwardRan], steps: list[OptimizerStepped]) -> bool:
+    """Whether steps come before the backward passes whose gradients they are to use."""
+    if (
+        not steps
+        or steps[0].number < 0
+        or steps[0].index > backwards[0].index
+        or any(e.gradient for e in steps[0].parameters)
+    ):
+        return False
+    message = "The step comes before the backward pass, on gradients that were cleared or never computed."
+    outcome.find("step_before_backward", message, steps[0].at)
+    return True
 
 
 def _named(stream: Stream, method: str) -> Place | None:
@@ -63,12 +82,13 @@ def _lost(stream: Stream, outcome: Judgement, backwards: list[BackwardRan]) -> N
     pairs, lost = 0, []
     for first, second in itertools.pairwise(backwards):
         common = set(first.reached) & set(second.reached)
-        if not common or stream.between(first.index, second.index, OptimizerStepped):
+        if not common or second.moved or stream.between(first.index, second.index, OptimizerStepped):
             continue
         pairs += 1
         if not common & {*second.carried, *second.stale}:
             lost.append((first, second))
-    if not lost or 2 * len(lost) <= pairs:
+    steps = len({step.step for step in stream.watched_steps()})
+    if len(lost) < LEAST or 2 * len(lost) <= pairs or 2 * len(lost) < steps:
         return
     first, second = lost[0]
     cleared = [c for c in stream.between(first.index, second.index, GradientsCleared) if c.unused]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from harness.training.claim import Judgement, Topic, TrainingClaim
-from harness.training.events import BackwardRan, LossComputed, StateLoaded
+from harness.training.events import BackwardRan, LossComputed
 from harness.training.finding import Level
+from harness.training.observations import StateLoaded
 from harness.training.stream import Stream
 
 FAR, NEARER = 2.0, 1.4

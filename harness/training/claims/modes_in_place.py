@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.training.claim import Judgement, Topic, TrainingClaim
-from harness.training.events import BackwardRan, LossComputed, ModelCalled, ModeSet
+from harness.training.events import BackwardRan, GradientsCleared, LossComputed, ModelCalled, ModeSet, OptimizerStepped
 from harness.training.observations import CheckpointedAtRandom, RandomInEvaluation
 from harness.training.places import Place
 from harness.training.source import source_of
@@ -31,7 +31,7 @@ def judge(stream: Stream) -> Judgement:
 
 
 def _training(stream: Stream, outcome: Judgement, losses: list[LossComputed]) -> None:
-    used = {use.index for event in stream.of(BackwardRan) for use in event.uses}
+    used = {use.index for event in stream.of(BackwardRan) if _is_for_a_step(stream, event) for use in event.uses}
     trained = [loss for loss in losses if loss.index in used]
     off = [loss for loss in trained if loss.training is False]
     if not off:
@@ -44,6 +44,17 @@ def _training(stream: Stream, outcome: Judgement, losses: list[LossComputed]) ->
     when = "After an evaluation the" if before else "The"
     message = f"{when} model is trained in evaluation mode: dropout is off. `train()` is missing after this `eval()`."
     outcome.find("training_in_evaluation_mode", message, set_off[-1].at, steps=[loss.step for loss in off])
+
+
+def _is_for_a_step(stream: Stream, backward: BackwardRan) -> bool:
+    """Whether a step uses the gradients of a backward pass before they are cleared."""
+    step = next((s for s in stream.of(OptimizerStepped) if s.index > backward.index), None)
+    if step is None:
+        return False
+    if step.number < 0:  # an own optimiser's step is noticed after the gradients are cleared
+        return True
+    cleared = stream.between(backward.index, step.index, GradientsCleared)
+    return not any(set(event.unused) & set(backward.reached) for event in cleared)
 
 
 def _evaluation(stream: Stream, outcome: Judgement, losses: list[LossComputed]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from harness.training.claim import Judgement, Topic, TrainingClaim
 from harness.training.claims.every_parameter_trained import names_of
-from harness.training.events import OptimizerStepped, ScalerUsed, ScheduleStepped
+from harness.training.events import BackwardRan, LossComputed, OptimizerStepped, ScalerUsed, ScheduleStepped
 from harness.training.finding import Level
 from harness.training.places import Place
 from harness.training.source import source_of
 from harness.training.stream import Stream
 
 HALF = ("bfloat16", "float16")
+LOST = 0.33
+"""So large a share of updates that rounding takes away is too much."""
 
 
 def judge(stream: Stream) -> Judgement:
@@ -27,6 +29,7 @@ def judge(stream: Stream) -> Judgement:
         _numbers(outcome, steps)
         _rounding(outcome, steps)
         _scaled(stream, outcome, steps)
+    _unscaled(stream, outcome)
     return outcome
 
 
@@ -112,16 +115,27 @@ def _numbers(outcome: Judgement, steps: list[OptimizerStepped]) -> None:
 
 def _rounding(outcome: Judgement, steps: list[OptimizerStepped]) -> None:
     """Most updates of 16-bit parameters are smaller than half of their last bit."""
-    peak = max(steps, key=lambda step: max((group.rate for group in step.groups), default=0.0))
-    half = [each for each in peak.parameters if each.dtype in HALF and each.gradient]
+    rates = [max((group.rate for group in step.groups), default=0.0) for step in steps]
+    peak = steps[rates.index(max(rates))]
+    after = [each for step in steps if step.index >= peak.index for each in step.parameters]
+    half = [each for each in after if each.dtype in HALF and each.gradient]
     size = sum(each.size for each in half)
     lost = sum(each.lost * each.size for each in half) / size if size else 0.0
-    if lost > 0.5:
+    if lost > LOST:
         message = (
             f"{lost:.0%} of the {half[0].dtype} parameters with a gradient keep their values in a step: the update is "
             "smaller than half of their last bit. Keep them in float32 and compute under autocast."
         )
         outcome.find("updates_rounded_away", message, peak.at, share=lost)
+
+
+def _unscaled(stream: Stream, outcome: Judgement) -> None:
+    """float16 without a scaler: small gradients become 0."""
+    losses = [loss for loss in stream.of(LossComputed) if loss.gradient and loss.half == "float16"]
+    if losses and not any(True for _ in stream.of(ScalerUsed)) and any(True for _ in stream.of(BackwardRan)):
+        at = next(stream.of(BackwardRan)).at
+        message = "The forward pass runs in float16 and no scaler is at work: small gradients become 0."
+        outcome.find("float16_without_scaler", message, at)
 
 
 def _scaled(stream: Stream, outcome: Judgement, steps: list[OptimizerStepped]) -> None:

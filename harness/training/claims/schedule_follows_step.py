@@ -30,6 +30,8 @@ def judge(stream: Stream) -> Judgement:
         elif not list(stream.of(ScalerUsed)):
             _too_early(outcome, mine, own)
             _too_often(stream, outcome, mine, own)
+        if own:
+            _length(outcome, mine, own)
     return outcome
 
 
@@ -80,16 +82,36 @@ def _too_early(outcome: Judgement, mine: list[ScheduleStepped], own: list[Optimi
         outcome.find("scheduler_before_optimizer", message, early[0].at)
 
 
+def _length(outcome: Judgement, mine: list[ScheduleStepped], own: list[OptimizerStepped]) -> None:
+    """A schedule whose length is not that of the run."""
+    late = [each for each in mine if each.past_its_end]
+    if len(late) > 1 and late[-1].after > late[0].before:
+        message = (
+            f"This {mine[0].kind} is past its end: the rate rises again. Its length is not counted in these steps."
+        )
+        outcome.find("schedule_past_its_end", message, late[0].at)
+    before = [step for step in own if step.index < mine[0].index]
+    if mine[0].wants_every_step and len(before) > 2:
+        message = (
+            f"This {mine[0].kind} goes on once in {len(before)} steps: its length is counted in steps of the optimiser."
+        )
+        outcome.find("scheduler_per_epoch", message, mine[0].at, steps=len(before))
+
+
 def _too_often(stream: Stream, outcome: Judgement, mine: list[ScheduleStepped], own: list[OptimizerStepped]) -> None:
-    """Once for each micro-batch."""
-    often = 0
+    """Once for each micro-batch, or twice in a step."""
+    often = per_micro = 0
     for first, second in itertools.pairwise(own):
         count = sum(first.index < each.index < second.index for each in mine)
         micro = len(stream.between(first.index, second.index, BackwardRan))
-        often += micro > 1 and count in (micro, micro + 1)
-    if often and 2 * often >= len(own) - 1:
+        often += count > 1
+        per_micro += micro > 1 and count in (micro, micro + 1)
+    if per_micro and 2 * per_micro >= len(own) - 1:
         message = "The schedule goes on after each micro-batch, several times for each step of the optimiser."
-        outcome.find("scheduler_stepped_too_often", message, mine[0].at, times=often)
+        outcome.find("scheduler_stepped_too_often", message, mine[0].at, times=per_micro)
+    elif often and 2 * often >= len(own) - 1:
+        message = "The schedule goes on several times for each step of the optimiser."
+        outcome.find("scheduler_stepped_too_often", message, mine[1].at, times=often)
 
 
 CLAIM = TrainingClaim(

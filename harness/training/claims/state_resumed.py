@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.training.claim import Judgement, Topic, TrainingClaim
-from harness.training.events import Holder, OptimizerStepped, ScheduleStepped, StateLoaded, StateRead
-from harness.training.observations import StateTaken
+from harness.training.events import OptimizerStepped, ScheduleStepped
+from harness.training.observations import Holder, StateLoaded, StateRead, StateTaken
 from harness.training.stream import Stream
 
 
@@ -30,7 +30,8 @@ def _weights(stream: Stream, outcome: Judgement, load: StateLoaded) -> None:
         )
         outcome.find("weights_not_loaded", message, load.at, tensors=load.of)
     taken = [event for event in stream.of(StateTaken) if event.index < load.index and event.number == load.number]
-    if load.own and taken and any(taken[-1].index < step.index < load.index for step in stream.of(OptimizerStepped)):
+    steps = [step.index for step in stream.of(OptimizerStepped) if step.index < load.index]
+    if load.own and taken and steps and taken[0].index < steps[-1]:
         message = (
             "The state is kept by reference: it changes with the model, and loading it restores nothing. "
             "Keep `copy.deepcopy(model.state_dict())`."

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from statistics import median
+
+import torch
 
 from harness.training.claim import Judgement, Topic, TrainingClaim
 from harness.training.events import LossComputed
@@ -41,7 +44,7 @@ def judge(stream: Stream) -> Judgement:
             "shifted twice."
         )
         outcome.find("targets_shifted_twice", message, _place(losses), share=shares[best])
-    elif best < 0:
+    elif best < 0 and _is_causal(seen):
         message = "Each target is the token before its input: inputs and targets are exchanged."
         outcome.find("targets_shifted_the_wrong_way", message, _place(losses), share=shares[best])
     return outcome
@@ -60,10 +63,9 @@ def _unrelated(outcome: Judgement, losses: list[LossComputed]) -> None:
     """Targets in another order, or from elsewhere."""
     if all(loss.reordered for loss in losses):
         message = "The targets are flattened in another order than the logits: rows and positions are exchanged."
-        outcome.find("targets_reordered", message, _place(losses))
+        outcome.find("targets_reordered", message, losses[0].at)
         return
-    unlike = [loss for loss in losses if _looks_like_text(loss)]
-    if len(unlike) == len(losses):
+    if _are_alike(losses):
         message = (
             "The targets have nothing to do with the inputs: no shift makes them the same tokens, although both are "
             "drawn from the same text."
@@ -71,14 +73,35 @@ def _unrelated(outcome: Judgement, losses: list[LossComputed]) -> None:
         outcome.find("targets_unrelated", message, _place(losses), shares=[_share(losses[0], s) for s in SHIFTS])
 
 
-def _looks_like_text(loss: LossComputed) -> bool:
-    """Whether every target counts, and targets and inputs have about the same tokens as often."""
-    assert loss.targets is not None and loss.ids is not None
-    if bool((loss.targets == loss.ignore_index).any()) or loss.targets.shape != loss.ids.shape:
+def _are_alike(losses: list[LossComputed]) -> bool:
+    """Whether every target counts, targets and inputs have about the same tokens as often, and are not in any order."""
+    pairs = [(loss.targets, loss.ids) for loss in losses if loss.targets is not None and loss.ids is not None]
+    if any(
+        a.shape != b.shape or bool((a == loss.ignore_index).any()) for (a, b), loss in zip(pairs, losses, strict=True)
+    ):
         return False
-    size = int(max(loss.targets.max(), loss.ids.max())) + 1
-    one, other = (t.flatten().bincount(minlength=size).double() / t.numel() for t in (loss.targets, loss.ids))
-    return float((one - other).abs().sum()) / 2 < 0.35 and size > 8
+    if any(_share(losses[0], shift) > 0.5 for shift in range(-pairs[0][1].shape[1] + 2, pairs[0][1].shape[1] - 1)):
+        return False
+    if any(torch.equal(a.sort(-1).values, b.sort(-1).values) for a, b in pairs):
+        return False
+    return _is_text(pairs)
+
+
+def _is_text(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> bool:
+    """Whether neighbours among the targets are neighbours among the inputs, more often than by chance."""
+    inputs = {pair for _, ids in pairs for pair in _neighbours(ids)}
+    targets = [pair for one, _ in pairs for pair in _neighbours(one)]
+    tokens = torch.cat([one.flatten() for one, _ in pairs])
+    order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(0))
+    by_chance = _neighbours(tokens[order].unsqueeze(0))
+    shares = [sum(pair in inputs for pair in some) / max(len(some), 1) for some in (targets, by_chance)]
+    mapped = {(int(a), int(b)) for one, ids in pairs for a, b in zip(ids.flatten(), one.flatten(), strict=True)}
+    is_function = len({a for a, _ in mapped}) == len(mapped)
+    return shares[0] > 0.5 and shares[0] > shares[1] + 0.15 and not is_function
+
+
+def _neighbours(rows: torch.Tensor) -> list[tuple[int, int]]:
+    return [(a, b) for row in rows for a, b in itertools.pairwise(row.tolist())]
 
 
 def _place(losses: list[LossComputed]) -> Place:

@@ -22,14 +22,14 @@ class Result(NamedTuple):
 
 
 class Recorder(TorchFunctionMode):
-    """Keeps the floating results of all functions of torch that are called inside, as long as they have a gradient."""
+    """Keeps the floating results of all functions of torch that are called inside, where they have a gradient."""
 
     def __init__(self, places: Places) -> None:
         super().__init__()
         self._places = places
+        self._finished = False
         self.results: list[Result] = []
         self._depth = 0
-        self._finished = False
 
     def finish(self) -> None:
         """Keep nothing from now on."""
@@ -46,10 +46,10 @@ class Recorder(TorchFunctionMode):
             output = func(*args, **(kwargs or {}))
         finally:
             self._depth -= 1
-        if self._finished:
+        if not isinstance(output, torch.Tensor):
             return output
-        if isinstance(output, torch.Tensor) and output.is_floating_point() and output.grad_fn is not None:
-            inputs = [one for one in (*args, *(kwargs or {}).values()) if isinstance(one, torch.Tensor)]
+        inputs = [one for one in (*args, *(kwargs or {}).values()) if isinstance(one, torch.Tensor)]
+        if not self._finished and output.is_floating_point() and output.grad_fn is not None:
             self.results.append(Result(self._places.here(), output, tuple(inputs)))
         return output
 

@@ -130,9 +130,10 @@ class Ahead(Watcher):
         if not isinstance(event, OptimizerStepped):
             return
         self._stop_recording()
-        if self._wanted and self._recorder is None:
-            self._wanted, self._recorder = False, Recorder(self.session.places)
+        if self._recorder is None and self._wanted:
+            self._recorder = Recorder(self.session.places)
             self._recorder.__enter__()
+            self._wanted = False
 
     def _stop_recording(self) -> None:
         """Not inside a backward pass, which is a function of torch itself: the mode is off while one runs."""
@@ -143,9 +144,11 @@ class Ahead(Watcher):
     def _locate(self, pending: PendingLoss) -> None:
         """The first operation whose result at one position depends on later ones."""
         recorder = self._recorder
-        if recorder is None or pending.embedding is None or not recorder.results:
+        if recorder is None:
             return
-        found = first_ahead(recorder.results, pending.embedding)
+        found = None
+        if pending.embedding is not None and recorder.results:
+            found = first_ahead(recorder.results, pending.embedding)
         recorder.finish()
         if found is not None:
             place, has_mask = found

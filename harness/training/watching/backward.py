@@ -56,10 +56,12 @@ class Backward(Watcher):
             session.done += 1
             session.losses = session.losses[-1:]
         uses: tuple[LossUse, ...] = ()
+        moved = False
         with session.quiet():
+            moved = session.since_backward > 0 and own_step is None and self._is_moved()
             before = self._before()
             with session.measuring():
-                uses = tuple(_uses(loss, session.losses))
+                uses = tuple(_uses(loss, session.losses, session.scale if session.is_scaled else 1.0))
             for probe in session.before_backward:
                 with session.measuring():
                     probe(loss)
@@ -73,6 +75,7 @@ class Backward(Watcher):
         session.since_backward += 1
         root, kept = id(loss), self._kept(loss)
         scaled = session.is_scaled
+        after["moved"] = moved
         session.emit(BackwardRan, at=place, loss=_number(loss), uses=uses, scaled=scaled, root=root, kept=kept, **after)
         return result
 
@@ -90,7 +93,7 @@ class Backward(Watcher):
         """The step of an optimiser that is no torch optimiser: parameters changed since the last backward pass."""
         session = self.session
         steps = []
-        if session.since_backward:
+        if session.since_backward and not session.made:
             for each, tensor in session.parameters:
                 now = sample(tensor)
                 if each.values is not None and each.last is not None and not is_same(each.values, now):
@@ -112,6 +115,11 @@ class Backward(Watcher):
             since_backward=1,
         )
 
+    def _is_moved(self) -> bool:
+        """Whether a parameter changed since the last backward pass, and no step came in between."""
+        known = [(each.values, tensor) for each, tensor in self.session.parameters if each.last is not None]
+        return any(values is not None and not is_same(values, sample(tensor)) for values, tensor in known)
+
     def _before(self) -> list[tuple[Tracked, torch.Tensor, torch.Tensor | None, str]]:
         """Every parameter with its gradient, and whether that is stale, carried or none of both."""
         found = []
@@ -126,8 +134,10 @@ class Backward(Watcher):
                 kind = "stale"
             elif each.left is not None:
                 kind = "carried"
-            if each.values is None:
-                each.values = sample(tensor)
+            if each.values is None or id(tensor) not in self.session.held:
+                now = sample(tensor)
+                each.changed = each.changed or (each.values is not None and not is_same(each.values, now))
+                each.values = now
             found.append((each, tensor, gradient, kind))
         return found
 
@@ -146,9 +156,10 @@ class Backward(Watcher):
             if not bool(now.isfinite().all()):
                 broken.append(each.name)
         lists = {"reached": reached, "stale": stale, "carried": carried, "not_finite": broken}
+        changed = tuple(each.name for each, *_ in before if each.changed)
         norms = [float(each.left.double().norm()) for each, *_ in before if each.left is not None]
         norm = sum(one**2 for one in norms) ** 0.5
-        return {**{name: tuple(names) for name, names in lists.items()}, "norm": norm}
+        return {**{name: tuple(names) for name, names in lists.items()}, "norm": norm, "changed": changed}
 
 
 def _own(each: Tracked, tensor: torch.Tensor, now: torch.Tensor) -> StepOfParameter:
@@ -156,7 +167,7 @@ def _own(each: Tracked, tensor: torch.Tensor, now: torch.Tensor) -> StepOfParame
     along = cosine(now.double() - each.values.double(), each.last.double())
     norm, dtype = float(each.last.double().norm()), str(tensor.dtype).removeprefix("torch.")
     finite, sizes = bool(now.isfinite().all()), (tensor.dim(), tensor.numel())
-    return StepOfParameter(each.name, norm, True, 0.0, finite, dtype, False, *sizes, along)
+    return StepOfParameter(each.name, norm, True, 0.0, finite, dtype, False, *sizes, along=along)
 
 
 def cosine(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -172,7 +183,7 @@ def _only(tensors: Any) -> torch.Tensor | None:
     return tensors if isinstance(tensors, torch.Tensor) else None
 
 
-def _uses(loss: torch.Tensor | None, pending: list[PendingLoss]) -> Iterator[LossUse]:
+def _uses(loss: torch.Tensor | None, pending: list[PendingLoss], scale: float) -> Iterator[LossUse]:
     """With which weights a backward pass uses the cross-entropies that were computed."""
     asked = [one for one in pending if one.result.requires_grad]
     if loss is None or not asked:
@@ -183,6 +194,7 @@ def _uses(loss: torch.Tensor | None, pending: list[PendingLoss]) -> Iterator[Los
         if gradient is not None:
             whole, counted = float(gradient.double().sum()), max(one.event.counted, 1)
             is_mean = one.event.reduction == "mean"
+            whole /= scale
             weight = whole if one.event.reduction == "sum" else whole / counted
             yield LossUse(one.event.index, weight, whole if is_mean else weight * counted)
 

@@ -12,7 +12,7 @@ import torch
 from torch.nn.utils import clip_grad
 
 from harness.training.events import Clipped
-from harness.training.parameters import sample
+from harness.training.parameters import Tracked, is_same, sample
 from harness.training.session import Watcher
 
 
@@ -43,7 +43,7 @@ class Clipping(Watcher):
                 given = [parameters] if isinstance(parameters, torch.Tensor) else parameters
                 tracked = [(session.parameters.of(one), one) for one in given]
                 held = [(each, one) for each, one in tracked if one.grad is not None]
-                used = bool(held) and all(each.left is None and each.used is not None for each, _ in held)
+                used = bool(held) and all(_is_used(each, one) for each, one in held)
                 result = original(parameters, limit, *arguments, **options)
                 for each, one in held:
                     if each.left is not None:
@@ -70,6 +70,12 @@ class Clipping(Watcher):
             return clip(parameters, *arguments, **options)
 
         return functools.wraps(original)(by_name)
+
+
+def _is_used(each: Tracked, tensor: torch.Tensor) -> bool:
+    """Whether a step has used the gradient that a parameter has."""
+    gradient = tensor.grad
+    return each.left is None and gradient is not None and is_same(each.used, sample(gradient))
 
 
 WATCHER = Clipping

@@ -99,7 +99,15 @@ class Losses(Watcher):
             **_data(flat, found[0] if found else None, ignore),
             **self._model(rows),
         )
-        session.losses.append(PendingLoss(event, result, logits, found[1] if found else None))
+        session.losses.append(
+            PendingLoss(event, result, logits, *(found[1] if found else None, target, self._given(found)))
+        )
+
+    def _given(self, found: tuple[torch.Tensor, torch.Tensor] | None) -> torch.Tensor | None:
+        """The ids as the embedding got them."""
+        if found is None:
+            return None
+        return next((e.ids for e in reversed(self.session.embedded) if e.ids.numel() == found[0].numel()), None)
 
     def _model(self, rows: torch.Tensor) -> dict[str, Any]:
         """What is known of the model that the logits came from."""
@@ -126,6 +134,7 @@ def _data(targets: torch.Tensor, given: torch.Tensor | None, ignore: int) -> dic
         "ids": ids,
         "targets": grid,
         "ids_object": given.data_ptr(),
+        "memory": given.untyped_storage().data_ptr(),
         "source": given.untyped_storage().nbytes() // given.element_size(),
         "mark": hashlib.sha1(own.contiguous().numpy().tobytes()).hexdigest(),
         "time_major": time_major,

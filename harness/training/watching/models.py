@@ -22,7 +22,8 @@ class Models(Watcher):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._outermost: list[nn.Module] = []
-        self._noted: dict[int, nn.Module] = {}
+        self._noted: dict[tuple[int, bool], nn.Module] = {}
+        self._with_gradient = False
 
     def install(self, stack: ExitStack) -> None:
         """See :class:`Watcher`."""
@@ -40,13 +41,13 @@ class Models(Watcher):
 
     def _given(self, module: nn.Module, name: str, tensor: torch.Tensor | None) -> None:
         if not torch.compiler.is_compiling():
-            self.session.tree.holds(module, name, tensor)
+            self.session.tree.holds(module, tensor, self.session.places.here())
 
     def _entered(self, module: nn.Module, arguments: Any) -> None:
         if torch.compiler.is_compiling() or not self.session.is_on:
             return
-        if torch.is_grad_enabled():
-            self._note(module)
+        if torch.is_grad_enabled() or (self._outermost and self._with_gradient):
+            self._note(module, torch.is_grad_enabled())
         if self._outermost:
             return
         if next(module.parameters(), None) is None:
@@ -58,16 +59,18 @@ class Models(Watcher):
         self.session.model_in_use, self.session.is_in_call = module, True
         self.session.called_at = self.session.places.here()
         self._outermost.append(module)
+        self._with_gradient = torch.is_grad_enabled()
 
-    def _note(self, module: nn.Module) -> None:
+    def _note(self, module: nn.Module, gradient: bool) -> None:
         """Which parameters took part in a forward pass with a gradient."""
-        if id(module) in self._noted or not module._parameters:
+        if (id(module), gradient) in self._noted or not module._parameters:
             return
-        self._noted[id(module)] = module
+        self._noted[id(module), gradient] = module
+        called = self.session.stream.called if gradient else self.session.stream.called_without
         place = self.session.places.here()
         with self.session.quiet():
             for tensor in module.parameters(recurse=False):
-                self.session.stream.called.setdefault(self.session.parameters.of(tensor).name, place)
+                called.setdefault(self.session.parameters.of(tensor).name, place)
 
     def _left(self, module: nn.Module, arguments: Any, *rest: Any) -> None:
         options, output = rest if len(rest) == 2 else ({}, None)  # torch leaves the options out where forward raised

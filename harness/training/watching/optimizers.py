@@ -49,6 +49,7 @@ class Optimizers(Watcher):
             for tensor in [] if session.horizon.is_light else tensors_of(optimizer):
                 gradient = None if tensor.grad is None else sample(tensor.grad)
                 seen.append((session.parameters.of(tensor), tensor, gradient, sample(tensor)))
+            session.held |= {id(tensor) for _, tensor, *_ in seen}
             self._before[id(optimizer)] = (seen, count_of(optimizer))
 
     def _stepped(self, optimizer: Optimizer, arguments: Any, options: Any) -> None:
@@ -58,18 +59,16 @@ class Optimizers(Watcher):
         seen, count = self._before.pop(id(optimizer))
         is_first = session.since_backward > 0 or session.done == 0
         with session.quiet():
-            parameters = tuple(_step_of(*one) for one in seen)
-            known = {*optimizer.defaults, "initial_lr", "params"}
-            groups = tuple(
-                Group(
-                    session.parameters.names(group["params"]),
-                    float(group.get("lr", 0.0)),
-                    float(group.get("weight_decay", 0.0) or 0.0),
-                    tuple((k, float(v)) for k, v in group.items() if k not in known and isinstance(v, float)),
-                    float(optimizer.defaults.get("lr", 0.0)),
+            born = session.tree.born
+            parameters = tuple(
+                replace(
+                    _step_of(*one),
+                    born=born.get(id(one[1]), Place()),
+                    beside_frozen=session.tree.is_beside_frozen(one[1]),
                 )
-                for group in optimizer.param_groups
+                for one in seen
             )
+            groups = self._groups(optimizer)
         session.emit(
             OptimizerStepped,
             step=session.done if is_first else max(session.done - 1, 0),
@@ -90,6 +89,19 @@ class Optimizers(Watcher):
         if is_first:
             session.done += 1
         session.since_backward = 0
+
+    def _groups(self, optimizer: Optimizer) -> tuple[Group, ...]:
+        known = {*optimizer.defaults, "initial_lr", "params"}
+        return tuple(
+            Group(
+                self.session.parameters.names(group["params"]),
+                float(group.get("lr", 0.0)),
+                float(group.get("weight_decay", 0.0) or 0.0),
+                tuple((k, float(v)) for k, v in group.items() if k not in known and isinstance(v, float)),
+                float(optimizer.defaults.get("lr", 0.0)),
+            )
+            for group in optimizer.param_groups
+        )
 
     def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

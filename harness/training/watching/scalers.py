@@ -36,6 +36,8 @@ class Scalers(Watcher):
                 session.unscales_itself = False
             if scaled is not None:
                 session.is_scaled = scaled
+            if scaled:
+                session.scale = float(scaler.get_scale())
             session.emit(ScalerUsed, at=place, what=name)
             return result
 

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
-from harness.training.events import Holder, OptimizerMade, StateLoaded, StateRead
-from harness.training.observations import SeedSet, StateTaken
+from harness.training.events import OptimizerMade
+from harness.training.observations import Holder, SeedSet, StateLoaded, StateRead, StateTaken
 from harness.training.session import Session, Watcher
 from harness.training.watching.optimizers import tensors_of
 

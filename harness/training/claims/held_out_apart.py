@@ -1,0 +1,49 @@
+"""What is evaluated was not trained on."""
+
+from __future__ import annotations
+
+from harness.training.claim import Judgement, Topic, TrainingClaim
+from harness.training.events import BackwardRan, LoaderStarted, LossComputed
+from harness.training.finding import Level
+from harness.training.stream import Stream
+
+SHARE = 0.9
+LEAST = 3
+
+
+def judge(stream: Stream) -> Judgement:
+    """Compares whole rows. An evaluation of the training data beside one of held-out data is left alone."""
+    outcome = Judgement()
+    used = {use.index for event in stream.of(BackwardRan) for use in event.uses}
+    losses = list(stream.of(LossComputed))
+    trained = {row for loss in losses if loss.index in used for row in _rows(loss)}
+    held_out = [loss for loss in losses if not loss.gradient and loss.ids is not None]
+    if not trained or not held_out:
+        return outcome
+    outcome.judged = len(held_out)
+    shares = [sum(row in trained for row in _rows(loss)) / max(len(_rows(loss)), 1) for loss in held_out]
+    common = {row for loss in held_out for row in _rows(loss)} & trained
+    if min(shares) < SHARE or len(common) < LEAST:
+        return outcome
+    message = (
+        f"{len(common)} rows of the evaluation are rows of the training data: each evaluated batch has at least "
+        f"{min(shares):.0%} of them."
+    )
+    loaders = {_loader(stream, loss) for loss in losses if loss.index in used}
+    same = all(_loader(stream, loss) in loaders and _loader(stream, loss) >= 0 for loss in held_out)
+    known = any(loss.memory in {one.memory for one in losses if one.index in used} for loss in held_out)
+    level = Level.NOTE if same or known else Level.FAILED
+    outcome.find("validation_in_training", message, held_out[0].called_at or held_out[0].at, level, rows=len(common))
+    return outcome
+
+
+def _rows(loss: LossComputed) -> list[tuple[int, ...]]:
+    return [tuple(row) for row in loss.ids.tolist()] if loss.ids is not None else []
+
+
+def _loader(stream: Stream, loss: LossComputed) -> int:
+    """The number of the data loader that was begun last before a loss; -1 where there is none."""
+    return max(((e.index, e.number) for e in stream.of(LoaderStarted) if e.index < loss.index), default=(0, -1))[1]
+
+
+CLAIM = TrainingClaim(Topic.DATA, "held_out_apart", "What is evaluated was not trained on.", judge)
