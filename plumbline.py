@@ -12,7 +12,7 @@ import importlib.machinery
 import importlib.util
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 DISTRIBUTION = "plumbline-llm"
 """What pip installs. The name `plumbline` on PyPI belongs to another project."""
-__all__ = ["curve", "implements", "inspecting", "main"]
+__all__ = ["curve", "implements", "inspecting", "main", "study"]
 
 
 class Option(NamedTuple):
@@ -117,6 +117,16 @@ def curve(source: Any, **columns: str | None) -> Any:
     from harness.curves.api import curve as judge
 
     return judge(source, **columns)
+
+
+def study(name: str | Sequence[str] = (), impl: str | None = None, **options: Any) -> Any:
+    """Run lessons, all where none is named, with the components of ``impl`` where it offers them. -> their results
+
+    ``options``: effort (quick, default or full), seed. See ``harness.study.studying.study``.
+    """
+    from harness.study.studying import study as run
+
+    return run(name, impl, **options)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,6 +8,20 @@ from collections.abc import Sequence
 
 from harness.core.lesson import Answer, Kind, LessonResult, Outcome
 
+INTRODUCTION = (
+    "# Lessons",
+    "",
+    "Claims that people repeat about building language models, each as the smallest experiment in which it can be",
+    "false. This page is written by `plumbline study --markdown docs/LESSONS.md`.",
+    "",
+    "The arms of a lesson share data, initial weights and the order of batches, so that their differences are paired.",
+    "A part of a claim holds where the whole interval of its effect lies beyond the least effect that matters. That",
+    "threshold stands in the lesson's file. The interval is at 95 % over all looks at the data; p is two-sided, of the",
+    "effect against the threshold. A lesson holds where all its parts do. *Does not hold at this size* says nothing",
+    "about models a thousand times as large. The figures depend a little on the versions of Python (whose",
+    "documentation is the text) and torch.",
+    "",
+)
 HEADS = ("lesson", "verdict", "parts", "seeds", "seconds")
 
 
@@ -106,7 +120,7 @@ def table(results: Sequence[LessonResult]) -> list[str]:
         left = [f"{cell:<{w}}" for cell, w in zip(row[:2], wide[:2], strict=True)]
         right = [f"{cell:>{w}}" for cell, w in zip(row[2:], wide[2:], strict=True)]
         found.append("  ".join((*left, *right)).rstrip())
-    return [*found, summary(results)]
+    return [*found, *_wrapped(summary(results), 80, "")]
 
 
 def summary(results: Sequence[LessonResult]) -> str:
@@ -121,7 +135,15 @@ def summary(results: Sequence[LessonResult]) -> str:
 def as_markdown(results: Sequence[LessonResult]) -> str:
     """The table of verdicts, and below it every question with its figures."""
     titles = ("lesson", "verdict", "parts that hold", "seeds", "processor seconds")
-    found = [_row(titles), _row(["---"] * len(titles)), *map(_row, rows(results)), "", summary(results) + ".", ""]
+    found = [
+        *INTRODUCTION,
+        _row(titles),
+        _row(["---"] * len(titles)),
+        *map(_row, rows(results)),
+        "",
+        summary(results) + ".",
+        "",
+    ]
     for result in results:
         found += [f"## {result.name}: {verdict(result)}", "", f"> {result.claim} ({result.source})", ""]
         found += [f"{result.setup}.", "", _row(("what the claim says", "verdict", "effect", "claimed", "p"))]
