@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.training.claim import Judgement, Topic, TrainingClaim
-from harness.training.events import Holder, ModelCalled, OptimizerStepped, StateLoaded
-from harness.training.observations import AdaptersSeen, LoadedForNothing, TiedByValue
+from harness.training.events import ModelCalled, OptimizerStepped
+from harness.training.observations import AdaptersSeen, Holder, LoadedForNothing, StateLoaded, TiedByValue
 from harness.training.stream import Stream
 
 

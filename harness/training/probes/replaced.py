@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import torch
 
-from harness.training.events import Event, Holder, ModelCalled, OptimizerStepped, StateLoaded, StateRead
-from harness.training.observations import ParametersReplaced
+from harness.training.events import Event, ModelCalled, OptimizerStepped
+from harness.training.observations import Holder, ParametersReplaced, StateLoaded, StateRead
 from harness.training.parameters import is_same, sample
 from harness.training.session import Session, Watcher
 from harness.training.source import source_of
