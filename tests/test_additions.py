@@ -116,6 +116,27 @@ def render(record: RunRecord) -> str:
 FORMAT = Format("the components, one a line", "names.txt", render)
 '''
 }
+LESSON = {
+    "specs/lessons/two_and_two.py": '''"""Arithmetic."""
+
+from harness.core.lesson import Arm, Axes, Kind, Lesson, Measured, Question, Setting
+
+
+def run(setting: Setting) -> Measured:
+    return Measured({"sum": 2.0 + 2.0})
+
+
+LESSON = Lesson(
+    "two-and-two",
+    "Two and two make four.",
+    "arithmetic",
+    "no model",
+    (Arm("sum", "two and two", run),),
+    (Question("four", "It is more than three.", "the sum", lambda arms: arms["sum"]["sum"], 3.0, kind=Kind.EXACT),),
+    Axes("", ""),
+)
+'''
+}
 COMMAND = {
     "harness/commands/greet.py": '''"""``plumbline greet``."""
 
@@ -143,6 +164,7 @@ from harness.judging.catalogue import load_catalogue
 from harness.judging.inspection import Inspection
 from harness.judging.reference import reference_executor
 from harness.reports.writing import formats
+from harness.study.studying import study
 
 known = load_catalogue()
 bench = Inspection(known, reference_executor(known.contracts), seed=1, cases=6).bench
@@ -153,6 +175,7 @@ print(json.dumps({
     "mistakes": [m.full_name for m in known.mistakes["doubled"]],
     "measurement": bench.measure(contract, contract.measures[0]).value,
     "formats": sorted(formats()),
+    "lesson": str(study("two-and-two", effort="quick")[0].outcome),
 }))
 """
 
@@ -167,7 +190,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, copy / name)
-    for file, text in (COMPONENT | CLAIM | FORMAT | COMMAND).items():
+    for file, text in (COMPONENT | CLAIM | FORMAT | LESSON | COMMAND).items():
         assert not (copy / file).exists()
         (copy / file).write_text(text, encoding="utf-8")
     file, line = EXPORT
@@ -183,7 +206,7 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_addition_is_found(project: Path) -> None:
-    """Component, mistakes, claims, measurement and report format, each by its file alone."""
+    """Component, mistakes, claims, measurement, report format and lesson, each by its file alone."""
     done = run(project, "-c", LOOK)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -193,6 +216,7 @@ def test_every_addition_is_found(project: Path) -> None:
     assert "has_no_minus_zero" not in found["claims elsewhere"]
     assert found["mistakes"] == ["doubled.negated", "doubled.tripled"]
     assert found["measurement"] > 0 and "names" in found["formats"]
+    assert found["lesson"] == "holds"
 
 
 def test_its_mistakes_are_caught_and_named(project: Path) -> None:

@@ -142,5 +142,6 @@ LESSON = Lesson(
     axes=Axes("peak learning rate", "late training loss (nats)", log_across=True),
     components=(*COMPONENTS, "attention", "layer_norm", "mlp"),
     caveat="The rates are absolute: at another width the best one moves. Nothing overflows, since Adam bounds its "
-    "steps: a run that fails stays at the loss of letter frequencies.",
+    "steps: a run that fails stays at the loss of letter frequencies."
+    " The question on warm-up was exchanged after a pilot: at the highest rate both arms had failed.",
 )
