@@ -20,7 +20,9 @@ from harness.grading.session import Session, here
 from harness.grading.slurm import CLUSTERS, on_cluster
 from harness.grading.submissions import Submission, find, submission
 from harness.isolation import processes
+from harness.isolation.level import Level
 from harness.judging.catalogue import Catalogue, load_catalogue
+from harness.judging.places_of_code import problem_with
 
 OUT = "grades"
 PRELOADED = ("harness.", "specs", "reference_model")
@@ -61,6 +63,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     _check(options)
     rubric = read(Path(options.rubric), checks)
+    if problem := problem_with(Level(rubric.isolation)):
+        raise UsageError(f'{options.rubric}: isolation = "{rubric.isolation}": {problem}')
     extra, user = _slurm_options(options), _user(options.user)
     out = Path(options.out).resolve()
     try:

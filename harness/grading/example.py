@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.grading.checks import Checks
-from harness.grading.rubric import HINTS, OURS, VISIBILITIES, Limits
+from harness.grading.rubric import HINTS, ISOLATIONS, OURS, VISIBILITIES, Limits
 
 COLUMN = 42
 """Where comments begin."""
@@ -16,6 +16,7 @@ hints = "finding"             # what students see: {hints}
 visibility = "visible"        # in Gradescope: {visibilities}
 entry = "mymodel.py"          # the file to check if a submission is a folder; default: its only module
 forbidden = {forbidden}    # modules that a submission must not import, such as torch.nn.functional
+isolation = "none"            # {isolations}: see docs/ISOLATION.md
 # seed = 7                    # default: a random one, kept in the folder of the grades and hidden from students
 
 [limits]                      # per submission
@@ -59,7 +60,11 @@ def example(checks: Checks) -> str:
         else ""
     )
     head = HEAD.format(
-        hints=", ".join(HINTS), visibilities=", ".join(VISIBILITIES), forbidden=_list(OURS), **vars(Limits())
+        hints=", ".join(HINTS),
+        isolations=", ".join(ISOLATIONS),
+        visibilities=", ".join(VISIBILITIES),
+        forbidden=_list(OURS),
+        **vars(Limits()),
     )
     text = head + FIRST.format(name=first, claim=claims[0], other=claims[-1], variant=variant)
     return _aligned(text + (SECOND.format(name=second) if second != first else ""))

@@ -207,6 +207,7 @@ def _arguments(task: Task, impl: str) -> tuple[str, ...]:
         f"--impl-seed={task.seed}",
         "--impl-no-cache",  # what is kept there, the code of another submission may have written
         f"--impl-effort={rubric.effort}",
+        f"--impl-isolation={rubric.isolation}",
         f"--impl-timeout={rubric.limits.case_seconds:g}",
         "--impl-report=run.json",
         f"--impl-variant={rubric.variant_option}",

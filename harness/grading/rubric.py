@@ -12,6 +12,7 @@ from harness.core.errors import UsageError, did_you_mean
 from harness.core.forms import ANY_NUMBER, as_number, names_in
 from harness.core.hint import Hint
 from harness.grading.checks import Checks
+from harness.isolation.level import Level
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,6 +20,7 @@ else:  # a dependency of pytest
     import tomli as tomllib
 
 EFFORTS = ("quick", "default", "thorough")
+ISOLATIONS = tuple(level.value for level in Level)
 HINTS = tuple(level.value for level in Hint)
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 OURS = ("reference_model", "specs", "harness")
@@ -73,6 +75,8 @@ class Rubric:
     forbidden: tuple[str, ...] = OURS
     visibility: str = "visible"
     limits: Limits = Limits()
+    isolation: str = "none"
+    """Where a submission's code runs: in the process that judges it, or how far apart from that."""
 
     @property
     def points(self) -> float:
@@ -96,6 +100,7 @@ class Rubric:
             "entry": self.entry,
             "forbidden": self.forbidden,
             "limits": asdict(self.limits),
+            "isolation": self.isolation,
             "changes": self.hints == Hint.CHANGE,
         }
 
@@ -115,7 +120,7 @@ def read(path: Path, checks: Checks) -> Rubric:
 
 def parse(table: Mapping[str, Any], checks: Checks, where: str = "rubric") -> Rubric:
     """The rubric in a table. Raises UsageError as ``read`` does."""
-    keys = ("title", "effort", "seed", "hints", "entry", "forbidden", "visibility", "limits", "components")
+    keys = ("title", "effort", "seed", "hints", "entry", "forbidden", "visibility", "limits", "components", "isolation")
     _known(where, table, keys)
     components = _table(where, "components", table.get("components", {}))
     if not components:
@@ -134,6 +139,7 @@ def parse(table: Mapping[str, Any], checks: Checks, where: str = "rubric") -> Ru
         forbidden=_strings(where, "forbidden", table.get("forbidden", list(OURS))),
         visibility=_one_of(where, "visibility", table.get("visibility", "visible"), VISIBILITIES),
         limits=_limits(f"{where}, [limits]", _table(where, "limits", table.get("limits", {}))),
+        isolation=_one_of(where, "isolation", table.get("isolation", "none"), ISOLATIONS),
     )
     if rubric.points <= 0:
         raise UsageError(f"{where}: the points of all components sum to 0")

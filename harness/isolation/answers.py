@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import torch
@@ -25,6 +27,9 @@ from harness.isolation.unpacking import ProtocolError, Unpacker
 
 MOST_WORDS = 20_000
 """Characters of a text about the implementation."""
+MOST_CODE = 1 << 23
+"""Bytes of a file of code."""
+CODE = (".py", ".pyi", ".ipynb")
 MOST_ENTRIES = 100_000
 """Entries of a list in an answer: effects, steps, facts."""
 T = TypeVar("T")
@@ -84,11 +89,11 @@ def offer_of(values: Any) -> Offer | None:
     read = _fields(values, *names)
     by_hand = None
     if read["by_hand"] is not None:
-        name, file, line = _of_length(read["by_hand"], 3)
-        by_hand = (words(name), words(file), whole(line))
+        name, where, line = _of_length(read["by_hand"], 3)
+        by_hand = (words(name), file(where), whole(line))
     return Offer(
         component=words(read["component"]),
-        where=words(read["where"]),
+        where=file(read["where"]),
         line=whole(read["line"]),
         kind=_one_of(OfferKind, read["kind"]),
         absent=texts(read["absent"]),
@@ -114,6 +119,26 @@ def words(value: Any) -> str:
 def texts(values: Any) -> tuple[str, ...]:
     """Several such texts. Raises ProtocolError."""
     return tuple(words(one) for one in listed(values))
+
+
+def file(value: Any) -> str:
+    """The name of a file of Python code, which the judge will read: a plain one of a sensible size, whatever it is a
+    link to. Empty where it is none; a name in angle brackets stands for code without a file.
+
+    Raises ProtocolError where it is no text.
+    """
+    name = words(value)
+    return name if name.startswith("<") or _is_code(name) else ""
+
+
+@lru_cache(maxsize=4096)
+def _is_code(name: str) -> bool:
+    try:
+        real = os.path.realpath(name)
+        is_plain = os.path.isfile(real) and os.path.getsize(real) <= MOST_CODE
+    except (OSError, ValueError):
+        return False
+    return is_plain and os.path.isabs(name) and real.endswith(CODE)
 
 
 def whole(value: Any) -> int:
@@ -175,9 +200,9 @@ def _packed_place(place: Place) -> list[Any]:
 
 
 def _place(values: Any) -> Place:
-    file, *numbers = _of_length(values, 6)
+    name, *numbers = _of_length(values, 6)
     line, end_line, column, end_column, function = map(whole, numbers)
-    return Place(words(file), line, end_line, column, end_column, function)
+    return Place(file(name), line, end_line, column, end_column, function)
 
 
 def _packed_step(packer: Packer, step: Step) -> dict[str, Any]:
@@ -215,7 +240,7 @@ def _step(unpacker: Unpacker, values: Any) -> Step:
 def _site(values: Any) -> Site:
     stack, inner = _of_length(values, 2)
     spots = [_of_length(spot, 3) for spot in listed(stack)]
-    found = tuple((words(file), whole(first), whole(offset)) for file, first, offset in spots)
+    found = tuple((words(name), whole(first), whole(offset)) for name, first, offset in spots)
     return Site(found, tuple(map(whole, listed(inner))))
 
 

@@ -17,7 +17,7 @@ from harness.isolation.unpacking import ProtocolError
 
 HEAD = struct.Struct("<QQ")
 MOST_JSON = 1 << 26
-MOST_MEMORY = 1 << 30
+MOST_MEMORY = 1 << 28
 CHUNK = 1 << 20
 
 

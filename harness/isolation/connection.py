@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.core import spent
 from harness.core.errors import ImportFailed, UsageError
 from harness.core.note import Note
 from harness.discovery.importing import import_seconds
 from harness.execution.misfits import PlugIn
 from harness.execution.time_limit import WALL_FACTOR
-from harness.isolation.answers import listed, texts, whole, words
+from harness.isolation.answers import file, listed, texts, whole, words
 from harness.isolation.channel import Ended, Silent, deadline_in
 from harness.isolation.level import Level, Limits
 from harness.isolation.packing import Packer
@@ -26,7 +28,7 @@ DISCOVERING = 10.0
 
 
 PROVING_SECONDS = 60.0
-MOST_KEYS = 3
+MOST_KEYS = 4
 LIMITS = Limits()
 
 
@@ -51,11 +53,11 @@ class RemoteComponent:
     @classmethod
     def of(cls, values: Any) -> RemoteComponent:
         """The component. Raises ProtocolError or KeyError."""
-        forms, (file, line) = values["called_in_forms"], values["place"]
+        forms, (name, line) = values["called_in_forms"], values["place"]
         return cls(
             words(values["within"]),
             None if forms is None else texts(forms),
-            (words(file), whole(line)),
+            (file(name), whole(line)),
             words(values["to_do"]),
             PlugIn(words(values["needs"]), texts(values["lines"])),
         )
@@ -85,7 +87,7 @@ class RemoteFound:
             eps = values["eps"]
             return cls(
                 words(values["name"]),
-                words(values["where"]),
+                file(values["where"]),
                 components,
                 {words(name): words(form) for name, form in values["variants"].items()},
                 tuple(Note.from_dict({k: words(v) for k, v in note.items()}) for note in listed(values["notes"])),
@@ -192,7 +194,7 @@ class Connection:
 
     def _reply(self, body: Mapping[str, Any], packer: Packer, seconds: float) -> tuple[Any, Unpacker]:
         assert self.worker is not None
-        channel, deadline = self.worker.channel, deadline_in(seconds)
+        channel, deadline, started = self.worker.channel, deadline_in(seconds), time.monotonic()
         try:
             packer.finish()
             self._number += 1
@@ -211,6 +213,11 @@ class Connection:
             raise self.lost(f"{silent}: its process was ended after {seconds:g} s", timed_out=True) from None
         except ProtocolError as error:
             raise self.lost(f"its process sent {error}, and was ended") from None
+        except BaseException:  # an interruption: the reply will never be read
+            self.close()
+            raise
+        if type(used := reply.get("seconds")) is float:  # as it says, and no more than there were
+            spent.add(min(used, time.monotonic() - started))
         if "usage" in reply:
             said = words(reply["usage"])
             self.close()

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 
 from harness.core.contract import Contract
+from harness.execution.environment import restored
 from harness.execution.time_limit import TimedOut, TimeLimit
 from harness.isolation.hollow import Outline
-from harness.isolation.packing import Packer
+from harness.isolation.packing import Packer, know_records_of
 from harness.isolation.unpacking import ProtocolError, Unpacker
 
 SECONDS = 10.0
@@ -40,6 +41,8 @@ class Oracle:
     ) -> None:
         self.open_to, self.plain = open_to, plain
         self._references = {_where(contract.reference): contract.reference for contract in contracts.values()}
+        for name in plain:
+            know_records_of(sys.modules[name])
         self._package = next(iter(self._references)).partition(".")[0]
 
     def outlines(self) -> dict[str, Any]:
@@ -66,7 +69,7 @@ class Oracle:
         if function is None:
             return {"refused": "the reference is not in the process of the implementation"}, packer
         try:
-            with torch.no_grad(), TimeLimit(SECONDS, "the reference"):
+            with torch.no_grad(), restored(), TimeLimit(SECONDS, "the reference"):
                 value = packer.pack(function(*given, **named))
             packer.finish()
         except (Exception, TimedOut) as error:  # what was asked is no case

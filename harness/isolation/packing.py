@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy
@@ -21,6 +23,17 @@ MOST_TEXT = 300
 """Characters that are kept of how an object of an unknown kind prints itself."""
 ALIGNED = 64
 """Bytes: where a piece of memory begins, relative to what it was cut from, so that strides stay whole numbers."""
+
+
+RECORDS: dict[str, type] = {}
+"""Classes of sizes that both sides have, by ``module:name``; see :func:`know_records_of`."""
+
+
+def know_records_of(module: ModuleType) -> None:
+    """Let the dataclasses of a module be packed by their fields."""
+    for name, kind in vars(module).items():
+        if isinstance(kind, type) and is_dataclass(kind):
+            RECORDS[f"{module.__name__}:{name}"] = kind
 
 
 def dtype_name(dtype: torch.dtype) -> str:
@@ -49,7 +62,8 @@ class Packer:
         for kind, packed in PACKERS:
             if isinstance(value, kind):
                 return packed(self, value)
-        return _opaque(value)
+        where = f"{type(value).__module__}:{type(value).__name__}"
+        return _record(self, where, value) if RECORDS.get(where) is type(value) else _opaque(value)
 
     def finish(self) -> None:
         """Copy the memory of the tensors. Nothing can be packed after that."""
@@ -129,6 +143,14 @@ def _set(packer: Packer, value: Any) -> dict[str, Any]:
 
 def _dict(packer: Packer, value: Mapping[Any, Any]) -> dict[str, Any]:
     return {TAG: "dict", "entries": [[packer.pack(key), packer.pack(inner)] for key, inner in value.items()]}
+
+
+def _record(packer: Packer, where: str, value: Any) -> dict[str, Any]:
+    return {
+        TAG: "record",
+        "where": where,
+        "entries": [[f.name, packer.pack(getattr(value, f.name))] for f in fields(value)],
+    }
 
 
 def _settings(packer: Packer, value: Settings) -> dict[str, Any]:

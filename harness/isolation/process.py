@@ -27,6 +27,7 @@ from harness.isolation.channel import Channel, Ended
 from harness.isolation.confinement import Missing, confine, missing_packages
 from harness.isolation.hollow import Hollow, Outline, install
 from harness.isolation.level import Level, Limits
+from harness.isolation.packing import know_records_of
 from harness.isolation.unpacking import Unpacker
 from harness.isolation.worker import Asker, Worker
 
@@ -36,13 +37,20 @@ PATIENCE = 1.0
 
 def main(number: int) -> None:
     """Serve the judge at the other end of this descriptor. Never returns."""
-    channel = Channel(socket.socket(fileno=number))
+    if sys.platform == "win32":
+        end = socket.fromshare(sys.stdin.buffer.read())
+    else:
+        end = socket.socket(fileno=number)
+    channel = Channel(end)
     code = 1
     try:
         hello, _ = channel.receive()
         asker = Asker()
         outlines = {name: Outline(**outline) for name, outline in hello["outlines"].items()}
         install(Hollow(outlines, asker, Unpacker([]).unpack))
+        for name, outline in outlines.items():
+            if outline.source:
+                know_records_of(importlib.import_module(name))
         contracts: dict[str, Contract] = scan(importlib.import_module(hello["sheets"]), "CONTRACT", Contract)
         contracts = {name: contracts[name] for name in hello["order"]}
         missing_packages()  # imports those that are there, while programs can be started to look for them
@@ -164,7 +172,7 @@ class ForkServer:
         """What an ended worker left behind became a child of this process."""
         if sys.platform != "linux":
             return
-        children = Path("/proc/self/task") / str(os.getpid()) / "children"
+        children = Path("/proc/thread-self/children")  # its number is another one in a namespace of its own
         for _ in range(100):
             try:
                 left = [int(one) for one in children.read_text().split() if int(one) not in self.workers]

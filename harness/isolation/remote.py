@@ -14,7 +14,7 @@ from harness.execution.discovered import Discovered
 from harness.execution.executor import MOST_TIME_OUTS
 from harness.execution.misfits import PlugIn
 from harness.execution.run_lines import Lines
-from harness.isolation.answers import answer_of, listed, offer_of, texts, whole, words
+from harness.isolation.answers import answer_of, file, listed, offer_of, texts, whole
 from harness.isolation.connection import Connection, Lost, RemoteComponent, RemoteFound
 from harness.isolation.packing import Packer
 from harness.isolation.requests import packed_request
@@ -58,8 +58,7 @@ class RemoteImplementation(Discovered):
         if component not in self._found:
             return None
         told = self._asked({"do": "offers", "component": component}, component, offer_of, None)
-        file, line = self._found[component].place
-        return told or Offer(component, file, line)
+        return told or Offer(component, *self._found[component].place)
 
     def run(self, request: Request) -> Answer:
         """The answer of the process. Where it ends, or answers nothing, that is a crash of the component.
@@ -83,8 +82,8 @@ class RemoteImplementation(Discovered):
         try:
             answer = answer_of(unpacker, reply["answer"])
             seen = self._lines if self._lines is not None else Lines()
-            for file, numbers in reply["lines"].items():
-                seen.setdefault(words(file), set()).update(map(whole, listed(numbers)))
+            for name, numbers in reply["lines"].items():
+                seen.setdefault(file(name), set()).update(map(whole, listed(numbers)))
             return answer
         except (ProtocolError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self.connection.lost(f"its process sent {error or type(error).__name__}, and was ended") from None

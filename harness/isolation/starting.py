@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ BEGIN = (
     "import sys, json, socket; sys.path[:] = json.loads(sys.argv[1]); "
     "from harness.isolation.process import main; main(int(sys.argv[2]))"
 )
+SHARED = "-1"
+"""In the place of a descriptor: the connection is described on standard input (on Windows)."""
 KEPT_VARIABLES = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
 """Of the environment, what Python and torch need."""
 STARTING_SECONDS = 120.0
@@ -90,11 +94,13 @@ class Workers:
 
     def start(self) -> Worker:
         """A new worker. Raises UsageError where the system gives none."""
-        scratch = tempfile.mkdtemp(prefix="plumbline-")
+        if self.forks and self._server is not None:
+            with suppress(OSError, Ended, Silent, ProtocolError):
+                return self._made()
+            self.close()  # somebody ended the process that forks: there is another one
         try:
-            return self._forked(scratch) if self.forks else self._fresh(scratch)
+            return self._made()
         except (OSError, Ended, Silent, ProtocolError) as error:
-            shutil.rmtree(scratch, ignore_errors=True)
             self.close()
             if self._reader is not None:
                 self._reader.join(1.0)
@@ -126,6 +132,14 @@ class Workers:
             self._server = None
             channel.close()
             _ended(process)
+
+    def _made(self) -> Worker:
+        scratch = tempfile.mkdtemp(prefix="plumbline-")
+        try:
+            return self._forked(scratch) if self.forks else self._fresh(scratch)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
 
     def _forked(self, scratch: str) -> Worker:
         if self._judge != os.getpid():  # a fork of the judge: the process that forks serves the other one
@@ -164,15 +178,7 @@ class Workers:
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         environment = {**kept, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-I", "-B", "-c", BEGIN, json.dumps(_own_path()), str(theirs.fileno())]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=environment,
-            pass_fds=(theirs.fileno(),),
-            start_new_session=True,
-        )
+        process = _started(command, environment, theirs, output)
         theirs.close()
         channel, deadline = Channel(ours), deadline_in(STARTING_SECONDS)
         hello = {"outlines": self.oracle.outlines(), "sheets": self.sheets, "order": self.order, "fork": fork}
@@ -183,6 +189,29 @@ class Workers:
                 return channel, process
             reply, packer = self.oracle.answer(body["ask"], memory, "")
             channel.send(reply, packer.blobs, deadline)
+
+
+def _started(
+    command: list[str], environment: dict[str, str], end: socket.socket, output: int
+) -> subprocess.Popen[bytes]:
+    """A process that is given this end of a connection, in a session of its own."""
+    if sys.platform != "win32":
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            pass_fds=(end.fileno(),),
+            start_new_session=True,
+        )
+    process = subprocess.Popen(
+        [*command[:-1], SHARED], stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment
+    )
+    assert process.stdin is not None
+    process.stdin.write(end.share(process.pid))
+    process.stdin.close()
+    return process
 
 
 _fresh_processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -231,14 +260,18 @@ def _ended(process: subprocess.Popen[bytes]) -> int | None:
         process.wait(1.0)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it started in its session
+    process.wait()
     return process.returncode
 
 
 def _hidden_here() -> list[Path]:
     """What lies in the current folder and is none of the implementation's business: records, and what others keep."""
-    here = Path.cwd()
-    return [*here.glob(".*"), *here.glob("plumbline*.json")]
+    here, temporary = Path.cwd(), Path(tempfile.gettempdir()).resolve()
+    others = [temporary] if temporary.is_relative_to(here.resolve()) and here != Path(here.anchor) else []
+    return [*here.glob(".*"), *here.glob("plumbline*.json"), *others]
 
 
 def _removed(path: str) -> None:

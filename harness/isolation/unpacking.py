@@ -13,7 +13,7 @@ import numpy
 import torch
 
 from harness.core.values import Earlier, Given, Resource, Settings
-from harness.isolation.packing import TAG, dtype_name
+from harness.isolation.packing import RECORDS, TAG, dtype_name
 
 MOST_BYTES = 1 << 29
 """Bytes that one tensor may spread over, whatever its strides."""
@@ -187,6 +187,7 @@ MAKERS: dict[str, Callable[[Unpacker, dict[str, Any]], Any]] = {
     "array": _array,
     "number": lambda u, value: _array(u, value)[()],
     "settings": _settings,
+    "record": lambda u, value: RECORDS[value["where"]](**dict(u.entries(value["entries"]))),
     "object": _unknown,
 }
 """What each kind of packed value is made into."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,9 +19,11 @@ from harness.core.change import Change
 from harness.core.claim import NotSupported
 from harness.core.contract import Contract
 from harness.core.errors import ImportFailed, UsageError
+from harness.core.whole import as_it_is
 from harness.discovery.locate import Place
 from harness.discovery.search import Found, discover
 from harness.execution.executor import Executor
+from harness.execution.session import Adapter
 from harness.isolation.answers import packed_answer, packed_offer
 from harness.isolation.channel import Channel, Ended
 from harness.isolation.packing import Packer
@@ -84,7 +87,7 @@ class Worker:
                 body, memory = self.channel.receive()
             except Ended:
                 return
-            packer, number = Packer(), body["number"]
+            packer, number, started = Packer(), body["number"], time.process_time()
             self.asker.number = number
             try:
                 reply = {"reply": HANDLERS[body["do"]](self, body, Unpacker(memory, from_the_judge=True), packer)}
@@ -96,7 +99,8 @@ class Worker:
             except BaseException as error:  # their code may have changed anything here
                 reply, packer = {"broken": f"{type(error).__name__}: {error}"}, Packer()
             try:
-                self.channel.send({**reply, "number": number}, packer.blobs)
+                used = time.process_time() - started
+                self.channel.send({**reply, "number": number, "seconds": used}, packer.blobs)
             except Ended:
                 return
 
@@ -121,7 +125,7 @@ def _discover(worker: Worker, body: Mapping[str, Any], unpacker: Unpacker, packe
     eps = body["eps"]
     contracts = _with_eps(worker.contracts, eps)
     found = discover(body["impl"], contracts, body["time_limit"], lambda place: worker.enter(body, place))
-    on_models = [name for name, adapter in found.adapters.items() if isinstance(adapter, WholeAdapter)]
+    on_models = [name for name, adapter in found.adapters.items() if _asks_the_module(adapter)]
     adapters = {name: adapter for name, adapter in found.adapters.items() if name not in on_models}
     worker.found = replace(found, adapters=adapters)
     worker.executors[MAIN] = executor = Executor(found.name, adapters, contracts, time_limit=body["time_limit"])
@@ -137,6 +141,12 @@ def _discover(worker: Worker, body: Mapping[str, Any], unpacker: Unpacker, packe
         "on_models": on_models,
         "components": {name: _facts(executor, name) for name in adapters},
     }
+
+
+def _asks_the_module(adapter: Adapter) -> bool:
+    """Whether what is right is asked of the implementation's own module: then the judge would have to run it."""
+    whole = adapter.contract.whole if isinstance(adapter, WholeAdapter) else None
+    return whole is not None and whole.contract is not as_it_is
 
 
 def _prove(worker: Worker, body: Mapping[str, Any], unpacker: Unpacker, packer: Packer) -> None:

@@ -6,7 +6,6 @@ import ast
 import gc
 import inspect
 import textwrap
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +17,7 @@ from harness.core.change import Change, ProvenChange, merged
 from harness.core.implementation import Implementation
 from harness.core.marked_line import MarkedLine
 from harness.core.record import Status, Verdict
+from harness.core.spent import processor_seconds
 from harness.execution.discovered import Discovered
 from harness.execution.run_lines import Lines
 from harness.judging.declared_forms import InDeclaredForms
@@ -78,9 +78,9 @@ class Changes:
         """These components, parts before composites, each with a change where there is one. What fixes the parts of a
         composite is tried first on that. ``seconds``: processor seconds after which no other component is begun."""
         found: dict[str, Proven] = {}
-        deadline = time.thread_time() + seconds
+        deadline = processor_seconds() + seconds
         for component in components:
-            if time.thread_time() > deadline:
+            if processor_seconds() > deadline:
                 return
             below = [found[part] for part in self._below(component) if part in found]
             together = merged(change for one in below for change in one.changes)
@@ -110,9 +110,9 @@ class Changes:
             return discovered.lines_of(lambda: implementation.run(replace(sample.request, fresh=True)))
 
         def seconds(sample: Sample) -> float:
-            started = time.thread_time()
+            started = processor_seconds()
             implementation.run(replace(sample.request, fresh=True))
-            return time.thread_time() - started
+            return processor_seconds() - started
 
         quick_first = sorted(((seconds(one), n) for n, one in enumerate(wrong)))
         limit = max(LOOP_FACTOR * quick_first[min(FEW, len(wrong)) - 1][0], SHORTEST_LIMIT)

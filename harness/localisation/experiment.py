@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ import torch
 
 from harness.core.case import is_float
 from harness.core.implementation import Answer, Implementation, Request
+from harness.core.spent import processor_seconds
 from harness.core.steps import Replacement
 from harness.core.tree import leaves
 from harness.localisation.alignment import Alignment, is_close
@@ -26,11 +26,11 @@ class Clock:
     """Processor seconds of this thread that may be used."""
 
     def __init__(self, seconds: float) -> None:
-        self.end = time.thread_time() + seconds
+        self.end = processor_seconds() + seconds
 
     def look(self) -> None:
         """Raises OutOfTime where they are used up."""
-        if time.thread_time() > self.end:
+        if processor_seconds() > self.end:
             raise OutOfTime
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 INPUTS: dict[str, tuple[str, ...]] = {
     "": ("reference_model.tokenizer:gpt2_ranks",),
+    "weight_tying": ("reference_model.gpt2:initialise", "reference_model.llama:initialise_llama"),
     "generation": ("reference_model.gpt2:gpt2", "reference_model.llama:llama"),
 }
 

@@ -20,6 +20,7 @@ class Outcome(Enum):
     PASSES = "every check says what it says of the plain function"
     FAILS = "it does not agree with the reference: failed, crashed, timed out or not checked, and the run goes on"
     REFUSED = "nothing is judged, and the message says why"
+    HARMLESS = "nothing is judged, or, where the attempt is refused, what is right is judged without it"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Module:
         return f"import math\nimport torch\n{self.top}\ndef gelu(x):\n{body}\n    return {self.answer}\n"
 
 
-P, F, R = Outcome.PASSES, Outcome.FAILS, Outcome.REFUSED
+P, F, R, H = Outcome.PASSES, Outcome.FAILS, Outcome.REFUSED, Outcome.HARMLESS
 ZEROS = "torch.zeros_like(x)"
 END_ITS_PARENT = """import os
 import signal
@@ -109,7 +110,7 @@ AT_IMPORT = (
     Module("aborts_at_import", R, "import os\nos.abort()"),
     Module("kills_itself_at_import", R, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"),
     Module("bad_memory_at_import", R, "import ctypes\nctypes.string_at(0)"),
-    Module("becomes_another_program", R, "import os\nos.execv('/bin/true', ['true'])"),
+    Module("becomes_another_program", H, "import os\nos.execv('/bin/true', ['true'])"),
     Module("closes_everything", R, "import os\nos.closerange(0, 4096)"),
     Module(
         "raises_at_import", R, "def fail():\n    raise RuntimeError('no')\nVALUE = fail()\nclass Uses:\n    v = VALUE"
@@ -130,7 +131,7 @@ AT_IMPORT = (
         R,
         f"{TO_THE_JUDGE}\nsend(struct.pack('<QQ', 1 << 60, 1 << 60))",
     ),
-    Module("its_parent_is_ended", R, f"{END_ITS_PARENT}\nimport time\ntime.sleep(5)"),
+    Module("its_parent_is_ended", H, f"{END_ITS_PARENT}\nimport time\ntime.sleep(5)"),
 )
 
 IN_A_CALL = (
@@ -250,7 +251,7 @@ TAMPERS = (
         F,
         "import harness.isolation.worker as w\nw.packed_answer = lambda packer, answer: {'status': 'passed'}",
     ),
-    Module("swaps_json", F, "import json\njson.dumps = lambda *a, **k: '{}'"),
+    Module("swaps_json", R, "import json\njson.dumps = lambda *a, **k: '{}'"),
     Module(
         "no_claims_any_more",
         F,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
@@ -11,6 +10,7 @@ import torch
 
 from harness.core.change import Change
 from harness.core.implementation import Answer, Implementation
+from harness.core.spent import processor_seconds
 from harness.core.tree import leaves
 from harness.localisation.experiment import Sample
 
@@ -38,10 +38,10 @@ def find_fixes(
     ``made``: the implementation with a change in force, None where it cannot be. ``seconds``: processor seconds of this
     thread after which no other change is tried.
     """
-    deadline = time.thread_time() + seconds
+    deadline = processor_seconds() + seconds
     near = []
     for change in candidates if samples else ():
-        if time.thread_time() > deadline:
+        if processor_seconds() > deadline:
             break
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # nobody has written what is tried here

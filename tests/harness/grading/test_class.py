@@ -130,6 +130,23 @@ def test_one_submission_a_fresh_seed_and_a_record_that_was_written_by_hand(tmp_p
     )
 
 
+def test_a_submission_apart_from_its_judge(tmp_path: Path) -> None:
+    """One that swaps what its judge compares with: nothing of that reaches the process that judges it."""
+    swap = (
+        "import sys\nfor name, module in list(sys.modules.items()):\n    if name.startswith('harness.'):\n"
+        "        for one in [n for n, v in vars(module).items() if callable(v) and n[0] != '_']:\n"
+        "            if 'compare' in name or 'judg' in name:\n                setattr(module, one, None)\n"
+    )
+    cheat = classroom.alone("cheat", f"import torch\n{swap}\ndef gelu(x):\n    return torch.zeros_like(x)\n")
+    classroom.write([cheat], tmp_path / "class")
+    classroom.rubric(tmp_path / "rubric.toml", more='isolation = "process"')
+    assert grade(tmp_path, "--out", str(tmp_path / "grades")) == 0
+    judged = grade_of(tmp_path / "grades", "cheat")
+    claims = judged["components"]["gelu"]["claims"]
+    assert judged["state"] == "judged" and judged["deaths"] == []
+    assert claims["agrees_with_the_reference"] == "failed" and claims["deterministic"] == "passed"
+
+
 def test_an_interruption_leaves_everything_whole(tmp_path: Path) -> None:
     """Ctrl-C, while one hangs where no alarm reaches it: it is ended; what was judged is there, and is not judged
     again."""

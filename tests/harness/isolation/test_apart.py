@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ from harness.core.implementation import CrashKind, Request
 from harness.core.record import Status
 from harness.isolation import connection
 from harness.isolation.level import Level
+from harness.isolation.oracle import Oracle
 from harness.isolation.remote import RemoteImplementation
+from harness.isolation.starting import Workers
+from harness.judging import places_of_code
+from harness.judging.catalogue import load_catalogue, load_inputs
 from harness.judging.grounds import grounds_of
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
@@ -59,13 +64,20 @@ def verdicts(inspection: Inspection, component: str) -> list[Any]:
         ("gelu", GELU.format(first="x.mul_(2)")),
         ("softmax", SOFTMAX.replace("-1, keepdim=True)\n    return", "0, keepdim=True)\n    return")),
         (
+            "mlp",
+            "import torch\nfrom torch import nn\nclass MLP(nn.Module):\n    def __init__(self, width, hidden):\n"
+            "        super().__init__()\n        self.down = nn.Linear(hidden, width)\n"
+            "        self.up = nn.Linear(width, hidden)\n"
+            "    def forward(self, x):\n        return self.down(nn.functional.gelu(self.up(x)))\n",
+        ),
+        (
             "lr_schedule",
             "import math\ndef lr_schedule(step, warmup, total, peak, floor):\n    if step < warmup:\n"
             "        return peak * step / warmup\n"
             "    return floor + 0.5 * (peak - floor) * (1 + math.cos(math.pi * (step - warmup) / total))\n",
         ),
     ],
-    ids=["right", "a number", "a counter", "to do", "odd results", "in place", "an axis", "a schedule"],
+    ids=["right", "a number", "a counter", "to do", "odd results", "in place", "an axis", "a class", "a schedule"],
 )
 def test_the_same_verdicts(tmp_path: Path, component: str, code: str) -> None:
     """Status, message, finding, case and marked lines; what they rest on; and the change that is proven."""
@@ -154,6 +166,25 @@ def test_an_end_at_import_is_a_usage_error(tmp_path: Path, first: str) -> None:
     file.write_text(f"{first}\n" + GELU.format(first="pass"))
     with pytest.raises(ImportFailed, match="No check was run"):
         inspected(file)
+
+
+def test_a_worker_that_is_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on systems where forking is not safe."""
+    known, inputs = load_catalogue().contracts, load_inputs()
+    oracle = Oracle(known, inputs.open_to, inputs.sizes)
+    workers = Workers(oracle, inputs.sheets, list(known), forks=False)
+    monkeypatch.setattr(places_of_code, "the_workers", lambda: workers)
+    file = tmp_path / "mine.py"
+    file.write_text(GELU.format(first="import sys; assert x.dtype is not torch.float16 or sys.exit(0)"))
+    inspection = inspected(file)
+    claim = next(c for c in inspection.catalogue.claims_of("gelu") if c.name == "agrees_with_the_reference")
+    assert inspection.judge("gelu", claim).status is Status.PASSED
+    assert isinstance(inspection.implementation, RemoteImplementation)
+    worker = inspection.implementation.connection.worker
+    assert worker is not None and os.getsid(worker.process) == worker.process
+    inspection.implementation.connection.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker.process, 0)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import namedtuple
+from dataclasses import dataclass
 from typing import Any
 
 import numpy
@@ -12,8 +13,9 @@ import pytest
 import torch
 
 from harness.core.values import Earlier, Given, Resource, Settings
-from harness.isolation.packing import Packer
+from harness.isolation.packing import Packer, know_records_of
 from harness.isolation.unpacking import DTYPES, ProtocolError, Unpacker
+from reference_model import config
 
 Pair = namedtuple("Pair", "first second")
 
@@ -83,6 +85,24 @@ def test_shared_memory_is_shared_there() -> None:
     assert first[2] == 9.0 and first[4] == 4.0
     bits.zero_()
     assert not first.any()
+
+
+def test_sizes_are_known_by_name() -> None:
+    """A record of a module that both sides have; one of any other module is an object, with its name alone."""
+
+    @dataclass(frozen=True)
+    class Config:
+        width: int
+
+    know_records_of(config)
+    made = config.Config(width=16, heads=2)
+    assert there_and_back(made, False) == made
+    assert type(there_and_back(Config(3), False)).__name__ == "Config"
+    packed = {"is": "record", "where": "reference_model.config:Config", "entries": [["heads", 0]]}
+    with pytest.raises(ProtocolError):
+        Unpacker([]).unpack(packed)
+    with pytest.raises(ProtocolError):
+        Unpacker([]).unpack({**packed, "where": "os:getcwd"})
 
 
 def test_learned_tensors_and_arrays() -> None:
