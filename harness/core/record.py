@@ -245,6 +245,10 @@ class RunRecord:
     """What the verdicts on each component rest on."""
     curves: list[CurveReading] = field(default_factory=list)
     """Curves of training runs that were judged, in the order in which they were given."""
+    command: str = ""
+    """What repeats the run, where that is no run of pytest."""
+    noun: str = "component"
+    """What is judged, where it is no component."""
     models: tuple[str, ...] = ()
     """Whole models, of which somebody writes one: what another one is made of need not be written."""
     machine: dict[str, Any] = field(default_factory=dict)

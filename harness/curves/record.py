@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.core.curve import CurveReading
 from harness.core.record import Cause, RunRecord, Status, Verdict
+from harness.curves.envelope import PER_KIND
 from harness.reports.curve_words import title
 
 MEANING = "the loss curve of a training run"
@@ -26,6 +28,8 @@ def record_of(readings: Sequence[CurveReading], seconds: float = 0.0) -> RunReco
         verdicts=[verdict for one in readings for verdict in _verdicts(one)],
         summaries={},
         curves=list(readings),
+        command=" ".join(["plumbline curve", *map(shlex.quote, names)]),
+        noun="curve",
         started=time.time() - seconds,
         seconds=seconds,
         finished=True,
@@ -44,7 +48,7 @@ def _verdict(reading: CurveReading, check: str, sentence: str) -> Verdict:
     if one is not None:
         message = f"{title(one, reading.unit)}: {one.evidence}. Next: {one.next_check}."
         failed = replace(passed, status=Status.FAILED, message=message, explains=True, failed_cases=1)
-        return replace(failed, false_alarm=one.false_alarm or 0.0, cause=Cause.BROKEN_CLAIM)
+        return replace(failed, false_alarm=PER_KIND if one.false_alarm else 0.0, cause=Cause.BROKEN_CLAIM)
     if check in reading.consequences:
         message = f"explained by: {reading.consequences[check].replace('_', ' ')}"
         return replace(passed, status=Status.NOT_APPLICABLE, message=message)

@@ -121,6 +121,8 @@ def _compares_all_numbers(verdict: Verdict) -> bool:
 
 def run_command(record: RunRecord) -> str:
     """The command that repeats the run on the same cases."""
+    if record.command:
+        return record.command
     variants = _variants(record)
     options = [
         f"--impl={record.impl}",
@@ -150,4 +152,6 @@ def _variants(record: RunRecord) -> str:
 
 def check_command(record: RunRecord, verdict: Verdict) -> str:
     """The command that repeats one check on the same cases."""
+    if record.command:
+        return record.command
     return f'{run_command(record)} -k "{verdict.component} and {verdict.claim}"'

@@ -35,7 +35,8 @@ def _counts(record: RunRecord, ran: Sequence[Verdict]) -> str:
     what = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     misfits = {v.component for v in record.verdicts if v.cause is Cause.MISFIT} - implemented
     beside = f", {len(misfits)} not checked" if misfits else ""
-    return f"{len(implemented)} of {len(asked)} components implemented{beside}: {len(ran)} checks run" + (
+    done = "implemented" if record.noun == "component" else "judged"
+    return f"{len(implemented)} of {len(asked)} {record.noun}s {done}{beside}: {len(ran)} checks run" + (
         f" ({what})" if what else ""
     )
 

@@ -18,7 +18,7 @@ import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ ONSETS = {"divergence": 0.15, "nan": 0.0, "overfit": 0.10, "spikes": 0.05, "resu
 FORMS = ("as logged", "no rate, no norm", "every 10th", "every 10th, mean of 10", "no validation")
 SPLIT = 15
 """Seeds below set the limits, the others measure."""
+PARTS = (0.2, 0.3, 0.5, 0.75)
+"""Parts of a run, as they are seen while it goes on."""
 FEWEST = 15
 """Values of the training loss that a form of a log must leave."""
 
@@ -116,6 +118,13 @@ def in_form(run: dict[str, Any], form: str) -> RunCurve | None:
     return found if len(found.train) >= FEWEST else None
 
 
+def until(run: RunCurve, share: float) -> RunCurve:
+    """The first part of a run, as a log that grows shows it."""
+    last = run.first + share * (run.last - run.first)
+    parts = {role: getattr(run, role).until(last) for role in ("train", "valid", "rate", "norm")}
+    return replace(run, **parts, growing=share < 1)
+
+
 def calibrate(folder: Path) -> None:
     """Write the tails of every statistic over the healthy runs of the seeds that set limits, as each form of log
     shows them."""
@@ -127,9 +136,11 @@ def calibrate(folder: Path) -> None:
             curve = in_form(run, form)
             if curve is None:
                 continue
-            for name, found in measure(prepare(curve)).items():
-                if not isinstance(found, str) and detectors()[name].name:
-                    values[detectors()[name].name + found.form].append(found.statistic)
+            for part in (1.0, *PARTS):
+                for name, found in measure(prepare(until(curve, part))).items():
+                    detector = detectors()[name]
+                    if not isinstance(found, str) and detector.name and (part == 1 or detector.in_growing):
+                        values[detector.name + found.form].append(found.statistic)
     tails = {name: asdict(tail_of(found)) for name, found in sorted(values.items())}
     before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     write(tails, before.get("measured", {"flagged": 0, "healthy": 0, "upper": 1.0}))

@@ -12,6 +12,8 @@ from harness.curves.robust import spread
 from harness.curves.run_curve import Array
 
 FEWEST = 6
+LAST = 3
+"""Validation losses at the end that are compared with the least; those alone that come after it."""
 NOISE = 2.0
 """Standard deviations of single validation losses that a rise is reduced by."""
 
@@ -31,9 +33,11 @@ def measure(run: Prepared) -> Measured | str:
         return f"it takes {FEWEST} validation losses; there are {len(values)}"
     calm = smooth(values)
     least = int(calm.argmin())
-    rise = float(values[-3:].mean() - calm[least] - NOISE * spread(values))
+    later = values[least + 1 :][-LAST:]
+    end = float(later.mean()) if len(later) >= 2 else float(calm[least])
+    rise = end - float(calm[least]) - NOISE * spread(values)
     span = max(float(values[0] - calm[least]), 0.05 * abs(float(values[0])), 1e-12)
-    facts = {"least": float(calm[least]), "at": float(run.valid.steps[least]), "end": float(values[-3:].mean())}
+    facts = {"least": float(calm[least]), "at": float(run.valid.steps[least]), "end": end}
     return Measured(rise / span, facts=facts)
 
 

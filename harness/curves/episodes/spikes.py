@@ -20,7 +20,7 @@ APART = 5
 def heights(run: Prepared) -> Array:
     """How far each value, or the mean of three, lies above the level around it, in standard deviations. [n]"""
     base = running_median(run.values, odd(run.count / 10, 7, 61))
-    above = (np.minimum(run.values, 1e12) - base) / run.local
+    above = (np.minimum(run.values, 1e12) - base) / np.maximum(run.local, run.sigma)
     three = np.convolve(above, np.ones(3) / np.sqrt(3), "same")
     found = np.maximum(above, three)
     found[: run.quiet] = 0

@@ -11,7 +11,7 @@ from harness.core.curve import CurveReading, Episode, Track
 from harness.reports.curve_scale import losses, span_of_losses, span_of_steps, thinned, ticks
 from harness.reports.curve_words import chance, columns_line, summary, title
 
-WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM = 760, 300, 54, 14, 24, 30
+WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM = 760, 310, 54, 14, 24, 40
 LOW = 70
 """Height of the strip of the learning rate."""
 POINTS = 1500

@@ -142,11 +142,12 @@ def verdict_line(record: RunRecord) -> str:
     passed, failed, to_do = count[State.PASSED], count[State.FAILED], count[State.TO_DO]
     if failed:
         checks = f"{wrong} check{'s' if wrong > 1 else ''} failed"
-        return f"{failed} of {failed + passed} components failed ({checks}).{unfinished}"
+        return f"{failed} of {failed + passed} {record.noun}s failed ({checks}).{unfinished}"
     rest = {"barely checked": count[State.BARELY_CHECKED], "not checked": count[State.NOT_CHECKED], "to do": to_do}
     more = "".join(f", {number} {state}" for state, number in rest.items() if number)
     if passed:
-        who = f"All {passed} implemented components" if passed > 1 else "The only implemented component"
+        kind = f"implemented {record.noun}" if record.noun == "component" else record.noun
+        who = f"All {passed} {kind}s" if passed > 1 else f"The only {kind}"
         return f"{who} passed{more}.{unfinished}"
     if count[State.BARELY_CHECKED]:
         return f"No component passed{more}.{unfinished}"
