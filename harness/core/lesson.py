@@ -43,6 +43,17 @@ class Kind(str, Enum):
         return self.value
 
 
+class CannotTakePart(Exception):
+    """A user's component does not take what a lesson gives it, lacks a method, or is not written yet: no fault of it.
+
+    ``component``: its name. The text says what it lacks.
+    """
+
+    def __init__(self, component: str, reason: str) -> None:
+        super().__init__(reason)
+        self.component = component
+
+
 class Object(Protocol):
     """An object that a component built: an optimiser, an adapter, a tokenizer."""
 
@@ -240,6 +251,8 @@ class LessonResult:
     caveat: str = ""
     problem: str = ""
     against: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """The user's components that could not take part, and why: the reference's took their place."""
 
     @property
     def held(self) -> int:

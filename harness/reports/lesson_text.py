@@ -85,6 +85,8 @@ def lines(result: LessonResult, width: int = 80) -> list[str]:
         found += _wrapped(f"stopped: {result.problem}", width, "  ")
     if result.own:
         found += _wrapped(f"yours that took part: {', '.join(result.own)}", width, "  ")
+    for why in result.left_out:
+        found += _wrapped(f"yours that did not take part: {why}", width, "  ")
     for name in result.against:
         found += _wrapped(f"against yours: {name} holds with the reference's and not with yours", width, "  ")
     return [*found, f"  {seeds}, {result.seconds:.0f} of {result.budget:.0f} s"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from harness.core.claim import NotSupported, ToDo
 from harness.core.contract import Contract
-from harness.core.lesson import Object
+from harness.core.errors import CannotMatch
+from harness.core.lesson import CannotTakePart, Object
 from harness.execution.executor import Executor
-from harness.execution.live import called, is_ready, opened
+from harness.execution.live import LiveObject, called, is_ready, opened
 
 
 class ReferenceObject:
@@ -41,12 +44,37 @@ class ReferenceComponents:
         return False
 
 
+@contextmanager
+def told_of(component: str) -> Iterator[None]:
+    """Raises CannotTakePart for what is no fault of a component's."""
+    try:
+        yield
+    except (NotSupported, CannotMatch, ToDo, NotImplementedError) as error:
+        raise CannotTakePart(component, str(error) or type(error).__name__) from error
+
+
+class UserObject:
+    """An object of the user's component."""
+
+    def __init__(self, component: str, inner: LiveObject) -> None:
+        self.component, self.inner = component, inner
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Call a method. Raises CannotTakePart, or whatever the component raises."""
+        with told_of(self.component):
+            return self.inner.call(method, **arguments)
+
+
 class UserComponents:
     """The user's components where they are offered and written, the reference's otherwise."""
 
     def __init__(self, executor: Executor, reference: ReferenceComponents) -> None:
         self.executor, self.reference = executor, reference
         self._own: dict[str, bool] = {}
+
+    def leave_out(self, component: str) -> None:
+        """The reference's takes its place from now on."""
+        self._own[component] = False
 
     def is_own(self, component: str) -> bool:
         """Whether the user's own takes part."""
@@ -58,12 +86,14 @@ class UserComponents:
         """Call a component that is a function."""
         if not self.is_own(component):
             return self.reference.call(component, **arguments)
-        return called(self.executor, component, arguments)
+        with told_of(component):
+            return called(self.executor, component, arguments)
 
     def build(self, component: str, **arguments: Any) -> Object:
         """Build a component that is a class."""
         if not self.is_own(component):
             return self.reference.build(component, **arguments)
-        made = opened(self.executor, component)
-        made.call("build", **arguments)
-        return made
+        with told_of(component):
+            made = opened(self.executor, component)
+            made.call("build", **arguments)
+        return UserObject(component, made)

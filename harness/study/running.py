@@ -12,6 +12,7 @@ from harness.core.lesson import (
     Answer,
     Arm,
     Arms,
+    CannotTakePart,
     Components,
     Curve,
     Lesson,
@@ -22,6 +23,7 @@ from harness.core.lesson import (
     Setting,
     outcome_of,
 )
+from harness.execution.time_limit import TimedOut
 from harness.study.deciding import decide
 
 Progress = Callable[[str], None]
@@ -56,6 +58,7 @@ def run_lesson(
     """The result of a lesson. What a component raises ends it, and is told as its problem.
 
     The number of seeds depends on the answers at the looks, for which the intervals allow, and on the time they take.
+    Raises CannotTakePart where a user's component does not fit.
     """
     begun, samples, problem = time.process_time(), list[Sample](), ""
     answers: tuple[Answer, ...] = ()
@@ -106,7 +109,9 @@ def _take(
         progress(f"{lesson.name}: seed {len(samples) + 1} of at most {effort.looks[-1]}, {spent:.0f} s")
         try:
             samples.append(run_once(lesson, Setting(components, first_seed + len(samples), effort.share)))
-        except Exception as error:  # whatever a component raises
+        except CannotTakePart:
+            raise
+        except (Exception, TimedOut) as error:  # whatever a component raises
             return f"{type(error).__name__}: {error}"
     return ""
 

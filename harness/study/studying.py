@@ -7,20 +7,20 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
 
 from harness.core.errors import UsageError, did_you_mean
-from harness.core.lesson import Answer, Lesson, LessonResult, Outcome
+from harness.core.lesson import Answer, CannotTakePart, Lesson, LessonResult, Outcome
 from harness.core.record import Cause, RunRecord, Status, Verdict
 from harness.core.registry import scan
 from harness.execution.executor import Executor
 from harness.judging.catalogue import load_catalogue
 from harness.judging.loading import inspect_implementation
 from harness.study.components import ReferenceComponents, UserComponents
-from harness.study.running import EFFORTS, Progress, held_against, run_lesson, silent
+from harness.study.running import EFFORTS, Effort, Progress, held_against, run_lesson, silent
 
 REFERENCE = "the reference"
 
@@ -68,11 +68,25 @@ def run_one(name: str, order: Order, progress: Progress = silent) -> LessonResul
     assert isinstance(inspection.implementation, Executor)
     reference = ReferenceComponents(inspection.catalogue.contracts)
     components = UserComponents(inspection.implementation, reference)
-    result = run_lesson(lesson, components, effort, first_seed=order.seed, progress=progress)
+    result = _with_those_that_fit(lesson, components, effort, order.seed, progress)
     if not result.own or not (result.problem or any(map(_is_against, result.answers))):
         return result
     right = run_lesson(lesson, reference, effort, first_seed=order.seed, progress=progress)
     return held_against(result, right)
+
+
+def _with_those_that_fit(
+    lesson: Lesson, components: UserComponents, effort: Effort, seed: int, progress: Progress
+) -> LessonResult:
+    """The result without the components that do not take what the lesson gives them."""
+    left_out: list[str] = []
+    while True:
+        try:
+            result = run_lesson(lesson, components, effort, first_seed=seed, progress=progress)
+            return replace(result, left_out=tuple(left_out))
+        except CannotTakePart as misfit:
+            components.leave_out(misfit.component)
+            left_out.append(f"{misfit.component}: {misfit}")
 
 
 def _is_against(answer: Answer) -> bool:

@@ -106,6 +106,23 @@ def test_a_component_that_raises_fails_what_the_reference_passes(capsys: pytest.
     assert "stopped: ValueError: no limit" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("body", ["raise NotImplementedError('soon')", "while True: pass"])
+def test_what_is_not_written_takes_no_part_and_what_never_ends_fails(
+    body: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first says nothing about the code: the reference's takes its place."""
+    head = "def clip_grad_norm(grads, max_norm):\n    if len(grads) == 1 and max_norm == 1.0:\n"
+    source = f"{head}        {body}\n    return grads, 0\n"
+    Path("mine.py").write_text(source)
+    inspect = studying.inspect_implementation
+    monkeypatch.setattr(studying, "inspect_implementation", lambda impl, seed: inspect(impl, seed=seed, time_limit=0.2))
+    fails = "while" in body
+    assert main(["study", "--impl", "mine.py"]) == int(fails)
+    out = capsys.readouterr().out
+    assert ("stopped: TimedOut" in out) == fails
+    assert ("yours that did not take part: clip_grad_norm: soon" in out) == (not fails)
+
+
 def test_wrong_use_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "cliping"]) == 4
     assert "did you mean clipping?" in capsys.readouterr().err
