@@ -134,6 +134,7 @@ MISTAKES = (
         ("gradient_zero", "parameter_never_moves"),
         (
             "nn.init.zeros_(self.lora_A)",
+            "self.lora_A = nn.Parameter(torch.empty(r, linear.in_features))",
             "return self.linear(x) + self.dropout(x) @ self.lora_A.T @ self.lora_B.T * self.scaling",
         ),
     ),

@@ -120,6 +120,7 @@ MISTAKES = (
         ("padding_counted",),
         (
             "labels = input_ids.clone()",
+            "shift_labels = labels[:, 1:].contiguous()",
             "loss = loss_fct(shift_logits.view(-1, shift_logits.size(-1)), shift_labels.view(-1))",
             "loss_fct = nn.CrossEntropyLoss(reduction=reduction)",
         ),

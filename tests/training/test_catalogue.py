@@ -67,3 +67,10 @@ def test_a_healthy_script_is_left_alone(path, seed) -> None:
     """Nothing is found, and its steps were seen."""
     trial = try_healthy(path, seed)
     assert not trial.found and not trial.crash, trial
+
+
+def test_a_script_without_any_backward_pass_is_not_judged() -> None:
+    """Gradients by torch.func and a dictionary of parameters: no step is seen, nothing is found, and that is said."""
+    (path,) = (HEALTHY.parent / "not_judged").glob("*.py")
+    trial = try_healthy(path)
+    assert not trial.found and trial.crash == "no step was seen"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.training.claim import Judgement, Topic, TrainingClaim
 from harness.training.events import BackwardRan, LoaderStarted, LossComputed
 from harness.training.finding import Level
+from harness.training.places import Place
 from harness.training.stream import Stream
 
 SHARE = 0.9
@@ -33,7 +34,7 @@ def judge(stream: Stream) -> Judgement:
     same = all(_loader(stream, loss) in loaders and _loader(stream, loss) >= 0 for loss in held_out)
     known = any(loss.memory in {one.memory for one in losses if one.index in used} for loss in held_out)
     level = Level.NOTE if same or known else Level.FAILED
-    outcome.find("validation_in_training", message, held_out[0].called_at or held_out[0].at, level, rows=len(common))
+    outcome.find("validation_in_training", message, _place(stream, held_out[0]), level, rows=len(common))
     return outcome
 
 
@@ -44,6 +45,14 @@ def _rows(loss: LossComputed) -> list[tuple[int, ...]]:
 def _loader(stream: Stream, loss: LossComputed) -> int:
     """The number of the data loader that was begun last before a loss; -1 where there is none."""
     return max(((e.index, e.number) for e in stream.of(LoaderStarted) if e.index < loss.index), default=(0, -1))[1]
+
+
+def _place(stream: Stream, loss: LossComputed) -> Place:
+    """Where the loader of an evaluation was built, where it has one; else where the model was called."""
+    since = max((event.index for event in stream.of(BackwardRan) if event.index < loss.index), default=-1)
+    started = [event for event in stream.of(LoaderStarted) if since < event.index < loss.index]
+    loader = started[-1].made_at or started[-1].at if started else Place()
+    return loader or loss.called_at or loss.at
 
 
 CLAIM = TrainingClaim(Topic.DATA, "held_out_apart", "What is evaluated was not trained on.", judge)
