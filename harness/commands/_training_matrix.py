@@ -41,7 +41,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--only {only}: no mistake and no healthy script has this in its name")
     work: list[Work] = [(mistake, None, 0) for mistake in mistakes]
     work += [(None, path, seed) for path in healthy for seed in range(max(options.seeds, 1))]
-    planted, right = [], []
+    planted: list[Trial] = []
+    right: list[Trial] = []
     for job, trial in _trials(work, options.jobs):
         (planted if job[0] else right).append(trial)
         if job[0] and (not options.brief or not trial.placed):

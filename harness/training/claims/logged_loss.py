@@ -71,10 +71,11 @@ def _is_usual(found: set[int], reads: list[NumberRead]) -> bool:
 def _is_printed(place: Place) -> bool:
     """Whether the line reads a number in a call that stands alone, as ``print`` does, and computes nothing with it."""
     for node in ast.walk(source_of(place.file).tree):
-        alone = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-        if alone and node.lineno <= place.line <= (node.end_lineno or node.lineno):
-            reading = [one for one in ast.walk(node) if isinstance(one, ast.BinOp) and _reads(one)]
-            return _reads(node) and not reading
+        if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+            continue
+        if node.lineno <= place.line <= (node.end_lineno or node.lineno):
+            computed = [one for one in ast.walk(node) if isinstance(one, ast.BinOp) and _reads(one)]
+            return _reads(node) and not computed
     return False
 
 

@@ -16,9 +16,7 @@ class MadeTensors(Watcher):
 
     def install(self, stack: ExitStack) -> None:
         """See :class:`Watcher`."""
-        mode = _Mode(self.session)
-        mode.__enter__()
-        stack.callback(mode.__exit__, None, None, None)
+        stack.enter_context(_Mode(self.session))
 
 
 class _Mode(TorchFunctionMode):
