@@ -27,7 +27,8 @@ DISCOVERING = 10.0
 """So many times the limit of an import may finding the components take: classes are built and called."""
 
 
-PROVING_SECONDS = 60.0
+PROVING_SECONDS = SETTLING_SECONDS = 120.0
+"""Wall seconds for what runs no code of the implementation."""
 MOST_KEYS = 4
 LIMITS = Limits()
 
@@ -163,7 +164,10 @@ class Connection:
     def settle(self, eps: float | None, without: Sequence[str]) -> None:
         """Tell the worker, and those after it, what is judged."""
         self.settled = {"do": "settle", "eps": eps, "before": self.eps, "without": list(without)}
-        self._reply(self.settled, Packer(), self.patience)
+        try:
+            self._reply(self.settled, Packer(), SETTLING_SECONDS)
+        except Lost as lost:
+            raise ImportFailed(f"--impl={self.impl}: after it was imported, {lost}. No check was run.") from None
 
     def ask(self, body: Mapping[str, Any], packer: Packer, component: str, seconds: float = -1.0) -> Any:
         """The reply to a message, with what unpacks it. Raises Lost."""
@@ -171,7 +175,7 @@ class Connection:
             try:
                 self.discover()
                 if self.settled is not None:
-                    self._reply(self.settled, Packer(), self.patience)
+                    self._reply(self.settled, Packer(), SETTLING_SECONDS)
             except UsageError as error:
                 raise Lost(f"it cannot be had again: {error}") from None
         self.component = component

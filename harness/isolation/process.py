@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -109,7 +110,8 @@ class ForkServer:
 
     def __init__(self, channel: Channel, contracts: Mapping[str, Contract], asker: Asker) -> None:
         self.channel, self.contracts, self.asker = channel, contracts, asker
-        self.workers: set[int] = set()
+        self.workers: dict[int, str] = {}
+        """The scratch folder of each; they are the judge's to remove, and this process's where that was killed."""
 
     def serve(self) -> None:
         """Fork and end workers until the judge is gone; then end all of them."""
@@ -119,14 +121,15 @@ class ForkServer:
             while True:
                 body, _ = self.channel.receive()
                 if body["do"] == "fork":
-                    self.channel.send({"process": self._fork()})
+                    self.channel.send({"process": self._fork(body["scratch"])})
                 else:
                     self.channel.send({"status": self._end(body["process"])})
         except Ended:
-            for worker in list(self.workers):
+            for worker, scratch in list(self.workers.items()):
                 self._end(worker)
+                shutil.rmtree(scratch, ignore_errors=True)
 
-    def _fork(self) -> int:
+    def _fork(self, scratch: str) -> int:
         """A new worker; it takes the connection and the end of a pipe for what it prints."""
         self.channel.socket.settimeout(None)
         _, ends, _, _ = socket.recv_fds(self.channel.socket, 1, 2)
@@ -138,7 +141,7 @@ class ForkServer:
                 os._exit(0)
         for end in ends:
             os.close(end)
-        self.workers.add(process)
+        self.workers[process] = scratch
         return process
 
     def _become(self, connection: int, prints: int) -> None:
@@ -155,9 +158,8 @@ class ForkServer:
 
     def _end(self, process: int) -> int:
         """End a worker and everything that it started; its exit status, or minus the number of the signal."""
-        if process not in self.workers:
+        if self.workers.pop(process, None) is None:
             return 0
-        self.workers.discard(process)
         until = time.monotonic() + PATIENCE
         while os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             if time.monotonic() > until:

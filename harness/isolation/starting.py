@@ -156,7 +156,7 @@ class Workers:
         ours, theirs = socket.socketpair()
         prints, printed = os.pipe()
         deadline = deadline_in(STARTING_SECONDS)
-        channel.send({"do": "fork"}, deadline=deadline)
+        channel.send({"do": "fork", "scratch": scratch}, deadline=deadline)
         socket.send_fds(channel.socket, [b"."], [theirs.fileno(), printed])
         theirs.close()
         os.close(printed)

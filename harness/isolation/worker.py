@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -45,10 +46,15 @@ class Asker:
     channel: Channel | None = None
     number = 0
 
+    def __init__(self) -> None:
+        self._constant: dict[str, Any] = {}
+
     def __call__(self, where: str, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """What a function of the reference gives. Raises NotSupported where the judge does not say."""
         if self.channel is None:
             raise NotSupported("the reference is not in the process of the implementation")
+        if where in self._constant and not (given or named):
+            return copy(self._constant[where])
         packer = Packer()
         question = {
             "of": where,
@@ -60,7 +66,11 @@ class Asker:
         body, memory = self.channel.receive()
         if "refused" in body:
             raise NotSupported(str(body["refused"]))
-        return Unpacker(memory, from_the_judge=True).unpack(body["value"])
+        value = Unpacker(memory, from_the_judge=True).unpack(body["value"])
+        if not (given or named):  # a table, which takes longer to send than to copy
+            self._constant[where] = value
+            return copy(value)
+        return value
 
 
 class Worker:

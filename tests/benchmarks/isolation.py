@@ -3,10 +3,10 @@
     python tests/benchmarks/isolation.py [--effort quick] [--levels process sandbox] [--only NAME ...] [--repeat N]
 
 Each run is a process of its own in an empty folder, with seed 0 and no kept tolerances. Its time is processor seconds,
-user and system, of it and of everything that it started, the least of N (1). "start" is what a run of one check costs
-more: the process that forks imports torch and the sheets. Two runs are equal where each check has the same status,
-number of cases, finding and marked lines. Components that are run on a whole model are not judged apart; they are
-counted.
+user and system, of it and of everything that it started, the least of N (1). "after the start": without what a run of
+one check of the first file costs more at that level, where another process imports torch and the sheets. Two runs are
+equal where each check has the same status, number of cases, finding and marked lines. Components whose reference asks
+the model itself are not judged apart; they are counted.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 STYLES = ROOT / "tests" / "styles"
 FILES = {name: STYLES / f"{name}.py" for name in ("nano", "cs336", "pico")}
+ONE = ("gelu::deterministic",)
 LIKE_THE_REFERENCE = "like the reference"
 
 
@@ -36,7 +37,10 @@ def main() -> int:
     differing = 0
     with tempfile.TemporaryDirectory() as temporary:
         files = {LIKE_THE_REFERENCE: _like_the_reference(Path(temporary)), **FILES}
-        print(f"{'':20} {'level':8} {'processor':>10} {'beyond none':>12} {'checks':>7}  verdicts")
+        one = {level: _run(next(iter(files.values())), level, "quick", ONE)[0] for level in ("none", *options.levels)}
+        starts = [f"{level} {used - one['none']:+.1f} s" for level, used in one.items()]
+        print("start:", ", ".join(starts))
+        print(f"{'':20} {'level':8} {'processor':>10} {'beyond none':>12} {'after the start':>16}  verdicts")
         for name in options.only:
             plain: dict[str, Any] = {}
             seconds = 0.0
@@ -50,8 +54,10 @@ def main() -> int:
                 other = [check for check in both if plain[check] != found[check] and check not in left]
                 differing += len(other)
                 said = f"{len(other)} of {len(both)} differ, {len(left)} are not judged apart"
-                more = f"{100 * (used / seconds - 1):+.0f} %"
-                print(f"{name:20} {level:8} {used:8.1f} s {more:>12} {len(found):7}  {said}", *other[:3], flush=True)
+                more, then = (100 * (u / seconds - 1) for u in (used, used - one[level] + one["none"]))
+                print(
+                    f"{name:20} {level:8} {used:8.1f} s {more:+10.0f} % {then:+14.0f} %  {said}", *other[:3], flush=True
+                )
     return int(differing > 0)
 
 
@@ -65,14 +71,14 @@ def _like_the_reference(folder: Path) -> Path:
     return file
 
 
-def _run(file: Path, level: str, effort: str) -> tuple[float, dict[str, Any]]:
+def _run(file: Path, level: str, effort: str, only: tuple[str, ...] = ()) -> tuple[float, dict[str, Any]]:
     """Processor seconds of a whole run, and what each check came to."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PLUMBLINE_CACHE": folder, "OMP_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         asked = [f"--impl={file}", f"--impl-isolation={level}", f"--impl-effort={effort}", "--impl-seed=0"]
         before = os.times()
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *asked]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *asked, *only]
         subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False)
         after = os.times()
         record = json.loads((Path(folder) / ".plumbline" / "run.json").read_text(encoding="utf-8"))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from support_runs import Runs
+from support_runs import ROOT, Runs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are started from POSIX systems' sockets")
 
@@ -50,3 +53,37 @@ def test_what_runs_here_all_the_same_is_told(tmp_path: Path, runs: Runs) -> None
     record = json.loads((tmp_path / ".plumbline" / "run.json").read_text())
     assert done.code == 0 and record["isolation"] == "none"
     assert any(note["code"] == "in process" for note in record["notes"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux")
+def test_nothing_is_left_of_a_judge_that_is_killed(tmp_path: Path) -> None:
+    """Neither its processes, one of which left its session, nor the scratch folder."""
+    (tmp_path / "mine.py").write_text(
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(600)\n    os._exit(0)\n"
+        f"open({str(tmp_path / 'begun')!r}, 'w').write(os.getcwd())\n"
+        "def gelu(x):\n    while True:\n        pass\n"
+    )
+    command = [sys.executable, "-m", "pytest", "--impl=mine.py", "--impl-isolation=process", "-q", "-k", "gelu"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as judge:
+        while not (tmp_path / "begun").is_file() or not (tmp_path / "begun").read_text():
+            assert judge.poll() is None
+            time.sleep(0.1)
+        scratch = Path((tmp_path / "begun").read_text())
+        judge.kill()
+    until = time.monotonic() + 60
+    while time.monotonic() < until and (scratch.exists() or _in(scratch)):
+        time.sleep(0.1)
+    assert not scratch.exists() and _in(scratch) == []
+
+
+def _in(folder: Path) -> list[str]:
+    """The processes whose current folder is, or was, this one."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and os.readlink(entry / "cwd").startswith(str(folder)):
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found
