@@ -258,7 +258,8 @@ JUDGED = (
         "a loop without an end",
         1,
         (
-            "gelu: one case took more than 1 s of processor time. Is there a loop that never ends?",
+            "gelu: one case took more than",  # of processor time, or of wall time where the machine is busy
+            "Is there a loop that never ends?",
             "--impl-timeout=SECONDS",
         ),
         "def gelu(x):\n    while True:\n        pass\n",

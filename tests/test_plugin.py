@@ -381,7 +381,9 @@ def test_an_endless_loop_is_stopped(tmp_path: Path) -> None:
     """A case that takes longer than --impl-timeout is a failure with their frame, not a hang."""
     (tmp_path / "loop.py").write_text("def gelu(x):\n    while True:\n        pass\n")
     done = run(tmp_path, "--impl=loop", QUICK, "--impl-timeout=1", "-k", "gelu and agrees")
-    assert done.returncode == 1 and "one case took more than 1 s of processor time" in done.output, done.output
+    # On a machine that is busy with other things the limit in wall seconds may be reached first.
+    assert done.returncode == 1 and "gelu: one case took more than" in done.output, done.output
+    assert "Is there a loop that never ends?" in " ".join(done.output.split()), done.output
 
 
 def test_an_interrupted_run_keeps_what_it_found(folder: Path) -> None:
