@@ -36,6 +36,8 @@ SLOW = (
     "test_hostile_words.py",
     "examples/",
     "harness/grading/",
+    "harness/isolation/",
+    "hostile/",
     "harness/commands/test_watch.py",
     "harness/commands/test_init.py",
     "harness/benchmark/",
