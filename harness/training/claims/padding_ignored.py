@@ -9,8 +9,8 @@ from harness.training.events import BackwardRan, LossComputed
 from harness.training.stream import Stream
 
 NEAR = 1e-3
-LONGEST, DIFFERENT = 2, 3
-"""Padding has at least so many ids in one row, and rows have so many different numbers of them."""
+LONGEST, DIFFERENT, SHARE = 2, 3, 0.2
+"""Padding has so many ids in one row, rows have so many different numbers of them, and this share of rows has any."""
 
 
 def judge(stream: Stream) -> Judgement:
@@ -40,7 +40,8 @@ def _padding(losses: list[LossComputed]) -> int | None:
     for id_ in sorted({id_ for id_ in last if last.count(id_) >= 2}):
         tails = [_tail(row, id_) for row in rows]
         inside = any(bool((row[: len(row) - tail] == id_).any()) for row, tail in zip(rows, tails, strict=True))
-        if not inside and max(tails) >= LONGEST and len(set(tails)) >= DIFFERENT:
+        often = sum(tail > 0 for tail in tails) >= SHARE * len(tails)
+        if often and not inside and max(tails) >= LONGEST and len(set(tails)) >= DIFFERENT:
             return id_
     return None
 
