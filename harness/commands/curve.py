@@ -27,7 +27,7 @@ WIDEST = 110
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``plumbline curve``."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="logs, or folders of TensorBoard or W&B")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="logs, or folders of runs")
     for role, meaning in (("train", "the training loss"), ("valid", "the validation loss"), ("step", "the steps")):
         parser.add_argument(f"--{role}", metavar="COLUMN", help=f"column of {meaning} (default: guessed by its name)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the drawing")

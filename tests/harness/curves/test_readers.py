@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,25 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, name: str, text: str, expec
     with pytest.raises(CurveUnreadable) as error:
         run_of(path)
     assert expected in str(error.value) and name in str(error.value)
+
+
+def test_the_log_in_a_folder_is_read(tmp_path: Path) -> None:
+    """Of a Trainer's checkpoints the latest, which holds the whole history; of several other logs none."""
+    rows = [{"step": n, "loss": 3.0 - n / 10} for n in range(1, 6)]
+    for n, some in ((3, rows[:3]), (5, rows)):
+        folder = tmp_path / "run" / f"checkpoint-{n}"
+        folder.mkdir(parents=True)
+        (folder / "trainer_state.json").write_text(json.dumps({"log_history": some}))
+        os.utime(folder / "trainer_state.json", (n, n))
+    assert len(read_table(tmp_path / "run").rows) == 5
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    with pytest.raises(CurveUnreadable, match=r"a folder with one of these was expected: trainer_state\.json"):
+        read_table(logs)
+    for name in ("a.csv", "b.csv"):
+        (logs / name).write_text("step,loss\n1,2\n2,1\n")
+    with pytest.raises(CurveUnreadable, match=r"one log was expected; name one of the 2 here \(a\.csv, b\.csv"):
+        read_table(logs)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
