@@ -11,8 +11,9 @@ from harness.curves.envelope import Tail
 from harness.curves.episodes._detector import Detector, Measured, episode
 from harness.curves.prepared import Prepared
 
-LEAST_FIRST = 3.0
-"""Nats: ln 20. Tasks with fewer classes may be learned to nothing."""
+LEAST_FIRST, MOST_FIRST = 3.0, 13.0
+"""Nats: ln 20, for tasks with fewer classes may be learned to nothing, and ln 440,000: more is no cross-entropy of
+tokens."""
 LEAST = 0.78
 """A share that is gone of no interest, if it is less: a well trained model of characters ends at a third of its first
 loss."""
@@ -28,6 +29,8 @@ def measure(run: Prepared) -> Measured | str:
         return f"it takes 8 values of a loss; there are {run.count}"
     if run.first < LEAST_FIRST:
         return f"the run begins at {run.first:.3g}: so few classes can be learned without a loss"
+    if run.first > MOST_FIRST:
+        return f"the run begins at {run.first:.3g}, which is no cross-entropy of tokens"
     ends = [run.end, *([float(np.median(run.valid.values[-3:]))] if len(run.valid) >= 3 else [])]
     return Measured(1 - max(ends) / run.first, facts={"end": max(ends), "both": float(len(ends) == 2)})
 
@@ -54,9 +57,11 @@ def tell(run: Prepared, measured: Measured, tail: Tail) -> Episode | None:
     check = (
         "is the model causal, in training too (`plumbline inspect` changes later tokens and looks at earlier "
         "outputs)? Are the "
-        "targets shifted by one? Does the validation set share text with the training set?"
+        "targets shifted by one? Does the validation set share text with the training set? (Of a loss that "
+        "is no cross-entropy of tokens this says nothing.)"
     )
-    return episode(EpisodeKind.LEAK, Level.ERROR, onset, (evidence, check), measured, tail)
+    level = Level.ERROR if measured.facts["both"] else Level.WARNING
+    return episode(EpisodeKind.LEAK, level, onset, (evidence, check), measured, tail)
 
 
 SENTENCE = "the loss stays above what the data allow"

@@ -24,6 +24,8 @@ BUMP = 0.5
 """Moments that are lost cost at most this share of what was learned: what shoots higher is a spike."""
 ALONE = 0.4
 """Of several jumps that are at least so high beside the highest, none is a resume: they are spikes."""
+SAME, AS_LONG_IF_SAME = 0.015, 0.25
+"""Where the loss is at its first value to within this share, it may be back sooner: the rate needs no warm-up now."""
 AS_LONG = 0.6
 """Half of the way back takes at least this share of the time that it took at first: weights that were only shaken are
 back sooner."""
@@ -138,7 +140,8 @@ def _weights_lost(run: Prepared, jump: Jump) -> bool:
     half = jump.before + way / 2
     once = int(np.flatnonzero(run.smooth <= half)[0])
     below = np.flatnonzero(run.smooth[jump.index :] <= half)
-    return not len(below) or int(below[0]) >= AS_LONG * once
+    is_first = abs(top - run.first) <= SAME * run.first
+    return not len(below) or int(below[0]) >= (AS_LONG_IF_SAME if is_first else AS_LONG) * once
 
 
 def _state_lost(run: Prepared, jump: Jump) -> bool:

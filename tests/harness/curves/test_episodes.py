@@ -122,6 +122,13 @@ def test_few_classes_may_be_learned_without_a_loss() -> None:
     assert EpisodeKind.LEAK not in [one.kind for one in found.episodes]
 
 
+def test_other_losses_than_cross_entropy_may_fall_to_any_level() -> None:
+    """A squared error that begins at 500."""
+    steps, train = falling(noise=0.005)
+    found = judged(steps, (train - 1.98) * 200, None)
+    assert "no cross-entropy" in found.not_judged["leak"]
+
+
 def test_a_run_that_goes_on_is_not_blamed_for_its_end() -> None:
     steps = np.arange(120)
     train = 4.5 - steps / 60 + np.random.default_rng(2).normal(0, 0.03, 120)
