@@ -3,6 +3,7 @@
     python tests/tools/curve_table.py --runs DIR --make 0 30     train the runs of 30 seeds, a minute of CPU each
     python tests/tools/curve_table.py --runs DIR --calibrate     write harness/curves/envelope.json from seeds 0 to 17
     python tests/tools/curve_table.py --runs DIR --table         judge the other seeds, as docs/CURVES.md shows
+    python tests/tools/curve_table.py --runs DIR --follow        the same runs as logs that grow
     python tests/tools/curve_table.py --runs DIR --peers BIN     the same curves before other tools
 
 Limits come from seeds below 18, which were looked at while the checks were written; the table from the others. BIN is
@@ -24,9 +25,10 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).parent)]
 
-from harness.core.curve import CurveReading  # noqa: E402
+from harness.core.curve import CurveReading, Level  # noqa: E402
 from harness.curves.columns import curve_of  # noqa: E402
 from harness.curves.envelope import FILE, tail_of  # noqa: E402
+from harness.curves.following import Clock, Watched, follow  # noqa: E402
 from harness.curves.judging import detectors, judge, measure  # noqa: E402
 from harness.curves.prepared import prepare  # noqa: E402
 from harness.curves.readers.json_document import table_of  # noqa: E402
@@ -238,6 +240,34 @@ def rows(right: dict[str, Counter[str]], total: dict[str, Counter[str]], errors:
     return lines
 
 
+def follow_runs(folder: Path) -> None:
+    """Follow the held-out runs as logs that grow in sixty steps: how many are stopped or warned of before their end."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for run in load(folder, held_out=True):
+        curve = in_form(run, FORMS[0])
+        if curve is None:
+            continue
+        looks = list(_looks(curve))
+        stopped = any(look.serious for look in looks if not look.is_final)
+        warned = any(look.new for look in looks if not look.is_final)
+        counts[label(run)].update({"runs": 1, "stopped": int(stopped), "seen": int(stopped or warned)})
+    for kind, found in counts.items():
+        print(f"{kind}: {found['stopped']} stopped, {found['seen']} seen before the end, of {found['runs']}")
+
+
+def _looks(curve: RunCurve) -> Iterator[Watched]:
+    """What ``--follow`` sees of a run that grows by a sixtieth a second."""
+    time = [0.0]
+
+    def sleep(seconds: float) -> None:
+        time[0] += seconds
+
+    def read(growing: bool) -> CurveReading:
+        return judge(replace(until(curve, min(1.0, time[0] / 60)), growing=growing))
+
+    return follow(read, Clock(3, 1, lambda: time[0], sleep), Level.ERROR)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """See the module's text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -246,6 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--peers", type=Path, metavar="BIN")
+    parser.add_argument("--follow", action="store_true", help="how early the held-out runs are stopped")
     parser.add_argument("--verbose", action="store_true", help="list every run that is read wrongly")
     options = parser.parse_args(arguments)
     if options.make:
@@ -254,6 +285,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         calibrate(options.runs)
     if options.table:
         table(options.runs, options.verbose)
+    if options.follow:
+        follow_runs(options.runs)
     if options.peers:
         from curve_peers import compare
 
