@@ -23,8 +23,8 @@ class ScriptMistake:
     ``kinds``: the kinds of a finding that name it, the best first. ``at``: lines of the script with the mistake,
     without indentation; a finding at any of them shows the place. For a call that is missing, the calls around it.
     ``seen_in``: addresses of public reports. ``arguments``: of the script. ``steps``: within how many steps it shows.
-    ``unchanged_because``: why the numbers of a run stay the same, where they do. ``missed_because``: why no run of the
-    script can tell, where none can.
+    ``unchanged_because``: why the numbers of a run stay the same, where they do. ``missed_because``: why it is missed
+    today, or shown at another line.
     """
 
     name: str

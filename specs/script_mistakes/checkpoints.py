@@ -47,6 +47,7 @@ MISTAKES = (
         ),
         ("step_lost_on_resume",),
         ("load_checkpoint(path, model, optimizer, scheduler)", READ, "start_step = 0"),
+        missed_because="the step takes part in no number that is trained; only what the script counts tells",
     ),
     ScriptMistake(
         "random_state_not_restored",

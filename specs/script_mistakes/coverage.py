@@ -216,6 +216,7 @@ MISTAKES = (
         edits(("                p.add_(p.grad, alpha=-lr)\n", "                p = p - lr * p.grad\n")),
         ("parameter_never_moves", "step_missing"),
         ("p = p - lr * p.grad",),
+        missed_because="the line shown is that of the backward pass whose gradients nothing uses",
     ),
     ScriptMistake(
         "own_optimiser_not_in_place",
@@ -229,6 +230,7 @@ MISTAKES = (
         ),
         ("parameter_never_moves", "step_missing"),
         ("t = t - lr * m_hat / (v_hat.sqrt() + eps)",),
+        missed_because="the decay moves the parameters, so an own optimiser seems to make steps",
     ),
     ScriptMistake(
         "decay_in_the_wrong_group",

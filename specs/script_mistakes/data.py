@@ -23,6 +23,7 @@ MISTAKES = (
             "idx, targets = draw(0, cut)",
             "loss = loss_of(idx, targets, params)",
         ),
+        missed_because="the ids of a model without an embedding module are not seen",
     ),
     ScriptMistake(
         "position_never_moves",
@@ -57,6 +58,7 @@ MISTAKES = (
         edits(("        val_loader.reset()\n", "        train_loader.reset()\n")),
         ("batch_repeated",),
         ("train_loader.reset()",),
+        missed_because="the line shown is the call with the batch that came again",
     ),
     ScriptMistake(
         "not_shuffled",

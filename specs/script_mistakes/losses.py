@@ -177,6 +177,7 @@ MISTAKES = (
         edits(("torch.log_softmax(forward(idx, p), dim=-1)", "torch.log_softmax(forward(idx, p), dim=1)")),
         ("softmax_over_wrong_dimension", "first_loss_too_small"),
         ("log_probs = torch.log_softmax(forward(idx, p), dim=1)",),
+        missed_because="a loss that is computed by hand is not compared with a cross-entropy",
     ),
     ScriptMistake(
         "mean_over_ignored_positions",

@@ -54,6 +54,7 @@ MISTAKES = (
         ),
         ("causal_mask_missing", "not_causal"),
         ("y = F.softmax(att, dim=-2) @ v",),
+        missed_because="the line shown is that of the mask, one above",
     ),
     ScriptMistake(
         "mask_of_padding_as_the_only_mask",
