@@ -33,7 +33,7 @@ def read_table(path: Path) -> Table:
         if not head and not path.is_dir():
             raise CurveUnreadable(path, 0, "a log was expected; the file is empty")
         for reader in readers().values():
-            if reader.fits(path, head):
+            if (reader.folders or not path.is_dir()) and reader.fits(path, head):
                 return reader.read(path)
         if path.is_dir():
             return read_table(_log_in(path))

@@ -42,6 +42,8 @@ class Reader:
     fits: Callable[[Path, bytes], bool]
     read: Callable[[Path], Table]
     rank: int = 50
+    folders: bool = False
+    """Whether it also reads folders."""
 
 
 def number(text: str) -> float | None:

@@ -124,4 +124,4 @@ def _fits(path: Path, head: bytes) -> bool:
     return MARK in path.name or (len(head) >= HEADER and head[24:33] == b"brain.Eve")
 
 
-READER = Reader("TensorBoard event files, or a folder of them", _fits, read, 10)
+READER = Reader("TensorBoard event files, or a folder of them", _fits, read, 10, folders=True)

@@ -91,4 +91,4 @@ def _fits(path: Path, head: bytes) -> bool:
     return any(path.rglob(f"*{SUFFIX}")) if path.is_dir() else head[: len(IDENT)] == IDENT or path.suffix == SUFFIX
 
 
-READER = Reader("W&B offline runs", _fits, read, 11)
+READER = Reader("W&B offline runs", _fits, read, 11, folders=True)
