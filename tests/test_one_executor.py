@@ -21,6 +21,7 @@ from harness.core.record import Status
 from harness.execution import call
 from harness.judging.inspection import Inspection
 from harness.judging.loading import inspect_implementation
+from harness.training import inspect_script
 
 RECORD = "plumbline_test_record"
 """Name of the module in which the implementation writes down its calls."""
@@ -119,6 +120,30 @@ class GPT(Watched):
             x = block(x)
         return self.ln_f(x) @ self.wte.weight.T
 """
+
+TRAINING = """
+import sys, torch
+from torch import nn
+ran = sys.modules["RECORD"].ran
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tok, self.out = nn.Embedding(7, 8), nn.Linear(8, 7)
+    def forward(self, x):
+        ran("forward of a trained model")
+        return self.out(self.tok(x))
+
+model = Model()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(3):
+    ran("statement of a script")
+    x = torch.randint(7, (2, 5))
+    loss = nn.functional.cross_entropy(model(x[:, :-1]).flatten(0, 1), x[:, 1:].flatten())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+""".replace("RECORD", RECORD)
 
 KINDS = {
     "import",
@@ -221,6 +246,16 @@ def test_a_replay_runs_it_through_the_executor(impl: str, record: Record) -> Non
     before = record.under["function"]
     assert inspection.judge_case("gelu", claim, case).status is Status.PASSED
     assert record.under["function"] > before and not record.outside
+
+
+def test_a_training_script_runs_through_the_executor(tmp_path: Path, record: Record) -> None:
+    """Its statements, its model, and what a hook of torch calls again."""
+    file = tmp_path / "train.py"
+    file.write_text(TRAINING)
+    result = inspect_script(file, steps=2)
+    assert result.steps == 2 and result.crash is None
+    assert set(record.under) == {"statement of a script", "forward of a trained model"}
+    assert not record.outside
 
 
 def test_a_call_from_elsewhere_would_be_noticed(impl: str, record: Record) -> None:

@@ -39,8 +39,11 @@ class Judgement:
     def find(self, kind: str, message: str, at: Place, level: Level = Level.FAILED, **evidence: Any) -> None:
         """One finding, with the statement at its place. The name of the claim is filled in by whoever judges it."""
         line, end, text = statement_of(at)
-        place = (at.file, line, end, text) if at else ("", None, None, "")
-        self.findings.append(TrainingFinding(kind, "", level, message, *place, evidence))
+        known = bool(at)
+        lines = (line, end) if known else (None, None)
+        self.findings.append(
+            TrainingFinding(kind, "", level, message, at.file, lines[0], lines[1], text if known else "", evidence)
+        )
 
 
 @dataclass(frozen=True)

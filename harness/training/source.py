@@ -106,11 +106,8 @@ class Source:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.AugAssign) and isinstance(node.value, ast.Name) and node.value.id == name:
                 found.append(node.lineno)
-            is_append = (
-                isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "append"
-            )
-            if is_append and any(isinstance(one, ast.Name) and one.id == name for one in node.args):
-                found.append(node.lineno)
+        appends = (node for name, node in self._calls() if name == "append")
+        found += [n.lineno for n in appends if any(isinstance(one, ast.Name) and one.id == name for one in n.args)]
         return sorted(found)
 
     def owner_of_call(self, line: int, method: str) -> str:
@@ -157,10 +154,11 @@ class Source:
 
 def _only_clears(node: ast.AST) -> bool:
     """Whether a statement sets gradients to zero or None, or scales them."""
-    value = node.value if isinstance(node, (ast.Expr, ast.AugAssign, ast.Assign)) else None
-    called = value.func if isinstance(value, ast.Call) else None
-    on_gradient = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Attribute)
-    return bool(on_gradient and called.value.attr == "grad") or isinstance(node, ast.Assign)
+    if isinstance(node, ast.Assign):
+        return any("grad" in ast.unparse(one) for one in node.targets)
+    called = node.value.func if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
+    owner = called.value if isinstance(called, ast.Attribute) else None
+    return isinstance(owner, ast.Attribute) and owner.attr == "grad"
 
 
 @lru_cache(maxsize=64)

@@ -41,9 +41,8 @@ def _seeded(stream: Stream, outcome: Judgement, losses: list[LossComputed]) -> b
         seeds = stream.between(earlier.index, loss.index, SeedSet)
         if not seeds:
             continue
-        resumed = stream.between(earlier.index, loss.index, StateRead) or stream.between(
-            earlier.index, loss.index, StateLoaded
-        )
+        events = stream.events[earlier.index : loss.index]
+        resumed = any(isinstance(event, (StateRead, StateLoaded)) for event in events)
         again = f"The batch of step {earlier.step + 1} comes again in step {loss.step + 1}"
         if resumed:
             message = f"{again}: the seed is set when the run resumes, and the random state is not restored."

@@ -59,7 +59,7 @@ def _lacking(
     if not lacking or any(step.number < 0 for step in steps):
         return
     made = steps[0].made_at or steps[0].at
-    if not held & set.union(*reached) and not held & set(called):
+    if not held & {name for one in reached for name in one} and not held & set(called):
         message = (
             f"The optimiser holds none of the parameters that the loss reaches. {names_of(lacking)} get a gradient, "
             "and no step changes them. The model was exchanged after the optimiser was built, or it holds copies."

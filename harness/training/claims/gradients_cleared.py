@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness.training.claim import Judgement, Topic, TrainingClaim
 from harness.training.events import BackwardRan, GradientsCleared, OptimizerStepped
 from harness.training.places import Place
@@ -37,7 +39,7 @@ def judge(stream: Stream) -> Judgement:
 
 def _report(stream: Stream, outcome: Judgement, found: list[BackwardRan]) -> None:
     first = found[0]
-    evidence = {"steps": [event.step for event in found], "parameters": len(first.stale)}
+    evidence: dict[str, Any] = {"steps": [event.step for event in found], "parameters": len(first.stale)}
     what = "The gradients of one step are never cleared: the next backward pass adds to them, and they are used again."
     for file in sorted(stream.files):
         for line in source_of(file).named_without_call("zero_grad"):

@@ -10,6 +10,8 @@ from harness.training.stream import Stream
 
 SHARE = 0.9
 LEAST = 3
+LARGER = 4
+"""A batch is a view of the data where its memory holds so many times as much."""
 
 
 def judge(stream: Stream) -> Judgement:
@@ -30,21 +32,31 @@ def judge(stream: Stream) -> Judgement:
         f"{len(common)} rows of the evaluation are rows of the training data: each evaluated batch has at least "
         f"{min(shares):.0%} of them."
     )
-    loaders = {_loader(stream, loss) for loss in losses if loss.index in used}
-    same = all(_loader(stream, loss) in loaders and _loader(stream, loss) >= 0 for loss in held_out)
-    known = any(loss.memory in {one.memory for one in losses if one.index in used} for loss in held_out)
-    level = Level.NOTE if same or known else Level.FAILED
+    loaders = {_loader(stream, loss, 0) for loss in losses if loss.index in used}
+    own = [_loader(stream, loss, _last_backward(stream, loss)) for loss in held_out]
+    views = {one.memory for one in losses if one.index in used and _is_view(one)}
+    same = all(number in loaders and number >= 0 for number in own)
+    level = Level.NOTE if same or any(loss.memory in views and _is_view(loss) for loss in held_out) else Level.FAILED
     outcome.find("validation_in_training", message, _place(stream, held_out[0]), level, rows=len(common))
     return outcome
+
+
+def _is_view(loss: LossComputed) -> bool:
+    return loss.ids is not None and loss.source > LARGER * loss.ids.numel()
+
+
+def _last_backward(stream: Stream, loss: LossComputed) -> int:
+    return max((event.index for event in stream.of(BackwardRan) if event.index < loss.index), default=0)
 
 
 def _rows(loss: LossComputed) -> list[tuple[int, ...]]:
     return [tuple(row) for row in loss.ids.tolist()] if loss.ids is not None else []
 
 
-def _loader(stream: Stream, loss: LossComputed) -> int:
-    """The number of the data loader that was begun last before a loss; -1 where there is none."""
-    return max(((e.index, e.number) for e in stream.of(LoaderStarted) if e.index < loss.index), default=(0, -1))[1]
+def _loader(stream: Stream, loss: LossComputed, since: int) -> int:
+    """The number of the data loader that was begun last before a loss, since an event; -1 where there is none."""
+    found = [(e.index, e.number) for e in stream.of(LoaderStarted) if since <= e.index < loss.index]
+    return max(found, default=(0, -1))[1]
 
 
 def _place(stream: Stream, loss: LossComputed) -> Place:

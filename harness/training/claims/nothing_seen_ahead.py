@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness.training.claim import Judgement, Topic, TrainingClaim
 from harness.training.observations import SeenAhead, SeenAheadIn
 from harness.training.places import Place
@@ -17,7 +19,7 @@ def judge(stream: Stream) -> Judgement:
     training, evaluation = ([e for e in seen if e.training is mode] for mode in (True, False))
     leaks = [event for event in training if event.seen >= event.target]
     later = [event for event in evaluation if event.seen >= event.target]
-    first = (leaks or later or seen or [None])[0]
+    first = next(iter([*leaks, *later, *seen]), None)
     if first is not None and (leaks or later) and not (leaks and _is_of_the_shift(leaks, places)):
         at, cause = (places[0].at, places[0]) if places else (first.at, None)
         _report(outcome, first, at, bool(leaks), bool(later) or not evaluation, cause)
@@ -39,7 +41,7 @@ def _report(
     what = f"The output at position {first.position} depends on positions up to {first.seen}, and has to predict the "
     what += f"token at position {first.target}"
     mask = " The mask that is used here does not hide it." if cause is not None and cause.has_mask else ""
-    evidence = {"position": first.position, "seen": first.seen, "target": first.target}
+    evidence: dict[str, Any] = {"position": first.position, "seen": first.seen, "target": first.target}
     if in_training and not in_evaluation:
         message = f"{what}: in training mode later tokens are not hidden. In evaluation mode they are.{mask}"
         outcome.find("causal_mask_missing_in_training", message, at, **evidence)

@@ -83,6 +83,8 @@ def first_ahead(results: list[Result], embedding: torch.Tensor) -> tuple[Place, 
     batch, time = embedding.shape[:2]
     position = max(time // 2 - 1, 0)
     for number, result in enumerate(results):
+        if _is_square(result.tensor, time) and embedding.shape[-1] != time:
+            continue
         row = _row(result.tensor, batch, time, position)
         seen = seen_by(row, embedding) if row is not None else None
         if seen is None or (seen[0] <= position and not seen[1]):

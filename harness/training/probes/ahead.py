@@ -41,6 +41,7 @@ class Ahead(Watcher):
         self._probed: set[int] = set()
         self._recorder: Recorder | None = None
         self._wanted = False
+        self._entered = ExitStack()
 
     def install(self, stack: ExitStack) -> None:
         """See :class:`Watcher`."""
@@ -132,13 +133,13 @@ class Ahead(Watcher):
         self._stop_recording()
         if self._recorder is None and self._wanted:
             self._recorder = Recorder(self.session.places)
-            self._recorder.__enter__()
+            self._entered.enter_context(self._recorder)
             self._wanted = False
 
     def _stop_recording(self) -> None:
         """Not inside a backward pass, which is a function of torch itself: the mode is off while one runs."""
         if self._recorder is not None and not self._recorder.is_paused():
-            self._recorder.__exit__(None, None, None)
+            self._entered.close()
             self._recorder = None
 
     def _locate(self, pending: PendingLoss) -> None:

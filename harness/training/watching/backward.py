@@ -85,7 +85,8 @@ class Backward(Watcher):
         node = None if loss is None else loss.grad_fn
         if node is not None:
             token = Token()
-            node.metadata["plumbline"] = token
+            kept: Any = node.metadata  # a dictionary, which torch declares as a method
+            kept["plumbline"] = token
             self._tokens.append((self.session.done, weakref.ref(token)))
         return alive
 

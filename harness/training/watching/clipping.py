@@ -28,7 +28,7 @@ class Clipping(Watcher):
                 file = getattr(module, "__file__", None) or ""
                 is_own = self.session.places.is_own(file) or module.__name__ == "__main__"
                 if module in (clip_grad, torch.nn.utils) or (is_own and vars(module).get(name) is original):
-                    self.exchange(stack, module, name, lambda _, wrapped=wrapped: wrapped)
+                    self.exchange(stack, module, name, functools.partial(_given, wrapped))
 
     def _wrapped(self, original: Callable[..., Any], by_value: bool) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -46,7 +46,7 @@ class Clipping(Watcher):
                 used = bool(held) and all(_is_used(each, one) for each, one in held)
                 result = original(parameters, limit, *arguments, **options)
                 for each, one in held:
-                    if each.left is not None:
+                    if each.left is not None and one.grad is not None:
                         each.left = sample(one.grad)
             session.emit(
                 Clipped,
@@ -70,6 +70,10 @@ class Clipping(Watcher):
             return clip(parameters, *arguments, **options)
 
         return functools.wraps(original)(by_name)
+
+
+def _given(wrapped: Callable[..., Any], original: Any) -> Callable[..., Any]:
+    return wrapped
 
 
 def _is_used(each: Tracked, tensor: torch.Tensor) -> bool:

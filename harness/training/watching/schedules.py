@@ -58,13 +58,16 @@ class Schedules(Watcher):
                 self._depth -= 1
             kind, numbers = type(scheduler).__name__, self._numbers(scheduler)
             after, past = _rates(scheduler), _is_past(scheduler)
-            facts = {"wants_every_step": isinstance(scheduler, lr_scheduler.OneCycleLR), "past_its_end": past}
+            facts: dict[str, Any] = {
+                "wants_every_step": isinstance(scheduler, lr_scheduler.OneCycleLR),
+                "past_its_end": past,
+            }
             self.session.emit(ScheduleStepped, at=place, kind=kind, before=before, after=after, **facts, **numbers)
             return result
 
         return step
 
-    def _numbers(self, scheduler: Any) -> dict[str, int]:
+    def _numbers(self, scheduler: Any) -> dict[str, Any]:
         optimizer = getattr(scheduler, "optimizer", None)
         of = self.session.optimizer_number(optimizer) if optimizer is not None else -1
         return {"number": self.session.scheduler_number(scheduler), "optimizer": of}

@@ -49,7 +49,12 @@ class States(Watcher):
                 counts = [kinds.count(holder) for holder in (Holder.OPTIMIZER, Holder.SCHEDULER, Holder.MODULE)]
                 values = result.values() if isinstance(result, dict) else ()
                 counters = sum(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in values)
-                of = {"optimizers": counts[0], "schedulers": counts[1], "modules": counts[2], "counters": counters}
+                of: dict[str, Any] = {
+                    "optimizers": counts[0],
+                    "schedulers": counts[1],
+                    "modules": counts[2],
+                    "counters": counters,
+                }
                 self.session.emit(StateRead, **of)
             return result
 
@@ -100,7 +105,12 @@ class States(Watcher):
                 self._depth -= 1
             session = self.session
             number = session.tree.number(session.tree.root(module))
-            numbers = {"number": number, "taken": taken, "of": len(own), "own": bool(own) and len(aliased) == len(own)}
+            numbers: dict[str, Any] = {
+                "number": number,
+                "taken": taken,
+                "of": len(own),
+                "own": bool(own) and len(aliased) == len(own),
+            }
             session.emit(StateLoaded, at=place, holder=Holder.MODULE, **numbers)
             return result
 
