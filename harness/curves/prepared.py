@@ -150,9 +150,10 @@ class Prepared:
         now[: int(warm[0]) if len(warm) else 0] = now[int(warm[0])] if len(warm) else 0.0
         padded = np.concatenate([np.full(RATE_WITHIN, now[0]), now])
         least = np.lib.stride_tricks.sliding_window_view(padded, RATE_WITHIN + 1).min(axis=1)
-        rises = now > RATE_JUMPS * np.maximum(least, 1e-12)
+        rises = np.asarray(now > RATE_JUMPS * np.maximum(least, 1e-12))
         around = np.pad(rises, WIDTHS[-1])
-        found: NDArray[np.bool_] = np.lib.stride_tricks.sliding_window_view(around, 2 * WIDTHS[-1] + 1).any(axis=1)
+        windows = np.lib.stride_tricks.sliding_window_view(around, 2 * WIDTHS[-1] + 1)
+        found: NDArray[np.bool_] = np.asarray(windows.any(axis=1))
         return found
 
     def jumps(self, limit: float) -> list[Jump]:

@@ -59,7 +59,7 @@ def _dialect(text: str) -> type[csv.Dialect]:
 
 
 def _fits(path: Path, head: bytes) -> bool:
-    name = path.name.lower().removesuffix(".gz")
+    name = "" if path.is_dir() else path.name.lower().removesuffix(".gz")
     return name.endswith(SUFFIXES)
 
 

@@ -68,7 +68,7 @@ def _counters(line: str, table: Table) -> dict[str, float]:
 
 
 def _fits(path: Path, head: bytes) -> bool:
-    return b"\0" not in head
+    return not path.is_dir() and b"\0" not in head
 
 
 READER = Reader("printed output (nanoGPT, llm.c, transformers)", _fits, read, 90)
