@@ -83,6 +83,9 @@ class Lines:
             return ()
         inspection.bench.progress(f"{component}: which line is wrong")
         locator = Locator(inspection.bench.implementation, inspection.bench.reference, self.seconds)
+        usual = self._group(component, ())
+        if usual.samples and not usual.lines:  # no experiment decided on its own cases: it would not on these
+            return ()
         samples = _samples(_wrong(self._forwards(evidence)))
         lines = locator.lines(samples)
         return tuple(replace(line, mistake=one.full_name) for one in mistakes for line in lines) if mistakes else lines

@@ -14,7 +14,7 @@ from itertools import islice, permutations, product
 
 import torch
 
-from harness.core.steps import Replacement, Site
+from harness.core.steps import Replacement, Site, Step
 from harness.localisation.alignment import Known
 from harness.localisation.experiment import Experiment, OutOfTime
 from harness.localisation.omission import omissions, omitted_arguments
@@ -47,7 +47,7 @@ class Healing:
             first = self._first(self._new_values())
             if first is None:
                 suspects = [at for at in self.experiment.own.by_value if self.sites.is_suspect(at[0])]
-                first = self._first(self._known_values(suspects))
+                first = self._first(self._known_values(suspects, is_last_resort=True))
                 if first is None:
                     return self._together({n for n, fine in enumerate(self.sites.fine) if not fine})
             elif not first.missing and not first.order:
@@ -109,8 +109,11 @@ class Healing:
                 yield from self._other_layouts(site, result)
                 yield from omissions(experiment, site, result, sites.reached)
 
-    def _known_values(self, at: Sequence[tuple[Site, int]]) -> Iterator[Recipe]:
+    def _known_values(self, at: Sequence[tuple[Site, int]], is_last_resort: bool = False) -> Iterator[Recipe]:
         """At these sites: the values that are computed elsewhere, and another way to each value.
+
+        An operation that takes no part is left out only where nothing else is known to heal: of two equal factors
+        either may be left out where both must be smaller.
 
         What is made of no argument is replaced by such a value only.
         """
@@ -120,7 +123,8 @@ class Healing:
             if own.constant.issuperset(own.at[site]):
                 every = [known for known in every if known.step in right.constant]
             old = [known for known in every if known.step in self.sites.reached]
-            yield from self._left_out(site, result)
+            if is_last_resort or self._takes_a_part(site, result):
+                yield from self._left_out(site, result)
             yield from recipes(self.experiment, of, self._likely_first(site, old))
             yield from derived_recipes(self.experiment, of, self._likely_first(site, every))
 
@@ -145,13 +149,25 @@ class Healing:
             choices.append(list(made))
         return next((chosen for chosen in product(*choices) if self._heals(*chosen)), ())
 
+    def _takes_a_part(self, site: Site, result: int) -> bool:
+        """Whether there is less in the results of an operation than in what it reads."""
+        steps = [self.experiment.own.steps[n] for n in self.experiment.own.at[site]]
+        values = self.experiment.own.values(site, result)
+        pairs = zip(steps, values, strict=True) if len(steps) == len(values) else ()
+        return any(bool(step.read) and step.read[0].numel() > value.numel() for step, value in pairs)
+
     def _left_out(self, site: Site, result: int) -> Iterator[Recipe]:
         """An operation on right values, left out: a second shift, a factor that is there already."""
         steps = [self.experiment.own.steps[n] for n in self.experiment.own.at[site]]
-        given = [step.read[0] for step in steps if step.read]
-        right = self.experiment
-        if len(given) == len(steps) and all(right.alignment.is_telling(v) and right.is_right(v) for v in given):
+        if all(step.read and self._reads_right(step) for step in steps):
             yield Recipe(site, result, undone=True)
+
+    def _reads_right(self, step: Step) -> bool:
+        """Whether what an operation reads first is right: what another step computed, or an argument."""
+        experiment = self.experiment
+        if step.inputs and step.inputs[0] >= 0:
+            return self.sites.is_right(step.inputs[0])
+        return experiment.alignment.is_telling(step.read[0]) and experiment.is_right(step.read[0])
 
     def _other_layouts(self, site: Site, result: int) -> Iterator[Recipe]:
         """The same right value, its axes merged or split in another order, where the reference has it in none alike."""
