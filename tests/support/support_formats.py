@@ -311,7 +311,19 @@ class Page(HTMLParser):
 
 
 def check_html(text: str, run: RunRecord) -> None:
-    """WholeModel, nothing loaded or run, links stay on the page, and what a reader without eyes or mouse needs."""
+    """The page of a run, with its navigation."""
+    assert [tag for tag, _ in checked_page(text).tags].count("nav") == 1
+
+
+def check_lessons(text: str, run: RunRecord) -> None:
+    """The page of the lessons: each that was run has a section of its own."""
+    page = checked_page(text)
+    named = [attributes.get("id") for attributes in page.of("section")]
+    assert named == [lesson.name for lesson in run.lessons]
+
+
+def checked_page(text: str) -> Page:
+    """Whole, nothing loaded or run, links stay on the page, and what a reader without eyes or mouse needs."""
     page = Page(text)
     assert not page.open and text.startswith("<!doctype html>")
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -336,12 +348,11 @@ def check_html(text: str, run: RunRecord) -> None:
     style = text.partition("<style>")[2].partition("</style>")[0]
     assert "url(" not in style and "@import" not in style and "http" not in style
     tags = [tag for tag, _ in page.tags]
-    assert (
-        tags.count("h1") == tags.count("main") == tags.count("header") == tags.count("nav") == tags.count("footer") == 1
-    )
+    assert tags.count("h1") == tags.count("main") == tags.count("header") == tags.count("footer") == 1
     assert page.of("html") == [{"lang": "en"}]
     levels = [int(tag[1]) for tag in tags if tag in ("h1", "h2", "h3")]
     assert all(after <= before + 1 for before, after in pairwise(levels))
+    return page
 
 
 CHECKS = {
@@ -355,4 +366,5 @@ CHECKS = {
     "markdown": check_markdown,
     "html": check_html,
     "benchmarks": check_benchmarks,
+    "lessons": check_lessons,
 }

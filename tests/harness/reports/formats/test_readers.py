@@ -1,6 +1,7 @@
 """Every face has the shape that its readers demand: of made-up records, of real runs, and whatever somebody's code
 says."""
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,39 @@ from support_faces import SUBJECTS, real_record
 from support_formats import CHECKS
 from support_records import BUSY, EMPTY, FINE, HOSTILE, WORST, record, verdict
 
+from harness.core.lesson import Answer, Curve, Kind, LessonResult, Outcome, Point, Relation
 from harness.core.note import Note, NoteCode
 from harness.core.record import RunRecord, Status
 from harness.reports.writing import formats, write_report
 
+WORDS = WORST[0]
+LESSON = LessonResult(
+    name="clipping",
+    claim=WORDS,
+    source=WORDS,
+    setup=WORDS,
+    outcome=Outcome.OPEN,
+    answers=tuple(
+        Answer(
+            "saves", WORDS, WORDS, "nats", Relation.ABOVE, 0.1, Kind.MEAN, Outcome.OPEN, middle, low, high, p, (middle,)
+        )
+        for middle, low, high, p in ((0.4, 0.3, 0.5, 0.001), (math.nan, -math.inf, math.inf, None))
+    ),
+    seeds=4,
+    seconds=1.0,
+    budget=120.0,
+    across=WORDS,
+    up=WORDS,
+    log_across=True,
+    log_up=True,
+    curves=(Curve(WORDS, (Point(1.0, 2.0, 1.5, 2.5), Point(10.0, 0.0, math.nan, math.inf))),),
+    arms=(WORDS,),
+    own=(WORDS,),
+    caveat=WORDS,
+    problem=WORDS,
+    left_out=(WORDS,),
+)
+"""A lesson with numbers that no plot has a place for."""
 MADE_UP = {
     "busy": BUSY,
     "fine": FINE,
@@ -25,6 +55,7 @@ MADE_UP = {
         verdict("part", "agrees", Status.FAILED, failed_cases=1, message="off", excused="expected: why"),
         verdict("other", "agrees"),
     ),
+    "lessons": record(verdict("part", "agrees"), lessons=[LESSON]),
     "timed": record(verdict("part", "agrees"), benchmarks=[miniature(), DOUBTFUL, BARE], machine=MACHINE),
 }
 
