@@ -12,6 +12,7 @@ from harness.core.measurement import Measure
 from harness.core.mistake import Edit
 from harness.numerics.causality import check_future_is_ignored
 from reference_model.attention import attention
+from specs.naming import names
 from specs.naming.cs336 import CS336_HEADS, CS336_ROTARY_HEADS
 from specs.naming.forward import FORWARD
 from specs.naming.parameters import ATTENTION
@@ -251,16 +252,9 @@ CONTRACT = Contract(
     causal=Causal({"x": 1}, gradient=True),
     order=50,
     roundings=(Edit(attention, SCALE, "scale = (1.0 + 2.0**-24) / math.sqrt(head_size)"),),
-    classes=(
-        "attention",
-        "selfattention",
-        "causalselfattention",
-        "multiheadattention",
-        "multiheadedattention",
-        "mha",
-        "multiheadselfattention",
-        "causalattention",
-        "maskedmultiheadattention",
+    classes=names(
+        "attention selfattention causalselfattention multiheadattention multiheadedattention mha "
+        "multiheadselfattention causalattention maskedmultiheadattention attn multiheadattn"
     ),
     forward_names=FORWARD,
     size_names=SIZES_OF_GPT2,

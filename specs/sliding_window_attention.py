@@ -204,6 +204,9 @@ CONTRACT = Contract(
         "windowedattention",
         "localselfattention",
         "slidingwindowselfattention",
+        "slidingwindowattn",
+        "localattn",
+        "windowattn",
     ),
     forward_names=FORWARD,
     size_names={"window": ("window_size", *SIZES["window"])}
